@@ -1,0 +1,27 @@
+"""Errors that a user can cause and mend.
+
+The command line prints these in one or two lines, without a traceback, and leaves with
+`exit_code`. Everything else that escapes is a bug and keeps its traceback.
+"""
+
+
+class HnbenchError(Exception):
+    """What was given, what was expected, and what to type instead."""
+
+    exit_code = 2
+
+
+class UsageError(HnbenchError):
+    """An argument or a file given by the user cannot be used."""
+
+
+class SampleFailure(HnbenchError):
+    """Some samples failed; the run is complete otherwise and the report names them."""
+
+    exit_code = 3
+
+
+class StoreError(HnbenchError):
+    """A run or training folder is damaged, newer than this version, locked or otherwise unusable."""
+
+    exit_code = 4

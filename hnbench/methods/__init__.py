@@ -1,0 +1,1 @@
+"""Ways to choose the noise for a (prompt, sample). Nothing here knows of judges."""

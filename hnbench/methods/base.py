@@ -1,0 +1,61 @@
+"""The method contract: a way to choose the noise for a (prompt, sample).
+
+What is timed is exactly `propose`. A method sees prompts, noises, a generator and the optimised
+reward; never a judge, never the metadata that a judge checks, never a held-out reward.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from hnbench.generators.base import Generator
+from hnbench.rewards.base import Reward
+from hnbench.seeds import NoiseSource
+from hnbench.tasks import Task
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method chose for one task.
+
+    `label` names the row of the table (`"reno"`, `"best-of-8"`); one method may yield several labels per
+    task when one computation answers several questions: best-of-50 contains best-of-8.
+    """
+
+    task: Task
+    label: str
+    image: Tensor
+    """`[3, H, W]` in [0, 1], detached."""
+    noise: Tensor
+    """The chosen noise, `[*noise_shape]`, detached, float32 or wider."""
+    share: float = 1.0
+    """The share of this task's cost in `propose` that this label alone would have needed (8/50 for best-of-8 out of 50)."""
+    trajectory: tuple[float, ...] | None = None
+    """The optimised reward at each iteration (or of each candidate), where the method has any."""
+
+
+class Method(ABC):
+    """A way to choose the noise. Instances are cheap, hold no per-run state and may be used for several runs."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def labels(self) -> tuple[str, ...]:
+        """The labels that `propose` yields for every task, in order."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """All that decides the outcome (JSON types only): the method's name, its parameters, an adapter's SHA-256."""
+
+    @abstractmethod
+    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        """Yield, for every task, one outcome per label. The tasks are one batch: they fit the device together.
+
+        The result for a task does not depend on the other tasks of the batch (beyond floating-point reduction order).
+        """

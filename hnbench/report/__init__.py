@@ -1,0 +1,1 @@
+"""Tables, plots and text from records alone. Nothing here imports torch."""

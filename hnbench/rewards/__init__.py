@@ -1,0 +1,1 @@
+"""Differentiable scores of (image, prompt) behind one contract."""

@@ -1,0 +1,1 @@
+"""The statistics of a paired comparison, clustered by prompt."""

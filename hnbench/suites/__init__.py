@@ -1,0 +1,1 @@
+"""Prompts, protocols and judges. Nothing here knows of methods."""

@@ -1,0 +1,74 @@
+"""The suite contract: prompts, the protocol (how many images of each) and the judge that scores them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hnbench.tasks import Task
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt of a suite. `tag` is the task that its score counts towards; `metadata` is for the judge alone."""
+
+    id: str
+    text: str
+    tag: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judge's word on one image. `reason` says what was found to be wrong, and is empty when `correct`."""
+
+    correct: bool
+    reason: str = ""
+
+
+class Judge(ABC):
+    """A held-out verdict on (image, prompt metadata). Never optimised."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A SHA-256 over whatever decides a verdict (thresholds, weights, version); part of a run's identity."""
+
+    @abstractmethod
+    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        """One verdict per image, in order. Images are RGB, as saved."""
+
+
+class Suite(ABC):
+    """Prompts and protocol. Reading a suite imports no torch; making its judge may."""
+
+    name: str
+    version: str
+    tags: tuple[str, ...]
+    """The tasks that the overall score is the unweighted mean of, in the order of the table."""
+    samples_per_prompt: int
+    """Images per prompt under the full protocol."""
+
+    @abstractmethod
+    def prompts(self) -> tuple[Prompt, ...]:
+        """All prompts of the full protocol, in a fixed order."""
+
+    @abstractmethod
+    def subset(self) -> tuple[tuple[Prompt, ...], int]:
+        """The stated quick protocol: some of `prompts()`, and the samples of each."""
+
+    @abstractmethod
+    def judge(self) -> Judge:
+        """The judge that this suite's scores are defined by."""
+
+    def tasks(self, *, full: bool) -> list[Task]:
+        """The (prompt, sample) pairs of the full or the quick protocol, in a fixed order."""
+        prompts, samples = (self.prompts(), self.samples_per_prompt) if full else self.subset()
+        return [Task(prompt.id, prompt.text, sample) for prompt in prompts for sample in range(samples)]

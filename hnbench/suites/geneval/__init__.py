@@ -1,0 +1,1 @@
+"""GenEval: one implementation of its rules, fed by any detector."""
