@@ -1,0 +1,80 @@
+"""What a run is: frozen, validated, and with every field declared identity, plan or runtime.
+
+Identity fields decide what a record *is*: they enter the run's and every record's SHA-256. Plan fields decide
+which records there should be. Runtime fields (batch size, device, ...) decide neither, and never enter a hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from hnbench.errors import UsageError
+from hnbench.seeds import digest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Kind = Literal["identity", "plan", "runtime"]
+
+
+def of_kind(kind: Kind, **keywords: Any) -> Any:
+    """A dataclass field declared identity, plan or runtime."""
+    return field(metadata={"kind": kind}, **keywords)
+
+
+def values_of(config: DataclassInstance, kind: Kind) -> dict[str, Any]:
+    """The values of one kind, by field name, as JSON types."""
+    chosen = {item.name: getattr(config, item.name) for item in fields(config) if item.metadata.get("kind") == kind}
+    return {name: _plain(value) for name, value in chosen.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One (suite x generator x rewards) under one base seed, and the methods asked of it."""
+
+    suite: str = of_kind("identity")
+    generator: str = of_kind("identity")
+    optimised: dict[str, float] = of_kind("identity")
+    """Reward name -> weight: what the methods optimise."""
+    held_out: tuple[str, ...] = of_kind("identity", default=())
+    """Rewards that are reported and never optimised."""
+    base_seed: int = of_kind("identity", default=0)
+    noise_policy: str = of_kind("identity", default="per-prompt")
+    steps: int = of_kind("identity", default=1)
+    dtype: str = of_kind("identity", default="float32")
+    methods: tuple[str, ...] = of_kind("plan")
+    """Method specifications as typed, e.g. `"reno"` or `"best-of-n:n=16"`."""
+    full: bool = of_kind("plan", default=False)
+    limit: int | None = of_kind("plan", default=None)
+    """At most so many prompts (spread evenly over the tags); None for all of the protocol."""
+    batch_size: int = of_kind("runtime", default=32)
+    device: str = of_kind("runtime", default="cpu")
+
+    def __post_init__(self) -> None:
+        if self.noise_policy not in ("per-prompt", "shared"):
+            raise UsageError(f"noise policy {self.noise_policy!r} is unknown; choose 'per-prompt' or 'shared'")
+        for name, value in (("steps", self.steps), ("batch size", self.batch_size), ("limit", 1 if self.limit is None else self.limit)):
+            if value < 1:
+                raise UsageError(f"{name} was {value}; it must be at least 1")
+        both = set(self.optimised) & set(self.held_out)
+        if both:
+            raise UsageError(f"{', '.join(sorted(both))} cannot be optimised and held out in one run")
+
+    @property
+    def identity(self) -> str:
+        """The SHA-256 over the identity fields (models enter it by name here, by fingerprint in each record)."""
+        return digest(values_of(self, "identity"))
+
+    @property
+    def folder_name(self) -> str:
+        """The default name of the run's folder."""
+        return f"{self.suite}-{self.generator}-seed{self.base_seed}-{self.identity[:8]}".replace("/", "_")
