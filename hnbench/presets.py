@@ -1,0 +1,45 @@
+"""What is done with a generator when nothing else is asked for: rewards, parameters, adapters and training prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The defaults of one generator."""
+
+    optimised: Mapping[str, float] = field(default_factory=dict)
+    """Reward name -> weight: what the methods optimise and the adapters were trained on."""
+    held_out: tuple[str, ...] = ()
+    """Rewards that are reported and never optimised."""
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Method name -> parameters that differ from the method's own defaults."""
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+    """Kind of training (`"hypernoise"`, `"finetune"`) -> folder of the adapter that comes with hnbench."""
+    training_prompts: str = ""
+    """`"module:function"` that returns the prompts to train on, or empty when a file has to be given."""
+
+
+_SHAPES_WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
+
+_PRESETS = {
+    "shapes": Preset(
+        optimised={"shapes-clip": 1.0},
+        held_out=("shapes-resnet", "redness"),
+        parameters={"reno": {}},
+        adapters={"hypernoise": _SHAPES_WEIGHTS / "hypernoise", "finetune": _SHAPES_WEIGHTS / "finetune"},
+        training_prompts="hnbench.shapes.captions:training_prompts",
+    ),
+}
+
+
+def preset_of(generator: str) -> Preset:
+    """The preset of a generator; an empty one where there is none, for example for a generator of another package."""
+    return _PRESETS.get(generator, Preset())

@@ -1,0 +1,88 @@
+# /// script
+# dependencies = ["nox>=2025.2.9"]
+# ///
+"""The project's checks: `nox` runs the tests, `nox -l` lists the rest.
+
+Requirements come from pyproject.toml, versions from constraints.txt.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests"]
+nox.options.default_venv_backend = "uv|virtualenv"
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+CONSTRAINTS = ("--constraint", str(ROOT / "constraints.txt"))
+LARGEST_WHEEL = 20_000_000
+
+# One thread is several times faster than two where cores are shared; nothing in the tests may reach the network.
+ENVIRONMENT = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "HF_HUB_OFFLINE": "1"}
+
+
+def install(session: nox.Session, group: str, *others: str) -> None:
+    """Install a dependency group of pyproject.toml and `others`, in the versions of constraints.txt."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, group), *others, *CONSTRAINTS)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, all but the slow ones."""
+    install(session, "test", "--editable", ".")
+    session.run("python", "-m", "pytest", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take minutes."""
+    install(session, "test", "--editable", ".")
+    session.run("python", "-m", "pytest", "-m", "slow", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the tests and fail when they reach too little of the code."""
+    install(session, "test", "--editable", ".")
+    session.run("python", "-m", "pytest", "--cov", "--cov-report=term", "--cov-fail-under=90", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types."""
+    install(session, "types", "--editable", ".")
+    session.run("mypy")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel and the sdist, install the wheel by itself and try it."""
+    install(session, "build")
+    folder = Path(session.create_tmp())
+    for old in folder.glob("hnbench-*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", str(folder))
+    (wheel,) = folder.glob("hnbench-*.whl")
+    size = wheel.stat().st_size
+    if size >= LARGEST_WHEEL:
+        session.error(f"{wheel.name} has {size} bytes; it must stay below {LARGEST_WHEEL}")
+    if not any(name.startswith("hnbench/shapes/weights/") and name.endswith(".safetensors") for name in zipfile.ZipFile(wheel).namelist()):
+        session.error(f"{wheel.name} lacks the weights of shapes")
+    session.install(str(wheel), *CONSTRAINTS)
+    session.chdir(folder)
+    session.run("hnbench", "--help")
+    session.run("hnbench", "list", "suites")

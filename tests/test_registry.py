@@ -1,0 +1,173 @@
+"""Names, specifications and third-party entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hnbench import registry
+from hnbench.errors import UsageError
+from hnbench.registry import GENERATORS, METHODS, REWARDS, SUITES, Entry, Registry, make_method, parse_method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A method-like factory with one parameter of each type."""
+
+    adapter: Path
+    count: int = 1
+    rate: float = 0.5
+    nesterov: bool = True
+    limit: int | None = 3
+    note: str = ""
+
+
+def plain() -> str:
+    return "made"
+
+
+@pytest.fixture
+def sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "METHODS", Registry("method", "hnbench.none", Entry("sample", f"{__name__}:Sample", "for the tests")))
+
+
+def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) -> None:
+    """Pretend that packages are installed with these entry points (name, target, package)."""
+
+    def found(*, group: str) -> list[Any]:
+        assert group == "hnbench.rewards"
+        return [SimpleNamespace(name=name, value=value, dist=SimpleNamespace(name=package)) for name, value, package in points]
+
+    monkeypatch.setattr(registry, "entry_points", found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (GENERATORS, ["shapes"]),
+        (REWARDS, ["shapes-clip", "shapes-resnet", "redness"]),
+        (SUITES, ["geneval-shapes"]),
+        (
+            METHODS,
+            ["random", "best-of-n", "reno", "hypernoise", "finetune", "hypernoise-random-direction", "hypernoise-other-noise"],
+        ),
+    ],
+)
+def test_the_built_in_names(kind: Registry, names: list[str]) -> None:
+    assert [entry.name for entry in kind.built_in] == names
+
+
+@pytest.mark.parametrize(
+    "entry", [entry for kind in (GENERATORS, REWARDS, METHODS, SUITES) for entry in kind.built_in], ids=lambda entry: entry.name
+)
+def test_every_built_in_factory_can_be_imported(entry: Entry) -> None:
+    assert callable(entry.load())
+
+
+@pytest.mark.parametrize("entry", METHODS.built_in, ids=lambda entry: entry.name)
+def test_a_method_answers_to_the_name_that_it_is_registered_under(entry: Entry) -> None:
+    factory: Any = entry.load()
+    assert factory.name == entry.name
+
+
+def test_get_returns_the_factory() -> None:
+    assert Registry("thing", "hnbench.none", Entry("a", f"{__name__}:plain", "")).get("a")() == "made"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("shapes-clp", "unknown reward 'shapes-clp'; did you mean 'shapes-clip'? known: redness, shapes-clip, shapes-resnet"),
+        ("zzz", "unknown reward 'zzz'; known: redness, shapes-clip, shapes-resnet"),
+        ("", "unknown reward ''; known: redness, shapes-clip, shapes-resnet"),
+        ("../redness" * 2000, None),
+    ],
+)
+def test_an_unknown_name_is_refused(asked: str, message: str | None) -> None:
+    with pytest.raises(UsageError) as caught:
+        REWARDS.get(asked)
+    if message:
+        assert str(caught.value) == message
+    assert len(str(caught.value)) < 200
+
+
+def test_a_package_adds_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    third_party(monkeypatch, ("other", f"{__name__}:plain", "other-package"))
+    rewards = Registry("reward", "hnbench.rewards", Entry("own", "nowhere:never", ""))
+    assert rewards.get("other")() == "made"
+    assert rewards.entry("other").package == "other-package"
+    assert list(rewards.entries) == ["own", "other"]
+
+
+def test_two_providers_of_a_name_are_refused_by_naming_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    third_party(monkeypatch, ("own", "elsewhere:Thing", "other-package"))
+    rewards = Registry("reward", "hnbench.rewards", Entry("own", "hnbench.here:load", ""))
+    with pytest.raises(UsageError, match=r"'own' has two providers: hnbench.here:load of hnbench and elsewhere:Thing of other-package"):
+        rewards.get("own")
+
+
+@pytest.mark.parametrize("target", ["no_such_package:load", f"{__name__}:absent"])
+def test_a_package_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    third_party(monkeypatch, ("broken", target, "other-package"))
+    with pytest.raises(UsageError, match="'broken' of package other-package cannot be imported"):
+        Registry("reward", "hnbench.rewards").get("broken")
+
+
+def test_an_import_fault_of_our_own_keeps_its_traceback() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        Registry("reward", "hnbench.none", Entry("a", "no_such_package:load", "")).get("a")
+
+
+def test_parse_method() -> None:
+    assert parse_method("reno") == ("reno", {})
+    assert parse_method("reno: iterations=5, learning_rate=1e-2") == ("reno", {"iterations": "5", "learning_rate": "1e-2"})
+    assert parse_method("hypernoise:adapter=a=b") == ("hypernoise", {"adapter": "a=b"})
+
+
+@pytest.mark.parametrize("text", ["reno:", "reno:5", "reno:=5", "reno:a=1,,b=2", "reno:a=1,a=2"])
+def test_a_malformed_specification_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"method 'reno:"):
+        parse_method(text)
+
+
+@pytest.mark.usefixtures("sample")
+def test_values_take_the_types_of_the_fields() -> None:
+    made: object = make_method("sample:adapter=some/where,count=4,rate=1e-3,nesterov=false,limit=none,note=x")
+    assert made == Sample(adapter=Path("some/where"), count=4, rate=1e-3, nesterov=False, limit=None, note="x")
+
+
+@pytest.mark.usefixtures("sample")
+def test_what_is_typed_wins_over_defaults() -> None:
+    made: object = make_method("sample:count=4", {"adapter": Path("a"), "count": 2, "rate": 2.0})
+    assert made == Sample(adapter=Path("a"), count=4, rate=2.0)
+
+
+@pytest.mark.usefixtures("sample")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "sample:cuont=4",
+            "method 'sample' has no parameter 'cuont'; did you mean 'count'? known: adapter, count, limit, nesterov, note, rate",
+        ),
+        ("sample:count=4.5", "method 'sample': count was '4.5'; it must be a whole number"),
+        ("sample:rate=fast", "method 'sample': rate was 'fast'; it must be a number"),
+        ("sample:nesterov=maybe", "method 'sample': nesterov was 'maybe'; it must be true or false"),
+        ("sample:limit=few", "method 'sample': limit was 'few'; it must be a whole number or none"),
+        ("sample", "method 'sample' needs adapter; type sample:adapter=VALUE"),
+        ("sampel", "unknown method 'sampel'; did you mean 'sample'? known: sample"),
+    ],
+)
+def test_bad_values_are_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_method(text)
+    assert str(caught.value) == message
+
+
+def test_the_parameters_of_a_real_method() -> None:
+    made = make_method("best-of-n:n=5")
+    assert made.labels == ("best-of-2", "best-of-4", "best-of-5")
