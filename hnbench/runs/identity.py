@@ -1,0 +1,71 @@
+"""What makes two runs, and two records, the same.
+
+Everything here is computed from `run.json` alone, so a report finds the records that belong to the plan without any model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hnbench.config import values_of
+from hnbench.runs.record import SCHEMA
+from hnbench.seeds import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hnbench.config import RunConfig
+    from hnbench.generators.base import Generator
+    from hnbench.rewards.base import Mixture, Reward
+    from hnbench.suites.base import Judge, Suite
+    from hnbench.tasks import Task
+
+_BY_FINGERPRINT = ("suite", "generator", "optimised", "held_out")
+"""Identity fields of the configuration that are names: what they name enters by version or fingerprint instead."""
+
+
+def describe(
+    config: RunConfig, suite: Suite, judge: Judge, generator: Generator, *, rewards: Mixture, held_out: Sequence[Reward]
+) -> dict[str, Any]:
+    """The part of `run.json` that says what is measured with what."""
+    scorers = {name: reward for name, (reward, _) in rewards.parts.items()} | {reward.name: reward for reward in held_out}
+    described: dict[str, Any] = {
+        "schema": SCHEMA,
+        "config": {**values_of(config, "identity"), **values_of(config, "plan"), **values_of(config, "runtime")},
+        "identity_fields": sorted(values_of(config, "identity")),
+        "suite": {
+            "name": suite.name,
+            "version": suite.version,
+            "tags": list(suite.tags),
+            "judge": {"name": judge.name, "fingerprint": judge.fingerprint},
+        },
+        "generator": {"name": generator.name, "fingerprint": generator.fingerprint},
+        "rewards": {
+            "optimised": {name: weight for name, (_, weight) in rewards.parts.items()},
+            "held_out": [reward.name for reward in held_out],
+            "fingerprints": {name: reward.fingerprint for name, reward in scorers.items()},
+        },
+    }
+    return {**described, "identity": digest(shared_identity(described))}
+
+
+def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What every record of a run shares: weights and judges by fingerprint, the rest by value. Names of fields as a user knows them."""
+    suite, rewards, config = manifest["suite"], manifest["rewards"], manifest["config"]
+    prints = rewards["fingerprints"]
+    return {
+        "schema": manifest["schema"],
+        "suite": suite["name"],
+        "suite version": suite["version"],
+        "judge": suite["judge"]["fingerprint"],
+        "generator": manifest["generator"]["fingerprint"],
+        "optimised rewards": {name: [prints[name], weight] for name, weight in rewards["optimised"].items()},
+        "held-out rewards": {name: prints[name] for name in rewards["held_out"]},
+        **{name: config[name] for name in manifest["identity_fields"] if name not in _BY_FINGERPRINT},
+    }
+
+
+def record_id(shared: Mapping[str, Any], task: Task, method: Mapping[str, Any], label: str) -> str:
+    """The SHA-256 of one record's identity. `method` is the method's `identity()`. Batch size, device and order are no part of it."""
+    own = {"prompt_id": task.prompt_id, "prompt": task.prompt, "sample": task.sample, "method": dict(method), "label": label}
+    return digest({**shared, **own})

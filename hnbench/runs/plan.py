@@ -1,0 +1,156 @@
+"""Which records there should be, and which of them there are.
+
+A plan follows from `run.json` alone: prompts, samples per prompt, labels and the methods that produce them. Every
+(prompt, sample, label) that is planned and not done is counted, as failed or as missing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hnbench.errors import UsageError
+from hnbench.runs.identity import record_id, shared_identity
+from hnbench.tasks import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from hnbench.config import RunConfig
+    from hnbench.methods.base import Method
+    from hnbench.runs.record import Record
+    from hnbench.suites.base import Prompt, Suite
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One planned record."""
+
+    id: str
+    task: Task
+    tag: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What became of a plan: `done` are records, in the plan's order; together the three are the whole plan."""
+
+    done: tuple[Record, ...]
+    failed: tuple[Record, ...]
+    missing: tuple[Expected, ...]
+
+    @property
+    def expected(self) -> int:
+        """The number of planned records: the denominator of every rate."""
+        return len(self.done) + len(self.failed) + len(self.missing)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The records that a run should have."""
+
+    protocol: str
+    """`"quick"` or `"full"`."""
+    prompts: tuple[tuple[Task, str], ...]
+    """Each prompt as its sample 0, and its tag."""
+    samples: int
+    labels: tuple[str, ...]
+    """In the order of the tables; the first is the base."""
+    methods: tuple[Mapping[str, Any], ...]
+    """The methods' identities."""
+    method_of: Mapping[str, int]
+    """Label -> index into `methods` of the one that produces it."""
+    shared: Mapping[str, Any]
+    """What all records of the run share (`shared_identity`)."""
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All (prompt, sample) pairs, prompt by prompt."""
+        return [Task(prompt.prompt_id, prompt.prompt, sample) for prompt, _ in self.prompts for sample in range(self.samples)]
+
+    def id_of(self, task: Task, label: str) -> str:
+        """The id of one planned record."""
+        return record_id(self.shared, task, self.methods[self.method_of[label]], label)
+
+    def expected(self) -> Iterator[Expected]:
+        """All planned records, label by label, prompt by prompt, sample by sample."""
+        tags = {prompt.prompt_id: tag for prompt, tag in self.prompts}
+        for label in self.labels:
+            for task in self.tasks:
+                yield Expected(self.id_of(task, label), task, tags[task.prompt_id], label)
+
+    def coverage(self, records: Iterable[Record]) -> Coverage:
+        """Sort the plan into done, failed and missing, given the records that there are (others are left aside)."""
+        known = {record.id: record for record in records}
+        done: list[Record] = []
+        failed: list[Record] = []
+        missing: list[Expected] = []
+        for item in self.expected():
+            record = known.get(item.id)
+            if record is None:
+                missing.append(item)
+            else:
+                (done if record.status == "done" else failed).append(record)
+        return Coverage(tuple(done), tuple(failed), tuple(missing))
+
+    def to_json(self) -> dict[str, Any]:
+        """The `"plan"` of `run.json`."""
+        return {
+            "protocol": self.protocol,
+            "labels": list(self.labels),
+            "methods": [dict(method) for method in self.methods],
+            "method_of": dict(self.method_of),
+            "prompts": [{"id": prompt.prompt_id, "text": prompt.prompt, "tag": tag} for prompt, tag in self.prompts],
+            "samples": self.samples,
+        }
+
+    @staticmethod
+    def from_manifest(manifest: Mapping[str, Any]) -> Plan:
+        """The plan of a run's latest command, from its `run.json`."""
+        plan = manifest["plan"]
+        return Plan(
+            protocol=plan["protocol"],
+            prompts=tuple((Task(prompt["id"], prompt["text"], 0), prompt["tag"]) for prompt in plan["prompts"]),
+            samples=plan["samples"],
+            labels=tuple(plan["labels"]),
+            methods=tuple(plan["methods"]),
+            method_of=plan["method_of"],
+            shared=shared_identity(manifest),
+        )
+
+
+def make_plan(config: RunConfig, suite: Suite, methods: Sequence[Method], shared: Mapping[str, Any]) -> Plan:
+    """The plan that a command asks for. Two methods that produce the same label are a `UsageError`."""
+    prompts, samples = (suite.prompts(), suite.samples_per_prompt) if config.full else suite.subset()
+    method_of: dict[str, int] = {}
+    for index, method in enumerate(methods):
+        for label in method.labels:
+            if label in method_of:
+                raise UsageError(f"two of the methods give a row named {label!r}; ask for one of them at a time")
+            method_of[label] = index
+    return Plan(
+        protocol="full" if config.full else "quick",
+        prompts=tuple((Task(prompt.id, prompt.text, 0), prompt.tag) for prompt in spread(prompts, config.limit)),
+        samples=samples,
+        labels=tuple(method_of),
+        methods=tuple(method.identity() for method in methods),
+        method_of=method_of,
+        shared=shared,
+    )
+
+
+def spread(prompts: Sequence[Prompt], limit: int | None) -> tuple[Prompt, ...]:
+    """At most `limit` prompts, spread evenly over the tags, in their own order.
+
+    The choice takes the first of each tag, then the second of each, and so on, so a larger limit keeps all that a smaller one had.
+    """
+    if limit is None:
+        return tuple(prompts)
+    by_tag: defaultdict[str, list[int]] = defaultdict(list)
+    for index, prompt in enumerate(prompts):
+        by_tag[prompt.tag].append(index)
+    rounds = sorted((rank, index) for indices in by_tag.values() for rank, index in enumerate(indices))
+    chosen = sorted(index for _, index in rounds[:limit])
+    return tuple(prompts[index] for index in chosen)
