@@ -1,0 +1,79 @@
+"""Best-of-N: draw N noises, keep the image with the highest reward. Search without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hnbench.errors import UsageError
+from hnbench.generators.base import Generator
+from hnbench.methods.base import Method, Outcome
+from hnbench.methods.candidates import Candidates, keep_better
+from hnbench.rewards.base import Reward
+from hnbench.seeds import NoiseSource
+from hnbench.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestOfN(Method):
+    """The best of `n` candidates, and of the first 2, 4, 8, ... of them.
+
+    Candidate 0 is the sample's starting noise, and candidate j is the same noise whatever `n` is. So the
+    candidates of a smaller `n` are the first ones of a larger `n`, and one search answers for every power of two below.
+    The paper compares with n = 50 (arXiv 2508.09968, section 4).
+    """
+
+    n: int = 50
+
+    name = "best-of-n"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n, int) or self.n < 1:
+            raise UsageError(f"best-of-n: n was {self.n!r}; it must be a whole number of at least 1, for example best-of-n:n=50")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of candidates that are reported: the powers of two from 2 to below `n`, and `n`."""
+        return (*(2**power for power in range(1, self.n.bit_length()) if 2**power < self.n), self.n)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(f"best-of-{size}" for size in self.sizes)
+
+    def identity(self) -> dict[str, Any]:
+        return {"name": self.name, "n": self.n}
+
+    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        best, scores = self._search(tasks, generator, reward, noises)
+        trajectories = scores.tolist()
+        for row, task in enumerate(tasks):
+            for size, label in zip(self.sizes, self.labels, strict=True):
+                found, trajectory = best[size], tuple(trajectories[row][:size])
+                yield Outcome(task, label, found.image[row], found.noise[row], share=size / self.n, trajectory=trajectory)
+
+    # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
+    @torch.no_grad()
+    def _search(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> tuple[dict[int, Candidates], Tensor]:
+        """Return the best after each reported number of candidates, and every candidate's reward `[B, n]`."""
+        prompts = [task.prompt for task in tasks]
+        conditioning = generator.encode(prompts)
+        dtype = torch.promote_types(generator.dtype, torch.float32)
+        best: Candidates | None = None
+        reported: dict[int, Candidates] = {}
+        scores: list[Tensor] = []
+        # One candidate of every task at a time: the batch that is known to fit, and the same shapes whatever n is.
+        for candidate in range(self.n):
+            noise = noises.batch(tasks, candidate).to(generator.device, dtype, non_blocking=True)
+            image = generator.generate(noise, conditioning)
+            scores.append(reward.score(image, prompts))
+            new = Candidates(noise, image, scores[-1])
+            best = keep_better(best, new) if best else new
+            if candidate + 1 in self.sizes:
+                reported[candidate + 1] = best
+        return reported, torch.stack(scores, dim=1)

@@ -1,0 +1,37 @@
+"""The base: the image that the sample's own starting noise gives. Every other method is compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hnbench.generators.base import Generator
+from hnbench.methods.base import Method, Outcome
+from hnbench.rewards.base import Reward
+from hnbench.seeds import NoiseSource
+from hnbench.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Random(Method):
+    """One pass of the generator on the starting noise; the reward is not asked."""
+
+    name = "random"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def identity(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:  # noqa: ARG002
+        noise = noises.batch(tasks).to(generator.device, torch.promote_types(generator.dtype, torch.float32))
+        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
+        with torch.no_grad():
+            images = generator.generate(noise, generator.encode([task.prompt for task in tasks]))
+        for row, task in enumerate(tasks):
+            yield Outcome(task, self.name, images[row], noise[row])
