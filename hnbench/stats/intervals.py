@@ -1,0 +1,130 @@
+"""Confidence intervals by a stratified cluster bootstrap over prompts.
+
+The unit is the prompt: all samples and all base seeds of a prompt lie in its cluster, because they share its
+difficulty. Prompts are resampled within their tag (stratum), and "overall" is the unweighted mean of the tag means.
+
+Two corrections keep the intervals honest when a tag has few prompts. Each resample draws n - 1 of a stratum's n
+clusters with replacement, which makes the bootstrap variance of a mean unbiased (Rao and Wu 1988, "Resampling
+inference with complex survey data"). And the percentiles are widened from the normal's to those of Student's t
+(Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile interval).
+
+The same resamples serve every method and every metric, so differences and ratios of estimates are paired.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+LEVEL = 0.95
+RESAMPLES = 4000
+SEED = 20250
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its two-sided 95% bounds; the bounds are NaN where the data cannot give any."""
+
+    estimate: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A value, its bootstrap draws `[R]` and the degrees of freedom behind them.
+
+    Estimates of one bootstrap share their resamples, so `a - b` and `a / b` are paired draw by draw.
+    """
+
+    value: float
+    draws: Array
+    freedom: int
+
+    def __sub__(self, other: Estimate) -> Estimate:
+        return Estimate(self.value - other.value, self.draws - other.draws, min(self.freedom, other.freedom))
+
+    def __truediv__(self, other: Estimate) -> Estimate:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            draws = self.draws / other.draws
+            value = float(np.float64(self.value) / np.float64(other.value))
+        return Estimate(value, draws, min(self.freedom, other.freedom))
+
+    def scaled(self, factor: float) -> Estimate:
+        """The estimate in another, fixed unit."""
+        return Estimate(self.value * factor, self.draws * factor, self.freedom)
+
+    @property
+    def interval(self) -> Interval:
+        """The expanded percentile interval at level `LEVEL`.
+
+        Bounds are order statistics of the draws (no interpolation), so infinite draws are harmless.
+        """
+        draws = self.draws[~np.isnan(self.draws)]
+        if self.freedom < 1 or math.isnan(self.value) or not len(draws):
+            return Interval(self.value, math.nan, math.nan)
+        tail = _tail_of_students_t(self.freedom)
+        low, high = np.quantile(draws, [tail, 1 - tail], method="inverted_cdf")
+        return Interval(self.value, float(low), float(high))
+
+
+def _tail_of_students_t(freedom: int) -> float:
+    """The normal's tail probability beyond the t quantile that leaves (1 - LEVEL) / 2."""
+    from scipy.special import ndtr, stdtrit
+
+    return float(ndtr(stdtrit(freedom, (1 - LEVEL) / 2)))
+
+
+@dataclass(frozen=True, eq=False)
+class StratifiedMeans:
+    """The means of K columns in H strata: `values [H, K]`, `draws [R, H, K]`, and clusters per stratum `sizes [H]`."""
+
+    values: Array
+    draws: Array
+    sizes: Indices
+
+    def stratum(self, stratum: int, column: int) -> Estimate:
+        """The mean of one column in one stratum."""
+        return Estimate(float(self.values[stratum, column]), self.draws[:, stratum, column], int(self.sizes[stratum]) - 1)
+
+    def overall(self, column: int) -> Estimate:
+        """The unweighted mean of the strata's means of one column; no interval when a stratum has a single cluster."""
+        freedom = int((self.sizes - 1).sum()) if (self.sizes > 1).all() else 0
+        return Estimate(float(self.values[:, column].mean()), self.draws[:, :, column].mean(axis=1), freedom)
+
+
+class ClusterBootstrap:
+    """Resamples of clusters within strata, drawn once and used for every statistic.
+
+    `strata [C]` numbers the stratum of each cluster from 0 without gaps.
+    """
+
+    def __init__(self, strata: Indices, resamples: int = RESAMPLES, seed: int = SEED) -> None:
+        rng = np.random.default_rng(seed)
+        self._members = [np.flatnonzero(strata == stratum) for stratum in range(int(strata.max()) + 1)]
+        self.sizes: Indices = np.array([len(members) for members in self._members], dtype=np.intp)
+        self._weights = [rng.multinomial(size - 1, np.full(size, 1 / size), size=resamples).astype(np.float64) for size in self.sizes]
+
+    def means(self, sums: Array, counts: Array) -> StratifiedMeans:
+        """Means of K columns from their per-cluster `sums [C, K]` and `counts [C, K]`; NaN where a stratum has no value."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = np.stack([sums[members].sum(axis=0) / counts[members].sum(axis=0) for members in self._members])
+            draws = np.stack(
+                [
+                    (weights @ sums[members]) / (weights @ counts[members])
+                    for members, weights in zip(self._members, self._weights, strict=True)
+                ],
+                axis=1,
+            )
+        return StratifiedMeans(values, draws, self.sizes)
