@@ -161,6 +161,28 @@ def test_a_sample_that_breaks_stops_keeps_its_best_and_disturbs_nobody(value: fl
     assert len(bad.trajectory) == 20
 
 
+def test_a_broken_gradient_stops_a_sample_whose_reward_would_not_show_it() -> None:
+    class OneChannel(Reward):
+        """Sees the first channel only; its gradient in the last one is NaN in the third call."""
+
+        name = "one-channel"
+        fingerprint = "one-channel"
+        calls = 0
+
+        def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+            assert len(images) == len(prompts)
+            self.calls += 1
+            if self.calls == 3:
+                images.register_hook(lambda gradient: gradient.index_fill(1, torch.tensor(2), math.nan))  # type: ignore[no-untyped-call]
+            return images[:, 0].sum(dim=(1, 2))
+
+    generator = LinearGenerator(torch.eye(12, dtype=torch.float64))
+    (outcome,) = run(ReNO(iterations=6), tasks_of("a cat"), generator, OneChannel())
+    assert outcome.trajectory is not None
+    assert [math.isnan(reward) for reward in outcome.trajectory] == [False] * 3 + [True] * 3
+    assert outcome.noise.isfinite().all()
+
+
 def test_a_sample_that_is_broken_from_the_start_keeps_its_starting_noise() -> None:
     _, bad = run(ReNO(iterations=5), tasks_of("good", "bad"), reward=Spoiled(BrightnessReward(), value=math.nan, calls=[0]))
     assert torch.equal(bad.noise, noises_for(ToyGenerator()).draw(bad.task).double())
@@ -187,11 +209,15 @@ class Rising(BrightnessReward):
 
 def test_passes_forward_and_backward_are_n_and_n_minus_1_and_only_the_noise_gets_a_gradient() -> None:
     class Counting(ToyGenerator):
-        forward = backward = 0
+        backward = 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.graphs: list[bool] = []
 
         def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-            self.forward += 1
             image = super().generate(noise, conditioning, steps)
+            self.graphs.append(image.requires_grad)
             if image.requires_grad:
                 image.register_hook(self.count)  # type: ignore[no-untyped-call]
             return image
@@ -202,7 +228,7 @@ def test_passes_forward_and_backward_are_n_and_n_minus_1_and_only_the_noise_gets
     generator = Counting()
     with torch.no_grad():  # The caller's mode does not matter.
         outcomes = run(ReNO(iterations=9), tasks_of(*PROMPTS), generator)
-    assert (generator.forward, generator.backward) == (9, 8)
+    assert (generator.graphs, generator.backward) == ([True] * 8 + [False], 8)
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in generator.backbone.parameters())
     assert not any(outcome.noise.requires_grad or outcome.image.requires_grad for outcome in outcomes)
 
