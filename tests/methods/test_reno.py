@@ -163,7 +163,7 @@ def test_a_sample_that_breaks_stops_keeps_its_best_and_disturbs_nobody(value: fl
 
 def test_a_broken_gradient_stops_a_sample_whose_reward_would_not_show_it() -> None:
     class OneChannel(Reward):
-        """Sees the first channel only; its gradient in the last one is NaN in the third call."""
+        """Sees the first channel only; its gradient in the last one is infinite in the third call."""
 
         name = "one-channel"
         fingerprint = "one-channel"
@@ -173,11 +173,15 @@ def test_a_broken_gradient_stops_a_sample_whose_reward_would_not_show_it() -> No
             assert len(images) == len(prompts)
             self.calls += 1
             if self.calls == 3:
-                images.register_hook(lambda gradient: gradient.index_fill(1, torch.tensor(2), math.nan))  # type: ignore[no-untyped-call]
+                images.register_hook(lambda gradient: gradient.index_fill(1, torch.tensor(2), math.inf))  # type: ignore[no-untyped-call]
             return images[:, 0].sum(dim=(1, 2))
 
-    generator = LinearGenerator(torch.eye(12, dtype=torch.float64))
-    (outcome,) = run(ReNO(iterations=6), tasks_of("a cat"), generator, OneChannel())
+    class Unmixed(LinearGenerator):
+        def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+            assert len(noise) == len(conditioning) == steps
+            return noise.to(self.dtype)
+
+    (outcome,) = run(ReNO(iterations=6), tasks_of("a cat"), Unmixed(torch.eye(12, dtype=torch.float64)), OneChannel())
     assert outcome.trajectory is not None
     assert [math.isnan(reward) for reward in outcome.trajectory] == [False] * 3 + [True] * 3
     assert outcome.noise.isfinite().all()
