@@ -53,16 +53,18 @@ class Suite(ABC):
     version: str
     tags: tuple[str, ...]
     """The tasks that the overall score is the unweighted mean of, in the order of the table."""
-    samples_per_prompt: int
-    """Images per prompt under the full protocol."""
 
     @abstractmethod
     def prompts(self) -> tuple[Prompt, ...]:
         """All prompts of the full protocol, in a fixed order."""
 
     @abstractmethod
-    def subset(self) -> tuple[tuple[Prompt, ...], int]:
-        """The stated quick protocol: some of `prompts()`, and the samples of each."""
+    def subset(self) -> tuple[Prompt, ...]:
+        """The prompts of the stated quick protocol: some of `prompts()`."""
+
+    @abstractmethod
+    def samples(self, prompt: Prompt, *, full: bool) -> int:
+        """Images of one prompt under the full or the quick protocol."""
 
     @abstractmethod
     def judge(self) -> Judge:
@@ -70,5 +72,5 @@ class Suite(ABC):
 
     def tasks(self, *, full: bool) -> list[Task]:
         """The (prompt, sample) pairs of the full or the quick protocol, in a fixed order."""
-        prompts, samples = (self.prompts(), self.samples_per_prompt) if full else self.subset()
-        return [Task(prompt.id, prompt.text, sample) for prompt in prompts for sample in range(samples)]
+        prompts = self.prompts() if full else self.subset()
+        return [Task(prompt.id, prompt.text, sample) for prompt in prompts for sample in range(self.samples(prompt, full=full))]

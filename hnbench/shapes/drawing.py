@@ -1,0 +1,92 @@
+"""Drawing scenes: antialiased shapes on a pale, softly tinted background with a little pixel noise."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from hnbench.shapes.world import PALETTE, SIZE, Item, Scene
+
+Image = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.float32]
+
+NOISE_SIGMA = 2.0
+"""Standard deviation of the pixel noise, of 255."""
+_OVERSAMPLE = 4
+
+
+def inside(shape: str, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Whether points lie within the unit-radius shape; x to the right, y down, both in -1..1."""
+    distance = np.hypot(x, y)
+    if shape == "circle":
+        return distance <= 1
+    if shape == "square":
+        return np.maximum(np.abs(x), np.abs(y)) <= 0.9
+    if shape == "triangle":
+        return (y <= 0.85) & (np.abs(x) * 1.75 <= y + 0.95)
+    if shape == "cross":
+        return ((np.abs(x) <= 0.34) & (np.abs(y) <= 1)) | ((np.abs(y) <= 0.34) & (np.abs(x) <= 1))
+    if shape == "ring":
+        return (distance <= 1) & (distance >= 0.52)
+    if shape == "heart":
+        u, v = x * 1.22, -y * 1.22 + 0.12
+        return (u**2 + v**2 - 1) ** 3 - u**2 * v**3 <= 0
+    if shape == "star":
+        return _star(x, y)
+    raise ValueError(f"unknown shape {shape!r}")
+
+
+def _star(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """A five-pointed star, one point up: the boundary is piecewise linear between radius 1 (tips) and 0.42."""
+    tip, dent = 1.0, 0.42
+    angle = np.abs((np.arctan2(x, -y) + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)
+    ends = np.array([[0.0, tip], [dent * np.sin(np.pi / 5), dent * np.cos(np.pi / 5)]])
+    px, py = np.hypot(x, y) * np.sin(angle), np.hypot(x, y) * np.cos(angle)
+    (ax, ay), (bx, by) = ends
+    return (bx - ax) * (py - ay) - (by - ay) * (px - ax) <= 0
+
+
+@cache
+def stamp(shape: str, radius: float, shift_x: float, shift_y: float) -> Mask:
+    """Coverage of the shape on a small grid whose centre cell is the rounded centre of the object."""
+    reach = int(np.ceil(radius)) + 2
+    fine = (np.arange((2 * reach + 1) * _OVERSAMPLE) + 0.5) / _OVERSAMPLE - reach - 0.5
+    x, y = np.meshgrid((fine - shift_x) / radius, (fine - shift_y) / radius)
+    side = 2 * reach + 1
+    return inside(shape, x, y).reshape(side, _OVERSAMPLE, side, _OVERSAMPLE).mean(axis=(1, 3), dtype=np.float32)
+
+
+def _quantised(value: float, step: float) -> float:
+    return round(value / step) * step
+
+
+def _paste(canvas: npt.NDArray[np.float32], item: Item, colour: npt.NDArray[np.float32]) -> None:
+    """Blend one object into the canvas. Sub-pixel position and radius are quantised so that stamps can be reused."""
+    cx, cy = int(np.floor(item.x)), int(np.floor(item.y))
+    mask = stamp(item.shape, _quantised(item.radius, 0.25), _quantised(item.x - cx - 0.5, 0.25), _quantised(item.y - cy - 0.5, 0.25))
+    reach = mask.shape[0] // 2
+    top, left = max(cy - reach, 0), max(cx - reach, 0)
+    bottom, right = min(cy + reach + 1, SIZE), min(cx + reach + 1, SIZE)
+    part = mask[top - cy + reach : bottom - cy + reach, left - cx + reach : right - cx + reach, None]
+    window = canvas[top:bottom, left:right]
+    window += item.opacity * part * (colour - window)
+
+
+def _background(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """A pale colour, slightly tinted, with a smooth gradient across the image."""
+    base = rng.uniform(218, 244, 3).astype(np.float32)
+    axis = np.linspace(-1, 1, SIZE, dtype=np.float32)
+    slopes = rng.uniform(-8, 8, (2, 3)).astype(np.float32)
+    return base + axis[None, :, None] * slopes[0] + axis[:, None, None] * slopes[1]
+
+
+def draw(scene: Scene, rng: np.random.Generator) -> Image:
+    """The scene as an RGB image, uint8 `[64, 64, 3]`."""
+    canvas = _background(rng)
+    for item in scene.items:
+        colour = np.asarray(PALETTE[item.colour], np.float32) + rng.uniform(-10, 10, 3).astype(np.float32)
+        _paste(canvas, item, colour)
+    canvas += rng.normal(0, NOISE_SIGMA, canvas.shape).astype(np.float32)
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)

@@ -1,0 +1,80 @@
+"""GenEval's six tasks in the embedded world, judged by its classical detector under GenEval's rules.
+
+Every task has about the same number of images, so that the overall (the unweighted mean of the tasks) is measured as
+well as the number of images allows: tasks with few captions take more samples of each.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from hnbench.seeds import digest
+from hnbench.shapes.captions import TAGS, evaluation_captions
+from hnbench.suites.base import Judge, Prompt, Suite, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from PIL import Image
+
+SAMPLES = {"single_object": 48, "two_object": 16, "counting": 16, "colors": 12, "position": 4, "color_attr": 4}
+"""Images per prompt under the full protocol: 336 per task, 2016 in all."""
+QUICK_PROMPTS = 7
+QUICK_SAMPLES = 4
+"""The quick protocol: the first 7 prompts of each task, 4 images each, 168 in all."""
+
+
+class ShapesJudge(Judge):
+    """GenEval's rules over the shapes detector, with one threshold for every task."""
+
+    name = "shapes-detector"
+
+    @property
+    def fingerprint(self) -> str:
+        from hnbench.shapes import detector
+
+        names = ("THRESHOLD", "FOREGROUND", "SMALLEST", "MINORITY", "TEMPLATE")
+        return digest([self.name, 1, {name: getattr(detector, name) for name in names}])
+
+    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        import numpy as np
+
+        from hnbench.shapes.detector import THRESHOLD, detect
+        from hnbench.suites.geneval.rules import evaluate, filter_detections
+
+        limits = {"threshold": THRESHOLD, "counting_threshold": THRESHOLD}
+        found = [detect(np.asarray(image.convert("RGB"))) for image in images]
+        return [
+            evaluate(filter_detections(detections, str(each["tag"]), **limits), each)
+            for detections, each in zip(found, metadata, strict=True)
+        ]
+
+
+class ShapesSuite(Suite):
+    """245 captions; 2016 images under the full protocol, 168 under the quick one."""
+
+    name = "geneval-shapes"
+    version = "1"
+    tags = TAGS
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        return _prompts()
+
+    def samples(self, prompt: Prompt, *, full: bool) -> int:
+        return SAMPLES[prompt.tag] if full else QUICK_SAMPLES
+
+    def subset(self) -> tuple[Prompt, ...]:
+        return tuple(prompt for prompt in _prompts() if int(prompt.id.rpartition("/")[2]) < QUICK_PROMPTS)
+
+    def judge(self) -> ShapesJudge:
+        return ShapesJudge()
+
+
+@cache
+def _prompts() -> tuple[Prompt, ...]:
+    found: list[Prompt] = []
+    for tag in TAGS:
+        captions = [caption for caption in evaluation_captions() if caption.tag == tag]
+        found.extend(Prompt(f"{tag}/{index:04d}", caption.text, tag, caption.metadata()) for index, caption in enumerate(captions))
+    return tuple(found)
