@@ -7,7 +7,8 @@ A plan follows from `run.json` alone: prompts, samples per prompt, labels and th
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
     from hnbench.methods.base import Method
     from hnbench.runs.record import Record
     from hnbench.suites.base import Prompt, Suite
+
+
+@dataclass(frozen=True)
+class PlannedPrompt:
+    """One prompt of the plan and how many images it gets."""
+
+    id: str
+    text: str
+    tag: str
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -53,9 +64,7 @@ class Plan:
 
     protocol: str
     """`"quick"` or `"full"`."""
-    prompts: tuple[tuple[Task, str], ...]
-    """Each prompt as its sample 0, and its tag."""
-    samples: int
+    prompts: tuple[PlannedPrompt, ...]
     labels: tuple[str, ...]
     """In the order of the tables; the first is the base."""
     methods: tuple[Mapping[str, Any], ...]
@@ -68,18 +77,22 @@ class Plan:
     @property
     def tasks(self) -> list[Task]:
         """All (prompt, sample) pairs, prompt by prompt."""
-        return [Task(prompt.prompt_id, prompt.prompt, sample) for prompt, _ in self.prompts for sample in range(self.samples)]
+        return [Task(prompt.id, prompt.text, sample) for prompt in self.prompts for sample in range(prompt.samples)]
 
-    def id_of(self, task: Task, label: str) -> str:
-        """The id of one planned record."""
-        return record_id(self.shared, task, self.methods[self.method_of[label]], label)
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        return {prompt.id: prompt.tag for prompt in self.prompts}
+
+    def item(self, task: Task, label: str) -> Expected:
+        """One planned record."""
+        identity = record_id(self.shared, task, self.methods[self.method_of[label]], label)
+        return Expected(identity, task, self._tags[task.prompt_id], label)
 
     def expected(self) -> Iterator[Expected]:
         """All planned records, label by label, prompt by prompt, sample by sample."""
-        tags = {prompt.prompt_id: tag for prompt, tag in self.prompts}
         for label in self.labels:
             for task in self.tasks:
-                yield Expected(self.id_of(task, label), task, tags[task.prompt_id], label)
+                yield self.item(task, label)
 
     def coverage(self, records: Iterable[Record]) -> Coverage:
         """Sort the plan into done, failed and missing, given the records that there are (others are left aside)."""
@@ -102,8 +115,7 @@ class Plan:
             "labels": list(self.labels),
             "methods": [dict(method) for method in self.methods],
             "method_of": dict(self.method_of),
-            "prompts": [{"id": prompt.prompt_id, "text": prompt.prompt, "tag": tag} for prompt, tag in self.prompts],
-            "samples": self.samples,
+            "prompts": [asdict(prompt) for prompt in self.prompts],
         }
 
     @staticmethod
@@ -112,8 +124,7 @@ class Plan:
         plan = manifest["plan"]
         return Plan(
             protocol=plan["protocol"],
-            prompts=tuple((Task(prompt["id"], prompt["text"], 0), prompt["tag"]) for prompt in plan["prompts"]),
-            samples=plan["samples"],
+            prompts=tuple(PlannedPrompt(**prompt) for prompt in plan["prompts"]),
             labels=tuple(plan["labels"]),
             methods=tuple(plan["methods"]),
             method_of=plan["method_of"],
@@ -123,7 +134,7 @@ class Plan:
 
 def make_plan(config: RunConfig, suite: Suite, methods: Sequence[Method], shared: Mapping[str, Any]) -> Plan:
     """The plan that a command asks for. Two methods that produce the same label are a `UsageError`."""
-    prompts, samples = (suite.prompts(), suite.samples_per_prompt) if config.full else suite.subset()
+    prompts = spread(suite.prompts() if config.full else suite.subset(), config.limit)
     method_of: dict[str, int] = {}
     for index, method in enumerate(methods):
         for label in method.labels:
@@ -132,8 +143,7 @@ def make_plan(config: RunConfig, suite: Suite, methods: Sequence[Method], shared
             method_of[label] = index
     return Plan(
         protocol="full" if config.full else "quick",
-        prompts=tuple((Task(prompt.id, prompt.text, 0), prompt.tag) for prompt in spread(prompts, config.limit)),
-        samples=samples,
+        prompts=tuple(PlannedPrompt(item.id, item.text, item.tag, suite.samples(item, full=config.full)) for item in prompts),
         labels=tuple(method_of),
         methods=tuple(method.identity() for method in methods),
         method_of=method_of,

@@ -79,7 +79,8 @@ class Record:
     """The same of the base image of the same sample; empty when failed."""
     verdict: Verdict | None = None
     cost: Cost
-    trajectory: tuple[float, ...] | None = None
+    trajectory: tuple[float | None, ...] | None = None
+    """The optimised reward at each iteration or of each candidate; None where it was not finite."""
     image: SavedImage | None = None
     error: Failure | None = None
 
@@ -128,7 +129,7 @@ def _is_rewards(value: Any) -> bool:
 
 
 def _is_trajectory(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(_is_number(item) for item in value))
+    return value is None or (isinstance(value, list) and all(_is_number_or_none(item) for item in value))
 
 
 def _is_hash(value: Any) -> bool:

@@ -1,0 +1,131 @@
+"""Costs are counted, not guessed: passes through the generator and the reward, seconds and peak memory.
+
+Passes are counted in images. A forward pass is counted when it is asked for; a backward pass when autograd
+enters the graph behind the model's output, so a pass whose gradient nobody wants costs nothing here either.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hnbench.generators.base import Conditioning, Generator
+from hnbench.rewards.base import Reward
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
+
+
+@dataclass
+class Meter:
+    """Passes so far, in images. Several metered models may share one."""
+
+    generator_forward: float = 0.0
+    generator_backward: float = 0.0
+    reward_forward: float = 0.0
+    reward_backward: float = 0.0
+
+    def count(self, model: str, output: Tensor, passes: int) -> None:
+        """Count `passes` forward passes of `model` (`"generator"` or `"reward"`), and as many backward ones whenever they happen."""
+        self._add(f"{model}_forward", passes)
+        if output.grad_fn is not None:
+            # On the graph's node, not on the tensor: a tensor's hook also fires when the gradient stops at the tensor.
+            output.grad_fn.register_prehook(lambda *_: self._add(f"{model}_backward", passes))
+
+    def _add(self, name: str, passes: int) -> None:
+        setattr(self, name, getattr(self, name) + passes)
+
+
+class MeteredGenerator(Generator):
+    """A generator whose passes are counted: `steps` per generated image, one per prediction."""
+
+    def __init__(self, generator: Generator, meter: Meter, steps: int | None = None) -> None:
+        """Wrap `generator`. With `steps`, every image is made in so many, whatever the call says: a run decides that, not a method."""
+        self.name = generator.name
+        self.noise_shape = generator.noise_shape
+        self.backbone = generator.backbone
+        self.last_layer = generator.last_layer
+        self._generator, self._meter, self._steps = generator, meter, steps
+
+    @property
+    def device(self) -> torch.device:
+        return self._generator.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._generator.dtype
+
+    @property
+    def fingerprint(self) -> str:
+        return self._generator.fingerprint
+
+    def encode(self, prompts: Sequence[str]) -> Conditioning:
+        return self._generator.encode(prompts)
+
+    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+        steps = self._steps or steps
+        images = self._generator.generate(noise, conditioning, steps)
+        self._meter.count("generator", images, len(noise) * steps)
+        return images
+
+    def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
+        output = self._generator.predict(noise, conditioning)
+        self._meter.count("generator", output, len(noise))
+        return output
+
+
+class MeteredReward(Reward):
+    """A reward whose passes are counted, one per image; a mixture counts as one reward."""
+
+    def __init__(self, reward: Reward, meter: Meter) -> None:
+        self.name = reward.name
+        self._reward, self._meter = reward, meter
+
+    @property
+    def fingerprint(self) -> str:
+        return self._reward.fingerprint
+
+    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+        scores = self._reward.score(images, prompts)
+        self._meter.count("reward", scores, len(images))
+        return scores
+
+
+@dataclass
+class Usage:
+    """What a block of code took. The values stand when the block has ended."""
+
+    seconds: float = 0.0
+    """Wall time, with the device's queue empty at both ends."""
+    peak_memory_bytes: int = 0
+    """On a GPU the most that was allocated during the block; on a CPU the process's largest resident set until its end."""
+
+
+@contextmanager
+def measured(device: torch.device, usage: Usage) -> Iterator[None]:
+    """Measure the block into `usage`, also when it raises."""
+    cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        if cuda:
+            torch.cuda.synchronize(device)
+        usage.seconds = time.perf_counter() - start
+        usage.peak_memory_bytes = torch.cuda.max_memory_allocated(device) if cuda else _resident_bytes()
+
+
+def _resident_bytes() -> int:
+    size: Any = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(size) * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,139 @@
+"""From chosen images to what is reported of them: the saved file, its rewards and its verdict.
+
+Rewards and verdict are those of the saved 8-bit image, not of the tensor that a method held. While the rewards are computed
+here, another thread compresses, saves and judges the same images; neither runs while a method is being timed.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+
+from hnbench.runs.attempt import in_chunks
+from hnbench.runs.record import Failure, SavedImage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from torch import Tensor
+
+    from hnbench.rewards.base import Mixture, Reward
+    from hnbench.runs.store import RunStore
+    from hnbench.suites.base import Judge, Verdict
+    from hnbench.tasks import Task
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An image `[3, H, W]` in [0, 1] that a method chose, and the id of the record it will be saved under."""
+
+    id: str
+    task: Task
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is known of one saved image."""
+
+    image: SavedImage
+    rewards: dict[str, float]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """One distinct image: `pixels` `[3, H, W]` as bytes 0 to 255, on the CPU, and the records that it stands for."""
+
+    task: Task
+    pixels: Tensor
+    ids: list[str]
+
+
+class Measurer:
+    """Saves, scores and judges images. The rewards are asked on this thread, the judge and the disk on `worker`'s."""
+
+    def __init__(
+        self,
+        *,
+        store: RunStore,
+        rewards: Mixture,
+        held_out: Sequence[Reward],
+        judge: Judge,
+        metadata: Mapping[str, Mapping[str, Any]],
+        device: torch.device,
+        worker: Executor,
+    ) -> None:
+        """Take what images are measured with; `metadata` is by prompt id, and for the judge alone."""
+        self._store, self._judge, self._metadata, self._device, self._worker = store, judge, metadata, device, worker
+        self._rewards = rewards
+        self._scorers = {name: reward for name, (reward, _) in rewards.parts.items()} | {reward.name: reward for reward in held_out}
+
+    def measure(self, chosen: Sequence[Chosen], batch_size: int) -> dict[str, Measurement | Failure]:
+        """Measure every image, by record id. An image or a reward that is not finite is a `Failure` of its own."""
+        results: dict[str, Measurement | Failure] = {}
+        finite = []
+        for item in chosen:
+            if bool(item.image.isfinite().all()):
+                finite.append(item)
+            else:
+                results[item.id] = Failure(type="NotFinite", message="the image has values that are not finite")
+        pictures = _distinct(finite)
+        kept = self._worker.submit(self._save_and_judge, pictures, batch_size)
+        scores = in_chunks(self._score, pictures, batch_size)
+        saved, verdicts = kept.result()
+        for picture, rewards, verdict in zip(pictures, scores, verdicts, strict=True):
+            wrong = [name for name, value in rewards.items() if not torch.isfinite(torch.tensor(value))]
+            for record_id in picture.ids:
+                failure = Failure(type="NotFinite", message=f"the reward {', '.join(wrong)} is not finite")
+                results[record_id] = failure if wrong else Measurement(saved[record_id], rewards, verdict)
+        return results
+
+    @torch.no_grad()
+    def _score(self, pictures: Sequence[_Picture]) -> list[dict[str, float]]:
+        images = torch.stack([picture.pixels for picture in pictures]).to(self._device).float() / 255
+        prompts = [picture.task.prompt for picture in pictures]
+        columns = {name: reward.score(images, prompts).tolist() for name, reward in self._scorers.items()}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        weights = {name: weight for name, (_, weight) in self._rewards.parts.items()}
+        return [{**row, "optimised": sum(weight * row[name] for name, weight in weights.items())} for row in rows]
+
+    def _save_and_judge(self, pictures: Sequence[_Picture], batch_size: int) -> tuple[dict[str, SavedImage], list[Verdict]]:
+        images = [Image.fromarray(picture.pixels.permute(1, 2, 0).contiguous().numpy()) for picture in pictures]
+        saved = {}
+        for picture, image in zip(pictures, images, strict=True):
+            png = to_png(image)
+            saved.update({record_id: self._store.save_image(record_id, png) for record_id in picture.ids})
+        metadata = [self._metadata[picture.task.prompt_id] for picture in pictures]
+
+        def judge(pairs: Sequence[tuple[Image.Image, Mapping[str, Any]]]) -> list[Verdict]:
+            return self._judge.judge([image for image, _ in pairs], [about for _, about in pairs])
+
+        return saved, in_chunks(judge, list(zip(images, metadata, strict=True)), batch_size)
+
+
+def quantise(image: Tensor) -> Tensor:
+    """8-bit values of an image in [0, 1]: clamped, times 255, rounded half to even; uint8 on the CPU."""
+    return (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+
+
+def to_png(image: Image.Image) -> bytes:
+    """Compress an image without loss. Level 1: several times faster than the default, for files a tenth larger."""
+    buffer = io.BytesIO()
+    image.save(buffer, "png", compress_level=1)
+    return buffer.getvalue()
+
+
+def _distinct(chosen: Sequence[Chosen]) -> list[_Picture]:
+    """Each image once: best-of-4 often chooses what best-of-2 chose, and its rewards and verdict are the same."""
+    pictures: dict[tuple[str, bytes], _Picture] = {}
+    for item in chosen:
+        pixels = quantise(item.image)
+        key = (item.task.prompt_id, pixels.numpy().tobytes())
+        pictures.setdefault(key, _Picture(item.task, pixels, [])).ids.append(item.id)
+    return list(pictures.values())

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hnbench.errors import UsageError
+from hnbench.rewards.base import Mixture
+from hnbench.runs.identity import describe, record_id, shared_identity
+from hnbench.runs.plan import Plan, make_plan, spread
+from hnbench.seeds import digest
+from hnbench.suites.base import Prompt
+from hnbench.tasks import Task
+from tests.runs.test_record import DONE, FAILED
+from tests.runs.world import CONFIG, Base, Best, Climb, RedReward, WorldJudge, WorldSuite
+from tests.toys import BrightnessReward, ToyGenerator
+
+SUITE = WorldSuite(per_tag=3, samples={"dark": 1, "light": 4})
+
+
+def described(**changes: object) -> dict[str, object]:
+    config = replace(CONFIG, **changes)  # type: ignore[arg-type]
+    mixture = Mixture({"brightness": (BrightnessReward(), 2.0)})
+    return describe(config, SUITE, WorldJudge(), ToyGenerator(), rewards=mixture, held_out=[RedReward()])
+
+
+def plan(**changes: object) -> Plan:
+    config = replace(CONFIG, **changes)  # type: ignore[arg-type]
+    return make_plan(config, SUITE, [Base(), Best(), Climb()], shared_identity(described(**changes)))
+
+
+def test_full_quick_and_limited() -> None:
+    full, quick, limited = plan(), plan(full=False), plan(limit=3)
+    assert (full.protocol, quick.protocol, limited.protocol) == ("full", "quick", "full")
+    assert [(task.prompt_id, task.sample) for task in quick.tasks] == [("dark/0000", 0), ("light/0000", 0)]
+    assert full.tasks == SUITE.tasks(full=True)
+    assert Counter(task.prompt_id for task in full.tasks)["light/0002"] == 4
+    assert [prompt.id for prompt in limited.prompts] == ["dark/0000", "dark/0001", "light/0000"]
+    assert len(list(full.expected())) == 4 * (3 + 12)
+
+
+def test_a_plan_survives_its_manifest() -> None:
+    manifest = json.loads(json.dumps({**described(), "plan": plan().to_json()}))
+    read = Plan.from_manifest(manifest)
+    assert read == plan()
+    assert list(read.expected()) == list(plan().expected())
+
+
+def test_ids_are_a_hash_of_what_the_documentation_lists() -> None:
+    """The formula, written out: what changes it makes all records of old runs strangers."""
+    shared = {
+        "schema": 1,
+        "suite": "world",
+        "suite version": "1",
+        "judge": digest("world-judge"),
+        "generator": digest(["toy", 0]),
+        "optimised rewards": {"brightness": [digest("brightness"), 2.0]},
+        "held-out rewards": {"red": digest("red")},
+        "base_seed": 0,
+        "noise_policy": "per-prompt",
+        "steps": 1,
+        "dtype": "float32",
+    }
+    task = Task("dark/0001", "a dark thing, number 1", 0)
+    own = {"prompt_id": "dark/0001", "prompt": "a dark thing, number 1", "sample": 0, "method": {"name": "climb"}, "label": "climb"}
+    assert plan().item(task, "climb").id == digest({**shared, **own})
+    assert described()["identity"] == digest(shared)
+
+
+def test_ids_are_unique_and_independent_of_plan_and_runtime() -> None:
+    ids = {item.id for item in plan().expected()}
+    assert len(ids) == 60
+    assert {item.id for item in plan(batch_size=1, device="cuda").expected()} == ids
+    assert {item.id for item in plan(full=False, limit=1, methods=("random",)).expected()} < ids
+
+
+@pytest.mark.parametrize(
+    "changes", [{"base_seed": 1}, {"noise_policy": "shared"}, {"steps": 2}, {"dtype": "bfloat16"}], ids=lambda changes: next(iter(changes))
+)
+def test_every_identity_value_changes_every_id(changes: dict[str, object]) -> None:
+    assert not {item.id for item in plan().expected()} & {item.id for item in plan(**changes).expected()}
+
+
+def test_the_record_id_depends_on_each_of_its_parts() -> None:
+    task, method = Task("a/0", "a cat", 0), {"name": "reno", "iterations": 50}
+    ids = {
+        record_id({"steps": 1}, task, method, "reno"),
+        record_id({"steps": 2}, task, method, "reno"),
+        record_id({"steps": 1}, replace(task, prompt="a dog"), method, "reno"),
+        record_id({"steps": 1}, replace(task, prompt_id="a/1"), method, "reno"),
+        record_id({"steps": 1}, replace(task, sample=1), method, "reno"),
+        record_id({"steps": 1}, task, {**method, "iterations": 20}, "reno"),
+        record_id({"steps": 1}, task, method, "other"),
+    }
+    assert len(ids) == 7
+
+
+def test_coverage_sorts_the_whole_plan() -> None:
+    items = list(plan().expected())
+    records = [
+        *(replace(DONE, id=item.id) for item in items[:5]),
+        *(replace(FAILED, id=item.id) for item in items[5:8]),
+        replace(DONE, id="e" * 64),  # of an earlier plan
+    ]
+    coverage = plan().coverage(records)
+    assert ([record.id for record in coverage.done], [record.id for record in coverage.failed]) == (
+        [item.id for item in items[:5]],
+        [item.id for item in items[5:8]],
+    )
+    assert list(coverage.missing) == items[8:]
+    assert coverage.expected == 60
+
+
+def test_two_methods_of_one_label_are_refused() -> None:
+    with pytest.raises(UsageError, match="a row named 'climb'"):
+        make_plan(CONFIG, SUITE, [Base(), Climb(), Climb()], {})
+
+
+@given(st.lists(st.sampled_from("abcdef"), max_size=40), st.integers(1, 45))
+def test_a_limit_is_spread_evenly_and_only_ever_adds(tags: list[str], limit: int) -> None:
+    prompts = [Prompt(f"{tag}/{index}", "", tag) for index, tag in enumerate(tags)]
+    chosen = spread(prompts, limit)
+    assert len(chosen) == min(limit, len(prompts))
+    assert [prompt for prompt in prompts if prompt in chosen] == list(chosen)
+    counts, there = Counter(prompt.tag for prompt in chosen), Counter(tags)
+    fullest = max(counts.values(), default=0)
+    assert all(counts[tag] >= min(there[tag], fullest - 1) for tag in there)
+    assert {prompt.id for prompt in chosen} <= {prompt.id for prompt in spread(prompts, limit + 1)}
+    assert spread(prompts, None) == tuple(prompts)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import pytest
+
+from hnbench.config import RunConfig, of_kind, values_of
+from hnbench.errors import UsageError
+
+CONFIG = RunConfig(suite="geneval", generator="toy", optimised={"clip": 0.5}, held_out=("red",), methods=("random",))
+OTHER: dict[str, Any] = {
+    "suite": "other",
+    "generator": "other",
+    "optimised": {"clip": 0.6},
+    "held_out": ("blue",),
+    "base_seed": 1,
+    "noise_policy": "shared",
+    "steps": 2,
+    "dtype": "bfloat16",
+    "methods": ("random", "reno"),
+    "full": True,
+    "limit": 3,
+    "batch_size": 7,
+    "device": "cuda",
+}
+"""Another valid value for every field."""
+
+
+def undeclared(kind: type) -> list[str]:
+    return [item.name for item in fields(kind) if item.metadata.get("kind") not in ("identity", "plan", "runtime")]
+
+
+def test_every_field_is_declared_identity_plan_or_runtime() -> None:
+    assert undeclared(RunConfig) == []
+
+
+def test_an_undeclared_field_would_be_found() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Extended(RunConfig):
+        forgotten: int = 0
+        mistyped: int = of_kind("identitty", default=0)  # type: ignore[arg-type]
+
+    assert undeclared(Extended) == ["forgotten", "mistyped"]
+
+
+def test_the_kinds_share_out_all_fields() -> None:
+    names = [name for kind in ("identity", "plan", "runtime") for name in values_of(CONFIG, kind)]
+    assert sorted(names) == sorted(item.name for item in fields(RunConfig)) == sorted(OTHER)
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_identity_depends_on_identity_fields_and_on_no_other(name: str) -> None:
+    changed = replace(CONFIG, **{name: OTHER[name]})
+    assert (changed.identity != CONFIG.identity) == (name in values_of(CONFIG, "identity"))
+    assert (changed.folder_name != CONFIG.folder_name) == (name in values_of(CONFIG, "identity"))
+
+
+def test_the_order_of_rewards_is_no_identity() -> None:
+    one, other = (replace(CONFIG, optimised=dict(pairs)) for pairs in ([("a", 1.0), ("b", 2.0)], [("b", 2.0), ("a", 1.0)]))
+    assert one.identity == other.identity
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"noise_policy": "mine"}, "'mine' is unknown; choose 'per-prompt' or 'shared'"),
+        ({"steps": 0}, "steps was 0"),
+        ({"batch_size": -1}, "batch size was -1"),
+        ({"limit": 0}, "limit was 0"),
+        ({"held_out": ("clip",)}, "clip cannot be optimised and held out"),
+    ],
+)
+def test_bad_values_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(CONFIG, **changes)
+
+
+def test_a_folder_name_is_one_folder() -> None:
+    assert "/" not in replace(CONFIG, generator="somebody/some-model", suite="a/b").folder_name
