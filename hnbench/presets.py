@@ -1,4 +1,4 @@
-"""What is done with a generator when nothing else is asked for: rewards, parameters, adapters and training prompts."""
+"""What is done with a generator when nothing else is asked for: its rewards, parameters, adapters and training."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ class Preset:
     """Method name -> parameters that differ from the method's own defaults."""
     adapters: Mapping[str, Path] = field(default_factory=dict)
     """Kind of training (`"hypernoise"`, `"finetune"`) -> folder of the adapter that comes with hnbench."""
+    training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Kind of training -> fields of the training's configuration that differ from its own defaults."""
     training_prompts: str = ""
     """`"module:function"` that returns the prompts to train on, or empty when a file has to be given."""
+    suite: str = ""
+    """The suite that was made for the generator, if one was."""
 
 
 _SHAPES_WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
@@ -35,7 +39,9 @@ _PRESETS = {
         held_out=("shapes-resnet", "redness"),
         parameters={"reno": {}},
         adapters={"hypernoise": _SHAPES_WEIGHTS / "hypernoise", "finetune": _SHAPES_WEIGHTS / "finetune"},
+        training={"hypernoise": {}, "finetune": {}},
         training_prompts="hnbench.shapes.captions:training_prompts",
+        suite="geneval-shapes",
     ),
 }
 

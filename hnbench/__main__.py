@@ -1,0 +1,5 @@
+"""`python -m hnbench` is `hnbench`."""
+
+from hnbench.cli import main
+
+main()

@@ -1,0 +1,415 @@
+"""The command line. Every command is a few lines that call the library; results go to stdout, all else to stderr.
+
+Exit codes: 0 all is well, 2 wrong usage, 3 some samples failed, 4 a run or training folder cannot be used, 130 interrupted.
+Nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from hnbench import __version__, registry
+from hnbench.errors import HnbenchError, SampleFailure, UsageError
+from hnbench.loading import (
+    Dtype,
+    choose_device,
+    load_generator,
+    load_mixture,
+    load_reward,
+    make_methods,
+    parse_weights,
+    prepare_adapters,
+    read_prompts,
+)
+from hnbench.presets import preset_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hnbench.config import RunConfig
+    from hnbench.hypernetwork.config import TrainingConfig
+    from hnbench.presets import Preset
+    from hnbench.runs.execute import Summary
+
+RESULTS = Path("results")
+PRESET = "[default: the preset's]"
+NAMED = "[default: results/ and a name that says what it is]"
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """Errors that a user can mend are one or two lines on stderr, and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except HnbenchError as error:
+            typer.echo(f"hnbench: {error}", err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo(f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help takes longer to import than all of the rest
+    help="Compare ways to choose the initial noise of a text-to-image model: random, searched, optimised, or predicted by a hypernetwork.",
+    epilog="Begin with: hnbench run --suite geneval-shapes --limit 12",
+)
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="hnbench")
+
+
+def examples(*commands: str) -> str:
+    """An epilog: one command per line, not wrapped."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hnbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Options of all commands."""
+
+
+GeneratorName = Annotated[str, typer.Option("--generator", help="The text-to-image model; see `hnbench list generators`.")]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")]
+DtypeName = Annotated[Dtype, typer.Option("--dtype", help="What the models compute in; noise and norms stay in float32.")]
+Weights = Annotated[list[str] | None, typer.Option("--optimise", metavar="NAME=WEIGHT", help=f"A reward to optimise; repeatable. {PRESET}")]
+HypernetworkFolder = Annotated[Path | None, typer.Option("--hypernetwork", help=f"A trained hypernetwork's folder. {PRESET}")]
+PromptFile = Annotated[Path | None, typer.Option("--prompts", metavar="FILE", help=f"Prompts, one per line. {PRESET}")]
+
+
+@app.command(
+    epilog=examples(
+        "hnbench run --suite geneval-shapes",
+        "hnbench run --suite geneval-shapes --method best-of-n:n=16 --method hypernoise --limit 24",
+        "hnbench run --suite geneval-shapes --full --seed 1 --hypernetwork results/my-training/adapter",
+        "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --hold-out shapes-clip --method reno:iterations=20",
+    )
+)
+def run(
+    suite: Annotated[str, typer.Option("--suite", help="Prompts, protocol and judge; see `hnbench list suites`.")],
+    generator: GeneratorName = "shapes",
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", metavar="NAME[:K=V,...]", help="A method; repeatable. random is always there. [default: all of them]"),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="The suite's full protocol instead of the quick one.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most so many prompts, spread over the suite's tasks.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
+    hypernetwork: HypernetworkFolder = None,
+    finetuned: Annotated[Path | None, typer.Option("--finetuned", help=f"A fine-tuned adapter's folder. {PRESET}")] = None,
+    optimise: Weights = None,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option("--hold-out", metavar="NAME", help=f"A reward to report and not optimise; repeatable. {PRESET}"),
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time; changes no result.")] = 32,
+    device: DeviceName = "auto",
+    dtype: DtypeName = "float32",
+    steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
+    noise_policy: Annotated[
+        Literal["per-prompt", "shared"],
+        typer.Option(
+            "--noise-policy", help="per-prompt: each prompt has its own noises; shared: all have the same few, as in GenEval's script."
+        ),
+    ] = "per-prompt",
+    out: Annotated[Path | None, typer.Option("--out", help=f"The run's folder. {NAMED}")] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write and print the report at the end.")] = True,
+) -> None:
+    """Run methods on a suite and compare them.
+
+    All methods begin from the same prompts and the same starting noise. Their images are saved, scored and judged.
+    The same command again continues a run that was interrupted, and one with more methods or --full adds to it.
+    """
+    from hnbench.config import RunConfig
+
+    preset = preset_of(generator)
+    adapters = _adapters(preset, hypernoise=hypernetwork, finetune=finetuned)
+    weights = parse_weights(optimise or (), preset.optimised, generator)
+    held_out = tuple(hold_out or (name for name in preset.held_out if name not in weights))
+    methods = _with_base(method or _runnable(adapters))
+    _check_names(suite, generator, (*weights, *held_out), methods)
+    config = RunConfig(
+        suite=suite,
+        generator=generator,
+        optimised=weights,
+        held_out=held_out,
+        base_seed=seed,
+        noise_policy=noise_policy,
+        steps=steps,
+        dtype=dtype,
+        methods=methods,
+        full=full,
+        limit=limit,
+        batch_size=batch_size,
+        device=choose_device(device),
+    )
+    folder = out or RESULTS / config.folder_name
+    summary = _execute(config, preset, adapters, folder)
+    if not summary.new:
+        typer.echo(f"all {summary.expected} samples are already done in {folder}", err=True)
+    if report:
+        _report([folder])
+    if summary.failed:
+        raise SampleFailure(f"{summary.failed} of {summary.expected} samples failed (see {folder}); the same command tries them again")
+
+
+@app.command(
+    epilog=examples(
+        "hnbench train",
+        "hnbench train --kind finetune --steps 500 --learning-rate 1e-4",
+        "hnbench train --prompts my-prompts.txt --batch-size 16 --out results/my-training",
+    )
+)
+def train(
+    kind: Annotated[
+        Literal["hypernoise", "finetune"], typer.Option("--kind", help="A noise hypernetwork, or the same LoRA on the generator itself.")
+    ] = "hypernoise",
+    generator: GeneratorName = "shapes",
+    optimise: Weights = None,
+    prompts: PromptFile = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Optimizer steps.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Images per batch.")] = None,
+    accumulation: Annotated[int | None, typer.Option("--accumulation", help="Batches per optimizer step.")] = None,
+    optimizer: Annotated[Literal["sgd", "adamw"] | None, typer.Option("--optimizer")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
+    schedule: Annotated[Literal["constant", "cosine"] | None, typer.Option("--schedule", help="Of the learning rate.")] = None,
+    gradient_clip: Annotated[float | None, typer.Option("--gradient-clip", help="The largest norm of the gradient.")] = None,
+    rank: Annotated[int | None, typer.Option("--rank", help="Of the LoRA.")] = None,
+    lora_alpha: Annotated[float | None, typer.Option("--lora-alpha", help="The LoRA is scaled by alpha / rank.")] = None,
+    target_pattern: Annotated[
+        str | None,
+        typer.Option("--target-pattern", help="A regular expression on layer names. [default: every linear and convolution layer]"),
+    ] = None,
+    regulariser_weight: Annotated[
+        float | None, typer.Option("--regulariser-weight", help="hypernoise: what a change of the noise costs.")
+    ] = None,
+    regulariser_reduction: Annotated[
+        Literal["sum", "mean"] | None, typer.Option("--regulariser-reduction", help="hypernoise: sum as in the paper, mean as in its code.")
+    ] = None,
+    image_penalty: Annotated[float | None, typer.Option("--image-penalty", help="finetune: what a change of the image costs.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of first weights, prompts and noises.")] = 0,
+    device: DeviceName = "auto",
+    dtype: DtypeName = "float32",
+    out: Annotated[Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")] = None,
+) -> None:
+    """Train a noise hypernetwork, or a fine-tuning.
+
+    The same command again continues a training that was interrupted. Defaults are the preset's for the generator.
+    """
+    from hnbench.hypernetwork.config import TrainingConfig
+
+    preset = preset_of(generator)
+    texts, source = _prompts(prompts, preset, generator)
+    asked = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "accumulation": accumulation,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "gradient_clip": gradient_clip,
+        "rank": rank,
+        "lora_alpha": lora_alpha,
+        "target_pattern": target_pattern,
+        "regulariser_weight": regulariser_weight,
+        "regulariser_reduction": regulariser_reduction,
+        "image_penalty": image_penalty,
+    }
+    settings = {**preset.training.get(kind, {}), **{name: value for name, value in asked.items() if value is not None}}
+    weights = parse_weights(optimise or (), preset.optimised, generator)
+    registry.GENERATORS.entry(generator)
+    config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
+    name = f"train-{kind}-{generator}-seed{seed}-{config.identity[:8]}".replace("/", "_")
+    adapter = _train(config, texts, choose_device(device), dtype, out or RESULTS / name)
+    option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
+    typer.echo(f"The adapter is in {adapter}. To compare it:")
+    typer.echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
+
+
+@app.command(epilog=examples("hnbench report", "hnbench report results/seed0 results/seed1"))
+def report(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN]...", help="Run folders. [default: the newest one under results/]")
+    ] = None,
+) -> None:
+    """Write and print the report of a run.
+
+    It is made from the run's records alone. Runs of several base seeds are reported together.
+    """
+    _report(runs or [_newest_run()])
+
+
+@app.command(
+    epilog=examples("hnbench diagnose", "hnbench diagnose --hypernetwork results/my-training/adapter --limit 8 --out diagnosis.json")
+)
+def diagnose(
+    hypernetwork: HypernetworkFolder = None,
+    generator: GeneratorName = "shapes",
+    prompts: PromptFile = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many of the prompts.")] = 8,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Noises per prompt.")] = 4,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
+    seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
+    device: DeviceName = "auto",
+    dtype: DtypeName = "float32",
+    out: Annotated[Path | None, typer.Option("--out", help="The JSON file. [default: results/diagnosis-... by adapter]")] = None,
+) -> None:
+    """Look at what a hypernetwork does to noise.
+
+    KL divergence, Lipschitz constant, size of the change, and whether the noise stays Gaussian.
+    """
+    preset = preset_of(generator)
+    adapters = _adapters(preset, hypernoise=hypernetwork)
+    if "hypernoise" not in adapters:
+        raise UsageError(f"the generator {generator!r} comes with no hypernetwork; give --hypernetwork FOLDER")
+    texts, _ = _prompts(prompts, preset, generator)
+
+    from hnbench.display import show_values
+    from hnbench.hypernetwork.adapter import Hypernetwork
+    from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+    from hnbench.hypernetwork.diagnose import diagnose as look
+    from hnbench.seeds import NoiseSource
+
+    folder = adapters["hypernoise"]
+    model = load_generator(generator, choose_device(device), dtype)
+    network = Hypernetwork(model, attach(model, folder, "hypernoise"))
+    found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
+    path = out or RESULTS / f"diagnosis-{generator}-{adapter_sha256(folder)[:8]}.json"
+    _write_json(path, {"adapter": adapter_sha256(folder), "generator": model.fingerprint, "base_seed": seed, **found})
+    show_values(found)
+    typer.echo(f"The same as JSON: {path}")
+
+
+@app.command("list", epilog=examples("hnbench list methods", "hnbench list rewards"))
+def list_names(
+    kind: Annotated[Literal["generators", "rewards", "methods", "suites"], typer.Argument(help="What to list.")],
+) -> None:
+    """List generators, rewards, methods or suites.
+
+    Those of installed third-party packages too.
+    """
+    from hnbench.display import show_entries
+
+    known = {"generators": registry.GENERATORS, "rewards": registry.REWARDS, "methods": registry.METHODS, "suites": registry.SUITES}
+    show_entries(known[kind].entries.values())
+
+
+def _adapters(preset: Preset, **given: Path | None) -> dict[str, Path]:
+    """The adapters' folders by kind: what was given, else the preset's. A given folder that holds none is a `UsageError` at once."""
+    from hnbench.hypernetwork.checkpoint import adapter_sha256
+
+    chosen = {kind: folder for kind, folder in given.items() if folder is not None}
+    for folder in chosen.values():
+        adapter_sha256(folder)
+    return {**preset.adapters, **chosen}
+
+
+def _runnable(adapters: dict[str, Path]) -> list[str]:
+    """All built-in methods but those without an adapter, which are named on stderr."""
+    entries = registry.METHODS.built_in
+    left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
+    if left_out:
+        typer.echo(f"without a trained adapter, left out: {', '.join(left_out)}", err=True)
+    return [entry.name for entry in entries if entry.name not in left_out]
+
+
+def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
+    """The base first, which every method is compared with, then the others."""
+    return ("random", *(text for text in specifications if text != "random"))
+
+
+def _check_names(suite: str, generator: str, rewards: Iterable[str], methods: Iterable[str]) -> None:
+    """Refuse unknown names before anything is imported or loaded."""
+    registry.SUITES.entry(suite)
+    registry.GENERATORS.entry(generator)
+    for name in rewards:
+        registry.REWARDS.entry(name)
+    for text in methods:
+        registry.METHODS.entry(registry.parse_method(text)[0])
+
+
+def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, Path], folder: Path) -> Summary:
+    """Load all models and carry the run out."""
+    from hnbench.display import RunDisplay
+    from hnbench.runs.execute import execute
+    from hnbench.runs.store import RunStore
+
+    methods = make_methods(config.methods, preset, adapters)
+    generator = load_generator(config.generator, config.device, config.dtype)
+    training = prepare_adapters(methods, generator)
+    rewards = load_mixture(config.optimised, config.device, config.dtype)
+    held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
+    suite = registry.SUITES.get(config.suite)()
+    with RunStore(folder) as store:
+        return execute(config, suite, generator, rewards, held_out, methods, store, RunDisplay(), training=training)
+
+
+def _train(config: TrainingConfig, prompts: Sequence[str], device: str, dtype: str, folder: Path) -> Path:
+    """Train in a folder, or go on there; the result is the adapter's folder."""
+    from hnbench.display import TrainingDisplay
+    from hnbench.hypernetwork.trainer import Trainer
+
+    generator = load_generator(config.generator, device, dtype)
+    trainer = Trainer(config, generator, load_mixture(config.rewards, device, dtype), prompts, folder)
+    with TrainingDisplay() as display:
+        return trainer.train(display)
+
+
+def _prompts(file: Path | None, preset: Preset, generator: str) -> tuple[tuple[str, ...], str]:
+    """Prompts to train on, and where they come from: a file, or the preset."""
+    if file is not None:
+        return read_prompts(file), str(file)
+    if not preset.training_prompts:
+        raise UsageError(f"the generator {generator!r} has no preset; give --prompts FILE, a text file with one prompt per line")
+    return tuple(EntryPoint("prompts", preset.training_prompts, "").load()()), preset.training_prompts
+
+
+def _report(folders: Sequence[Path]) -> None:
+    """Write the report and print its table, its findings and where it is."""
+    from hnbench.display import show_report
+    from hnbench.report.report import headline_lines, summarise_runs, write
+    from hnbench.report.tables import console_table
+
+    summary = summarise_runs(folders)
+    path = write(summary, folders[0] / "report")
+    show_report(console_table(summary), headline_lines(summary), path)
+
+
+def _newest_run() -> Path:
+    """The run under results/ whose run.json was written last."""
+    found = sorted(RESULTS.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise UsageError(f"there is no run under {RESULTS}/; give a run's folder, or make one: hnbench run --suite geneval-shapes")
+    return found[-1].parent
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")

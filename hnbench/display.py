@@ -1,0 +1,171 @@
+"""What a user sees while a run or a training works: live on a terminal, the last state only elsewhere. All of that on stderr.
+
+And the small tables that commands print on stdout.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from hnbench.registry import Entry
+
+WIDTH = 140
+"""Columns of what is printed where there is no terminal to ask."""
+
+
+class RateColumn(ProgressColumn):
+    """Images per second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of one line, empty while it is unknown."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} images/s", style="cyan")
+
+
+class RunDisplay:
+    """One line for the whole run and one for each method that has something to do (see `hnbench.runs.execute.Progress`)."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=Console(stderr=True),
+        )
+        self._run = self._bars.add_task("[bold]all methods", total=None)
+        self._method: TaskID | None = None
+
+    def start(self, total: int) -> None:
+        """Show the whole run: `total` images."""
+        self._bars.update(self._run, total=total)
+        self._bars.start()
+
+    def label(self, name: str) -> None:
+        """Begin a method's line; the line of the one before stays, if anything was done in it."""
+        self._close_method()
+        self._method = self._bars.add_task(name, total=None)
+
+    def advance(self, count: int) -> None:
+        """Count images. Those that come before any method are from an earlier session, and no measure of speed."""
+        if self._method is None:
+            self._bars.reset(self._run, completed=count)
+            return
+        self._bars.advance(self._run, count)
+        self._bars.advance(self._method, count)
+
+    def done(self) -> None:
+        """Leave the last state on the screen."""
+        self._close_method()
+        self._bars.stop()
+
+    def _close_method(self) -> None:
+        if self._method is None:
+            return
+        task = self._bars.tasks[self._bars.task_ids.index(self._method)]
+        if task.completed:
+            self._bars.update(self._method, total=task.completed)
+        else:
+            self._bars.remove_task(self._method)
+        self._method = None
+
+
+class TrainingDisplay:
+    """One line of progress, and under it the latest figures (see `hnbench.hypernetwork.trainer.TrainingProgress`)."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=Console(stderr=True),
+        )
+        self._task = self._bars.add_task("", total=None, figures="")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def started(self, step: int, total: int) -> None:
+        """Show a training that begins, or goes on after `step`."""
+        self._bars.reset(self._task, total=total, completed=step, start=True)
+        self._bars.start()
+
+    def stepped(self, record: Mapping[str, Any]) -> None:
+        """Show a step's line of the log."""
+        if "evaluation" in record:
+            self._bars.console.print(f"step {record['step']}: {paired_gain(record['evaluation'])}", highlight=False)
+        self._bars.update(self._task, completed=record["step"], figures=figures(record))
+
+
+def figures(record: Mapping[str, Any]) -> str:
+    """Loss, size of the noise's change and speed, as far as a step's record has them."""
+    parts = [
+        ("loss {:.4g}", record.get("loss")),
+        ("change {:.1%} of the noise", record.get("relative_change")),
+        ("{:.1f} images/s", record.get("images_per_second")),
+    ]
+    return ", ".join(text.format(value) for text, value in parts if value is not None)
+
+
+def paired_gain(evaluation: Mapping[str, Any]) -> str:
+    """The gain in reward over the base on the same held-out prompts and noises."""
+    gain, error = evaluation["gain"], evaluation["gain_standard_error"]
+    if gain is None:
+        return "the reward is not finite"
+    return f"paired reward gain {gain:+.4f}" + (f" ± {error:.4f} (standard error)" if error is not None else "")
+
+
+def show_entries(entries: Iterable[Entry]) -> None:
+    """Print names with what they are and need."""
+    table = Table("name", "what it is", "needs", box=box.SIMPLE_HEAD)
+    table.columns[0].no_wrap = True
+    for entry in entries:
+        table.add_row(entry.name, entry.summary, entry.needs)
+    _stdout().print(table)
+
+
+def show_values(values: Mapping[str, Any]) -> None:
+    """Print nested values, one per line, by their dotted names."""
+    table = Table("what", "value", box=box.SIMPLE_HEAD)
+    for name, value in _flat(values):
+        table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
+    _stdout().print(table)
+
+
+def show_report(table: Table, sentences: Iterable[str], path: Path) -> None:
+    """Print a report's main table, its findings and where all of it is."""
+    console = _stdout()
+    console.print(table)
+    for sentence in sentences:
+        console.print(f"\n{sentence}", markup=False, highlight=False)
+    console.print(f"\nThe report: {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _stdout() -> Console:
+    """A terminal as wide as it is; a file or a pipe wide enough for every table."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

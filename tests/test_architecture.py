@@ -1,0 +1,146 @@
+"""Who may import whom, and what start-up may load."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import hnbench
+from hnbench.methods.base import Method
+from hnbench.tasks import Task
+
+PACKAGE = Path(hnbench.__file__).parent
+BASICS = {"errors", "tasks", "seeds", "config"}
+MODELS = {"generators", "rewards"}
+
+ALLOWED = {
+    "errors": set(),
+    "tasks": set(),
+    "seeds": {"tasks"},
+    "config": {"errors", "seeds"},
+    "generators": BASICS,
+    "rewards": BASICS,
+    "stats": set(),
+    "suites": BASICS | {"shapes"},
+    "shapes": BASICS | MODELS | {"suites"},
+    "hypernetwork": BASICS | MODELS,
+    "methods": BASICS | MODELS | {"hypernetwork"},
+    "runs": BASICS | MODELS | {"methods", "suites"},
+    "report": {"errors", "config", "stats", "runs"},
+    "registry": {"errors", "methods"},
+    "presets": set(),
+    "loading": {"errors", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
+    "display": {"registry"},
+    "cli": BASICS | {"registry", "presets", "loading", "display", "runs", "report", "hypernetwork"},
+    "__main__": {"cli"},
+}
+"""The part of the package -> the other parts that it may import, for types included."""
+
+READS_RECORDS_ONLY = {"hnbench.runs.record", "hnbench.runs.store", "hnbench.runs.plan", "hnbench.runs.identity"}
+"""The modules of `runs` that read what a run left, without models: all that a report may use of it."""
+
+HEAVY = ("torch", "torchvision", "diffusers", "transformers", "peft", "open_clip", "scipy", "pandas", "matplotlib", "PIL")
+
+
+def module_name(path: Path) -> str:
+    parts = ["hnbench", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """The modules of this package that a module imports anywhere: at the top, inside functions and for types."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            source = node.module or ""
+            found |= {f"{source}.{alias.name}" if f"{source}.{alias.name}" in MODULES else source for alias in node.names}
+    return frozenset(found & set(MODULES) - {"hnbench"})
+
+
+def part(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def reachable(start: str) -> set[str]:
+    found, queue = {start}, [start]
+    while queue:
+        new = imports(queue.pop()) - found
+        found |= new
+        queue += new
+    return found
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"hnbench"}))
+def test_imports_go_one_way(module: str) -> None:
+    own = part(module)
+    others = {name for name in imports(module) if part(name) != own}
+    wrong = sorted(name for name in others if part(name) not in ALLOWED[own])
+    assert not wrong, f"{module} must not import {wrong}"
+
+
+def test_every_part_of_the_package_is_ruled() -> None:
+    assert {part(module) for module in MODULES} - {""} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) in {"methods", "hypernetwork", "generators", "rewards"}))
+def test_nothing_that_optimises_can_reach_a_judge(module: str) -> None:
+    assert not [name for name in reachable(module) if part(name) in {"suites", "runs", "report", "registry", "cli", "shapes"}]
+
+
+def test_a_method_is_given_nothing_that_a_judge_checks() -> None:
+    assert list(inspect.signature(Method.propose).parameters) == ["self", "tasks", "generator", "reward", "noises"]
+    assert [item.name for item in fields(Task)] == ["prompt_id", "prompt", "sample"]
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) == "report"))
+def test_a_report_reads_records_only(module: str) -> None:
+    assert {name for name in imports(module) if part(name) == "runs"} <= READS_RECORDS_ONLY
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_what_has_to_start_quickly_imports_no_torch() -> None:
+    light = {"errors", "tasks", "seeds", "config", "registry", "presets", "loading", "cli", "display", "suites", "stats", "report"}
+    modules = ["hnbench", *(name for name in MODULES if part(name) in light), *READS_RECORDS_ONLY]
+    code = f"""
+import importlib, sys
+for name in {modules!r}:
+    importlib.import_module(name)
+    assert "torch" not in sys.modules, f"{{name}} imports torch"
+"""
+    python(code)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["train", "--help"], ["--version"], ["list", "methods"], ["list", "suites"]]
+)
+def test_help_and_list_load_nothing_heavy(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from hnbench.cli import main
+sys.argv = ["hnbench", *{arguments!r}]
+try:
+    main()
+finally:
+    heavy = [name for name in {HEAVY!r} if name in sys.modules]
+    assert not heavy, heavy
+"""
+    assert python(code)

@@ -1,0 +1,113 @@
+"""The toys as registries would name them, and a suite and broken parts to run them with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from hnbench.generators.base import Generator
+from hnbench.methods.base import Method, Outcome
+from hnbench.rewards.base import Reward
+from hnbench.seeds import NoiseSource, digest
+from hnbench.suites.base import Judge, Prompt, Suite, Verdict
+from hnbench.tasks import Task
+from tests.toys import BrightnessReward, ToyGenerator
+
+
+def load_generator(*, device: str, dtype: str) -> ToyGenerator:
+    assert device == "cpu"
+    return ToyGenerator(getattr(torch, dtype))
+
+
+def load_other_generator(*, device: str, dtype: str) -> ToyGenerator:
+    assert device == "cpu"
+    return ToyGenerator(getattr(torch, dtype), seed=1)
+
+
+def load_reward(*, device: str, dtype: str) -> BrightnessReward:
+    del device, dtype
+    return BrightnessReward()
+
+
+class Redness(Reward):
+    """The mean of the first channel."""
+
+    name = "red"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest("red")
+
+    def score(self, images: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
+        return images[:, 0].mean(dim=(1, 2))
+
+
+def load_red(*, device: str, dtype: str) -> Redness:
+    del device, dtype
+    return Redness()
+
+
+class RedJudge(Judge):
+    """Right when there is more red than the metadata's limit."""
+
+    name = "red"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest("red judge")
+
+    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        reds = [sum(image.getchannel(0).tobytes()) / (image.width * image.height * 255) for image in images]
+        return [
+            Verdict(red > about["limit"], "" if red > about["limit"] else "too little red")
+            for red, about in zip(reds, metadata, strict=True)
+        ]
+
+
+class ToySuite(Suite):
+    """Six prompts in two tags, two images each."""
+
+    name = "toy-suite"
+    version = "1"
+    tags = ("low", "high")
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        return tuple(Prompt(f"{tag}/{number}", f"{tag} {number}", tag, {"limit": 0.5}) for tag in self.tags for number in range(3))
+
+    def subset(self) -> tuple[Prompt, ...]:
+        return tuple(prompt for prompt in self.prompts() if not prompt.id.endswith("2"))
+
+    def samples(self, prompt: Prompt, *, full: bool) -> int:
+        return 2
+
+    def judge(self) -> RedJudge:
+        return RedJudge()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failing(Method):
+    """Fails for the prompts that contain a word; on request it is stopped by Ctrl-C instead."""
+
+    word: str = "high"
+    interrupt: bool = False
+    name = "failing"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def identity(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        for task in tasks:
+            if self.word in task.prompt:
+                raise KeyboardInterrupt if self.interrupt else RuntimeError(f"no {self.word} today")
+        noise = noises.batch(tasks)
+        images = generator.generate(noise, generator.encode([task.prompt for task in tasks]))
+        for task, image, chosen in zip(tasks, images.detach(), noise, strict=True):
+            yield Outcome(task, self.name, image, chosen)
