@@ -1,0 +1,113 @@
+"""A picture of pictures: the same prompts and starting noises by method, with the judge's verdict as the frame's colour."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import PIL.Image
+
+from hnbench.report.drawing import new_figure
+from hnbench.report.labels import BASE, candidates_of, featured, style_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from PIL.Image import Image
+
+    from hnbench.report.summary import Summary
+
+_PROMPTS = 8
+_CELL = 128
+"""Pixels: smaller images are enlarged to it without smoothing, larger ones reduced."""
+_DPI = 150
+_RIGHT, _WRONG = "#009E73", "#D55E00"
+
+
+def write_grid(summary: Summary, folder: Path) -> Path | str:
+    """Write `grid.png`: the first sample of some prompts, spread over the tags. A sentence when the images are not there."""
+    labels = _shown(summary)
+    rows = _rows(summary, labels)
+    if not rows:
+        return "The grid of images is not drawn: the images of these runs are not on this disk."
+    path = folder / "grid.png"
+    _grid(rows, labels).save(path, optimize=True)
+    return path
+
+
+def _shown(summary: Summary) -> list[str]:
+    """Return the base and the featured methods, without the smallest of several best-of-N."""
+    labels = featured(list(summary.rows))
+    searched = [label for label in labels if candidates_of(label)]
+    return [BASE, *(label for label in labels if label not in searched[:-1])]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    prompt: str
+    image: Path
+    correct: bool
+
+
+def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
+    """Return the cells of the chosen prompts by label; only prompts of which every image is there."""
+    cells = _first_samples(summary)
+    by_tag: dict[str, list[dict[str, _Cell]]] = {}
+    for prompt in summary.pool.prompts:
+        row = cells.get(prompt.id, {})
+        if all(label in row for label in labels):
+            by_tag.setdefault(prompt.tag, []).append(row)
+    # The first prompt of every tag, then the second of every tag, and so on.
+    ranked = [row for rank in zip_longest(*by_tag.values()) for row in rank if row]
+    chosen = list(islice((row for row in ranked if all(row[label].image.is_file() for label in labels)), _PROMPTS))
+    return [row for rows in by_tag.values() for row in rows if row in chosen]
+
+
+def _first_samples(summary: Summary) -> dict[str, dict[str, _Cell]]:
+    """Prompt -> label -> the first sample under the first base seed, where it is done."""
+    frame = summary.pool.frame
+    first = frame[(frame["base_seed"] == summary.pool.seeds[0]) & (frame["sample"] == 0) & (frame["status"] == "done")]
+    cells: dict[str, dict[str, _Cell]] = {}
+    for record in first[["prompt_id", "prompt", "label", "folder", "image_path", "correct"]].to_dict("records"):
+        cell = _Cell(record["prompt"], Path(record["folder"]) / record["image_path"], bool(record["correct"]))
+        cells.setdefault(record["prompt_id"], {})[record["label"]] = cell
+    return cells
+
+
+def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str]) -> Image:
+    title = "Same prompts, same starting noise; judged correct: green frame, wrong: dashed red"
+    figure = new_figure(0.75 + 1.06 * len(rows), title)
+    panels = figure.subplots(len(rows), len(labels) + 1, squeeze=False, gridspec_kw={"width_ratios": [1.35, *[1.0] * len(labels)]})
+    for line, row in zip(panels, rows, strict=True):
+        line[0].axis("off")
+        prompt = textwrap.fill(row[labels[0]].prompt, 17, max_lines=5)
+        line[0].text(0, 0.5, prompt, va="center", fontsize=9, transform=line[0].transAxes, parse_math=False)
+        for axes, label in zip(line[1:], labels, strict=True):
+            axes.imshow(_picture(row[label].image), interpolation="nearest")
+            axes.grid(visible=False)
+            axes.set(xticks=[], yticks=[])
+            _frame(axes, correct=row[label].correct)
+    for axes, label in zip(panels[0][1:], labels, strict=True):
+        axes.set_title(style_of(label).short, color=style_of(label).colour, fontsize=9, loc="center")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=_DPI, format="png")
+    # A palette keeps a grid of photographs within a few hundred kilobytes.
+    return PIL.Image.open(drawn).convert("RGB").quantize(256)
+
+
+def _frame(axes: Axes, *, correct: bool) -> None:
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=_RIGHT if correct else _WRONG, linewidth=2.5, linestyle="-" if correct else (0, (2, 1.2)))
+
+
+def _picture(path: Path) -> Image:
+    with PIL.Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    if picture.width > _CELL:
+        return picture.resize((_CELL, round(picture.height * _CELL / picture.width)), PIL.Image.Resampling.LANCZOS)
+    return picture

@@ -1,0 +1,71 @@
+"""What the rows of a report mean: the base, the rival, the controls; their names, order, colour and marker.
+
+Colours are those of Okabe and Ito, which remain distinct under colour-vision deficiency; a method keeps its
+colour and marker in every plot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BASE = "random"
+HYPERNOISE = "hypernoise"
+RENO = "reno"
+FINETUNE = "finetune"
+RANDOM_DIRECTION = "hypernoise-random-direction"
+OTHER_NOISE = "hypernoise-other-noise"
+RIVAL = "best-of-2"
+"""Search at HyperNoise's number of generator passes: one for the hypernetwork, one for the image."""
+CONTROLS = (FINETUNE, RANDOM_DIRECTION, OTHER_NOISE)
+"""What HyperNoise is compared with to say where its gain comes from."""
+
+_BEST_OF = "best-of-"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method is named and drawn."""
+
+    name: str
+    short: str
+    colour: str
+    marker: str
+
+
+_STYLES = {
+    BASE: Style("random noise", "random", "#555555", "o"),
+    RENO: Style("ReNO", "ReNO", "#D55E00", "D"),
+    HYPERNOISE: Style("HyperNoise", "HyperNoise", "#009E73", "*"),
+    FINETUNE: Style("direct fine-tuning", "fine-tuning", "#AA4499", "v"),
+    RANDOM_DIRECTION: Style("random direction (control)", "random dir.", "#B07D00", "P"),
+    OTHER_NOISE: Style("other noise (control)", "other noise", "#3A9BD9", "X"),
+}
+
+
+def style_of(label: str) -> Style:
+    """The style of any label; best-of-N has one for all N, and a method of another package a neutral one."""
+    if label in _STYLES:
+        return _STYLES[label]
+    if candidates_of(label):
+        return Style(label, label, "#0072B2", "s")
+    return Style(label, label, "#000000", "h")
+
+
+def candidates_of(label: str) -> int | None:
+    """The N of "best-of-N"; None for any other label."""
+    number = label.removeprefix(_BEST_OF)
+    return int(number) if label.startswith(_BEST_OF) and number.isdigit() else None
+
+
+def best_of_labels(labels: Sequence[str]) -> dict[int, str]:
+    """The best-of-N labels by N, ascending; the base is the best of one."""
+    found = {number: label for label in labels if (number := candidates_of(label))}
+    return {1: BASE, **dict(sorted(found.items()))}
+
+
+def featured(labels: Sequence[str]) -> list[str]:
+    """The labels for plots with little room: all but the base, and of best-of-N the smallest and the largest N."""
+    numbers = [number for number in best_of_labels(labels) if number > 1]
+    kept = {min(numbers), max(numbers)} if numbers else set()
+    return [label for label in labels if label != BASE and (candidates_of(label) is None or candidates_of(label) in kept)]

@@ -1,0 +1,254 @@
+"""The report as GitHub Markdown: findings, plots, tables, coverage, cost, protocol and provenance."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnbench.report.headlines import amount, headlines, number, probability, spanned
+from hnbench.report.labels import BASE, HYPERNOISE, style_of
+from hnbench.stats.intervals import RESAMPLES
+from hnbench.stats.paired import FLIPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hnbench.report.summary import Row, Summary
+
+
+def markdown(summary: Summary, plots: Mapping[str, str], notes: Sequence[str]) -> str:
+    """The whole text. `plots` maps a file name in the report's folder to its title; `notes` say which plots are absent and why."""
+    sections = [
+        _title(summary),
+        _findings(summary),
+        _plots(plots, notes),
+        _main_table(summary),
+        _tag_table(summary),
+        _reward_table(summary),
+        _cost_table(summary),
+        _coverage_table(summary),
+        _protocol(summary),
+        _provenance(summary),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:") -> str:
+    aligned = ["---", *[align] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in [header, aligned, *rows])
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\n", " ")
+
+
+def _name(row: Row) -> str:
+    name = style_of(row.label).name + ("" if row.coverage.complete else " ⚠")
+    return f"**{name}**" if row.label == HYPERNOISE else name
+
+
+def _title(summary: Summary) -> str:
+    pool = summary.pool
+    manifest = pool.manifests[0]
+    seeds = ", ".join(str(seed) for seed in pool.seeds)
+    return (
+        f"# {manifest['suite']['name']} on {manifest['generator']['name']}\n\n"
+        f"{_completeness(summary)}\n\n"
+        f"{pool.size} ({seeds}), {manifest['plan']['protocol']} protocol."
+    )
+
+
+def _completeness(summary: Summary) -> str:
+    if not summary.incomplete:
+        return f"Complete: all {summary.pool.planned} planned samples of all {len(summary.rows)} methods are there and judged."
+    absent = sum(summary.rows[label].coverage.planned - summary.rows[label].coverage.done for label in summary.incomplete)
+    return (
+        f"> [!WARNING]\n> **Incomplete: {absent} planned samples failed or are missing**, "
+        f"in {len(summary.incomplete)} of {len(summary.rows)} methods, marked ⚠ below. "
+        "Their means are over the samples that are there and paired with the base, not over the plan."
+    )
+
+
+def _findings(summary: Summary) -> str:
+    lines = [f"- {headline.sentence}" for headline in headlines(summary)]
+    return "\n".join(["## Findings", "", *lines]) if lines else ""
+
+
+def _plots(plots: Mapping[str, str], notes: Sequence[str]) -> str:
+    images = [f"![{title}]({name})" for name, title in plots.items()]
+    return "\n\n".join(["## Plots", *images, *(f"_{note}_" for note in notes)])
+
+
+def _main_table(summary: Summary) -> str:
+    header = [
+        "method",
+        "overall [95%]",
+        "Δ base, paired [95%]",
+        "p (Holm)",
+        "generator passes",
+        "all passes",
+        "s/image",
+        "peak memory, MiB",
+    ]
+    rows = [
+        [
+            _name(row),
+            spanned(row.overall),
+            "" if row.label == BASE else spanned(row.gain, sign=True),
+            "" if row.label == BASE else probability(row.p_holm).removeprefix("p ").removeprefix("= "),
+            *(amount(row.costs[name].estimate) for name in ("nfe", "passes", "seconds")),
+            amount(row.peak_memory_bytes / 2**20),
+        ]
+        for row in summary.rows.values()
+    ]
+    note = (
+        "Overall is the unweighted mean of the tag means. Generator passes are forward passes (NFE); all passes are those of generator and "
+        "reward, with a backward pass counted as two forward passes. Seconds are those of this machine at this batch size."
+    )
+    return f"## Methods\n\n{_table(header, rows)}\n\n{note}"
+
+
+def _tag_table(summary: Summary) -> str:
+    tags = summary.pool.tags
+    rows = [[_name(row), *(spanned(row.tags[tag], digits=2) for tag in tags)] for row in summary.rows.values()]
+    absent = [tag for tag in summary.pool.manifests[0]["suite"]["tags"] if tag not in tags]
+    note = f"\n\nNot in this plan, and so not in the overall score: {', '.join(absent)}." if absent else ""
+    return f"## By tag\n\n{_table(['method', *tags], rows)}{note}"
+
+
+def _reward_table(summary: Summary) -> str:
+    pool = summary.pool
+    names = ["optimised", *(name for name in pool.optimised if len(pool.optimised) > 1), *pool.held_out]
+    header = [
+        "method",
+        *(f"{name} ({'held out' if name in pool.held_out else 'optimised'})" if name != "optimised" else name for name in names),
+    ]
+    rows = []
+    for row in summary.rows.values():
+        gains = [
+            "" if row.label == BASE or name not in row.standard_gains else f" ({spanned(row.standard_gains[name], sign=True, digits=2)} sd)"
+            for name in names
+        ]
+        rows.append([_name(row), *(f"{number(row.rewards[name].estimate)}{gain}" for name, gain in zip(names, gains, strict=True))])
+    weights = ", ".join(f"{weight:g} x {name}" for name, weight in pool.optimised.items())
+    note = (
+        f"The optimised reward is {weights}. Mean of the saved images' rewards; in brackets the paired gain over random noise in "
+        "standard deviations of random noise's rewards. The optimised reward is what methods selected or ascended on, so its gain is "
+        "biased in their favour; no method saw the held-out rewards or the judge."
+    )
+    return f"## Rewards\n\n{_table(header, rows)}\n\n{note}"
+
+
+def _cost_table(summary: Summary) -> str:
+    training = {name: entry for manifest in reversed(summary.pool.manifests) for name, entry in manifest.get("training", {}).items()}
+    if not training:
+        return ""
+    parts = ["## Cost of training", _training_table(summary, training)]
+    if summary.break_even:
+        rows = [[style_of(one.against).name, _images(one.by_passes), _images(one.by_seconds)] for one in summary.break_even]
+        parts += [
+            "Images after which HyperNoise's training is paid back by its cheaper images, against:",
+            _table(["method", "by passes", "by seconds"], rows),
+        ]
+        if _other_device(summary, training):
+            parts.append(
+                f"By seconds only if training and generation were equally fast: training ran on {_other_device(summary, training)}."
+            )
+    return "\n\n".join(parts)
+
+
+def _other_device(summary: Summary, training: Mapping[str, Any]) -> str:
+    """The device of HyperNoise's training, where the runs were made on none of that name."""
+    trained_on = training.get(HYPERNOISE, {}).get("device")
+    used = {manifest.get("environment", {}).get("device") for manifest in summary.pool.manifests}
+    used |= {session.get("device") for manifest in summary.pool.manifests for session in manifest.get("sessions", [])}
+    return str(trained_on) if trained_on and trained_on not in used else ""
+
+
+def _training_table(summary: Summary, training: Mapping[str, Any]) -> str:
+    columns = ("steps", "images", "generator_forward", "generator_backward", "reward_forward", "reward_backward", "seconds")
+    header = ["method", *(name.replace("_", " ") for name in columns), "all passes", "device"]
+    rows = [
+        [
+            style_of(name).name,
+            *(amount(float(entry.get(column, math.nan))) for column in columns),
+            amount(summary.training_passes[name]),
+            str(entry.get("device", "n/a")),
+        ]
+        for name, entry in training.items()
+    ]
+    return _table(header, rows)
+
+
+def _images(value: float) -> str:
+    return "never: it costs less per image" if math.isinf(value) else amount(value)
+
+
+def _coverage_table(summary: Summary) -> str:
+    rows = []
+    for row in summary.rows.values():
+        coverage = row.coverage
+        counts = (coverage.planned, coverage.done, coverage.failed, coverage.missing, row.pairs)
+        rows.append([_name(row), *(str(count) for count in counts)])
+    table = _table(["method", "planned", "done", "failed", "missing", "paired with base"], rows)
+    failed = summary.pool.frame.loc[summary.pool.frame["status"] == "failed", ["label", "error"]]
+    failures = Counter(zip(failed["label"], failed["error"], strict=True)).most_common(10)
+    listed = [
+        f"- {style_of(label).name}: {count} x `{error.replace('`', ' ').replace(chr(10), ' ')[:200]}`" for (label, error), count in failures
+    ]
+    return "\n\n".join(["## Coverage", table, *(["Failures:\n\n" + "\n".join(listed)] if listed else [])])
+
+
+def _protocol(summary: Summary) -> str:
+    pool, manifest = summary.pool, summary.pool.manifests[0]
+    config = manifest["config"]
+    facts = [
+        ("suite", f"{manifest['suite']['name']} {manifest['suite']['version']}"),
+        ("judge", f"{manifest['suite']['judge']['name']} ({manifest['suite']['judge']['fingerprint'][:12]})"),
+        ("generator", f"{manifest['generator']['name']} ({manifest['generator']['fingerprint'][:12]})"),
+        ("steps, dtype", f"{config.get('steps', 'n/a')}, {config.get('dtype', 'n/a')}"),
+        ("starting noise", f"{config.get('noise_policy', 'n/a')}, the same for every method; base seeds {', '.join(map(str, pool.seeds))}"),
+        *((f"reward {name}", fingerprint[:12]) for name, fingerprint in manifest["rewards"]["fingerprints"].items()),
+        ("methods", "; ".join(json.dumps(method, sort_keys=True) for method in manifest["plan"]["methods"])),
+    ]
+    text = (
+        "The unit of the statistics is the prompt: all its samples and base seeds form one cluster. Intervals are 95% expanded "
+        f"percentile intervals of a bootstrap of prompts within tags ({RESAMPLES:,} resamples, the same for every method); ratios are "
+        "taken draw by draw. Differences are paired by prompt, sample and seed. p-values flip the signs of whole prompts "
+        f"({FLIPS:,} flips) and are adjusted by Holm's method over the methods of the table; intervals are not adjusted. An interval "
+        "of zero width means that all samples agreed, not that nothing is uncertain. Seconds are shared by the samples of a batch: "
+        "their intervals show the spread between prompts only."
+    )
+    return f"## Protocol\n\n{_table(['', 'value'], facts, align='---')}\n\n{text}"
+
+
+def _provenance(summary: Summary) -> str:
+    parts = ["## Provenance"]
+    for folder, manifest in zip(summary.pool.folders, summary.pool.manifests, strict=True):
+        environment = dict(manifest.get("environment", {}))
+        packages = environment.pop("packages", None) or {}
+        versions = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
+        facts = [(name, value if isinstance(value, str) else json.dumps(value, sort_keys=True)) for name, value in environment.items()]
+        rows = [[key, value] for key, value in [("identity", manifest["identity"]), *facts, ("packages", versions)]]
+        parts += [f"### {folder.name}", _table(["", "value"], rows, align="---")]
+        if len({session.get("environment") for session in manifest.get("sessions", [])}) > 1:
+            parts.append("Not all sessions of this run had the environment above, which is the latest one's.")
+        parts += ["```\n" + "\n".join(_commands(manifest)) + "\n```"]
+    return "\n\n".join(parts)
+
+
+def _commands(manifest: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for session in manifest.get("sessions", []):
+        about = [
+            str(session.get("started", "")),
+            f"device {session.get('device', 'n/a')}",
+            f"batch size {session.get('batch_size', 'n/a')}",
+        ]
+        program, *arguments = [str(part) for part in session.get("argv", ["hnbench"])] or ["hnbench"]
+        lines.append(f"{shlex.join([Path(program).name, *arguments])}    # {', '.join(about)}")
+    return lines

@@ -1,0 +1,225 @@
+"""Several runs as one table of samples: the same plan under one or more base seeds.
+
+The unit of the statistics is the prompt, so all samples and seeds of a prompt lie in one cluster. What was planned
+and is not there stays visible: every array is laid out by the plan, with NaN for what is absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hnbench.errors import StoreError, UsageError
+from hnbench.report.labels import BASE
+from hnbench.runs.plan import Plan
+from hnbench.runs.store import read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import pandas as pd
+
+    from hnbench.runs.plan import PlannedPrompt
+    from hnbench.runs.record import Record
+    from hnbench.runs.store import Run
+    from hnbench.stats.intervals import Array, Indices
+
+REWARD = "reward:"
+"""Prefix of the columns that hold rewards by name; `reward:optimised` is their weighted total."""
+OPTIMISED = f"{REWARD}optimised"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The planned samples of all runs: S of them per label (seed by seed, prompt by prompt), L labels, P prompts."""
+
+    folders: tuple[Path, ...]
+    manifests: tuple[dict[str, Any], ...]
+    labels: tuple[str, ...]
+    tags: tuple[str, ...]
+    """Those of the suite's tags that have prompts in the plan, in the suite's order."""
+    prompts: tuple[PlannedPrompt, ...]
+    strata: Indices
+    """`[P]`, the index of each prompt's tag."""
+    seeds: tuple[int, ...]
+    frame: pd.DataFrame
+    """One row per planned record that exists, done or failed (`frame_of`)."""
+
+    @property
+    def clusters(self) -> Indices:
+        """`[S]`, the prompt of each planned sample."""
+        one_seed = np.repeat(np.arange(len(self.prompts)), [prompt.samples for prompt in self.prompts])
+        return np.tile(one_seed, len(self.seeds))
+
+    @property
+    def planned(self) -> int:
+        """Samples planned per label (S)."""
+        return len(self.clusters)
+
+    @property
+    def size(self) -> str:
+        """How much was planned, in words."""
+        samples = sorted({prompt.samples for prompt in self.prompts})
+        each = f"{samples[0]}" if len(samples) == 1 else f"{samples[0]} to {samples[-1]}"
+        return f"{len(self.prompts)} prompts x {each} samples x {len(self.seeds)} base seed(s)"
+
+    @property
+    def optimised(self) -> dict[str, float]:
+        """Reward name -> weight."""
+        weights: dict[str, float] = self.manifests[0]["rewards"]["optimised"]
+        return weights
+
+    @property
+    def held_out(self) -> list[str]:
+        """The rewards that no method saw."""
+        return list(self.manifests[0]["rewards"]["held_out"])
+
+    def values(self, column: str) -> Array:
+        """One numeric column as `[S, L]`, NaN where there is no done record."""
+        done = self.frame[self.frame["status"] == "done"]
+        table = np.full((self.planned, len(self.labels)), np.nan)
+        if column not in done:
+            return table  # no sample is done, so no reward is known
+        table[done["row"].to_numpy(), done["column"].to_numpy()] = done[column].to_numpy(dtype=np.float64)
+        return table
+
+    def counts(self, status: str) -> dict[str, int]:
+        """Label -> records of that status."""
+        found = self.frame.loc[self.frame["status"] == status, "label"].value_counts()
+        return {label: int(found.get(label, 0)) for label in self.labels}
+
+
+def pool_runs(folders: Sequence[Path]) -> Pool:
+    """Read runs that differ in nothing but the base seed. `UsageError` when they cannot be pooled or hold nothing to report."""
+    if not folders:
+        raise UsageError("no run was given; name at least one run folder, for example `hnbench report results/<run>`")
+    runs = [read_run(folder) for folder in folders]
+    plans = [Plan.from_manifest(run.manifest) for run in runs]
+    _require_same_measurement(runs, plans)
+    seeds = [_seed(run) for run in runs]
+    twice = sorted({str(seed) for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise UsageError(f"two of the runs have base seed {', '.join(twice)}; pooled runs need different base seeds")
+    plan = plans[0]
+    if BASE not in plan.labels:
+        raise UsageError(f"the runs have no {BASE!r}, which every method is compared with; run again with `{BASE}` among the methods")
+    records = [(*coverage.done, *coverage.failed) for coverage in (own.coverage(run.records) for own, run in zip(plans, runs, strict=True))]
+    for run, found in zip(runs, records, strict=True):
+        if not found:
+            raise UsageError(f"{run.folder} has no record of its plan yet; run `hnbench run` first, the same command continues it")
+    used = {prompt.tag for prompt in plan.prompts}
+    tags = tuple(dict.fromkeys([*(tag for tag in runs[0].manifest["suite"]["tags"] if tag in used), *sorted(used)]))
+    frame = frame_of([record for found in records for record in found])
+    frame["row"] = _rows(frame, plan.prompts, seeds)
+    frame["column"] = frame["label"].map(_positions(plan.labels))
+    frame["folder"] = frame["base_seed"].map({seed: str(run.folder) for seed, run in zip(seeds, runs, strict=True)})
+    _require_same_noise(frame)
+    return Pool(
+        folders=tuple(run.folder for run in runs),
+        manifests=tuple(run.manifest for run in runs),
+        labels=plan.labels,
+        tags=tags,
+        prompts=plan.prompts,
+        strata=np.array([tags.index(prompt.tag) for prompt in plan.prompts], dtype=np.intp),
+        seeds=tuple(seeds),
+        frame=frame,
+    )
+
+
+def frame_of(records: Iterable[Record]) -> pd.DataFrame:
+    """Records as a flat table, one row each. Trajectories stay as tuples in the column `trajectory`.
+
+    `nfe` is the number of generator forward passes; `passes` counts generator and reward passes together, with a
+    backward pass as two forward passes.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([_flat(record) for record in records])
+
+
+def _flat(record: Record) -> dict[str, Any]:
+    cost, verdict, image, error = record.cost, record.verdict, record.image, record.error
+    return {
+        "label": record.label,
+        "prompt_id": record.prompt_id,
+        "prompt": record.prompt,
+        "tag": record.tag,
+        "base_seed": record.base_seed,
+        "sample": record.sample,
+        "status": record.status,
+        "correct": None if verdict is None else float(verdict.correct),
+        "reason": "" if verdict is None else verdict.reason,
+        **{f"{REWARD}{name}": value for name, value in record.rewards.items()},
+        **{f"initial:{name}": value for name, value in record.initial_rewards.items()},
+        "noise_norm": record.noise_norm,
+        "displacement": record.displacement,
+        "generator_forward": cost.generator_forward,
+        "generator_backward": cost.generator_backward,
+        "reward_forward": cost.reward_forward,
+        "reward_backward": cost.reward_backward,
+        "nfe": cost.generator_forward,
+        "passes": cost.generator_forward + cost.reward_forward + 2 * (cost.generator_backward + cost.reward_backward),
+        "seconds": cost.seconds,
+        "peak_memory_bytes": cost.peak_memory_bytes,
+        "batch_size": cost.batch_size,
+        "noise_sha256": record.noise_sha256,
+        "image_path": "" if image is None else image.path,
+        "image_sha256": "" if image is None else image.sha256,
+        "error": "" if error is None else f"{error.type}: {error.message}",
+        "id": record.id,
+        "trajectory": record.trajectory,
+    }
+
+
+def _rows(frame: pd.DataFrame, prompts: Sequence[PlannedPrompt], seeds: Sequence[int]) -> pd.Series[int]:
+    """The place of each record's sample in the plan."""
+    starts = np.cumsum([0, *(prompt.samples for prompt in prompts)])
+    start_of = {prompt.id: int(start) for prompt, start in zip(prompts, starts, strict=False)}
+    return frame["base_seed"].map(_positions(seeds)) * int(starts[-1]) + frame["prompt_id"].map(start_of) + frame["sample"]
+
+
+def _positions(names: Sequence[Any]) -> dict[Any, int]:
+    return {name: index for index, name in enumerate(names)}
+
+
+def _seed(run: Run) -> int:
+    return int(run.manifest["config"]["base_seed"])
+
+
+def _require_same_measurement(runs: Sequence[Run], plans: Sequence[Plan]) -> None:
+    """Refuse runs that differ in what was measured, in the methods or in the prompts."""
+    facets: dict[str, Callable[[int], Any]] = {
+        "generators": lambda index: runs[index].manifest["generator"]["name"],
+        "suites": lambda index: runs[index].manifest["suite"]["name"],
+        "prompts or samples": lambda index: plans[index].prompts,
+        "methods": lambda index: (plans[index].labels, list(plans[index].methods)),
+    }
+    for what, facet in facets.items():
+        others = [index for index in range(len(runs)) if facet(index) != facet(0)]
+        if others:
+            named = f" ({facet(0)} and {facet(others[0])})" if isinstance(facet(0), str) else ""
+            raise UsageError(
+                f"{runs[0].folder} and {runs[others[0]].folder} have different {what}{named}; "
+                "only runs that differ in nothing but the base seed can be pooled. Report them one by one."
+            )
+    for run, plan in zip(runs, plans, strict=True):
+        differing = sorted(name for name, value in plan.shared.items() if name != "base_seed" and value != plans[0].shared.get(name))
+        if differing:
+            raise UsageError(
+                f"{runs[0].folder} and {run.folder} differ in {', '.join(differing)}; only runs that differ in nothing but the "
+                "base seed can be pooled. Report them one by one."
+            )
+
+
+def _require_same_noise(frame: pd.DataFrame) -> None:
+    """Every method must have started from the same noise: without that, differences are not paired."""
+    kinds = frame.groupby("row")["noise_sha256"].nunique()
+    if (kinds > 1).any():
+        first = frame.loc[frame["row"] == kinds.index[kinds > 1][0]].iloc[0]
+        raise StoreError(
+            f"{first['folder']}: the methods started {first['prompt_id']} sample {first['sample']} from different noises, "
+            "so their differences are not paired; run it again in a fresh folder"
+        )

@@ -1,0 +1,83 @@
+"""The entry: run folders in, a folder of tables, plots and text out. A pure function of what the runs stored."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hnbench.report import tables
+from hnbench.report.drawing import save, settings
+from hnbench.report.grid import write_grid
+from hnbench.report.headlines import headlines
+from hnbench.report.markdown import markdown
+from hnbench.report.plots import PLOTS
+from hnbench.report.pool import pool_runs
+from hnbench.report.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.table import Table
+
+
+def summarise_runs(run_folders: Sequence[Path]) -> Summary:
+    """Read and analyse runs: the one input of `write`, `tables.console_table` and `headline_lines`.
+
+    Several runs are pooled; they must differ in nothing but the base seed. `UsageError` when they differ in more, when
+    there is none, or when one has no record yet; `StoreError` when one is damaged.
+    """
+    return summarise(pool_runs(run_folders))
+
+
+def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
+    """Write the report of the runs into `out` (for one run, `<run>/report` unless said otherwise) and return its `report.md`."""
+    summary = summarise_runs(run_folders)
+    return write(summary, summary.pool.folders[0] / "report" if out is None else out)
+
+
+def write(summary: Summary, out: Path) -> Path:
+    """Write all files of a report into `out` and return the path of its `report.md`."""
+    out.mkdir(parents=True, exist_ok=True)
+    tables.records_frame(summary).to_csv(out / "records.csv", index=False, lineterminator="\n", float_format="%.9g")
+    tables.summary_frame(summary).to_csv(out / "summary.csv", index=False, lineterminator="\n", float_format="%.9g")
+    (out / "headline.json").write_text(
+        json.dumps([one.to_json() for one in headlines(summary)], indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    plots, notes = _draw(summary, out)
+    path = out / "report.md"
+    path.write_text(markdown(summary, plots, notes), encoding="utf-8")
+    return path
+
+
+def _draw(summary: Summary, out: Path) -> tuple[dict[str, str], list[str]]:
+    """Draw every plot: file name -> title of those drawn, and the reasons for those not. An earlier report's files go."""
+    plots: dict[str, str] = {}
+    notes: list[str] = []
+    with settings():
+        for name, plot in PLOTS.items():
+            figure = plot(summary)
+            if isinstance(figure, str):
+                notes.append(figure)
+                for ending in ("png", "svg"):
+                    (out / f"{name}.{ending}").unlink(missing_ok=True)
+            else:
+                plots[f"{name}.png"] = figure.get_suptitle()
+                save(figure, out, name)
+        grid = write_grid(summary, out)
+    if isinstance(grid, str):
+        notes.append(grid)
+        (out / "grid.png").unlink(missing_ok=True)
+    else:
+        plots["grid.png"] = "The same prompts and starting noises by method"
+    return plots, notes
+
+
+def console_table(run_folders: Sequence[Path]) -> Table:
+    """The main table for the terminal."""
+    return tables.console_table(summarise_runs(run_folders))
+
+
+def headline_lines(summary: Summary) -> list[str]:
+    """The findings as sentences, most important first."""
+    return [headline.sentence for headline in headlines(summary)]

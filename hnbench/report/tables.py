@@ -1,0 +1,130 @@
+"""The numbers as tables: flat CSV files for other programs, and a table for the terminal."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hnbench.report.headlines import number
+from hnbench.report.labels import BASE, HYPERNOISE, style_of
+from hnbench.stats.intervals import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    import pandas as pd
+    from rich.table import Table
+
+    from hnbench.report.summary import Row, Summary
+
+_INTERNAL = ("trajectory", "row", "column", "folder")
+
+
+def records_frame(summary: Summary) -> pd.DataFrame:
+    """One row per planned record that exists, without trajectories."""
+    frame = summary.pool.frame
+    return frame.drop(columns=[name for name in _INTERNAL if name in frame]).rename(columns=lambda name: str(name).replace(":", "_"))
+
+
+def summary_frame(summary: Summary) -> pd.DataFrame:
+    """One row per (label, metric): role, estimate, low, high, n (samples paired with the base), p_holm where there is one.
+
+    Metrics: `overall`, `tag/<tag>`, `reward/<name>`, each also as the paired difference to the base `gain/...`;
+    `standard_gain/<name>` in the base's standard deviations; `cost/...` per image; `peak_memory_bytes`; and of
+    HyperNoise `minus/<label>` and `share_of_reno/...`. The role of a reward is `optimised` or `held_out`.
+    """
+    import pandas as pd
+
+    roles = {**dict.fromkeys(["optimised", *summary.pool.optimised], "optimised"), **dict.fromkeys(summary.pool.held_out, "held_out")}
+    frame = pd.DataFrame([*(line for row in summary.rows.values() for line in _lines(row)), *_hypernoise_lines(summary)])
+    parts = frame["metric"].str.rpartition("/")
+    frame.insert(2, "role", parts[2].map(roles).where(parts[0].isin(["reward", "gain/reward", "standard_gain"]), ""))
+    return frame
+
+
+def _line(row: Row, metric: str, interval: Interval, p_holm: float = math.nan) -> dict[str, Any]:
+    bounds = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+    return {"label": row.label, "metric": metric, **bounds, "n": row.pairs, "p_holm": p_holm}
+
+
+def _hypernoise_lines(summary: Summary) -> Iterator[dict[str, Any]]:
+    for one in summary.comparisons:
+        yield _line(summary.rows[HYPERNOISE], f"minus/{one.against}", one.gain, one.p_holm)
+    if summary.shares:
+        for name, share in {"gain": summary.shares.gain, **summary.shares.costs}.items():
+            yield _line(summary.rows[HYPERNOISE], f"share_of_reno/{name}", share)
+    if summary.equivalent:
+        yield _line(summary.rows[HYPERNOISE], "equivalent_best_of_n", summary.equivalent)
+
+
+def _lines(row: Row) -> Iterator[dict[str, Any]]:
+    line = partial(_line, row)
+    yield line("overall", row.overall)
+    yield from (line(f"tag/{tag}", interval) for tag, interval in row.tags.items())
+    yield from (line(f"reward/{name}", interval) for name, interval in row.rewards.items())
+    if row.label != BASE:
+        yield line("gain/overall", row.gain, row.p_holm)
+        yield from (line(f"gain/tag/{tag}", interval, row.tag_p_holm[tag]) for tag, interval in row.tag_gains.items())
+        yield from (line(f"gain/reward/{name}", interval) for name, interval in row.reward_gains.items())
+        yield from (line(f"standard_gain/{name}", interval) for name, interval in row.standard_gains.items())
+    yield from (line(f"cost/{name}", interval) for name, interval in row.costs.items())
+    yield line("peak_memory_bytes", Interval(row.peak_memory_bytes, math.nan, math.nan))
+
+
+def console_table(summary: Summary) -> Table:
+    """The main table for a terminal of 120 columns (with up to six tags).
+
+    `optimised` and `held-out` are gains over the base in its standard deviations, the latter averaged over the held-out rewards.
+    """
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", caption=_caption(summary), caption_justify="left")
+    table.add_column("method", no_wrap=True)
+    for header in ("overall [95%]", "Δ base [95%]"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for tag in summary.pool.tags:
+        table.add_column("\n".join(word[:6] for word in tag.split("_")), justify="right", no_wrap=True)
+    for header in ("opti-\nmised", "held-\nout", "passes\n/img", "s/img"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in summary.rows.values():
+        table.add_row(*_cells(summary, row), style="bold" if row.label == HYPERNOISE else "")
+    return table
+
+
+def _cells(summary: Summary, row: Row) -> list[str]:
+    held_out = [row.standard_gains[name].estimate for name in summary.pool.held_out if name in row.standard_gains]
+    is_base = row.label == BASE
+    return [
+        style_of(row.label).short + ("" if row.coverage.complete else " (!)"),
+        _tight(row.overall),
+        "" if is_base else _tight(row.gain, sign=True),
+        *(number(interval.estimate) for interval in row.tags.values()),
+        "" if is_base or "optimised" not in row.standard_gains else number(row.standard_gains["optimised"].estimate, sign=True, digits=2),
+        "" if is_base or not held_out else number(sum(held_out) / len(held_out), sign=True, digits=2),
+        _brief(row.costs["passes"].estimate),
+        _brief(row.costs["seconds"].estimate),
+    ]
+
+
+def _tight(interval: Interval, *, sign: bool = False) -> str:
+    """Write "0.623 [.601,.645]"."""
+    bounds = ",".join(number(value).replace("0.", ".", 1) for value in (interval.low, interval.high))
+    return f"{number(interval.estimate, sign=sign)} [{bounds}]"
+
+
+def _brief(value: float) -> str:
+    return number(value) if not math.isfinite(value) else f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"
+
+
+def _caption(summary: Summary) -> str:
+    pool = summary.pool
+    units = "optimised, held-out: gain over random noise in its standard deviations"
+    lines = [
+        f"{pool.size}; overall = mean of the tag means; 95% by cluster bootstrap over prompts.",
+        f"{units} (held-out: mean of {', '.join(pool.held_out) or 'none'}). passes: generator + reward, backward = 2 forward.",
+    ]
+    if summary.incomplete:
+        lines.append("(!) some planned samples failed or are missing: see the coverage table of the report.")
+    return "\n".join(lines)
