@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,9 +27,9 @@ def choose_device(name: str) -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise UsageError(f"device {name!r} is unknown; choose auto, cpu, cuda or, of several GPUs, for example cuda:1")
+    kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(f"the device was {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices; type --device cpu or auto")
     return name

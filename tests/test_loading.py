@@ -1,0 +1,72 @@
+"""Names, weights, devices and prompt files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hnbench.errors import UsageError
+from hnbench.loading import choose_device, load_mixture, make_methods, parse_weights, read_prompts
+from hnbench.presets import Preset
+
+
+def test_what_is_typed_replaces_the_presets_weights() -> None:
+    assert parse_weights((), {"redness": 2.0}, "g") == {"redness": 2.0}
+    assert parse_weights(["shapes-clip=0.5", "redness=-1e-1"], {"redness": 2.0}, "g") == {"shapes-clip": 0.5, "redness": -0.1}
+
+
+@pytest.mark.parametrize("text", ["redness", "redness=", "redness=x", "redness=inf", "redness=0", "=1=2"])
+def test_a_weight_is_a_number_that_is_not_zero(text: str) -> None:
+    with pytest.raises(UsageError, match="it must be NAME=WEIGHT"):
+        parse_weights([text], {}, "g")
+
+
+def test_auto_takes_cuda_where_there_is_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == "cpu"
+
+
+@pytest.mark.parametrize(("name", "devices", "fine"), [("cuda", 1, True), ("cuda:1", 2, True), ("cuda:1", 1, False), ("cuda", 0, False)])
+def test_cuda_devices_are_counted(monkeypatch: pytest.MonkeyPatch, name: str, devices: int, fine: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
+    if fine:
+        assert choose_device(name) == name
+    else:
+        with pytest.raises(UsageError, match=f"torch finds {devices} CUDA devices"):
+            choose_device(name)
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "cuda:", "cuda:x", "cpu:-1", "cuda:²"])
+def test_unknown_devices(name: str) -> None:
+    with pytest.raises(UsageError, match="is unknown; choose auto"):
+        choose_device(name)
+
+
+def test_a_mixture_is_the_weighted_sum() -> None:
+    images = torch.rand(2, 3, 4, 4)
+    alone, twice = (load_mixture({"redness": weight}, "cpu", "float32").score(images, ["a", "b"]) for weight in (1.0, 2.0))
+    torch.testing.assert_close(twice, 2 * alone)
+
+
+def test_a_preset_gives_parameters_and_an_adapter_and_what_is_typed_wins() -> None:
+    preset = Preset(parameters={"reno": {"iterations": 7, "learning_rate": 2.0}})
+    reno, hypernoise, other = make_methods(
+        ["reno:iterations=3", "hypernoise", "hypernoise-other-noise:adapter=typed"], preset, {"hypernoise": Path("given")}
+    )
+    assert (reno.identity()["iterations"], reno.identity()["learning_rate"]) == (3, 2.0)
+    assert (vars(hypernoise)["adapter"], vars(other)["adapter"]) == (Path("given"), Path("typed"))
+
+
+def test_prompts_are_the_lines_that_are_not_empty(tmp_path: Path) -> None:
+    path = tmp_path / "p.txt"
+    path.write_bytes("\ufeffone\r\n\n  two  \r\nthree\u2028still three".encode())
+    assert read_prompts(path) == ("one", "two", "three\u2028still three")
+
+
+def test_a_folder_is_no_prompt_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Is a directory"):
+        read_prompts(tmp_path)
