@@ -1,0 +1,38 @@
+"""The embedded world's models, from the weights that come with the package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+    from hnbench.rewards.clip import ClipReward
+    from hnbench.rewards.open_clip import OpenClipReward
+
+WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
+_HALF = (0.5, 0.5, 0.5)
+
+
+def load_generator(*, device: str, dtype: str) -> StableDiffusionGenerator:
+    """The one-step generator: 64x64 images from 16x8x8 noise."""
+    from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+
+    return StableDiffusionGenerator.from_folder(WEIGHTS / "generator", name="shapes", device=device, dtype=getattr(torch, dtype))
+
+
+def load_clip(*, device: str, dtype: str) -> ClipReward:
+    """The reward that is optimised: a ViT."""
+    from hnbench.rewards.clip import ClipReward
+
+    return ClipReward(WEIGHTS / "clip", name="shapes-clip", mean=_HALF, std=_HALF, device=device, dtype=getattr(torch, dtype))
+
+
+def load_resnet(*, device: str, dtype: str) -> OpenClipReward:
+    """The reward that is held out: a convolutional network of another seed."""
+    from hnbench.rewards.open_clip import OpenClipReward
+
+    return OpenClipReward(WEIGHTS / "resnet", name="shapes-resnet", mean=_HALF, std=_HALF, device=device, dtype=getattr(torch, dtype))

@@ -1,0 +1,77 @@
+"""Stage 1: the autoencoder, 64x64x3 pixels to 8x8x16 latents of zero mean and unit variance per channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from diffusers import AutoencoderTiny
+from torch import Tensor, nn
+
+from hnbench.shapes.training.examples import Examples, to_tensor
+from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHANNELS = 16
+WIDTH = 32
+
+
+def build() -> AutoencoderTiny:
+    """The untrained model. Its images are in [-1, 1], as in every Stable Diffusion pipeline."""
+    return AutoencoderTiny(
+        encoder_block_out_channels=(WIDTH,) * 4,
+        decoder_block_out_channels=(WIDTH,) * 4,
+        latent_channels=CHANNELS,
+        num_encoder_blocks=(0, 1, 1, 2),
+        num_decoder_blocks=(2, 2, 1, 0),
+        scaling_factor=1.0,
+    )
+
+
+def foreground_weight(images: Tensor) -> Tensor:
+    """4 on objects, 1 on the background, `[B, 1, H, W]`, for images in [0, 1]: objects cover a tenth of the image and matter most."""
+    return 1 + 3 * (images.amin(1, keepdim=True) < 0.6).float()
+
+
+def train(folder: Path, *, steps: int = 5000, batch_size: int = 32, learning_rate: float = 2e-3, seed: int = 0) -> None:
+    """Train and save in diffusers' layout. The normalisation is folded into the encoder's last convolution."""
+    torch.manual_seed(seed)
+    model = build().to(memory_format=torch.channels_last)
+    whiten = nn.BatchNorm2d(CHANNELS, affine=False, momentum=0.02)
+    examples = Examples(seed)
+    adam = optimiser(model.parameters(), learning_rate)
+    average, log = Average(model), Log(100, steps)
+    for step in range(steps):
+        set_rate(adam, learning_rate * cosine(step, steps))
+        images = to_tensor([examples.example().image for _ in range(batch_size)]).to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = whiten(model.encode(images * 2 - 1).latents.float())
+            decoded = model.decode(latents + 0.08 * torch.randn_like(latents)).sample
+        error = decoded.float() - (images * 2 - 1)
+        loss = (foreground_weight(images) * (error.abs() + error.square())).mean()
+        adam.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adam.step()
+        average.update()
+        log(step, loss=float(loss.detach()), l1=float(error.detach().abs().mean()))
+    model.load_state_dict(average.state)
+    _fold(model, whiten, examples)
+    model.save_pretrained(folder)
+
+
+@torch.no_grad()
+def _fold(model: AutoencoderTiny, whiten: nn.BatchNorm2d, examples: Examples) -> None:
+    """Measure the latents' mean and variance afresh (the weights are averaged ones), and fold both into the encoder."""
+    whiten.reset_running_stats()
+    whiten.momentum = None
+    for _ in range(32):
+        whiten(model.encode(to_tensor([examples.example().image for _ in range(32)]) * 2 - 1).latents)
+    last = [module for module in model.encoder.modules() if isinstance(module, nn.Conv2d)][-1]
+    assert whiten.running_mean is not None  # noqa: S101  (for the type checker: running statistics are on)
+    assert whiten.running_var is not None  # noqa: S101
+    scale = (whiten.running_var + whiten.eps).rsqrt()
+    last.weight.mul_(scale[:, None, None, None])
+    last.bias.sub_(whiten.running_mean).mul_(scale)

@@ -1,0 +1,316 @@
+"""Stage 2: the rewards, two dual encoders trained contrastively with hard negatives.
+
+`clip` (a ViT with transformers' CLIPModel) is optimised; `resnet` (open_clip's CLIP with a ModifiedResNet, another
+seed) is held out. Both learn from drawn images alone: in-batch negatives (captions that happen to hold of another image are
+masked), hard-negative captions, and spoilt images that the caption is not wholly true of. A dense side task, dropped
+afterwards, tells the image tower which shape and colour lie where; without it binding and position take many times longer.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hnbench.shapes.captions import TAGS, Caption, by_text, holds
+from hnbench.shapes.training import tokenizer as vocabulary
+from hnbench.shapes.training.examples import Example, Examples, Pixels, to_tensor
+from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
+from hnbench.shapes.world import COLOURS, SHAPES, SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from transformers import PreTrainedTokenizerFast
+
+DIM = 96
+GRID = 8
+POOL = 30_000
+"""Distinct scenes that a reward is trained on; drawing is a third of the cost of a step otherwise."""
+WEIGHTS = dict(zip(TAGS, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), strict=True))
+
+
+class DualEncoder(nn.Module):
+    """What the two architectures have in common for training: image and text features, dense features, a logit scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokenizer: PreTrainedTokenizerFast = vocabulary.build()
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Token ids `[B, 16]`."""
+        found: Tensor = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
+        return found
+
+    def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(features `[B, D]`, dense features `[B, C, 8, 8]`) of images in [0, 1]."""
+        raise NotImplementedError
+
+    def text(self, ids: Tensor) -> Tensor:
+        """Features `[B, D]`."""
+        raise NotImplementedError
+
+    def logit_scale(self) -> Tensor:
+        """The learned inverse temperature."""
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> None:
+        """Save as the reward loads it."""
+        raise NotImplementedError
+
+
+class VitEncoder(DualEncoder):
+    """transformers' CLIPModel: ViT with 8x8 patches, 4 layers of width 96; text of 3 layers of width 64."""
+
+    dense_channels = 96
+
+    def __init__(self) -> None:
+        from transformers import CLIPConfig, CLIPModel
+
+        super().__init__()
+        tower = {"num_attention_heads": 4, "projection_dim": DIM, "hidden_act": "gelu"}
+        ids = {name: getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+        self.model = CLIPModel(
+            CLIPConfig(
+                vision_config={**tower, "hidden_size": 96, "intermediate_size": 384, "image_size": SIZE, "patch_size": SIZE // GRID, "num_hidden_layers": 4},
+                text_config={
+                    **tower,
+                    "hidden_size": 64,
+                    "intermediate_size": 256,
+                    **{f"{name}_token_id": value for name, value in ids.items()},
+                    "vocab_size": len(self.tokenizer),
+                    "max_position_embeddings": vocabulary.MAX_TOKENS,
+                    "num_hidden_layers": 3,
+                },
+                projection_dim=DIM,
+            )
+        )
+
+    def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.model.vision_model(images * 2 - 1)
+        dense = out.last_hidden_state[:, 1:].transpose(1, 2).unflatten(2, (GRID, GRID))
+        return self.model.visual_projection(out.pooler_output), dense
+
+    def text(self, ids: Tensor) -> Tensor:
+        found: Tensor = self.model.text_projection(self.model.text_model(ids).pooler_output)
+        return found
+
+    def logit_scale(self) -> Tensor:
+        return self.model.logit_scale
+
+    def save(self, folder: Path) -> None:
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+RESNET = {
+    "embed_dim": DIM,
+    "vision_cfg": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 128, "head_width": 32},
+    "text_cfg": {"context_length": vocabulary.MAX_TOKENS, "width": 64, "heads": 4, "layers": 3},
+}
+"""open_clip's model configuration of the held-out reward, without the vocabulary's size."""
+
+
+class ResnetEncoder(DualEncoder):
+    """open_clip's CLIP with a ModifiedResNet on images enlarged to 128x128; text of 3 layers of width 64."""
+
+    dense_channels = 16 * 16
+
+    def __init__(self) -> None:
+        from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
+        super().__init__()
+        text = CLIPTextCfg(**RESNET["text_cfg"], vocab_size=len(self.tokenizer), eos_id=self.tokenizer.eos_token_id, pool_type="eos")
+        self.model = CLIP(DIM, CLIPVisionCfg(**RESNET["vision_cfg"]), text)
+        self._dense: Tensor | None = None
+        self.model.visual.layer3.register_forward_hook(self._keep)
+
+    def _keep(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        self._dense = output
+
+    def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        enlarged = functional.interpolate(images * 2 - 1, size=(128, 128), mode="bilinear", align_corners=False)
+        features = self.model.encode_image(enlarged)
+        assert self._dense is not None  # noqa: S101  (set by the hook)
+        return features, self._dense
+
+    def text(self, ids: Tensor) -> Tensor:
+        found: Tensor = self.model.encode_text(ids)
+        return found
+
+    def logit_scale(self) -> Tensor:
+        return self.model.logit_scale
+
+    def save(self, folder: Path) -> None:
+        import json
+
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
+        save_file(state, folder / "open_clip_model.safetensors")
+        config = {**RESNET, "text_cfg": {**RESNET["text_cfg"], "vocab_size": len(self.tokenizer), "eos_id": self.tokenizer.eos_token_id, "pool_type": "eos"}}
+        (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}, indent=2) + "\n")
+        self.tokenizer.save_pretrained(folder)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`images` `[B]`, `spoilt` `[S]` belonging to images `owners` `[S]`; texts: the B captions, then hard negatives; `allowed[i, t]`: text t is a negative (or the caption) of image i."""
+
+    images: Tensor
+    spoilt: Tensor
+    owners: Tensor
+    texts: list[str]
+    allowed: Tensor
+    dense: Tensor
+
+
+class Batches:
+    """Endless contrastive batches."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.examples = size, Examples(seed, WEIGHTS)
+        self.choices = random.Random(seed + 1)
+        self.pixels = np.random.default_rng(seed + 2)
+        self._pool: list[tuple[Example, Pixels]] = []
+        self._captions = list(by_text().values())
+        self._index = {caption.text: index for index, caption in enumerate(self._captions)}
+        self._false: dict[str, Tensor] = {}
+
+    def _false_of(self, truth: Caption) -> Tensor:
+        """For every caption of the world, whether it is false of the scenes of `truth`; bool `[2646]`."""
+        if truth.text not in self._false:
+            self._false[truth.text] = torch.tensor([not holds(caption, truth) for caption in self._captions])
+        return self._false[truth.text]
+
+    def next(self) -> Batch:
+        """One batch. The first `POOL` examples are drawn, later ones drawn again from among those."""
+        pairs = [self._pair() for _ in range(self.size)]
+        drawn = [example for example, _ in pairs]
+        negatives = [list(each.caption.hard_negatives(self.choices).values()) for each in drawn]
+        texts = [each.caption.text for each in drawn] + [caption.text for found in negatives for caption in found]
+        columns = torch.tensor([self._index[text] for text in texts])
+        allowed = torch.stack([self._false_of(each.caption)[columns] for each in drawn])
+        allowed[torch.arange(self.size), torch.arange(self.size)] = True
+        owners = torch.arange(0, self.size, 2)
+        spoilt = [pairs[int(owner)][1] for owner in owners]
+        return Batch(
+            self._degraded(to_tensor([each.image for each in drawn])),
+            self._degraded(to_tensor(spoilt)),
+            owners,
+            texts,
+            allowed,
+            dense_labels(drawn),
+        )
+
+    def _pair(self) -> tuple[Example, Pixels]:
+        if len(self._pool) == POOL:
+            return self.choices.choice(self._pool)
+        example = self.examples.example()
+        self._pool.append((example, self.examples.spoilt(example)))
+        return self._pool[-1]
+
+    def _degraded(self, images: Tensor) -> Tensor:
+        """A third of the images blurred a little, and mild changes of contrast: generated images are never as clean as drawn ones."""
+        blurred = images
+        if self.choices.random() < 0.5:
+            sigma = self.choices.uniform(0.4, 1.1)
+            offsets = torch.arange(-2, 3, dtype=torch.float32)
+            kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), 0)
+            weight = (kernel[:, None] * kernel[None, :]).expand(3, 1, 5, 5)
+            chosen = torch.from_numpy(self.pixels.random(len(images)) < 0.6)[:, None, None, None]
+            padded = functional.pad(images, (2, 2, 2, 2), mode="replicate")
+            blurred = torch.where(chosen, functional.conv2d(padded, weight, groups=3), images)
+        gain = torch.from_numpy(self.pixels.uniform(0.9, 1.05, (len(images), 1, 1, 1)).astype(np.float32))
+        noise = torch.from_numpy(self.pixels.normal(0, self.choices.uniform(0, 0.02), images.shape).astype(np.float32))
+        return (blurred * gain + noise).clamp(0, 1)
+
+
+def dense_labels(drawn: Sequence[Example]) -> Tensor:
+    """For each cell of an 8x8 grid, what lies there: 0 for nothing, else 1 + shape * 8 + colour; int64 `[B, 8, 8]`."""
+    centres = (np.arange(GRID) + 0.5) * SIZE / GRID
+    labels = np.zeros((len(drawn), GRID, GRID), np.int64)
+    for row, example in enumerate(drawn):
+        for item in example.scene.items:
+            near = np.hypot(centres[None, :] - item.x, centres[:, None] - item.y) < item.radius
+            labels[row][near] = 1 + SHAPES.index(item.shape) * len(COLOURS) + COLOURS.index(item.colour)
+    return torch.from_numpy(labels)
+
+
+def contrastive_loss(model: DualEncoder, batch: Batch, dense_head: nn.Module) -> tuple[Tensor, dict[str, float]]:
+    """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images, and the dense side task."""
+    features, dense = model.image(torch.cat([batch.images, batch.spoilt]))
+    features = functional.normalize(features.float(), dim=-1)
+    texts = functional.normalize(model.text(model.tokens(batch.texts)).float(), dim=-1)
+    size = len(batch.images)
+    logits = model.logit_scale().exp().clamp(max=100) * features @ texts.T
+    target = torch.arange(size)
+    by_image = logits[:size].masked_fill(~batch.allowed, -1e4)
+    own_spoilt = torch.zeros(len(batch.spoilt), size, dtype=torch.bool)
+    own_spoilt[torch.arange(len(batch.spoilt)), batch.owners] = True
+    usable = own_spoilt | batch.allowed[batch.owners, :size]
+    by_text_ = torch.cat([by_image[:, :size], logits[size:, :size].masked_fill(~usable, -1e4)]).T
+    side = functional.cross_entropy(dense_head(dense[:size].float()), batch.dense)
+    to_text, to_image = functional.cross_entropy(by_image, target), functional.cross_entropy(by_text_, target)
+    right = float((by_image.argmax(1) == target).float().mean())
+    return to_text + to_image + side, {"i2t": float(to_text.detach()), "t2i": float(to_image.detach()), "dense": float(side.detach()), "right": right}
+
+
+@torch.no_grad()
+def hard_negative_accuracy(model: DualEncoder, *, per_kind: int = 400, seed: int = 10_001) -> dict[str, float]:
+    """Share of fresh drawn images whose own caption scores above a hard negative, by kind of difference; and above its spoilt self (`spoilt`)."""
+    examples, choices = Examples(seed), random.Random(seed)
+    wanted = ("swapped_colours", "swapped_position", "turned_position", "count", "colour", "shape", "spoilt")
+    wins: dict[str, list[bool]] = {kind: [] for kind in wanted}
+    captions = list(by_text())
+    features = functional.normalize(torch.cat([model.text(model.tokens(captions[i : i + 256])) for i in range(0, len(captions), 256)]), dim=-1)
+    known = dict(zip(captions, features, strict=True))
+    while min(len(found) for found in wins.values()) < per_kind:
+        drawn = [examples.example() for _ in range(128)]
+        images, _ = model.image(to_tensor([each.image for each in drawn]))
+        spoilt, _ = model.image(to_tensor([examples.spoilt(each) for each in drawn]))
+        images, spoilt = functional.normalize(images, dim=-1), functional.normalize(spoilt, dim=-1)
+        for row, example in enumerate(drawn):
+            own = known[example.caption.text]
+            for kind, negative in example.caption.hard_negatives(choices).items():
+                wins[kind].append(bool(images[row] @ own > images[row] @ known[negative.text]))
+            wins["spoilt"].append(bool(images[row] @ own > spoilt[row] @ own))
+    return {kind: sum(found) / len(found) for kind, found in wins.items()}
+
+
+def train(kind: str, folder: Path, *, steps: int, batch_size: int = 48, learning_rate: float = 1.5e-3, seed: int = 0) -> dict[str, float]:
+    """Train one reward (`"clip"` or `"resnet"`), save it, and return its accuracy on hard negatives."""
+    torch.manual_seed(seed)
+    model = VitEncoder() if kind == "clip" else ResnetEncoder()
+    head = nn.Conv2d(model.dense_channels, 1 + len(SHAPES) * len(COLOURS), 1)
+    batches = Batches(batch_size, seed)
+    adam = optimiser([*model.parameters(), *head.parameters()], learning_rate, decay=0.05)
+    average, log = Average(model), Log(100, steps)
+    for step in range(steps):
+        set_rate(adam, learning_rate * cosine(step, steps))
+        batch = batches.next()
+        loss, shown = contrastive_loss(model, batch, head)
+        adam.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adam.step()
+        average.update()
+        log(step, **shown)
+        if (step + 1) % 500 == 0 and step + 1 < steps:
+            with average.applied():
+                model.eval()
+                print(hard_negative_accuracy(model, per_kind=100), flush=True)  # noqa: T201
+                model.save(folder)
+                model.train()
+    model.load_state_dict(average.state)
+    model.eval()
+    accuracy = hard_negative_accuracy(model)
+    model.save(folder)
+    return accuracy

@@ -1,0 +1,267 @@
+"""Stages 3 to 5: a flow-matching teacher in latent space, its ODE pairs, and the one-step student distilled from them.
+
+The interpolation is x_t = (1 - t) x + t z with z ~ N(0, I) (Lipman et al. 2210.02747; Liu et al. 2209.03003). The network
+predicts x; its velocity is (x_t - x_hat) / t. The student is the teacher's network trained to jump from z to the end
+of the teacher's guided ODE trajectory in one evaluation (as the last step of Liu et al. 2309.06380), so that noise
+means for it what it means for the teacher.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+from hnbench.shapes.captions import TAGS, Caption, all_captions
+from hnbench.shapes.training import tokenizer as vocabulary
+from hnbench.shapes.training.autoencoder import CHANNELS
+from hnbench.shapes.training.examples import Examples, to_tensor
+from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
+from hnbench.shapes.world import COLOURS, RELATIONS, SHAPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SHAPE = (CHANNELS, 8, 8)
+SHARES = dict(zip(TAGS, (0.5, 1.0, 1.0, 0.8, 1.2, 1.5), strict=True))
+
+
+def build_unet(text_width: int) -> UNet2DConditionModel:
+    """Two levels of 64 and 128 channels, both with text attention."""
+    return UNet2DConditionModel(
+        sample_size=SHAPE[1],
+        in_channels=CHANNELS,
+        out_channels=CHANNELS,
+        layers_per_block=1,
+        block_out_channels=(64, 128),
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=text_width,
+        attention_head_dim=4,
+        norm_num_groups=16,
+        use_linear_projection=True,
+    )
+
+
+def build_text_encoder(tokenizer: PreTrainedTokenizerFast) -> CLIPTextModel:
+    """Three layers of width 64."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=64,
+            intermediate_size=256,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            max_position_embeddings=vocabulary.MAX_TOKENS,
+            hidden_act="gelu",
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+class Denoiser(nn.Module):
+    """Text encoder and UNet: (x_t, t, token ids) -> x_hat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokenizer: PreTrainedTokenizerFast = vocabulary.build()
+        self.text = build_text_encoder(self.tokenizer)
+        self.unet = build_unet(self.text.config.hidden_size)
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Token ids `[B, 16]`; the empty text is the unconditional one."""
+        found: Tensor = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
+        return found
+
+    def forward(self, latents: Tensor, times: Tensor, ids: Tensor) -> Tensor:
+        """`times` `[B]` in 0..1."""
+        found: Tensor = self.unet(latents, times * 999, self.text(ids).last_hidden_state).sample
+        return found
+
+
+QUESTIONS: dict[str, tuple[str | int | None, ...]] = {
+    "count": (1, 2, 3, 4),
+    "relation": (None, *RELATIONS),
+    **{f"shape {index}": (None, *SHAPES) for index in range(2)},
+    **{f"colour {index}": (None, *COLOURS) for index in range(2)},
+}
+"""What a caption can be asked, and the possible answers."""
+
+
+def answers(caption: Caption) -> list[int]:
+    """The index of the right answer to each of `QUESTIONS`."""
+    found: dict[str, str | int | None] = {"count": caption.count, "relation": caption.relation}
+    found |= {f"shape {index}": shape for index, shape in enumerate(caption.shapes)}
+    found |= {f"colour {index}": colour for index, colour in enumerate(caption.colours)}
+    return [choices.index(found.get(question)) for question, choices in QUESTIONS.items()]
+
+
+def train_text(model: Denoiser, *, steps: int = 500, batch_size: int = 128, learning_rate: float = 2e-3, seed: int = 0) -> None:
+    """Teach the text encoder, in place, to tell what a caption says. Starting the teacher from a random text encoder works, later."""
+    torch.manual_seed(seed)
+    sizes = [len(choices) for choices in QUESTIONS.values()]
+    head = nn.Linear(model.text.config.hidden_size, sum(sizes))
+    adam, log, examples = optimiser([*model.text.parameters(), *head.parameters()], learning_rate), Log(100, steps), Examples(seed, SHARES)
+    for step in range(steps):
+        set_rate(adam, learning_rate * cosine(step, steps))
+        captions = [examples.caption() for _ in range(batch_size)]
+        logits = head(model.text(model.tokens([caption.text for caption in captions])).pooler_output).split(sizes, dim=1)
+        right = torch.tensor([answers(caption) for caption in captions]).unbind(1)
+        loss = torch.stack([functional.cross_entropy(*pair) for pair in zip(logits, right, strict=True)]).sum()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        log(step, loss=float(loss.detach()))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A drawn data set: latents `[N, 16, 8, 8]` in float16, and each one's caption."""
+
+    latents: Tensor
+    texts: list[str]
+
+
+@torch.no_grad()
+def encode_data(autoencoder: AutoencoderTiny, count: int, seed: int) -> Encoded:
+    """Draw and encode `count` images."""
+    examples, latents, texts = Examples(seed, SHARES), [], []
+    for _ in range(count // 100):
+        drawn = [examples.example() for _ in range(100)]
+        images = to_tensor([each.image for each in drawn]).to(memory_format=torch.channels_last)
+        latents.append(autoencoder.encode(images * 2 - 1).latents.half().contiguous())
+        texts.extend(each.caption.text for each in drawn)
+    return Encoded(torch.cat(latents), texts)
+
+
+def flow_loss(model: Denoiser, clean: Tensor, ids: Tensor) -> Tensor:
+    """Squared error of the velocity, that is of x_hat over t squared; t is logit-normal, shifted to the noisy side."""
+    times = torch.sigmoid(torch.randn(len(clean)) * 1.1 + 0.5)
+    shaped = times[:, None, None, None]
+    noisy = (1 - shaped) * clean + shaped * torch.randn_like(clean)
+    error = model(noisy, times, ids).float() - clean
+    return (error.square().mean((1, 2, 3)) / times.clamp(min=0.2).square()).mean()
+
+
+def train_teacher(model: Denoiser, data: Encoded, *, steps: int, batch_size: int = 64, learning_rate: float = 1.2e-3, seed: int = 0) -> None:
+    """Train in place; the averaged weights remain."""
+    torch.manual_seed(seed)
+    choices = torch.Generator().manual_seed(seed)
+    ids = model.tokens(data.texts)
+    unconditional = model.tokens([""])[0]
+    adam = optimiser(model.parameters(), learning_rate)
+    average, log = Average(model), Log(100, steps)
+    for step in range(steps):
+        set_rate(adam, learning_rate * cosine(step, steps))
+        rows = torch.randint(len(data.texts), (batch_size,), generator=choices)
+        dropped = torch.rand(batch_size, generator=choices) < 0.1
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = flow_loss(model, data.latents[rows].float(), torch.where(dropped[:, None], unconditional, ids[rows]))
+        adam.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adam.step()
+        average.update()
+        log(step, loss=float(loss.detach()))
+    model.load_state_dict(average.state)
+
+
+@torch.inference_mode()
+def sample(model: Denoiser, noise: Tensor, texts: Sequence[str], *, steps: int = 8, guidance: float = 2.0, guided: int = 5) -> Tensor:
+    """Euler along the teacher's ODE from t = 1 to 0, with classifier-free guidance over the first `guided` steps, where the layout is decided."""
+    times = torch.linspace(1, 0, steps + 1)
+    times = times * 1.5 / (1 + 0.5 * times)
+    ids, empty = model.tokens(texts), model.tokens([""] * len(texts))
+    latents = noise
+    with torch.autocast("cpu", torch.bfloat16):
+        for index in range(steps):
+            now, after = times[index].item(), times[index + 1].item()
+            here = torch.full((len(latents),), now)
+            clean = model(latents, here, ids).float()
+            if index < guided and guidance != 1:
+                plain = model(latents, here, empty).float()
+                clean = plain + guidance * (clean - plain)
+            latents = clean + (after / now) * (latents - clean)
+    return latents
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Noises' seeds, captions and the ends of the teacher's trajectories: what the student is trained on."""
+
+    seeds: list[int]
+    texts: list[str]
+    ends: Tensor
+
+
+def noise_of(seeds: Sequence[int]) -> Tensor:
+    """`[B, 16, 8, 8]`; kept as seeds because they are smaller than the noises."""
+    return torch.stack([torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
+def make_pairs(model: Denoiser, count: int, seed: int, batch_size: int = 100, **options: Any) -> Pairs:
+    """Sample the teacher `count` times."""
+    choices = random.Random(seed)
+    texts = [choices.choice(all_captions(choices.choices(TAGS, list(SHARES.values()))[0])).text for _ in range(count)]
+    seeds = [seed * 10_000_000 + index for index in range(count)]
+    log, ends = Log(20, count // batch_size), []
+    for start in range(0, count, batch_size):
+        ends.append(sample(model, noise_of(seeds[start : start + batch_size]), texts[start : start + batch_size], **options).half())
+        log(start // batch_size)
+    return Pairs(seeds, texts, torch.cat(ends))
+
+
+def train_student(
+    model: Denoiser, pairs: Pairs, *, steps: int, batch_size: int = 64, learning_rate: float = 8e-4, seed: int = 0
+) -> None:
+    """Regress the trajectory ends from the noises, at t = 1, in place; the averaged weights remain. The text encoder goes along."""
+    torch.manual_seed(seed)
+    choices = torch.Generator().manual_seed(seed)
+    ids = model.tokens(pairs.texts)
+    adam = optimiser(model.parameters(), learning_rate)
+    average, log = Average(model), Log(100, steps)
+    ones = torch.ones(batch_size)
+    for step in range(steps):
+        set_rate(adam, learning_rate * cosine(step, steps))
+        rows = torch.randint(len(pairs.texts), (batch_size,), generator=choices)
+        noise = noise_of([pairs.seeds[int(row)] for row in rows])
+        with torch.autocast("cpu", torch.bfloat16):
+            error = model(noise, ones, ids[rows]).float() - pairs.ends[rows].float()
+        loss = ((error.square() + 0.01).sqrt() - 0.1).mean()
+        adam.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adam.step()
+        average.update()
+        log(step, loss=float(loss.detach()), mse=float(error.detach().square().mean()))
+    model.load_state_dict(average.state)
+
+
+def scheduler() -> DDIMScheduler:
+    """One trailing step at t = 999 that returns the network's prediction of x unchanged."""
+    return DDIMScheduler(prediction_type="sample", timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True)
+
+
+def save_pipeline(model: Denoiser, autoencoder: AutoencoderTiny, folder: Path) -> None:
+    """Save in the layout of diffusers' StableDiffusionPipeline, float16 safetensors."""
+    StableDiffusionPipeline(
+        vae=autoencoder.half(),
+        text_encoder=model.text.half(),
+        tokenizer=model.tokenizer,
+        unet=model.unet.half(),
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder, safe_serialization=True)
+
+

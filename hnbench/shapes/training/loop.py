@@ -1,0 +1,85 @@
+"""What the training stages share: schedules, averaging, time-keeping."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from torch import nn
+
+
+def cosine(step: int, steps: int, warmup: int = 100) -> float:
+    """Learning-rate factor: linear warm-up, then a cosine from 1 to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+def optimiser(parameters: Iterable[nn.Parameter], learning_rate: float, decay: float = 0.01) -> torch.optim.AdamW:
+    """AdamW; biases and norms are not decayed."""
+    listed = [parameter for parameter in parameters if parameter.requires_grad]
+    groups = [
+        {"params": [item for item in listed if item.ndim > 1], "weight_decay": decay},
+        {"params": [item for item in listed if item.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
+
+
+def set_rate(chosen: torch.optim.Optimizer, rate: float) -> None:
+    """Set every group's learning rate."""
+    for group in chosen.param_groups:
+        group["lr"] = rate
+
+
+class Average:
+    """An exponential moving average of a module's floating-point state."""
+
+    def __init__(self, module: nn.Module, decay: float = 0.998) -> None:
+        self.module, self.decay, self.count = module, decay, 0
+        self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Fold in the module's present state; the average warms up over the first updates."""
+        self.count += 1
+        keep = min(self.decay, (1 + self.count) / (10 + self.count))
+        for name, value in self.module.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value, 1 - keep)
+            else:
+                self.state[name].copy_(value)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The module with its averaged state, inside the block."""
+        own = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
+        self.module.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            self.module.load_state_dict(own)
+
+
+class Log:
+    """Prints one line every `every` steps: step, time, and running means of what it is given."""
+
+    def __init__(self, every: int, steps: int) -> None:
+        self.every, self.steps, self.began = every, steps, time.monotonic()
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def __call__(self, step: int, **values: float) -> None:
+        self.count += 1
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        if (step + 1) % self.every == 0:
+            shown = "  ".join(f"{name} {value / self.count:.4f}" for name, value in self.sums.items())
+            print(f"step {step + 1}/{self.steps}  {time.monotonic() - self.began:.0f} s  {shown}", flush=True)  # noqa: T201
+            self.sums, self.count = {}, 0
