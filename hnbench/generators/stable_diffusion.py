@@ -33,12 +33,12 @@ class StableDiffusionGenerator(Generator):
 
     last_layer = "conv_out"
 
-    def __init__(self, pipeline: Any, *, name: str, fingerprint: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, pipeline: Any, *, name: str, fingerprint: str, device: str = "cpu") -> None:
         self.name, self._fingerprint = name, fingerprint
-        self._device, self._dtype = torch.device(device), dtype
+        self._device, self._dtype = torch.device(device), pipeline.unet.dtype
         self.tokenizer, self.scheduler = pipeline.tokenizer, pipeline.scheduler
         self.text_encoder, self.decoder, self.backbone = (
-            part.to(self._device, dtype).requires_grad_(False).eval() for part in (pipeline.text_encoder, pipeline.vae, pipeline.unet)
+            part.to(self._device).requires_grad_(False).eval() for part in (pipeline.text_encoder, pipeline.vae, pipeline.unet)
         )
         side = self.backbone.config.sample_size
         self.noise_shape = (self.backbone.config.in_channels, side, side)
@@ -50,9 +50,9 @@ class StableDiffusionGenerator(Generator):
         if not (folder / "model_index.json").is_file():
             raise UsageError(f"{folder} holds no diffusers pipeline (there is no model_index.json in it); give the folder that save_pretrained wrote")
         pipeline = StableDiffusionPipeline.from_pretrained(
-            folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True, safety_checker=None, requires_safety_checker=False
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True, safety_checker=None, requires_safety_checker=False
         )
-        return cls(pipeline, name=name, fingerprint=fingerprint_of(folder), device=device, dtype=dtype)
+        return cls(pipeline, name=name, fingerprint=fingerprint_of(folder), device=device)
 
     @property
     def device(self) -> torch.device:

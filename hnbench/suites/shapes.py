@@ -34,7 +34,7 @@ class ShapesJudge(Judge):
     def fingerprint(self) -> str:
         from hnbench.shapes import detector
 
-        names = ("THRESHOLD", "FOREGROUND", "SMALLEST", "MINORITY", "TEMPLATE")
+        names = ("THRESHOLD", "FOREGROUND", "SMALLEST", "MINORITY", "TEMPLATE", "RADII", "BLURS")
         return digest([self.name, 1, {name: getattr(detector, name) for name in names}])
 
     def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:

@@ -2,8 +2,9 @@
 
 `clip` (a ViT with transformers' CLIPModel) is optimised; `resnet` (open_clip's CLIP with a ModifiedResNet, another
 seed) is held out. Both learn from drawn images alone: in-batch negatives (captions that happen to hold of another image are
-masked), hard-negative captions, and spoilt images that the caption is not wholly true of. A dense side task, dropped
-afterwards, tells the image tower which shape and colour lie where; without it binding and position take many times longer.
+masked), hard-negative captions, and spoilt images that the caption is not wholly true of. Side tasks, dropped afterwards,
+ask the image tower what lies where and the text tower what a caption says; without them colours and shapes are learned
+soon, but which colour belongs to which shape, and where, takes many times longer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from hnbench.shapes.captions import TAGS, Caption, by_text, holds
 from hnbench.shapes.training import tokenizer as vocabulary
 from hnbench.shapes.training.examples import Example, Examples, Pixels, to_tensor
 from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
-from hnbench.shapes.world import COLOURS, SHAPES, SIZE
+from hnbench.shapes.training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, scene_loss
+from hnbench.shapes.world import COLOURS, SHAPES, SIZE, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +91,7 @@ class VitEncoder(DualEncoder):
                     "num_hidden_layers": 3,
                 },
                 projection_dim=DIM,
+                logit_scale_init_value=3.2,
             )
         )
 
@@ -127,7 +130,7 @@ class ResnetEncoder(DualEncoder):
 
         super().__init__()
         text = CLIPTextCfg(**RESNET["text_cfg"], vocab_size=len(self.tokenizer), eos_id=self.tokenizer.eos_token_id, pool_type="eos")
-        self.model = CLIP(DIM, CLIPVisionCfg(**RESNET["vision_cfg"]), text)
+        self.model = CLIP(DIM, CLIPVisionCfg(**RESNET["vision_cfg"]), text, init_logit_scale=3.2)
         self._dense: Tensor | None = None
         self.model.visual.layer3.register_forward_hook(self._keep)
 
@@ -170,6 +173,18 @@ class Batch:
     texts: list[str]
     allowed: Tensor
     dense: Tensor
+    captions: list[Caption]
+    scenes: list[Scene]
+
+
+class SideTasks(nn.Module):
+    """Linear heads on the towers' outputs."""
+
+    def __init__(self, dense_channels: int) -> None:
+        super().__init__()
+        self.dense = nn.Conv2d(dense_channels, 1 + len(SHAPES) * len(COLOURS), 1)
+        self.scene = nn.Linear(DIM, SCENE_WIDTH)
+        self.answers = nn.Linear(DIM, sum(map(len, QUESTIONS.values())))
 
 
 class Batches:
@@ -195,7 +210,8 @@ class Batches:
         pairs = [self._pair() for _ in range(self.size)]
         drawn = [example for example, _ in pairs]
         negatives = [list(each.caption.hard_negatives(self.choices).values()) for each in drawn]
-        texts = [each.caption.text for each in drawn] + [caption.text for found in negatives for caption in found]
+        captions = [each.caption for each in drawn] + [caption for found in negatives for caption in found]
+        texts = [caption.text for caption in captions]
         columns = torch.tensor([self._index[text] for text in texts])
         allowed = torch.stack([self._false_of(each.caption)[columns] for each in drawn])
         allowed[torch.arange(self.size), torch.arange(self.size)] = True
@@ -208,6 +224,8 @@ class Batches:
             texts,
             allowed,
             dense_labels(drawn),
+            captions,
+            [each.scene for each in drawn],
         )
 
     def _pair(self) -> tuple[Example, Pixels]:
@@ -244,12 +262,14 @@ def dense_labels(drawn: Sequence[Example]) -> Tensor:
     return torch.from_numpy(labels)
 
 
-def contrastive_loss(model: DualEncoder, batch: Batch, dense_head: nn.Module) -> tuple[Tensor, dict[str, float]]:
-    """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images, and the dense side task."""
+def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks) -> tuple[Tensor, dict[str, float]]:
+    """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images, and the side tasks."""
     features, dense = model.image(torch.cat([batch.images, batch.spoilt]))
-    features = functional.normalize(features.float(), dim=-1)
-    texts = functional.normalize(model.text(model.tokens(batch.texts)).float(), dim=-1)
+    words = model.text(model.tokens(batch.texts))
     size = len(batch.images)
+    lies = functional.cross_entropy(heads.dense(dense[:size]), batch.dense)
+    side = lies + scene_loss(heads.scene(features[:size]), batch.scenes) + answer_loss(heads.answers(words), batch.captions)
+    features, texts = functional.normalize(features, dim=-1), functional.normalize(words, dim=-1)
     logits = model.logit_scale().exp().clamp(max=100) * features @ texts.T
     target = torch.arange(size)
     by_image = logits[:size].masked_fill(~batch.allowed, -1e4)
@@ -257,10 +277,9 @@ def contrastive_loss(model: DualEncoder, batch: Batch, dense_head: nn.Module) ->
     own_spoilt[torch.arange(len(batch.spoilt)), batch.owners] = True
     usable = own_spoilt | batch.allowed[batch.owners, :size]
     by_text_ = torch.cat([by_image[:, :size], logits[size:, :size].masked_fill(~usable, -1e4)]).T
-    side = functional.cross_entropy(dense_head(dense[:size].float()), batch.dense)
     to_text, to_image = functional.cross_entropy(by_image, target), functional.cross_entropy(by_text_, target)
     right = float((by_image.argmax(1) == target).float().mean())
-    return to_text + to_image + side, {"i2t": float(to_text.detach()), "t2i": float(to_image.detach()), "dense": float(side.detach()), "right": right}
+    return to_text + to_image + 0.5 * side, {"i2t": float(to_text.detach()), "t2i": float(to_image.detach()), "side": float(side.detach()), "right": right}
 
 
 @torch.no_grad()
@@ -289,21 +308,21 @@ def train(kind: str, folder: Path, *, steps: int, batch_size: int = 48, learning
     """Train one reward (`"clip"` or `"resnet"`), save it, and return its accuracy on hard negatives."""
     torch.manual_seed(seed)
     model = VitEncoder() if kind == "clip" else ResnetEncoder()
-    head = nn.Conv2d(model.dense_channels, 1 + len(SHAPES) * len(COLOURS), 1)
+    heads = SideTasks(model.dense_channels)
     batches = Batches(batch_size, seed)
-    adam = optimiser([*model.parameters(), *head.parameters()], learning_rate, decay=0.05)
+    adam = optimiser([*model.parameters(), *heads.parameters()], learning_rate, decay=0.05)
     average, log = Average(model), Log(100, steps)
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
         batch = batches.next()
-        loss, shown = contrastive_loss(model, batch, head)
+        loss, shown = contrastive_loss(model, batch, heads)
         adam.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
         average.update()
         log(step, **shown)
-        if (step + 1) % 500 == 0 and step + 1 < steps:
+        if (step + 1) % 400 == 0 and step + 1 < steps:
             with average.applied():
                 model.eval()
                 print(hard_negative_accuracy(model, per_kind=100), flush=True)  # noqa: T201

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from hnbench.shapes.captions import TAGS, Caption, all_captions
+from hnbench.shapes.captions import TAGS, all_captions
 from hnbench.shapes.training import tokenizer as vocabulary
 from hnbench.shapes.training.autoencoder import CHANNELS
 from hnbench.shapes.training.examples import Examples, to_tensor
 from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
-from hnbench.shapes.world import COLOURS, RELATIONS, SHAPES
+from hnbench.shapes.training.questions import QUESTIONS, answer_loss
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,35 +87,16 @@ class Denoiser(nn.Module):
         return found
 
 
-QUESTIONS: dict[str, tuple[str | int | None, ...]] = {
-    "count": (1, 2, 3, 4),
-    "relation": (None, *RELATIONS),
-    **{f"shape {index}": (None, *SHAPES) for index in range(2)},
-    **{f"colour {index}": (None, *COLOURS) for index in range(2)},
-}
-"""What a caption can be asked, and the possible answers."""
-
-
-def answers(caption: Caption) -> list[int]:
-    """The index of the right answer to each of `QUESTIONS`."""
-    found: dict[str, str | int | None] = {"count": caption.count, "relation": caption.relation}
-    found |= {f"shape {index}": shape for index, shape in enumerate(caption.shapes)}
-    found |= {f"colour {index}": colour for index, colour in enumerate(caption.colours)}
-    return [choices.index(found.get(question)) for question, choices in QUESTIONS.items()]
-
-
 def train_text(model: Denoiser, *, steps: int = 500, batch_size: int = 128, learning_rate: float = 2e-3, seed: int = 0) -> None:
     """Teach the text encoder, in place, to tell what a caption says. Starting the teacher from a random text encoder works, later."""
     torch.manual_seed(seed)
-    sizes = [len(choices) for choices in QUESTIONS.values()]
-    head = nn.Linear(model.text.config.hidden_size, sum(sizes))
+    head = nn.Linear(model.text.config.hidden_size, sum(map(len, QUESTIONS.values())))
     adam, log, examples = optimiser([*model.text.parameters(), *head.parameters()], learning_rate), Log(100, steps), Examples(seed, SHARES)
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
         captions = [examples.caption() for _ in range(batch_size)]
-        logits = head(model.text(model.tokens([caption.text for caption in captions])).pooler_output).split(sizes, dim=1)
-        right = torch.tensor([answers(caption) for caption in captions]).unbind(1)
-        loss = torch.stack([functional.cross_entropy(*pair) for pair in zip(logits, right, strict=True)]).sum()
+        pooled = model.text(model.tokens([caption.text for caption in captions])).pooler_output
+        loss = answer_loss(head(pooled), captions)
         adam.zero_grad()
         loss.backward()
         adam.step()
@@ -248,7 +228,7 @@ def train_student(
 
 def scheduler() -> DDIMScheduler:
     """One trailing step at t = 999 that returns the network's prediction of x unchanged."""
-    return DDIMScheduler(prediction_type="sample", timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True)
+    return DDIMScheduler(prediction_type="sample", timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True, steps_offset=1)
 
 
 def save_pipeline(model: Denoiser, autoencoder: AutoencoderTiny, folder: Path) -> None:

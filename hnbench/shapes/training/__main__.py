@@ -1,0 +1,141 @@
+"""Rebuild the embedded world's models: `python -m hnbench.shapes.training all --out FOLDER`.
+
+Each stage reads what the stages before it wrote in the same folder, and can be run by itself:
+autoencoder -> clip -> resnet -> teacher -> pairs -> generator. Deterministic for its seeds on one machine and number
+of threads. Copy `autoencoder`-free results (`generator`, `clip`, `resnet`) into `hnbench/shapes/weights` to use them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from diffusers import AutoencoderTiny
+from safetensors.torch import load_file, save_file
+
+from hnbench.shapes.training import autoencoder, cards, contrastive, flow
+from hnbench.shapes.training.scores import judge_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+AUTOENCODER_STEPS = 4500
+CLIP = {"steps": 2400, "seed": 1}
+RESNET = {"steps": 2400, "seed": 2}
+DATA = {"count": 50_000, "seed": 5}
+TEXT_SEED, TEACHER = 3, {"steps": 4500, "batch_size": 32, "learning_rate": 1e-3, "seed": 4}
+PAIRS = {"count": 24_000, "seed": 6}
+STUDENT = {"steps": 2500, "seed": 7}
+
+
+def train_autoencoder(out: Path) -> dict[str, float]:
+    """64x64x3 pixels to 8x8x16 latents."""
+    autoencoder.train(out / "autoencoder", steps=AUTOENCODER_STEPS)
+    return {}
+
+
+def train_clip(out: Path) -> dict[str, float]:
+    """The reward that is optimised."""
+    return contrastive.train("clip", out / "clip", **CLIP)
+
+
+def train_resnet(out: Path) -> dict[str, float]:
+    """The reward that is held out."""
+    return contrastive.train("resnet", out / "resnet", **RESNET)
+
+
+def train_teacher(out: Path) -> dict[str, float]:
+    """The flow-matching teacher and its text encoder."""
+    data = flow.encode_data(_autoencoder(out), **DATA)
+    torch.manual_seed(TEXT_SEED)
+    model = flow.Denoiser()
+    flow.train_text(model, seed=TEXT_SEED)
+    flow.train_teacher(model, data, **TEACHER)
+    save_file(model.state_dict(), out / "teacher.safetensors")
+    noises = torch.Generator().manual_seed(0)
+    return judge_scores(
+        lambda texts: _decoded(_autoencoder(out), flow.sample(model, torch.randn((len(texts), *flow.SHAPE), generator=noises), texts)), per_task=100
+    )
+
+
+def make_pairs(out: Path) -> dict[str, float]:
+    """The ends of the teacher's trajectories."""
+    pairs = flow.make_pairs(_denoiser(out / "teacher.safetensors"), **PAIRS)
+    save_file({"ends": pairs.ends}, out / "pairs.safetensors")
+    (out / "pairs.json").write_text(json.dumps({"seeds": pairs.seeds, "texts": pairs.texts}))
+    return {}
+
+
+def train_generator(out: Path) -> dict[str, float]:
+    """The one-step student, saved as a diffusers pipeline."""
+    listed = json.loads((out / "pairs.json").read_text())
+    pairs = flow.Pairs(listed["seeds"], listed["texts"], load_file(out / "pairs.safetensors")["ends"])
+    model = _denoiser(out / "teacher.safetensors")
+    flow.train_student(model, pairs, **STUDENT)
+    flow.save_pipeline(model, _autoencoder(out), out / "generator")
+    return one_step_scores(out / "generator")
+
+
+def one_step_scores(folder: Path, *, per_task: int = 300) -> dict[str, float]:
+    """The judge's score of a saved generator."""
+    from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+
+    model = StableDiffusionGenerator.from_folder(folder, name="shapes")
+    noises = torch.Generator().manual_seed(1)
+
+    @torch.no_grad()
+    def generate(texts: list[str]) -> Tensor:
+        return model.generate(torch.randn((len(texts), *model.noise_shape), generator=noises), model.encode(texts))
+
+    return judge_scores(generate, per_task=per_task)
+
+
+def _autoencoder(out: Path) -> AutoencoderTiny:
+    return AutoencoderTiny.from_pretrained(out / "autoencoder").eval()
+
+
+def _denoiser(path: Path) -> flow.Denoiser:
+    model = flow.Denoiser()
+    model.load_state_dict(load_file(path))
+    return model
+
+
+@torch.no_grad()
+def _decoded(model: AutoencoderTiny, latents: Tensor) -> Tensor:
+    decoded: Tensor = model.decode(latents).sample
+    return (decoded / 2 + 0.5).clamp(0, 1)
+
+
+STAGES: dict[str, Callable[[Path], dict[str, float]]] = {
+    "autoencoder": train_autoencoder,
+    "clip": train_clip,
+    "resnet": train_resnet,
+    "teacher": train_teacher,
+    "pairs": make_pairs,
+    "generator": train_generator,
+}
+
+
+def main() -> None:
+    """Run one stage or all of them; write scores and seconds to `FOLDER/scores.json` and the model cards."""
+    parser = argparse.ArgumentParser(prog="python -m hnbench.shapes.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=[*STAGES, "all"])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the models")
+    parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for stage in STAGES if chosen.stage == "all" else [chosen.stage]:
+        began = time.monotonic()
+        scores = STAGES[stage](chosen.out)
+        cards.note(chosen.out, stage, {"scores": scores, "seconds": round(time.monotonic() - began), "threads": chosen.threads})
+
+
+if __name__ == "__main__":
+    main()
