@@ -1,0 +1,283 @@
+"""What the harness costs on top of the models: a whole run over a bare loop of the same passes.
+
+    python benchmarks/overhead.py --candidates 16 --limit 24 --repeats 5
+
+A run of `random` and best-of-n is recorded once: every generator and reward pass with its batch size. Then the run (in a
+fresh folder: images compressed and flushed to the disk, judged, journals written) and a bare replay of its passes alternate, in one
+process. The result is the ratio of their wall times, its median over the repeats, its smallest and its largest:
+
+    run_over_bare        the whole run over all its passes; warm-up passes count as the harness's own; 1.05 is the target
+    propose_over_bare    what is reported as the methods' seconds over the passes that the methods asked for
+    judge_share          the judge's seconds over the run's: part of the above, and not the harness's to save
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from hnbench.config import RunConfig
+from hnbench.generators.base import Conditioning, Generator
+from hnbench.methods.base import Method, Outcome
+from hnbench.methods.best_of_n import BestOfN
+from hnbench.methods.random import Random
+from hnbench.presets import preset_of
+from hnbench.registry import GENERATORS, REWARDS, SUITES
+from hnbench.rewards.base import Mixture, Reward
+from hnbench.runs.attempt import Models
+from hnbench.runs.cost import MeteredGenerator, MeteredReward
+from hnbench.runs.execute import execute
+from hnbench.runs.store import RunStore, read_run
+from hnbench.seeds import NoiseSource
+from hnbench.suites.base import Suite
+from hnbench.tasks import Task
+
+Call = tuple[str, str, int]
+"""Phase (`"propose"` or `"measure"`), what was called (`"generate"` or a reward's name) and the batch size."""
+
+
+class Tape:
+    """The passes of a run, in order."""
+
+    def __init__(self) -> None:
+        self.phase = "measure"
+        self.calls: list[Call] = []
+
+    @contextmanager
+    def during(self, phase: str) -> Iterator[None]:
+        """Note calls as of this phase; those of the phase `"warm-up"` are not kept."""
+        before, self.phase = self.phase, phase
+        yield
+        self.phase = before
+
+    def note(self, model: str, size: int) -> None:
+        """Note one pass of a batch."""
+        if self.phase != "warm-up":
+            self.calls.append((self.phase, model, size))
+
+
+class TapedGenerator(MeteredGenerator):
+    """A generator whose batches are noted."""
+
+    def __init__(self, generator: Generator, tape: Tape) -> None:
+        super().__init__(generator, mock.Mock())
+        self.tape = tape
+
+    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+        self.tape.note("generate", len(noise))
+        return super().generate(noise, conditioning, steps)
+
+
+class TapedReward(MeteredReward):
+    """A reward whose batches are noted."""
+
+    def __init__(self, reward: Reward, tape: Tape) -> None:
+        super().__init__(reward, mock.Mock())
+        self.tape = tape
+
+    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+        self.tape.note(self.name, len(images))
+        return super().score(images, prompts)
+
+
+class TapedMethod(Method):
+    """A method whose passes are noted as its own."""
+
+    def __init__(self, method: Method, tape: Tape) -> None:
+        self.name, self.method, self.tape = method.name, method, tape
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.method.labels
+
+    def identity(self) -> dict[str, Any]:
+        return self.method.identity()
+
+    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        with self.tape.during("propose"):
+            yield from self.method.propose(tasks, generator, reward, noises)
+
+
+class Silent:
+    """A progress display that shows nothing."""
+
+    def start(self, total: int) -> None:
+        """Show nothing."""
+
+    def label(self, name: str) -> None:
+        """Show nothing."""
+
+    def advance(self, count: int) -> None:
+        """Show nothing."""
+
+    def done(self) -> None:
+        """Show nothing."""
+
+
+class Bench:
+    """Models, suite and methods of the run that is measured."""
+
+    def __init__(
+        self, config: RunConfig, suite: Suite, generator: Generator, rewards: Sequence[tuple[Reward, float]], methods: Sequence[Method]
+    ) -> None:
+        """Rewards of weight 0 are held out."""
+        self.config, self.suite, self.generator, self.rewards, self.methods = config, suite, generator, rewards, methods
+
+    def run(self, folder: Path, tape: Tape | None = None) -> float:
+        """Carry out the run in a folder; its wall time in seconds."""
+        rewards = [(TapedReward(reward, tape) if tape else reward, weight) for reward, weight in self.rewards]
+        with RunStore(folder) as store:
+            started = time.perf_counter()
+            summary = execute(
+                self.config,
+                self.suite,
+                TapedGenerator(self.generator, tape) if tape else self.generator,
+                Mixture({reward.name: (reward, weight) for reward, weight in rewards if weight}),
+                [reward for reward, weight in rewards if not weight],
+                [TapedMethod(method, tape) for method in self.methods] if tape else self.methods,
+                store,
+                Silent(),
+            )
+            seconds = time.perf_counter() - started
+        assert summary.done == summary.expected, "the run has failed samples"
+        return seconds
+
+    def record(self, folder: Path) -> list[Call]:
+        """The passes of the run, those of the warm-up left out."""
+        tape, warm_up = Tape(), Models.warm_up
+
+        def unrecorded(models: Models, tasks: Sequence[Task]) -> None:
+            with tape.during("warm-up"):
+                warm_up(models, tasks)
+
+        with mock.patch.object(Models, "warm_up", unrecorded):
+            self.run(folder, tape)
+        return tape.calls
+
+    @torch.no_grad()
+    def replay(self, calls: Sequence[Call]) -> dict[str, float]:
+        """The wall time in seconds of the same passes and nothing else, by phase."""
+        largest = max(size for _, _, size in calls)
+        prompts = [prompt.text for prompt in self.suite.prompts()]
+        prompts = (prompts * (largest // len(prompts) + 1))[:largest]
+        noise = torch.randn(largest, *self.generator.noise_shape, device=self.generator.device)
+        conditioning = self.generator.encode(prompts)
+        images = self.generator.generate(noise, conditioning)
+        rewards = {reward.name: reward for reward, _ in self.rewards}
+        for reward in rewards.values():
+            reward.score(images, prompts)
+        seconds = {"propose": 0.0, "measure": 0.0}
+        self._wait()
+        for phase, model, size in calls:
+            started = time.perf_counter()
+            if model == "generate":
+                self.generator.generate(noise[:size], conditioning[:size])
+            else:
+                rewards[model].score(images[:size], prompts[:size])
+            self._wait()
+            seconds[phase] += time.perf_counter() - started
+        return seconds
+
+    def _wait(self) -> None:
+        if self.generator.device.type == "cuda":
+            torch.cuda.synchronize(self.generator.device)
+
+    def judge_seconds(self, folder: Path) -> float:
+        """The wall time of judging what a run saved, equal images of a sample once."""
+        metadata = {prompt.id: prompt.metadata for prompt in self.suite.prompts()}
+        records = {
+            (record.prompt_id, record.label == "random", record.image.sha256): record for record in read_run(folder).records if record.image
+        }
+        images = [Image.open(folder / record.image.path).convert("RGB") for record in records.values() if record.image]
+        judge = self.suite.judge()
+        started = time.perf_counter()
+        judge.judge(images, [metadata[record.prompt_id] for record in records.values()])
+        return time.perf_counter() - started
+
+
+def propose_seconds(folder: Path, methods: Sequence[Method]) -> float:
+    """The seconds that a run reports for its methods: those of each method's last label, which needs all of its work."""
+    last = {method.labels[-1] for method in methods}
+    return sum(record.cost.seconds for record in read_run(folder).records if record.label in last)
+
+
+def measure(bench: Bench, repeats: int) -> dict[str, Any]:
+    """Alternate runs and replays `repeats` times, after one of each."""
+    with tempfile.TemporaryDirectory() as scratch:
+        calls = bench.record(Path(scratch) / "recorded")
+        bench.replay(calls)
+        runs, proposals, bares, judging = [], [], [], []
+        for repeat in range(repeats):
+            folder = Path(scratch) / str(repeat)
+            bare_first = [bench.replay(calls)] if repeat % 2 else []
+            runs.append(bench.run(folder))
+            bares.append((bare_first or [bench.replay(calls)])[0])
+            proposals.append(propose_seconds(folder, bench.methods))
+            judging.append(bench.judge_seconds(folder))
+    return {
+        "run_over_bare": spread([run / sum(bare.values()) for run, bare in zip(runs, bares, strict=True)]),
+        "propose_over_bare": spread([proposal / bare["propose"] for proposal, bare in zip(proposals, bares, strict=True)]),
+        "judge_share": spread([judged / run for judged, run in zip(judging, runs, strict=True)]),
+        "run_seconds": spread(runs),
+        "passes": len(calls),
+        "images_through_the_generator": sum(size for _, model, size in calls if model == "generate"),
+    }
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """The median and the extremes."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def main() -> None:
+    """Load the models, measure and print the result as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--generator", default="shapes")
+    parser.add_argument("--suite", default="geneval-shapes")
+    parser.add_argument("--candidates", type=int, default=16)
+    parser.add_argument("--limit", type=int, default=24)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    chosen = parser.parse_args()
+
+    preset = preset_of(chosen.generator)
+    config = RunConfig(
+        suite=chosen.suite,
+        generator=chosen.generator,
+        optimised=dict(preset.optimised),
+        held_out=preset.held_out,
+        methods=("random", f"best-of-n:n={chosen.candidates}"),
+        limit=chosen.limit,
+        batch_size=chosen.batch_size,
+        device=chosen.device,
+    )
+    weights = {**config.optimised, **dict.fromkeys(config.held_out, 0.0)}
+    rewards = [(REWARDS.get(name)(device=chosen.device, dtype=config.dtype), weight) for name, weight in weights.items()]
+    generator = GENERATORS.get(chosen.generator)(device=chosen.device, dtype=config.dtype)
+    bench = Bench(config, SUITES.get(chosen.suite)(), generator, rewards, [Random(), BestOfN(n=chosen.candidates)])
+    result = {
+        **vars(chosen),
+        "device_name": torch.cuda.get_device_name() if chosen.device.startswith("cuda") else platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        **measure(bench, chosen.repeats),
+    }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
