@@ -1,0 +1,258 @@
+"""A LoRA adapter on a generator's backbone, and the two networks made of it.
+
+`Hypernetwork` predicts a change of the noise: one pass of the adapted backbone whose last layer gives its low-rank
+delta only, so that the change is exactly zero as long as lora_B of that layer is zero (HyperNoise, section 3).
+`FinetunedGenerator` is the directly fine-tuned comparison: the same adapter, the last layer as it is, used to draw.
+
+The adapter is made by peft, and lies in the module tree only inside `LoraAdapter.active()`. Outside, the tree holds
+the base modules themselves: the base is the base bit for bit, its state dict keeps its keys, nothing is slower, and
+no flag of peft is toggled (peft's own switch clears `requires_grad` of the LoRA weights).
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hnbench.errors import UsageError
+from hnbench.generators.base import Conditioning, Generator
+from hnbench.seeds import seed_of
+
+ADAPTER = "adapter"
+"""peft's name for the one adapter in each of its layers; several adapters have layers of their own."""
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """What decides an adapter's shape and its first weights."""
+
+    rank: int
+    alpha: float
+    """The delta is scaled by alpha / rank."""
+    pattern: str | None = None
+    """A regular expression that a module's full name must match; None takes every linear and 2-d convolution layer."""
+    seed: int = 0
+
+
+def find_targets(backbone: nn.Module, rank: int, pattern: str | None = None) -> tuple[str, ...]:
+    """Full names of the layers that can carry a LoRA of this rank, in the module tree's order.
+
+    Every `nn.Linear` and `nn.Conv2d`, except grouped convolutions whose groups do not divide the rank (peft splits the
+    rank over the groups) and the projection inside `nn.MultiheadAttention`, whose weight is used without its forward.
+    """
+    attention = tuple(f"{name}." for name, module in backbone.named_modules() if isinstance(module, nn.MultiheadAttention))
+    names = [name for name, module in backbone.named_modules() if _carries_lora(module, rank) and not name.startswith(attention or "\0")]
+    return tuple(name for name in names if pattern is None or re.fullmatch(pattern, name))
+
+
+def _carries_lora(module: nn.Module, rank: int) -> bool:
+    return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and rank % module.groups == 0)
+
+
+def lora_config(backbone: nn.Module, settings: LoraSettings, targets: Sequence[str]) -> Any:
+    """The `peft.LoraConfig` for these layers and no others, gaussian A and zero B."""
+    from peft import LoraConfig
+
+    chosen = set(targets)
+    others = [name for name, module in backbone.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d)) and name not in chosen]
+    # peft also takes a name that ends with ".<target>", so the layers that are not meant are excluded by their full names.
+    excluded = "|".join(re.escape(name) for name in others if name.endswith(tuple(f".{target}" for target in targets)))
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        init_lora_weights="gaussian",
+        target_modules=list(targets),
+        exclude_modules=excluded or None,
+    )
+
+
+@dataclass(frozen=True)
+class _Site:
+    """Where one layer of the adapter goes. The parent is held weakly: an adapter does not keep its backbone alive."""
+
+    parent: weakref.ref[nn.Module]
+    child: str
+    lora: nn.Module
+
+
+class LoraAdapter:
+    """One LoRA for one backbone.
+
+    Weights are float32 (float64 for a float64 base) whatever the base's type: they are the master weights that the
+    optimizer steps. They lie on the base layers' devices at the time of construction. Several adapters may belong to one
+    backbone; each has its own layers around the same base modules, and at most one is active at a time.
+    """
+
+    def __init__(self, backbone: nn.Module, settings: LoraSettings, targets: Sequence[str] | None = None) -> None:
+        if settings.rank < 1:
+            raise UsageError(f"the LoRA rank was {settings.rank}; it must be at least 1")
+        self.settings = settings
+        self.targets = tuple(targets) if targets is not None else find_targets(backbone, settings.rank, settings.pattern)
+        if not self.targets:
+            raise UsageError(
+                f"no linear or convolution layer of {type(backbone).__name__} matches the LoRA target pattern {settings.pattern!r}"
+            )
+        self._sites = _inject(backbone, settings, self.targets)
+
+    @property
+    def layers(self) -> dict[str, nn.Module]:
+        """The layers that peft made, by the full name of the base layer each wraps."""
+        return {name: site.lora for name, site in self._sites.items()}
+
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        """The trainable weights by name: `<layer>.lora_A.weight` and `<layer>.lora_B.weight`."""
+        found: dict[str, nn.Parameter] = {}
+        for name, layer in self.layers.items():
+            for half in ("lora_A", "lora_B"):
+                found[f"{name}.{half}.weight"] = getattr(layer, half)[ADAPTER].weight
+        return found
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Detached copies of the weights, on the CPU, by name."""
+        return {name: parameter.detach().cpu().clone().contiguous() for name, parameter in self.named_parameters().items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take these weights. Raises `UsageError` when a name is missing, unexpected, or has another shape."""
+        own = self.named_parameters()
+        missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unexpected:
+            raise UsageError(f"the adapter's weights do not fit this backbone: missing {_some(missing)}; unexpected {_some(unexpected)}")
+        for name, parameter in own.items():
+            if parameter.shape != state[name].shape:
+                raise UsageError(
+                    f"the adapter's weight {name} has shape {tuple(state[name].shape)}; this backbone needs {tuple(parameter.shape)}"
+                )
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(state[name])
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Put the adapter's layers into the backbone for the length of the block."""
+        before: list[tuple[nn.Module, str, nn.Module]] = []
+        try:
+            for site in self._sites.values():
+                parent = site.parent()
+                if parent is None:
+                    raise RuntimeError("the backbone of this adapter no longer exists")
+                before.append((parent, site.child, getattr(parent, site.child)))
+                setattr(parent, site.child, site.lora)
+            yield
+        finally:
+            for parent, child, module in reversed(before):
+                setattr(parent, child, module)
+
+    @contextmanager
+    def delta_only(self, name: str) -> Iterator[None]:
+        """Make the layer `name` give lora_B(lora_A(x)) * scaling, without base output and bias, for the length of the block."""
+        layer: Any = self.layers[name]
+        down, up, scaling = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER], layer.scaling[ADAPTER]
+
+        def replace_output(_module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> Tensor:
+            delta: Tensor = up(down(inputs[0].to(down.weight.dtype))) * scaling
+            return delta
+
+        handle = layer.register_forward_hook(replace_output)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+
+def _some(names: Sequence[str]) -> str:
+    return "none" if not names else ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _inject(backbone: nn.Module, settings: LoraSettings, targets: Sequence[str]) -> dict[str, _Site]:
+    """Let peft build its layers, then take them out of the tree again."""
+    from peft import inject_adapter_in_model
+
+    config = lora_config(backbone, settings, targets)
+    base = {name: backbone.get_submodule(name) for name in targets}
+    trainable = {id(parameter) for parameter in backbone.parameters() if parameter.requires_grad}
+    had_config = hasattr(backbone, "peft_config")
+    sites: dict[str, _Site] = {}
+    try:
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            # Grouped convolutions cannot be merged into the base; nothing is merged here.
+            warnings.filterwarnings("ignore", message=".*groups > 1. Merging is not supported")
+            torch.manual_seed(seed_of("lora", settings.seed))
+            inject_adapter_in_model(config, backbone, ADAPTER)
+    finally:
+        for name, module in base.items():
+            lora, (parent, child) = backbone.get_submodule(name), _place(backbone, name)
+            if lora is not module:
+                sites[name] = _Site(weakref.ref(parent), child, _prepare(lora, module))
+                setattr(parent, child, module)
+        for parameter in backbone.parameters():
+            parameter.requires_grad_(id(parameter) in trainable)
+        if not had_config and hasattr(backbone, "peft_config"):
+            del backbone.peft_config
+    missed = [name for name in targets if name not in sites]
+    if missed:
+        raise UsageError(f"peft put no LoRA on {_some(missed)}")
+    return sites
+
+
+def _place(backbone: nn.Module, name: str) -> tuple[nn.Module, str]:
+    parent, _, child = name.rpartition(".")
+    return backbone.get_submodule(parent), child
+
+
+def _prepare(lora: nn.Module, base: nn.Module) -> nn.Module:
+    """Float32 (or wider) trainable LoRA weights on the base layer's device; the base layer itself is not touched."""
+    weight: Tensor = base.weight  # type: ignore[assignment]
+    for half in ("lora_A", "lora_B"):
+        getattr(lora, half).to(device=weight.device, dtype=torch.promote_types(weight.dtype, torch.float32)).requires_grad_(True)
+    return lora.eval()
+
+
+class Hypernetwork:
+    """f(noise, prompt): how a generator's noise is to be changed. Light: the weights are the adapter's."""
+
+    def __init__(self, generator: Generator, adapter: LoraAdapter) -> None:
+        if generator.last_layer not in adapter.layers:
+            raise UsageError(
+                f"a hypernetwork needs LoRA on the last layer of {generator.name}, {generator.last_layer!r}; widen the target pattern"
+            )
+        _refuse_checkpointing(generator)
+        self.generator = generator
+        self.adapter = adapter
+
+    def displacement(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
+        """The change f `[B, *noise_shape]` of noises `[B, *noise_shape]` (float32 or wider, as the result), one backbone pass."""
+        with self.adapter.active(), self.adapter.delta_only(self.generator.last_layer):
+            change = self.generator.predict(noise, conditioning)
+        return change.to(noise.dtype)
+
+    def as_map(self, conditioning: Conditioning) -> Callable[[Tensor], Tensor]:
+        """The function noise -> f for fixed prompts, whose Jacobian `divergence` looks at."""
+        return lambda noise: self.displacement(noise, conditioning)
+
+
+class FinetunedGenerator:
+    """The generator with its adapter on and the last layer complete: noise and prompt to image."""
+
+    def __init__(self, generator: Generator, adapter: LoraAdapter) -> None:
+        _refuse_checkpointing(generator)
+        self.generator = generator
+        self.adapter = adapter
+
+    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+        """Images `[B, 3, H, W]`, as `Generator.generate`."""
+        with self.adapter.active():
+            return self.generator.generate(noise, conditioning, steps)
+
+
+def _refuse_checkpointing(generator: Generator) -> None:
+    """Recomputing in the backward pass would happen after the adapter was taken out, with other layers than forward."""
+    if getattr(generator.backbone, "is_gradient_checkpointing", False):
+        raise UsageError(f"gradient checkpointing is on for {generator.name}'s backbone; switch it off: it recomputes without the adapter")

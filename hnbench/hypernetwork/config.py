@@ -1,0 +1,109 @@
+"""What a training is: frozen, validated, and with every field declared identity or runtime."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from hnbench.config import of_kind, values_of
+from hnbench.errors import UsageError
+from hnbench.seeds import digest
+
+CHOICES = {
+    "kind": ("hypernoise", "finetune"),
+    "optimizer": ("sgd", "adamw"),
+    "schedule": ("constant", "cosine"),
+    "regulariser_reduction": ("sum", "mean"),
+    "noise": ("fresh", "batch"),
+}
+AT_LEAST_ONE = ("steps", "batch_size", "accumulation", "rank", "eval_every", "eval_prompts", "eval_samples", "save_every")
+NOT_NEGATIVE = ("momentum", "weight_decay", "warmup_steps", "regulariser_weight", "image_penalty")
+POSITIVE = ("learning_rate", "gradient_clip", "lora_alpha")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One adapter to be trained on one generator for one mixture of rewards.
+
+    `kind="hypernoise"` trains the noise hypernetwork; `kind="finetune"` trains the same LoRA to change the generator
+    itself. How often and on what the training is evaluated is identity, because a fine-tuning keeps the adapter that was
+    best in those evaluations.
+    """
+
+    kind: Literal["hypernoise", "finetune"] = of_kind("identity")
+    generator: str = of_kind("identity")
+    rewards: dict[str, float] = of_kind("identity")
+    """Reward name -> weight."""
+    prompts: str = of_kind("identity")
+    """Where the prompts come from, as the user named it; their texts enter the training folder by hash."""
+    steps: int = of_kind("identity", default=1000)
+    """Optimizer steps."""
+    batch_size: int = of_kind("identity", default=32)
+    accumulation: int = of_kind("identity", default=1)
+    """Batches per optimizer step."""
+    optimizer: Literal["sgd", "adamw"] = of_kind("identity", default="sgd")
+    learning_rate: float = of_kind("identity", default=1e-3)
+    momentum: float = of_kind("identity", default=0.9)
+    """For sgd."""
+    weight_decay: float = of_kind("identity", default=0.0)
+    warmup_steps: int = of_kind("identity", default=0)
+    schedule: Literal["constant", "cosine"] = of_kind("identity", default="constant")
+    gradient_clip: float = of_kind("identity", default=1.0)
+    """The largest L2 norm of the whole gradient."""
+    rank: int = of_kind("identity", default=128)
+    lora_alpha: float = of_kind("identity", default=128.0)
+    target_pattern: str | None = of_kind("identity", default=None)
+    """A regular expression on full layer names; None: every linear and 2-d convolution layer."""
+    regulariser_reduction: Literal["sum", "mean"] = of_kind("identity", default="mean")
+    """For hypernoise: 1/2 of the sum (the paper's Eq. 11) or of the mean (its official code) of the squared change."""
+    regulariser_weight: float = of_kind("identity", default=1.0)
+    image_penalty: float = of_kind("identity", default=0.0)
+    """For finetune: the weight of the mean squared distance to the base's image of the same noise."""
+    noise: Literal["fresh", "batch"] = of_kind("identity", default="fresh")
+    """A fresh noise per sample, or one noise shared by all samples of an optimizer step (as the official scripts do)."""
+    seed: int = of_kind("identity", default=0)
+    eval_every: int = of_kind("identity", default=100)
+    eval_prompts: int = of_kind("identity", default=32)
+    """At most so many held-out prompts."""
+    eval_samples: int = of_kind("identity", default=4)
+    """Noises per held-out prompt."""
+    save_every: int = of_kind("runtime", default=100)
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UsageError(f"{name} was {getattr(self, name)!r}; choose one of {', '.join(choices)}")
+        self._check_numbers()
+        if not self.rewards:
+            raise UsageError("no reward was given; a training needs at least one, as name and weight")
+        self._check_pattern()
+        self._check_kind()
+
+    def _check_numbers(self) -> None:
+        limits = [(name, 1.0, "at least 1") for name in AT_LEAST_ONE]
+        limits += [(name, 0.0, "at least 0") for name in NOT_NEGATIVE]
+        limits += [(name, math.ulp(0.0), "above 0") for name in POSITIVE]
+        for name, least, wanted in limits:
+            if not least <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name.replace('_', ' ')} was {getattr(self, name)}; it must be {wanted}")
+
+    def _check_pattern(self) -> None:
+        try:
+            re.compile(self.target_pattern or "")
+        except re.error as error:
+            raise UsageError(f"the target pattern {self.target_pattern!r} is not a regular expression: {error}") from error
+
+    def _check_kind(self) -> None:
+        if self.kind == "hypernoise" and self.image_penalty:
+            raise UsageError("image penalty belongs to --kind finetune; a hypernoise training has the regulariser weight")
+
+    @property
+    def identity(self) -> str:
+        """The SHA-256 over the identity fields."""
+        return digest(values_of(self, "identity"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields as JSON types."""
+        return asdict(self)

@@ -1,0 +1,95 @@
+"""What a trained hypernetwork does to the noise: divergence, Lipschitz constant and Gaussianity, with standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hnbench.hypernetwork.adapter import Hypernetwork
+from hnbench.hypernetwork.divergence import (
+    Divergence,
+    error_bound,
+    estimated_divergence,
+    exact_divergence,
+    lipschitz_constants,
+    truncation_bound,
+)
+from hnbench.hypernetwork.gaussianity import gaussianity
+from hnbench.seeds import NoiseSource
+from hnbench.tasks import Task
+
+EXACT_UP_TO = 512
+"""Noises of at most so many entries get the exact Jacobian."""
+
+
+def diagnose(
+    hypernetwork: Hypernetwork,
+    prompts: Sequence[str],
+    noises: NoiseSource,
+    *,
+    samples: int = 4,
+    batch_size: int = 8,
+    probes: int = 4,
+    terms: int = 6,
+    iterations: int = 20,
+) -> dict[str, Any]:
+    """Look at `samples` noises for each prompt; the result has JSON types.
+
+    The KL divergence is exact for noises of at most `EXACT_UP_TO` entries and estimated otherwise (`estimated_divergence`,
+    whose truncation bound is given for the largest Lipschitz constant seen; None where it is infinite).
+    """
+    if not prompts:
+        raise ValueError("diagnose needs at least one prompt")
+    tasks = [Task(str(index), prompt, sample) for index, prompt in enumerate(prompts) for sample in range(samples)]
+    exact = torch.Size(noises.shape).numel() <= EXACT_UP_TO
+    divergences, constants, before, after = [], [], [], []
+    for start in range(0, len(tasks), batch_size):
+        chosen = tasks[start : start + batch_size]
+        noise = noises.batch(chosen).to(hypernetwork.generator.device)
+        change = hypernetwork.as_map(hypernetwork.generator.encode([task.prompt for task in chosen]))
+        with torch.no_grad():
+            after.append((noise + change(noise)).cpu())
+        before.append(noise.cpu())
+        parts = exact_divergence(change, noise) if exact else estimated_divergence(change, noise, probes=probes, terms=terms, seed=start)
+        divergences.append(Divergence(parts.half_squared_norm.cpu(), parts.jacobian_term.cpu()))
+        constants.append(lipschitz_constants(change, noise, iterations=iterations, seed=start).cpu())
+    return {
+        "prompts": len(prompts),
+        "samples": samples,
+        **_divergence(divergences),
+        "jacobian": {"exact": exact, "probes": None if exact else probes, "terms": None if exact else terms},
+        "lipschitz": _lipschitz(torch.cat(constants), torch.Size(noises.shape).numel(), None if exact else terms),
+        "relative_change": _relative(torch.cat(before), torch.cat(after)),
+        "gaussianity": {"before": gaussianity(torch.cat(before)), "after": gaussianity(torch.cat(after))},
+    }
+
+
+def _divergence(parts: Sequence[Divergence]) -> dict[str, Any]:
+    half, term = torch.cat([part.half_squared_norm for part in parts]), torch.cat([part.jacobian_term for part in parts])
+    return {"half_squared_norm": _mean(half), "jacobian_term": _mean(term), "kl": _mean(half + term)}
+
+
+def _mean(values: Tensor) -> dict[str, float | None]:
+    error = float(values.double().std() / len(values) ** 0.5) if len(values) > 1 else None
+    return {"mean": float(values.double().mean()), "standard_error": error}
+
+
+def _lipschitz(constants: Tensor, dimension: int, terms: int | None) -> dict[str, float | None]:
+    """Quantiles over samples, and the bounds that hold if the largest constant seen held everywhere."""
+    largest = float(constants.max())
+    bound = error_bound(largest, dimension)
+    tail = truncation_bound(largest, dimension, terms) if terms else 0.0
+    return {
+        "median": float(constants.quantile(0.5)),
+        "quantile_90": float(constants.quantile(0.9)),
+        "max": largest,
+        "jacobian_term_bound": bound if largest < 1 else None,
+        "truncation_bound": tail if largest < 1 or not terms else None,
+    }
+
+
+def _relative(before: Tensor, after: Tensor) -> dict[str, float | None]:
+    return _mean((after - before).flatten(1).norm(dim=1) / before.flatten(1).norm(dim=1))

@@ -1,0 +1,336 @@
+"""Train a noise hypernetwork, or the directly fine-tuned comparison, on a mixture of rewards.
+
+All that is random follows from the seed and the step: a training that was killed goes on from its last saved state
+and ends, bit for bit, where it would have ended.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from hnbench.config import values_of
+from hnbench.errors import UsageError
+from hnbench.generators.base import Conditioning, Generator
+from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
+from hnbench.hypernetwork.checkpoint import save_adapter
+from hnbench.hypernetwork.config import TrainingConfig
+from hnbench.hypernetwork.evaluation import PairedEvaluation, split_prompts
+from hnbench.hypernetwork.folder import State, TrainingFolder
+from hnbench.hypernetwork.objective import NoiseObjective
+from hnbench.rewards.base import Mixture
+from hnbench.seeds import digest, seed_of
+
+PATIENCE = 10
+"""After so many steps in a row without a finite gradient the training gives up."""
+
+
+class TrainingProgress(Protocol):
+    """What a display is told."""
+
+    def started(self, step: int, total: int) -> None:
+        """The training begins, or goes on after `step` of `total` steps."""
+
+    def stepped(self, record: Mapping[str, Any]) -> None:
+        """A step is done; `record` is its line in train.jsonl, with `evaluation` where there was one."""
+
+
+@dataclass
+class TrainingCost:
+    """What the training took so far, evaluations included; passes are counted in images."""
+
+    seconds: float = 0.0
+    steps: int = 0
+    skipped_steps: int = 0
+    """Steps whose gradient was not finite."""
+    images: int = 0
+    """Images trained on."""
+    generator_forward: int = 0
+    generator_backward: int = 0
+    reward_forward: int = 0
+    reward_backward: int = 0
+
+
+class Draws:
+    """The prompts and noises of every step, from (seed, step) alone. Each epoch goes through all prompts in an order of its own."""
+
+    def __init__(self, config: TrainingConfig, prompts: Sequence[str], shape: tuple[int, ...]) -> None:
+        self.config, self.texts, self.shape = config, list(prompts), shape
+
+    def prompts(self, step: int, micro: int) -> list[str]:
+        """The prompts of one batch."""
+        size = self.config.batch_size
+        first = (step * self.config.accumulation + micro) * size
+        return [self.texts[self._index(position)] for position in range(first, first + size)]
+
+    def noise(self, step: int, micro: int) -> Tensor:
+        """The noises of one batch: float32 on the CPU, `[batch_size, *noise_shape]`."""
+        size, seed = self.config.batch_size, self.config.seed
+        if self.config.noise == "batch":
+            return self._normal(self.shape, seed_of("noise", seed, step)).expand(size, *self.shape)
+        return self._normal((size, *self.shape), seed_of("noise", seed, step, micro))
+
+    @staticmethod
+    def _normal(shape: tuple[int, ...], seed: int) -> Tensor:
+        return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))
+
+    def _index(self, position: int) -> int:
+        epoch, place = divmod(position, len(self.texts))
+        return self._order(epoch)[place]
+
+    def _order(self, epoch: int) -> list[int]:
+        if getattr(self, "_epoch", None) != epoch:
+            generator = torch.Generator("cpu").manual_seed(seed_of("epoch", self.config.seed, epoch))
+            self._epoch, self._permutation = epoch, torch.randperm(len(self.texts), generator=generator).tolist()
+        return self._permutation
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """The rate of step 0, 1, ...: a linear warm-up, then constant or a cosine down to zero at the end of the training."""
+    rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+    if config.schedule == "cosine":
+        rate *= 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    return rate
+
+
+class Trainer:
+    """One training in one folder; `train` starts it or goes on with it."""
+
+    def __init__(self, config: TrainingConfig, generator: Generator, reward: Mixture, prompts: Sequence[str], folder: Path) -> None:
+        if not prompts:
+            raise UsageError(f"no prompts to train on: {config.prompts!r} is empty")
+        weights = {name: weight for name, (_, weight) in reward.parts.items()}
+        if weights != config.rewards:
+            raise ValueError(f"the mixture {weights} is not the configuration's {config.rewards}")
+        self.config, self.generator, self.reward, self.folder = config, generator, reward, TrainingFolder(folder)
+        texts, held_out = split_prompts(prompts, config.seed)
+        self.draws = Draws(config, texts, tuple(generator.noise_shape))
+        self.evaluation = PairedEvaluation(
+            generator, reward, held_out[: config.eval_prompts], config.eval_samples, config.seed, config.batch_size
+        )
+        self.objective = NoiseObjective(config.regulariser_reduction, config.regulariser_weight, tuple(generator.noise_shape))
+        self.manifest = self._manifest(prompts)
+        settings = LoraSettings(config.rank, config.lora_alpha, config.target_pattern, config.seed)
+        self.adapter = LoraAdapter(generator.backbone, settings)
+        self.hypernetwork = Hypernetwork(generator, self.adapter) if config.kind == "hypernoise" else None
+        self.finetuned = FinetunedGenerator(generator, self.adapter)
+        self.parameters = list(self.adapter.named_parameters().values())
+        self.optimizer = self._optimizer()
+        self.cost = TrainingCost()
+        self.step, self.in_a_row = 0, 0
+        self.kept: dict[str, Any] | None = None
+        """Step and evaluation of the adapter that will be the result: the best of a fine-tuning, the last of a hypernetwork."""
+        self.best: dict[str, Tensor] = {}
+
+    def train(self, progress: TrainingProgress | None = None) -> Path:
+        """Train to the end; returns the adapter's folder. A training that is done already returns at once."""
+        with self.folder.locked():
+            self.folder.claim(self.manifest)
+            if self.folder.adapter.exists():
+                return self.folder.adapter
+            self._restore()
+            if progress:
+                progress.started(self.step, self.config.steps)
+            if self.kept is None:
+                self._record({"step": 0}, progress)
+            while self.step < self.config.steps:
+                self._record(self._advance(), progress)
+                if self.step % self.config.save_every == 0:
+                    self.folder.save(self._state())
+            self._finish()
+        return self.folder.adapter
+
+    # One step.
+
+    def _advance(self) -> dict[str, Any]:
+        """One optimizer step, and the facts for the log."""
+        start, images = time.perf_counter(), self.config.batch_size * self.config.accumulation
+        self.optimizer.zero_grad(set_to_none=True)
+        batches = [self._backward(self.step, micro) for micro in range(self.config.accumulation)]
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip))
+        rate = learning_rate(self.config, self.step)
+        self._apply(norm, rate)
+        self.step += 1
+        seconds = time.perf_counter() - start
+        self.cost.seconds += seconds
+        self.cost.steps += 1
+        self.cost.images += images
+        means = {name: _mean([batch[name] for batch in batches]) for name in batches[0]}
+        speed = {"images_per_second": images / seconds, "seconds": self.cost.seconds}
+        return {
+            "step": self.step,
+            **means,
+            "gradient_norm": _finite(norm),
+            "learning_rate": rate,
+            "skipped": self.cost.skipped_steps,
+            **speed,
+        }
+
+    def _backward(self, step: int, micro: int) -> dict[str, float | None]:
+        prompts = self.draws.prompts(step, micro)
+        noise = self._place(self.draws.noise(step, micro))
+        conditioning = self.generator.encode(prompts)
+        images, change = self._draw(noise, conditioning)
+        reward = self.reward.score(images, prompts)
+        loss = (self.objective(change, reward) if change is not None else self._image_loss(images, noise, conditioning) - reward).mean()
+        torch.autograd.backward(loss / self.config.accumulation)
+        self.cost.reward_forward += len(prompts)
+        self.cost.reward_backward += len(prompts)
+        self.cost.generator_backward += len(prompts) * (2 if self.hypernetwork else 1)
+        facts: dict[str, float | None] = {"loss": float(loss.detach()), "reward": float(reward.detach().mean())}
+        return facts | _size_of(change, noise)
+
+    def _draw(self, noise: Tensor, conditioning: Conditioning) -> tuple[Tensor, Tensor | None]:
+        """Images, and the change of the noise that made them (None for a fine-tuning)."""
+        if self.hypernetwork is None:
+            self.cost.generator_forward += len(noise)
+            return self.finetuned.generate(noise, conditioning), None
+        self.cost.generator_forward += 2 * len(noise)
+        change = self.hypernetwork.displacement(noise, conditioning)
+        return self.generator.generate(noise + change, conditioning), change
+
+    def _image_loss(self, images: Tensor, noise: Tensor, conditioning: Conditioning) -> Tensor:
+        """The fine-tuning's penalty `[B]`: the mean squared distance to the base's image of the same noise."""
+        if not self.config.image_penalty:
+            return images.new_zeros(len(images))
+        with torch.no_grad():
+            base = self.generator.generate(noise, conditioning)
+        self.cost.generator_forward += len(noise)
+        return self.config.image_penalty * (images - base).square().flatten(1).mean(1)
+
+    def _apply(self, norm: float, rate: float) -> None:
+        """Step the optimizer, unless the gradient is not finite."""
+        if math.isfinite(norm):
+            self.in_a_row = 0
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self.optimizer.step()
+            return
+        self.cost.skipped_steps += 1
+        self.in_a_row += 1
+        if self.in_a_row >= PATIENCE:
+            raise UsageError(
+                f"the gradient was not finite in {PATIENCE} steps in a row, up to step {self.step + 1}: the training diverged; "
+                f"lower the learning rate ({self.config.learning_rate:g}) or check the rewards"
+            )
+
+    def _place(self, noise: Tensor) -> Tensor:
+        return noise.to(self.generator.device, torch.promote_types(self.generator.dtype, torch.float32))
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        config = self.config
+        if config.optimizer == "sgd":
+            return torch.optim.SGD(self.parameters, config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(self.parameters, config.learning_rate, weight_decay=config.weight_decay)
+
+    # Evaluation and log.
+
+    def _record(self, record: dict[str, Any], progress: TrainingProgress | None) -> None:
+        """Evaluate where it is due, and write the step down."""
+        if self.step % self.config.eval_every == 0 or self.step == self.config.steps:
+            record["evaluation"] = self._evaluate()
+        self.folder.log(record)
+        if progress:
+            progress.stepped(record)
+
+    def _evaluate(self) -> dict[str, Any]:
+        start = time.perf_counter()
+        if self.evaluation.base_rewards is None:
+            self.cost.generator_forward += len(self.evaluation.tasks)
+            self.cost.reward_forward += len(self.evaluation.tasks)
+        found = {name: _finite(value) for name, value in self.evaluation.measure(self._draw).items()}
+        self.cost.reward_forward += len(self.evaluation.tasks)
+        self.cost.seconds += time.perf_counter() - start
+        if self.config.kind == "hypernoise":
+            self.kept = {"step": self.step, **found}
+        elif self.kept is None or _gain(found) > _gain(self.kept):
+            self.kept, self.best = {"step": self.step, **found}, self.adapter.state_dict()
+        return found
+
+    # State and result.
+
+    def _manifest(self, prompts: Sequence[str]) -> dict[str, Any]:
+        """What has to be the same for a training to be the same training."""
+        return {
+            "schema": 1,
+            "config": values_of(self.config, "identity"),
+            "generator": {"name": self.generator.name, "fingerprint": self.generator.fingerprint, "dtype": str(self.generator.dtype)},
+            "reward": self.reward.fingerprint,
+            "prompts": digest(list(prompts)),
+        }
+
+    def _state(self) -> State:
+        optimizer: dict[str, Tensor] = {}
+        for index, entry in self.optimizer.state_dict()["state"].items():
+            optimizer |= {f"{index}.{name}": value for name, value in entry.items() if value is not None}
+        tensors = {"adapter": self.adapter.state_dict(), "optimizer": optimizer, "best": self.best}
+        values = {"cost": asdict(self.cost), "kept": self.kept, "base_rewards": self.evaluation.base_rewards, "in_a_row": self.in_a_row}
+        return State(self.step, tensors, values)
+
+    def _restore(self) -> None:
+        state = self.folder.load()
+        self.folder.rewind(state.step if state else -1)
+        if state is None:
+            return
+        self.adapter.load_state_dict(state.tensors["adapter"])
+        entries: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.tensors["optimizer"].items():
+            index, _, name = key.partition(".")
+            entries.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({"state": entries, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.best = dict(state.tensors["best"])
+        self.cost = TrainingCost(**state.values["cost"])
+        self.evaluation.base_rewards = state.values["base_rewards"]
+        self.step, self.kept, self.in_a_row = state.step, state.values["kept"], state.values["in_a_row"]
+
+    def _finish(self) -> None:
+        """Write the adapter, and drop what was only needed to go on."""
+        if self.best:
+            self.adapter.load_state_dict(self.best)
+        save_adapter(self.folder.adapter, self.adapter, self.generator.backbone, self._description())
+        self.folder.discard_state()
+
+    def _description(self) -> dict[str, Any]:
+        generator = self.generator
+        return {
+            "kind": self.config.kind,
+            "generator": {**self.manifest["generator"], "noise_shape": list(generator.noise_shape), "last_layer": generator.last_layer},
+            "config": self.config.as_dict(),
+            "temperature": self.objective.temperature if self.hypernetwork else None,
+            "parameters": sum(parameter.numel() for parameter in self.parameters),
+            "training": {**asdict(self.cost), "device": _device_name(generator.device)},
+            "evaluation": self.kept,
+            "prompts": self.manifest["prompts"],
+        }
+
+
+def _size_of(change: Tensor | None, noise: Tensor) -> dict[str, float | None]:
+    if change is None:
+        return {"half_squared_norm": None, "relative_change": None}
+    norm = change.detach().flatten(1).norm(dim=1)
+    return {"half_squared_norm": float(0.5 * norm.square().mean()), "relative_change": float((norm / noise.flatten(1).norm(dim=1)).mean())}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return _finite(sum(known) / len(known)) if known else None
+
+
+def _gain(evaluation: Mapping[str, Any]) -> float:
+    return -math.inf if evaluation["gain"] is None else float(evaluation["gain"])
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from hnbench.errors import StoreError, UsageError
+from hnbench.hypernetwork.adapter import Hypernetwork, LoraAdapter, LoraSettings
+from hnbench.hypernetwork.checkpoint import (
+    PREFIX,
+    adapter_sha256,
+    attach,
+    describe_adapter,
+    load_adapter,
+    release,
+    save_adapter,
+    training_cost,
+)
+from tests.hypernetwork.test_adapter import noise_for, shaken
+from tests.hypernetwork.tiny import PROMPTS, UNetGenerator
+from tests.toys import ToyGenerator
+
+
+def describe(generator: Any, kind: str = "hypernoise") -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "generator": {"name": generator.name, "fingerprint": generator.fingerprint, "noise_shape": list(generator.noise_shape)},
+        "config": {"rewards": {"brightness": 2.0}, "rank": 4, "lora_alpha": 8},
+        "training": {"seconds": 12.5, "steps": 3, "images": 12, "device": "cpu"},
+        "evaluation": {"gain": 0.25, "gain_standard_error": None},
+    }
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """An adapter of the toy generator, away from zero."""
+    generator, folder = ToyGenerator(), tmp_path / "adapter"
+    save_adapter(folder, shaken(LoraAdapter(generator.backbone, LoraSettings(4, 8))), generator.backbone, describe(generator))
+    return folder
+
+
+@pytest.mark.parametrize("make", [ToyGenerator, UNetGenerator])
+def test_what_is_loaded_computes_what_was_saved(make: type[Any], tmp_path: Path) -> None:
+    generator, other = make(), make()
+    adapter = shaken(LoraAdapter(generator.backbone, LoraSettings(4, 8)))
+    save_adapter(tmp_path / "adapter", adapter, generator.backbone, describe(generator))
+    noise, conditioning = noise_for(generator), generator.encode(PROMPTS[:3])
+    change = Hypernetwork(generator, adapter).displacement(noise, conditioning)
+    loaded = Hypernetwork(other, load_adapter(tmp_path / "adapter", other, "hypernoise")).displacement(noise, conditioning)
+    assert change.count_nonzero()
+    assert torch.equal(change, loaded)
+
+
+def test_peft_alone_loads_the_folder(saved: Path) -> None:
+    generator, other = ToyGenerator(), ToyGenerator()
+    adapter = load_adapter(saved, generator, "hypernoise")
+    noise, text = noise_for(generator), generator.encode(PROMPTS[:3]).tensors["text"]
+    model = peft.PeftModel.from_pretrained(other.backbone, str(saved))
+    with adapter.active():
+        assert torch.equal(generator.backbone(noise, text), model(noise, text))
+
+
+def test_raw_names_and_the_official_codes_file_are_accepted(saved: Path, tmp_path: Path) -> None:
+    raw = {name.removeprefix(PREFIX): weight for name, weight in load_file(saved / "adapter_model.safetensors").items()}
+    reference = load_adapter(saved, ToyGenerator(), "hypernoise").state_dict()
+    safe, official = tmp_path / "safe", tmp_path / "official"
+    for folder in (safe, official):
+        folder.mkdir()
+        (folder / "adapter_config.json").write_text((saved / "adapter_config.json").read_text())
+    save_file(raw, safe / "adapter_model.safetensors")
+    torch.save(raw, official / "adapter_model.bin")
+    for folder in (safe, official):
+        loaded = load_adapter(folder, ToyGenerator(), "hypernoise").state_dict()
+        assert all(torch.equal(loaded[name], reference[name]) for name in reference)
+        assert training_cost(folder) == {}
+        with pytest.raises(UsageError, match="counts as a noise hypernetwork and not as finetune"):
+            load_adapter(folder, ToyGenerator(), "finetune")
+
+
+class Trap:
+    """What a pickle could smuggle in."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (print, ("run",))
+
+
+def test_nothing_is_unpickled(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "adapter_config.json").write_text((saved / "adapter_config.json").read_text())
+    torch.save({"conv_in.lora_A.weight": Trap()}, tmp_path / "adapter_model.bin")
+    with pytest.raises(UsageError, match="cannot be read as weights"):
+        load_adapter(tmp_path, ToyGenerator(), "hypernoise")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_wrong_generator_or_kind_is_refused(saved: Path) -> None:
+    with pytest.raises(UsageError, match=r"was trained for the generator 'toy' with fingerprint .* train an adapter for it"):
+        load_adapter(saved, ToyGenerator(seed=1), "hypernoise")
+    with pytest.raises(UsageError, match=r"was trained for the generator 'toy' with noise \[2, 4, 4\]; 'unet' has noise \[2, 8, 8\]"):
+        load_adapter(saved, UNetGenerator(), "hypernoise")
+    with pytest.raises(UsageError, match="is an adapter of kind 'hypernoise'; 'finetune' is needed"):
+        load_adapter(saved, ToyGenerator(), "finetune")
+
+
+def test_loading_is_strict(saved: Path) -> None:
+    path = saved / "adapter_model.safetensors"
+    weights = load_file(path)
+    name = PREFIX + "conv_out.lora_B.weight"
+    save_file({key: weight for key, weight in weights.items() if key != name}, path)
+    with pytest.raises(UsageError, match=r"missing conv_out.lora_B.weight"):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+    save_file({**weights, PREFIX + "conv_out.lora_C.weight": torch.zeros(1)}, path)
+    with pytest.raises(UsageError, match=r"unexpected conv_out.lora_C.weight"):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+    save_file({**weights, PREFIX + "proj_out.lora_A.weight": torch.zeros(1)}, path)
+    with pytest.raises(UsageError, match="has no layer 'proj_out'"):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+    path.write_bytes(b"torn")
+    with pytest.raises(UsageError, match="cannot be read as weights"):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+
+
+def test_options_of_peft_that_change_the_sum_are_refused(saved: Path) -> None:
+    config = json.loads((saved / "adapter_config.json").read_text())
+    (saved / "adapter_config.json").write_text(json.dumps(config | {"use_rslora": True}))
+    with pytest.raises(UsageError, match="uses use_rslora"):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+    (saved / "adapter_config.json").unlink()
+    with pytest.raises(UsageError, match="is missing or has no r and lora_alpha"):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+
+
+def test_a_folder_that_is_no_adapter_is_named(tmp_path: Path, saved: Path) -> None:
+    for call in (adapter_sha256, lambda folder: load_adapter(folder, ToyGenerator(), "hypernoise")):
+        with pytest.raises(UsageError, match="holds no adapter"):
+            call(tmp_path)
+    with pytest.raises(UsageError, match="is no trained adapter"):
+        describe_adapter(tmp_path)
+    (saved / "hnbench.json").write_text("{")
+    with pytest.raises(UsageError, match="cannot be read"):
+        describe_adapter(saved)
+    (saved / "hnbench.json").write_text('{"schema": 2}')
+    with pytest.raises(StoreError, match="written by a newer hnbench"):
+        describe_adapter(saved)
+
+
+def test_an_adapter_is_attached_once_and_again_when_its_weights_change(saved: Path) -> None:
+    generator = ToyGenerator()
+    first = attach(generator, saved, "hypernoise")
+    assert attach(generator, saved, "hypernoise") is first
+    assert attach(ToyGenerator(), saved, "hypernoise") is not first
+    before = adapter_sha256(saved)
+    path = saved / "adapter_model.safetensors"
+    save_file({name: weight * 2 for name, weight in load_file(path).items()}, path, metadata={"changed": "yes"})
+    assert attach(generator, saved, "hypernoise") is not first
+    assert adapter_sha256(saved) != before
+    release(generator)
+    assert attach(generator, saved, "hypernoise") is not first
+
+
+def test_saving_replaces_the_folder_and_leaves_nothing_else(saved: Path) -> None:
+    (saved / "stale").touch()
+    generator = ToyGenerator()
+    save_adapter(saved, LoraAdapter(generator.backbone, LoraSettings(4, 8)), generator.backbone, describe(generator))
+    assert sorted(path.name for path in saved.iterdir()) == [
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "hnbench.json",
+    ]
+    assert [path.name for path in saved.parent.iterdir()] == ["adapter"]
+    card = (saved / "README.md").read_text()
+    assert "brightness x 2" in card
+    assert "0.25 +- unknown" in card
+
+
+def test_cost_and_hash_are_read_without_torch(saved: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from hnbench.hypernetwork.checkpoint import adapter_sha256, training_cost
+print(training_cost(Path({str(saved)!r}))["seconds"], len(adapter_sha256(Path({str(saved)!r}))), "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["12.5", "64", "False"]
