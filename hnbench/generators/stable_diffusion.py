@@ -7,19 +7,18 @@ image follows that pipeline step by step, without classifier-free guidance, with
 from __future__ import annotations
 
 import copy
-from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import StableDiffusionPipeline
 
 from hnbench.errors import UsageError
+from hnbench.fingerprint import fingerprint_of
 from hnbench.generators.base import Conditioning, Generator
-from hnbench.seeds import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -35,20 +34,23 @@ class StableDiffusionGenerator(Generator):
 
     def __init__(self, pipeline: Any, *, name: str, fingerprint: str, device: str = "cpu") -> None:
         self.name, self._fingerprint = name, fingerprint
-        self._device, self._dtype = torch.device(device), pipeline.unet.dtype
+        self._device: torch.device = torch.device(device)
+        self._dtype: torch.dtype = pipeline.unet.dtype
         self.tokenizer, self.scheduler = pipeline.tokenizer, pipeline.scheduler
         self.text_encoder, self.decoder, self.backbone = (
             part.to(self._device).requires_grad_(False).eval() for part in (pipeline.text_encoder, pipeline.vae, pipeline.unet)
         )
-        side = self.backbone.config.sample_size
-        self.noise_shape = (self.backbone.config.in_channels, side, side)
+        latents = pipeline.unet.config
+        self.noise_shape = (latents.in_channels, latents.sample_size, latents.sample_size)
         self._encoded: dict[str, Tensor] = {}
 
     @classmethod
     def from_folder(cls, folder: Path, *, name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> StableDiffusionGenerator:
         """Load a local folder; nothing is fetched, nothing is unpickled. A folder without a pipeline is a UsageError."""
         if not (folder / "model_index.json").is_file():
-            raise UsageError(f"{folder} holds no diffusers pipeline (there is no model_index.json in it); give the folder that save_pretrained wrote")
+            raise UsageError(
+                f"{folder} holds no diffusers pipeline (there is no model_index.json in it); give the folder that save_pretrained wrote"
+            )
         pipeline = StableDiffusionPipeline.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, local_files_only=True, safety_checker=None, requires_safety_checker=False
         )
@@ -105,9 +107,3 @@ class StableDiffusionGenerator(Generator):
         scaled = (latents / self.decoder.config.scaling_factor).to(self._dtype)
         decoded: Tensor = self.decoder.decode(scaled, return_dict=False)[0].to(latents.dtype)
         return (decoded / 2 + 0.5).clamp(0, 1)
-
-
-def fingerprint_of(folder: Path) -> str:
-    """A SHA-256 over the names and contents of a model folder's weights and configurations (not of its card)."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in {".json", ".safetensors", ".txt"})
-    return digest({path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files})

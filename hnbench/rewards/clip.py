@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoTokenizer, CLIPModel
 
-from hnbench.generators.stable_diffusion import fingerprint_of
+from hnbench.fingerprint import fingerprint_of
 from hnbench.rewards.base import Reward
 from hnbench.rewards.text_cache import TextCache
 
@@ -30,7 +30,14 @@ class ClipReward(Reward):
     """
 
     def __init__(
-        self, folder: Path, *, name: str, mean: Sequence[float], std: Sequence[float], device: str = "cpu", dtype: torch.dtype = torch.float32
+        self,
+        folder: Path,
+        *,
+        name: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = name
         self.model = CLIPModel.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
@@ -50,7 +57,9 @@ class ClipReward(Reward):
 
     def _encode_text(self, prompts: list[str]) -> Tensor:
         length = self.model.config.text_config.max_position_embeddings
-        tokens = self.tokenizer(prompts, padding="max_length", truncation=True, max_length=length, return_tensors="pt").to(self.model.device)
+        tokens = self.tokenizer(prompts, padding="max_length", truncation=True, max_length=length, return_tensors="pt").to(
+            self.model.device
+        )
         pooled = self.model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
         return functional.normalize(self.model.text_projection(pooled).float(), dim=-1)
 

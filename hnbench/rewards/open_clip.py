@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 from transformers import AutoTokenizer
 
-from hnbench.generators.stable_diffusion import fingerprint_of
+from hnbench.fingerprint import fingerprint_of
 from hnbench.rewards.base import Reward
 from hnbench.rewards.text_cache import TextCache
 
@@ -23,10 +23,20 @@ if TYPE_CHECKING:
 
 
 class OpenClipReward(Reward):
-    """A folder with `open_clip_config.json`, `open_clip_model.safetensors` and a tokenizer. Images are enlarged bilinearly where they are smaller than the model's input."""
+    """A folder with `open_clip_config.json`, `open_clip_model.safetensors` and a tokenizer.
+
+    Images in [0, 1] are normalised with `mean` and `std` and resized bilinearly to the model's input.
+    """
 
     def __init__(
-        self, folder: Path, *, name: str, mean: Sequence[float], std: Sequence[float], device: str = "cpu", dtype: torch.dtype = torch.float32
+        self,
+        folder: Path,
+        *,
+        name: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = name
         config: dict[str, Any] = json.loads((folder / "open_clip_config.json").read_text("utf-8"))["model_cfg"]

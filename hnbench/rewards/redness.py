@@ -22,7 +22,7 @@ class Redness(Reward):
     def fingerprint(self) -> str:
         return digest([self.name, 1])
 
-    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:  # noqa: ARG002  (the contract's signature)
         red, green, blue = images.mean(dim=(2, 3)).unbind(1)
         return red - (green + blue) / 2
 

@@ -23,7 +23,7 @@ BLUR = 0.7
 
 
 def accuracy(threshold: float, *, per_task: int, blur: float = 0.0, seed: int = 77) -> dict[str, float]:
-    """By task, the share of drawn images that the judge accepts under their own caption; and under another caption of the same task (`other`)."""
+    """By task, the share of drawn images that the judge accepts under their own caption; `other`: under another one of the same task."""
     pixels, choices = np.random.default_rng(seed), random.Random(seed)
     right: dict[str, list[bool]] = {tag: [] for tag in (*TAGS, "other")}
     for tag in TAGS:

@@ -105,5 +105,3 @@ def detect(image: Image) -> dict[str, list[Detection]]:
         box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
         found.setdefault(shape, []).append(Detection(box, overlap, COLOURS[colour]))
     return found
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ NOISE_SIGMA = 2.0
 _OVERSAMPLE = 4
 
 
-def inside(shape: str, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+def inside(shape: str, x: npt.NDArray[np.floating[Any]], y: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
     """Whether points lie within the unit-radius shape; x to the right, y down, both in -1..1."""
     distance = np.hypot(x, y)
     if shape == "circle":
@@ -38,7 +39,7 @@ def inside(shape: str, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating])
     raise ValueError(f"unknown shape {shape!r}")
 
 
-def _star(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+def _star(x: npt.NDArray[np.floating[Any]], y: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
     """A five-pointed star, one point up: the boundary is piecewise linear between radius 1 (tips) and 0.42."""
     tip, dent = 1.0, 0.42
     angle = np.abs((np.arctan2(x, -y) + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)

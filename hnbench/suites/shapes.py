@@ -43,10 +43,9 @@ class ShapesJudge(Judge):
         from hnbench.shapes.detector import THRESHOLD, detect
         from hnbench.suites.geneval.rules import evaluate, filter_detections
 
-        limits = {"threshold": THRESHOLD, "counting_threshold": THRESHOLD}
         found = [detect(np.asarray(image.convert("RGB"))) for image in images]
         return [
-            evaluate(filter_detections(detections, str(each["tag"]), **limits), each)
+            evaluate(filter_detections(detections, str(each["tag"]), threshold=THRESHOLD, counting_threshold=THRESHOLD), each)
             for detections, each in zip(found, metadata, strict=True)
         ]
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from diffusers import (
     AutoencoderKL,
-    DDIMScheduler,
     EulerDiscreteScheduler,
     SchedulerMixin,
     StableDiffusionPipeline,
@@ -21,7 +20,9 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from hnbench.errors import UsageError
-from hnbench.generators.stable_diffusion import StableDiffusionGenerator, fingerprint_of
+from hnbench.fingerprint import fingerprint_of
+from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.shapes.training import flow
 from hnbench.shapes.training import tokenizer as vocabulary
 
 PROMPTS = ["a photo of a red circle", "a photo of two stars", "a photo of a heart above a ring"]
@@ -29,7 +30,12 @@ PROMPTS = ["a photo of a red circle", "a photo of two stars", "a photo of a hear
 
 def turbo_scheduler() -> EulerDiscreteScheduler:
     return EulerDiscreteScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="trailing", prediction_type="epsilon", steps_offset=1
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        timestep_spacing="trailing",
+        prediction_type="epsilon",
+        steps_offset=1,
     )
 
 
@@ -89,8 +95,7 @@ def turbo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    scheduler = DDIMScheduler(prediction_type="sample", timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True, steps_offset=1)
-    return save_pipeline(tmp_path_factory.mktemp("direct"), scheduler)
+    return save_pipeline(tmp_path_factory.mktemp("direct"), flow.scheduler())
 
 
 def noise() -> Tensor:

@@ -35,7 +35,7 @@ def foreground_weight(images: Tensor) -> Tensor:
     return 1 + 3 * (images.amin(1, keepdim=True) < 0.6).float()
 
 
-def train(folder: Path, *, steps: int = 5000, batch_size: int = 32, learning_rate: float = 2e-3, seed: int = 0) -> None:
+def train(folder: Path, *, steps: int, batch_size: int = 32, learning_rate: float = 2e-3, seed: int = 0, fold_batches: int = 32) -> None:
     """Train and save in diffusers' layout. The normalisation is folded into the encoder's last convolution."""
     torch.manual_seed(seed)
     model = build().to(memory_format=torch.channels_last)
@@ -52,26 +52,27 @@ def train(folder: Path, *, steps: int = 5000, batch_size: int = 32, learning_rat
         error = decoded.float() - (images * 2 - 1)
         loss = (foreground_weight(images) * (error.abs() + error.square())).mean()
         adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
         average.update()
         log(step, loss=float(loss.detach()), l1=float(error.detach().abs().mean()))
     model.load_state_dict(average.state)
-    _fold(model, whiten, examples)
+    _fold(model, whiten, examples, fold_batches)
     model.save_pretrained(folder)
 
 
 @torch.no_grad()
-def _fold(model: AutoencoderTiny, whiten: nn.BatchNorm2d, examples: Examples) -> None:
+def _fold(model: AutoencoderTiny, whiten: nn.BatchNorm2d, examples: Examples, batches: int) -> None:
     """Measure the latents' mean and variance afresh (the weights are averaged ones), and fold both into the encoder."""
     whiten.reset_running_stats()
     whiten.momentum = None
-    for _ in range(32):
+    for _ in range(batches):
         whiten(model.encode(to_tensor([examples.example().image for _ in range(32)]) * 2 - 1).latents)
     last = [module for module in model.encoder.modules() if isinstance(module, nn.Conv2d)][-1]
     assert whiten.running_mean is not None  # noqa: S101  (for the type checker: running statistics are on)
     assert whiten.running_var is not None  # noqa: S101
     scale = (whiten.running_var + whiten.eps).rsqrt()
+    assert last.bias is not None  # noqa: S101
     last.weight.mul_(scale[:, None, None, None])
     last.bias.sub_(whiten.running_mean).mul_(scale)

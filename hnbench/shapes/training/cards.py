@@ -11,18 +11,29 @@ if TYPE_CHECKING:
 
 WHAT = {
     "autoencoder": "The autoencoder (diffusers' AutoencoderTiny): 64x64 RGB to 8x8x16 latents and back.",
-    "clip": "The reward that is optimised (transformers' CLIPModel): a ViT of 4 layers of width 96 and a text transformer of 3 layers of width 64.",
-    "resnet": "The reward that is held out (open_clip): a ModifiedResNet of width 16 on 128x128 images and a text transformer of 3 layers of width 64.",
+    "clip": (
+        "The reward that is optimised (transformers' CLIPModel): a ViT of 4 layers of width 96 "
+        "and a text transformer of 3 layers of width 64."
+    ),
+    "resnet": (
+        "The reward that is held out (open_clip): a ModifiedResNet of width 12 on 128x128 images "
+        "and a text transformer of 3 layers of width 64."
+    ),
     "teacher": "The flow-matching teacher in latent space, with its text encoder.",
     "pairs": "Noises and the ends of the teacher's trajectories.",
     "generator": (
-        "The one-step text-to-image generator (diffusers' StableDiffusionPipeline layout: UNet2DConditionModel, AutoencoderTiny, CLIPTextModel), "
-        "distilled from a flow-matching teacher by regression on its ODE pairs. Imperfect on purpose: its score leaves room for what is compared on it."
+        "The one-step text-to-image generator (diffusers' StableDiffusionPipeline: UNet2DConditionModel, AutoencoderTiny, CLIPTextModel), "
+        "distilled from a flow-matching teacher by regression on its ODE pairs. Imperfect on purpose: "
+        "its score leaves room for what is compared on it."
     ),
 }
+_DUAL = (
+    "Share of fresh drawn images whose caption scores above the hard negative of that kind (chance 0.5); "
+    "`spoilt`: share whose clean image scores above a spoilt one."
+)
 MEANING = {
-    "clip": "Share of fresh drawn images whose caption scores above the hard negative of that kind (chance 0.5); `spoilt`: share whose clean image scores above a spoilt one.",
-    "resnet": "Share of fresh drawn images whose caption scores above the hard negative of that kind (chance 0.5); `spoilt`: share whose clean image scores above a spoilt one.",
+    "clip": _DUAL,
+    "resnet": _DUAL,
     "teacher": "Share judged right by the classical detector under GenEval's rules, 8 guided steps.",
     "generator": "Share judged right by the classical detector under GenEval's rules, one step, captions of the whole world.",
 }

@@ -10,20 +10,20 @@ soon, but which colour belongs to which shape, and where, takes many times longe
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hnbench.shapes.captions import TAGS, Caption, by_text, holds
+from hnbench.shapes.captions import NUMBERS, TAGS, Caption, by_text, holds
 from hnbench.shapes.training import tokenizer as vocabulary
 from hnbench.shapes.training.examples import Example, Examples, Pixels, to_tensor
 from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
 from hnbench.shapes.training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, scene_loss
-from hnbench.shapes.world import COLOURS, SHAPES, SIZE, Scene
+from hnbench.shapes.world import COLOURS, RELATIONS, SHAPES, SIZE, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +33,18 @@ if TYPE_CHECKING:
 
 DIM = 96
 GRID = 8
-POOL = 30_000
-"""Distinct scenes that a reward is trained on; drawing is a third of the cost of a step otherwise."""
+POOL = 20_000
+"""Distinct groups of scenes that a reward is trained on; drawing is a third of the cost of a step otherwise."""
+CHECKED = 400
+"""Images per kind of hard negative on the model card."""
 WEIGHTS = dict(zip(TAGS, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), strict=True))
 
 
 class DualEncoder(nn.Module):
     """What the two architectures have in common for training: image and text features, dense features, a logit scale."""
+
+    dense_channels: int
+    """Channels of the dense features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +85,14 @@ class VitEncoder(DualEncoder):
         ids = {name: getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
         self.model = CLIPModel(
             CLIPConfig(
-                vision_config={**tower, "hidden_size": 96, "intermediate_size": 384, "image_size": SIZE, "patch_size": SIZE // GRID, "num_hidden_layers": 4},
+                vision_config={
+                    **tower,
+                    "hidden_size": 96,
+                    "intermediate_size": 384,
+                    "image_size": SIZE,
+                    "patch_size": SIZE // GRID,
+                    "num_hidden_layers": 4,
+                },
                 text_config={
                     **tower,
                     "hidden_size": 64,
@@ -105,16 +117,17 @@ class VitEncoder(DualEncoder):
         return found
 
     def logit_scale(self) -> Tensor:
-        return self.model.logit_scale
+        scale: Tensor = self.model.logit_scale
+        return scale
 
     def save(self, folder: Path) -> None:
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
 
-RESNET = {
+RESNET: dict[str, Any] = {
     "embed_dim": DIM,
-    "vision_cfg": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 128, "head_width": 32},
+    "vision_cfg": {"layers": [1, 1, 1, 1], "width": 12, "image_size": 128, "head_width": 32},
     "text_cfg": {"context_length": vocabulary.MAX_TOKENS, "width": 64, "heads": 4, "layers": 3},
 }
 """open_clip's model configuration of the held-out reward, without the vocabulary's size."""
@@ -123,7 +136,7 @@ RESNET = {
 class ResnetEncoder(DualEncoder):
     """open_clip's CLIP with a ModifiedResNet on images enlarged to 128x128; text of 3 layers of width 64."""
 
-    dense_channels = 16 * 16
+    dense_channels = 12 * 16
 
     def __init__(self) -> None:
         from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
@@ -148,7 +161,8 @@ class ResnetEncoder(DualEncoder):
         return found
 
     def logit_scale(self) -> Tensor:
-        return self.model.logit_scale
+        scale: Tensor = self.model.logit_scale
+        return scale
 
     def save(self, folder: Path) -> None:
         import json
@@ -158,14 +172,26 @@ class ResnetEncoder(DualEncoder):
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
         save_file(state, folder / "open_clip_model.safetensors")
-        config = {**RESNET, "text_cfg": {**RESNET["text_cfg"], "vocab_size": len(self.tokenizer), "eos_id": self.tokenizer.eos_token_id, "pool_type": "eos"}}
+        config = {
+            **RESNET,
+            "text_cfg": {
+                **RESNET["text_cfg"],
+                "vocab_size": len(self.tokenizer),
+                "eos_id": self.tokenizer.eos_token_id,
+                "pool_type": "eos",
+            },
+        }
         (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}, indent=2) + "\n")
         self.tokenizer.save_pretrained(folder)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` `[B]`, `spoilt` `[S]` belonging to images `owners` `[S]`; texts: the B captions, then hard negatives; `allowed[i, t]`: text t is a negative (or the caption) of image i."""
+    """What one step sees.
+
+    `images` `[B]` and `spoilt` `[S]`, made of the images `owners` `[S]`; `captions` and their `texts`: the B own ones, then hard
+    negatives; `allowed[i, t]`: text t is image i's caption or false of it; `dense`: what lies where; `scenes`: what was drawn.
+    """
 
     images: Tensor
     spoilt: Tensor
@@ -187,14 +213,25 @@ class SideTasks(nn.Module):
         self.answers = nn.Linear(DIM, sum(map(len, QUESTIONS.values())))
 
 
-class Batches:
-    """Endless contrastive batches."""
+def rivals(caption: Caption) -> list[Caption]:
+    """The caption, and those that differ from it in the relation, in which colour is whose, or in the number: what is easily confused."""
+    if caption.relation:
+        return [replace(caption, relation=relation) for relation in RELATIONS]
+    if caption.tag == "counting":
+        return [replace(caption, count=count) for count in NUMBERS]
+    if caption.tag == "color_attr":
+        return [caption, replace(caption, colours=caption.colours[::-1])]
+    return [caption]
 
-    def __init__(self, size: int, seed: int) -> None:
-        self.size, self.examples = size, Examples(seed, WEIGHTS)
+
+class Batches:
+    """Endless contrastive batches. With `grouped`, captions come together with their rivals, each with an image of its own."""
+
+    def __init__(self, size: int, seed: int, *, grouped: bool = False) -> None:
+        self.size, self.grouped, self.examples = size, grouped, Examples(seed, WEIGHTS)
         self.choices = random.Random(seed + 1)
         self.pixels = np.random.default_rng(seed + 2)
-        self._pool: list[tuple[Example, Pixels]] = []
+        self._pool: list[list[tuple[Example, Pixels]]] = []
         self._captions = list(by_text().values())
         self._index = {caption.text: index for index, caption in enumerate(self._captions)}
         self._false: dict[str, Tensor] = {}
@@ -206,8 +243,11 @@ class Batches:
         return self._false[truth.text]
 
     def next(self) -> Batch:
-        """One batch. The first `POOL` examples are drawn, later ones drawn again from among those."""
-        pairs = [self._pair() for _ in range(self.size)]
+        """One batch. The first `POOL` groups are drawn, later ones chosen again from among those."""
+        pairs: list[tuple[Example, Pixels]] = []
+        while len(pairs) < self.size:
+            pairs += self._group()
+        pairs = pairs[: self.size]
         drawn = [example for example, _ in pairs]
         negatives = [list(each.caption.hard_negatives(self.choices).values()) for each in drawn]
         captions = [each.caption for each in drawn] + [caption for found in negatives for caption in found]
@@ -228,11 +268,12 @@ class Batches:
             [each.scene for each in drawn],
         )
 
-    def _pair(self) -> tuple[Example, Pixels]:
+    def _group(self) -> list[tuple[Example, Pixels]]:
         if len(self._pool) == POOL:
             return self.choices.choice(self._pool)
-        example = self.examples.example()
-        self._pool.append((example, self.examples.spoilt(example)))
+        caption = self.examples.caption()
+        drawn = [self.examples.example(each) for each in (rivals(caption) if self.grouped else [caption])]
+        self._pool.append([(example, self.examples.spoilt(example)) for example in drawn])
         return self._pool[-1]
 
     def _degraded(self, images: Tensor) -> Tensor:
@@ -279,17 +320,27 @@ def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks) -> tupl
     by_text_ = torch.cat([by_image[:, :size], logits[size:, :size].masked_fill(~usable, -1e4)]).T
     to_text, to_image = functional.cross_entropy(by_image, target), functional.cross_entropy(by_text_, target)
     right = float((by_image.argmax(1) == target).float().mean())
-    return to_text + to_image + 0.5 * side, {"i2t": float(to_text.detach()), "t2i": float(to_image.detach()), "side": float(side.detach()), "right": right}
+    return to_text + to_image + 0.5 * side, {
+        "i2t": float(to_text.detach()),
+        "t2i": float(to_image.detach()),
+        "side": float(side.detach()),
+        "right": right,
+    }
 
 
 @torch.no_grad()
-def hard_negative_accuracy(model: DualEncoder, *, per_kind: int = 400, seed: int = 10_001) -> dict[str, float]:
-    """Share of fresh drawn images whose own caption scores above a hard negative, by kind of difference; and above its spoilt self (`spoilt`)."""
+def hard_negative_accuracy(model: DualEncoder, *, per_kind: int, seed: int = 10_001) -> dict[str, float]:
+    """Share of fresh drawn images whose own caption scores above a hard negative, by kind of difference.
+
+    `spoilt`: the share that scores above its spoilt self.
+    """
     examples, choices = Examples(seed), random.Random(seed)
     wanted = ("swapped_colours", "swapped_position", "turned_position", "count", "colour", "shape", "spoilt")
     wins: dict[str, list[bool]] = {kind: [] for kind in wanted}
     captions = list(by_text())
-    features = functional.normalize(torch.cat([model.text(model.tokens(captions[i : i + 256])) for i in range(0, len(captions), 256)]), dim=-1)
+    features = functional.normalize(
+        torch.cat([model.text(model.tokens(captions[i : i + 256])) for i in range(0, len(captions), 256)]), dim=-1
+    )
     known = dict(zip(captions, features, strict=True))
     while min(len(found) for found in wins.values()) < per_kind:
         drawn = [examples.example() for _ in range(128)]
@@ -304,32 +355,36 @@ def hard_negative_accuracy(model: DualEncoder, *, per_kind: int = 400, seed: int
     return {kind: sum(found) / len(found) for kind, found in wins.items()}
 
 
-def train(kind: str, folder: Path, *, steps: int, batch_size: int = 48, learning_rate: float = 1.5e-3, seed: int = 0) -> dict[str, float]:
-    """Train one reward (`"clip"` or `"resnet"`), save it, and return its accuracy on hard negatives."""
+def train(kind: str, folder: Path, *, steps: tuple[int, int], batch_size: int = 48, seed: int) -> dict[str, float]:
+    """Train one reward (`"clip"` or `"resnet"`), save it, and return its accuracy on hard negatives.
+
+    `steps[0]` steps on independent captions teach what there is, `steps[1]` on captions together with their rivals teach
+    what belongs to what and where.
+    """
     torch.manual_seed(seed)
-    model = VitEncoder() if kind == "clip" else ResnetEncoder()
+    model: DualEncoder = VitEncoder() if kind == "clip" else ResnetEncoder()
+    fit(model, Batches(batch_size, seed), steps=steps[0], learning_rate=1.5e-3)
+    model.save(folder)
+    torch.manual_seed(seed + 100)
+    fit(model, Batches(batch_size, seed + 100, grouped=True), steps=steps[1], learning_rate=1e-3)
+    model.save(folder)
+    return hard_negative_accuracy(model, per_kind=CHECKED)
+
+
+def fit(model: DualEncoder, batches: Batches, *, steps: int, learning_rate: float) -> None:
+    """Train in place, with side tasks of its own; the averaged weights remain."""
+    model.train()
     heads = SideTasks(model.dense_channels)
-    batches = Batches(batch_size, seed)
     adam = optimiser([*model.parameters(), *heads.parameters()], learning_rate, decay=0.05)
     average, log = Average(model), Log(100, steps)
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
-        batch = batches.next()
-        loss, shown = contrastive_loss(model, batch, heads)
+        loss, shown = contrastive_loss(model, batches.next(), heads)
         adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
         average.update()
         log(step, **shown)
-        if (step + 1) % 400 == 0 and step + 1 < steps:
-            with average.applied():
-                model.eval()
-                print(hard_negative_accuracy(model, per_kind=100), flush=True)  # noqa: T201
-                model.save(folder)
-                model.train()
     model.load_state_dict(average.state)
     model.eval()
-    accuracy = hard_negative_accuracy(model)
-    model.save(folder)
-    return accuracy

@@ -44,14 +44,17 @@ class Examples:
         tag = self.choices.choices(TAGS, self.weights)[0]
         return self.choices.choice(all_captions(tag))
 
-    def example(self) -> Example:
-        """One caption with a scene and its image."""
-        caption = self.caption()
+    def example(self, caption: Caption | None = None) -> Example:
+        """A scene of the caption (any caption, where none is given) and its image."""
+        caption = caption or self.caption()
         scene = caption.scene(self.pixels)
         return Example(caption, scene, draw(scene, self.pixels))
 
     def spoilt(self, example: Example) -> Pixels:
-        """An image like the example's that its caption is not (wholly) true of: an object missing, faded, another shape, half another shape, another colour, or one too many."""
+        """An image like the example's that its caption is not wholly true of.
+
+        One object is missing, faded, of another shape, half of another shape, or of another colour where the caption states one.
+        """
         items = list(example.scene.items)
         index = self.choices.randrange(len(items))
         item = items[index]

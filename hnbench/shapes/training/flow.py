@@ -98,7 +98,7 @@ def train_text(model: Denoiser, *, steps: int = 500, batch_size: int = 128, lear
         pooled = model.text(model.tokens([caption.text for caption in captions])).pooler_output
         loss = answer_loss(head(pooled), captions)
         adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         adam.step()
         log(step, loss=float(loss.detach()))
 
@@ -114,7 +114,9 @@ class Encoded:
 @torch.no_grad()
 def encode_data(autoencoder: AutoencoderTiny, count: int, seed: int) -> Encoded:
     """Draw and encode `count` images."""
-    examples, latents, texts = Examples(seed, SHARES), [], []
+    examples = Examples(seed, SHARES)
+    latents: list[Tensor] = []
+    texts: list[str] = []
     for _ in range(count // 100):
         drawn = [examples.example() for _ in range(100)]
         images = to_tensor([each.image for each in drawn]).to(memory_format=torch.channels_last)
@@ -132,7 +134,9 @@ def flow_loss(model: Denoiser, clean: Tensor, ids: Tensor) -> Tensor:
     return (error.square().mean((1, 2, 3)) / times.clamp(min=0.2).square()).mean()
 
 
-def train_teacher(model: Denoiser, data: Encoded, *, steps: int, batch_size: int = 64, learning_rate: float = 1.2e-3, seed: int = 0) -> None:
+def train_teacher(
+    model: Denoiser, data: Encoded, *, steps: int, batch_size: int = 64, learning_rate: float = 1.2e-3, seed: int = 0
+) -> None:
     """Train in place; the averaged weights remain."""
     torch.manual_seed(seed)
     choices = torch.Generator().manual_seed(seed)
@@ -147,7 +151,7 @@ def train_teacher(model: Denoiser, data: Encoded, *, steps: int, batch_size: int
         with torch.autocast("cpu", torch.bfloat16):
             loss = flow_loss(model, data.latents[rows].float(), torch.where(dropped[:, None], unconditional, ids[rows]))
         adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
         average.update()
@@ -157,7 +161,10 @@ def train_teacher(model: Denoiser, data: Encoded, *, steps: int, batch_size: int
 
 @torch.inference_mode()
 def sample(model: Denoiser, noise: Tensor, texts: Sequence[str], *, steps: int = 8, guidance: float = 2.0, guided: int = 5) -> Tensor:
-    """Euler along the teacher's ODE from t = 1 to 0, with classifier-free guidance over the first `guided` steps, where the layout is decided."""
+    """Euler along the teacher's ODE from t = 1 to 0.
+
+    Classifier-free guidance acts on the first `guided` steps, where the layout is decided.
+    """
     times = torch.linspace(1, 0, steps + 1)
     times = times * 1.5 / (1 + 0.5 * times)
     ids, empty = model.tokens(texts), model.tokens([""] * len(texts))
@@ -200,9 +207,7 @@ def make_pairs(model: Denoiser, count: int, seed: int, batch_size: int = 100, **
     return Pairs(seeds, texts, torch.cat(ends))
 
 
-def train_student(
-    model: Denoiser, pairs: Pairs, *, steps: int, batch_size: int = 64, learning_rate: float = 8e-4, seed: int = 0
-) -> None:
+def train_student(model: Denoiser, pairs: Pairs, *, steps: int, batch_size: int = 64, learning_rate: float = 8e-4, seed: int = 0) -> None:
     """Regress the trajectory ends from the noises, at t = 1, in place; the averaged weights remain. The text encoder goes along."""
     torch.manual_seed(seed)
     choices = torch.Generator().manual_seed(seed)
@@ -218,7 +223,7 @@ def train_student(
             error = model(noise, ones, ids[rows]).float() - pairs.ends[rows].float()
         loss = ((error.square() + 0.01).sqrt() - 0.1).mean()
         adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
         average.update()
@@ -243,5 +248,3 @@ def save_pipeline(model: Denoiser, autoencoder: AutoencoderTiny, folder: Path) -
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder, safe_serialization=True)
-
-

@@ -34,7 +34,7 @@ def answers(caption: Caption) -> list[int]:
 
 def answer_loss(logits: Tensor, captions: Sequence[Caption]) -> Tensor:
     """Cross-entropy, summed over the questions, of `logits` `[B, total number of answers]`."""
-    parts = logits.split([len(choices) for choices in QUESTIONS.values()], dim=1)
+    parts = torch.split(logits, [len(choices) for choices in QUESTIONS.values()], dim=1)
     right = torch.tensor([answers(caption) for caption in captions]).unbind(1)
     return torch.stack([functional.cross_entropy(*pair) for pair in zip(parts, right, strict=True)]).sum()
 
@@ -46,7 +46,8 @@ SCENE_WIDTH = len(SHAPES) * (1 + len(COLOURS) + 2 + 4)
 def scene_loss(outputs: Tensor, scenes: Sequence[Scene]) -> Tensor:
     """How well `outputs` `[B, SCENE_WIDTH]` tell what a scene holds, summed over the kinds of question."""
     present, colour, place, number = (
-        part.unflatten(1, (len(SHAPES), -1)) for part in outputs.split([len(SHAPES) * width for width in (1, len(COLOURS), 2, 4)], dim=1)
+        part.unflatten(1, (len(SHAPES), -1))
+        for part in torch.split(outputs, [len(SHAPES) * width for width in (1, len(COLOURS), 2, 4)], dim=1)
     )
     there = torch.zeros(len(scenes), len(SHAPES))
     colours, numbers = torch.zeros(2, len(scenes), len(SHAPES), dtype=torch.long)
