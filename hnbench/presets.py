@@ -33,13 +33,27 @@ class Preset:
 
 _SHAPES_WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
 
+_SHAPES_TRAINING = {
+    "steps": 1000,
+    "batch_size": 16,
+    "optimizer": "adamw",
+    "learning_rate": 1e-3,
+    "warmup_steps": 50,
+    "schedule": "cosine",
+    "rank": 8,
+    "lora_alpha": 8.0,
+}
+
 _PRESETS = {
     "shapes": Preset(
         optimised={"shapes-clip": 1.0},
         held_out=("shapes-resnet", "redness"),
-        parameters={"reno": {}},
+        parameters={"reno": {"learning_rate": 2.0}},
         adapters={"hypernoise": _SHAPES_WEIGHTS / "hypernoise", "finetune": _SHAPES_WEIGHTS / "finetune"},
-        training={"hypernoise": {}, "finetune": {}},
+        training={
+            "hypernoise": {**_SHAPES_TRAINING, "regulariser_reduction": "sum", "regulariser_weight": 0.1},
+            "finetune": {**_SHAPES_TRAINING, "learning_rate": 3e-4, "image_penalty": 10.0},
+        },
         training_prompts="hnbench.shapes.captions:training_prompts",
         suite="geneval-shapes",
     ),

@@ -15,6 +15,7 @@ from diffusers import StableDiffusionPipeline
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.quiet import quiet_loading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,9 +52,10 @@ class StableDiffusionGenerator(Generator):
             raise UsageError(
                 f"{folder} holds no diffusers pipeline (there is no model_index.json in it); give the folder that save_pretrained wrote"
             )
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True, safety_checker=None, requires_safety_checker=False
-        )
+        with quiet_loading():
+            pipeline = StableDiffusionPipeline.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, local_files_only=True, safety_checker=None, requires_safety_checker=False
+            )
         return cls(pipeline, name=name, fingerprint=fingerprint_of(folder), device=device)
 
     @property

@@ -12,6 +12,7 @@ from torch.nn import functional
 from transformers import AutoTokenizer, CLIPModel
 
 from hnbench.fingerprint import fingerprint_of
+from hnbench.quiet import quiet_loading
 from hnbench.rewards.base import Reward
 from hnbench.rewards.text_cache import TextCache
 
@@ -40,7 +41,8 @@ class ClipReward(Reward):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = name
-        self.model = CLIPModel.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+        with quiet_loading():
+            self.model = CLIPModel.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
         self.model.to(device).requires_grad_(False).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._fingerprint = fingerprint_of(folder)

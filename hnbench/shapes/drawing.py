@@ -75,17 +75,24 @@ def _paste(canvas: npt.NDArray[np.float32], item: Item, colour: npt.NDArray[np.f
     window += item.opacity * part * (colour - window)
 
 
-def _background(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+Background = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""A pale colour `[3]` in 0..255, and how much it changes from the middle to the right and to the bottom, `[2, 3]`."""
+
+
+def any_background(rng: np.random.Generator) -> Background:
     """A pale colour, slightly tinted, with a smooth gradient across the image."""
-    base = rng.uniform(218, 244, 3).astype(np.float32)
+    return rng.uniform(218, 244, 3), rng.uniform(-8, 8, (2, 3))
+
+
+def _spread(background: Background) -> npt.NDArray[np.float32]:
+    base, slopes = (part.astype(np.float32) for part in background)
     axis = np.linspace(-1, 1, SIZE, dtype=np.float32)
-    slopes = rng.uniform(-8, 8, (2, 3)).astype(np.float32)
     return base + axis[None, :, None] * slopes[0] + axis[:, None, None] * slopes[1]
 
 
-def draw(scene: Scene, rng: np.random.Generator) -> Image:
-    """The scene as an RGB image, uint8 `[64, 64, 3]`."""
-    canvas = _background(rng)
+def draw(scene: Scene, rng: np.random.Generator, background: Background | None = None) -> Image:
+    """The scene as an RGB image, uint8 `[64, 64, 3]`, on the given background or on any."""
+    canvas = _spread(background or any_background(rng))
     for item in scene.items:
         colour = np.asarray(PALETTE[item.colour], np.float32) + rng.uniform(-10, 10, 3).astype(np.float32)
         _paste(canvas, item, colour)

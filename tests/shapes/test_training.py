@@ -16,7 +16,7 @@ from hnbench.shapes.captions import TAGS, all_captions, holds
 from hnbench.shapes.training import autoencoder, cards, contrastive, flow
 from hnbench.shapes.training.examples import Examples, to_tensor
 from hnbench.shapes.training.loop import Average, cosine
-from hnbench.shapes.training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, answers, scene_loss
+from hnbench.shapes.training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, answers, drawn_contents, scene_loss, stated_contents
 from hnbench.shapes.world import COLOURS, SHAPES, SIZE
 
 
@@ -30,8 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = flow.encode_data(vae, 100, seed=0)
     flow.train_text(model, steps=2, batch_size=8)
     flow.train_teacher(model, data, steps=2, batch_size=4)
-    pairs = flow.make_pairs(model, 4, seed=1, batch_size=2, steps=2, guided=1)
-    flow.train_student(model, pairs, steps=2, batch_size=2)
+    flow.train_one_step(model, flow.CoupledExamples(vae, seed=1), steps=3, batch_size=2)
     flow.save_pipeline(model, vae, out / "generator")
     return out
 
@@ -63,10 +62,6 @@ def test_the_teachers_ode_is_exact_where_the_data_is_one_point() -> None:
 
     ends = flow.sample(Knows(), torch.randn(2, *flow.SHAPE), ["a photo of a star"] * 2, steps=3)
     torch.testing.assert_close(ends, point.expand_as(ends), atol=1e-5, rtol=1e-5)
-
-
-def test_pairs_follow_their_seeds() -> None:
-    torch.testing.assert_close(flow.noise_of([3, 4])[1], flow.noise_of([4])[0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["clip", "resnet"])
@@ -113,7 +108,7 @@ def test_perfect_scene_outputs_cost_nothing() -> None:
         place[0, column] = torch.tensor([item.x, item.y]) / SIZE - 0.5
     outputs = torch.cat([part.flatten(1) for part in (present, colour, place, number)], 1)
     assert outputs.shape == (1, SCENE_WIDTH)
-    assert float(scene_loss(outputs, [scene])) < 1e-6
+    assert float(scene_loss(outputs, drawn_contents([scene]))) < 1e-6
 
 
 def test_average_follows_and_gives_back() -> None:
@@ -124,11 +119,11 @@ def test_average_follows_and_gives_back() -> None:
     for _ in range(60):
         average.update()
     with average.applied():
-        assert float(module.weight) == pytest.approx(3.0)
+        assert module.weight.item() == pytest.approx(3.0)
     nn.init.constant_(module.weight, 7.0)
     with average.applied():
-        assert float(module.weight) == pytest.approx(3.0)
-    assert float(module.weight) == 7.0
+        assert module.weight.item() == pytest.approx(3.0)
+    assert module.weight.item() == 7.0
 
 
 def test_cosine_warms_up_and_ends_at_zero() -> None:
@@ -141,8 +136,20 @@ def test_cosine_warms_up_and_ends_at_zero() -> None:
 def test_cards_say_what_was_measured(tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
     cards.note(tmp_path, "clip", {"scores": {"count": 0.93751}, "seconds": 600, "threads": 1})
-    cards.note(tmp_path, "pairs", {"scores": {}, "seconds": 60, "threads": 1})
+    cards.note(tmp_path, "autoencoder", {"scores": {}, "seconds": 60, "threads": 1})
     card = (tmp_path / "clip" / "README.md").read_text()
     assert "| count | 0.938 |" in card
     assert "10 minutes" in card
-    assert set(json.loads((tmp_path / "scores.json").read_text())) == {"clip", "pairs"}
+    assert set(json.loads((tmp_path / "scores.json").read_text())) == {"clip", "autoencoder"}
+
+
+def test_stated_contents_say_no_more_than_the_caption() -> None:
+    two, relation = all_captions("two_object")[0], all_captions("position")[0]
+    found = stated_contents([two, relation])
+    assert found.there.sum(1).tolist() == [2, 2]
+    assert (found.colours == -100).all()
+    assert found.places[0].isnan().all()
+    first, second = (found.places[1, SHAPES.index(shape)] for shape in relation.shapes)
+    assert relation.relation == "left of"
+    assert first[0] < second[0]
+    assert first[1] == second[1]

@@ -1,14 +1,14 @@
 """Rebuild the embedded world's models: `python -m hnbench.shapes.training all --out FOLDER`.
 
 Each stage reads what the stages before it wrote in the same folder, and can be run by itself:
-autoencoder -> clip -> resnet -> teacher -> pairs -> generator. Deterministic for its seeds on one machine and number
-of threads. Copy `autoencoder`-free results (`generator`, `clip`, `resnet`) into `hnbench/shapes/weights` to use them.
+autoencoder -> clip -> resnet -> teacher -> generator. Deterministic for its seeds on one machine and number
+of threads. Copy `clip`, `resnet` and `generator` into `hnbench/shapes/weights` to use them, and train the adapters with
+`hnbench train` and `hnbench train --kind finetune`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def train_autoencoder(out: Path) -> dict[str, float]:
 
 def train_clip(out: Path) -> dict[str, float]:
     """The reward that is optimised."""
-    return contrastive.train("clip", out / "clip", steps=(2000, 2500), seed=1)
+    return contrastive.train("clip", out / "clip", steps=(2000, 1800), seed=1)
 
 
 def train_resnet(out: Path) -> dict[str, float]:
@@ -60,21 +60,12 @@ def train_teacher(out: Path) -> dict[str, float]:
     )
 
 
-def make_pairs(out: Path) -> dict[str, float]:
-    """The ends of the teacher's trajectories."""
-    pairs = flow.make_pairs(_denoiser(out / "teacher.safetensors"), 16_000, seed=6)
-    save_file({"ends": pairs.ends}, out / "pairs.safetensors")
-    (out / "pairs.json").write_text(json.dumps({"seeds": pairs.seeds, "texts": pairs.texts}))
-    return {}
-
-
 def train_generator(out: Path) -> dict[str, float]:
-    """The one-step student, saved as a diffusers pipeline."""
-    listed = json.loads((out / "pairs.json").read_text())
-    pairs = flow.Pairs(listed["seeds"], listed["texts"], load_file(out / "pairs.safetensors")["ends"])
-    model = _denoiser(out / "teacher.safetensors")
-    flow.train_student(model, pairs, steps=2500, seed=7)
-    flow.save_pipeline(model, _autoencoder(out), out / "generator")
+    """The one-step generator, saved as a diffusers pipeline."""
+    model, decoder = flow.Denoiser(), _autoencoder(out)
+    model.load_state_dict(load_file(out / "teacher.safetensors"))
+    flow.train_one_step(model, flow.CoupledExamples(decoder, seed=11), steps=2800)
+    flow.save_pipeline(model, decoder, out / "generator")
     return one_step_scores(out / "generator")
 
 
@@ -96,12 +87,6 @@ def _autoencoder(out: Path) -> AutoencoderTiny:
     return AutoencoderTiny.from_pretrained(out / "autoencoder").eval()
 
 
-def _denoiser(path: Path) -> flow.Denoiser:
-    model = flow.Denoiser()
-    model.load_state_dict(load_file(path))
-    return model
-
-
 @torch.no_grad()
 def _decoded(model: AutoencoderTiny, latents: Tensor) -> Tensor:
     decoded: Tensor = model.decode(latents).sample
@@ -113,7 +98,6 @@ STAGES: dict[str, Callable[[Path], dict[str, float]]] = {
     "clip": train_clip,
     "resnet": train_resnet,
     "teacher": train_teacher,
-    "pairs": make_pairs,
     "generator": train_generator,
 }
 

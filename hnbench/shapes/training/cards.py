@@ -19,12 +19,12 @@ WHAT = {
         "The reward that is held out (open_clip): a ModifiedResNet of width 12 on 128x128 images "
         "and a text transformer of 3 layers of width 64."
     ),
-    "teacher": "The flow-matching teacher in latent space, with its text encoder.",
-    "pairs": "Noises and the ends of the teacher's trajectories.",
+    "teacher": "A flow-matching model in latent space with its text encoder; the generator begins with its weights.",
     "generator": (
         "The one-step text-to-image generator (diffusers' StableDiffusionPipeline: UNet2DConditionModel, AutoencoderTiny, CLIPTextModel), "
-        "distilled from a flow-matching teacher by regression on its ODE pairs. Imperfect on purpose: "
-        "its score leaves room for what is compared on it."
+        "first trained as a flow-matching model, then made one-step by regression under a hand-made rule that ties noise to layout "
+        "(`hnbench.shapes.training.coupling`). It is not a distilled diffusion model: the rule stands in for a teacher's trajectories. "
+        "Imperfect on purpose: its score leaves room for what is compared on it."
     ),
 }
 _DUAL = (

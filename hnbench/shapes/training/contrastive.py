@@ -22,7 +22,7 @@ from hnbench.shapes.captions import NUMBERS, TAGS, Caption, by_text, holds
 from hnbench.shapes.training import tokenizer as vocabulary
 from hnbench.shapes.training.examples import Example, Examples, Pixels, to_tensor
 from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
-from hnbench.shapes.training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, scene_loss
+from hnbench.shapes.training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, drawn_contents, scene_loss, stated_contents
 from hnbench.shapes.world import COLOURS, RELATIONS, SHAPES, SIZE, Scene
 
 if TYPE_CHECKING:
@@ -303,13 +303,18 @@ def dense_labels(drawn: Sequence[Example]) -> Tensor:
     return torch.from_numpy(labels)
 
 
-def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks) -> tuple[Tensor, dict[str, float]]:
-    """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images, and the side tasks."""
+def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks, *, grouped: bool) -> tuple[Tensor, dict[str, float]]:
+    """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images, and the side tasks.
+
+    With `grouped`, the image tower's linear head is asked of the text tower too, which makes both put the same thing in the same place.
+    """
     features, dense = model.image(torch.cat([batch.images, batch.spoilt]))
     words = model.text(model.tokens(batch.texts))
     size = len(batch.images)
     lies = functional.cross_entropy(heads.dense(dense[:size]), batch.dense)
-    side = lies + scene_loss(heads.scene(features[:size]), batch.scenes) + answer_loss(heads.answers(words), batch.captions)
+    side = lies + scene_loss(heads.scene(features[:size]), drawn_contents(batch.scenes)) + answer_loss(heads.answers(words), batch.captions)
+    if grouped:
+        side = side + scene_loss(heads.scene(words), stated_contents(batch.captions))
     features, texts = functional.normalize(features, dim=-1), functional.normalize(words, dim=-1)
     logits = model.logit_scale().exp().clamp(max=100) * features @ texts.T
     target = torch.arange(size)
@@ -379,7 +384,7 @@ def fit(model: DualEncoder, batches: Batches, *, steps: int, learning_rate: floa
     average, log = Average(model), Log(100, steps)
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
-        loss, shown = contrastive_loss(model, batches.next(), heads)
+        loss, shown = contrastive_loss(model, batches.next(), heads, grouped=batches.grouped)
         adam.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -1,25 +1,26 @@
-"""Stages 3 to 5: a flow-matching teacher in latent space, its ODE pairs, and the one-step student distilled from them.
+"""Stages 3 and 4: a flow-matching model in latent space, and the one-step generator that begins with its weights.
 
 The interpolation is x_t = (1 - t) x + t z with z ~ N(0, I) (Lipman et al. 2210.02747; Liu et al. 2209.03003). The network
-predicts x; its velocity is (x_t - x_hat) / t. The student is the teacher's network trained to jump from z to the end
-of the teacher's guided ODE trajectory in one evaluation (as the last step of Liu et al. 2309.06380), so that noise
-means for it what it means for the teacher.
+predicts x; its velocity is (x_t - x_hat) / t. The one-step generator is the same network at t = 1, regressed onto images that
+the rule of `coupling` draws for the noise. Distilling the flow model's own trajectories instead needs a teacher that is
+better than the means used here allow (a few thousand steps on one CPU core).
 """
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from hnbench.shapes.captions import TAGS, all_captions
+from hnbench.shapes.captions import TAGS
+from hnbench.shapes.drawing import draw
 from hnbench.shapes.training import tokenizer as vocabulary
 from hnbench.shapes.training.autoencoder import CHANNELS
+from hnbench.shapes.training.coupling import background_of, scene_of
 from hnbench.shapes.training.examples import Examples, to_tensor
 from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
 from hnbench.shapes.training.questions import QUESTIONS, answer_loss
@@ -27,6 +28,8 @@ from hnbench.shapes.training.questions import QUESTIONS, answer_loss
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from hnbench.shapes.captions import Caption
 
 SHAPE = (CHANNELS, 8, 8)
 SHARES = dict(zip(TAGS, (0.5, 1.0, 1.0, 0.8, 1.2, 1.5), strict=True))
@@ -181,47 +184,45 @@ def sample(model: Denoiser, noise: Tensor, texts: Sequence[str], *, steps: int =
     return latents
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Noises' seeds, captions and the ends of the teacher's trajectories: what the student is trained on."""
+class CoupledExamples:
+    """Endless pairs of noise and latents under the rule of `coupling`; half of each batch is drawn afresh, half seen before."""
 
-    seeds: list[int]
-    texts: list[str]
-    ends: Tensor
+    def __init__(self, autoencoder: AutoencoderTiny, seed: int) -> None:
+        self.autoencoder, self.examples = autoencoder, Examples(seed, SHARES)
+        self.noises = torch.Generator().manual_seed(seed)
+        self._pool: list[tuple[Tensor, Tensor, Caption]] = []
+
+    def next(self, size: int) -> tuple[Tensor, Tensor, list[Caption]]:
+        """(noise `[B, 16, 8, 8]`, latents of what the rule draws for it, captions)."""
+        fresh = self._draw(size if len(self._pool) < size else size // 2)
+        old = [self.examples.choices.choice(self._pool) for _ in range(size - len(fresh))]
+        self._pool += fresh
+        noise, latents, captions = zip(*(fresh + old), strict=True)
+        return torch.stack(noise), torch.stack(latents).float(), list(captions)
+
+    @torch.no_grad()
+    def _draw(self, size: int) -> list[tuple[Tensor, Tensor, Caption]]:
+        noise = torch.randn((size, *SHAPE), generator=self.noises)
+        captions = [self.examples.caption() for _ in range(size)]
+        images = [
+            draw(scene_of(caption, each), self.examples.pixels, background_of(each))
+            for caption, each in zip(captions, noise.double().numpy(), strict=True)
+        ]
+        latents = self.autoencoder.encode(to_tensor(images).to(memory_format=torch.channels_last) * 2 - 1).latents.half()
+        return list(zip(noise, latents, captions, strict=True))
 
 
-def noise_of(seeds: Sequence[int]) -> Tensor:
-    """`[B, 16, 8, 8]`; kept as seeds because they are smaller than the noises."""
-    return torch.stack([torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-
-
-def make_pairs(model: Denoiser, count: int, seed: int, batch_size: int = 100, **options: Any) -> Pairs:
-    """Sample the teacher `count` times."""
-    choices = random.Random(seed)
-    texts = [choices.choice(all_captions(choices.choices(TAGS, list(SHARES.values()))[0])).text for _ in range(count)]
-    seeds = [seed * 10_000_000 + index for index in range(count)]
-    log, ends = Log(20, count // batch_size), []
-    for start in range(0, count, batch_size):
-        ends.append(sample(model, noise_of(seeds[start : start + batch_size]), texts[start : start + batch_size], **options).half())
-        log(start // batch_size)
-    return Pairs(seeds, texts, torch.cat(ends))
-
-
-def train_student(model: Denoiser, pairs: Pairs, *, steps: int, batch_size: int = 64, learning_rate: float = 8e-4, seed: int = 0) -> None:
-    """Regress the trajectory ends from the noises, at t = 1, in place; the averaged weights remain. The text encoder goes along."""
-    torch.manual_seed(seed)
-    choices = torch.Generator().manual_seed(seed)
-    ids = model.tokens(pairs.texts)
+def train_one_step(model: Denoiser, examples: CoupledExamples, *, steps: int, batch_size: int = 32, learning_rate: float = 1e-3) -> None:
+    """Regress the latents from the noise, at t = 1, in place, beginning with the teacher's weights; the averaged ones remain."""
     adam = optimiser(model.parameters(), learning_rate)
     average, log = Average(model), Log(100, steps)
     ones = torch.ones(batch_size)
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
-        rows = torch.randint(len(pairs.texts), (batch_size,), generator=choices)
-        noise = noise_of([pairs.seeds[int(row)] for row in rows])
-        with torch.autocast("cpu", torch.bfloat16):
-            error = model(noise, ones, ids[rows]).float() - pairs.ends[rows].float()
-        loss = ((error.square() + 0.01).sqrt() - 0.1).mean()
+        noise, latents, captions = examples.next(batch_size)
+        error = model(noise, ones, model.tokens([caption.text for caption in captions])) - latents
+        busy = 1 + 2 * (latents.abs().amax(1, keepdim=True) > 2).float()
+        loss = (busy * ((error.square() + 0.01).sqrt() - 0.1)).mean()
         adam.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

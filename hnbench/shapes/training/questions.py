@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hnbench.shapes.world import COLOURS, RELATIONS, SHAPES, SIZE, Scene
+from hnbench.shapes.world import COLOURS, RELATIONS, SHAPES, SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hnbench.shapes.captions import Caption
+    from hnbench.shapes.world import Scene
 
 QUESTIONS: dict[str, tuple[str | int | None, ...]] = {
     "count": (1, 2, 3, 4),
@@ -41,29 +43,77 @@ def answer_loss(logits: Tensor, captions: Sequence[Caption]) -> Tensor:
 
 SCENE_WIDTH = len(SHAPES) * (1 + len(COLOURS) + 2 + 4)
 """Outputs that `scene_loss` needs: for each shape whether it is there, its colour, its mean place and its number."""
+UNKNOWN = -100
+TYPICAL = 0.2
+"""How far from the middle, of the image's size, an object of a stated relation is taken to be."""
+OFFSETS = {"left of": (-TYPICAL, 0.0), "right of": (TYPICAL, 0.0), "above": (0.0, -TYPICAL), "below": (0.0, TYPICAL)}
 
 
-def scene_loss(outputs: Tensor, scenes: Sequence[Scene]) -> Tensor:
-    """How well `outputs` `[B, SCENE_WIDTH]` tell what a scene holds, summed over the kinds of question."""
+@dataclass(frozen=True)
+class Contents:
+    """What scenes hold, shape by shape.
+
+    `there` `[B, 7]`; `colours` and `numbers` `[B, 7]`, UNKNOWN where there is nothing to say; `places` `[B, 7, 2]`, NaN likewise.
+    """
+
+    there: Tensor
+    colours: Tensor
+    numbers: Tensor
+    places: Tensor
+
+    @staticmethod
+    def empty(size: int) -> Contents:
+        """Nothing there, nothing known."""
+        unknown = torch.full((size, len(SHAPES)), UNKNOWN)
+        return Contents(torch.zeros(size, len(SHAPES)), unknown, unknown.clone(), torch.full((size, len(SHAPES), 2), torch.nan))
+
+
+def drawn_contents(scenes: Sequence[Scene]) -> Contents:
+    """What was drawn: everything is known."""
+    found = Contents.empty(len(scenes))
+    for row, scene in enumerate(scenes):
+        for shape in {item.shape for item in scene.items}:
+            column, items = SHAPES.index(shape), [item for item in scene.items if item.shape == shape]
+            found.there[row, column] = 1
+            found.colours[row, column] = COLOURS.index(items[0].colour)
+            found.numbers[row, column] = len(items) - 1
+            middle = torch.tensor([[item.x, item.y] for item in items]).mean(0)
+            found.places[row, column] = middle / SIZE - 0.5
+    return found
+
+
+def stated_contents(captions: Sequence[Caption]) -> Contents:
+    """What captions say: the shapes and their number, colours where stated, typical places where a relation is stated."""
+    found = Contents.empty(len(captions))
+    for row, caption in enumerate(captions):
+        for index, shape in enumerate(caption.shapes):
+            column = SHAPES.index(shape)
+            found.there[row, column] = 1
+            found.numbers[row, column] = caption.count - 1
+            if caption.colours and caption.colours[index]:
+                found.colours[row, column] = COLOURS.index(str(caption.colours[index]))
+            if caption.relation:
+                found.places[row, column] = torch.tensor(OFFSETS[caption.relation]) * (1 if index == 0 else -1)
+    return found
+
+
+def scene_loss(outputs: Tensor, contents: Contents) -> Tensor:
+    """How well `outputs` `[B, SCENE_WIDTH]` tell what is there, summed over the kinds of question."""
     present, colour, place, number = (
         part.unflatten(1, (len(SHAPES), -1))
         for part in torch.split(outputs, [len(SHAPES) * width for width in (1, len(COLOURS), 2, 4)], dim=1)
     )
-    there = torch.zeros(len(scenes), len(SHAPES))
-    colours, numbers = torch.zeros(2, len(scenes), len(SHAPES), dtype=torch.long)
-    places = torch.zeros(len(scenes), len(SHAPES), 2)
-    for row, scene in enumerate(scenes):
-        for item in scene.items:
-            column = SHAPES.index(item.shape)
-            numbers[row, column] += int(there[row, column])
-            there[row, column] = 1
-            colours[row, column] = COLOURS.index(item.colour)
-            places[row, column] += torch.tensor([item.x, item.y]) / SIZE - 0.5
-    chosen = there.bool()
-    places = places[chosen] / (numbers[chosen] + 1)[:, None]
+    placed = ~contents.places.isnan()
+    distance = functional.mse_loss(place[placed], contents.places[placed], reduction="sum") / placed.sum().clamp(min=1)
     return (
-        4 * functional.binary_cross_entropy_with_logits(present[..., 0], there)
-        + functional.cross_entropy(colour[chosen], colours[chosen])
-        + functional.cross_entropy(number[chosen], numbers[chosen])
-        + 20 * functional.mse_loss(place[chosen], places)
+        4 * functional.binary_cross_entropy_with_logits(present[..., 0], contents.there)
+        + _told(colour, contents.colours)
+        + _told(number, contents.numbers)
+        + 20 * distance
     )
+
+
+def _told(logits: Tensor, right: Tensor) -> Tensor:
+    """The mean cross-entropy where there is something to say, 0 where there is nothing."""
+    total = functional.cross_entropy(logits.flatten(0, 1), right.flatten(), ignore_index=UNKNOWN, reduction="sum")
+    return total / (right != UNKNOWN).sum().clamp(min=1)
