@@ -253,17 +253,23 @@ def train(
     typer.echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
 
 
-@app.command(epilog=examples("hnbench report", "hnbench report results/seed0 results/seed1"))
+@app.command(epilog=examples("hnbench report", "hnbench report results/seed0 results/seed1 --out results/report"))
 def report(
     runs: Annotated[
         list[Path] | None, typer.Argument(metavar="[RUN]...", help="Run folders. [default: the newest one under results/]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The report's folder; needed for several runs. [default: report/ in the run's folder]")
     ] = None,
 ) -> None:
     """Write and print the report of a run.
 
     It is made from the run's records alone. Runs of several base seeds are reported together.
     """
-    _report(runs or [_newest_run()])
+    chosen = runs or [_newest_run()]
+    if len(chosen) > 1 and out is None:
+        raise UsageError(f"{len(chosen)} runs were given; say where their common report goes, for example --out {RESULTS / 'report'}")
+    _report(chosen, out)
 
 
 @app.command(
@@ -391,14 +397,14 @@ def _prompts(file: Path | None, preset: Preset, generator: str) -> tuple[tuple[s
     return tuple(EntryPoint("prompts", preset.training_prompts, "").load()()), preset.training_prompts
 
 
-def _report(folders: Sequence[Path]) -> None:
+def _report(folders: Sequence[Path], out: Path | None = None) -> None:
     """Write the report and print its table, its findings and where it is."""
     from hnbench.display import show_report
     from hnbench.report.report import headline_lines, summarise_runs, write
     from hnbench.report.tables import console_table
 
     summary = summarise_runs(folders)
-    path = write(summary, folders[0] / "report")
+    path = write(summary, out or folders[0] / "report")
     show_report(console_table(summary), headline_lines(summary), path)
 
 

@@ -290,6 +290,17 @@ finally:
     assert not (tmp_path / "results/b/report").exists()
 
 
+def test_a_report_of_several_seeds_has_a_place_of_its_own(hnbench: Hnbench, tmp_path: Path) -> None:
+    for seed in ("0", "1"):
+        hnbench(*RUN, "--method", "random", "--no-report", "--seed", seed, "--out", f"results/{seed}")
+    refused = hnbench("report", "results/0", "results/1")
+    assert refused.exit_code == 2
+    assert "say where their common report goes" in refused.stderr
+    assert hnbench("report", "results/0", "results/1", "--out", "both").exit_code == 0
+    assert (tmp_path / "both" / "report.md").is_file()
+    assert not (tmp_path / "results" / "0" / "report").exists()
+
+
 def test_report_without_any_run(hnbench: Hnbench) -> None:
     nothing = hnbench("report")
     assert nothing.exit_code == 2

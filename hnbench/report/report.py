@@ -31,7 +31,7 @@ def summarise_runs(run_folders: Sequence[Path]) -> Summary:
 
 
 def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
-    """Write the report of the runs into `out` (for one run, `<run>/report` unless said otherwise) and return its `report.md`."""
+    """Write the report of the runs into `out` (`report/` in the first run's folder unless said otherwise) and return its `report.md`."""
     summary = summarise_runs(run_folders)
     return write(summary, summary.pool.folders[0] / "report" if out is None else out)
 
