@@ -51,7 +51,7 @@ _PRESETS = {
         parameters={"reno": {"learning_rate": 2.0}},
         adapters={"hypernoise": _SHAPES_WEIGHTS / "hypernoise", "finetune": _SHAPES_WEIGHTS / "finetune"},
         training={
-            "hypernoise": {**_SHAPES_TRAINING, "regulariser_reduction": "sum", "regulariser_weight": 0.1},
+            "hypernoise": {**_SHAPES_TRAINING, "regulariser_reduction": "sum", "regulariser_weight": 0.05},
             "finetune": {**_SHAPES_TRAINING, "learning_rate": 3e-4, "image_penalty": 10.0},
         },
         training_prompts="hnbench.shapes.captions:training_prompts",

@@ -37,12 +37,12 @@ def train_autoencoder(out: Path) -> dict[str, float]:
 
 def train_clip(out: Path) -> dict[str, float]:
     """The reward that is optimised."""
-    return contrastive.train("clip", out / "clip", steps=(2000, 1800), seed=1)
+    return contrastive.train("clip", out / "clip", steps=(2000, 1800, 1600), seed=1)
 
 
 def train_resnet(out: Path) -> dict[str, float]:
     """The reward that is held out."""
-    return contrastive.train("resnet", out / "resnet", steps=(1000, 1000), seed=2)
+    return contrastive.train("resnet", out / "resnet", steps=(800, 500, 500), seed=2)
 
 
 def train_teacher(out: Path) -> dict[str, float]:

@@ -37,7 +37,24 @@ POOL = 20_000
 """Distinct groups of scenes that a reward is trained on; drawing is a third of the cost of a step otherwise."""
 CHECKED = 400
 """Images per kind of hard negative on the model card."""
-WEIGHTS = dict(zip(TAGS, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), strict=True))
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training: `weights` are the shares of the tasks; with `grouped`, captions come together with their rivals."""
+
+    learning_rate: float
+    weights: tuple[float, ...]
+    grouped: bool
+    place_weight: float
+
+
+PHASES = (
+    Phase(1.5e-3, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), grouped=False, place_weight=20.0),
+    Phase(1e-3, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), grouped=True, place_weight=20.0),
+    Phase(1e-3, (0.5, 1.0, 0.6, 1.0, 3.0, 1.0), grouped=True, place_weight=100.0),
+)
+"""First what there is, then what belongs to what, then where it lies."""
 
 
 class DualEncoder(nn.Module):
@@ -225,10 +242,10 @@ def rivals(caption: Caption) -> list[Caption]:
 
 
 class Batches:
-    """Endless contrastive batches. With `grouped`, captions come together with their rivals, each with an image of its own."""
+    """Endless contrastive batches; in a grouped phase every rival has an image of its own."""
 
-    def __init__(self, size: int, seed: int, *, grouped: bool = False) -> None:
-        self.size, self.grouped, self.examples = size, grouped, Examples(seed, WEIGHTS)
+    def __init__(self, size: int, seed: int, phase: Phase) -> None:
+        self.size, self.phase, self.examples = size, phase, Examples(seed, dict(zip(TAGS, phase.weights, strict=True)))
         self.choices = random.Random(seed + 1)
         self.pixels = np.random.default_rng(seed + 2)
         self._pool: list[list[tuple[Example, Pixels]]] = []
@@ -272,7 +289,7 @@ class Batches:
         if len(self._pool) == POOL:
             return self.choices.choice(self._pool)
         caption = self.examples.caption()
-        drawn = [self.examples.example(each) for each in (rivals(caption) if self.grouped else [caption])]
+        drawn = [self.examples.example(each) for each in (rivals(caption) if self.phase.grouped else [caption])]
         self._pool.append([(example, self.examples.spoilt(example)) for example in drawn])
         return self._pool[-1]
 
@@ -303,18 +320,22 @@ def dense_labels(drawn: Sequence[Example]) -> Tensor:
     return torch.from_numpy(labels)
 
 
-def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks, *, grouped: bool) -> tuple[Tensor, dict[str, float]]:
+def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks, phase: Phase) -> tuple[Tensor, dict[str, float]]:
     """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images, and the side tasks.
 
-    With `grouped`, the image tower's linear head is asked of the text tower too, which makes both put the same thing in the same place.
+    In a grouped phase the image tower's linear head is asked of the text tower too, which makes both put the same thing in the same place.
     """
     features, dense = model.image(torch.cat([batch.images, batch.spoilt]))
     words = model.text(model.tokens(batch.texts))
     size = len(batch.images)
     lies = functional.cross_entropy(heads.dense(dense[:size]), batch.dense)
-    side = lies + scene_loss(heads.scene(features[:size]), drawn_contents(batch.scenes)) + answer_loss(heads.answers(words), batch.captions)
-    if grouped:
-        side = side + scene_loss(heads.scene(words), stated_contents(batch.captions))
+    side = (
+        lies
+        + scene_loss(heads.scene(features[:size]), drawn_contents(batch.scenes), phase.place_weight)
+        + answer_loss(heads.answers(words), batch.captions)
+    )
+    if phase.grouped:
+        side = side + scene_loss(heads.scene(words), stated_contents(batch.captions), phase.place_weight)
     features, texts = functional.normalize(features, dim=-1), functional.normalize(words, dim=-1)
     logits = model.logit_scale().exp().clamp(max=100) * features @ texts.T
     target = torch.arange(size)
@@ -360,31 +381,27 @@ def hard_negative_accuracy(model: DualEncoder, *, per_kind: int, seed: int = 10_
     return {kind: sum(found) / len(found) for kind, found in wins.items()}
 
 
-def train(kind: str, folder: Path, *, steps: tuple[int, int], batch_size: int = 48, seed: int) -> dict[str, float]:
-    """Train one reward (`"clip"` or `"resnet"`), save it, and return its accuracy on hard negatives.
-
-    `steps[0]` steps on independent captions teach what there is, `steps[1]` on captions together with their rivals teach
-    what belongs to what and where.
-    """
+def train(kind: str, folder: Path, *, steps: tuple[int, ...], batch_size: int = 48, seed: int) -> dict[str, float]:
+    """Train one reward (`"clip"` or `"resnet"`), `steps` in each of `PHASES`, save it, and return its accuracy on hard negatives."""
     torch.manual_seed(seed)
     model: DualEncoder = VitEncoder() if kind == "clip" else ResnetEncoder()
-    fit(model, Batches(batch_size, seed), steps=steps[0], learning_rate=1.5e-3)
-    model.save(folder)
-    torch.manual_seed(seed + 100)
-    fit(model, Batches(batch_size, seed + 100, grouped=True), steps=steps[1], learning_rate=1e-3)
+    for index, (phase, count) in enumerate(zip(PHASES, steps, strict=True)):
+        torch.manual_seed(seed + 100 * index)
+        fit(model, Batches(batch_size, seed + 100 * index, phase), steps=count)
     model.save(folder)
     return hard_negative_accuracy(model, per_kind=CHECKED)
 
 
-def fit(model: DualEncoder, batches: Batches, *, steps: int, learning_rate: float) -> None:
+def fit(model: DualEncoder, batches: Batches, *, steps: int) -> None:
     """Train in place, with side tasks of its own; the averaged weights remain."""
     model.train()
     heads = SideTasks(model.dense_channels)
-    adam = optimiser([*model.parameters(), *heads.parameters()], learning_rate, decay=0.05)
+    rate = batches.phase.learning_rate
+    adam = optimiser([*model.parameters(), *heads.parameters()], rate, decay=0.05)
     average, log = Average(model), Log(100, steps)
     for step in range(steps):
-        set_rate(adam, learning_rate * cosine(step, steps))
-        loss, shown = contrastive_loss(model, batches.next(), heads, grouped=batches.grouped)
+        set_rate(adam, rate * cosine(step, steps))
+        loss, shown = contrastive_loss(model, batches.next(), heads, batches.phase)
         adam.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

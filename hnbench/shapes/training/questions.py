@@ -97,7 +97,7 @@ def stated_contents(captions: Sequence[Caption]) -> Contents:
     return found
 
 
-def scene_loss(outputs: Tensor, contents: Contents) -> Tensor:
+def scene_loss(outputs: Tensor, contents: Contents, place_weight: float) -> Tensor:
     """How well `outputs` `[B, SCENE_WIDTH]` tell what is there, summed over the kinds of question."""
     present, colour, place, number = (
         part.unflatten(1, (len(SHAPES), -1))
@@ -109,7 +109,7 @@ def scene_loss(outputs: Tensor, contents: Contents) -> Tensor:
         4 * functional.binary_cross_entropy_with_logits(present[..., 0], contents.there)
         + _told(colour, contents.colours)
         + _told(number, contents.numbers)
-        + 20 * distance
+        + place_weight * distance
     )
 
 

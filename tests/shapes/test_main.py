@@ -1,0 +1,42 @@
+"""The rebuild command: stages in order, their outcome noted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from hnbench.shapes.training import __main__ as rebuild
+
+
+@pytest.mark.parametrize(("stage", "expected"), [("all", ["first", "second"]), ("second", ["second"])])
+def test_stages_run_in_order_and_are_noted(stage: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def make(name: str) -> object:
+        return lambda out: ran.append(name) or {"score": float(out == tmp_path / "models")}
+
+    monkeypatch.setattr(rebuild, "STAGES", {name: make(name) for name in ("first", "second")})
+    monkeypatch.setattr("sys.argv", ["training", stage, "--out", str(tmp_path / "models")])
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    rebuild.main()
+    assert ran == expected
+    noted = json.loads((tmp_path / "models" / "scores.json").read_text())
+    assert {name: each["scores"] for name, each in noted.items()} == dict.fromkeys(expected, {"score": 1.0})
+
+
+def test_the_generator_stage_saves_and_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuild, "judge_scores", lambda generate, **_: {"overall": float(generate(["a photo of a star"] * 2).shape[0])})
+    from safetensors.torch import save_file
+
+    from hnbench.shapes.training import autoencoder, flow
+
+    autoencoder.build().save_pretrained(tmp_path / "autoencoder")
+    save_file(flow.Denoiser().state_dict(), tmp_path / "teacher.safetensors")
+    trained: list[int] = []
+    monkeypatch.setattr(flow, "train_one_step", lambda _model, _examples, steps: trained.append(steps))
+    assert rebuild.train_generator(tmp_path) == {"overall": 2.0}
+    assert trained == [2800]
+    assert (tmp_path / "generator" / "model_index.json").is_file()
