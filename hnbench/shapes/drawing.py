@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,41 +12,45 @@ from hnbench.shapes.world import PALETTE, SIZE, Item, Scene
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 
 NOISE_SIGMA = 2.0
 """Standard deviation of the pixel noise, of 255."""
 _OVERSAMPLE = 4
 
 
-def inside(shape: str, x: npt.NDArray[np.floating[Any]], y: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
+def inside(shape: str, x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
     """Whether points lie within the unit-radius shape; x to the right, y down, both in -1..1."""
-    distance = np.hypot(x, y)
-    if shape == "circle":
-        return distance <= 1
-    if shape == "square":
-        return np.maximum(np.abs(x), np.abs(y)) <= 0.9
-    if shape == "triangle":
-        return (y <= 0.85) & (np.abs(x) * 1.75 <= y + 0.95)
-    if shape == "cross":
-        return ((np.abs(x) <= 0.34) & (np.abs(y) <= 1)) | ((np.abs(y) <= 0.34) & (np.abs(x) <= 1))
-    if shape == "ring":
-        return (distance <= 1) & (distance >= 0.52)
-    if shape == "heart":
-        u, v = x * 1.22, -y * 1.22 + 0.12
-        return (u**2 + v**2 - 1) ** 3 - u**2 * v**3 <= 0
-    if shape == "star":
-        return _star(x, y)
-    raise ValueError(f"unknown shape {shape!r}")
+    if shape not in _OUTLINES:
+        raise ValueError(f"unknown shape {shape!r}; known: {', '.join(_OUTLINES)}")
+    return np.asarray(_OUTLINES[shape](x, y), np.bool_)
 
 
-def _star(x: npt.NDArray[np.floating[Any]], y: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
+def _heart(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
+    """A sextic curve, with the point down."""
+    u, v = x * 1.22, -y * 1.22 + 0.12
+    return np.asarray((u**2 + v**2 - 1) ** 3 - u**2 * v**3 <= 0)
+
+
+def _star(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
     """A five-pointed star, one point up: the boundary is piecewise linear between radius 1 (tips) and 0.42."""
     tip, dent = 1.0, 0.42
     angle = np.abs((np.arctan2(x, -y) + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)
     ends = np.array([[0.0, tip], [dent * np.sin(np.pi / 5), dent * np.cos(np.pi / 5)]])
     px, py = np.hypot(x, y) * np.sin(angle), np.hypot(x, y) * np.cos(angle)
     (ax, ay), (bx, by) = ends
-    return (bx - ax) * (py - ay) - (by - ay) * (px - ax) <= 0
+    return np.asarray((bx - ax) * (py - ay) - (by - ay) * (px - ax) <= 0)
+
+
+_OUTLINES: dict[str, Callable[[Floats, Floats], npt.NDArray[np.bool_]]] = {
+    "circle": lambda x, y: np.hypot(x, y) <= 1,
+    "square": lambda x, y: np.maximum(np.abs(x), np.abs(y)) <= 0.9,
+    "triangle": lambda x, y: (y <= 0.85) & (np.abs(x) * 1.75 <= y + 0.95),
+    "star": _star,
+    "cross": lambda x, y: ((np.abs(x) <= 0.34) & (np.abs(y) <= 1)) | ((np.abs(y) <= 0.34) & (np.abs(x) <= 1)),
+    "ring": lambda x, y: (np.hypot(x, y) <= 1) & (np.hypot(x, y) >= 0.52),
+    "heart": _heart,
+}
 
 
 @cache
@@ -56,7 +60,8 @@ def stamp(shape: str, radius: float, shift_x: float, shift_y: float) -> Mask:
     fine = (np.arange((2 * reach + 1) * _OVERSAMPLE) + 0.5) / _OVERSAMPLE - reach - 0.5
     x, y = np.meshgrid((fine - shift_x) / radius, (fine - shift_y) / radius)
     side = 2 * reach + 1
-    return inside(shape, x, y).reshape(side, _OVERSAMPLE, side, _OVERSAMPLE).mean(axis=(1, 3), dtype=np.float32)
+    cells = inside(shape, x, y).reshape(side, _OVERSAMPLE, side, _OVERSAMPLE)
+    return np.asarray(cells.mean(axis=(1, 3)), np.float32)
 
 
 def _quantised(value: float, step: float) -> float:
@@ -87,7 +92,7 @@ def any_background(rng: np.random.Generator) -> Background:
 def _spread(background: Background) -> npt.NDArray[np.float32]:
     base, slopes = (part.astype(np.float32) for part in background)
     axis = np.linspace(-1, 1, SIZE, dtype=np.float32)
-    return base + axis[None, :, None] * slopes[0] + axis[:, None, None] * slopes[1]
+    return np.asarray(base + axis[None, :, None] * slopes[0] + axis[:, None, None] * slopes[1])
 
 
 def draw(scene: Scene, rng: np.random.Generator, background: Background | None = None) -> Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ from hnbench.shapes.training import __main__ as rebuild
 def test_stages_run_in_order_and_are_noted(stage: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
-    def make(name: str) -> object:
-        return lambda out: ran.append(name) or {"score": float(out == tmp_path / "models")}
+    def make(name: str) -> Callable[[Path], dict[str, float]]:
+        def run(out: Path) -> dict[str, float]:
+            ran.append(name)
+            return {"score": float(out == tmp_path / "models")}
+
+        return run
 
     monkeypatch.setattr(rebuild, "STAGES", {name: make(name) for name in ("first", "second")})
     monkeypatch.setattr("sys.argv", ["training", stage, "--out", str(tmp_path / "models")])
@@ -24,7 +29,7 @@ def test_stages_run_in_order_and_are_noted(stage: str, expected: list[str], tmp_
     rebuild.main()
     assert ran == expected
     noted = json.loads((tmp_path / "models" / "scores.json").read_text())
-    assert {name: each["scores"] for name, each in noted.items()} == dict.fromkeys(expected, {"score": 1.0})
+    assert {name: each["scores"] for name, each in noted.items()} == {name: {"score": 1.0} for name in expected}
 
 
 def test_the_generator_stage_saves_and_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,8 @@ def flow_loss(model: Denoiser, clean: Tensor, ids: Tensor) -> Tensor:
     shaped = times[:, None, None, None]
     noisy = (1 - shaped) * clean + shaped * torch.randn_like(clean)
     error = model(noisy, times, ids).float() - clean
-    return (error.square().mean((1, 2, 3)) / times.clamp(min=0.2).square()).mean()
+    weighted: Tensor = error.square().mean((1, 2, 3)) / times.clamp(min=0.2).square()
+    return weighted.mean()
 
 
 def train_teacher(

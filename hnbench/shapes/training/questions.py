@@ -100,7 +100,7 @@ def stated_contents(captions: Sequence[Caption]) -> Contents:
 def scene_loss(outputs: Tensor, contents: Contents, place_weight: float) -> Tensor:
     """How well `outputs` `[B, SCENE_WIDTH]` tell what is there, summed over the kinds of question."""
     present, colour, place, number = (
-        part.unflatten(1, (len(SHAPES), -1))
+        part.reshape(len(outputs), len(SHAPES), -1)
         for part in torch.split(outputs, [len(SHAPES) * width for width in (1, len(COLOURS), 2, 4)], dim=1)
     )
     placed = ~contents.places.isnan()
