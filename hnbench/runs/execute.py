@@ -257,4 +257,5 @@ def _noise_failure(outcome: Outcome | None) -> Failure | None:
 def _trajectory(outcome: Outcome) -> tuple[float | None, ...] | None:
     if outcome.trajectory is None:
         return None
-    return tuple(float(value) if math.isfinite(value) else None for value in outcome.trajectory)
+    # the digits of float32, which rewards are computed in: twice as many would double the journal
+    return tuple(float(f"{value:.7g}") if math.isfinite(value) else None for value in outcome.trajectory)
