@@ -27,6 +27,7 @@ WHAT = {
         "Imperfect on purpose: its score leaves room for what is compared on it."
     ),
 }
+BUILT_ON = {"teacher": ("autoencoder",), "generator": ("autoencoder", "teacher")}
 _DUAL = (
     "Share of fresh drawn images whose caption scores above the hard negative of that kind (chance 0.5); "
     "`spoilt`: share whose clean image scores above a spoilt one."
@@ -43,10 +44,11 @@ def note(out: Path, stage: str, found: Mapping[str, Any]) -> None:
     """Add a stage's outcome to `scores.json`, and write the card where the stage has a folder."""
     path = out / "scores.json"
     known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    known[stage] = dict(found)
+    earlier = {name: known[name] for name in BUILT_ON.get(stage, ()) if name in known}
+    known[stage] = {**found, "earlier": earlier} if earlier else dict(found)
     path.write_text(json.dumps(known, indent=2) + "\n", "utf-8")
     if (out / stage).is_dir():
-        (out / stage / "README.md").write_text(card(stage, found), "utf-8")
+        (out / stage / "README.md").write_text(card(stage, known[stage]), "utf-8")
 
 
 def card(stage: str, found: Mapping[str, Any]) -> str:
@@ -56,9 +58,15 @@ def card(stage: str, found: Mapping[str, Any]) -> str:
     if found["scores"]:
         lines += [MEANING[stage], "", "| | |", "|---|---|", *(f"| {name} | {value:.3f} |" for name, value in found["scores"].items()), ""]
     lines += [
-        f"Trained in {found['seconds'] / 60:.0f} minutes with {found['threads']} thread(s) of a CPU that did other work meanwhile, by",
+        f"Trained in {_minutes(found)} with {found['threads']} thread(s) of a CPU that did other work meanwhile, by",
         "",
         f"    python -m hnbench.shapes.training {stage} --out FOLDER --threads {found['threads']}",
         "",
     ]
+    for earlier, its in found.get("earlier", {}).items():
+        lines += [f"Built on the stage `{earlier}` ({_minutes(its)}).", ""]
     return "\n".join(lines)
+
+
+def _minutes(found: Mapping[str, Any]) -> str:
+    return f"{found['seconds'] / 60:.0f} minutes"
