@@ -349,6 +349,15 @@ def test_scoring_halves_when_memory_runs_out(tmp_path: Path) -> None:
 # --- Ctrl-C
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own handling of Ctrl-C, also where the tests run in the background, with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_while_judging_keeps_the_batch(tmp_path: Path) -> None:
     class Pressing(WorldJudge):
         def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
@@ -380,6 +389,7 @@ def test_interrupt_while_proposing_drops_the_batch(tmp_path: Path) -> None:
         pass  # the lock was given back
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_is_not_held_back() -> None:
     reached = []
 
