@@ -8,6 +8,7 @@ better than the means used here allow (a few thousand steps on one CPU core).
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -250,3 +251,7 @@ def save_pipeline(model: Denoiser, autoencoder: AutoencoderTiny, folder: Path) -
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder, safe_serialization=True)
+    for path in folder.rglob("*.json"):  # diffusers notes where a part was loaded from, which is nobody else's business
+        content = json.loads(path.read_text("utf-8"))
+        if content.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
