@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from hnbench.report.labels import BASE, HYPERNOISE, RENO, RIVAL, best_of_labels, style_of
@@ -67,9 +67,9 @@ def amount(value: float) -> str:
 
 
 def _json(value: Interval | float) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return {name: _json(item) for name, item in asdict(value).items()}
+    if is_dataclass(value):
+        return {name: _json(item) for name, item in asdict(value).items()}
+    return value if math.isfinite(value) else None
 
 
 def _gaps(summary: Summary) -> Iterator[Headline]:

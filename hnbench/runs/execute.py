@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hnbench.errors import HnbenchError
@@ -129,7 +130,7 @@ def _session(config: RunConfig, surroundings: Mapping[str, Any]) -> dict[str, An
     """One entry of `"sessions"`; the environment's digest shows whether sessions were made with different ones."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "argv": sys.argv,
+        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "device": config.device,
         "batch_size": config.batch_size,
         "environment": digest(surroundings),

@@ -146,8 +146,9 @@ def test_image_is_differentiable_in_the_noise_alone(turbo: Path) -> None:
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in generator.backbone.parameters())
 
 
-def test_gradient_equals_finite_differences(turbo: Path) -> None:
-    generator = StableDiffusionGenerator.from_folder(turbo, name="tiny", dtype=torch.float64)
+def test_gradient_equals_finite_differences(direct: Path) -> None:
+    # not with the Euler scheduler, which computes in float32 whatever it is given
+    generator = StableDiffusionGenerator.from_folder(direct, name="tiny", dtype=torch.float64)
     conditioning = generator.encode(PROMPTS[:1])
     weights = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hnbench.report.headlines import amount, headlines, number, probability, spanned
+from hnbench.report.headlines import Headline, amount, headlines, number, probability, spanned
 from hnbench.report.report import summarise_runs
 from hnbench.report.summary import Summary
 from hnbench.stats.intervals import Interval
@@ -78,3 +78,8 @@ def test_doubt_is_said(tmp_path: Path) -> None:
 
 def test_a_score_beyond_the_curve_is_a_bound(tmp_path: Path) -> None:
     assert "No best-of-N up to N = 2 reaches" in sentence(tmp_path, ("random", "best-of-2", "hypernoise"), "equivalent_best_of_n")
+
+
+def test_whole_numbers_and_missing_ones_are_json() -> None:
+    found = Headline("key", "A sentence.", {"passes": 147_360, "seconds": float("nan")}).to_json()
+    assert found == {"key": "key", "sentence": "A sentence.", "passes": 147_360, "seconds": None}
