@@ -39,7 +39,8 @@ def diagnose(
     """Look at `samples` noises for each prompt; the result has JSON types.
 
     The KL divergence is exact for noises of at most `EXACT_UP_TO` entries and estimated otherwise (`estimated_divergence`,
-    whose truncation bound is given for the largest Lipschitz constant seen; None where it is infinite).
+    whose truncation bound is given for the largest Lipschitz constant seen; None where it is infinite). The estimate is a power series
+    in the Jacobian: where a sample's Lipschitz constant reaches 1 it need not converge, and `kl` and `jacobian_term` are None.
     """
     if not prompts:
         raise ValueError("diagnose needs at least one prompt")
@@ -59,7 +60,7 @@ def diagnose(
     return {
         "prompts": len(prompts),
         "samples": samples,
-        **_divergence(divergences),
+        **_divergence(divergences, known=exact or bool(torch.cat(constants).max() < 1)),
         "jacobian": {"exact": exact, "probes": None if exact else probes, "terms": None if exact else terms},
         "lipschitz": _lipschitz(torch.cat(constants), torch.Size(noises.shape).numel(), None if exact else terms),
         "relative_change": _relative(torch.cat(before), torch.cat(after)),
@@ -67,8 +68,10 @@ def diagnose(
     }
 
 
-def _divergence(parts: Sequence[Divergence]) -> dict[str, Any]:
+def _divergence(parts: Sequence[Divergence], *, known: bool) -> dict[str, Any]:
     half, term = torch.cat([part.half_squared_norm for part in parts]), torch.cat([part.jacobian_term for part in parts])
+    if not known:
+        return {"half_squared_norm": _mean(half), "jacobian_term": None, "kl": None}
     return {"half_squared_norm": _mean(half), "jacobian_term": _mean(term), "kl": _mean(half + term)}
 
 

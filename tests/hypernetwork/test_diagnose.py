@@ -59,11 +59,17 @@ def test_the_batch_size_does_not_matter() -> None:
         assert one[name] == pytest.approx(many[name], rel=1e-4)
 
 
-def test_bounds_are_left_out_where_the_map_is_no_contraction() -> None:
+def test_bounds_are_left_out_where_the_map_is_no_contraction(monkeypatch: pytest.MonkeyPatch) -> None:
     found = look(network(size=30))
     assert found["lipschitz"]["max"] > 1
     assert found["lipschitz"]["jacobian_term_bound"] is None
-    json.dumps(found, allow_nan=False)
+    assert found["kl"]["mean"] > 0
+    monkeypatch.setattr(module, "EXACT_UP_TO", 0)
+    estimated = look(network(size=30))
+    assert estimated["kl"] is None
+    assert estimated["jacobian_term"] is None
+    assert estimated["half_squared_norm"] == pytest.approx(found["half_squared_norm"])
+    json.dumps([found, estimated], allow_nan=False)
 
 
 def test_no_prompts_are_refused() -> None:
