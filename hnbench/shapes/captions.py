@@ -1,7 +1,7 @@
 """Captions in GenEval's six task styles, their metadata, their scenes and their hard negatives.
 
 All captions are known: 7 single, 42 two-object, 21 counting, 56 colour, 168 position and 2352
-colour-attribution captions. `evaluation_prompts` and `training_prompts` share no caption of a task that has
+colour-attribution captions. `evaluation_captions` and `training_captions` share no caption of a task that has
 enough of them (two_object, colors, position, color_attr); single_object and counting have 7 and 21 captions in
 all and are in both.
 """
