@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from hnbench.shapes.calibration import accuracy
+from hnbench.shapes.calibration import accuracy, look
 from hnbench.shapes.captions import TAGS, all_captions
 from hnbench.shapes.detector import THRESHOLD, detect
 from hnbench.shapes.drawing import draw
@@ -32,7 +32,7 @@ def test_every_shape_in_every_colour_is_found_where_it_is(shape: str, colour: st
 
 
 def test_at_least_99_percent_of_fresh_drawn_images_are_judged_right() -> None:
-    scores = accuracy(THRESHOLD, per_task=120, seed=4321)
+    scores = accuracy(look(per_task=120, seed=4321), THRESHOLD)
     assert np.mean([scores[tag] for tag in TAGS]) >= 0.99
     assert min(scores[tag] for tag in TAGS) >= 0.97
     assert scores["other"] <= 0.05

@@ -67,7 +67,7 @@ def test_the_teachers_ode_is_exact_where_the_data_is_one_point() -> None:
 @pytest.mark.parametrize("kind", ["clip", "resnet"])
 def test_a_reward_trains_and_saves(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contrastive, "CHECKED", 4)
-    accuracy = contrastive.train(kind, tmp_path / kind, steps=(1, 1, 1), batch_size=4, seed=0)
+    accuracy = contrastive.train(kind, tmp_path / kind, steps=(1, 1, 1, 1), batch_size=4, seed=0)
     assert set(accuracy) == {"swapped_colours", "swapped_position", "turned_position", "count", "colour", "shape", "spoilt"}
     assert all(0 <= value <= 1 for value in accuracy.values())
     assert list((tmp_path / kind).glob("*.safetensors"))

@@ -35,18 +35,27 @@ def foreground_weight(images: Tensor) -> Tensor:
     return 1 + 3 * (images.amin(1, keepdim=True) < 0.6).float()
 
 
-def train(folder: Path, *, steps: int, batch_size: int = 32, learning_rate: float = 2e-3, seed: int = 0, fold_batches: int = 32) -> None:
+def train(
+    folder: Path,
+    *,
+    steps: int,
+    batch_size: int = 32,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    fold_batches: int = 32,
+    device: str = "cpu",
+) -> None:
     """Train and save in diffusers' layout. The normalisation is folded into the encoder's last convolution."""
     torch.manual_seed(seed)
-    model = build().to(memory_format=torch.channels_last)
-    whiten = nn.BatchNorm2d(CHANNELS, affine=False, momentum=0.02)
+    model = build().to(device, memory_format=torch.channels_last)
+    whiten = nn.BatchNorm2d(CHANNELS, affine=False, momentum=0.02).to(device)
     examples = Examples(seed)
     adam = optimiser(model.parameters(), learning_rate)
     average, log = Average(model), Log(100, steps)
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
-        images = to_tensor([examples.example().image for _ in range(batch_size)]).to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        images = to_tensor([examples.example().image for _ in range(batch_size)]).to(device, memory_format=torch.channels_last)
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
             latents = whiten(model.encode(images * 2 - 1).latents.float())
             decoded = model.decode(latents + 0.08 * torch.randn_like(latents)).sample
         error = decoded.float() - (images * 2 - 1)
@@ -68,7 +77,8 @@ def _fold(model: AutoencoderTiny, whiten: nn.BatchNorm2d, examples: Examples, ba
     whiten.reset_running_stats()
     whiten.momentum = None
     for _ in range(batches):
-        whiten(model.encode(to_tensor([examples.example().image for _ in range(32)]) * 2 - 1).latents)
+        images = to_tensor([examples.example().image for _ in range(32)]).to(model.device)
+        whiten(model.encode(images * 2 - 1).latents)
     last = [module for module in model.encoder.modules() if isinstance(module, nn.Conv2d)][-1]
     assert whiten.running_mean is not None  # noqa: S101  (for the type checker: running statistics are on)
     assert whiten.running_var is not None  # noqa: S101

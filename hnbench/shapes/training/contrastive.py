@@ -41,20 +41,30 @@ CHECKED = 400
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training: `weights` are the shares of the tasks; with `grouped`, captions come together with their rivals."""
+    """A part of the training.
+
+    `weights` are the shares of the tasks; with `grouped`, captions come together with their rivals; `attack` is the largest Euclidean
+    norm, in pixel values of 0..1, of the change that an adversary makes to an image before it is shown.
+    """
 
     learning_rate: float
     weights: tuple[float, ...]
     grouped: bool
     place_weight: float
+    attack: float = 0.0
 
 
 PHASES = (
     Phase(1.5e-3, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), grouped=False, place_weight=20.0),
     Phase(1e-3, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), grouped=True, place_weight=20.0),
     Phase(1e-3, (0.5, 1.0, 0.6, 1.0, 3.0, 1.0), grouped=True, place_weight=100.0),
+    Phase(7e-4, (0.7, 1.0, 1.2, 1.0, 2.0, 1.5), grouped=True, place_weight=50.0, attack=2.0),
 )
-"""First what there is, then what belongs to what, then where it lies."""
+"""First what there is, then what belongs to what, then where it lies, then all of it under attack.
+
+A reward that was never attacked has gradients that raise it without making the image truer; adversarial training turns them
+towards what a person sees (Santurkar et al. 1906.09453), which is what optimising the noise by the reward needs.
+"""
 
 
 class DualEncoder(nn.Module):
@@ -67,10 +77,15 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.tokenizer: PreTrainedTokenizerFast = vocabulary.build()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids `[B, 16]`."""
         found: Tensor = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
-        return found
+        return found.to(self.device)
 
     def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(features `[B, D]`, dense features `[B, C, 8, 8]`) of images in [0, 1]."""
@@ -206,18 +221,22 @@ class ResnetEncoder(DualEncoder):
 class Batch:
     """What one step sees.
 
-    `images` `[B]` and `spoilt` `[S]`, made of the images `owners` `[S]`; `captions` and their `texts`: the B own ones, then hard
-    negatives; `allowed[i, t]`: text t is image i's caption or false of it; `dense`: what lies where; `scenes`: what was drawn.
+    `images` `[B]` and `spoilt` `[S]`, made of the images `owners` `[S]`; `captions`: the B own ones, then hard
+    negatives; `allowed[i, c]`: caption c is image i's own or false of it; `dense`: what lies where; `scenes`: what was drawn.
     """
 
     images: Tensor
     spoilt: Tensor
     owners: Tensor
-    texts: list[str]
     allowed: Tensor
     dense: Tensor
     captions: list[Caption]
     scenes: list[Scene]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same with its tensors on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("images", "spoilt", "owners", "allowed", "dense")}
+        return replace(self, **moved)
 
 
 class SideTasks(nn.Module):
@@ -268,8 +287,7 @@ class Batches:
         drawn = [example for example, _ in pairs]
         negatives = [list(each.caption.hard_negatives(self.choices).values()) for each in drawn]
         captions = [each.caption for each in drawn] + [caption for found in negatives for caption in found]
-        texts = [caption.text for caption in captions]
-        columns = torch.tensor([self._index[text] for text in texts])
+        columns = torch.tensor([self._index[caption.text] for caption in captions])
         allowed = torch.stack([self._false_of(each.caption)[columns] for each in drawn])
         allowed[torch.arange(self.size), torch.arange(self.size)] = True
         owners = torch.arange(0, self.size, 2)
@@ -278,7 +296,6 @@ class Batches:
             self._degraded(to_tensor([each.image for each in drawn])),
             self._degraded(to_tensor(spoilt)),
             owners,
-            texts,
             allowed,
             dense_labels(drawn),
             captions,
@@ -326,7 +343,7 @@ def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks, phase: 
     In a grouped phase the image tower's linear head is asked of the text tower too, which makes both put the same thing in the same place.
     """
     features, dense = model.image(torch.cat([batch.images, batch.spoilt]))
-    words = model.text(model.tokens(batch.texts))
+    words = model.text(model.tokens([caption.text for caption in batch.captions]))
     size = len(batch.images)
     lies = functional.cross_entropy(heads.dense(dense[:size]), batch.dense)
     side = (
@@ -336,22 +353,56 @@ def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks, phase: 
     )
     if phase.grouped:
         side = side + scene_loss(heads.scene(words), stated_contents(batch.captions), phase.place_weight)
-    features, texts = functional.normalize(features, dim=-1), functional.normalize(words, dim=-1)
-    logits = model.logit_scale().exp().clamp(max=100) * features @ texts.T
-    target = torch.arange(size)
-    by_image = logits[:size].masked_fill(~batch.allowed, -1e4)
-    own_spoilt = torch.zeros(len(batch.spoilt), size, dtype=torch.bool)
-    own_spoilt[torch.arange(len(batch.spoilt)), batch.owners] = True
-    usable = own_spoilt | batch.allowed[batch.owners, :size]
-    by_text_ = torch.cat([by_image[:, :size], logits[size:, :size].masked_fill(~usable, -1e4)]).T
-    to_text, to_image = functional.cross_entropy(by_image, target), functional.cross_entropy(by_text_, target)
-    right = float((by_image.argmax(1) == target).float().mean())
+    to_text, to_image, right = match_losses(model, features, words, batch)
     return to_text + to_image + 0.5 * side, {
         "i2t": float(to_text.detach()),
         "t2i": float(to_image.detach()),
         "side": float(side.detach()),
-        "right": right,
+        "right": float(right),
     }
+
+
+def match_losses(model: DualEncoder, features: Tensor, words: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """(image-to-text loss, text-to-image loss, share of images whose own caption is the best) of a batch's features."""
+    size = len(batch.images)
+    logits = model.logit_scale().exp().clamp(max=100) * functional.normalize(features, dim=-1) @ functional.normalize(words, dim=-1).T
+    target = torch.arange(size, device=logits.device)
+    by_image = logits[:size].masked_fill(~batch.allowed, -1e4)
+    own_spoilt = torch.zeros(len(batch.spoilt), size, dtype=torch.bool, device=logits.device)
+    own_spoilt[torch.arange(len(batch.spoilt), device=logits.device), batch.owners] = True
+    usable = own_spoilt | batch.allowed[batch.owners, :size]
+    of_text = torch.cat([by_image[:, :size], logits[size:, :size].masked_fill(~usable, -1e4)]).T
+    right = (by_image.argmax(1) == target).float().mean()
+    return functional.cross_entropy(by_image, target), functional.cross_entropy(of_text, target), right
+
+
+def attacked(model: DualEncoder, batch: Batch, radius: float) -> Batch:
+    """The batch with every image, spoilt ones too, moved to confuse the model.
+
+    One step up the gradient of the matching loss from a random start, within a ball of a radius drawn up to `radius` for each image
+    (the projected gradient of Madry et al. 1706.06083, with the random start of Wong et al. 2001.03994).
+    """
+    clean = torch.cat([batch.images, batch.spoilt])
+    reach = radius * torch.rand(len(clean), 1, 1, 1, device=clean.device)
+    change = (reach * torch.rand_like(reach) * _directions(torch.randn_like(clean))).requires_grad_()
+    with torch.no_grad():
+        words = model.text(model.tokens([caption.text for caption in batch.captions]))
+    features, _ = model.image(clean + change)
+    to_text, to_image, _ = match_losses(model, features, words, batch)
+    (gradient,) = torch.autograd.grad(to_text + to_image, change)
+    moved = change.detach() + reach * _directions(gradient)
+    moved = moved * (reach / _norms(moved)).clamp(max=1)
+    shown, size = (clean + moved).clamp(0, 1), len(batch.images)
+    return replace(batch, images=shown[:size], spoilt=shown[size:])
+
+
+def _directions(values: Tensor) -> Tensor:
+    return values / _norms(values)
+
+
+def _norms(values: Tensor) -> Tensor:
+    norms: Tensor = values.flatten(1).norm(dim=1).clamp(min=1e-12)[:, None, None, None]
+    return norms
 
 
 @torch.no_grad()
@@ -370,8 +421,8 @@ def hard_negative_accuracy(model: DualEncoder, *, per_kind: int, seed: int = 10_
     known = dict(zip(captions, features, strict=True))
     while min(len(found) for found in wins.values()) < per_kind:
         drawn = [examples.example() for _ in range(128)]
-        images, _ = model.image(to_tensor([each.image for each in drawn]))
-        spoilt, _ = model.image(to_tensor([examples.spoilt(each) for each in drawn]))
+        images, _ = model.image(to_tensor([each.image for each in drawn]).to(model.device))
+        spoilt, _ = model.image(to_tensor([examples.spoilt(each) for each in drawn]).to(model.device))
         images, spoilt = functional.normalize(images, dim=-1), functional.normalize(spoilt, dim=-1)
         for row, example in enumerate(drawn):
             own = known[example.caption.text]
@@ -381,27 +432,31 @@ def hard_negative_accuracy(model: DualEncoder, *, per_kind: int, seed: int = 10_
     return {kind: sum(found) / len(found) for kind, found in wins.items()}
 
 
-def train(kind: str, folder: Path, *, steps: tuple[int, ...], batch_size: int = 48, seed: int) -> dict[str, float]:
-    """Train one reward (`"clip"` or `"resnet"`), `steps` in each of `PHASES`, save it, and return its accuracy on hard negatives."""
+def train(kind: str, folder: Path, *, steps: tuple[int, ...], batch_size: int = 48, seed: int, device: str = "cpu") -> dict[str, float]:
+    """Train one reward (`"clip"` or `"resnet"`), `steps` in each of `PHASES`, save it in float16; its accuracy on hard negatives."""
     torch.manual_seed(seed)
-    model: DualEncoder = VitEncoder() if kind == "clip" else ResnetEncoder()
+    model = (VitEncoder() if kind == "clip" else ResnetEncoder()).to(device)
     for index, (phase, count) in enumerate(zip(PHASES, steps, strict=True)):
         torch.manual_seed(seed + 100 * index)
         fit(model, Batches(batch_size, seed + 100 * index, phase), steps=count)
-    model.save(folder)
+    model.half().save(folder)
+    model.float()
     return hard_negative_accuracy(model, per_kind=CHECKED)
 
 
 def fit(model: DualEncoder, batches: Batches, *, steps: int) -> None:
     """Train in place, with side tasks of its own; the averaged weights remain."""
     model.train()
-    heads = SideTasks(model.dense_channels)
+    heads = SideTasks(model.dense_channels).to(model.device)
     rate = batches.phase.learning_rate
     adam = optimiser([*model.parameters(), *heads.parameters()], rate, decay=0.05)
     average, log = Average(model), Log(100, steps)
     for step in range(steps):
         set_rate(adam, rate * cosine(step, steps))
-        loss, shown = contrastive_loss(model, batches.next(), heads, batches.phase)
+        batch = batches.next().to(model.device)
+        if batches.phase.attack:
+            batch = attacked(model, batch, batches.phase.attack)
+        loss, shown = contrastive_loss(model, batch, heads, batches.phase)
         adam.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -64,7 +64,8 @@ def scene_of(caption: Caption, noise: Floats) -> Scene:
 def _allowed(items: list[Item], radius: float, relation: str | None) -> npt.NDArray[np.bool_]:
     """Positions, `[32, 32]`, where one more object of at most `radius` fits, and a relation is kept."""
     x, y = np.meshgrid(_axis(), _axis())
-    free = (np.minimum(x, y) >= radius + 1) & (np.maximum(x, y) <= SIZE - radius - 1)
+    inside = (np.minimum(x, y) >= radius + 1) & (np.maximum(x, y) <= SIZE - radius - 1)
+    free = inside.copy()
     for item in items:
         free &= np.hypot(x - item.x, y - item.y) >= 2 * radius + GAP
     if relation and items:
@@ -73,7 +74,6 @@ def _allowed(items: list[Item], radius: float, relation: str | None) -> npt.NDAr
         free &= _leaves_room(x, y, radius, relation)
     if not free.any():  # three objects in the way of a fourth: take the place farthest from all
         nearest = np.min([np.hypot(x - item.x, y - item.y) for item in items], axis=0)
-        inside = (np.minimum(x, y) >= radius + 1) & (np.maximum(x, y) <= SIZE - radius - 1)
         free = inside & (nearest >= np.where(inside, nearest, 0).max() - 1e-9)
     return np.asarray(free)
 

@@ -80,10 +80,15 @@ class Denoiser(nn.Module):
         self.text = build_text_encoder(self.tokenizer)
         self.unet = build_unet(self.text.config.hidden_size)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids `[B, 16]`; the empty text is the unconditional one."""
         found: Tensor = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
-        return found
+        return found.to(self.device)
 
     def forward(self, latents: Tensor, times: Tensor, ids: Tensor) -> Tensor:
         """`times` `[B]` in 0..1."""
@@ -94,7 +99,7 @@ class Denoiser(nn.Module):
 def train_text(model: Denoiser, *, steps: int = 500, batch_size: int = 128, learning_rate: float = 2e-3, seed: int = 0) -> None:
     """Teach the text encoder, in place, to tell what a caption says. Starting the teacher from a random text encoder works, later."""
     torch.manual_seed(seed)
-    head = nn.Linear(model.text.config.hidden_size, sum(map(len, QUESTIONS.values())))
+    head = nn.Linear(model.text.config.hidden_size, sum(map(len, QUESTIONS.values()))).to(model.device)
     adam, log, examples = optimiser([*model.text.parameters(), *head.parameters()], learning_rate), Log(100, steps), Examples(seed, SHARES)
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
@@ -123,15 +128,15 @@ def encode_data(autoencoder: AutoencoderTiny, count: int, seed: int) -> Encoded:
     texts: list[str] = []
     for _ in range(count // 100):
         drawn = [examples.example() for _ in range(100)]
-        images = to_tensor([each.image for each in drawn]).to(memory_format=torch.channels_last)
-        latents.append(autoencoder.encode(images * 2 - 1).latents.half().contiguous())
+        images = to_tensor([each.image for each in drawn]).to(autoencoder.device, memory_format=torch.channels_last)
+        latents.append(autoencoder.encode(images * 2 - 1).latents.half().cpu().contiguous())
         texts.extend(each.caption.text for each in drawn)
     return Encoded(torch.cat(latents), texts)
 
 
 def flow_loss(model: Denoiser, clean: Tensor, ids: Tensor) -> Tensor:
     """Squared error of the velocity, that is of x_hat over t squared; t is logit-normal, shifted to the noisy side."""
-    times = torch.sigmoid(torch.randn(len(clean)) * 1.1 + 0.5)
+    times = torch.sigmoid(torch.randn(len(clean), device=clean.device) * 1.1 + 0.5)
     shaped = times[:, None, None, None]
     noisy = (1 - shaped) * clean + shaped * torch.randn_like(clean)
     error = model(noisy, times, ids).float() - clean
@@ -153,8 +158,9 @@ def train_teacher(
         set_rate(adam, learning_rate * cosine(step, steps))
         rows = torch.randint(len(data.texts), (batch_size,), generator=choices)
         dropped = torch.rand(batch_size, generator=choices) < 0.1
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = flow_loss(model, data.latents[rows].float(), torch.where(dropped[:, None], unconditional, ids[rows]))
+        shown = torch.where(dropped[:, None].to(model.device), unconditional, ids[rows])
+        with torch.autocast(model.device.type, torch.bfloat16):
+            loss = flow_loss(model, data.latents[rows].float().to(model.device), shown)
         adam.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -173,17 +179,17 @@ def sample(model: Denoiser, noise: Tensor, texts: Sequence[str], *, steps: int =
     times = torch.linspace(1, 0, steps + 1)
     times = times * 1.5 / (1 + 0.5 * times)
     ids, empty = model.tokens(texts), model.tokens([""] * len(texts))
-    latents = noise
-    with torch.autocast("cpu", torch.bfloat16):
+    latents = noise.to(model.device)
+    with torch.autocast(model.device.type, torch.bfloat16):
         for index in range(steps):
             now, after = times[index].item(), times[index + 1].item()
-            here = torch.full((len(latents),), now)
+            here = torch.full((len(latents),), now, device=model.device)
             clean = model(latents, here, ids).float()
             if index < guided and guidance != 1:
                 plain = model(latents, here, empty).float()
                 clean = plain + guidance * (clean - plain)
             latents = clean + (after / now) * (latents - clean)
-    return latents
+    return latents.to(noise.device)
 
 
 class CoupledExamples:
@@ -210,7 +216,8 @@ class CoupledExamples:
             draw(scene_of(caption, each), self.examples.pixels, background_of(each))
             for caption, each in zip(captions, noise.double().numpy(), strict=True)
         ]
-        latents = self.autoencoder.encode(to_tensor(images).to(memory_format=torch.channels_last) * 2 - 1).latents.half()
+        shown = to_tensor(images).to(self.autoencoder.device, memory_format=torch.channels_last)
+        latents = self.autoencoder.encode(shown * 2 - 1).latents.half().cpu()
         return list(zip(noise, latents, captions, strict=True))
 
 
@@ -218,10 +225,11 @@ def train_one_step(model: Denoiser, examples: CoupledExamples, *, steps: int, ba
     """Regress the latents from the noise, at t = 1, in place, beginning with the teacher's weights; the averaged ones remain."""
     adam = optimiser(model.parameters(), learning_rate)
     average, log = Average(model), Log(100, steps)
-    ones = torch.ones(batch_size)
+    ones = torch.ones(batch_size, device=model.device)
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
         noise, latents, captions = examples.next(batch_size)
+        noise, latents = noise.to(model.device), latents.to(model.device)
         error = model(noise, ones, model.tokens([caption.text for caption in captions])) - latents
         busy = 1 + 2 * (latents.abs().amax(1, keepdim=True) > 2).float()
         loss = (busy * ((error.square() + 0.01).sqrt() - 0.1)).mean()

@@ -37,7 +37,7 @@ def answers(caption: Caption) -> list[int]:
 def answer_loss(logits: Tensor, captions: Sequence[Caption]) -> Tensor:
     """Cross-entropy, summed over the questions, of `logits` `[B, total number of answers]`."""
     parts = torch.split(logits, [len(choices) for choices in QUESTIONS.values()], dim=1)
-    right = torch.tensor([answers(caption) for caption in captions]).unbind(1)
+    right = torch.tensor([answers(caption) for caption in captions], device=logits.device).unbind(1)
     return torch.stack([functional.cross_entropy(*pair) for pair in zip(parts, right, strict=True)]).sum()
 
 
@@ -60,6 +60,10 @@ class Contents:
     colours: Tensor
     numbers: Tensor
     places: Tensor
+
+    def to(self, device: torch.device) -> Contents:
+        """The same on another device."""
+        return Contents(self.there.to(device), self.colours.to(device), self.numbers.to(device), self.places.to(device))
 
     @staticmethod
     def empty(size: int) -> Contents:
@@ -103,6 +107,7 @@ def scene_loss(outputs: Tensor, contents: Contents, place_weight: float) -> Tens
         part.reshape(len(outputs), len(SHAPES), -1)
         for part in torch.split(outputs, [len(SHAPES) * width for width in (1, len(COLOURS), 2, 4)], dim=1)
     )
+    contents = contents.to(outputs.device)
     placed = ~contents.places.isnan()
     distance = functional.mse_loss(place[placed], contents.places[placed], reduction="sum") / placed.sum().clamp(min=1)
     return (
