@@ -22,8 +22,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
-from hnbench.shapes.training import flow
 from hnbench.shapes.training import tokenizer as vocabulary
+from hnbench.shapes.training.denoiser import scheduler
 
 PROMPTS = ["a photo of a red circle", "a photo of two stars", "a photo of a heart above a ring"]
 
@@ -95,7 +95,7 @@ def turbo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_pipeline(tmp_path_factory.mktemp("direct"), flow.scheduler())
+    return save_pipeline(tmp_path_factory.mktemp("direct"), scheduler())
 
 
 def noise() -> Tensor:

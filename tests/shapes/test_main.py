@@ -8,18 +8,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from hnbench.shapes.training import __main__ as rebuild
+from hnbench.shapes.training import autoencoder
+from hnbench.shapes.training.denoiser import Denoiser
 
 
 @pytest.mark.parametrize(("stage", "expected"), [("all", ["first", "second"]), ("second", ["second"])])
 def test_stages_run_in_order_and_are_noted(stage: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
-    def make(name: str) -> Callable[[Path], dict[str, float]]:
-        def run(out: Path) -> dict[str, float]:
+    def make(name: str) -> Callable[[Path, str], dict[str, float]]:
+        def run(out: Path, device: str) -> dict[str, float]:
             ran.append(name)
-            return {"score": float(out == tmp_path / "models")}
+            return {"score": float(out == tmp_path / "models" and device == "cpu")}
 
         return run
 
@@ -34,14 +37,11 @@ def test_stages_run_in_order_and_are_noted(stage: str, expected: list[str], tmp_
 
 def test_the_generator_stage_saves_and_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild, "judge_scores", lambda generate, **_: {"overall": float(generate(["a photo of a star"] * 2).shape[0])})
-    from safetensors.torch import save_file
-
-    from hnbench.shapes.training import autoencoder, flow
-
     autoencoder.build().save_pretrained(tmp_path / "autoencoder")
-    save_file(flow.Denoiser().state_dict(), tmp_path / "teacher.safetensors")
-    trained: list[int] = []
-    monkeypatch.setattr(flow, "train_one_step", lambda _model, _examples, steps: trained.append(steps))
-    assert rebuild.train_generator(tmp_path) == {"overall": 2.0}
-    assert trained == [2800]
+    save_file(Denoiser().state_dict(), tmp_path / "teacher.safetensors")
+    asked: list[int] = []
+    monkeypatch.setattr(rebuild, "follow", lambda _teacher, count, seed: asked.append(count))
+    monkeypatch.setattr(rebuild, "distil", lambda _model, _pairs, steps, seed: asked.append(steps))
+    assert rebuild.train_generator(tmp_path, "cpu") == {"overall": 2.0}
+    assert asked == [26_000, 3500]
     assert (tmp_path / "generator" / "model_index.json").is_file()

@@ -14,8 +14,11 @@ from torch import nn
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.shapes.captions import TAGS, all_captions, holds
 from hnbench.shapes.training import autoencoder, cards, contrastive, flow
+from hnbench.shapes.training.denoiser import SHAPE, Denoiser, save_pipeline
+from hnbench.shapes.training.distillation import distil, follow
 from hnbench.shapes.training.examples import Examples, to_tensor
 from hnbench.shapes.training.loop import Average, cosine
+from hnbench.shapes.training.pretraining import CoupledExamples, train_coupled
 from hnbench.shapes.training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, answers, drawn_contents, scene_loss, stated_contents
 from hnbench.shapes.world import COLOURS, SHAPES, SIZE
 
@@ -25,21 +28,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pipeline after two steps of every stage."""
     out = tmp_path_factory.mktemp("trained")
     autoencoder.train(out / "autoencoder", steps=2, batch_size=4, fold_batches=2)
-    model = flow.Denoiser()
+    model = Denoiser()
     vae = AutoencoderTiny.from_pretrained(out / "autoencoder").eval()
     data = flow.encode_data(vae, 100, seed=0)
     flow.train_text(model, steps=2, batch_size=8)
     flow.train_teacher(model, data, steps=2, batch_size=4)
-    flow.train_one_step(model, flow.CoupledExamples(vae, seed=1), steps=3, batch_size=2)
-    flow.save_pipeline(model, vae, out / "generator")
+    train_coupled(model, CoupledExamples(vae, seed=1), steps=3, batch_size=2)
+    distil(model, follow(model, 4, seed=2, batch_size=2), steps=2, batch_size=2)
+    save_pipeline(model, vae, out / "generator")
     return out
 
 
 def test_the_saved_pipeline_is_a_generator(trained: Path) -> None:
     generator = StableDiffusionGenerator.from_folder(trained / "generator", name="shapes")
-    assert generator.noise_shape == flow.SHAPE
+    assert generator.noise_shape == SHAPE
     with torch.no_grad():
-        images = generator.generate(torch.zeros(2, *flow.SHAPE), generator.encode(["a photo of a star", "a photo of a ring"]))
+        images = generator.generate(torch.zeros(2, *SHAPE), generator.encode(["a photo of a star", "a photo of a ring"]))
     assert images.shape == (2, 3, SIZE, SIZE)
     assert 0 <= float(images.min()) <= float(images.max()) <= 1
 
@@ -54,14 +58,47 @@ def test_latents_are_of_zero_mean_and_unit_variance(trained: Path) -> None:
 
 
 def test_the_teachers_ode_is_exact_where_the_data_is_one_point() -> None:
-    point = torch.randn(flow.SHAPE, generator=torch.Generator().manual_seed(0))
+    point = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
 
-    class Knows(flow.Denoiser):
+    class Knows(Denoiser):
         def forward(self, latents: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
             return point.expand_as(latents)
 
-    ends = flow.sample(Knows(), torch.randn(2, *flow.SHAPE), ["a photo of a star"] * 2, steps=3)
+    ends = flow.sample(Knows(), torch.randn(2, *SHAPE), ["a photo of a star"] * 2, steps=3)
     torch.testing.assert_close(ends, point.expand_as(ends), atol=1e-5, rtol=1e-5)
+
+
+def test_distillation_learns_where_the_trajectories_end() -> None:
+    torch.manual_seed(0)
+    teacher, student = Denoiser(), Denoiser()
+    pairs = follow(teacher, 8, seed=3, batch_size=4)
+    ends = flow.sample(teacher, pairs.noises.float(), pairs.texts, steps=4, guided=3)
+    torch.testing.assert_close(pairs.ends.float(), ends, atol=2e-2, rtol=2e-2)
+
+    def miss() -> float:
+        with torch.no_grad():
+            found = student(pairs.noises.float(), torch.ones(8), student.tokens(pairs.texts))
+        return float((found - pairs.ends.float()).square().mean())
+
+    before = miss()
+    distil(student, pairs, steps=60, batch_size=8)
+    assert miss() < 0.5 * before
+
+
+def test_an_attack_stays_within_its_radius_and_confuses() -> None:
+    torch.manual_seed(0)
+    model = contrastive.VitEncoder()
+    batch = contrastive.Batches(8, 0, contrastive.PHASES[3]).next()
+
+    def loss(shown: contrastive.Batch) -> float:
+        features, _ = model.image(torch.cat([shown.images, shown.spoilt]))
+        words = model.text(model.tokens([caption.text for caption in shown.captions]))
+        to_text, to_image, _ = contrastive.match_losses(model, features, words, shown)
+        return float((to_text + to_image).detach())
+
+    moved = contrastive.attacked(model, batch, 2.0)
+    assert float((moved.images - batch.images).flatten(1).norm(dim=1).max()) <= 2.0 + 1e-4
+    assert loss(moved) > loss(batch)
 
 
 @pytest.mark.parametrize("kind", ["clip", "resnet"])
@@ -135,8 +172,8 @@ def test_cosine_warms_up_and_ends_at_zero() -> None:
 
 def test_cards_say_what_was_measured(tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
-    cards.note(tmp_path, "clip", {"scores": {"count": 0.93751}, "seconds": 600, "threads": 1})
-    cards.note(tmp_path, "autoencoder", {"scores": {}, "seconds": 60, "threads": 1})
+    cards.note(tmp_path, "clip", {"scores": {"count": 0.93751}, "seconds": 600, "threads": 1, "device": "cpu"})
+    cards.note(tmp_path, "autoencoder", {"scores": {}, "seconds": 60, "threads": 1, "device": "cpu"})
     card = (tmp_path / "clip" / "README.md").read_text()
     assert "| count | 0.938 |" in card
     assert "10 minutes" in card

@@ -1,7 +1,7 @@
 """Rebuild the embedded world's models: `python -m hnbench.shapes.training all --out FOLDER`.
 
 Each stage reads what the stages before it wrote in the same folder, and can be run by itself:
-autoencoder -> clip -> resnet -> teacher -> generator. Deterministic for its seeds on one machine and number
+autoencoder -> clip -> resnet -> pretrained -> teacher -> generator. Deterministic for its seeds on one machine and number
 of threads. Copy `clip`, `resnet` and `generator` into `hnbench/shapes/weights` to use them, and train the adapters with
 `hnbench train` and `hnbench train --kind finetune`.
 """
@@ -17,7 +17,11 @@ import torch
 from diffusers import AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
-from hnbench.shapes.training import autoencoder, cards, contrastive, flow
+from hnbench.shapes.training import autoencoder, cards, contrastive
+from hnbench.shapes.training.denoiser import SHAPE, Denoiser, save_pipeline
+from hnbench.shapes.training.distillation import distil, follow
+from hnbench.shapes.training.flow import encode_data, sample, train_teacher, train_text
+from hnbench.shapes.training.pretraining import CoupledExamples, train_coupled
 from hnbench.shapes.training.scores import judge_scores
 
 if TYPE_CHECKING:
@@ -29,43 +33,50 @@ THREADS = 1
 """Training one model on each core is faster here than training one model on all of them."""
 
 
-def train_autoencoder(out: Path) -> dict[str, float]:
+def train_autoencoder(out: Path, device: str) -> dict[str, float]:
     """64x64x3 pixels to 8x8x16 latents."""
-    autoencoder.train(out / "autoencoder", steps=4500)
+    autoencoder.train(out / "autoencoder", steps=4500, device=device)
     return {}
 
 
-def train_clip(out: Path) -> dict[str, float]:
+def train_clip(out: Path, device: str) -> dict[str, float]:
     """The reward that is optimised."""
-    return contrastive.train("clip", out / "clip", steps=(2000, 1800, 1600), seed=1)
+    return contrastive.train("clip", out / "clip", steps=(2000, 1800, 1600, 2400), seed=1, device=device)
 
 
-def train_resnet(out: Path) -> dict[str, float]:
+def train_resnet(out: Path, device: str) -> dict[str, float]:
     """The reward that is held out."""
-    return contrastive.train("resnet", out / "resnet", steps=(800, 500, 500), seed=2)
+    return contrastive.train("resnet", out / "resnet", steps=(800, 500, 500, 0), seed=2, device=device)
 
 
-def train_teacher(out: Path) -> dict[str, float]:
-    """The flow-matching teacher and its text encoder."""
-    data = flow.encode_data(_autoencoder(out), 50_000, seed=5)
+def pretrain(out: Path, device: str) -> dict[str, float]:
+    """The text encoder, some flow matching, and drawing under the rule of `coupling`: where the teacher begins."""
+    encoder = _autoencoder(out, device)
     torch.manual_seed(3)
-    model = flow.Denoiser()
-    flow.train_text(model, seed=3)
-    flow.train_teacher(model, data, steps=3000, batch_size=32, learning_rate=1e-3, seed=4)
+    model = Denoiser().to(device)
+    train_text(model, seed=3)
+    train_teacher(model, encode_data(encoder, 50_000, seed=5), steps=3000, batch_size=32, learning_rate=1e-3, seed=4)
+    train_coupled(model, CoupledExamples(encoder, seed=11), steps=2800)
+    save_file(model.state_dict(), out / "pretrained.safetensors")
+    return {}
+
+
+def train_flow(out: Path, device: str) -> dict[str, float]:
+    """The flow-matching teacher."""
+    encoder, model = _autoencoder(out, device), _denoiser(out / "pretrained.safetensors", device)
+    train_teacher(model, encode_data(encoder, 50_000, seed=5), steps=4500, batch_size=32, learning_rate=1e-3, seed=14)
     save_file(model.state_dict(), out / "teacher.safetensors")
     noises = torch.Generator().manual_seed(0)
     return judge_scores(
-        lambda texts: _decoded(_autoencoder(out), flow.sample(model, torch.randn((len(texts), *flow.SHAPE), generator=noises), texts)),
-        per_task=100,
+        lambda texts: _decoded(encoder, sample(model, torch.randn((len(texts), *SHAPE), generator=noises), texts)), per_task=100
     )
 
 
-def train_generator(out: Path) -> dict[str, float]:
+def train_generator(out: Path, device: str) -> dict[str, float]:
     """The one-step generator, saved as a diffusers pipeline."""
-    model, decoder = flow.Denoiser(), _autoencoder(out)
-    model.load_state_dict(load_file(out / "teacher.safetensors"))
-    flow.train_one_step(model, flow.CoupledExamples(decoder, seed=11), steps=2800)
-    flow.save_pipeline(model, decoder, out / "generator")
+    model = _denoiser(out / "teacher.safetensors", device)
+    distil(model, follow(model, 26_000, seed=21), steps=3500, seed=31)
+    save_pipeline(model, _autoencoder(out, device), out / "generator")
     return one_step_scores(out / "generator")
 
 
@@ -83,21 +94,28 @@ def one_step_scores(folder: Path, *, per_task: int = 300) -> dict[str, float]:
     return judge_scores(generate, per_task=per_task)
 
 
-def _autoencoder(out: Path) -> AutoencoderTiny:
-    return AutoencoderTiny.from_pretrained(out / "autoencoder").eval()
+def _autoencoder(out: Path, device: str) -> AutoencoderTiny:
+    return AutoencoderTiny.from_pretrained(out / "autoencoder").to(device).eval()
+
+
+def _denoiser(path: Path, device: str) -> Denoiser:
+    model = Denoiser()
+    model.load_state_dict(load_file(path))
+    return model.to(device)
 
 
 @torch.no_grad()
 def _decoded(model: AutoencoderTiny, latents: Tensor) -> Tensor:
-    decoded: Tensor = model.decode(latents).sample
+    decoded: Tensor = model.decode(latents.to(model.device)).sample
     return (decoded / 2 + 0.5).clamp(0, 1)
 
 
-STAGES: dict[str, Callable[[Path], dict[str, float]]] = {
+STAGES: dict[str, Callable[[Path, str], dict[str, float]]] = {
     "autoencoder": train_autoencoder,
     "clip": train_clip,
     "resnet": train_resnet,
-    "teacher": train_teacher,
+    "pretrained": pretrain,
+    "teacher": train_flow,
     "generator": train_generator,
 }
 
@@ -110,13 +128,15 @@ def main() -> None:
     parser.add_argument("stage", choices=[*STAGES, "all"])
     parser.add_argument("--out", type=Path, required=True, help="folder for the models")
     parser.add_argument("--threads", type=int, default=THREADS, help="threads of PyTorch")
+    parser.add_argument("--device", default="cpu", help="for example cuda; drawing stays on the CPU")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     chosen.out.mkdir(parents=True, exist_ok=True)
     for stage in STAGES if chosen.stage == "all" else [chosen.stage]:
         began = time.monotonic()
-        scores = STAGES[stage](chosen.out)
-        cards.note(chosen.out, stage, {"scores": scores, "seconds": round(time.monotonic() - began), "threads": chosen.threads})
+        scores = STAGES[stage](chosen.out, chosen.device)
+        seconds = round(time.monotonic() - began)
+        cards.note(chosen.out, stage, {"scores": scores, "seconds": seconds, "threads": chosen.threads, "device": chosen.device})
 
 
 if __name__ == "__main__":

@@ -19,15 +19,15 @@ WHAT = {
         "The reward that is held out (open_clip): a ModifiedResNet of width 12 on 128x128 images "
         "and a text transformer of 3 layers of width 64."
     ),
-    "teacher": "A flow-matching model in latent space with its text encoder; the generator begins with its weights.",
+    "pretrained": "Where the teacher begins: its network, first taught to draw.",
+    "teacher": "A flow-matching model in latent space with its text encoder; the generator is distilled from it.",
     "generator": (
         "The one-step text-to-image generator (diffusers' StableDiffusionPipeline: UNet2DConditionModel, AutoencoderTiny, CLIPTextModel), "
-        "first trained as a flow-matching model, then made one-step by regression under a hand-made rule that ties noise to layout "
-        "(`hnbench.shapes.training.coupling`). It is not a distilled diffusion model: the rule stands in for a teacher's trajectories. "
+        "distilled from a flow-matching teacher: regressed onto the ends of the teacher's guided trajectories. "
         "Imperfect on purpose: its score leaves room for what is compared on it."
     ),
 }
-BUILT_ON = {"teacher": ("autoencoder",), "generator": ("autoencoder", "teacher")}
+BUILT_ON = {"pretrained": ("autoencoder",), "teacher": ("pretrained",), "generator": ("teacher",)}
 _DUAL = (
     "Share of fresh drawn images whose caption scores above the hard negative of that kind (chance 0.5); "
     "`spoilt`: share whose clean image scores above a spoilt one."
@@ -58,9 +58,9 @@ def card(stage: str, found: Mapping[str, Any]) -> str:
     if found["scores"]:
         lines += [MEANING[stage], "", "| | |", "|---|---|", *(f"| {name} | {value:.3f} |" for name, value in found["scores"].items()), ""]
     lines += [
-        f"Trained in {_minutes(found)} with {found['threads']} thread(s) of a CPU that did other work meanwhile, by",
+        f"Trained in {_minutes(found)} with {found['threads']} thread(s), on {found['device']}, by",
         "",
-        f"    python -m hnbench.shapes.training {stage} --out FOLDER --threads {found['threads']}",
+        f"    python -m hnbench.shapes.training {stage} --out FOLDER --threads {found['threads']} --device {found['device']}",
         "",
     ]
     for earlier, its in found.get("earlier", {}).items():

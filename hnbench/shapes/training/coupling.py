@@ -1,10 +1,9 @@
-"""The rule that ties starting noise to what is drawn, for training the one-step generator by regression.
+"""A rule that ties noise to what is drawn, for pretraining: with it, a network learns to draw long before it could learn to denoise.
 
-A one-step generator needs to know which image a noise belongs to. Here that is laid down by hand, with a rule that is
-local and smooth where it can be, as a convolutional network learns it: the k-th object of a caption lies at the peak of the
-k-th noise channel, blurred; its size grows with the peak's height; a colour that the caption leaves open is the strongest
-of eight further channels at that place; the background's tint and slopes are projections of three more. The rule stands
-in for the trajectories of a distilled diffusion model, and is named wherever the world is described.
+The rule is local and smooth where it can be, as a convolutional network learns it: the k-th object of a caption lies at the peak of
+the k-th noise channel, blurred; its size grows with the peak's height; a colour that the caption leaves open is the strongest of
+eight further channels at that place; the background's tint and slopes are projections of three more. Nothing of it is left in the
+teacher, whose noise is drawn independently of the image, nor in the generator, which is distilled from the teacher.
 """
 
 from __future__ import annotations
