@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderTiny
+from safetensors.torch import load_file
 from torch import nn
 
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.shapes.captions import TAGS, all_captions, holds
+from hnbench.shapes.models import WEIGHTS
 from hnbench.shapes.training import autoencoder, cards, contrastive, flow
+from hnbench.shapes.training.adapters import halve
 from hnbench.shapes.training.denoiser import SHAPE, Denoiser, save_pipeline
 from hnbench.shapes.training.distillation import distil, follow
 from hnbench.shapes.training.examples import Examples, to_tensor
@@ -190,3 +193,12 @@ def test_stated_contents_say_no_more_than_the_caption() -> None:
     assert relation.relation == "left of"
     assert first[0] < second[0]
     assert first[1] == second[1]
+
+
+def test_a_halved_adapter_is_the_same_adapter_in_float16(tmp_path: Path) -> None:
+    adapter = WEIGHTS / "hypernoise"
+    halve(adapter, tmp_path / "halved")
+    before, after = (load_file(folder / "adapter_model.safetensors") for folder in (adapter, tmp_path / "halved"))
+    assert {tensor.dtype for tensor in after.values()} == {torch.float16}
+    assert all(torch.equal(before[name].half(), after[name]) for name in before)
+    assert (tmp_path / "halved" / "hnbench.json").read_text() == (adapter / "hnbench.json").read_text()

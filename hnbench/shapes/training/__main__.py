@@ -1,9 +1,9 @@
 """Rebuild the embedded world's models: `python -m hnbench.shapes.training all --out FOLDER`.
 
 Each stage reads what the stages before it wrote in the same folder, and can be run by itself:
-autoencoder -> clip -> resnet -> pretrained -> teacher -> generator. Deterministic for its seeds on one machine and number
-of threads. Copy `clip`, `resnet` and `generator` into `hnbench/shapes/weights` to use them, and train the adapters with
-`hnbench train` and `hnbench train --kind finetune`.
+autoencoder -> clip -> resnet -> pretrained -> teacher -> generator -> hypernoise -> finetune. Deterministic for its
+seeds on one machine and number of threads. To use the models, copy `clip`, `resnet`, `generator`, `hypernoise` and `finetune` into
+`hnbench/shapes/weights`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from diffusers import AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
-from hnbench.shapes.training import autoencoder, cards, contrastive
+from hnbench.shapes.training import adapters, autoencoder, cards, contrastive
 from hnbench.shapes.training.denoiser import SHAPE, Denoiser, save_pipeline
 from hnbench.shapes.training.distillation import distil, follow
 from hnbench.shapes.training.flow import encode_data, sample, train_teacher, train_text
@@ -80,6 +80,16 @@ def train_generator(out: Path, device: str) -> dict[str, float]:
     return one_step_scores(out / "generator")
 
 
+def train_hypernetwork(out: Path, device: str) -> dict[str, float]:
+    """The noise hypernetwork that ships."""
+    return adapters.train("hypernoise", out, device)
+
+
+def finetune(out: Path, device: str) -> dict[str, float]:
+    """The fine-tuned baseline that ships."""
+    return adapters.train("finetune", out, device)
+
+
 def one_step_scores(folder: Path, *, per_task: int = 300) -> dict[str, float]:
     """The judge's score of a saved generator."""
     from hnbench.generators.stable_diffusion import StableDiffusionGenerator
@@ -117,6 +127,8 @@ STAGES: dict[str, Callable[[Path, str], dict[str, float]]] = {
     "pretrained": pretrain,
     "teacher": train_flow,
     "generator": train_generator,
+    "hypernoise": train_hypernetwork,
+    "finetune": finetune,
 }
 
 

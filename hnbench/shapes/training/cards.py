@@ -47,7 +47,7 @@ def note(out: Path, stage: str, found: Mapping[str, Any]) -> None:
     earlier = {name: known[name] for name in BUILT_ON.get(stage, ()) if name in known}
     known[stage] = {**found, "earlier": earlier} if earlier else dict(found)
     path.write_text(json.dumps(known, indent=2) + "\n", "utf-8")
-    if (out / stage).is_dir():
+    if stage in WHAT and (out / stage).is_dir():  # adapters come with a card of their own
         (out / stage / "README.md").write_text(card(stage, known[stage]), "utf-8")
 
 
