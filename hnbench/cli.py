@@ -26,7 +26,6 @@ from hnbench.loading import (
     load_mixture,
     load_reward,
     make_methods,
-    parse_memory,
     parse_weights,
     prepare_adapters,
     read_prompts,
@@ -194,7 +193,7 @@ def run(
         limit=limit,
         batch_size=batch_size,
         device=choose_device(device),
-        memory=parse_memory(memory),
+        memory=memory,
     )
     folder = out or RESULTS / config.folder_name
     summary = _execute(config, preset, adapters, folder)
@@ -272,7 +271,7 @@ def train(
         "image_penalty": image_penalty,
         "image_size": image_size,
         "prompt_prefix": prompt_prefix,
-        "memory": parse_memory(memory),
+        "memory": memory,
     }
     settings = {**preset.training.get(kind, {}), **{name: value for name, value in asked.items() if value is not None}}
     weights = parse_weights(optimise or (), preset.optimised, generator)
@@ -339,7 +338,7 @@ def diagnose(
     from hnbench.seeds import NoiseSource
 
     folder = adapters["hypernoise"]
-    options = {"image_size": image_size, "prompt_prefix": prompt_prefix, "memory": parse_memory(memory)}
+    options = {"image_size": image_size, "prompt_prefix": prompt_prefix, "memory": memory}
     model = load_generator(generator, choose_device(device), dtype, **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
     found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)

@@ -13,8 +13,6 @@ from hnbench.errors import UsageError
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from _typeshed import DataclassInstance
 
 Kind = Literal["identity", "plan", "runtime"]
@@ -41,11 +39,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def check_memory(policies: Iterable[str]) -> None:
-    """Refuse a memory policy that there is none of."""
+def memory_policies(text: str) -> tuple[str, ...]:
+    """The policies of `"none"`, or of one or several names with commas between them. An unknown name is a `UsageError`."""
+    policies = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
     for name in policies:
         if name not in MEMORY:
             raise UsageError(f"the memory policy {name!r} is unknown; choose none, or of {', '.join(MEMORY)} one or several, with commas")
+    return policies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,8 @@ class RunConfig:
     """At most so many prompts (spread evenly over the tags); None for all of the protocol."""
     batch_size: int = of_kind("runtime", default=32)
     device: str = of_kind("runtime", default="cpu")
-    memory: tuple[str, ...] = of_kind("runtime", default=())
-    """Of `MEMORY`."""
+    memory: str = of_kind("runtime", default="none")
+    """Memory policies of the generator, as `memory_policies` reads them."""
 
     def __post_init__(self) -> None:
         if self.noise_policy not in ("per-prompt", "shared"):
@@ -82,7 +82,7 @@ class RunConfig:
         for name, value in (("steps", self.steps), ("batch size", self.batch_size), ("limit", 1 if self.limit is None else self.limit)):
             if value < 1:
                 raise UsageError(f"{name} was {value}; it must be at least 1")
-        check_memory(self.memory)
+        memory_policies(self.memory)
         both = set(self.optimised) & set(self.held_out)
         if both:
             raise UsageError(f"{', '.join(sorted(both))} cannot be optimised and held out in one run")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench import registry
-from hnbench.config import check_memory
+from hnbench.config import memory_policies
 from hnbench.errors import UsageError
 from hnbench.hub import Source
 
@@ -61,13 +61,6 @@ def _name_and_weight(text: str) -> tuple[str, float]:
     return name, value
 
 
-def parse_memory(text: str) -> tuple[str, ...]:
-    """The memory policies of `"none"`, or of one or several names with commas between them. An unknown one is a `UsageError`."""
-    policies = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
-    check_memory(policies)
-    return policies
-
-
 def is_place(generator: str) -> bool:
     """Whether a generator is given by where it is, a folder or a repository of the Hub, and not by a registered name."""
     return generator not in registry.GENERATORS.entries and ("/" in generator or Path(generator).is_dir())
@@ -88,11 +81,12 @@ def check_generator(generator: str) -> None:
 def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
     """Load a generator, by name or by where it is, onto a device.
 
-    `options` are `image_size`, `prompt_prefix` and `memory`; those that are None or empty are left to the generator. An option that the
-    generator does not have is a `UsageError`.
+    `options` are `image_size`, `prompt_prefix` and `memory` (as `memory_policies` reads it); those that are None are left to the
+    generator. An option that the generator does not have is a `UsageError`.
     """
     check_generator(name)
-    given = {option: value for option, value in options.items() if value not in (None, ())}
+    policies = memory_policies(options.pop("memory", "none"))
+    given = {option: value for option, value in {**options, "memory": policies or None}.items() if value is not None}
     if is_place(name):
         from hnbench.generators.sources import load_by_place
 

@@ -62,7 +62,8 @@ def tokenizer(template: str, special: list[str], max_length: int = 77) -> PreTra
     made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     used = [(token, vocabulary[token]) for token in template.split() if token in vocabulary]
     made.post_processor = processors.TemplateProcessing(single=template, special_tokens=used)
-    end = template.split()[-1] if template.split()[-1] in vocabulary else special[-1]
+    last = template.rsplit(maxsplit=1)[-1]
+    end = last if last in vocabulary else special[-1]
     return PreTrainedTokenizerFast(
         tokenizer_object=made, model_max_length=max_length, eos_token=end, bos_token="<start>", unk_token="<unk>", pad_token="<pad>"
     )

@@ -36,7 +36,7 @@ class FluxGenerator(PipelineGenerator):
     def __init__(self, pipeline: Any, **options: Any) -> None:
         if pipeline.transformer.config.guidance_embeds:
             raise UsageError(
-                f"{options.get('name')} takes a guidance scale, as FLUX.1-dev does; give a few-step model without one, such as FLUX.1-schnell"
+                f"{options.get('name')} takes a guidance scale, as FLUX.1-dev does; give a few-step model without one: FLUX.1-schnell"
             )
         super().__init__(pipeline, **options)
 
@@ -47,7 +47,7 @@ class FluxGenerator(PipelineGenerator):
         return PACKED
 
     def _shape_of_noise(self, side: int) -> tuple[int, ...]:
-        return ((side // PACKED) ** 2, int(self.backbone.config.in_channels))  # type: ignore[union-attr, arg-type]
+        return ((side // PACKED) ** 2, int(self.architecture.in_channels))
 
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
         hidden, pooled, _ = self.pipeline.encode_prompt(prompts, device=self._device, max_sequence_length=MAX_TOKENS)

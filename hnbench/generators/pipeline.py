@@ -54,6 +54,8 @@ class PipelineGenerator(Generator):
     """The diffusers class, as model_index.json names it."""
     backbone_part: ClassVar[str] = "transformer"
     text_parts: ClassVar[tuple[str, ...]] = ("text_encoder",)
+    upcast_decoder: ClassVar[bool] = False
+    """Whether the decoder computes in float32 where the model is float16 and its configuration asks for that, as in the stock pipeline."""
     loading: ClassVar[Mapping[str, Any]] = {}
     """Arguments of the family's `from_pretrained`."""
 
@@ -75,9 +77,11 @@ class PipelineGenerator(Generator):
         parts = {part: getattr(pipeline, part).requires_grad_(False).eval() for part in (*self.text_parts, self.backbone_part, "vae")}
         self.text_encoders = [parts[part] for part in self.text_parts]
         self.backbone, self.decoder = parts[self.backbone_part].to(self._device), parts["vae"].to(self._device)
-        self._dtype: torch.dtype = self.backbone.dtype
-        if self._dtype == torch.float16 and self.decoder.config.get("force_upcast"):
-            self.decoder.float()  # as the stock pipelines do: these decoders overflow in float16
+        self._dtype: torch.dtype = getattr(pipeline, self.backbone_part).dtype
+        self.architecture: Any = self.backbone.config
+        """The backbone's configuration."""
+        if self.upcast_decoder and self._dtype == torch.float16 and self.decoder.config.force_upcast:
+            self.decoder.float()
         self._set_memory(memory)
         self._set_size(image_size)
         self._set_prefix(prompt_prefix)
@@ -141,15 +145,15 @@ class PipelineGenerator(Generator):
 
     def _default_size(self) -> int:
         """Width and height in pixels."""
-        return int(self.backbone.config.sample_size) * int(self.pipeline.vae_scale_factor)
+        return int(self.architecture.sample_size) * int(self.pipeline.vae_scale_factor)
 
     def _patch(self) -> int:
         """Width and height, in latents, of what the backbone takes as one token."""
-        return int(self.backbone.config.get("patch_size") or 1)
+        return int(self.architecture.get("patch_size") or 1)
 
     def _shape_of_noise(self, side: int) -> tuple[int, ...]:
         """The shape of the noise for latents of this width and height."""
-        return (int(self.backbone.config.in_channels), side, side)
+        return (int(self.architecture.in_channels), side, side)
 
     def _options(self) -> dict[str, Any]:
         """What decides the image beside the weights, where it is not the family's only way."""

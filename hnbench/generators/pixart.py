@@ -58,7 +58,7 @@ class PixArtGenerator(PipelineGenerator):
         return found[:, : latents.shape[1]]  # the second half, where there is one, is a variance that one-step models do not use
 
     def _size_conditions(self, samples: int) -> dict[str, Tensor | None]:
-        if self.backbone.config.sample_size != SIZE_CONDITIONED:  # type: ignore[union-attr]
+        if self.architecture.sample_size != SIZE_CONDITIONED:
             return {"resolution": None, "aspect_ratio": None}
         size = float(self.image_size)
         values = {"resolution": [[size, size]], "aspect_ratio": [[1.0]]}

@@ -57,7 +57,7 @@ class SanaSprintGenerator(PipelineGenerator):
             latents.to(self._dtype),
             encoder_hidden_states=conditioning.tensors["hidden_states"],
             encoder_attention_mask=conditioning.tensors["attention_mask"],
-            guidance=guidance * self.backbone.config.guidance_embeds_scale,  # type: ignore[operator, union-attr]
+            guidance=guidance * self.architecture.guidance_embeds_scale,
             timestep=time.expand(len(latents)),
             return_dict=False,
         )[0]

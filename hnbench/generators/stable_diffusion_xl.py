@@ -20,6 +20,7 @@ class StableDiffusionXLGenerator(StableDiffusionGenerator):
 
     pipeline_class = "StableDiffusionXLPipeline"
     text_parts = ("text_encoder", "text_encoder_2")
+    upcast_decoder = True
     loading: ClassVar[Mapping[str, Any]] = {"add_watermarker": False}
 
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
