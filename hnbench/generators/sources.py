@@ -1,8 +1,8 @@
 """Generators from the Hub and from local folders: the published ones by name, any other of a supported family by where it is.
 
 The family is the pipeline class that model_index.json names. Of a repository on the Hub only the files of the parts that are used are
-fetched, as safetensors. The commit that was loaded stands in the run's record; repository and commit are what the weights are known by, and for a
-local folder the hashes of its files.
+fetched, as safetensors. The commit that was loaded stands in the run's record; repository and commit are what the weights are known by,
+and for a local folder the hashes of its files.
 """
 
 from __future__ import annotations
