@@ -20,6 +20,7 @@ from hnbench import __version__, registry
 from hnbench.errors import HnbenchError, SampleFailure, UsageError
 from hnbench.loading import (
     Dtype,
+    check_generator,
     choose_device,
     load_generator,
     load_mixture,
@@ -96,7 +97,25 @@ def options(
     """Options of all commands."""
 
 
-GeneratorName = Annotated[str, typer.Option("--generator", help="The text-to-image model; see `hnbench list generators`.")]
+GeneratorName = Annotated[
+    str,
+    typer.Option(
+        "--generator",
+        metavar="NAME|FOLDER|OWNER/NAME[@REVISION]",
+        help="The text-to-image model: see `hnbench list generators`; or a diffusers pipeline's folder or repository on the Hub.",
+    ),
+]
+ImageSize = Annotated[int | None, typer.Option("--image-size", help="Width and height in pixels. [default: the generator's]")]
+PromptPrefix = Annotated[
+    bool | None,
+    typer.Option("--prompt-prefix/--no-prompt-prefix", help="SANA-Sprint: put its instruction before the prompt. [default: no]"),
+]
+Memory = Annotated[
+    str,
+    typer.Option(
+        "--memory", metavar="POLICY[,...]", help="none, checkpoint-decoder, checkpoint-all, offload-text: slower; changes no result."
+    ),
+]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")]
 DtypeName = Annotated[Dtype, typer.Option("--dtype", help="What the models compute in; noise and norms stay in float32.")]
 Weights = Annotated[list[str] | None, typer.Option("--optimise", metavar="NAME=WEIGHT", help=f"A reward to optimise; repeatable. {PRESET}")]
@@ -133,6 +152,9 @@ def run(
     device: DeviceName = "auto",
     dtype: DtypeName = "float32",
     steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
+    image_size: ImageSize = None,
+    prompt_prefix: PromptPrefix = None,
+    memory: Memory = "none",
     noise_policy: Annotated[
         Literal["per-prompt", "shared"],
         typer.Option(
@@ -164,11 +186,14 @@ def run(
         noise_policy=noise_policy,
         steps=steps,
         dtype=dtype,
+        image_size=image_size,
+        prompt_prefix=prompt_prefix,
         methods=methods,
         full=full,
         limit=limit,
         batch_size=batch_size,
         device=choose_device(device),
+        memory=memory,
     )
     folder = out or RESULTS / config.folder_name
     summary = _execute(config, preset, adapters, folder)
@@ -214,6 +239,9 @@ def train(
         Literal["sum", "mean"] | None, typer.Option("--regulariser-reduction", help="hypernoise: sum as in the paper, mean as in its code.")
     ] = None,
     image_penalty: Annotated[float | None, typer.Option("--image-penalty", help="finetune: what a change of the image costs.")] = None,
+    image_size: ImageSize = None,
+    prompt_prefix: PromptPrefix = None,
+    memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="Of first weights, prompts and noises.")] = 0,
     device: DeviceName = "auto",
     dtype: DtypeName = "float32",
@@ -241,10 +269,13 @@ def train(
         "regulariser_weight": regulariser_weight,
         "regulariser_reduction": regulariser_reduction,
         "image_penalty": image_penalty,
+        "image_size": image_size,
+        "prompt_prefix": prompt_prefix,
+        "memory": memory,
     }
     settings = {**preset.training.get(kind, {}), **{name: value for name, value in asked.items() if value is not None}}
     weights = parse_weights(optimise or (), preset.optimised, generator)
-    registry.GENERATORS.entry(generator)
+    check_generator(generator)
     config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
     name = f"train-{kind}-{generator}-seed{seed}-{config.identity[:8]}".replace("/", "_")
     adapter = _train(config, texts, choose_device(device), dtype, out or RESULTS / name)
@@ -282,6 +313,9 @@ def diagnose(
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many of the prompts.")] = 8,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Noises per prompt.")] = 4,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
+    image_size: ImageSize = None,
+    prompt_prefix: PromptPrefix = None,
+    memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
     device: DeviceName = "auto",
     dtype: DtypeName = "float32",
@@ -304,10 +338,11 @@ def diagnose(
     from hnbench.seeds import NoiseSource
 
     folder = adapters["hypernoise"]
-    model = load_generator(generator, choose_device(device), dtype)
+    options = {"image_size": image_size, "prompt_prefix": prompt_prefix, "memory": memory}
+    model = load_generator(generator, choose_device(device), dtype, **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
     found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
-    path = out or RESULTS / f"diagnosis-{generator}-{adapter_sha256(folder)[:8]}.json"
+    path = out or RESULTS / f"diagnosis-{generator}-{adapter_sha256(folder)[:8]}.json".replace("/", "_")
     _write_json(path, {"adapter": adapter_sha256(folder), "generator": model.fingerprint, "base_seed": seed, **found})
     show_values(found)
     typer.echo(f"The same as JSON: {path}")
@@ -354,11 +389,16 @@ def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
 def _check_names(suite: str, generator: str, rewards: Iterable[str], methods: Iterable[str]) -> None:
     """Refuse unknown names before anything is imported or loaded."""
     registry.SUITES.entry(suite)
-    registry.GENERATORS.entry(generator)
+    check_generator(generator)
     for name in rewards:
         registry.REWARDS.entry(name)
     for text in methods:
         registry.METHODS.entry(registry.parse_method(text)[0])
+
+
+def _options(config: RunConfig | TrainingConfig) -> dict[str, Any]:
+    """The options of a configuration's generator."""
+    return {"image_size": config.image_size, "prompt_prefix": config.prompt_prefix, "memory": config.memory}
 
 
 def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, Path], folder: Path) -> Summary:
@@ -368,7 +408,7 @@ def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, Path], fo
     from hnbench.runs.store import RunStore
 
     methods = make_methods(config.methods, preset, adapters)
-    generator = load_generator(config.generator, config.device, config.dtype)
+    generator = load_generator(config.generator, config.device, config.dtype, **_options(config))
     training = prepare_adapters(methods, generator)
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
@@ -382,7 +422,7 @@ def _train(config: TrainingConfig, prompts: Sequence[str], device: str, dtype: s
     from hnbench.display import TrainingDisplay
     from hnbench.hypernetwork.trainer import Trainer
 
-    generator = load_generator(config.generator, device, dtype)
+    generator = load_generator(config.generator, device, dtype, **_options(config))
     trainer = Trainer(config, generator, load_mixture(config.rewards, device, dtype), prompts, folder)
     with TrainingDisplay() as display:
         return trainer.train(display)

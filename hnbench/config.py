@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Kind = Literal["identity", "plan", "runtime"]
+MEMORY = ("checkpoint-decoder", "checkpoint-all", "offload-text")
+"""The memory policies; what they do is said in `hnbench.generators.memory`."""
 
 
 def of_kind(kind: Kind, **keywords: Any) -> Any:
@@ -37,6 +39,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def memory_policies(text: str) -> tuple[str, ...]:
+    """The policies of `"none"`, or of one or several names with commas between them. An unknown name is a `UsageError`."""
+    policies = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
+    for name in policies:
+        if name not in MEMORY:
+            raise UsageError(f"the memory policy {name!r} is unknown; choose none, or of {', '.join(MEMORY)} one or several, with commas")
+    return policies
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One (suite x generator x rewards) under one base seed, and the methods asked of it."""
@@ -51,6 +62,10 @@ class RunConfig:
     noise_policy: str = of_kind("identity", default="per-prompt")
     steps: int = of_kind("identity", default=1)
     dtype: str = of_kind("identity", default="float32")
+    image_size: int | None = of_kind("identity", default=None)
+    """Width and height in pixels; None: the generator's own."""
+    prompt_prefix: bool | None = of_kind("identity", default=None)
+    """Whether the generator's prompt prefix is on; None: the generator's default."""
     methods: tuple[str, ...] = of_kind("plan")
     """Method specifications as typed, e.g. `"reno"` or `"best-of-n:n=16"`."""
     full: bool = of_kind("plan", default=False)
@@ -58,6 +73,8 @@ class RunConfig:
     """At most so many prompts (spread evenly over the tags); None for all of the protocol."""
     batch_size: int = of_kind("runtime", default=32)
     device: str = of_kind("runtime", default="cpu")
+    memory: str = of_kind("runtime", default="none")
+    """Memory policies of the generator, as `memory_policies` reads them."""
 
     def __post_init__(self) -> None:
         if self.noise_policy not in ("per-prompt", "shared"):
@@ -65,6 +82,7 @@ class RunConfig:
         for name, value in (("steps", self.steps), ("batch size", self.batch_size), ("limit", 1 if self.limit is None else self.limit)):
             if value < 1:
                 raise UsageError(f"{name} was {value}; it must be at least 1")
+        memory_policies(self.memory)
         both = set(self.optimised) & set(self.held_out)
         if both:
             raise UsageError(f"{', '.join(sorted(both))} cannot be optimised and held out in one run")

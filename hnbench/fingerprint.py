@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from hnbench.seeds import digest
@@ -13,5 +13,10 @@ if TYPE_CHECKING:
 
 def fingerprint_of(folder: Path) -> str:
     """A SHA-256 over the names and contents of a model folder's weights and configurations (not of its card)."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in {".json", ".safetensors", ".txt"})
-    return digest({path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files})
+    files = sorted(path for path in folder.rglob("*") if path.suffix in {".json", ".safetensors", ".txt", ".model"})
+    return digest({path.relative_to(folder).as_posix(): _sha256(path) for path in files})
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench import registry
+from hnbench.config import memory_policies
 from hnbench.errors import UsageError
+from hnbench.hub import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,9 +61,42 @@ def _name_and_weight(text: str) -> tuple[str, float]:
     return name, value
 
 
-def load_generator(name: str, device: str, dtype: str) -> Generator:
-    """Load a generator onto a device."""
-    generator: Generator = registry.GENERATORS.get(name)(device=device, dtype=dtype)
+def is_place(generator: str) -> bool:
+    """Whether a generator is given by where it is, a folder or a repository of the Hub, and not by a registered name."""
+    return generator not in registry.GENERATORS.entries and ("/" in generator or Path(generator).is_dir())
+
+
+def check_generator(generator: str) -> None:
+    """Refuse an unknown name, a folder that is not there and what cannot be a repository, before anything is loaded."""
+    if not is_place(generator):
+        registry.GENERATORS.entry(generator)
+    elif not Path(generator).expanduser().is_dir():
+        if generator.startswith((".", "/", "~")):
+            raise UsageError(
+                f"there is no folder {generator}; give a diffusers pipeline's folder, or owner/name of a repository on the Hub"
+            )
+        Source.parse(generator)
+
+
+def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
+    """Load a generator, by name or by where it is, onto a device.
+
+    `options` are `image_size`, `prompt_prefix` and `memory` (as `memory_policies` reads it); those that are None are left to the
+    generator. An option that the generator does not have is a `UsageError`.
+    """
+    check_generator(name)
+    policies = memory_policies(options.pop("memory", "none"))
+    given = {option: value for option, value in {**options, "memory": policies or None}.items() if value is not None}
+    if is_place(name):
+        from hnbench.generators.sources import load_by_place
+
+        return load_by_place(name, device=device, dtype=dtype, **given)
+    factory = registry.GENERATORS.get(name)
+    taken = inspect.signature(factory).parameters
+    for option in given:
+        if option not in taken and not any(item.kind is item.VAR_KEYWORD for item in taken.values()):
+            raise UsageError(f"the generator {name!r} has no option {option.replace('_', ' ')}; leave --{option.replace('_', '-')} out")
+    generator: Generator = factory(device=device, dtype=dtype, **given)
     return generator
 
 

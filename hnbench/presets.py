@@ -57,6 +57,9 @@ _PRESETS = {
         training_prompts="hnbench.shapes.captions:training_prompts",
         suite="geneval-shapes",
     ),
+    # ReNO's rate for images of 1024 pixels; those of 512 have the method's own.
+    "sana-sprint-0.6b": Preset(parameters={"reno": {"learning_rate": 10.0}}),
+    "sana-sprint-1.6b": Preset(parameters={"reno": {"learning_rate": 10.0}}),
 }
 
 

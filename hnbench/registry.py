@@ -4,7 +4,7 @@ A registry knows the built-in names and those that installed packages add throug
 `hnbench.generators`, `hnbench.rewards`, `hnbench.methods` and `hnbench.suites`. Listing imports none of them.
 The factories are called as
 
-    generator: factory(*, device: str, dtype: str) -> Generator
+    generator: factory(*, device: str, dtype: str, **options) -> Generator      (options: see hnbench.loading.load_generator)
     reward:    factory(*, device: str, dtype: str) -> Reward
     method:    factory(**parameters) -> Method      (a dataclass: its fields are the parameters)
     suite:     factory() -> Suite
@@ -99,10 +99,23 @@ def _near(name: str, known: Iterable[str]) -> str:
     return (f"; did you mean {near[0]!r}?" if near else ";") + f" known: {', '.join(listed) or 'none'}"
 
 
+_SOURCES = "hnbench.generators.sources"
+_DOWNLOAD = "a download from the Hub; in practice a GPU"
+
 GENERATORS = Registry(
     "generator",
     "hnbench.generators",
     Entry("shapes", "hnbench.shapes.models:load_generator", "one-step distilled Stable Diffusion of the embedded shapes world, 64x64"),
+    Entry("sd-turbo", f"{_SOURCES}:SD_TURBO", "SD-Turbo, 0.9 billion parameters, 512x512, 1 to 4 steps", needs=_DOWNLOAD),
+    Entry("sdxl-turbo", f"{_SOURCES}:SDXL_TURBO", "SDXL-Turbo, 512x512, 1 to 4 steps", needs=_DOWNLOAD),
+    Entry("pixart-dmd", f"{_SOURCES}:PIXART_DMD", "PixArt-alpha DMD, 512x512, one step", needs=_DOWNLOAD),
+    Entry(
+        "sana-sprint-0.6b", f"{_SOURCES}:SANA_SPRINT_SMALL", "SANA-Sprint, 0.6 billion parameters, 1024x1024, 1 to 4 steps", needs=_DOWNLOAD
+    ),
+    Entry(
+        "sana-sprint-1.6b", f"{_SOURCES}:SANA_SPRINT_LARGE", "SANA-Sprint, 1.6 billion parameters, 1024x1024, 1 to 4 steps", needs=_DOWNLOAD
+    ),
+    Entry("flux-schnell", f"{_SOURCES}:FLUX_SCHNELL", "FLUX.1-schnell, 12 billion parameters, 512x512, 1 to 4 steps", needs=_DOWNLOAD),
 )
 
 REWARDS = Registry(

@@ -23,6 +23,9 @@ OTHER: dict[str, Any] = {
     "limit": 3,
     "batch_size": 7,
     "device": "cuda",
+    "image_size": 64,
+    "prompt_prefix": True,
+    "memory": "checkpoint-all,offload-text",
 }
 """Another valid value for every field."""
 
@@ -68,6 +71,10 @@ def test_the_order_of_rewards_is_no_identity() -> None:
         ({"steps": 0}, "steps was 0"),
         ({"batch_size": -1}, "batch size was -1"),
         ({"limit": 0}, "limit was 0"),
+        (
+            {"memory": "checkpoint-everything"},
+            "the memory policy 'checkpoint-everything' is unknown; choose none, or of checkpoint-decoder",
+        ),
         ({"held_out": ("clip",)}, "clip cannot be optimised and held out"),
     ],
 )

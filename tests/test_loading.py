@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hnbench.errors import UsageError
-from hnbench.loading import choose_device, load_mixture, make_methods, parse_weights, read_prompts
+from hnbench.loading import check_generator, choose_device, load_generator, load_mixture, make_methods, parse_weights, read_prompts
 from hnbench.presets import Preset
 
 
@@ -70,3 +70,31 @@ def test_prompts_are_the_lines_that_are_not_empty(tmp_path: Path) -> None:
 def test_a_folder_is_no_prompt_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Is a directory"):
         read_prompts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("shpaes", "unknown generator 'shpaes'; did you mean 'shapes'?"),
+        ("./nowhere", "there is no folder ./nowhere; give a diffusers pipeline's folder"),
+        ("a/b/c", "'a/b/c' is no repository of the Hub; write owner/name"),
+    ],
+)
+def test_a_generator_that_cannot_be_is_refused_at_once(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_generator(name)
+
+
+def test_a_generator_is_a_name_a_folder_or_a_repository(tmp_path: Path) -> None:
+    for name in ("shapes", "flux-schnell", str(tmp_path), "owner/name", "owner/name@v1"):
+        check_generator(name)
+    with pytest.raises(UsageError, match="holds no diffusers pipeline"):
+        load_generator(str(tmp_path), "cpu", "float32")
+
+
+def test_an_option_that_a_generator_does_not_have_is_refused() -> None:
+    with pytest.raises(UsageError, match="the generator 'shapes' has no option image size; leave --image-size out"):
+        load_generator("shapes", "cpu", "float32", image_size=128)
+    with pytest.raises(UsageError, match="the memory policy 'all' is unknown"):
+        load_generator("shapes", "cpu", "float32", memory="all")
+    assert load_generator("shapes", "cpu", "float32", image_size=None, memory="checkpoint-all,offload-text").name == "shapes"

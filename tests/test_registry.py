@@ -48,7 +48,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (GENERATORS, ["shapes"]),
+        (GENERATORS, ["shapes", "sd-turbo", "sdxl-turbo", "pixart-dmd", "sana-sprint-0.6b", "sana-sprint-1.6b", "flux-schnell"]),
         (REWARDS, ["shapes-clip", "shapes-resnet", "redness"]),
         (SUITES, ["geneval-shapes"]),
         (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,9 +63,14 @@ class Generator(ABC):
     def fingerprint(self) -> str:
         """A SHA-256 over the weights and what else decides the image; part of every record's identity."""
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """Where the model came from and the options it was loaded with (JSON types), for people who read a run's record."""
+        return {}
+
     @abstractmethod
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        """Text conditioning, without gradient. Cached per prompt: asking again costs nothing."""
+        """Text conditioning, without gradient. Cached per prompt: the text is not encoded again."""
 
     @abstractmethod
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:

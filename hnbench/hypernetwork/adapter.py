@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.generators.memory import recomputes_safely
 from hnbench.seeds import seed_of
 
 ADAPTER = "adapter"
@@ -152,19 +153,33 @@ class LoraAdapter:
 
     @contextmanager
     def delta_only(self, name: str) -> Iterator[None]:
-        """Make the layer `name` give lora_B(lora_A(x)) * scaling, without base output and bias, for the length of the block."""
-        layer: Any = self.layers[name]
-        down, up, scaling = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER], layer.scaling[ADAPTER]
+        """Make the layer `name` give lora_B(lora_A(x)) * scaling, without base output and bias, for the length of the block.
 
-        def replace_output(_module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> Tensor:
-            delta: Tensor = up(down(inputs[0].to(down.weight.dtype))) * scaling
-            return delta
-
-        handle = layer.register_forward_hook(replace_output)
+        By a layer in the tree, like all else here: what is computed again in the backward pass is computed by the layers of the first
+        time (`hnbench.generators.memory`).
+        """
+        site = self._sites[name]
+        parent = site.parent()
+        if parent is None:
+            raise RuntimeError("the backbone of this adapter no longer exists")
+        before = getattr(parent, site.child)
+        setattr(parent, site.child, _DeltaOnly(site.lora))
         try:
             yield
         finally:
-            handle.remove()
+            setattr(parent, site.child, before)
+
+
+class _DeltaOnly(nn.Module):
+    """What a LoRA layer adds to its base layer, alone."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.down, self.up, self.scaling = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER], layer.scaling[ADAPTER]
+
+    def forward(self, x: Tensor) -> Tensor:
+        delta: Tensor = self.up(self.down(x.to(self.down.weight.dtype))) * self.scaling
+        return delta
 
 
 def _some(names: Sequence[str]) -> str:
@@ -253,6 +268,9 @@ class FinetunedGenerator:
 
 
 def _refuse_checkpointing(generator: Generator) -> None:
-    """Recomputing in the backward pass would happen after the adapter was taken out, with other layers than forward."""
-    if getattr(generator.backbone, "is_gradient_checkpointing", False):
-        raise UsageError(f"gradient checkpointing is on for {generator.name}'s backbone; switch it off: it recomputes without the adapter")
+    """Recomputing in the backward pass happens after the adapter was taken out: only a way that puts it back is right."""
+    if not recomputes_safely(generator.backbone):
+        raise UsageError(
+            f"gradient checkpointing is on for {generator.name}'s backbone, and would recompute without the adapter; "
+            "switch it off, and load the generator with the memory policy checkpoint-all instead"
+        )

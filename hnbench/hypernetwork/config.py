@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from hnbench.config import of_kind, values_of
+from hnbench.config import memory_policies, of_kind, values_of
 from hnbench.errors import UsageError
 from hnbench.seeds import digest
 
@@ -34,6 +34,12 @@ class TrainingConfig:
 
     kind: Literal["hypernoise", "finetune"] = of_kind("identity")
     generator: str = of_kind("identity")
+    image_size: int | None = of_kind("identity", default=None)
+    """Width and height in pixels; None: the generator's own."""
+    prompt_prefix: bool | None = of_kind("identity", default=None)
+    """Whether the generator's prompt prefix is on; None: the generator's default."""
+    memory: str = of_kind("runtime", default="none")
+    """Memory policies of the generator, as `memory_policies` reads them."""
     rewards: dict[str, float] = of_kind("identity")
     """Reward name -> weight."""
     prompts: str = of_kind("identity")
@@ -80,6 +86,7 @@ class TrainingConfig:
             raise UsageError("no reward was given; a training needs at least one, as name and weight")
         self._check_pattern()
         self._check_kind()
+        memory_policies(self.memory)
 
     def _check_numbers(self) -> None:
         limits = [(name, 1.0, "at least 1") for name in AT_LEAST_ONE]

@@ -81,16 +81,16 @@ def error_bound(lipschitz: float, dimension: int) -> float:
     return dimension * (-math.log1p(-lipschitz) - lipschitz) if lipschitz < 1 else math.inf
 
 
+@sdpa_kernel(SDPBackend.MATH)
 def lipschitz_constants(change: Map, noise: Tensor, *, iterations: int = 20, seed: int = 0) -> Tensor:
     """The spectral norm of f's Jacobian at each noise `[B]`, by power iteration on J^T J; it approaches from below.
 
     J v is got by differentiating the backward pass, which is linear in its argument. Attention runs in its plain form
     meanwhile: the fused kernels have no second derivative.
     """
-    with sdpa_kernel(SDPBackend.MATH):
-        source, value = _evaluate(change, noise)
-        dual = torch.zeros_like(value, requires_grad=True)
-        (pullback,) = torch.autograd.grad(value, source, dual, create_graph=True, materialize_grads=True)
+    source, value = _evaluate(change, noise)
+    dual = torch.zeros_like(value, requires_grad=True)
+    (pullback,) = torch.autograd.grad(value, source, dual, create_graph=True, materialize_grads=True)
     start = torch.randn(noise.shape, generator=torch.Generator("cpu").manual_seed(seed)).to(source)
     vector, norm = _normalised(start)[0], torch.zeros(noise.shape[0], dtype=value.dtype, device=noise.device)
     if not pullback.requires_grad:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from hnbench.suites.base import Judge, Suite
     from hnbench.tasks import Task
 
-_BY_FINGERPRINT = ("suite", "generator", "optimised", "held_out")
-"""Identity fields of the configuration that are names: what they name enters by version or fingerprint instead."""
+_BY_FINGERPRINT = ("suite", "generator", "image_size", "prompt_prefix", "optimised", "held_out")
+"""Identity fields of the configuration that enter by version or fingerprint instead: names, and the generator's options."""
 
 
 def describe(
@@ -39,7 +39,7 @@ def describe(
             "tags": list(suite.tags),
             "judge": {"name": judge.name, "fingerprint": judge.fingerprint},
         },
-        "generator": {"name": generator.name, "fingerprint": generator.fingerprint},
+        "generator": {"name": generator.name, "fingerprint": generator.fingerprint, "details": generator.details},
         "rewards": {
             "optimised": {name: weight for name, (_, weight) in rewards.parts.items()},
             "held_out": [reward.name for reward in held_out],

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hnbench.generators.stable_diffusion import StableDiffusionGenerator
     from hnbench.rewards.clip import ClipReward
     from hnbench.rewards.open_clip import OpenClipReward
@@ -17,11 +19,13 @@ WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
 _HALF = (0.5, 0.5, 0.5)
 
 
-def load_generator(*, device: str, dtype: str, weights: Path = WEIGHTS) -> StableDiffusionGenerator:
+def load_generator(*, device: str, dtype: str, memory: Sequence[str] = (), weights: Path = WEIGHTS) -> StableDiffusionGenerator:
     """The one-step generator: 64x64 images from 16x8x8 noise."""
     from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 
-    return StableDiffusionGenerator.from_folder(weights / "generator", name="shapes", device=device, dtype=getattr(torch, dtype))
+    return StableDiffusionGenerator.from_folder(
+        weights / "generator", name="shapes", device=device, dtype=getattr(torch, dtype), memory=memory
+    )
 
 
 def load_clip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> ClipReward:

@@ -166,7 +166,7 @@ def test_gradient_equals_finite_differences(direct: Path) -> None:
 def test_a_prompt_is_encoded_once(turbo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = StableDiffusionGenerator.from_folder(turbo, name="tiny")
     first = generator.encode(PROMPTS)
-    monkeypatch.setattr(generator, "text_encoder", None)
+    monkeypatch.setattr(generator, "_encode", None)
     again = generator.encode([PROMPTS[2], PROMPTS[0], PROMPTS[2]])
     torch.testing.assert_close(again.tensors["hidden_states"], first[[2, 0, 2]].tensors["hidden_states"], rtol=0, atol=0)
 

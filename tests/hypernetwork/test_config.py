@@ -19,7 +19,9 @@ def test_every_field_is_declared_identity_or_runtime() -> None:
 
 def test_identity_follows_the_identity_fields_alone() -> None:
     first = config()
-    assert replace(first, save_every=77).identity == first.identity
+    assert replace(first, save_every=77, memory="checkpoint-all").identity == first.identity
+    assert replace(first, image_size=64).identity != first.identity
+    assert replace(first, prompt_prefix=True).identity != first.identity
     assert replace(first, seed=1).identity != first.identity
     assert replace(first, rewards={"brightness": 2.0}).identity != first.identity
 

@@ -1,0 +1,273 @@
+"""What a method costs on full-size architectures, with random weights: seconds, memory, and the share of the GPU that is used.
+
+    python benchmarks/methods_at_scale.py --model sd-turbo --batch-size 4
+    python benchmarks/methods_at_scale.py --size miniature
+
+Nothing is downloaded: networks of the published sizes are made on the device, text features are random, and the reward is a CLIP image
+tower of ViT-H/14's size. Time and memory do not depend on the values of the weights. Without CUDA the same code runs at miniature size,
+which says that it runs and nothing about speed. Floating-point operations are counted by torch while the method runs, as multiplications
+and additions; the share is of the rate of a large matrix product measured here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderDC,
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxTransformer2DModel,
+    SanaTransformer2DModel,
+    SCMScheduler,
+    UNet2DConditionModel,
+)
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from hnbench.config import memory_policies
+from hnbench.generators.flux import FluxGenerator
+from hnbench.generators.pipeline import PipelineGenerator
+from hnbench.generators.sana_sprint import SanaSprintGenerator
+from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
+from hnbench.hypernetwork.checkpoint import save_adapter
+from hnbench.methods.base import Method
+from hnbench.methods.best_of_n import BestOfN
+from hnbench.methods.finetune import FineTuned
+from hnbench.methods.hypernoise import HyperNoise
+from hnbench.methods.random import Random
+from hnbench.methods.reno import ReNO
+from hnbench.rewards.base import Reward
+from hnbench.runs.cost import Usage, measured
+from hnbench.seeds import NoiseSource
+from hnbench.tasks import Task
+
+
+class Tower(Reward):
+    """An image tower like that of a preference model; the text side costs nothing once it is cached."""
+
+    name = "tower"
+    fingerprint = "tower"
+
+    def __init__(self, device: str, dtype: torch.dtype, *, full: bool) -> None:
+        sizes = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 16, "patch_size": 14}
+        small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14}
+        with torch.device(device):
+            network: Any = CLIPVisionModel(CLIPVisionConfig(image_size=224, **(sizes if full else small)))
+        self._network, self._dtype = network.to(dtype).requires_grad_(False).eval(), dtype
+
+    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:  # noqa: ARG002
+        small = nn.functional.interpolate(images, (224, 224), mode="bicubic", antialias=True)
+        scores: Tensor = self._network(small.to(self._dtype)).pooler_output.float().mean(1)
+        return scores
+
+
+def sd_turbo(*, full: bool) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
+    """SD-Turbo, 512x512."""
+    wide = {"block_out_channels": (320, 640, 1280, 1280), "attention_head_dim": (5, 10, 20, 20), "cross_attention_dim": 1024}
+    narrow = {"block_out_channels": (32, 32, 32, 32), "attention_head_dim": 8, "cross_attention_dim": 32, "norm_num_groups": 8}
+    unet = UNet2DConditionModel(sample_size=64 if full else 8, use_linear_projection=True, **(wide if full else narrow))
+    scheduler = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="trailing")
+    parts = {"unet": unet, "vae": decoder(4, full=full), "scheduler": scheduler, "vae_scale_factor": 8}
+    return StableDiffusionGenerator, parts, {"hidden_states": (77, 1024 if full else 32)}
+
+
+def sana_sprint(*, full: bool) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
+    """SANA-Sprint 0.6B, 1024x1024."""
+    heads = {"num_attention_heads": 36, "num_cross_attention_heads": 16, "cross_attention_head_dim": 72, "cross_attention_dim": 1152}
+    few = {"num_attention_heads": 2, "num_cross_attention_heads": 2, "cross_attention_head_dim": 32, "cross_attention_dim": 64}
+    transformer = SanaTransformer2DModel(
+        in_channels=32,
+        out_channels=32,
+        num_layers=28 if full else 2,
+        attention_head_dim=32,
+        caption_channels=2304 if full else 32,
+        sample_size=32 if full else 2,
+        patch_size=1,
+        qk_norm="rms_norm_across_heads",
+        guidance_embeds=True,
+        **(heads if full else few),
+    )
+    kinds = ("ResBlock",) * 3 + ("EfficientViTBlock",) * 3
+    scales = ((), (), (), (5,), (5,), (5,))
+    widths = (128, 256, 512, 512, 1024, 1024) if full else (32,) * 6
+    vae = AutoencoderDC(
+        encoder_block_types=kinds,
+        decoder_block_types=kinds,
+        encoder_block_out_channels=widths,
+        decoder_block_out_channels=widths,
+        encoder_qkv_multiscales=scales,
+        decoder_qkv_multiscales=scales,
+        encoder_layers_per_block=(2, 2, 2, 3, 3, 3),
+        decoder_layers_per_block=(3, 3, 3, 3, 3, 3),
+        upsample_block_type="interpolate",
+        downsample_block_type="conv",
+        decoder_act_fns="silu",
+        scaling_factor=0.41407,
+    )
+    parts = {"transformer": transformer, "vae": vae, "scheduler": SCMScheduler(), "vae_scale_factor": 32}
+    return SanaSprintGenerator, parts, {"hidden_states": (300, 2304 if full else 32), "attention_mask": (300,)}
+
+
+def flux_schnell(*, full: bool) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
+    """FLUX.1-schnell, 512x512 (miniature: 64x64)."""
+    small = {"num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2, "axes_dims_rope": (4, 4, 8)}
+    narrow = {"joint_attention_dim": 32, "pooled_projection_dim": 32}
+    transformer = FluxTransformer2DModel(**({} if full else {**small, **narrow}))
+    parts = {
+        "transformer": transformer,
+        "vae": decoder(16, full=full),
+        "scheduler": FlowMatchEulerDiscreteScheduler(),
+        "vae_scale_factor": 8,
+    }
+    return FluxGenerator, parts, {"hidden_states": (512, 4096 if full else 32), "pooled": (768 if full else 32,)}
+
+
+def decoder(channels: int, *, full: bool) -> AutoencoderKL:
+    """The autoencoder of Stable Diffusion and of FLUX."""
+    return AutoencoderKL(
+        latent_channels=channels,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512) if full else (8, 8, 8, 8),
+        layers_per_block=2,
+        norm_num_groups=32 if full else 4,
+        shift_factor=0.0,
+    )
+
+
+MODELS = {"sd-turbo": sd_turbo, "sana-sprint-0.6b": sana_sprint, "flux-schnell": flux_schnell}
+
+
+def build(name: str, device: str, dtype: torch.dtype, memory: tuple[str, ...], *, full: bool) -> PipelineGenerator:
+    """The generator with random weights and random text."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)  # 12 billion parameters do not fit most devices in float32, not even for a moment
+    try:
+        with torch.device(device):
+            family, parts, text = MODELS[name](full=full)
+    finally:
+        torch.set_default_dtype(default)
+
+    class WithRandomText(family):  # type: ignore[misc, valid-type]
+        text_parts = ()
+
+        def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
+            given = {key: torch.randn(len(prompts), *shape).to(self._dtype) for key, shape in text.items()}
+            return {key: torch.ones_like(value) if key == "attention_mask" else value for key, value in given.items()}
+
+    size = None if full or name != "flux-schnell" else 64
+    made: PipelineGenerator = WithRandomText(
+        SimpleNamespace(**parts), name=name, fingerprint=name, device=device, image_size=size, memory=memory
+    )
+    return made
+
+
+def methods_for(generator: PipelineGenerator, folder: Path, *, full: bool) -> list[Method]:
+    """Every method, with adapters of the published rank (miniature: 2)."""
+    adapters = {kind: folder / kind for kind in ("hypernoise", "finetune")}
+    adapter = LoraAdapter(generator.backbone, LoraSettings(rank=128 if full else 2, alpha=128))
+    about = {"fingerprint": generator.fingerprint, "noise_shape": list(generator.noise_shape), "name": generator.name}
+    for kind, path in adapters.items():
+        save_adapter(path, adapter, generator.backbone, {"kind": kind, "generator": about})
+    many = 50 if full else 4
+    trained = [HyperNoise(adapter=adapters["hypernoise"]), FineTuned(adapter=adapters["finetune"])]
+    return [Random(), BestOfN(n=many), ReNO(iterations=many), *trained]
+
+
+def matrix_rate(device: str, dtype: torch.dtype) -> float:
+    """Operations per second in a large matrix product, the best of five."""
+    size = 8192 if device.startswith("cuda") else 512
+    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    usages = [timed(lambda: left @ right, torch.device(device)) for _ in range(5)]
+    return 2 * size**3 / min(usage.seconds for usage in usages)
+
+
+def timed(work: Callable[[], Any], device: torch.device) -> Usage:
+    """What a piece of work takes."""
+    usage = Usage()
+    with measured(device, usage):
+        work()
+    return usage
+
+
+def measure(generator: PipelineGenerator, reward: Reward, methods: Sequence[Method], batch_size: int, rate: float) -> list[dict[str, Any]]:
+    """One row per method; seconds per image, the device's peak memory with the whole batch, operations per image, share of the rate."""
+    tasks = [Task(str(index), f"prompt {index}", 0) for index in range(batch_size)]
+    noises, rows = NoiseSource(0, generator.noise_shape), []
+    for method in methods:
+
+        def work(method: Method = method) -> None:
+            list(method.propose(tasks, generator, reward, noises))
+
+        with FlopCounterMode(display=False) as counter:
+            work()
+        usage = timed(work, generator.device)
+        operations = counter.get_total_flops()
+        rows.append(
+            {
+                "method": method.name,
+                "seconds_per_image": usage.seconds / batch_size,
+                "peak_gib": usage.peak_memory_bytes / 2**30,
+                "teraflop_per_image": operations / batch_size / 1e12,
+                "share_of_matrix_rate": operations / usage.seconds / rate,
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    """Build, measure and print a table, or JSON."""
+    cuda = torch.cuda.is_available()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=MODELS, action="append", help="repeatable; all of them by default")
+    parser.add_argument("--size", choices=("full", "miniature"), default="full" if cuda else "miniature")
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--memory", default="none", help="memory policies of the generator, with commas")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    device, full = "cuda" if cuda else "cpu", chosen.size == "full"
+    dtype = torch.bfloat16 if cuda else torch.float32
+    rate = matrix_rate(device, dtype)
+    reward = Tower(device, dtype, full=full)
+    results: dict[str, Any] = {
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "size": chosen.size,
+        "dtype": str(dtype).removeprefix("torch."),
+        "batch_size": chosen.batch_size,
+        "memory": chosen.memory,
+        "matrix_teraflops": rate / 1e12,
+        "models": {},
+    }
+    for name in chosen.model or MODELS:
+        generator = build(name, device, dtype, memory_policies(chosen.memory), full=full)
+        with tempfile.TemporaryDirectory() as folder:
+            methods = methods_for(generator, Path(folder), full=full)
+            results["models"][name] = measure(generator, reward, methods, chosen.batch_size, rate)
+    print(json.dumps(results, indent=2) if chosen.json else table(results))
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results for people."""
+    told = ("device", "size", "dtype", "batch_size", "memory")
+    lines = [f"{', '.join(f'{key} {results[key]}' for key in told)}; matrix product {results['matrix_teraflops']:.2f} TFLOP/s"]
+    for name, rows in results["models"].items():
+        lines += ["", f"{name:<20}{'s/image':>12}{'peak GiB':>12}{'TFLOP/image':>14}{'of matrix rate':>16}"]
+        for row in rows:
+            figures = f"{row['seconds_per_image']:>12.4f}{row['peak_gib']:>12.2f}{row['teraflop_per_image']:>14.4f}"
+            lines.append(f"{row['method']:<20}{figures}{row['share_of_matrix_rate']:>16.1%}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

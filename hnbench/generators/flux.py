@@ -1,0 +1,93 @@
+"""FLUX.1-schnell: a rectified flow over packed latents, a few Euler steps. No guidance.
+
+The noise is packed as the transformer takes it, 2x2 latents in a row of channels: [1024, 64] for images of 512 pixels, the size that
+HyperNoise and ReNO use and that is the default here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from diffusers import FluxPipeline
+from diffusers.pipelines.flux.pipeline_flux import calculate_shift
+
+from hnbench.errors import UsageError
+from hnbench.generators.base import Conditioning
+from hnbench.generators.pipeline import PipelineGenerator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PACKED = 2
+"""Width and height, in latents, of a token."""
+MAX_TOKENS = 512
+DEFAULT_SIZE = 512
+
+
+class FluxGenerator(PipelineGenerator):
+    """A frozen FluxPipeline of a model that takes no guidance scale."""
+
+    pipeline_class = "FluxPipeline"
+    text_parts = ("text_encoder", "text_encoder_2")
+    last_layer = "proj_out"
+
+    def __init__(self, pipeline: Any, **options: Any) -> None:
+        if pipeline.transformer.config.guidance_embeds:
+            raise UsageError(
+                f"{options.get('name')} takes a guidance scale, as FLUX.1-dev does; give a few-step model without one: FLUX.1-schnell"
+            )
+        super().__init__(pipeline, **options)
+
+    def _default_size(self) -> int:
+        return DEFAULT_SIZE
+
+    def _patch(self) -> int:
+        return PACKED
+
+    def _shape_of_noise(self, side: int) -> tuple[int, ...]:
+        return ((side // PACKED) ** 2, int(self.architecture.in_channels))
+
+    def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
+        hidden, pooled, _ = self.pipeline.encode_prompt(prompts, device=self._device, max_sequence_length=MAX_TOKENS)
+        return {"hidden_states": hidden.to(self._dtype), "pooled": pooled.to(self._dtype)}
+
+    def _started(self, steps: int, **arguments: Any) -> Any:
+        config = self.scheduler.config
+        limits = [config.get(name, value) for name, value in _SHIFT.items()]
+        return super()._started(
+            steps, sigmas=np.linspace(1.0, 1 / steps, steps), mu=calculate_shift(self.noise_shape[0], *limits), **arguments
+        )
+
+    def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+        """One pass; `time` is the network's own, 0 to 1."""
+        hidden, side = conditioning.tensors["hidden_states"], self.image_size // self.pipeline.vae_scale_factor // PACKED
+        found: Tensor = self.backbone(
+            hidden_states=latents.to(self._dtype),
+            timestep=time.to(self._dtype).expand(len(latents)),
+            guidance=None,
+            pooled_projections=conditioning.tensors["pooled"],
+            encoder_hidden_states=hidden,
+            txt_ids=torch.zeros(hidden.shape[1], 3, device=self._device, dtype=self._dtype),
+            img_ids=FluxPipeline._prepare_latent_image_ids(len(latents), side, side, self._device, self._dtype),  # noqa: SLF001
+            return_dict=False,
+        )[0]
+        return found
+
+    def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
+        return self._denoise(noise, torch.ones(1, device=self._device), conditioning)
+
+    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+        scheduler = self._started(steps)
+        latents = noise.to(self._device)
+        step_noise = self._step_noise(scheduler, len(latents))
+        for timestep in scheduler.timesteps:
+            prediction = self._denoise(latents, timestep / 1000, conditioning).to(latents.dtype)
+            latents = scheduler.step(prediction, timestep, latents, **step_noise, return_dict=False)[0]
+        unpacked = FluxPipeline._unpack_latents(latents, self.image_size, self.image_size, self.pipeline.vae_scale_factor)  # noqa: SLF001
+        return self._decode(unpacked / self.decoder.config.scaling_factor + self.decoder.config.shift_factor)
+
+
+_SHIFT = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
+"""The scheduler's settings that shift the timesteps by the number of tokens, and what the pipeline takes where they are missing."""

@@ -1,0 +1,253 @@
+"""What all generators have in common that are a diffusers pipeline: parts, text cache, options, memory, decoding.
+
+What happens between noise and image follows the pipeline step by step, with the noise as an argument and the gradient kept. Noise, and
+the latents between steps, stay in the noise's own type (float32); only what enters a network is cast to the model's.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from abc import abstractmethod
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import diffusers
+import torch
+from safetensors import SafetensorError
+from torch.utils.checkpoint import checkpoint
+
+from hnbench.errors import UsageError
+from hnbench.fingerprint import fingerprint_of
+from hnbench.generators.base import Conditioning, Generator
+from hnbench.generators.memory import checkpoint_blocks
+from hnbench.quiet import quiet_loading
+from hnbench.seeds import digest, seed_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+INDEX = "model_index.json"
+UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+"""Optional parts of pipelines that nothing here needs."""
+TEXT_CACHE_BYTES = 4 * 2**30
+"""So much encoded text is kept, on the CPU; beyond it the texts that were not asked for the longest are encoded anew."""
+STEP_NOISE = seed_of("noise between steps")
+"""The seed of what a sampler adds between its steps."""
+
+
+class PipelineGenerator(Generator):
+    """A frozen diffusers pipeline in which the noise is an argument.
+
+    `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix` is for families that have one.
+    `memory` names the policies of `hnbench.generators.memory`. `source` says where the pipeline came from.
+
+    A sampler that adds noise between its steps gets the same noise for every sample, prompt and method: it depends on the step's index
+    alone, so that images do not depend on the batch and methods differ in nothing but the starting noise.
+    """
+
+    pipeline_class: ClassVar[str]
+    """The diffusers class, as model_index.json names it."""
+    backbone_part: ClassVar[str] = "transformer"
+    text_parts: ClassVar[tuple[str, ...]] = ("text_encoder",)
+    upcast_decoder: ClassVar[bool] = False
+    """Whether the decoder computes in float32 where the model is float16 and its configuration asks for that, as in the stock pipeline."""
+    loading: ClassVar[Mapping[str, Any]] = {}
+    """Arguments of the family's `from_pretrained`."""
+
+    def __init__(
+        self,
+        pipeline: Any,
+        *,
+        name: str,
+        fingerprint: str,
+        device: str = "cpu",
+        image_size: int | None = None,
+        prompt_prefix: bool | None = None,
+        memory: Sequence[str] = (),
+        source: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name, self._weights, self._source = name, fingerprint, dict(source or {})
+        self._device: torch.device = torch.device(device)
+        self.pipeline, self.scheduler = pipeline, pipeline.scheduler
+        parts = {part: getattr(pipeline, part).requires_grad_(False).eval() for part in (*self.text_parts, self.backbone_part, "vae")}
+        self.text_encoders = [parts[part] for part in self.text_parts]
+        self.backbone, self.decoder = parts[self.backbone_part].to(self._device), parts["vae"].to(self._device)
+        self._dtype: torch.dtype = getattr(pipeline, self.backbone_part).dtype
+        self.architecture: Any = self.backbone.config
+        """The backbone's configuration."""
+        if self.upcast_decoder and self._dtype == torch.float16 and self.decoder.config.force_upcast:
+            self.decoder.float()
+        self._set_memory(memory)
+        self._set_size(image_size)
+        self._set_prefix(prompt_prefix)
+        self._encoded: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+        self._encoded_bytes = 0
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: Path,
+        *,
+        name: str,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        fingerprint: str | None = None,
+        variant: str | None = None,
+        parts: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Self:
+        """Load a local folder; nothing is fetched, nothing is unpickled. A folder without a usable pipeline is a UsageError.
+
+        `fingerprint` is what the weights are known by (None: the files are hashed), `variant` the files' variant, `parts` are loaded
+        models that replace the folder's; `options` are those of the class.
+        """
+        if not (folder / INDEX).is_file():
+            raise UsageError(
+                f"{folder} holds no diffusers pipeline (there is no {INDEX} in it); give the folder that save_pretrained wrote"
+            )
+        stock = getattr(diffusers, cls.pipeline_class)
+        taken = inspect.signature(stock.__init__).parameters
+        arguments = {**dict.fromkeys(part for part in UNUSED if part in taken), **cls.loading, **(parts or {})}
+        with quiet_loading():
+            try:
+                pipeline = stock.from_pretrained(
+                    folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True, **arguments
+                )
+            except (OSError, ValueError, SafetensorError) as error:
+                raise UsageError(f"{folder} cannot be loaded as a {cls.pipeline_class}: {str(error).strip().splitlines()[0]}") from error
+        return cls(pipeline, name=name, fingerprint=fingerprint or fingerprint_of(folder), device=device, **options)
+
+    # Options.
+
+    def _set_memory(self, policies: Sequence[str]) -> None:
+        self._offload = "offload-text" in policies
+        for encoder in self.text_encoders:
+            encoder.to("cpu" if self._offload else self._device)
+        if "checkpoint-all" in policies:
+            checkpoint_blocks(self.backbone)
+        self._checkpoint_decoder = bool({"checkpoint-all", "checkpoint-decoder"} & set(policies))
+
+    def _set_size(self, size: int | None) -> None:
+        multiple = self.pipeline.vae_scale_factor * self._patch()
+        if size is not None and (size < multiple or size % multiple):
+            raise UsageError(f"the image size was {size}; {self.name} needs a multiple of {multiple}, for example {self._default_size()}")
+        self.image_size = size or self._default_size()
+        self.noise_shape = self._shape_of_noise(self.image_size // self.pipeline.vae_scale_factor)
+
+    def _set_prefix(self, prefix: bool | None) -> None:
+        if prefix is not None:
+            raise UsageError(f"{self.name} has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out")
+
+    def _default_size(self) -> int:
+        """Width and height in pixels."""
+        return int(self.architecture.sample_size) * int(self.pipeline.vae_scale_factor)
+
+    def _patch(self) -> int:
+        """Width and height, in latents, of what the backbone takes as one token."""
+        return int(self.architecture.get("patch_size") or 1)
+
+    def _shape_of_noise(self, side: int) -> tuple[int, ...]:
+        """The shape of the noise for latents of this width and height."""
+        return (int(self.architecture.in_channels), side, side)
+
+    def _options(self) -> dict[str, Any]:
+        """What decides the image beside the weights, where it is not the family's only way."""
+        return {} if self.image_size == self._default_size() else {"image_size": self.image_size}
+
+    # The contract.
+
+    @property
+    def device(self) -> torch.device:
+        return self._device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._dtype
+
+    @property
+    def fingerprint(self) -> str:
+        options = self._options()
+        return digest({"weights": self._weights, **options}) if options else self._weights
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {**self._source, "image_size": self.image_size, **self._options()}
+
+    @torch.no_grad()
+    def encode(self, prompts: Sequence[str]) -> Conditioning:
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._encoded]
+        if new:
+            with self._text_encoders_in_place(), quiet_loading():
+                found = {name: tensor.cpu() for name, tensor in self._encode(new).items()}
+            for row, prompt in enumerate(new):
+                self._keep(prompt, {name: tensor[row].clone() for name, tensor in found.items()})
+        rows = [self._encoded[prompt] for prompt in prompts]
+        for prompt in prompts:
+            self._encoded.move_to_end(prompt)
+        self._forget()
+        return Conditioning({name: torch.stack([row[name] for row in rows]).to(self._device) for name in rows[0]})
+
+    def _keep(self, prompt: str, row: dict[str, Tensor]) -> None:
+        self._encoded[prompt] = row
+        self._encoded_bytes += _size_of(row)
+
+    def _forget(self) -> None:
+        while self._encoded_bytes > TEXT_CACHE_BYTES and len(self._encoded) > 1:
+            self._encoded_bytes -= _size_of(self._encoded.popitem(last=False)[1])
+
+    @contextmanager
+    def _text_encoders_in_place(self) -> Iterator[None]:
+        """Within the block the text encoders lie on the device."""
+        if self._offload:
+            for encoder in self.text_encoders:
+                encoder.to(self._device)
+        try:
+            yield
+        finally:
+            if self._offload:
+                for encoder in self.text_encoders:
+                    encoder.to("cpu")
+
+    # What a family does in its own way.
+
+    @abstractmethod
+    def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
+        """The named tensors of these prompts, on any device, of the type that the backbone takes."""
+
+    # What families build on.
+
+    def _started(self, steps: int, **arguments: Any) -> Any:
+        """A scheduler of its own for each call: schedulers keep count of the steps taken."""
+        scheduler = copy.copy(self.scheduler)
+        scheduler.set_timesteps(**{"num_inference_steps": steps, "device": self._device, **arguments})
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(0)  # otherwise it waits for the device, to find out where the first timestep stands
+        return scheduler
+
+    def _step_noise(self, scheduler: Any, samples: int) -> dict[str, Any]:
+        """The argument of `scheduler.step` that says what noise is added between steps, where it takes one."""
+        if "generator" not in inspect.signature(scheduler.step).parameters:
+            return {}
+        return {"generator": [torch.Generator("cpu").manual_seed(STEP_NOISE) for _ in range(samples)]}
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Images `[B, 3, H, W]` in [0, 1], in the latents' type, from latents `[B, C, h, w]` as the decoder takes them."""
+        scaled = latents.to(self.decoder.dtype)
+        if self._checkpoint_decoder and torch.is_grad_enabled():
+            decoded = checkpoint(self._decoded, scaled, use_reentrant=False, preserve_rng_state=False)
+        else:
+            decoded = self._decoded(scaled)
+        return (decoded.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        image: Tensor = self.decoder.decode(latents, return_dict=False)[0]
+        return image
+
+
+def _size_of(row: Mapping[str, Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in row.values())

@@ -1,0 +1,78 @@
+"""PixArt-alpha: the one-step PixArt-DMD, and few-step models with a scheduler of their own (LCM). No classifier-free guidance.
+
+Chen et al., "PixArt-Sigma", arXiv 2403.04692, whose repository has PixArt-DMD; Yin et al., "One-step Diffusion with Distribution
+Matching Distillation", arXiv 2311.18828.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers import DDPMScheduler
+
+from hnbench.generators.base import Conditioning
+from hnbench.generators.pipeline import PipelineGenerator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FIRST_TIMESTEP = 400
+"""Where PixArt-DMD begins, of 1000."""
+SIZE_CONDITIONED = 128
+"""Transformers for latents of this size (1024 pixels) are told resolution and aspect ratio."""
+
+
+class PixArtGenerator(PipelineGenerator):
+    """A frozen PixArtAlphaPipeline.
+
+    With a DDPMScheduler the model is taken for a PixArt-DMD: it begins at timestep 400, and further steps divide the way from there
+    evenly. With another scheduler the timesteps are the scheduler's. Captions are lower-cased and stripped; the pipeline's further cleaning
+    depends on packages that may or may not be installed, and is off.
+    """
+
+    pipeline_class = "PixArtAlphaPipeline"
+    last_layer = "proj_out"
+
+    def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
+        hidden, mask, _, _ = self.pipeline.encode_prompt(
+            prompts, do_classifier_free_guidance=False, device=self._device, clean_caption=False
+        )
+        return {"hidden_states": hidden.to(self._dtype), "attention_mask": mask}
+
+    def _started(self, steps: int, **arguments: Any) -> Any:
+        if isinstance(self.scheduler, DDPMScheduler):
+            descending = [FIRST_TIMESTEP * (steps - index) // steps for index in range(steps)]
+            arguments = {"num_inference_steps": None, "timesteps": descending}
+        return super()._started(steps, **arguments)
+
+    def _denoise(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        found: Tensor = self.backbone(
+            latents.to(self._dtype),
+            encoder_hidden_states=conditioning.tensors["hidden_states"],
+            encoder_attention_mask=conditioning.tensors["attention_mask"],
+            timestep=timestep.to(self._device).expand(len(latents)),
+            added_cond_kwargs=self._size_conditions(len(latents)),
+            return_dict=False,
+        )[0]
+        return found[:, : latents.shape[1]]  # the second half, where there is one, is a variance that one-step models do not use
+
+    def _size_conditions(self, samples: int) -> dict[str, Tensor | None]:
+        if self.architecture.sample_size != SIZE_CONDITIONED:
+            return {"resolution": None, "aspect_ratio": None}
+        size = float(self.image_size)
+        values = {"resolution": [[size, size]], "aspect_ratio": [[1.0]]}
+        return {name: torch.tensor(value, device=self._device, dtype=self._dtype).expand(samples, -1) for name, value in values.items()}
+
+    def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
+        return self._denoise(noise, self._started(1).timesteps[0], conditioning)
+
+    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+        scheduler = self._started(steps)
+        latents = noise.to(self._device) * scheduler.init_noise_sigma
+        step_noise = self._step_noise(scheduler, len(latents))
+        for timestep in scheduler.timesteps:
+            prediction = self._denoise(scheduler.scale_model_input(latents, timestep), timestep, conditioning)
+            following, clean = scheduler.step(prediction.to(latents.dtype), timestep, latents, **step_noise, return_dict=False)
+            latents = clean if steps == 1 else following
+        return self._decode(latents / self.decoder.config.scaling_factor)

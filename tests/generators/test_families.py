@@ -1,0 +1,279 @@
+"""Every family against diffusers' own pipeline, and what a hypernetwork, ReNO and a batch need of it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from torch import Tensor
+
+from hnbench.generators import pipeline as module
+from hnbench.generators.pipeline import STEP_NOISE, PipelineGenerator
+from hnbench.generators.sources import load_folder
+from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
+from hnbench.hypernetwork.checkpoint import save_adapter
+from hnbench.methods.hypernoise import HyperNoise
+from hnbench.methods.reno import ReNO
+from hnbench.quiet import quiet_loading
+from hnbench.rewards.redness import Redness
+from hnbench.seeds import NoiseSource
+from hnbench.tasks import Task
+from tests.tiny import FAMILIES, PROMPTS
+
+Folders = dict[str, Path]
+
+CALLS: dict[str, dict[str, Any]] = {
+    "stable-diffusion": {"guidance_scale": 0.0},
+    "stable-diffusion-xl": {"guidance_scale": 0.0},
+    "sana-sprint": {"complex_human_instruction": None, "use_resolution_binning": False, "height": 32, "width": 32},
+    "pixart": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
+    "pixart-lcm": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
+    "flux": {"height": 16, "width": 16},
+}
+"""How the stock pipeline of each family is called."""
+
+
+def load(name: str, folders: Folders, dtype: str = "float32", **options: Any) -> PipelineGenerator:
+    return load_folder(folders[name], name=name, device="cpu", dtype=dtype, **{**FAMILIES[name].options, **options})
+
+
+def noise_for(generator: PipelineGenerator, seed: int = 1) -> Tensor:
+    return torch.randn(len(PROMPTS), *generator.noise_shape, generator=torch.Generator().manual_seed(seed))
+
+
+def stock_images(name: str, folder: Path, noise: Tensor, steps: int, **changes: Any) -> Tensor:
+    with quiet_loading():
+        stock: Any = DiffusionPipeline.from_pretrained(folder)
+    stock.set_progress_bar_config(disable=True)
+    call = {key: value for key, value in (CALLS[name] | changes).items() if value != "stock"}
+    if name == "sana-sprint":
+        call["intermediate_timesteps"] = 1.3 if steps == 2 else None
+    if name == "pixart":
+        call["timesteps"] = {1: [400], 2: [400, 200], 4: [400, 300, 200, 100]}[steps]
+    between = [torch.Generator().manual_seed(STEP_NOISE) for _ in PROMPTS]
+    images: Tensor = stock(PROMPTS, latents=noise, num_inference_steps=steps, generator=between, output_type="pt", **call).images
+    return images
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_images_equal_the_stock_pipelines(name: str, steps: int, folders: Folders) -> None:
+    generator = load(name, folders)
+    noise = noise_for(generator)
+    with torch.no_grad():
+        ours = generator.generate(noise, generator.encode(PROMPTS), steps)
+    torch.testing.assert_close(ours, stock_images(name, folders[name], noise, steps), atol=1e-4, rtol=0)
+    assert ours.std() > 0.05
+
+
+def test_images_of_another_size_equal_the_stock_pipelines(folders: Folders) -> None:
+    for name, size in (("stable-diffusion-xl", 24), ("sana-sprint", 64), ("flux", 24)):
+        generator = load(name, folders, image_size=size)
+        noise = noise_for(generator)
+        with torch.no_grad():
+            ours = generator.generate(noise, generator.encode(PROMPTS), 2)
+        assert ours.shape == (3, 3, size, size)
+        torch.testing.assert_close(ours, stock_images(name, folders[name], noise, 2, height=size, width=size), atol=1e-4, rtol=0)
+
+
+def test_sanas_prompt_prefix_is_the_stock_pipelines(folders: Folders) -> None:
+    plain, prefixed = (load("sana-sprint", folders, prompt_prefix=prefix) for prefix in (False, True))
+    noise = noise_for(plain)
+    with torch.no_grad():
+        images = [generator.generate(noise, generator.encode(PROMPTS)) for generator in (plain, prefixed)]
+    stock = stock_images("sana-sprint", folders["sana-sprint"], noise, 1, complex_human_instruction="stock")
+    torch.testing.assert_close(images[1], stock, atol=1e-4, rtol=0)
+    assert not torch.allclose(images[0], images[1], atol=1e-3)
+
+
+def test_one_step_is_the_closed_form(folders: Folders) -> None:
+    for name, first in (("sana-sprint", 1.0), ("flux", 1.0), ("pixart", 400)):
+        generator = load(name, folders)
+        noise, conditioning, config = noise_for(generator), generator.encode(PROMPTS), generator.decoder.config
+        with torch.no_grad():
+            prediction = raw(name, generator, noise, first)
+            torch.testing.assert_close(generator.predict(noise, conditioning), prediction)
+            clean = noise - prediction
+            if name == "pixart":
+                kept = float(torch.cumprod(1 - torch.linspace(0.0001, 0.02, 1000, dtype=torch.float64), 0)[400])
+                clean = (noise - math.sqrt(1 - kept) * prediction) / math.sqrt(kept)
+            if name == "flux":  # 16 tokens of 2x2 latents in 4 channels, to 4 channels of 8x8
+                clean = clean.view(3, 4, 4, 4, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(3, 4, 8, 8)
+            latents = clean / config.scaling_factor + (config.get("shift_factor") or 0.0)
+            expected = (generator.decoder.decode(latents).sample / 2 + 0.5).clamp(0, 1)
+            torch.testing.assert_close(generator.generate(noise, conditioning), expected, atol=1e-4, rtol=0)
+
+
+def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
+    """One call of the network, by hand."""
+    tensors, time_of_each = generator.encode(PROMPTS).tensors, torch.full((3,), time)
+    given: dict[str, Any] = {"hidden_states": noise, "encoder_hidden_states": tensors["hidden_states"], "timestep": time_of_each}
+    if name == "flux":
+        places = torch.tensor([[0.0, row, column] for row in range(4) for column in range(4)])
+        words = torch.zeros(tensors["hidden_states"].shape[1], 3)
+        given |= {"pooled_projections": tensors["pooled"], "txt_ids": words, "img_ids": places, "guidance": None}
+    else:
+        given["encoder_attention_mask"] = tensors["attention_mask"]
+    if name == "sana-sprint":
+        given["guidance"] = torch.full((3,), 0.45)
+    if name == "pixart":
+        given["added_cond_kwargs"] = {"resolution": None, "aspect_ratio": None}
+    output: Tensor = generator.backbone(**given).sample
+    return output[:, :4] if name == "pixart" else output
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_batch_is_what_its_samples_are_alone(name: str, folders: Folders) -> None:
+    generator = load(name, folders)
+    noise = noise_for(generator)
+    with torch.no_grad():
+        together = generator.generate(noise, generator.encode(PROMPTS), 2)
+        order = [2, 0]
+        alone = torch.cat([generator.generate(noise[[row]], generator.encode([PROMPTS[row]]), 2) for row in order])
+    torch.testing.assert_close(together[order], alone, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["stable-diffusion-xl", "sana-sprint", "pixart-lcm"])
+def test_noise_between_steps_is_the_same_for_every_sample_and_call(name: str, folders: Folders) -> None:
+    generator = load(name, folders)
+    noise = noise_for(generator)[:1].expand(2, *generator.noise_shape)
+    with torch.no_grad():
+        first = generator.generate(noise, generator.encode([PROMPTS[0]] * 2), 3)
+        torch.manual_seed(5)
+        again = generator.generate(noise, generator.encode([PROMPTS[0]] * 2), 3)
+    assert torch.equal(first, again)
+    torch.testing.assert_close(first[0], first[1], atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_hypernetwork_on_it(name: str, folders: Folders) -> None:
+    plain, generator = load(name, folders), load(name, folders)
+    noise, conditioning = noise_for(generator), generator.encode(PROMPTS)
+    adapter = LoraAdapter(generator.backbone, LoraSettings(rank=2, alpha=4))
+    network = Hypernetwork(generator, adapter)
+    change = network.displacement(noise, conditioning)
+    assert change.shape == noise.shape
+    assert torch.count_nonzero(change) == 0
+    torch.autograd.backward(generator.generate(noise + change, conditioning).square().sum())
+    weights = adapter.named_parameters()
+    moved = {key for key, weight in weights.items() if weight.grad is not None and weight.grad.count_nonzero()}
+    assert moved == {f"{generator.last_layer}.lora_B.weight"}
+    shake(adapter)
+    assert network.displacement(noise, conditioning).count_nonzero()
+    with torch.no_grad():
+        base = plain.generate(noise, conditioning, 2)
+        assert torch.equal(generator.generate(noise, conditioning, 2), base)
+        assert not torch.equal(FinetunedGenerator(generator, adapter).generate(noise, conditioning, 2), base)
+
+
+def shake(adapter: LoraAdapter) -> None:
+    """Away from the zero initialisation."""
+    draw = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for weight in adapter.named_parameters().values():
+            weight.add_(0.1 * torch.randn(weight.shape, generator=draw))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_reno_and_hypernoise_run_on_it(name: str, folders: Folders, tmp_path: Path) -> None:
+    generator, reward = load(name, folders), Redness()
+    tasks, noises = [Task(str(row), prompt, 0) for row, prompt in enumerate(PROMPTS)], NoiseSource(0, generator.noise_shape)
+    climbed = list(ReNO(iterations=4, learning_rate=2.0).propose(tasks, generator, reward, noises))
+    first, best = zip(*[(outcome.trajectory[0], max(outcome.trajectory)) for outcome in climbed if outcome.trajectory], strict=True)
+    assert all(high > low for low, high in zip(first, best, strict=True))
+    adapter = LoraAdapter(generator.backbone, LoraSettings(rank=2, alpha=4))
+    shake(adapter)
+    about = {"fingerprint": generator.fingerprint, "noise_shape": list(generator.noise_shape), "name": name}
+    save_adapter(tmp_path / "adapter", adapter, generator.backbone, {"kind": "hypernoise", "generator": about})
+    changed = list(HyperNoise(adapter=tmp_path / "adapter").propose(tasks, generator, reward, noises))
+    change = Hypernetwork(generator, adapter).displacement(noises.batch(tasks), generator.encode(PROMPTS)).detach()
+    torch.testing.assert_close(torch.stack([outcome.noise for outcome in changed]), noises.batch(tasks) + change)
+
+
+@pytest.mark.parametrize("policies", [("checkpoint-decoder",), ("checkpoint-all",), ("offload-text",), ("checkpoint-all", "offload-text")])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_memory_policy_changes_no_gradient(name: str, policies: tuple[str, ...], folders: Folders) -> None:
+    results = []
+    for memory in ((), policies):
+        generator = load(name, folders, memory=memory)
+        adapter = LoraAdapter(generator.backbone, LoraSettings(rank=2, alpha=4))
+        shake(adapter)
+        noise, conditioning = noise_for(generator).requires_grad_(), generator.encode(PROMPTS)
+        # The same network once as hypernetwork, once fine-tuned, and twice as the base, in one graph.
+        image = generator.generate(noise + Hypernetwork(generator, adapter).displacement(noise, conditioning), conditioning, 2)
+        image = image + FinetunedGenerator(generator, adapter).generate(noise, conditioning)
+        torch.autograd.backward(image.square().sum())
+        weights = {key: weight.grad for key, weight in adapter.named_parameters().items()}
+        assert generator.backbone.state_dict().keys() == load(name, folders).backbone.state_dict().keys()
+        results.append((image.detach(), noise.grad, weights))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("policy", "backbone", "decoder"), [("none", 1, 1), ("checkpoint-decoder", 1, 2), ("checkpoint-all", 2, 2)])
+def test_recomputing_really_happens(policy: str, backbone: int, decoder: int, folders: Folders) -> None:
+    generator = load("sana-sprint", folders, memory=(policy,))
+    passes: list[str] = []
+    blocks: Any = {"backbone": generator.backbone.transformer_blocks[0], "decoder": generator.decoder.decoder}  # type: ignore[index]
+    for part, block in blocks.items():
+        block.register_forward_pre_hook(lambda *_, part=part: passes.append(part))
+    noise = noise_for(generator).requires_grad_()
+    torch.autograd.backward(generator.generate(noise, generator.encode(PROMPTS)).sum())
+    assert (passes.count("backbone"), passes.count("decoder")) == (backbone, decoder)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_in_bfloat16_noise_and_images_stay_float32(name: str, folders: Folders) -> None:
+    exact, rough = load(name, folders), load(name, folders, dtype="bfloat16")
+    noise = noise_for(exact)
+    with torch.no_grad():
+        one, other = (generator.generate(noise, generator.encode(PROMPTS), 2) for generator in (exact, rough))
+    assert (rough.dtype, other.dtype) == (torch.bfloat16, torch.float32)
+    assert (one - other).abs().mean() < 0.05
+
+
+def test_a_decoder_that_overflows_in_float16_stays_in_float32(folders: Folders) -> None:
+    assert load("stable-diffusion-xl", folders, dtype="float16").decoder.dtype == torch.float32
+    assert load("stable-diffusion", folders, dtype="float16").decoder.dtype == torch.float16
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_text_is_encoded_once(name: str, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = load(name, folders)
+    first = generator.encode(PROMPTS)
+    monkeypatch.setattr(generator, "_encode", None)
+    again = generator.encode([PROMPTS[2], PROMPTS[0], PROMPTS[2]])
+    for key, tensor in first[[2, 0, 2]].tensors.items():
+        assert torch.equal(again.tensors[key], tensor)
+
+
+def test_the_text_that_was_not_asked_for_the_longest_is_forgotten(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = load("stable-diffusion", folders)
+    one = 40 * 16 * 4  # bytes of a prompt: tokens, width, float32
+    monkeypatch.setattr(module, "TEXT_CACHE_BYTES", 2 * one)
+    assert len(generator.encode(PROMPTS)) == 3
+    generator.encode([PROMPTS[1]])
+    generator.encode(["new"])
+    monkeypatch.setattr(generator, "_encode", None)
+    generator.encode([PROMPTS[1], "new"])
+    with pytest.raises(TypeError):
+        generator.encode([PROMPTS[2]])
+
+
+def test_text_encoders_lie_on_the_device_only_to_encode(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = load("flux", folders, memory=("offload-text",))
+    moves: list[str] = []
+    for encoder in generator.text_encoders:
+        monkeypatch.setattr(encoder, "to", lambda device: moves.append(str(device)))
+    monkeypatch.setattr(generator, "_device", torch.device("meta"))
+
+    def encode(_prompts: list[str]) -> dict[str, Tensor]:
+        moves.append("encode")
+        return {"text": torch.zeros(1, 2)}
+
+    monkeypatch.setattr(generator, "_encode", encode)
+    generator.encode([PROMPTS[0]])
+    assert moves == ["meta", "meta", "encode", "cpu", "cpu"]
