@@ -354,7 +354,8 @@ def fetch(
 
     preset = preset_of(generator) if generator else Preset()
     weights = parse_weights(optimise or (), preset.optimised, generator or "") if optimise or preset.optimised else {}
-    names = [(registry.REWARDS, name) for name in (*weights, *_held_out(hold_out, preset, weights))]
+    held_out = _held_out(hold_out, preset, weights)
+    names = [(registry.REWARDS, name) for name in (*weights, *held_out)]
     names += [(known, name) for known, name in ((registry.GENERATORS, generator), (registry.SUITES, suite)) if name]
     if not names:
         raise UsageError("say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME")

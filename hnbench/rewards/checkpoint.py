@@ -33,9 +33,9 @@ def read_weights(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0] or "it ends too early"
         raise UsageError(
-            f"{path} cannot be read as a file of weights alone ({str(error).splitlines()[0]}); it is damaged or holds something else: "
-            "delete it and type `hnbench fetch` again"
+            f"{path} cannot be read as a file of weights alone ({reason}); it is damaged or holds something else: download it again"
         ) from error
 
 
