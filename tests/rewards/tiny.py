@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -18,6 +18,8 @@ from hnbench.rewards.open_clip import build
 from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD
 from tests.rewards.samples import PROMPTS, bert_vocabulary
 
+Module = TypeVar("Module", bound=nn.Module)
+
 SIZE = 32
 TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 OPEN_CLIP = {
@@ -29,14 +31,15 @@ VISION = BlipVisionConfig(**TOWER, image_size=SIZE, patch_size=8, hidden_act="ge
 TEXT = BlipTextConfig(**TOWER, vocab_size=82, encoder_hidden_size=16, max_position_embeddings=64, hidden_act="gelu", is_decoder=True)
 
 
-def lively(module: nn.Module) -> nn.Module:
+def lively(module: Module) -> Module:
     """Weights large enough that different inputs give clearly different outputs."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for value in module.parameters():
             if value.ndim > 1:
                 value.copy_(torch.randn(value.shape, generator=generator) / value.flatten(1).shape[1] ** 0.5)
-    return module.eval()
+    module.eval()
+    return module
 
 
 def clip(folder: Path, **vision: Any) -> CLIPModel:
@@ -61,7 +64,7 @@ def clip(folder: Path, **vision: Any) -> CLIPModel:
 
 def hpsv2(path: Path) -> nn.Module:
     """A checkpoint with the keys and the half precision of the published one; the model has what is left of the weights."""
-    model = lively(build(OPEN_CLIP)).half()
+    model: nn.Module = lively(build(OPEN_CLIP)).half()
     torch.save({"state_dict": model.state_dict()}, path)
     return model.float()
 
