@@ -47,6 +47,18 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Compare the rewards with the packages that publish them, which need an environment of their own. Needs uv."""
+    install(session, "test", "--editable", ".")
+    packages = Path(session.create_tmp()) / "packages"
+    session.run("uv", "venv", "--quiet", "--clear", str(packages), external=True)
+    requirements = str(ROOT / "tests" / "peers" / "requirements.txt")
+    session.run("uv", "pip", "install", "--quiet", "--python", str(packages), "--requirement", requirements, external=True)
+    other = next(path for path in (packages / "bin" / "python", packages / "Scripts" / "python.exe") if path.exists())
+    session.run("python", "-m", "pytest", "-m", "peers", "tests/peers", *session.posargs, env={**ENVIRONMENT, "PEERS_PYTHON": str(other)})
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the tests and fail when they reach too little of the code."""
     install(session, "test", "--editable", ".")

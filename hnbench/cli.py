@@ -27,6 +27,7 @@ from hnbench.loading import (
     load_reward,
     make_methods,
     parse_weights,
+    parts_of,
     prepare_adapters,
     read_prompts,
 )
@@ -118,7 +119,13 @@ Memory = Annotated[
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")]
 DtypeName = Annotated[Dtype, typer.Option("--dtype", help="What the models compute in; noise and norms stay in float32.")]
-Weights = Annotated[list[str] | None, typer.Option("--optimise", metavar="NAME=WEIGHT", help=f"A reward to optimise; repeatable. {PRESET}")]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option("--optimise", metavar="NAME=WEIGHT", help=f"A reward to optimise, or human-preference alone; repeatable. {PRESET}"),
+]
+HeldOut = Annotated[
+    list[str] | None, typer.Option("--hold-out", metavar="NAME", help=f"A reward to report and not optimise; repeatable. {PRESET}")
+]
 HypernetworkFolder = Annotated[Path | None, typer.Option("--hypernetwork", help=f"A trained hypernetwork's folder. {PRESET}")]
 PromptFile = Annotated[Path | None, typer.Option("--prompts", metavar="FILE", help=f"Prompts, one per line. {PRESET}")]
 
@@ -144,10 +151,7 @@ def run(
     hypernetwork: HypernetworkFolder = None,
     finetuned: Annotated[Path | None, typer.Option("--finetuned", help=f"A fine-tuned adapter's folder. {PRESET}")] = None,
     optimise: Weights = None,
-    hold_out: Annotated[
-        list[str] | None,
-        typer.Option("--hold-out", metavar="NAME", help=f"A reward to report and not optimise; repeatable. {PRESET}"),
-    ] = None,
+    hold_out: HeldOut = None,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time; changes no result.")] = 32,
     device: DeviceName = "auto",
     dtype: DtypeName = "float32",
@@ -174,7 +178,7 @@ def run(
     preset = preset_of(generator)
     adapters = _adapters(preset, hypernoise=hypernetwork, finetune=finetuned)
     weights = parse_weights(optimise or (), preset.optimised, generator)
-    held_out = tuple(hold_out or (name for name in preset.held_out if name not in weights))
+    held_out = _held_out(hold_out, preset, weights)
     methods = _with_base(method or _runnable(adapters))
     _check_names(suite, generator, (*weights, *held_out), methods)
     config = RunConfig(
@@ -360,6 +364,51 @@ def list_names(
 
     known = {"generators": registry.GENERATORS, "rewards": registry.REWARDS, "methods": registry.METHODS, "suites": registry.SUITES}
     show_entries(known[kind].entries.values())
+
+
+@app.command(
+    epilog=examples(
+        "hnbench fetch --optimise human-preference --hold-out aesthetic",
+        "hnbench fetch --generator shapes",
+    )
+)
+def fetch(
+    generator: Annotated[str | None, typer.Option("--generator", help="A text-to-image model, and its preset's rewards.")] = None,
+    optimise: Weights = None,
+    hold_out: HeldOut = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="A suite, and its judge.")] = None,
+) -> None:
+    """Download what a run will need.
+
+    Afterwards the same run needs no network: everything comes from the Hugging Face Hub's local cache.
+    """
+    from hnbench import hub
+    from hnbench.display import show_downloads
+    from hnbench.fetch import downloads, sizes
+    from hnbench.presets import Preset
+
+    preset = preset_of(generator) if generator else Preset()
+    weights = parse_weights(optimise or (), preset.optimised, generator or "") if optimise or preset.optimised else {}
+    held_out = _held_out(hold_out, preset, weights)
+    names = [(registry.REWARDS, name) for name in (*weights, *held_out)]
+    names += [(known, name) for known, name in ((registry.GENERATORS, generator), (registry.SUITES, suite)) if name]
+    if not names:
+        raise UsageError("say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME")
+    needed = downloads(names)
+    if not needed:
+        typer.echo("nothing to download: all of it is on this machine")
+        return
+    show_downloads(needed, sizes(needed))
+    for source in needed:
+        hub.download(source)
+    typer.echo("all of it is in the local cache now")
+
+
+def _held_out(typed: Sequence[str] | None, preset: Preset, optimised: Mapping[str, float]) -> tuple[str, ...]:
+    """The rewards to report only: what was typed, a mixture as its parts, or the preset's without what is optimised."""
+    if typed:
+        return tuple(dict.fromkeys(part for name in typed for part in parts_of(name)))
+    return tuple(name for name in preset.held_out if name not in optimised)
 
 
 def _adapters(preset: Preset, **given: Path | None) -> dict[str, Path]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from rich import box
+from rich import box, filesize
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from hnbench.hub import Source
     from hnbench.registry import Entry
 
 WIDTH = 140
@@ -137,7 +138,16 @@ def show_entries(entries: Iterable[Entry]) -> None:
     table = Table("name", "what it is", "needs", box=box.SIMPLE_HEAD)
     table.columns[0].no_wrap = True
     for entry in entries:
-        table.add_row(entry.name, entry.summary, entry.needs)
+        table.add_row(entry.name, entry.summary, entry.needs or ", ".join(dict.fromkeys(source.repo for source in entry.sources)))
+    _stdout().print(table)
+
+
+def show_downloads(downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Source, int | None]) -> None:
+    """Print what is fetched, from where, and how large it is (None where nobody can say)."""
+    table = Table("for", "from the Hub", "files", "size", box=box.SIMPLE_HEAD)
+    for source, names in downloads.items():
+        bytes_ = sizes[source]
+        table.add_row(", ".join(names), str(source), ", ".join(source.patterns), "unknown" if bytes_ is None else filesize.decimal(bytes_))
     _stdout().print(table)
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+_MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 
-def fingerprint_of(folder: Path) -> str:
-    """A SHA-256 over the names and contents of a model folder's weights and configurations (not of its card)."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in {".json", ".safetensors", ".txt", ".model"})
-    return digest({path.relative_to(folder).as_posix(): _sha256(path) for path in files})
+
+def fingerprint_of(folder: Path, patterns: Iterable[str] = _MODEL_FILES) -> str:
+    """A SHA-256 over the names and contents of a model folder's weights and configurations (not of its card).
+
+    With `patterns`, of the files whose path in the folder matches any of them: a folder may hold what the model does not use.
+    """
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    chosen = sorted(name for name in found if any(fnmatch(name, pattern) for pattern in patterns))
+    return digest({name: _sha256(found[name]) for name in chosen})
 
 
 def _sha256(path: Path) -> str:

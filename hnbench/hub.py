@@ -6,7 +6,7 @@ a snapshot is named after the commit that it holds, which is what a run records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -78,6 +78,40 @@ def size(source: Source) -> int:
 def commit_of(folder: Path) -> str:
     """The commit that a snapshot's folder holds; empty for any other folder."""
     return folder.name if folder.parent.name == "snapshots" else ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of several sources on this machine: a folder for each, and for people where they come from."""
+
+    folders: tuple[Path, ...]
+    origin: str
+
+
+def wanted(sources: tuple[Source, ...], where: str = "") -> tuple[Source, ...]:
+    """What has to come from the Hub for `NAME@where`.
+
+    Nothing, where that is a local folder; where it is a repository, that one in place of the first source. Anything else is a `UsageError`.
+    """
+    if not where:
+        return sources
+    if Path(where).expanduser().is_dir():
+        return ()
+    try:
+        other = Source.parse(where)
+    except UsageError as error:
+        raise UsageError(f"{where!r} is no folder here, and {error}") from None
+    return (replace(sources[0], repo=other.repo, revision=other.revision), *sources[1:])
+
+
+def find(sources: tuple[Source, ...], where: str = "") -> Found:
+    """The files of `NAME@where`, downloaded where needed. A local folder has to hold those of all sources."""
+    needed = wanted(sources, where)
+    if not needed:
+        return Found((Path(where).expanduser(),) * len(sources), where)
+    folders = tuple(download(source) for source in needed)
+    commits = [commit_of(folder) or source.revision for folder, source in zip(folders, needed, strict=True)]
+    return Found(folders, ", ".join(f"{source.repo}@{commit}" for source, commit in zip(needed, commits, strict=True)))
 
 
 def _translated(source: Source, ask: Callable[[], T]) -> T:

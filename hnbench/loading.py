@@ -39,19 +39,31 @@ def choose_device(name: str) -> str:
 
 
 def parse_weights(typed: Sequence[str], default: Mapping[str, float], generator: str) -> dict[str, float]:
-    """What to optimise: `NAME=WEIGHT` as typed, or the preset's where nothing was typed. Every name is known afterwards."""
-    weights = dict(default)
-    if typed:
-        weights = dict(_name_and_weight(text) for text in typed)
-    if not weights:
+    """What to optimise: `NAME=WEIGHT` as typed, or the preset's where nothing was typed. Every name is known afterwards.
+
+    A mixture becomes its parts; it may be typed without a weight. A reward that is given twice is a `UsageError`.
+    """
+    pairs = [_name_and_weight(text) for text in typed] or list(default.items())
+    if not pairs:
         raise UsageError(f"the generator {generator!r} has no preset; say what to optimise, for example --optimise redness=1.0")
-    for name in weights:
-        registry.REWARDS.entry(name)
+    weights: dict[str, float] = {}
+    for name, factor in pairs:
+        for part, weight in parts_of(name).items():
+            if part in weights:
+                raise UsageError(f"the reward {part!r} is given twice; give it once, with the weight that it shall have")
+            weights[part] = factor * weight
     return weights
 
 
+def parts_of(name: str) -> Mapping[str, float]:
+    """A mixture's rewards and weights; of any other reward, itself with weight 1."""
+    return registry.REWARDS.entry(name).weights or {name: 1.0}
+
+
 def _name_and_weight(text: str) -> tuple[str, float]:
-    name, _, weight = text.partition("=")
+    name, equals, weight = text.partition("=")
+    if not equals and name in registry.REWARDS.entries and registry.REWARDS.entry(name).weights:
+        return name, 1.0
     try:
         value = float(weight)
     except ValueError:
@@ -101,16 +113,19 @@ def load_generator(name: str, device: str, dtype: str, **options: Any) -> Genera
 
 
 def load_reward(name: str, device: str, dtype: str) -> Reward:
-    """Load a reward onto a device."""
+    """Load a reward onto a device; a mixture's name loads all of it."""
+    weights = registry.REWARDS.entry(name).weights
+    if weights:
+        return load_mixture(weights, device, dtype, name)
     reward: Reward = registry.REWARDS.get(name)(device=device, dtype=dtype)
     return reward
 
 
-def load_mixture(weights: Mapping[str, float], device: str, dtype: str) -> Mixture:
+def load_mixture(weights: Mapping[str, float], device: str, dtype: str, name: str = "mixture") -> Mixture:
     """Load all rewards that are optimised."""
     from hnbench.rewards.base import Mixture
 
-    return Mixture({name: (load_reward(name, device, dtype), weight) for name, weight in weights.items()})
+    return Mixture({part: (load_reward(part, device, dtype), weight) for part, weight in weights.items()}, name)
 
 
 def make_methods(specifications: Sequence[str], preset: Preset, adapters: Mapping[str, Path]) -> tuple[Method, ...]:

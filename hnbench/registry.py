@@ -2,6 +2,7 @@
 
 A registry knows the built-in names and those that installed packages add through the entry-point groups
 `hnbench.generators`, `hnbench.rewards`, `hnbench.methods` and `hnbench.suites`. Listing imports none of them.
+What stands after `NAME@` is a factory's `where`, if the entry has sources: a folder or a repository to use instead of them.
 The factories are called as
 
     generator: factory(*, device: str, dtype: str, **options) -> Generator      (options: see hnbench.loading.load_generator)
@@ -14,17 +15,19 @@ from __future__ import annotations
 
 import difflib
 import types
-from dataclasses import MISSING, dataclass, fields
-from functools import cached_property
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from hnbench.errors import UsageError
+from hnbench.rewards import sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from hnbench.hub import Source
     from hnbench.methods.base import Method
 
 
@@ -40,6 +43,10 @@ class Entry:
     """What has to be there before it can be used, beyond hnbench itself: files, a download, a device."""
     adapter: str = ""
     """For a method: the kind of training (`"hypernoise"`, `"finetune"`) whose adapter it takes as `adapter`."""
+    sources: tuple[Source, ...] = ()
+    """The Hub's files that it is loaded from. `NAME@WHERE` takes them from a local folder, or the first of them from another repository."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """For a mixture of rewards: name -> weight, what the name stands for."""
     package: str = "hnbench"
     """The installed package that provides it."""
 
@@ -82,15 +89,29 @@ class Registry:
             yield Entry(point.name, point.value, f"provided by the package {package}", package=package)
 
     def entry(self, name: str) -> Entry:
-        """The entry of a name, without importing its factory. An unknown name is a `UsageError` that lists the known ones."""
-        if name not in self.entries:
-            shown = name if len(name) <= 60 else f"{name[:57]}..."
+        """The entry of `NAME` or `NAME@WHERE`; its factory is not imported. An unknown name is a `UsageError` that lists the known ones."""
+        own, at, where = name.partition("@")
+        if own not in self.entries:
+            shown = own if len(own) <= 60 else f"{own[:57]}..."
             raise UsageError(f"unknown {self.kind} {shown!r}{_near(shown, self.entries)}")
-        return self.entries[name]
+        entry = self.entries[own]
+        if at and not (where and entry.sources):
+            raise UsageError(f"the {self.kind} was {name!r}; " + (f"type {own}@FOLDER" if entry.sources else f"nothing can follow {own!r}"))
+        return entry
 
     def get(self, name: str) -> Callable[..., Any]:
-        """Import and return the factory of a name."""
-        return self.entry(name).load()
+        """Import and return the factory of `NAME`, or of `NAME@WHERE` with its `where`."""
+        factory = self.entry(name).load()
+        where = name.partition("@")[2]
+        return partial(factory, where=where) if where else factory
+
+    def sources(self, name: str) -> tuple[Source, ...]:
+        """What `NAME` or `NAME@WHERE` needs of the Hub, a mixture's parts included."""
+        from hnbench.hub import wanted
+
+        entry = self.entry(name)
+        parts = [source for part in entry.weights for source in self.sources(part)]
+        return (*wanted(entry.sources, name.partition("@")[2]), *parts)
 
 
 def _near(name: str, known: Iterable[str]) -> str:
@@ -124,6 +145,18 @@ REWARDS = Registry(
     Entry("shapes-clip", "hnbench.shapes.models:load_clip", "CLIP-like score of shapes images; the one that the shapes preset optimises"),
     Entry("shapes-resnet", "hnbench.shapes.models:load_resnet", "the same question asked of another architecture and seed; held out"),
     Entry("redness", "hnbench.rewards.redness:load", "red minus the mean of green and blue; knows nothing of the prompt"),
+    Entry("hpsv2.1", "hnbench.rewards.hpsv2:load_v21", "human preference score v2.1, a cosine", sources=sources.HPSV2_1),
+    Entry("hpsv2.0", "hnbench.rewards.hpsv2:load_v20", "human preference score v2.0, a cosine", sources=sources.HPSV2_0),
+    Entry("imagereward", "hnbench.rewards.imagereward:load", "human preference, by BLIP", sources=sources.IMAGEREWARD),
+    Entry("pickscore", "hnbench.rewards.clip:load_pickscore", "human preference: CLIP trained on Pick-a-Pic", sources=sources.PICKSCORE),
+    Entry("clip", "hnbench.rewards.clip:load", "CLIP score, 100 times a cosine; clip@OTHER for any CLIPModel", sources=sources.CLIP),
+    Entry("aesthetic", "hnbench.rewards.aesthetic:load", "LAION's aesthetic predictor; ignores the prompt", sources=sources.AESTHETIC),
+    Entry(
+        "human-preference",
+        "hnbench.rewards.base:Mixture",
+        "what ReNO and HyperNoise optimise: 5 hpsv2.1 + imagereward + 0.01 clip + 0.05 pickscore",
+        weights={"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05},
+    ),
 )
 
 SUITES = Registry(

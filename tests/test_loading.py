@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from hnbench import registry
 from hnbench.errors import UsageError
-from hnbench.loading import check_generator, choose_device, load_generator, load_mixture, make_methods, parse_weights, read_prompts
+from hnbench.loading import (
+    check_generator,
+    choose_device,
+    load_generator,
+    load_mixture,
+    load_reward,
+    make_methods,
+    parse_weights,
+    read_prompts,
+)
 from hnbench.presets import Preset
+from hnbench.registry import Entry, Registry
 
 
 def test_what_is_typed_replaces_the_presets_weights() -> None:
@@ -21,6 +32,29 @@ def test_what_is_typed_replaces_the_presets_weights() -> None:
 def test_a_weight_is_a_number_that_is_not_zero(text: str) -> None:
     with pytest.raises(UsageError, match="it must be NAME=WEIGHT"):
         parse_weights([text], {}, "g")
+
+
+def test_the_papers_mixture_by_one_name() -> None:
+    papers = {"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
+    assert parse_weights(["human-preference"], {}, "g") == papers
+    assert parse_weights(["human-preference=2", "redness=0.5"], {}, "g") == {**{n: 2 * w for n, w in papers.items()}, "redness": 0.5}
+    assert parse_weights((), {"human-preference": 1.0}, "g") == papers
+
+
+@pytest.mark.parametrize("typed", [["redness=1", "redness=2"], ["human-preference", "clip=1"]])
+def test_a_reward_is_given_once(typed: list[str]) -> None:
+    with pytest.raises(UsageError, match="is given twice"):
+        parse_weights(typed, {}, "g")
+
+
+def test_a_mixtures_name_loads_a_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
+    redness = Entry("redness", "hnbench.rewards.redness:load", "")
+    both = Entry("both", "hnbench.rewards.base:Mixture", "", weights={"redness": 2.0})
+    monkeypatch.setattr(registry, "REWARDS", Registry("reward", "hnbench.none", redness, both))
+    images = torch.rand(2, 3, 4, 4)
+    made = load_reward("both", "cpu", "float32")
+    assert made.name == "both"
+    torch.testing.assert_close(made.score(images, ["a", "b"]), 2 * load_reward("redness", "cpu", "float32").score(images, ["a", "b"]))
 
 
 def test_auto_takes_cuda_where_there_is_any(monkeypatch: pytest.MonkeyPatch) -> None:

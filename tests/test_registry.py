@@ -11,7 +11,10 @@ import pytest
 
 from hnbench import registry
 from hnbench.errors import UsageError
+from hnbench.hub import Source
 from hnbench.registry import GENERATORS, METHODS, REWARDS, SUITES, Entry, Registry, make_method, parse_method
+
+KNOWN = "aesthetic, clip, hpsv2.0, hpsv2.1, human-preference, imagereward, pickscore, redness, shapes-clip, shapes-resnet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +29,8 @@ class Sample:
     note: str = ""
 
 
-def plain() -> str:
-    return "made"
+def plain(where: str = "") -> str:
+    return f"made{where}"
 
 
 @pytest.fixture
@@ -49,7 +52,13 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
     ("kind", "names"),
     [
         (GENERATORS, ["shapes", "sd-turbo", "sdxl-turbo", "pixart-dmd", "sana-sprint-0.6b", "sana-sprint-1.6b", "flux-schnell"]),
-        (REWARDS, ["shapes-clip", "shapes-resnet", "redness"]),
+        (
+            REWARDS,
+            [
+                *("shapes-clip", "shapes-resnet", "redness", "hpsv2.1", "hpsv2.0", "imagereward", "pickscore", "clip", "aesthetic"),
+                "human-preference",
+            ],
+        ),
         (SUITES, ["geneval-shapes"]),
         (
             METHODS,
@@ -81,9 +90,10 @@ def test_get_returns_the_factory() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("shapes-clp", "unknown reward 'shapes-clp'; did you mean 'shapes-clip'? known: redness, shapes-clip, shapes-resnet"),
-        ("zzz", "unknown reward 'zzz'; known: redness, shapes-clip, shapes-resnet"),
-        ("", "unknown reward ''; known: redness, shapes-clip, shapes-resnet"),
+        ("shapes-clp", f"unknown reward 'shapes-clp'; did you mean 'shapes-clip'? known: {KNOWN}"),
+        ("zzz", f"unknown reward 'zzz'; known: {KNOWN}"),
+        ("", f"unknown reward ''; known: {KNOWN}"),
+        ("@folder", f"unknown reward ''; known: {KNOWN}"),
         ("../redness" * 2000, None),
     ],
 )
@@ -92,7 +102,36 @@ def test_an_unknown_name_is_refused(asked: str, message: str | None) -> None:
         REWARDS.get(asked)
     if message:
         assert str(caught.value) == message
-    assert len(str(caught.value)) < 200
+    assert len(str(caught.value)) < 250
+
+
+SOURCED = Registry("thing", "hnbench.none", Entry("a", f"{__name__}:plain", "", sources=(Source("x/y", patterns=("w.pt",)), Source("x/z"))))
+
+
+def test_a_place_follows_the_name(tmp_path: Path) -> None:
+    assert SOURCED.get("a@some/where@v1")() == "madesome/where@v1"
+    assert SOURCED.sources("a") == (Source("x/y", patterns=("w.pt",)), Source("x/z"))
+    assert SOURCED.sources("a@some/where@v1") == (Source("some/where", "v1", ("w.pt",)), Source("x/z"))
+    assert SOURCED.sources(f"a@{tmp_path}") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("redness@folder", "nothing can follow 'redness'"), ("human-preference@x", "nothing can follow"), ("clip@", "type clip@FOLDER")],
+)
+def test_a_place_where_none_can_be_used(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        REWARDS.entry(name)
+
+
+def test_a_mixture_needs_what_its_parts_need() -> None:
+    parts = REWARDS.entry("human-preference").weights
+    assert REWARDS.sources("human-preference") == tuple(source for part in parts for source in REWARDS.entry(part).sources)
+    assert {source.repo for source in REWARDS.sources("human-preference")} >= {
+        "xswu/HPSv2",
+        "THUDM/ImageReward",
+        "yuvalkirstain/PickScore_v1",
+    }
 
 
 def test_a_package_adds_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

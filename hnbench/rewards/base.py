@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
+
+from hnbench.rewards.pixels import shared_pixels
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
 
 
 class Reward(ABC):
     """One model's score, without weight and without any mean over the batch inside."""
 
     name: str
+    source: str = ""
+    """Where the weights come from, for people: repositories with their commits, or a folder. Empty for what comes with a package."""
 
     @property
     @abstractmethod
@@ -22,8 +31,17 @@ class Reward(ABC):
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         """Scores `[B]` in float32 (or the images' wider type) of images `[B, 3, H, W]` in [0, 1], differentiable in `images`.
 
-        Text features are cached per prompt: scoring the same prompt again encodes no text.
+        Text features are cached per prompt: scoring the same prompt again encodes no text, and never waits for the device.
         """
+
+    def score_pictures(self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device) -> Tensor:
+        """What is reported: scores `[B]` of saved RGB pictures of one size, by the published preprocessing. `device` is the weights'.
+
+        Not differentiable. A reward that publishes none of its own is given its pictures as `score` is.
+        """
+        from hnbench.rewards.pictures import to_bytes
+
+        return self.score(to_bytes(pictures).to(device).float() / 255, prompts)
 
 
 class Mixture(Reward):
@@ -42,8 +60,15 @@ class Mixture(Reward):
         return digest({name: [reward.fingerprint, weight] for name, (reward, weight) in self.parts.items()})
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        scores = [weight * reward.score(images, prompts) for reward, weight in self.parts.values()]
+        with shared_pixels():
+            return self._weighted(lambda reward: reward.score(images, prompts))
+
+    def score_pictures(self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device) -> Tensor:
+        return self._weighted(lambda reward: reward.score_pictures(pictures, prompts, device))
+
+    def _weighted(self, score: Callable[[Reward], Tensor]) -> Tensor:
+        scores = [weight * score(reward) for reward, weight in self.parts.values()]
         total = scores[0]
-        for score in scores[1:]:
-            total = total + score
+        for other in scores[1:]:
+            total = total + other
         return total

@@ -1,6 +1,7 @@
 """CLIP score: the scaled cosine between image and text features, for checkpoints of transformers' CLIPModel.
 
-Radford et al., arXiv 2103.00020. The score is exp(logit_scale) * cos, as ReNO (arXiv 2406.04312) uses it.
+Radford et al., arXiv 2103.00020. The score is exp(logit_scale) * cos, as ReNO (arXiv 2406.04312) uses it. PickScore (Kirstain et al.,
+arXiv 2305.01569) is the same of a CLIP model that was trained further, on people's choices.
 """
 
 from __future__ import annotations
@@ -8,22 +9,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
-from transformers import AutoTokenizer, CLIPModel
+from transformers import AutoTokenizer
 
+from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
-from hnbench.quiet import quiet_loading
-from hnbench.rewards.base import Reward
-from hnbench.rewards.text_cache import TextCache
+from hnbench.hub import find
+from hnbench.rewards.checkpoint import existing, load_clip
+from hnbench.rewards.dual_encoder import DualEncoder
+from hnbench.rewards.pixels import Pixels
+from hnbench.rewards.sources import CLIP, PICKSCORE
+from hnbench.seeds import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from PIL.Image import Image
     from torch import Tensor
 
+    from hnbench.hub import Source
 
-class ClipReward(Reward):
+
+class ClipReward(DualEncoder):
     """A CLIPModel folder as a reward.
 
     `mean` and `std` are the statistics that images in [0, 1] are normalised with. Images of another size than the model's are
@@ -39,43 +46,85 @@ class ClipReward(Reward):
         std: Sequence[float],
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
+        tokenizer: Path | None = None,
+        fingerprint: str = "",
+        source: str = "",
+        published: Callable[[Image], Tensor] | None = None,
     ) -> None:
-        self.name = name
-        with quiet_loading():
-            self.model = CLIPModel.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+        """Load the model, and the tokenizer from another folder where `tokenizer` names one. The fingerprint is the folder's by default."""
+        self.model = load_clip(folder, dtype)
         self.model.to(device).requires_grad_(False).eval()
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._fingerprint = fingerprint_of(folder)
-        self._statistics = (
-            torch.tensor(mean, device=device)[:, None, None],
-            torch.tensor(std, device=device)[:, None, None],
+        self.tokenizer = AutoTokenizer.from_pretrained(tokenizer or folder, local_files_only=True)
+        super().__init__(
+            name=name,
+            fingerprint=fingerprint or fingerprint_of(folder),
+            source=source,
+            pixels=Pixels(self.model.config.vision_config.image_size, mean, std, device),
+            published=published,
         )
-        self._size = self.model.config.vision_config.image_size
-        self._text = TextCache(self._encode_text)
 
-    @property
-    def fingerprint(self) -> str:
-        return self._fingerprint
-
-    def _encode_text(self, prompts: list[str]) -> Tensor:
+    def encode_text(self, prompts: list[str]) -> Tensor:
         length = self.model.config.text_config.max_position_embeddings
         tokens = self.tokenizer(prompts, padding="max_length", truncation=True, max_length=length, return_tensors="pt").to(
             self.model.device
         )
         pooled = self.model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
-        return functional.normalize(self.model.text_projection(pooled).float(), dim=-1)
+        features: Tensor = self.model.text_projection(pooled)
+        return features
 
-    def _pixels(self, images: Tensor) -> Tensor:
-        if images.shape[-2:] != (self._size, self._size):
-            from torchvision.transforms.v2 import functional as transforms
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        pooled = self.model.vision_model(pixels.to(self.model.dtype)).pooler_output
+        features: Tensor = self.model.visual_projection(pooled)
+        return features
 
-            resized = transforms.resize(images, [self._size], transforms.InterpolationMode.BICUBIC, antialias=True)
-            images = transforms.center_crop(resized, [self._size, self._size])
-        mean, std = self._statistics
-        return ((images - mean) / std).to(self.model.dtype)
+    def scale(self) -> Tensor:
+        scale: Tensor = self.model.logit_scale.float().exp()
+        return scale
 
-    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        pooled = self.model.vision_model(self._pixels(images)).pooler_output
-        features = functional.normalize(self.model.visual_projection(pooled).float(), dim=-1)
-        found: Tensor = self.model.logit_scale.float().exp() * (features * self._text(prompts)).sum(-1)
-        return found
+
+def load(*, device: str, dtype: str, where: str = "") -> ClipReward:
+    """OpenCLIP's ViT-H-14, as in ReNO; or any CLIPModel that `where` names."""
+    return _published("clip", CLIP, where, device, dtype)
+
+
+def load_pickscore(*, device: str, dtype: str, where: str = "") -> ClipReward:
+    """PickScore v1."""
+    return _published("pickscore", PICKSCORE, where, device, dtype)
+
+
+def _published(name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str) -> ClipReward:
+    """A model from one folder, and from the same or another one its tokenizer, its statistics and its way with pictures."""
+    files = find(sources, where)
+    folder, processor_folder = files.folders[0], files.folders[-1]
+    mean, std, published = _processor(processor_folder)
+    prints = [fingerprint_of(place, source.patterns) for place, source in zip(files.folders, sources, strict=True)]
+    existing(processor_folder, "tokenizer.json", "vocab.json")
+    return ClipReward(
+        folder,
+        name=f"{name}@{where}" if where else name,
+        mean=mean,
+        std=std,
+        device=device,
+        dtype=getattr(torch, dtype),
+        tokenizer=processor_folder,
+        fingerprint=digest(["scaled cosine", *prints]),
+        source=files.origin,
+        published=published,
+    )
+
+
+def _processor(folder: Path) -> tuple[Sequence[float], Sequence[float], Callable[[Image], Tensor]]:
+    """Mean, standard deviation, and the processor itself (with Pillow's resize), of a `preprocessor_config.json`."""
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    path = existing(folder, "preprocessor_config.json")
+    try:
+        processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} is no image processor of a CLIP model ({error}); give a folder or a repository of one") from error
+
+    def published(picture: Image) -> Tensor:
+        pixels: Tensor = processor(picture, return_tensors="pt").pixel_values[0]
+        return pixels
+
+    return processor.image_mean, processor.image_std, published

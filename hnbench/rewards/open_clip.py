@@ -12,17 +12,22 @@ from torch.nn import functional
 from transformers import AutoTokenizer
 
 from hnbench.fingerprint import fingerprint_of
-from hnbench.rewards.base import Reward
-from hnbench.rewards.text_cache import TextCache
+from hnbench.rewards.checkpoint import fill
+from hnbench.rewards.dual_encoder import DualEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
 
-class OpenClipReward(Reward):
+def build(config: Mapping[str, Any]) -> CLIP:
+    """The architecture of a configuration of open_clip, with weights that mean nothing yet."""
+    return CLIP(config["embed_dim"], CLIPVisionCfg(**config["vision_cfg"]), CLIPTextCfg(**config["text_cfg"]))
+
+
+class OpenClipReward(DualEncoder):
     """A folder with `open_clip_config.json`, `open_clip_model.safetensors` and a tokenizer.
 
     Images in [0, 1] are normalised with `mean` and `std` and resized bilinearly to the model's input.
@@ -38,34 +43,31 @@ class OpenClipReward(Reward):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.name = name
         config: dict[str, Any] = json.loads((folder / "open_clip_config.json").read_text("utf-8"))["model_cfg"]
-        self.model = CLIP(config["embed_dim"], CLIPVisionCfg(**config["vision_cfg"]), CLIPTextCfg(**config["text_cfg"]))
-        self.model.load_state_dict(load_file(folder / "open_clip_model.safetensors"), strict=True)
+        self.model = build(config)
+        path = folder / "open_clip_model.safetensors"
+        fill(self.model, load_file(path), path)
         self.model.to(device, dtype).requires_grad_(False).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._fingerprint = fingerprint_of(folder)
         self._length = config["text_cfg"]["context_length"]
         self._size = config["vision_cfg"]["image_size"]
-        self._statistics = (
-            torch.tensor(mean, device=device)[:, None, None],
-            torch.tensor(std, device=device)[:, None, None],
-        )
+        self._mean, self._std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
         self._dtype = dtype
-        self._text = TextCache(self._encode_text)
+        super().__init__(name=name, fingerprint=fingerprint_of(folder), source="", pixels=self._resized, published=None)
 
-    @property
-    def fingerprint(self) -> str:
-        return self._fingerprint
+    def _resized(self, images: Tensor) -> Tensor:
+        normalised = (images - self._mean) / self._std
+        return functional.interpolate(normalised, size=(self._size, self._size), mode="bilinear", align_corners=False)
 
-    def _encode_text(self, prompts: list[str]) -> Tensor:
+    def encode_text(self, prompts: list[str]) -> Tensor:
         ids = self.tokenizer(prompts, padding="max_length", truncation=True, max_length=self._length, return_tensors="pt").input_ids
-        features: Tensor = self.model.encode_text(ids.to(self._statistics[0].device))
-        return functional.normalize(features.float(), dim=-1)
+        features: Tensor = self.model.encode_text(ids.to(self._mean.device))
+        return features
 
-    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        mean, std = self._statistics
-        pixels = functional.interpolate((images - mean) / std, size=(self._size, self._size), mode="bilinear", align_corners=False)
-        features = functional.normalize(self.model.encode_image(pixels.to(self._dtype)).float(), dim=-1)
-        found: Tensor = self.model.logit_scale.float().exp() * (features * self._text(prompts)).sum(-1)
-        return found
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        features: Tensor = self.model.encode_image(pixels.to(self._dtype))
+        return features
+
+    def scale(self) -> Tensor:
+        scale: Tensor = self.model.logit_scale.float().exp()
+        return scale

@@ -44,6 +44,7 @@ def describe(
             "optimised": {name: weight for name, (_, weight) in rewards.parts.items()},
             "held_out": [reward.name for reward in held_out],
             "fingerprints": {name: reward.fingerprint for name, reward in scorers.items()},
+            "sources": {name: reward.source for name, reward in scorers.items() if reward.source},
         },
     }
     return {**described, "identity": digest(shared_identity(described))}

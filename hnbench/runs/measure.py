@@ -1,6 +1,7 @@
 """From chosen images to what is reported of them: the saved file, its rewards and its verdict.
 
-Rewards and verdict are those of the saved 8-bit image, not of the tensor that a method held. While the rewards are computed
+Rewards and verdict are those of the saved 8-bit image, not of the tensor that a method held; a reward that publishes a way to
+prepare pictures is asked in that way. While the rewards are computed
 here, another thread compresses, saves and judges the same images; neither runs while a method is being timed.
 """
 
@@ -54,6 +55,9 @@ class _Picture:
     pixels: Tensor
     ids: list[str]
 
+    def to_image(self) -> Image.Image:
+        return Image.fromarray(self.pixels.permute(1, 2, 0).contiguous().numpy())
+
 
 class Measurer:
     """Saves, scores and judges images. The rewards are asked on this thread, the judge and the disk on `worker`'s."""
@@ -96,15 +100,15 @@ class Measurer:
 
     @torch.no_grad()
     def _score(self, pictures: Sequence[_Picture]) -> list[dict[str, float]]:
-        images = torch.stack([picture.pixels for picture in pictures]).to(self._device).float() / 255
+        images = [picture.to_image() for picture in pictures]
         prompts = [picture.task.prompt for picture in pictures]
-        columns = {name: reward.score(images, prompts).tolist() for name, reward in self._scorers.items()}
+        columns = {name: reward.score_pictures(images, prompts, self._device).tolist() for name, reward in self._scorers.items()}
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         weights = {name: weight for name, (_, weight) in self._rewards.parts.items()}
         return [{**row, "optimised": sum(weight * row[name] for name, weight in weights.items())} for row in rows]
 
     def _save_and_judge(self, pictures: Sequence[_Picture], batch_size: int) -> tuple[dict[str, SavedImage], list[Verdict]]:
-        images = [Image.fromarray(picture.pixels.permute(1, 2, 0).contiguous().numpy()) for picture in pictures]
+        images = [picture.to_image() for picture in pictures]
         saved = {}
         for picture, image in zip(pictures, images, strict=True):
             png = to_png(image)

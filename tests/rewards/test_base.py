@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from PIL import Image
 
 from hnbench.rewards.base import Mixture
 from hnbench.rewards.redness import Redness, load
@@ -32,3 +33,12 @@ def test_redness_of_plain_colours() -> None:
     images[1, 1] = 1  # green
     images[2] = 1  # white
     assert load(device="cpu", dtype="float32").score(images, ["x"] * 4).tolist() == [1.0, -0.5, 0.0, 0.0]
+
+
+def test_pictures_go_the_way_of_the_tensors_by_default() -> None:
+    levels = torch.randint(0, 256, (2, 3, 5, 7), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    pictures = [Image.fromarray(part.permute(1, 2, 0).contiguous().numpy()) for part in levels]
+    mixed = Mixture({"red": (Redness(), 3.0)})
+    expected = Redness().score(levels.float() / 255, ["a", "b"])
+    assert torch.equal(Redness().score_pictures(pictures, ["a", "b"], torch.device("cpu")), expected)
+    assert torch.equal(mixed.score_pictures(pictures, ["a", "b"], torch.device("cpu")), 3.0 * expected)

@@ -1,0 +1,52 @@
+"""What all CLIP-like rewards share: an image tower and a text tower, and the cosine between their features.
+
+Radford et al., arXiv 2103.00020.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from torch.nn import functional
+
+from hnbench.rewards.network import NetworkReward
+from hnbench.rewards.text_cache import TextCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from PIL.Image import Image
+    from torch import Tensor
+
+
+class DualEncoder(NetworkReward):
+    """`scale * cos(image features, text features)`; text features are computed once per prompt."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        fingerprint: str,
+        source: str,
+        pixels: Callable[[Tensor], Tensor],
+        published: Callable[[Image], Tensor] | None,
+    ) -> None:
+        super().__init__(name=name, fingerprint=fingerprint, source=source, pixels=pixels, published=published)
+        self._text = TextCache(lambda prompts: functional.normalize(self.encode_text(prompts).float(), dim=-1))
+
+    @abstractmethod
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """Image features `[B, D]` of any length."""
+
+    @abstractmethod
+    def encode_text(self, prompts: list[str]) -> Tensor:
+        """Text features `[B, D]` of any length."""
+
+    @abstractmethod
+    def scale(self) -> Tensor | float:
+        """What the cosine is multiplied with."""
+
+    def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:
+        features = functional.normalize(self.encode_image(pixels).float(), dim=-1)
+        return self.scale() * (features * self._text(prompts)).sum(-1)

@@ -1,0 +1,22 @@
+"""From features to one number: the head that ImageReward and LAION's aesthetic predictor have in common."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def linear_head(width: int) -> nn.Sequential:
+    """Linear layers without activations: `[..., width]` -> `[..., 1]`.
+
+    Identities stand where the published heads have dropout, so that the layers have the same numbers.
+    """
+    return nn.Sequential(
+        nn.Linear(width, 1024),
+        nn.Identity(),
+        nn.Linear(1024, 128),
+        nn.Identity(),
+        nn.Linear(128, 64),
+        nn.Identity(),
+        nn.Linear(64, 16),
+        nn.Linear(16, 1),
+    )

@@ -1,0 +1,54 @@
+"""A reward that is a network over pixels, and the two ways to its input."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+
+from hnbench.rewards.base import Reward
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from PIL.Image import Image
+    from torch import Tensor
+
+
+class NetworkReward(Reward):
+    """What is optimised and what is reported differ in the way to the network's input alone.
+
+    `pixels` maps images `[B, 3, H, W]` in [0, 1] to that input, differentiably. `published` maps one picture `[3, h, w]` to it as the
+    reward's authors do; without it a saved picture goes the way of the tensors.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        fingerprint: str,
+        source: str,
+        pixels: Callable[[Tensor], Tensor],
+        published: Callable[[Image], Tensor] | None,
+    ) -> None:
+        self.name = name
+        self.source = source
+        self._fingerprint = fingerprint
+        self._pixels, self._published = pixels, published
+
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    @abstractmethod
+    def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:
+        """Scores `[B]` of the network's input `[B, 3, h, w]`, normalised."""
+
+    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+        return self.score_pixels(self._pixels(images), prompts)
+
+    def score_pictures(self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device) -> Tensor:
+        if self._published is None:
+            return super().score_pictures(pictures, prompts, device)
+        return self.score_pixels(torch.stack([self._published(picture) for picture in pictures]).to(device), prompts)

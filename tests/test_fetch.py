@@ -1,0 +1,88 @@
+"""What has to be downloaded, and the command that does it; the Hub itself is pretended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hnbench import hub, registry
+from hnbench.cli import app
+from hnbench.errors import UsageError
+from hnbench.hub import Source, find, wanted
+
+BOTH = (Source("a/weights", patterns=("w.pt",)), Source("b/words"))
+COMMIT = "0123456789abcdef"
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Source]:
+    """The sources that are downloaded, in order; their snapshots have the same commit."""
+    asked: list[Source] = []
+
+    def download(source: Source) -> Path:
+        asked.append(source)
+        return tmp_path / source.repo / "snapshots" / COMMIT
+
+    monkeypatch.setattr(hub, "download", download)
+    monkeypatch.setattr(hub, "size", lambda _: 1_970_000_000)
+    return asked
+
+
+def fetch(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["fetch", *arguments], prog_name="hnbench")
+
+
+def test_files_are_found_where_they_were_downloaded(fetched: list[Source], tmp_path: Path) -> None:
+    found = find(BOTH)
+    assert fetched == list(BOTH)
+    assert found.folders == tuple(tmp_path / repo / "snapshots" / COMMIT for repo in ("a/weights", "b/words"))
+    assert found.origin == f"a/weights@{COMMIT}, b/words@{COMMIT}"
+
+
+def test_another_repository_takes_the_first_ones_place(fetched: list[Source]) -> None:
+    assert find(BOTH, "c/mine@v2").origin == f"c/mine@{COMMIT}, b/words@{COMMIT}"
+    assert fetched == [Source("c/mine", "v2", ("w.pt",)), BOTH[1]]
+
+
+def test_a_local_folder_has_everything(fetched: list[Source], tmp_path: Path) -> None:
+    assert find(BOTH, str(tmp_path)).folders == (tmp_path, tmp_path)
+    assert not fetched
+
+
+def test_neither_folder_nor_repository() -> None:
+    with pytest.raises(UsageError, match=r"'/no/such/folder' is no folder here, and .* is no repository of the Hub"):
+        wanted(BOTH, "/no/such/folder")
+
+
+def test_fetch_downloads_each_source_once(fetched: list[Source]) -> None:
+    done = fetch("--optimise", "human-preference", "--hold-out", "aesthetic", "--suite", "geneval-shapes")
+    assert done.exit_code == 0, done.stderr
+    expected = (*registry.REWARDS.sources("human-preference"), *registry.REWARDS.sources("aesthetic"))
+    assert fetched == list(dict.fromkeys(expected))
+    lines = [line for line in done.stdout.splitlines() if "HPS_v2.1_compressed.pt" in line]
+    assert [line.split() for line in lines] == [["hpsv2.1", "xswu/HPSv2", "HPS_v2.1_compressed.pt", "2.0", "GB"]]
+
+
+def test_fetch_of_what_comes_with_the_package(fetched: list[Source]) -> None:
+    assert "nothing to download" in fetch("--generator", "shapes").stdout
+    assert not fetched
+
+
+def test_fetch_of_nothing() -> None:
+    refused = fetch()
+    assert refused.exit_code == 2
+    assert "say what to fetch" in refused.stderr
+
+
+def test_without_network_the_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(source: Source) -> Path:
+        raise UsageError(f"{source} is not in the local cache")
+
+    monkeypatch.setattr(hub, "size", unreachable)
+    monkeypatch.setattr(hub, "download", unreachable)
+    refused = fetch("--optimise", "hpsv2.0=1")
+    assert refused.exit_code == 2
+    assert "unknown" in refused.stdout
+    assert "xswu/HPSv2 is not in the local cache" in refused.stderr
