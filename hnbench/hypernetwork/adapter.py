@@ -95,8 +95,9 @@ class _Site:
 class LoraAdapter:
     """One LoRA for one backbone.
 
-    Weights are those that the optimizer steps: of the settings' type, float32 as a rule, whatever the base's type. They lie on the base layers' devices at the time of construction. Several adapters may belong to one
-    backbone; each has its own layers around the same base modules, and at most one is active at a time.
+    Weights are those that the optimizer steps: of the settings' type, float32 as a rule, whatever the base's type. They lie on the
+    base layers' devices at the time of construction. Several adapters may belong to one backbone; each has its own layers
+    around the same base modules, and at most one is active at a time.
     """
 
     def __init__(self, backbone: nn.Module, settings: LoraSettings, targets: Sequence[str] | None = None) -> None:

@@ -31,18 +31,20 @@ if TYPE_CHECKING:
     from hnbench.hypernetwork.adapter import LoraAdapter
 
 SCHEMA = 1
-WEIGHTS, CONFIG, DESCRIPTION = "adapter_model.safetensors", "adapter_config.json", "hnbench.json"
+WEIGHTS, CONFIG, DESCRIPTION, CARD = "adapter_model.safetensors", "adapter_config.json", "hnbench.json", "README.md"
 OFFICIAL_WEIGHTS = "adapter_model.bin"
 """What the official training code writes instead of safetensors, with layer names that lack peft's prefix."""
+FILES = (CONFIG, "adapter_model.*", DESCRIPTION, CARD, "prompts.sha256")
+"""What an adapter may consist of on the Hub."""
 PREFIX = "base_model.model."
-HARMLESS = frozenset(
-    "r lora_alpha target_modules exclude_modules layers_to_transform layers_pattern lora_dropout init_lora_weights peft_type peft_version "
-    "base_model_name_or_path revision auto_mapping task_type inference_mode megatron_core qalora_group_size".split()
-)
+PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
+"""What a `LoraConfig` says of which layers are adapted."""
+HARMLESS = {
+    *("r", "lora_alpha", *PLACES, "lora_dropout", "init_lora_weights", "inference_mode", "megatron_core", "qalora_group_size"),
+    *("peft_type", "peft_version", "base_model_name_or_path", "revision", "auto_mapping", "task_type"),
+}
 """What a `LoraConfig` may say: it is read here, or changes nothing of what a trained LoRA computes. Anything else that is switched on
 (DoRA, other scalings, biases, ranks per layer, options to come) would be computed wrongly, and is refused."""
-PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
-"""Those that say which layers are adapted."""
 
 
 def save_adapter(folder: Path, adapter: LoraAdapter, backbone: nn.Module, description: Mapping[str, Any]) -> None:
@@ -61,7 +63,7 @@ def save_adapter(folder: Path, adapter: LoraAdapter, backbone: nn.Module, descri
     config.save_pretrained(str(working))
     written = {"schema": SCHEMA, **description}
     (working / DESCRIPTION).write_text(json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
-    (working / "README.md").write_text(_card(written), encoding="utf-8")
+    (working / CARD).write_text(_card(written), encoding="utf-8")
     for path in working.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -101,16 +103,25 @@ def training_cost(folder: Path) -> dict[str, Any]:
     return cost
 
 
+def check_whole(folder: Path) -> None:
+    """Refuse a folder that is not all of an adapter trained with hnbench."""
+    describe_adapter(folder)
+    _lora_options(folder)
+    for name in (WEIGHTS, CARD):
+        if not (folder / name).is_file():
+            raise UsageError(f"{folder} is not whole: it has no {name}; give the folder 'adapter' of a training")
+
+
 def adapter_sha256(folder: Path) -> str:
     """The SHA-256 of the file with the weights; hashed once per version of the file."""
     return _hash(*_version(_weights_file(folder)))
 
 
 def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
-    """An adapter of this kind (`"hypernoise"`, `"finetune"`), strictly: every layer that its configuration names has its weights, and no
-    weight is left over. Names with and without peft's prefix are accepted.
+    """An adapter of this kind (`"hypernoise"`, `"finetune"`), strictly.
 
-    An adapter of another kind, generator or shape is a `UsageError`. A folder without hnbench.json (the published
+    Every layer that its configuration names has its weights, and no weight is left over; their names may have peft's prefix or
+    not. An adapter of another kind, generator or shape is a `UsageError`. A folder without hnbench.json (the published
     hypernetworks) counts as `"hypernoise"`, and is checked by names and shapes alone.
     """
     from hnbench.hypernetwork.adapter import LoraAdapter
@@ -225,7 +236,7 @@ def _lora_options(folder: Path) -> dict[str, Any]:
     """What adapter_config.json says, if it is a plain LoRA."""
     path = folder / CONFIG
     config = _read_json(path)
-    kinds = {"r": int, "lora_alpha": (int, float), "target_modules": (list, str)}
+    kinds: dict[str, Any] = {"r": int, "lora_alpha": (int, float), "target_modules": (list, str)}
     if config is None or not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
         raise UsageError(f"{path} is missing or has no r, lora_alpha and target_modules; an adapter needs peft's configuration")
     if config.get("peft_type", "LORA") != "LORA":

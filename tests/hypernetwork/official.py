@@ -19,6 +19,21 @@ from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.checkpoint import PREFIX
 
 RANK, ALPHA = 6, 12
+SHORT = [
+    "conv_inverted",
+    "conv_depth",
+    "conv_point",
+    "to_q",
+    "to_k",
+    "to_v",
+    "to_out.0",
+    "linear",
+    "linear_1",
+    "linear_2",
+    "proj",
+    "proj_out",
+]
+"""The same layers of SANA, as peft shortens their names in the configuration."""
 
 
 def adaptable(backbone: nn.Module) -> dict[str, Any]:
@@ -28,12 +43,13 @@ def adaptable(backbone: nn.Module) -> dict[str, Any]:
 
 def random_weights(backbone: nn.Module) -> dict[str, Tensor]:
     """LoRA weights without peft's prefix, none of them zero."""
-    draw, weights = torch.Generator().manual_seed(5), {}
+    draw = torch.Generator().manual_seed(5)
+    weights: dict[str, Tensor] = {}
     for name, layer in adaptable(backbone).items():
         if isinstance(layer, nn.Conv2d):
-            shapes = (RANK, layer.in_channels, *layer.kernel_size), (layer.out_channels, RANK, 1, 1)
+            shapes = [(RANK, layer.in_channels, *layer.kernel_size), (layer.out_channels, RANK, 1, 1)]
         else:
-            shapes = (RANK, layer.in_features), (layer.out_features, RANK)
+            shapes = [(RANK, layer.in_features), (layer.out_features, RANK)]
         for half, shape in zip("AB", shapes, strict=True):
             weights[f"{name}.lora_{half}.weight"] = 0.1 * torch.randn(shape, generator=draw)
     return weights
@@ -55,7 +71,7 @@ def write(folder: Path, weights: Mapping[str, Tensor], targets: list[str], *, pr
 
 
 def displacement(generator: Generator, weights: Mapping[str, Tensor], noise: Tensor, conditioning: Conditioning) -> Tensor:
-    """f of such an adapter: every layer's output plus its LoRA, and the LoRA alone of the last layer."""
+    """The change that such an adapter gives: every layer's output plus its LoRA, and the LoRA alone of the last layer."""
     scale = ALPHA / RANK
     handles = []
     for name, layer in adaptable(generator.backbone).items():
