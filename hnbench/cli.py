@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,15 +20,17 @@ from hnbench.errors import HnbenchError, SampleFailure, UsageError
 from hnbench.loading import (
     Dtype,
     choose_device,
+    find_adapter,
     load_generator,
     load_mixture,
     load_reward,
     make_methods,
     parse_weights,
     prepare_adapters,
-    read_prompts,
+    training_settings,
 )
 from hnbench.presets import preset_of
+from hnbench.prompts import find_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -100,8 +101,19 @@ GeneratorName = Annotated[str, typer.Option("--generator", help="The text-to-ima
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")]
 DtypeName = Annotated[Dtype, typer.Option("--dtype", help="What the models compute in; noise and norms stay in float32.")]
 Weights = Annotated[list[str] | None, typer.Option("--optimise", metavar="NAME=WEIGHT", help=f"A reward to optimise; repeatable. {PRESET}")]
-HypernetworkFolder = Annotated[Path | None, typer.Option("--hypernetwork", help=f"A trained hypernetwork's folder. {PRESET}")]
-PromptFile = Annotated[Path | None, typer.Option("--prompts", metavar="FILE", help=f"Prompts, one per line. {PRESET}")]
+ADAPTER = "FOLDER|OWNER/NAME"
+HypernetworkName = Annotated[
+    str | None,
+    typer.Option("--hypernetwork", metavar=ADAPTER, help=f"A trained hypernetwork: its folder, or its name on the Hub. {PRESET}"),
+]
+PromptsName = Annotated[
+    str | None,
+    typer.Option("--prompts", metavar="NAME|FILE", help=f"A set of `hnbench list prompts`, or a file with one per line. {PRESET}"),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="A folder with the prompt files of other projects. [default: $HNBENCH_DATA, else downloads]"),
+]
 
 
 @app.command(
@@ -122,8 +134,10 @@ def run(
     full: Annotated[bool, typer.Option("--full", help="The suite's full protocol instead of the quick one.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", help="At most so many prompts, spread over the suite's tasks.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
-    hypernetwork: HypernetworkFolder = None,
-    finetuned: Annotated[Path | None, typer.Option("--finetuned", help=f"A fine-tuned adapter's folder. {PRESET}")] = None,
+    hypernetwork: HypernetworkName = None,
+    finetuned: Annotated[
+        str | None, typer.Option("--finetuned", metavar=ADAPTER, help=f"A fine-tuned adapter: its folder, or its name on the Hub. {PRESET}")
+    ] = None,
     optimise: Weights = None,
     hold_out: Annotated[
         list[str] | None,
@@ -192,8 +206,13 @@ def train(
         Literal["hypernoise", "finetune"], typer.Option("--kind", help="A noise hypernetwork, or the same LoRA on the generator itself.")
     ] = "hypernoise",
     generator: GeneratorName = "shapes",
+    named: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="Which of the generator's training presets: code or paper. [default: the first]"),
+    ] = None,
     optimise: Weights = None,
-    prompts: PromptFile = None,
+    prompts: PromptsName = None,
+    data_dir: DataFolder = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Optimizer steps.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Images per batch.")] = None,
     accumulation: Annotated[int | None, typer.Option("--accumulation", help="Batches per optimizer step.")] = None,
@@ -203,6 +222,9 @@ def train(
     gradient_clip: Annotated[float | None, typer.Option("--gradient-clip", help="The largest norm of the gradient.")] = None,
     rank: Annotated[int | None, typer.Option("--rank", help="Of the LoRA.")] = None,
     lora_alpha: Annotated[float | None, typer.Option("--lora-alpha", help="The LoRA is scaled by alpha / rank.")] = None,
+    lora_dtype: Annotated[
+        Literal["float32", "bfloat16"] | None, typer.Option("--lora-dtype", help="What the LoRA's weights are kept and stepped in.")
+    ] = None,
     target_pattern: Annotated[
         str | None,
         typer.Option("--target-pattern", help="A regular expression on layer names. [default: every linear and convolution layer]"),
@@ -226,7 +248,8 @@ def train(
     from hnbench.hypernetwork.config import TrainingConfig
 
     preset = preset_of(generator)
-    texts, source = _prompts(prompts, preset, generator)
+    published = training_settings(preset, kind, named, generator)
+    texts, source = _prompts(prompts, preset, generator, data_dir)
     asked = {
         "steps": steps,
         "batch_size": batch_size,
@@ -237,12 +260,13 @@ def train(
         "gradient_clip": gradient_clip,
         "rank": rank,
         "lora_alpha": lora_alpha,
+        "lora_dtype": lora_dtype,
         "target_pattern": target_pattern,
         "regulariser_weight": regulariser_weight,
         "regulariser_reduction": regulariser_reduction,
         "image_penalty": image_penalty,
     }
-    settings = {**preset.training.get(kind, {}), **{name: value for name, value in asked.items() if value is not None}}
+    settings = {**published, **{name: value for name, value in asked.items() if value is not None}}
     weights = parse_weights(optimise or (), preset.optimised, generator)
     registry.GENERATORS.entry(generator)
     config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
@@ -276,9 +300,10 @@ def report(
     epilog=examples("hnbench diagnose", "hnbench diagnose --hypernetwork results/my-training/adapter --limit 8 --out diagnosis.json")
 )
 def diagnose(
-    hypernetwork: HypernetworkFolder = None,
+    hypernetwork: HypernetworkName = None,
     generator: GeneratorName = "shapes",
-    prompts: PromptFile = None,
+    prompts: PromptsName = None,
+    data_dir: DataFolder = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many of the prompts.")] = 8,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Noises per prompt.")] = 4,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
@@ -294,8 +319,8 @@ def diagnose(
     preset = preset_of(generator)
     adapters = _adapters(preset, hypernoise=hypernetwork)
     if "hypernoise" not in adapters:
-        raise UsageError(f"the generator {generator!r} comes with no hypernetwork; give --hypernetwork FOLDER")
-    texts, _ = _prompts(prompts, preset, generator)
+        raise UsageError(f"the generator {generator!r} comes with no hypernetwork; give --hypernetwork FOLDER, or its name on the Hub")
+    texts, _ = _prompts(prompts, preset, generator, data_dir)
 
     from hnbench.display import show_values
     from hnbench.hypernetwork.adapter import Hypernetwork
@@ -303,7 +328,8 @@ def diagnose(
     from hnbench.hypernetwork.diagnose import diagnose as look
     from hnbench.seeds import NoiseSource
 
-    folder = adapters["hypernoise"]
+    adapter = adapters["hypernoise"]
+    folder = adapter if isinstance(adapter, Path) else find_adapter(adapter)
     model = load_generator(generator, choose_device(device), dtype)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
     found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
@@ -313,31 +339,43 @@ def diagnose(
     typer.echo(f"The same as JSON: {path}")
 
 
+@app.command(epilog=examples("hnbench push results/my-training/adapter owner/name", "hnbench push adapter owner/name --private"))
+def push(
+    folder: Annotated[Path, typer.Argument(help="A trained adapter's folder.")],
+    name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository of the Hub; made where there is none.")],
+    private: Annotated[bool, typer.Option("--private", help="Only for those who are given access.")] = False,
+) -> None:
+    """Put a trained adapter on the Hugging Face Hub.
+
+    With its model card and its configuration; then `--hypernetwork OWNER/NAME` takes it from there.
+    """
+    from hnbench.publish import publish
+
+    typer.echo(f"The adapter is at {publish(folder, name, private=private)}")
+
+
 @app.command("list", epilog=examples("hnbench list methods", "hnbench list rewards"))
 def list_names(
-    kind: Annotated[Literal["generators", "rewards", "methods", "suites"], typer.Argument(help="What to list.")],
+    kind: Annotated[Literal["generators", "rewards", "methods", "suites", "prompts"], typer.Argument(help="What to list.")],
 ) -> None:
-    """List generators, rewards, methods or suites.
+    """List generators, rewards, methods, suites or prompt sets.
 
     Those of installed third-party packages too.
     """
     from hnbench.display import show_entries
 
     known = {"generators": registry.GENERATORS, "rewards": registry.REWARDS, "methods": registry.METHODS, "suites": registry.SUITES}
+    known["prompts"] = registry.PROMPTS
     show_entries(known[kind].entries.values())
 
 
-def _adapters(preset: Preset, **given: Path | None) -> dict[str, Path]:
-    """The adapters' folders by kind: what was given, else the preset's. A given folder that holds none is a `UsageError` at once."""
-    from hnbench.hypernetwork.checkpoint import adapter_sha256
-
-    chosen = {kind: folder for kind, folder in given.items() if folder is not None}
-    for folder in chosen.values():
-        adapter_sha256(folder)
+def _adapters(preset: Preset, **given: str | None) -> dict[str, str | Path]:
+    """The adapters by kind: the folders of what was given, which is found at once, else the preset's."""
+    chosen = {kind: find_adapter(name) for kind, name in given.items() if name is not None}
     return {**preset.adapters, **chosen}
 
 
-def _runnable(adapters: dict[str, Path]) -> list[str]:
+def _runnable(adapters: Mapping[str, str | Path]) -> list[str]:
     """All built-in methods but those without an adapter, which are named on stderr."""
     entries = registry.METHODS.built_in
     left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
@@ -361,7 +399,7 @@ def _check_names(suite: str, generator: str, rewards: Iterable[str], methods: It
         registry.METHODS.entry(registry.parse_method(text)[0])
 
 
-def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, Path], folder: Path) -> Summary:
+def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, str | Path], folder: Path) -> Summary:
     """Load all models and carry the run out."""
     from hnbench.display import RunDisplay
     from hnbench.runs.execute import execute
@@ -388,13 +426,12 @@ def _train(config: TrainingConfig, prompts: Sequence[str], device: str, dtype: s
         return trainer.train(display)
 
 
-def _prompts(file: Path | None, preset: Preset, generator: str) -> tuple[tuple[str, ...], str]:
-    """Prompts to train on, and where they come from: a file, or the preset."""
-    if file is not None:
-        return read_prompts(file), str(file)
-    if not preset.training_prompts:
-        raise UsageError(f"the generator {generator!r} has no preset; give --prompts FILE, a text file with one prompt per line")
-    return tuple(EntryPoint("prompts", preset.training_prompts, "").load()()), preset.training_prompts
+def _prompts(given: str | None, preset: Preset, generator: str, data: Path | None) -> tuple[tuple[str, ...], str]:
+    """Prompts to train on, and where they come from: as given, or the preset's."""
+    source = given or preset.training_prompts
+    if not source:
+        raise UsageError(f"the generator {generator!r} has no preset; give --prompts FILE, or a set of `hnbench list prompts`")
+    return find_prompts(source, data), source
 
 
 def _report(folders: Sequence[Path], out: Path | None = None) -> None:

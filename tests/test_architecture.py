@@ -27,6 +27,10 @@ ALLOWED = {
     "config": {"errors", "seeds"},
     "fingerprint": {"seeds"},
     "quiet": set(),
+    "hub": {"errors"},
+    "data": {"errors"},
+    "prompts": {"errors", "registry", "data", "shapes"},
+    "publish": {"errors", "hub", "hypernetwork"},
     "generators": BASICS | {"fingerprint", "quiet"},
     "rewards": BASICS | {"fingerprint", "quiet"},
     "stats": set(),
@@ -38,9 +42,9 @@ ALLOWED = {
     "report": {"errors", "config", "stats", "runs"},
     "registry": {"errors", "methods"},
     "presets": set(),
-    "loading": {"errors", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
+    "loading": {"errors", "registry", "presets", "generators", "rewards", "methods", "hypernetwork", "hub"},
     "display": {"registry"},
-    "cli": BASICS | {"registry", "presets", "loading", "display", "runs", "report", "hypernetwork"},
+    "cli": BASICS | {"registry", "presets", "loading", "display", "runs", "report", "hypernetwork", "prompts", "publish"},
     "__main__": {"cli"},
 }
 """The part of the package -> the other parts that it may import, for types included."""
