@@ -167,8 +167,8 @@ def test_an_interrupted_run_is_exit_code_130_and_continues(hnbench: Hnbench, tmp
         (["--limit", "0"], "limit was 0; it must be at least 1"),
         (["--batch-size", "-1"], "batch size was -1; it must be at least 1"),
         (["--method", "hypernoise"], "the method 'hypernoise' needs an adapter; give --hypernetwork FOLDER"),
-        (["--hypernetwork", "absent"], "absent holds no adapter"),
-        (["--finetuned", "../absent"], "../absent holds no adapter"),
+        (["--hypernetwork", "absent"], "there is no folder absent;"),
+        (["--finetuned", "../absent"], "there is no folder ../absent;"),
         (["--method", "best-of-n:n=2", "--method", "best-of-n:n=4"], "'best-of-2'"),
     ],
 )
@@ -248,6 +248,7 @@ def test_training_again_gives_the_same_adapter_at_once(hnbench: Hnbench, tmp_pat
         (b"\n \n\r\n", [], "the prompt file prompts.txt has no prompt; write one per line"),
         (b"\xff\xfe\x00", [], "the prompt file prompts.txt cannot be read (it is not UTF-8)"),
         (None, [], "there is no prompt file prompts.txt, and no prompt set of that name"),
+        (None, ["--prompts", "abc-6k", "--data-dir", "gone"], "the data folder gone does not exist"),
         (b"a\n", ["--preset", "paper"], "the generator 'toy' has no training preset 'paper'; it has none"),
         (b"a\n", ["--steps", "0"], "steps was 0; it must be at least 1"),
         (b"a\n", ["--learning-rate", "nan"], "learning rate was nan; it must be above 0"),

@@ -63,7 +63,8 @@ def save_adapter(folder: Path, adapter: LoraAdapter, backbone: nn.Module, descri
     config.save_pretrained(str(working))
     written = {"schema": SCHEMA, **description}
     (working / DESCRIPTION).write_text(json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
-    (working / CARD).write_text(_card(written), encoding="utf-8")
+    dense = adapter.settings.dense and bool(_grouped(backbone, adapter.targets))
+    (working / CARD).write_text(_card(written, dense=dense), encoding="utf-8")
     for path in working.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -275,13 +276,18 @@ def _settings(config: Mapping[str, Any], targets: Sequence[str], state: Mapping[
     from hnbench.hypernetwork.adapter import LoraSettings
 
     rank = int(config["r"])
-    grouped = [name for name in targets if getattr(generator.backbone.get_submodule(name), "groups", 1) > 1]
-    halves = [state[f"{name}.lora_B.weight"] for name in grouped if f"{name}.lora_B.weight" in state]
+    grouped = [f"{name}.lora_B.weight" for name in _grouped(generator.backbone, targets)]
+    halves = [state[name] for name in grouped if name in state]
     dense = any(half.ndim > 1 and half.shape[1] == rank for half in halves)
     return LoraSettings(rank=rank, alpha=float(config["lora_alpha"]), dense=dense)
 
 
-def _card(description: Mapping[str, Any]) -> str:
+def _grouped(backbone: nn.Module, targets: Sequence[str]) -> list[str]:
+    """Those of the layers that are grouped convolutions."""
+    return [name for name in targets if getattr(backbone.get_submodule(name), "groups", 1) > 1]
+
+
+def _card(description: Mapping[str, Any], *, dense: bool) -> str:
     """The model card."""
     generator, training = description.get("generator", {}), description.get("training", {})
     length = f"{training.get('steps')} steps, {training.get('images')} images, {training.get('seconds', 0):.0f} s"
@@ -305,7 +311,7 @@ def _card(description: Mapping[str, Any]) -> str:
         f"| training | {length} on {training.get('device')} |",
         f"| gain in held-out reward | {gain} +- {error} (standard error) |",
         "",
-        *_how_to_load(kind, generator, dense=bool(config.get("dense_convolutions"))),
+        *_how_to_load(kind, generator, dense=dense),
         "",
     ]
     return "\n".join(lines)

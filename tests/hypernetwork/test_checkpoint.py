@@ -149,6 +149,20 @@ def test_a_dense_adapter_of_ours_computes_after_loading_what_it_did_before(tmp_p
     before = Hypernetwork(generator, adapter).displacement(noise, conditioning)
     save_adapter(tmp_path / "a", adapter, generator.backbone, describe(generator))
     assert torch.equal(before, Hypernetwork(other, load_adapter(tmp_path / "a", other, "hypernoise")).displacement(noise, conditioning))
+    card = (tmp_path / "a/README.md").read_text()
+    assert "newer versions of peft and diffusers refuse it" in card
+    assert "load_lora_adapter" not in card
+
+
+@pytest.mark.parametrize("kind", ["finetune", "hypernoise"])
+def test_the_card_says_how_to_load_what_peft_can_load(tmp_path: Path, kind: str) -> None:
+    generator = SanaGenerator()
+    adapter = LoraAdapter(generator.backbone, LoraSettings(6, 12, "(?!.*conv_depth).*", dense=True))
+    save_adapter(tmp_path / "a", adapter, generator.backbone, describe(generator, kind))
+    card = (tmp_path / "a/README.md").read_text()
+    assert 'load_lora_adapter(THIS, prefix="base_model.model", weight_name="adapter_model.safetensors")' in card
+    assert ("low-rank delta only" in card) == (kind == "hypernoise")
+    assert json.loads((tmp_path / "a/adapter_config.json").read_text())["base_model_name_or_path"] == "sana"
 
 
 class Trap:
