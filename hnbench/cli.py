@@ -249,6 +249,8 @@ def train(
 
     preset = preset_of(generator)
     published = training_settings(preset, kind, named, generator)
+    registry.GENERATORS.entry(generator)
+    weights = parse_weights(optimise or (), preset.optimised, generator)
     texts, source = _prompts(prompts, preset, generator, data_dir)
     asked = {
         "steps": steps,
@@ -267,8 +269,6 @@ def train(
         "image_penalty": image_penalty,
     }
     settings = {**published, **{name: value for name, value in asked.items() if value is not None}}
-    weights = parse_weights(optimise or (), preset.optimised, generator)
-    registry.GENERATORS.entry(generator)
     config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
     name = f"train-{kind}-{generator}-seed{seed}-{config.identity[:8]}".replace("/", "_")
     adapter = _train(config, texts, choose_device(device), dtype, out or RESULTS / name)

@@ -57,7 +57,8 @@ def save_adapter(folder: Path, adapter: LoraAdapter, backbone: nn.Module, descri
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
     config = lora_config(backbone, adapter.settings, adapter.targets)
-    header = {"format": "pt", "lora_adapter_metadata": _for_diffusers(config)}
+    # One entry only: safetensors writes several in an order that changes from file to file, and so does the file's hash.
+    header = {"lora_adapter_metadata": _for_diffusers(config)}
     save_file({PREFIX + name: tensor for name, tensor in adapter.state_dict().items()}, working / WEIGHTS, metadata=header)
     config.base_model_name_or_path = description.get("generator", {}).get("name")
     config.save_pretrained(str(working))

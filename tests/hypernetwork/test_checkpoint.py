@@ -263,6 +263,14 @@ def test_an_adapter_is_attached_once_and_again_when_its_weights_change(saved: Pa
     assert attach(generator, saved, "hypernoise") is not first
 
 
+def test_the_same_weights_make_the_same_file(saved: Path, tmp_path: Path) -> None:
+    generator = ToyGenerator()
+    adapter = load_adapter(saved, generator, "hypernoise")
+    for name in "abcdefgh":
+        save_adapter(tmp_path / name, adapter, generator.backbone, describe(generator))
+    assert {adapter_sha256(tmp_path / name) for name in "abcdefgh"} == {adapter_sha256(saved)}
+
+
 def test_saving_replaces_the_folder_and_leaves_nothing_else(saved: Path) -> None:
     (saved / "stale").touch()
     generator = ToyGenerator()
