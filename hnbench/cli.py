@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,6 +21,7 @@ from hnbench.loading import (
     Dtype,
     check_generator,
     choose_device,
+    find_adapter,
     load_generator,
     load_mixture,
     load_reward,
@@ -29,9 +29,10 @@ from hnbench.loading import (
     parse_weights,
     parts_of,
     prepare_adapters,
-    read_prompts,
+    training_settings,
 )
 from hnbench.presets import preset_of
+from hnbench.prompts import find_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -126,8 +127,19 @@ Weights = Annotated[
 HeldOut = Annotated[
     list[str] | None, typer.Option("--hold-out", metavar="NAME", help=f"A reward to report and not optimise; repeatable. {PRESET}")
 ]
-HypernetworkFolder = Annotated[Path | None, typer.Option("--hypernetwork", help=f"A trained hypernetwork's folder. {PRESET}")]
-PromptFile = Annotated[Path | None, typer.Option("--prompts", metavar="FILE", help=f"Prompts, one per line. {PRESET}")]
+ADAPTER = "FOLDER|OWNER/NAME"
+HypernetworkName = Annotated[
+    str | None,
+    typer.Option("--hypernetwork", metavar=ADAPTER, help=f"A trained hypernetwork: its folder, or its name on the Hub. {PRESET}"),
+]
+PromptsName = Annotated[
+    str | None,
+    typer.Option("--prompts", metavar="NAME|FILE", help=f"A set of `hnbench list prompts`, or a file with one per line. {PRESET}"),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="A folder with the prompt files of other projects. [default: $HNBENCH_DATA, else downloads]"),
+]
 
 
 @app.command(
@@ -148,8 +160,10 @@ def run(
     full: Annotated[bool, typer.Option("--full", help="The suite's full protocol instead of the quick one.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", help="At most so many prompts, spread over the suite's tasks.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
-    hypernetwork: HypernetworkFolder = None,
-    finetuned: Annotated[Path | None, typer.Option("--finetuned", help=f"A fine-tuned adapter's folder. {PRESET}")] = None,
+    hypernetwork: HypernetworkName = None,
+    finetuned: Annotated[
+        str | None, typer.Option("--finetuned", metavar=ADAPTER, help=f"A fine-tuned adapter: its folder, or its name on the Hub. {PRESET}")
+    ] = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time; changes no result.")] = 32,
@@ -221,8 +235,13 @@ def train(
         Literal["hypernoise", "finetune"], typer.Option("--kind", help="A noise hypernetwork, or the same LoRA on the generator itself.")
     ] = "hypernoise",
     generator: GeneratorName = "shapes",
+    named: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="Which of the generator's training presets: code or paper. [default: the first]"),
+    ] = None,
     optimise: Weights = None,
-    prompts: PromptFile = None,
+    prompts: PromptsName = None,
+    data_dir: DataFolder = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Optimizer steps.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Images per batch.")] = None,
     accumulation: Annotated[int | None, typer.Option("--accumulation", help="Batches per optimizer step.")] = None,
@@ -232,6 +251,9 @@ def train(
     gradient_clip: Annotated[float | None, typer.Option("--gradient-clip", help="The largest norm of the gradient.")] = None,
     rank: Annotated[int | None, typer.Option("--rank", help="Of the LoRA.")] = None,
     lora_alpha: Annotated[float | None, typer.Option("--lora-alpha", help="The LoRA is scaled by alpha / rank.")] = None,
+    lora_dtype: Annotated[
+        Literal["float32", "bfloat16"] | None, typer.Option("--lora-dtype", help="What the LoRA's weights are kept and stepped in.")
+    ] = None,
     target_pattern: Annotated[
         str | None,
         typer.Option("--target-pattern", help="A regular expression on layer names. [default: every linear and convolution layer]"),
@@ -258,7 +280,10 @@ def train(
     from hnbench.hypernetwork.config import TrainingConfig
 
     preset = preset_of(generator)
-    texts, source = _prompts(prompts, preset, generator)
+    published = training_settings(preset, kind, named, generator)
+    check_generator(generator)
+    weights = parse_weights(optimise or (), preset.optimised, generator)
+    texts, source = _prompts(prompts, preset, generator, data_dir)
     asked = {
         "steps": steps,
         "batch_size": batch_size,
@@ -269,6 +294,7 @@ def train(
         "gradient_clip": gradient_clip,
         "rank": rank,
         "lora_alpha": lora_alpha,
+        "lora_dtype": lora_dtype,
         "target_pattern": target_pattern,
         "regulariser_weight": regulariser_weight,
         "regulariser_reduction": regulariser_reduction,
@@ -277,9 +303,7 @@ def train(
         "prompt_prefix": prompt_prefix,
         "memory": memory,
     }
-    settings = {**preset.training.get(kind, {}), **{name: value for name, value in asked.items() if value is not None}}
-    weights = parse_weights(optimise or (), preset.optimised, generator)
-    check_generator(generator)
+    settings = {**published, **{name: value for name, value in asked.items() if value is not None}}
     config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
     name = f"train-{kind}-{generator}-seed{seed}-{config.identity[:8]}".replace("/", "_")
     adapter = _train(config, texts, choose_device(device), dtype, out or RESULTS / name)
@@ -311,9 +335,10 @@ def report(
     epilog=examples("hnbench diagnose", "hnbench diagnose --hypernetwork results/my-training/adapter --limit 8 --out diagnosis.json")
 )
 def diagnose(
-    hypernetwork: HypernetworkFolder = None,
+    hypernetwork: HypernetworkName = None,
     generator: GeneratorName = "shapes",
-    prompts: PromptFile = None,
+    prompts: PromptsName = None,
+    data_dir: DataFolder = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many of the prompts.")] = 8,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Noises per prompt.")] = 4,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
@@ -332,8 +357,8 @@ def diagnose(
     preset = preset_of(generator)
     adapters = _adapters(preset, hypernoise=hypernetwork)
     if "hypernoise" not in adapters:
-        raise UsageError(f"the generator {generator!r} comes with no hypernetwork; give --hypernetwork FOLDER")
-    texts, _ = _prompts(prompts, preset, generator)
+        raise UsageError(f"the generator {generator!r} comes with no hypernetwork; give --hypernetwork FOLDER, or its name on the Hub")
+    texts, _ = _prompts(prompts, preset, generator, data_dir)
 
     from hnbench.display import show_values
     from hnbench.hypernetwork.adapter import Hypernetwork
@@ -341,7 +366,8 @@ def diagnose(
     from hnbench.hypernetwork.diagnose import diagnose as look
     from hnbench.seeds import NoiseSource
 
-    folder = adapters["hypernoise"]
+    adapter = adapters["hypernoise"]
+    folder = adapter if isinstance(adapter, Path) else find_adapter(adapter)
     options = {"image_size": image_size, "prompt_prefix": prompt_prefix, "memory": memory}
     model = load_generator(generator, choose_device(device), dtype, **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
@@ -352,17 +378,33 @@ def diagnose(
     typer.echo(f"The same as JSON: {path}")
 
 
+@app.command(epilog=examples("hnbench push results/my-training/adapter owner/name", "hnbench push adapter owner/name --private"))
+def push(
+    folder: Annotated[Path, typer.Argument(help="A trained adapter's folder.")],
+    name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository of the Hub; made where there is none.")],
+    private: Annotated[bool, typer.Option("--private", help="Only for those who are given access.")] = False,
+) -> None:
+    """Put a trained adapter on the Hugging Face Hub.
+
+    With its model card and its configuration; then `--hypernetwork OWNER/NAME` takes it from there.
+    """
+    from hnbench.publish import publish
+
+    typer.echo(f"The adapter is at {publish(folder, name, private=private)}")
+
+
 @app.command("list", epilog=examples("hnbench list methods", "hnbench list rewards"))
 def list_names(
-    kind: Annotated[Literal["generators", "rewards", "methods", "suites"], typer.Argument(help="What to list.")],
+    kind: Annotated[Literal["generators", "rewards", "methods", "suites", "prompts"], typer.Argument(help="What to list.")],
 ) -> None:
-    """List generators, rewards, methods or suites.
+    """List generators, rewards, methods, suites or prompt sets.
 
     Those of installed third-party packages too.
     """
     from hnbench.display import show_entries
 
     known = {"generators": registry.GENERATORS, "rewards": registry.REWARDS, "methods": registry.METHODS, "suites": registry.SUITES}
+    known["prompts"] = registry.PROMPTS
     show_entries(known[kind].entries.values())
 
 
@@ -411,17 +453,13 @@ def _held_out(typed: Sequence[str] | None, preset: Preset, optimised: Mapping[st
     return tuple(name for name in preset.held_out if name not in optimised)
 
 
-def _adapters(preset: Preset, **given: Path | None) -> dict[str, Path]:
-    """The adapters' folders by kind: what was given, else the preset's. A given folder that holds none is a `UsageError` at once."""
-    from hnbench.hypernetwork.checkpoint import adapter_sha256
-
-    chosen = {kind: folder for kind, folder in given.items() if folder is not None}
-    for folder in chosen.values():
-        adapter_sha256(folder)
+def _adapters(preset: Preset, **given: str | None) -> dict[str, str | Path]:
+    """The adapters by kind: the folders of what was given, which is found at once, else the preset's."""
+    chosen = {kind: find_adapter(name) for kind, name in given.items() if name is not None}
     return {**preset.adapters, **chosen}
 
 
-def _runnable(adapters: dict[str, Path]) -> list[str]:
+def _runnable(adapters: Mapping[str, str | Path]) -> list[str]:
     """All built-in methods but those without an adapter, which are named on stderr."""
     entries = registry.METHODS.built_in
     left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
@@ -450,7 +488,7 @@ def _options(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     return {"image_size": config.image_size, "prompt_prefix": config.prompt_prefix, "memory": config.memory}
 
 
-def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, Path], folder: Path) -> Summary:
+def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, str | Path], folder: Path) -> Summary:
     """Load all models and carry the run out."""
     from hnbench.display import RunDisplay
     from hnbench.runs.execute import execute
@@ -477,13 +515,12 @@ def _train(config: TrainingConfig, prompts: Sequence[str], device: str, dtype: s
         return trainer.train(display)
 
 
-def _prompts(file: Path | None, preset: Preset, generator: str) -> tuple[tuple[str, ...], str]:
-    """Prompts to train on, and where they come from: a file, or the preset."""
-    if file is not None:
-        return read_prompts(file), str(file)
-    if not preset.training_prompts:
-        raise UsageError(f"the generator {generator!r} has no preset; give --prompts FILE, a text file with one prompt per line")
-    return tuple(EntryPoint("prompts", preset.training_prompts, "").load()()), preset.training_prompts
+def _prompts(given: str | None, preset: Preset, generator: str, data: Path | None) -> tuple[tuple[str, ...], str]:
+    """Prompts to train on, and where they come from: as given, or the preset's."""
+    source = given or preset.training_prompts
+    if not source:
+        raise UsageError(f"the generator {generator!r} has no preset; give --prompts FILE, or a set of `hnbench list prompts`")
+    return find_prompts(source, data), source
 
 
 def _report(folders: Sequence[Path], out: Path | None = None) -> None:

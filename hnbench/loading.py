@@ -73,6 +73,16 @@ def _name_and_weight(text: str) -> tuple[str, float]:
     return name, value
 
 
+def training_settings(preset: Preset, kind: str, name: str | None, generator: str) -> dict[str, Any]:
+    """The fields of a training's configuration in the generator's training preset of this name, or in its default one."""
+    if name is None:
+        name = next(iter(preset.trainings), None)
+    elif name not in preset.trainings:
+        known = f"it has {', '.join(preset.trainings)}" if preset.trainings else "it has none"
+        raise UsageError(f"the generator {generator!r} has no training preset {name!r}; {known}")
+    return dict(preset.trainings[name].get(kind, {})) if name else {}
+
+
 def is_place(generator: str) -> bool:
     """Whether a generator is given by where it is, a folder or a repository of the Hub, and not by a registered name."""
     return generator not in registry.GENERATORS.entries and ("/" in generator or Path(generator).is_dir())
@@ -128,20 +138,44 @@ def load_mixture(weights: Mapping[str, float], device: str, dtype: str, name: st
     return Mixture({part: (load_reward(part, device, dtype), weight) for part, weight in weights.items()}, name)
 
 
-def make_methods(specifications: Sequence[str], preset: Preset, adapters: Mapping[str, Path]) -> tuple[Method, ...]:
-    """The methods of specifications; `adapters` are the folders of trained adapters by kind of training."""
+def find_adapter(given: str) -> Path:
+    """The folder of an adapter that was given as a folder, or as `owner/name[@revision]` of the Hub, which is downloaded.
+
+    What is neither, and a folder or repository without an adapter, are `UsageError`s.
+    """
+    from hnbench import hub
+    from hnbench.hypernetwork.checkpoint import FILES, adapter_sha256
+
+    folder = Path(given)
+    if not folder.exists():
+        try:
+            folder = hub.download(hub.Source.parse(given, FILES))
+        except UsageError as error:
+            raise UsageError(f"there is no folder {given}; as a name on the Hub: {error}") from error
+    try:
+        adapter_sha256(folder)
+    except UsageError as error:
+        raise UsageError(f"{given} cannot be used: {error}") from error
+    return folder
+
+
+def make_methods(specifications: Sequence[str], preset: Preset, adapters: Mapping[str, str | Path]) -> tuple[Method, ...]:
+    """The methods of specifications; `adapters` are trained adapters by kind of training: folders, or names on the Hub."""
     return tuple(registry.make_method(text, _defaults(text, preset, adapters)) for text in specifications)
 
 
-def _defaults(specification: str, preset: Preset, adapters: Mapping[str, Path]) -> dict[str, Any]:
+def _defaults(specification: str, preset: Preset, adapters: Mapping[str, str | Path]) -> dict[str, Any]:
     name, typed = registry.parse_method(specification)
     kind = registry.METHODS.entry(name).adapter
     defaults = dict(preset.parameters.get(name, {}))
     if kind and "adapter" not in typed:
         if kind not in adapters:
             option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
-            raise UsageError(f"the method {name!r} needs an adapter; give {option} FOLDER, or train one: hnbench train --kind {kind}")
-        defaults["adapter"] = adapters[kind]
+            raise UsageError(
+                f"the method {name!r} needs an adapter; give {option} FOLDER or OWNER/NAME, or train one: hnbench train --kind {kind}"
+            )
+        adapter = adapters[kind]
+        defaults["adapter"] = adapter if isinstance(adapter, Path) else find_adapter(adapter)
     return defaults
 
 
@@ -160,21 +194,3 @@ def prepare_adapters(methods: Sequence[Method], generator: Generator) -> dict[st
             attach(generator, folder, kind)
             costs.setdefault(kind, training_cost(folder))
     return costs
-
-
-def read_prompts(path: Path) -> tuple[str, ...]:
-    """The prompts of a text file, one per line; empty lines are left out. A file without any is a `UsageError`."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"the prompt file {path} cannot be read ({_reason(error)}); give a UTF-8 text file with one prompt per line"
-        ) from error
-    prompts = tuple(line.strip() for line in text.split("\n") if line.strip())
-    if not prompts:
-        raise UsageError(f"the prompt file {path} has no prompt; write one per line")
-    return prompts
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror)

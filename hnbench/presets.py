@@ -21,12 +21,12 @@ class Preset:
     """Rewards that are reported and never optimised."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Method name -> parameters that differ from the method's own defaults."""
-    adapters: Mapping[str, Path] = field(default_factory=dict)
-    """Kind of training (`"hypernoise"`, `"finetune"`) -> folder of the adapter that comes with hnbench."""
-    training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Kind of training -> fields of the training's configuration that differ from its own defaults."""
+    adapters: Mapping[str, str | Path] = field(default_factory=dict)
+    """Kind of training (`"hypernoise"`, `"finetune"`) -> folder of the adapter that comes with hnbench, or name of one on the Hub."""
+    trainings: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Name -> kind of training -> fields of the training's configuration that differ from its own defaults. The first is the default."""
     training_prompts: str = ""
-    """`"module:function"` that returns the prompts to train on, or empty when a file has to be given."""
+    """The prompt set to train on, or empty when one has to be given."""
     suite: str = ""
     """The suite that was made for the generator, if one was."""
 
@@ -44,25 +44,93 @@ _SHAPES_TRAINING = {
     "lora_alpha": 8.0,
 }
 
+_HUMAN_PREFERENCE = {"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
+"""What ReNO and HyperNoise optimise, with HPS v2.1."""
+
+_PUBLISHED: Mapping[str, Any] = {
+    "optimised": _HUMAN_PREFERENCE,
+    "held_out": ("aesthetic",),
+    "suite": "geneval",
+    "training_prompts": "hypernoise",
+}
+"""What the published experiments have in common."""
+
+_RENO_1024 = {"reno": {"learning_rate": 10.0}}
+"""For images of 1024 pixels (arXiv 2406.04312); ReNO's own default, 5, is the one for 512."""
+
+
+def _trainings(code: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """The two published sets of values, for a hypernetwork and for the fine-tuning that it is compared with, which has no regulariser.
+
+    The paper's objective has the sum over a noise, its code the mean.
+    """
+    reductions = {"code": (code, "mean"), "paper": (paper, "sum")}
+    return {
+        name: {"hypernoise": {**values, "regulariser_reduction": reduction}, "finetune": dict(values)}
+        for name, (values, reduction) in reductions.items()
+    }
+
+
+# Of arXiv 2508.09968, Table 4, and of the scripts in ExplainableML/HyperNoise; docs/training.md has the tables, and how steps follow from
+# epochs. A batch here is what the scripts put on one GPU; the batches of an optimizer step make up the published effective batch.
+_ALL = {"rank": 128, "eval_every": 500, "save_every": 500}
+_SGD = {**_ALL, "optimizer": "sgd", "learning_rate": 1e-3, "momentum": 0.9, "gradient_clip": 1.0, "lora_alpha": 256.0}
+
+_SD_TURBO = _trainings(
+    code={**_SGD, "gradient_clip": 10.0, "lora_alpha": 128.0, "batch_size": 3, "accumulation": 6, "steps": 97_625},
+    paper={**_SGD, "batch_size": 8, "accumulation": 6, "steps": 36_600},
+)
+
+_SANA = {**_SGD, "batch_size": 3, "accumulation": 18, "noise": "batch", "warmup_steps": 600, "dense_convolutions": True}
+_SANA_SPRINT = _trainings(code={**_SANA, "steps": 39_030}, paper={**_SANA, "steps": 32_525})
+
+_FLUX = {
+    **_ALL,
+    "optimizer": "adamw",
+    "learning_rate": 2e-5,
+    "weight_decay": 1e-4,
+    "gradient_clip": 1.0,
+    "batch_size": 1,
+    "accumulation": 28,
+    "noise": "batch",
+    "warmup_steps": 700,
+}
+_FLUX_SCHNELL = _trainings(code={**_FLUX, "lora_alpha": 640.0, "steps": 75_300}, paper={**_FLUX, "lora_alpha": 5.0, "steps": 62_750})
+
 _PRESETS = {
     "shapes": Preset(
         optimised={"shapes-clip": 1.0},
         held_out=("shapes-resnet", "redness"),
         parameters={"reno": {"learning_rate": 2.0}},
         adapters={"hypernoise": _SHAPES_WEIGHTS / "hypernoise", "finetune": _SHAPES_WEIGHTS / "finetune"},
-        training={
-            "hypernoise": {**_SHAPES_TRAINING, "regulariser_reduction": "sum", "regulariser_weight": 0.05},
-            "finetune": {**_SHAPES_TRAINING, "learning_rate": 3e-4, "image_penalty": 10.0},
+        trainings={
+            "shapes": {
+                "hypernoise": {**_SHAPES_TRAINING, "regulariser_reduction": "sum", "regulariser_weight": 0.05},
+                "finetune": {**_SHAPES_TRAINING, "learning_rate": 3e-4, "image_penalty": 10.0},
+            }
         },
-        training_prompts="hnbench.shapes.captions:training_prompts",
+        training_prompts="shapes",
         suite="geneval-shapes",
     ),
-    # ReNO's rate for images of 1024 pixels; those of 512 have the method's own.
-    "sana-sprint-0.6b": Preset(parameters={"reno": {"learning_rate": 10.0}}),
-    "sana-sprint-1.6b": Preset(parameters={"reno": {"learning_rate": 10.0}}),
+    "sd-turbo": Preset(trainings=_SD_TURBO, **_PUBLISHED),
+    "sdxl-turbo": Preset(**_PUBLISHED),
+    "pixart-dmd": Preset(**_PUBLISHED),
+    "sana-sprint-0.6b": Preset(
+        parameters=_RENO_1024,
+        adapters={"hypernoise": "lucaeyring/HyperNoise_Sana_Sprint_0.6B"},
+        trainings=_SANA_SPRINT,
+        **_PUBLISHED,
+    ),
+    "sana-sprint-1.6b": Preset(parameters=_RENO_1024, **_PUBLISHED),
+    "flux-schnell": Preset(trainings=_FLUX_SCHNELL, **_PUBLISHED),
 }
 
 
 def preset_of(generator: str) -> Preset:
     """The preset of a generator; an empty one where there is none, for example for a generator of another package."""
     return _PRESETS.get(generator, Preset())
+
+
+def preset_names() -> tuple[str, ...]:
+    """The generators that have a preset."""
+    return tuple(_PRESETS)

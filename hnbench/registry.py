@@ -1,7 +1,7 @@
 """Names -> factories, imported only when asked for.
 
 A registry knows the built-in names and those that installed packages add through the entry-point groups
-`hnbench.generators`, `hnbench.rewards`, `hnbench.methods` and `hnbench.suites`. Listing imports none of them.
+`hnbench.generators`, `hnbench.rewards`, `hnbench.methods`, `hnbench.suites` and `hnbench.prompts`. Listing imports none of them.
 What stands after `NAME@` is a factory's `where`, if the entry has sources: a folder or a repository to use instead of them.
 The factories are called as
 
@@ -9,6 +9,7 @@ The factories are called as
     reward:    factory(*, device: str, dtype: str) -> Reward
     method:    factory(**parameters) -> Method      (a dataclass: its fields are the parameters)
     suite:     factory() -> Suite
+    prompts:   factory(folder: Path | None) -> Sequence[str]    (the folder has other projects' prompt files)
 """
 
 from __future__ import annotations
@@ -199,6 +200,28 @@ METHODS = Registry(
         needs="a trained hypernetwork",
         adapter="hypernoise",
     ),
+)
+
+
+PROMPTS = Registry(
+    "prompt set",
+    "hnbench.prompts",
+    Entry("shapes", "hnbench.prompts:shapes", "the captions that the shapes adapters were trained on"),
+    Entry(
+        "hypernoise",
+        "hnbench.prompts:hypernoise",
+        "the next three together, some 70,000: what HyperNoise was trained on",
+        needs="downloads, and pip install 'hnbench[prompts]'",
+    ),
+    Entry("t2i-compbench-train", "hnbench.prompts:t2i_compbench", "T2I-CompBench's 4,900 training prompts", needs="a download of 0.3 MB"),
+    Entry("abc-6k", "hnbench.prompts:abc_6k", "ABC-6K's 6,434 prompts with two coloured things", needs="a download of 0.4 MB"),
+    Entry(
+        "pick-a-pic",
+        "hnbench.prompts:pick_a_pic",
+        "Pick-a-Pic v2's some 59,000 distinct prompts, unfiltered",
+        needs="a download, and pip install 'hnbench[prompts]'",
+    ),
+    Entry("hypernoise-examples", "hnbench.prompts:hypernoise_examples", "the official code's 25 examples", needs="a download of 3 kB"),
 )
 
 

@@ -28,6 +28,9 @@ ALLOWED = {
     "fingerprint": {"seeds"},
     "quiet": set(),
     "hub": {"errors"},
+    "data": {"errors"},
+    "prompts": {"errors", "registry", "data", "shapes"},
+    "publish": {"errors", "hub", "hypernetwork"},
     "generators": BASICS | {"fingerprint", "quiet", "hub"},
     "rewards": BASICS | {"fingerprint", "quiet", "hub"},
     "stats": set(),
@@ -42,7 +45,7 @@ ALLOWED = {
     "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
     "display": {"hub", "registry"},
     "fetch": {"errors", "hub", "registry"},
-    "cli": BASICS | {"registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork"},
+    "cli": BASICS | {"registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"},
     "__main__": {"cli"},
 }
 """The part of the package -> the other parts that it may import, for types included."""

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
 from hnbench import __version__, registry
@@ -57,7 +60,7 @@ def test_version(hnbench: Hnbench) -> None:
     assert hnbench("--version").stdout == f"hnbench {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "train", "report", "diagnose", "fetch", "list"])
+@pytest.mark.parametrize("command", ["run", "train", "report", "diagnose", "fetch", "push", "list"])
 def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
     shown = hnbench(command, "--help").stdout
     assert f"Examples:\n    hnbench {command}" in shown
@@ -69,6 +72,7 @@ def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
         ("generators", ["toy", "other-toy"]),
         ("rewards", ["brightness", "red"]),
         ("suites", ["toy-suite"]),
+        ("prompts", ["shapes", "hypernoise", "t2i-compbench-train", "abc-6k", "pick-a-pic", "hypernoise-examples"]),
         (
             "methods",
             ["random", "best-of-n", "reno", "hypernoise", "finetune", "hypernoise-random-direction", "hypernoise-other-noise", "failing"],
@@ -163,8 +167,8 @@ def test_an_interrupted_run_is_exit_code_130_and_continues(hnbench: Hnbench, tmp
         (["--limit", "0"], "limit was 0; it must be at least 1"),
         (["--batch-size", "-1"], "batch size was -1; it must be at least 1"),
         (["--method", "hypernoise"], "the method 'hypernoise' needs an adapter; give --hypernetwork FOLDER"),
-        (["--hypernetwork", "absent"], "absent holds no adapter"),
-        (["--finetuned", "../absent"], "../absent holds no adapter"),
+        (["--hypernetwork", "absent"], "there is no folder absent;"),
+        (["--finetuned", "../absent"], "there is no folder ../absent;"),
         (["--method", "best-of-n:n=2", "--method", "best-of-n:n=4"], "'best-of-2'"),
     ],
 )
@@ -243,7 +247,9 @@ def test_training_again_gives_the_same_adapter_at_once(hnbench: Hnbench, tmp_pat
         (b"", [], "the prompt file prompts.txt has no prompt; write one per line"),
         (b"\n \n\r\n", [], "the prompt file prompts.txt has no prompt; write one per line"),
         (b"\xff\xfe\x00", [], "the prompt file prompts.txt cannot be read (it is not UTF-8)"),
-        (None, [], "the prompt file prompts.txt cannot be read (No such file or directory)"),
+        (None, [], "there is no prompt file prompts.txt, and no prompt set of that name"),
+        (None, ["--prompts", "abc-6k", "--data-dir", "gone"], "the data folder gone does not exist"),
+        (b"a\n", ["--preset", "paper"], "the generator 'toy' has no training preset 'paper'; it has none"),
         (b"a\n", ["--steps", "0"], "steps was 0; it must be at least 1"),
         (b"a\n", ["--learning-rate", "nan"], "learning rate was nan; it must be above 0"),
         (b"a\n", ["--image-penalty", "1"], "image penalty belongs to --kind finetune"),
@@ -264,6 +270,29 @@ def test_strange_prompts_are_prompts(hnbench: Hnbench, tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("../../etc\n" + "a long one " * 1000 + '\n"{}"; 日本語 🙂\n')
     assert hnbench(*TRAIN, "--out", "hyper").exit_code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hyper", "prompts.txt"]
+
+
+def test_the_type_of_the_lora_is_recorded(hnbench: Hnbench, tmp_path: Path, prompts: Path) -> None:
+    assert hnbench(*TRAIN, "--out", "hyper", "--lora-dtype", "bfloat16").exit_code == 0
+    described = json.loads((tmp_path / "hyper/adapter/hnbench.json").read_text())
+    assert described["config"]["lora_dtype"] == "bfloat16"
+    assert {weight.dtype for weight in load_file(tmp_path / "hyper/adapter/adapter_model.safetensors").values()} == {torch.bfloat16}
+    other = hnbench(*TRAIN, "--out", "hyper")
+    assert other.exit_code == 4
+    assert "lora_dtype was bfloat16, and is float32 now" in other.stderr
+
+
+def test_push_puts_an_adapter_on_the_hub(hnbench: Hnbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def publish(*given: Any, **named: Any) -> str:
+        asked.append((*given, named))
+        return "https://page"
+
+    monkeypatch.setattr("hnbench.publish.publish", publish)
+    shown = hnbench("push", "adapter", "owner/name", "--private")
+    assert (shown.exit_code, shown.stdout) == (0, "The adapter is at https://page\n")
+    assert asked == [(Path("adapter"), "owner/name", {"private": True})]
 
 
 def test_train_without_prompts_or_preset(hnbench: Hnbench) -> None:

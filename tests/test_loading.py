@@ -1,4 +1,4 @@
-"""Names, weights, devices and prompt files."""
+"""Names, weights, devices, presets and adapters."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from hnbench import registry
+from hnbench import hub, registry
 from hnbench.errors import UsageError
 from hnbench.loading import (
     check_generator,
     choose_device,
+    find_adapter,
     load_generator,
     load_mixture,
     load_reward,
     make_methods,
     parse_weights,
-    read_prompts,
+    training_settings,
 )
 from hnbench.presets import Preset
 from hnbench.registry import Entry, Registry
+from tests.methods.adapters import adapter_folder
 
 
 def test_what_is_typed_replaces_the_presets_weights() -> None:
@@ -95,15 +97,21 @@ def test_a_preset_gives_parameters_and_an_adapter_and_what_is_typed_wins() -> No
     assert (vars(hypernoise)["adapter"], vars(other)["adapter"]) == (Path("given"), Path("typed"))
 
 
-def test_prompts_are_the_lines_that_are_not_empty(tmp_path: Path) -> None:
-    path = tmp_path / "p.txt"
-    path.write_bytes("\ufeffone\r\n\n  two  \r\nthree\u2028still three".encode())
-    assert read_prompts(path) == ("one", "two", "three\u2028still three")
+def test_a_name_on_the_hub_is_downloaded_and_a_folder_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
 
+    def download(source: hub.Source) -> Path:
+        asked.append(f"{source} {source.kind}")
+        return folder
 
-def test_a_folder_is_no_prompt_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Is a directory"):
-        read_prompts(tmp_path)
+    folder = adapter_folder(tmp_path / "adapter", "hypernoise")
+    monkeypatch.setattr(hub, "download", download)
+    assert find_adapter(str(folder)) == folder
+    assert not asked
+    assert find_adapter("owner/name@v1") == folder
+    (method,) = make_methods(["hypernoise"], Preset(), {"hypernoise": "owner/name"})
+    assert vars(method)["adapter"] == folder
+    assert asked == ["owner/name@v1 model", "owner/name model"]
 
 
 @pytest.mark.parametrize(
@@ -132,3 +140,29 @@ def test_an_option_that_a_generator_does_not_have_is_refused() -> None:
     with pytest.raises(UsageError, match="the memory policy 'all' is unknown"):
         load_generator("shapes", "cpu", "float32", memory="all")
     assert load_generator("shapes", "cpu", "float32", image_size=None, memory="checkpoint-all,offload-text").name == "shapes"
+
+
+def test_what_is_no_adapter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds no adapter"):
+        find_adapter(str(tmp_path / "empty"))
+    with pytest.raises(UsageError, match=r"there is no folder nowhere; as a name on the Hub: 'nowhere' is no repository"):
+        find_adapter("nowhere")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UsageError, match=r"there is no folder owner/nothing; as a name on the Hub: .* the Hub cannot be reached"):
+        find_adapter("owner/nothing")
+    monkeypatch.setattr(hub, "download", lambda source: tmp_path / "empty")
+    with pytest.raises(UsageError, match=r"owner/a-model cannot be used: .* holds no adapter"):
+        find_adapter("owner/a-model")
+
+
+def test_the_first_training_preset_is_the_default() -> None:
+    preset = Preset(trainings={"code": {"hypernoise": {"rank": 3}}, "paper": {"hypernoise": {"rank": 4}}})
+    assert training_settings(preset, "hypernoise", None, "g") == {"rank": 3}
+    assert training_settings(preset, "hypernoise", "paper", "g") == {"rank": 4}
+    assert training_settings(preset, "finetune", "paper", "g") == {}
+    assert training_settings(Preset(), "hypernoise", None, "g") == {}
+    with pytest.raises(UsageError, match="'g' has no training preset 'peper'; it has code, paper"):
+        training_settings(preset, "hypernoise", "peper", "g")
+    with pytest.raises(UsageError, match="'g' has no training preset 'paper'; it has none"):
+        training_settings(Preset(), "hypernoise", "paper", "g")

@@ -11,13 +11,14 @@ no flag of peft is toggled (peft's own switch clears `requires_grad` of the LoRA
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,21 +42,29 @@ class LoraSettings:
     pattern: str | None = None
     """A regular expression that a module's full name must match; None takes every linear and 2-d convolution layer."""
     seed: int = 0
+    dense: bool = False
+    """Whether the LoRA beside a grouped convolution ignores the groups, as that of peft before 0.16 did (HyperNoise was trained with
+    it); otherwise its second half is grouped like the base, as that of peft since, which needs a rank that the groups divide."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the weights are kept and stepped in; float32 is float64 on a float64 backbone."""
 
 
-def find_targets(backbone: nn.Module, rank: int, pattern: str | None = None) -> tuple[str, ...]:
-    """Full names of the layers that can carry a LoRA of this rank, in the module tree's order.
+def find_targets(backbone: nn.Module, settings: LoraSettings) -> tuple[str, ...]:
+    """Full names of the layers that can carry such a LoRA, in the module tree's order.
 
-    Every `nn.Linear` and `nn.Conv2d`, except grouped convolutions whose groups do not divide the rank (peft splits the
-    rank over the groups) and the projection inside `nn.MultiheadAttention`, whose weight is used without its forward.
+    Every `nn.Linear` and `nn.Conv2d`, except grouped convolutions whose groups do not divide the rank (unless the LoRA is dense)
+    and the projection inside `nn.MultiheadAttention`, whose weight is used without its forward.
     """
     attention = tuple(f"{name}." for name, module in backbone.named_modules() if isinstance(module, nn.MultiheadAttention))
-    names = [name for name, module in backbone.named_modules() if _carries_lora(module, rank) and not name.startswith(attention or "\0")]
-    return tuple(name for name in names if pattern is None or re.fullmatch(pattern, name))
+    carrying = [name for name, module in backbone.named_modules() if _carries_lora(module, settings)]
+    names = [name for name in carrying if not name.startswith(attention or "\0")]
+    return tuple(name for name in names if settings.pattern is None or re.fullmatch(settings.pattern, name))
 
 
-def _carries_lora(module: nn.Module, rank: int) -> bool:
-    return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and rank % module.groups == 0)
+def _carries_lora(module: nn.Module, settings: LoraSettings) -> bool:
+    if isinstance(module, nn.Conv2d):
+        return settings.dense or settings.rank % module.groups == 0
+    return isinstance(module, nn.Linear)
 
 
 def lora_config(backbone: nn.Module, settings: LoraSettings, targets: Sequence[str]) -> Any:
@@ -87,16 +96,16 @@ class _Site:
 class LoraAdapter:
     """One LoRA for one backbone.
 
-    Weights are float32 (float64 for a float64 base) whatever the base's type: they are the master weights that the
-    optimizer steps. They lie on the base layers' devices at the time of construction. Several adapters may belong to one
-    backbone; each has its own layers around the same base modules, and at most one is active at a time.
+    Weights are those that the optimizer steps: of the settings' type, float32 as a rule, whatever the base's type. They lie on the
+    base layers' devices at the time of construction. Several adapters may belong to one backbone; each has its own layers
+    around the same base modules, and at most one is active at a time.
     """
 
     def __init__(self, backbone: nn.Module, settings: LoraSettings, targets: Sequence[str] | None = None) -> None:
         if settings.rank < 1:
             raise UsageError(f"the LoRA rank was {settings.rank}; it must be at least 1")
         self.settings = settings
-        self.targets = tuple(targets) if targets is not None else find_targets(backbone, settings.rank, settings.pattern)
+        self.targets = tuple(targets) if targets is not None else find_targets(backbone, settings)
         if not self.targets:
             raise UsageError(
                 f"no linear or convolution layer of {type(backbone).__name__} matches the LoRA target pattern {settings.pattern!r}"
@@ -192,10 +201,14 @@ def _inject(backbone: nn.Module, settings: LoraSettings, targets: Sequence[str])
 
     config = lora_config(backbone, settings, targets)
     base = {name: backbone.get_submodule(name) for name in targets}
+    stand_ins = {name: _ungrouped(module) for name, module in base.items() if settings.dense and getattr(module, "groups", 1) > 1}
     trainable = {id(parameter) for parameter in backbone.parameters() if parameter.requires_grad}
     had_config = hasattr(backbone, "peft_config")
     sites: dict[str, _Site] = {}
     try:
+        for name, stand_in in stand_ins.items():
+            parent, child = _place(backbone, name)
+            setattr(parent, child, stand_in)
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             # Grouped convolutions cannot be merged into the base; nothing is merged here.
             warnings.filterwarnings("ignore", message=".*groups > 1. Merging is not supported")
@@ -204,9 +217,9 @@ def _inject(backbone: nn.Module, settings: LoraSettings, targets: Sequence[str])
     finally:
         for name, module in base.items():
             lora, (parent, child) = backbone.get_submodule(name), _place(backbone, name)
-            if lora is not module:
-                sites[name] = _Site(weakref.ref(parent), child, _prepare(lora, module))
-                setattr(parent, child, module)
+            setattr(parent, child, module)
+            if lora is not module and lora is not stand_ins.get(name):
+                sites[name] = _Site(weakref.ref(parent), child, _prepare(lora, module, settings))
         for parameter in backbone.parameters():
             parameter.requires_grad_(id(parameter) in trainable)
         if not had_config and hasattr(backbone, "peft_config"):
@@ -222,11 +235,20 @@ def _place(backbone: nn.Module, name: str) -> tuple[nn.Module, str]:
     return backbone.get_submodule(parent), child
 
 
-def _prepare(lora: nn.Module, base: nn.Module) -> nn.Module:
-    """Float32 (or wider) trainable LoRA weights on the base layer's device; the base layer itself is not touched."""
+def _ungrouped(layer: nn.Module) -> nn.Module:
+    """The same layer, its weights shared, that says it has no groups: what peft makes a dense LoRA from. It is never called."""
+    stand_in: Any = copy.copy(layer)
+    stand_in.groups = 1
+    return stand_in  # type: ignore[no-any-return]
+
+
+def _prepare(lora: nn.Module, base: nn.Module, settings: LoraSettings) -> nn.Module:
+    """Trainable LoRA weights on the base layer's device, around the base layer itself, which is not touched."""
     weight: Tensor = base.weight  # type: ignore[assignment]
+    dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.promote_types(weight.dtype, torch.float32)
     for half in ("lora_A", "lora_B"):
-        getattr(lora, half).to(device=weight.device, dtype=torch.promote_types(weight.dtype, torch.float32)).requires_grad_(True)
+        getattr(lora, half).to(device=weight.device, dtype=dtype).requires_grad_(True)
+    lora.base_layer = base
     return lora.eval()
 
 

@@ -1,6 +1,7 @@
-"""Adapters on disk: a folder that peft can load, with what hnbench has to know of it beside the weights.
+"""Adapters on disk: a folder that peft and diffusers can load, with what hnbench has to know of it beside the weights.
 
-    adapter_model.safetensors   the LoRA weights, named as peft names them: base_model.model.<layer>.lora_A.weight
+    adapter_model.safetensors   the LoRA weights, named as peft names them: base_model.model.<layer>.lora_A.weight;
+                                its header has rank, alpha and layers, where diffusers looks for them
     adapter_config.json         peft's LoraConfig
     hnbench.json                kind, generator, training configuration and cost, last evaluation
     README.md                   the same for people
@@ -22,7 +23,7 @@ from weakref import WeakKeyDictionary
 from hnbench.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -30,12 +31,20 @@ if TYPE_CHECKING:
     from hnbench.hypernetwork.adapter import LoraAdapter
 
 SCHEMA = 1
-WEIGHTS, CONFIG, DESCRIPTION = "adapter_model.safetensors", "adapter_config.json", "hnbench.json"
+WEIGHTS, CONFIG, DESCRIPTION, CARD = "adapter_model.safetensors", "adapter_config.json", "hnbench.json", "README.md"
 OFFICIAL_WEIGHTS = "adapter_model.bin"
 """What the official training code writes instead of safetensors, with layer names that lack peft's prefix."""
+FILES = (CONFIG, "adapter_model.*", DESCRIPTION, CARD, "prompts.sha256")
+"""What an adapter may consist of on the Hub."""
 PREFIX = "base_model.model."
-UNSUPPORTED = ("use_dora", "use_rslora", "lora_bias", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "modules_to_save")
-"""Options of peft that change what LoRA computes, and that no adapter trained here uses."""
+PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
+"""What a `LoraConfig` says of which layers are adapted."""
+HARMLESS = {
+    *("r", "lora_alpha", *PLACES, "lora_dropout", "init_lora_weights", "inference_mode", "megatron_core", "qalora_group_size"),
+    *("peft_type", "peft_version", "base_model_name_or_path", "revision", "auto_mapping", "task_type"),
+}
+"""What a `LoraConfig` may say: it is read here, or changes nothing of what a trained LoRA computes. Anything else that is switched on
+(DoRA, other scalings, biases, ranks per layer, options to come) would be computed wrongly, and is refused."""
 
 
 def save_adapter(folder: Path, adapter: LoraAdapter, backbone: nn.Module, description: Mapping[str, Any]) -> None:
@@ -47,16 +56,32 @@ def save_adapter(folder: Path, adapter: LoraAdapter, backbone: nn.Module, descri
     working = folder.with_name(f"{folder.name}.writing")
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
-    save_file({PREFIX + name: tensor for name, tensor in adapter.state_dict().items()}, working / WEIGHTS, metadata={"format": "pt"})
-    lora_config(backbone, adapter.settings, adapter.targets).save_pretrained(str(working))
+    config = lora_config(backbone, adapter.settings, adapter.targets)
+    # One entry only: safetensors writes several in an order that changes from file to file, and so does the file's hash.
+    header = {"lora_adapter_metadata": _for_diffusers(config)}
+    save_file({PREFIX + name: tensor for name, tensor in adapter.state_dict().items()}, working / WEIGHTS, metadata=header)
+    config.base_model_name_or_path = description.get("generator", {}).get("name")
+    config.save_pretrained(str(working))
     written = {"schema": SCHEMA, **description}
     (working / DESCRIPTION).write_text(json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
-    (working / "README.md").write_text(_card(written), encoding="utf-8")
+    dense = adapter.settings.dense and bool(_grouped(backbone, adapter.targets))
+    (working / CARD).write_text(_card(written, dense=dense), encoding="utf-8")
     for path in working.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
     shutil.rmtree(folder, ignore_errors=True)
     working.replace(folder)
+
+
+def _for_diffusers(config: Any) -> str:
+    """What diffusers builds its `LoraConfig` of; without it alpha would count as equal to the rank."""
+    values = {
+        "r": config.r,
+        "lora_alpha": config.lora_alpha,
+        "target_modules": sorted(config.target_modules),
+        "exclude_modules": config.exclude_modules,
+    }
+    return json.dumps({PREFIX + name: value for name, value in values.items()}, sort_keys=True)
 
 
 def describe_adapter(folder: Path) -> dict[str, Any]:
@@ -80,15 +105,25 @@ def training_cost(folder: Path) -> dict[str, Any]:
     return cost
 
 
+def check_whole(folder: Path) -> None:
+    """Refuse a folder that is not all of an adapter trained with hnbench."""
+    describe_adapter(folder)
+    _lora_options(folder)
+    for name in (WEIGHTS, CARD):
+        if not (folder / name).is_file():
+            raise UsageError(f"{folder} is not whole: it has no {name}; give the folder 'adapter' of a training")
+
+
 def adapter_sha256(folder: Path) -> str:
     """The SHA-256 of the file with the weights; hashed once per version of the file."""
     return _hash(*_version(_weights_file(folder)))
 
 
 def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
-    """An adapter of this kind (`"hypernoise"`, `"finetune"`), strictly: every weight is used and none is left out.
+    """An adapter of this kind (`"hypernoise"`, `"finetune"`), strictly.
 
-    An adapter of another kind, generator or shape is a `UsageError`. A folder without hnbench.json (the published
+    Every layer that its configuration names has its weights, and no weight is left over; their names may have peft's prefix or
+    not. An adapter of another kind, generator or shape is a `UsageError`. A folder without hnbench.json (the published
     hypernetworks) counts as `"hypernoise"`, and is checked by names and shapes alone.
     """
     from hnbench.hypernetwork.adapter import LoraAdapter
@@ -98,10 +133,11 @@ def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
         _check(folder, describe_adapter(folder), generator, kind)
     elif kind != "hypernoise":
         raise UsageError(f"{folder} has no {DESCRIPTION}, so it counts as a noise hypernetwork and not as {kind}")
-    state = {name.removeprefix(PREFIX): tensor for name, tensor in _read_weights(weights).items()}
-    targets = _targets(folder, state, generator)
+    state = _read_weights(weights)
+    config = _lora_options(folder)
+    targets = _targets(folder, config, state, generator)
     try:
-        adapter = LoraAdapter(generator.backbone, _settings(folder), targets)
+        adapter = LoraAdapter(generator.backbone, _settings(config, targets, state, generator), targets)
         adapter.load_state_dict(state)
     except UsageError as error:
         raise UsageError(f"{folder}: {error}") from error
@@ -144,6 +180,17 @@ def _weights_file(folder: Path) -> Path:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights by their names without peft's prefix."""
+    import torch
+
+    found = _read_tensors(path)
+    state = {str(name).removeprefix(PREFIX): tensor for name, tensor in found.items()} if isinstance(found, dict) else {}
+    if not state or len(state) < len(found) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+        raise UsageError(f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft saves it")
+    return state
+
+
+def _read_tensors(path: Path) -> Any:
     from pickle import UnpicklingError  # what torch raises when it refuses to unpickle
 
     import torch
@@ -153,10 +200,9 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.name == WEIGHTS:
             return load_file(path)
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise UsageError(f"{path} cannot be read as weights: {error}") from error
-    return state
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
@@ -188,48 +234,75 @@ def _check(folder: Path, description: Mapping[str, Any], generator: Generator, k
         )
 
 
-def _targets(folder: Path, state: Mapping[str, Tensor], generator: Generator) -> list[str]:
-    """The adapted layers: those that the weights' names name, in the backbone's order."""
-    named = {name.rpartition(".lora_")[0] for name in state}
-    found = [name for name, _ in generator.backbone.named_modules() if name in named]
-    unknown = sorted(named - set(found))
+def _lora_options(folder: Path) -> dict[str, Any]:
+    """What adapter_config.json says, if it is a plain LoRA."""
+    path = folder / CONFIG
+    config = _read_json(path)
+    kinds: dict[str, Any] = {"r": int, "lora_alpha": (int, float), "target_modules": (list, str)}
+    if config is None or not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
+        raise UsageError(f"{path} is missing or has no r, lora_alpha and target_modules; an adapter needs peft's configuration")
+    if config.get("peft_type", "LORA") != "LORA":
+        raise UsageError(f"{path} is of an adapter of type {config['peft_type']}; only LORA is supported")
+    used = sorted(name for name, value in config.items() if name not in HARMLESS and value and (name, value) != ("bias", "none"))
+    if used:
+        raise UsageError(f"{path} uses {', '.join(used)}, which is not supported; train with plain LoRA")
+    return config
+
+
+def _targets(folder: Path, config: Mapping[str, Any], state: Mapping[str, Tensor], generator: Generator) -> list[str]:
+    """The layers that the configuration means, in the backbone's order, by peft's own rule for names that are given in part."""
+    from peft import LoraConfig
+    from peft.tuners.tuners_utils import check_target_module_exists
+    from torch import nn
+
+    modules = dict(generator.backbone.named_modules())
+    unknown = sorted({name.rpartition(".lora_")[0] for name in state} - modules.keys())
     if unknown:
         raise UsageError(
             f"{folder}: the backbone of {generator.name!r} has no layer {unknown[0]!r} ({len(unknown)} such); take its own generator"
         )
+    try:
+        places = LoraConfig(**{name: config[name] for name in PLACES if config.get(name) is not None})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{folder / CONFIG} cannot be used: {error}") from error
+    adaptable = [name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))]
+    found = [name for name in adaptable if check_target_module_exists(places, name)]
+    if not found:
+        raise UsageError(f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG} names; take its own generator")
     return found
 
 
-def _settings(folder: Path) -> Any:
+def _settings(config: Mapping[str, Any], targets: Sequence[str], state: Mapping[str, Tensor], generator: Generator) -> Any:
+    """Rank and scale, and of which of the two kinds the LoRA beside grouped convolutions is, by the shape of its second half."""
     from hnbench.hypernetwork.adapter import LoraSettings
 
-    config = _read_json(folder / CONFIG)
-    if config is None or not {"r", "lora_alpha"} <= config.keys():
-        raise UsageError(f"{folder / CONFIG} is missing or has no r and lora_alpha; an adapter needs peft's configuration")
-    used = [name for name in UNSUPPORTED if config.get(name)]
-    if used:
-        raise UsageError(f"{folder / CONFIG} uses {', '.join(used)}, which is not supported; train with plain LoRA")
-    return LoraSettings(rank=int(config["r"]), alpha=float(config["lora_alpha"]))
+    rank = int(config["r"])
+    grouped = [f"{name}.lora_B.weight" for name in _grouped(generator.backbone, targets)]
+    halves = [state[name] for name in grouped if name in state]
+    dense = any(half.ndim > 1 and half.shape[1] == rank for half in halves)
+    return LoraSettings(rank=rank, alpha=float(config["lora_alpha"]), dense=dense)
 
 
-def _card(description: Mapping[str, Any]) -> str:
+def _grouped(backbone: nn.Module, targets: Sequence[str]) -> list[str]:
+    """Those of the layers that are grouped convolutions."""
+    return [name for name in targets if getattr(backbone.get_submodule(name), "groups", 1) > 1]
+
+
+def _card(description: Mapping[str, Any], *, dense: bool) -> str:
     """The model card."""
     generator, training = description.get("generator", {}), description.get("training", {})
     length = f"{training.get('steps')} steps, {training.get('images')} images, {training.get('seconds', 0):.0f} s"
     gain, error = (_figure(description.get("evaluation", {}).get(name)) for name in ("gain", "gain_standard_error"))
     config = description.get("config", {})
-    purpose = {
-        "hypernoise": "A noise hypernetwork (HyperNoise, arXiv 2508.09968): it predicts a change of a frozen generator's initial noise.",
-        "finetune": "A directly fine-tuned generator, the comparison for a noise hypernetwork: the same LoRA on the generator itself.",
-    }
+    kind = str(description.get("kind"))
     lines = [
         "---",
         "library_name: peft",
         "tags: [lora, text-to-image]",
         "---",
-        f"# {description.get('kind', 'adapter')} for {generator.get('name', 'unknown')}",
+        f"# {kind} for {generator.get('name', 'unknown')}",
         "",
-        purpose.get(str(description.get("kind")), ""),
+        PURPOSES.get(kind, ""),
         "",
         "| | |",
         "|---|---|",
@@ -239,10 +312,38 @@ def _card(description: Mapping[str, Any]) -> str:
         f"| training | {length} on {training.get('device')} |",
         f"| gain in held-out reward | {gain} +- {error} (standard error) |",
         "",
-        "Load it with `hnbench`: `peft` loads the weights, but a hypernetwork's last layer must also give its low-rank delta only.",
+        *_how_to_load(kind, generator, dense=dense),
         "",
     ]
     return "\n".join(lines)
+
+
+PURPOSES = {
+    "hypernoise": "A noise hypernetwork (HyperNoise, arXiv 2508.09968): it predicts a change of a frozen generator's initial noise.",
+    "finetune": "A directly fine-tuned generator, the comparison for a noise hypernetwork: the same LoRA on the generator itself.",
+}
+
+
+def _how_to_load(kind: str, generator: Mapping[str, Any], *, dense: bool) -> list[str]:
+    """The end of the model card."""
+    option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}.get(kind, "")
+    lines = ["Try it against its base:", "", f"    hnbench run --suite SUITE --generator {generator.get('name')} {option} THIS", ""]
+    if dense:
+        note = "The LoRA of grouped convolutions is dense, as peft before 0.16 made it; newer versions of peft and diffusers refuse it."
+        return [*lines, note]
+    lines += [
+        "THIS is this folder, or its name on the Hub. In Python, `peft.PeftModel.from_pretrained(backbone, THIS)` loads it, and so does",
+        "",
+        f'    backbone.load_lora_adapter(THIS, prefix="{PREFIX.rstrip(".")}", weight_name="{WEIGHTS}")',
+        "",
+        f"of diffusers, where `backbone` is the pipeline's {generator.get('backbone', 'denoising network')}.",
+    ]
+    if kind == "hypernoise":
+        lines.append(
+            f"For the change of the noise, its last layer ({generator.get('last_layer', 'see hnbench.json')}) must then give its low-rank "
+            "delta only, without base output and bias."
+        )
+    return lines
 
 
 def _figure(value: float | None) -> str:

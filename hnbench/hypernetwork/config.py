@@ -17,6 +17,7 @@ CHOICES = {
     "schedule": ("constant", "cosine"),
     "regulariser_reduction": ("sum", "mean"),
     "noise": ("fresh", "batch"),
+    "lora_dtype": ("float32", "bfloat16"),
 }
 AT_LEAST_ONE = ("steps", "batch_size", "accumulation", "rank", "eval_every", "eval_prompts", "eval_samples", "save_every")
 NOT_NEGATIVE = ("momentum", "weight_decay", "warmup_steps", "regulariser_weight", "image_penalty")
@@ -62,6 +63,10 @@ class TrainingConfig:
     lora_alpha: float = of_kind("identity", default=128.0)
     target_pattern: str | None = of_kind("identity", default=None)
     """A regular expression on full layer names; None: every linear and 2-d convolution layer."""
+    dense_convolutions: bool = of_kind("identity", default=False)
+    """Whether grouped convolutions get a LoRA that ignores the groups (as HyperNoise's did), or, where the rank allows, a grouped one."""
+    lora_dtype: Literal["float32", "bfloat16"] = of_kind("identity", default="float32")
+    """What the LoRA's weights are kept and stepped in."""
     regulariser_reduction: Literal["sum", "mean"] = of_kind("identity", default="mean")
     """For hypernoise: 1/2 of the sum (the paper's Eq. 11) or of the mean (its official code) of the squared change."""
     regulariser_weight: float = of_kind("identity", default=1.0)

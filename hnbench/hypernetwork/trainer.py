@@ -117,7 +117,9 @@ class Trainer:
         )
         self.objective = NoiseObjective(config.regulariser_reduction, config.regulariser_weight, tuple(generator.noise_shape))
         self.manifest = self._manifest(prompts)
-        settings = LoraSettings(config.rank, config.lora_alpha, config.target_pattern, config.seed)
+        settings = LoraSettings(
+            config.rank, config.lora_alpha, config.target_pattern, config.seed, config.dense_convolutions, config.lora_dtype
+        )
         self.adapter = LoraAdapter(generator.backbone, settings)
         self.hypernetwork = Hypernetwork(generator, self.adapter) if config.kind == "hypernoise" else None
         self.finetuned = FinetunedGenerator(generator, self.adapter)
@@ -301,7 +303,12 @@ class Trainer:
         generator = self.generator
         return {
             "kind": self.config.kind,
-            "generator": {**self.manifest["generator"], "noise_shape": list(generator.noise_shape), "last_layer": generator.last_layer},
+            "generator": {
+                **self.manifest["generator"],
+                "noise_shape": list(generator.noise_shape),
+                "last_layer": generator.last_layer,
+                "backbone": type(generator.backbone).__name__,
+            },
             "config": self.config.as_dict(),
             "temperature": self.objective.temperature if self.hypernetwork else None,
             "parameters": sum(parameter.numel() for parameter in self.parameters),

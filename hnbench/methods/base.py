@@ -11,12 +11,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from hnbench.generators.base import Generator
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
+
+
+def starting_noise(generator: Generator, noises: NoiseSource, tasks: Sequence[Task], candidate: int = 0) -> Tensor:
+    """The tasks' noises on the generator's device, `[B, *noise_shape]`.
+
+    They, their norms and what is computed from them stay in float32 (or wider) even where the model computes in bfloat16.
+    """
+    dtype = torch.promote_types(generator.dtype, torch.float32)
+    return noises.batch(tasks, candidate).to(generator.device, dtype, non_blocking=True)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hnbench.errors import UsageError
 from hnbench.generators.base import Generator
-from hnbench.methods.base import Method, Outcome
+from hnbench.methods.base import Method, Outcome, starting_noise
 from hnbench.methods.candidates import Candidates, keep_better
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
@@ -63,13 +63,12 @@ class BestOfN(Method):
         """Return the best after each reported number of candidates, and every candidate's reward `[B, n]`."""
         prompts = [task.prompt for task in tasks]
         conditioning = generator.encode(prompts)
-        dtype = torch.promote_types(generator.dtype, torch.float32)
         best: Candidates | None = None
         reported: dict[int, Candidates] = {}
         scores: list[Tensor] = []
         # One candidate of every task at a time: the batch that is known to fit, and the same shapes whatever n is.
         for candidate in range(self.n):
-            noise = noises.batch(tasks, candidate).to(generator.device, dtype, non_blocking=True)
+            noise = starting_noise(generator, noises, tasks, candidate)
             image = generator.generate(noise, conditioning)
             scores.append(reward.score(image, prompts))
             new = Candidates(noise, image, scores[-1])

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from hnbench.generators.base import Conditioning
 from hnbench.hypernetwork.adapter import Hypernetwork
-from hnbench.methods.hypernoise import HyperNoise, starting_noise
+from hnbench.methods.base import starting_noise
+from hnbench.methods.hypernoise import HyperNoise
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 

@@ -7,47 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.adapter import Hypernetwork
-from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
-from hnbench.methods.base import Method, Outcome
+from hnbench.methods.adapted import AdapterMethod
+from hnbench.methods.base import Outcome, starting_noise
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 
 
-def starting_noise(generator: Generator, noises: NoiseSource, tasks: Sequence[Task], candidate: int = 0) -> Tensor:
-    """The tasks' noises on the generator's device, float32 or wider, `[B, *noise_shape]`."""
-    return noises.batch(tasks, candidate).to(generator.device, torch.promote_types(generator.dtype, torch.float32))
-
-
 @dataclass(frozen=True, kw_only=True)
-class HyperNoise(Method):
+class HyperNoise(AdapterMethod):
     """One pass of the hypernetwork, one generation from the changed noise."""
 
-    adapter: Path
-    """The folder of an adapter of kind `"hypernoise"`."""
     name = "hypernoise"
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    def identity(self) -> dict[str, Any]:
-        return {"name": self.name, "adapter": adapter_sha256(self.adapter)}
-
-    def prepare(self, generator: Generator) -> None:
-        """Load the adapter onto the generator's backbone, so that the first `propose` does not have to."""
-        attach(generator, self.adapter, "hypernoise")
+    kind = "hypernoise"
 
     def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:  # noqa: ARG002
-        network = Hypernetwork(generator, attach(generator, self.adapter, "hypernoise"))
+        network = Hypernetwork(generator, self.prepare(generator))
         # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
         with torch.no_grad():
             conditioning = generator.encode([task.prompt for task in tasks])

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hnbench.generators.base import Generator
-from hnbench.methods.base import Method, Outcome
+from hnbench.methods.base import Method, Outcome, starting_noise
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -29,7 +29,7 @@ class Random(Method):
         return {"name": self.name}
 
     def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:  # noqa: ARG002
-        noise = noises.batch(tasks).to(generator.device, torch.promote_types(generator.dtype, torch.float32))
+        noise = starting_noise(generator, noises, tasks)
         # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
         with torch.no_grad():
             images = generator.generate(noise, generator.encode([task.prompt for task in tasks]))

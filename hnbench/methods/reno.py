@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hnbench.errors import UsageError
 from hnbench.generators.base import Generator
-from hnbench.methods.base import Method, Outcome
+from hnbench.methods.base import Method, Outcome, starting_noise
 from hnbench.methods.candidates import Candidates, keep_better, per_sample
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
@@ -68,8 +68,7 @@ class ReNO(Method):
         return {"name": self.name, **asdict(self)}
 
     def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
-        # The iterate and its norms stay in float32 even when the model computes in bfloat16.
-        noise = noises.batch(tasks).to(generator.device, torch.promote_types(generator.dtype, torch.float32))
+        noise = starting_noise(generator, noises, tasks)
         best, rewards = self._ascend([task.prompt for task in tasks], noise, generator, reward)
         trajectories = rewards.tolist()
         for row, task in enumerate(tasks):

@@ -155,9 +155,32 @@ class Odd(nn.Module):
 
 
 def test_targets_are_all_that_can_carry_this_rank() -> None:
-    assert find_targets(Odd(), 4) == ("conv", "block.even", "parts.0", "parts.2")
-    assert find_targets(Odd(), 6) == ("conv", "block.conv", "block.even", "parts.0", "parts.2")
-    assert find_targets(Odd(), 4, r"parts\..*") == ("parts.0", "parts.2")
+    assert find_targets(Odd(), LoraSettings(4, 4)) == ("conv", "block.even", "parts.0", "parts.2")
+    assert find_targets(Odd(), LoraSettings(6, 6)) == ("conv", "block.conv", "block.even", "parts.0", "parts.2")
+    assert find_targets(Odd(), LoraSettings(4, 4, r"parts\..*")) == ("parts.0", "parts.2")
+
+
+def test_a_dense_adapter_is_on_every_convolution_and_ignores_the_groups() -> None:
+    odd = Odd()
+    conv = odd.block["conv"]
+    adapter = LoraAdapter(odd, LoraSettings(4, 4, dense=True))
+    assert adapter.layers.keys() == {"conv", "block.conv", "block.even", "parts.0", "parts.2"}
+    weights = adapter.named_parameters()
+    assert (weights["block.conv.lora_A.weight"].shape, weights["block.conv.lora_B.weight"].shape) == ((4, 6, 3, 3), (6, 4, 1, 1))
+    assert (odd.block["conv"] is conv, getattr(conv, "groups", 0)) == (True, 6)
+
+
+def test_bfloat16_weights_are_kept_and_give_gradients_of_their_type() -> None:
+    generator = ToyGenerator()
+    adapter = LoraAdapter(generator.backbone, LoraSettings(4, 8, dtype="bfloat16"))
+    network = Hypernetwork(generator, adapter)
+    torch.autograd.backward(network.displacement(noise_for(generator), generator.encode(PROMPTS[:3])).sum())
+    weights = adapter.named_parameters()
+    assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+    gradient = weights["conv_out.lora_B.weight"].grad
+    assert gradient is not None
+    assert gradient.dtype == torch.bfloat16
+    assert gradient.count_nonzero()
 
 
 def test_a_layer_whose_name_ends_like_a_targets_is_left_alone() -> None:

@@ -23,8 +23,9 @@ from hnbench.hypernetwork.checkpoint import (
     save_adapter,
     training_cost,
 )
+from tests.hypernetwork import official
 from tests.hypernetwork.test_adapter import noise_for, shaken
-from tests.hypernetwork.tiny import PROMPTS, UNetGenerator
+from tests.hypernetwork.tiny import PROMPTS, SanaGenerator, UNetGenerator
 from tests.toys import ToyGenerator
 
 
@@ -67,6 +68,23 @@ def test_peft_alone_loads_the_folder(saved: Path) -> None:
         assert torch.equal(generator.backbone(noise, text), model(noise, text))
 
 
+@pytest.mark.parametrize("make", [UNetGenerator, SanaGenerator])
+@pytest.mark.parametrize("kind", ["finetune", "hypernoise"])
+def test_peft_and_diffusers_compute_with_it_what_hnbench_does(make: type[Any], kind: str, tmp_path: Path) -> None:
+    ours, for_peft, for_diffusers = make(), make(), make()
+    adapter = shaken(LoraAdapter(ours.backbone, LoraSettings(4, 8)))
+    save_adapter(tmp_path / "adapter", adapter, ours.backbone, describe(ours, kind))
+    noise, conditioning = noise_for(ours), ours.encode(PROMPTS[:3])
+    base = ours.predict(noise, conditioning)
+    with adapter.active():
+        expected = ours.predict(noise, conditioning)
+    assert (expected - base).abs().max() > 0.01
+    for_peft.backbone = peft.PeftModel.from_pretrained(for_peft.backbone, str(tmp_path / "adapter"))
+    torch.testing.assert_close(for_peft.predict(noise, conditioning), expected)
+    for_diffusers.backbone.load_lora_adapter(str(tmp_path / "adapter"), prefix="base_model.model", weight_name="adapter_model.safetensors")
+    torch.testing.assert_close(for_diffusers.predict(noise, conditioning), expected)
+
+
 def test_raw_names_and_the_official_codes_file_are_accepted(saved: Path, tmp_path: Path) -> None:
     raw = {name.removeprefix(PREFIX): weight for name, weight in load_file(saved / "adapter_model.safetensors").items()}
     reference = load_adapter(saved, ToyGenerator(), "hypernoise").state_dict()
@@ -82,6 +100,69 @@ def test_raw_names_and_the_official_codes_file_are_accepted(saved: Path, tmp_pat
         assert training_cost(folder) == {}
         with pytest.raises(UsageError, match="counts as a noise hypernetwork and not as finetune"):
             load_adapter(folder, ToyGenerator(), "finetune")
+
+
+@pytest.mark.parametrize("prefixed", [True, False])
+@pytest.mark.parametrize(
+    "targets",
+    [[], official.SHORT],
+    ids=["full names", "ends of names, as peft shortens them"],
+)
+def test_an_official_adapter_computes_what_the_peft_that_trained_it_did(tmp_path: Path, prefixed: bool, targets: list[str]) -> None:
+    generator = SanaGenerator()
+    weights = official.random_weights(generator.backbone)
+    folder = official.write(tmp_path / "a", weights, targets or list(official.adaptable(generator.backbone)), prefixed=prefixed)
+    noise, conditioning = noise_for(generator), generator.encode(PROMPTS[:3])
+    expected = official.displacement(generator, weights, noise, conditioning)
+    adapter = load_adapter(folder, generator, "hypernoise")
+    found = Hypernetwork(generator, adapter).displacement(noise, conditioning)
+    assert adapter.settings.dense
+    assert expected.std() > 0.1
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_layer_without_its_weights_or_weights_without_their_layer_are_refused(tmp_path: Path) -> None:
+    generator = SanaGenerator()
+    weights, names = official.random_weights(generator.backbone), list(official.adaptable(generator.backbone))
+    fewer = {name: weight for name, weight in weights.items() if not name.startswith("patch_embed.proj.")}
+    with pytest.raises(UsageError, match=r"missing patch_embed.proj.lora_A.weight, patch_embed.proj.lora_B.weight; unexpected none"):
+        load_adapter(official.write(tmp_path / "a", fewer, names, prefixed=False), generator, "hypernoise")
+    with pytest.raises(UsageError, match=r"missing none; unexpected patch_embed.proj.lora_A.weight, patch_embed.proj.lora_B.weight"):
+        load_adapter(official.write(tmp_path / "b", weights, names[1:], prefixed=False), generator, "hypernoise")
+    with pytest.raises(UsageError, match=r"the backbone of 'unet' has no layer 'caption_projection.linear_1' \(31 such\)"):
+        load_adapter(official.write(tmp_path / "c", weights, names, prefixed=False), UNetGenerator(), "hypernoise")
+    with pytest.raises(UsageError, match=r"has none of the layers that adapter_config\.json names"):
+        load_adapter(official.write(tmp_path / "d", fewer, ["elsewhere"], prefixed=False), generator, "hypernoise")
+    with pytest.raises(UsageError, match="holds no LoRA weights by name"):
+        load_adapter(official.write(tmp_path / "e", {}, names, prefixed=False), generator, "hypernoise")
+    twice = official.write(tmp_path / "f", weights, names, prefixed=True)
+    torch.save(weights | {PREFIX + name: weight for name, weight in weights.items()}, twice / "adapter_model.bin")
+    with pytest.raises(UsageError, match="or one of them twice"):
+        load_adapter(twice, generator, "hypernoise")
+
+
+def test_a_dense_adapter_of_ours_computes_after_loading_what_it_did_before(tmp_path: Path) -> None:
+    generator, other = SanaGenerator(), SanaGenerator()
+    adapter = shaken(LoraAdapter(generator.backbone, LoraSettings(6, 12, dense=True)))
+    assert set(adapter.layers) == set(official.adaptable(generator.backbone))
+    noise, conditioning = noise_for(generator), generator.encode(PROMPTS[:3])
+    before = Hypernetwork(generator, adapter).displacement(noise, conditioning)
+    save_adapter(tmp_path / "a", adapter, generator.backbone, describe(generator))
+    assert torch.equal(before, Hypernetwork(other, load_adapter(tmp_path / "a", other, "hypernoise")).displacement(noise, conditioning))
+    card = (tmp_path / "a/README.md").read_text()
+    assert "newer versions of peft and diffusers refuse it" in card
+    assert "load_lora_adapter" not in card
+
+
+@pytest.mark.parametrize("kind", ["finetune", "hypernoise"])
+def test_the_card_says_how_to_load_what_peft_can_load(tmp_path: Path, kind: str) -> None:
+    generator = SanaGenerator()
+    adapter = LoraAdapter(generator.backbone, LoraSettings(6, 12, "(?!.*conv_depth).*", dense=True))
+    save_adapter(tmp_path / "a", adapter, generator.backbone, describe(generator, kind))
+    card = (tmp_path / "a/README.md").read_text()
+    assert 'load_lora_adapter(THIS, prefix="base_model.model", weight_name="adapter_model.safetensors")' in card
+    assert ("low-rank delta only" in card) == (kind == "hypernoise")
+    assert json.loads((tmp_path / "a/adapter_config.json").read_text())["base_model_name_or_path"] == "sana"
 
 
 class Trap:
@@ -132,7 +213,25 @@ def test_options_of_peft_that_change_the_sum_are_refused(saved: Path) -> None:
     with pytest.raises(UsageError, match="uses use_rslora"):
         load_adapter(saved, ToyGenerator(), "hypernoise")
     (saved / "adapter_config.json").unlink()
-    with pytest.raises(UsageError, match="is missing or has no r and lora_alpha"):
+    with pytest.raises(UsageError, match="is missing or has no r, lora_alpha and target_modules"):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bias": "all"}, "uses bias"),
+        ({"alpha_pattern": {"conv": 3}}, "uses alpha_pattern"),
+        ({"an_option_to_come": True}, "uses an_option_to_come"),
+        ({"peft_type": "LOKR"}, "of type LOKR; only LORA"),
+        ({"r": "four"}, "has no r, lora_alpha and target_modules"),
+        ({"layers_pattern": "blocks"}, "cannot be used"),
+    ],
+)
+def test_the_configuration_is_read_strictly(saved: Path, change: dict[str, Any], message: str) -> None:
+    path = saved / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UsageError, match=message):
         load_adapter(saved, ToyGenerator(), "hypernoise")
 
 
@@ -162,6 +261,14 @@ def test_an_adapter_is_attached_once_and_again_when_its_weights_change(saved: Pa
     assert adapter_sha256(saved) != before
     release(generator)
     assert attach(generator, saved, "hypernoise") is not first
+
+
+def test_the_same_weights_make_the_same_file(saved: Path, tmp_path: Path) -> None:
+    generator = ToyGenerator()
+    adapter = load_adapter(saved, generator, "hypernoise")
+    for name in "abcdefgh":
+        save_adapter(tmp_path / name, adapter, generator.backbone, describe(generator))
+    assert {adapter_sha256(tmp_path / name) for name in "abcdefgh"} == {adapter_sha256(saved)}
 
 
 def test_saving_replaces_the_folder_and_leaves_nothing_else(saved: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import SanaTransformer2DModel, UNet2DConditionModel
 from torch import Tensor, nn
 
 from hnbench.generators.base import Conditioning, Generator
@@ -85,3 +85,57 @@ class UNetGenerator(Generator):
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         latent = noise - self.predict(noise, conditioning).to(noise.dtype)
         return torch.sigmoid(torch.cat([latent, latent.sum(1, keepdim=True)], dim=1))
+
+
+class SanaGenerator(Generator):
+    """A one-step generator on a small SANA transformer, whose feed-forward has depthwise convolutions; 4x8x8 noise."""
+
+    name = "sana"
+    noise_shape = (4, 8, 8)
+    last_layer = "proj_out"
+    fingerprint = digest("sana")
+
+    def __init__(self) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network: nn.Module = SanaTransformer2DModel(
+                patch_size=1,
+                in_channels=4,
+                out_channels=4,
+                num_layers=2,
+                num_attention_heads=2,
+                attention_head_dim=8,
+                num_cross_attention_heads=2,
+                cross_attention_head_dim=8,
+                cross_attention_dim=16,
+                caption_channels=32,
+                sample_size=8,
+                qk_norm="rms_norm_across_heads",
+                guidance_embeds=True,
+            )
+        self.backbone = network.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32
+
+    def encode(self, prompts: Sequence[str]) -> Conditioning:
+        rows = [torch.randn(5, 32, generator=torch.Generator().manual_seed(seed_of(prompt))) for prompt in prompts]
+        return Conditioning({"text": torch.stack(rows), "mask": torch.ones(len(prompts), 5, dtype=torch.long)})
+
+    def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
+        output: Tensor = self.backbone(
+            noise,
+            encoder_hidden_states=conditioning.tensors["text"],
+            encoder_attention_mask=conditioning.tensors["mask"],
+            guidance=torch.full((len(noise),), 0.45),
+            timestep=torch.ones(len(noise)),
+        ).sample
+        return output
+
+    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+        return torch.sigmoid((noise - self.predict(noise, conditioning))[:, :3])

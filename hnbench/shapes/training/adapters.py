@@ -31,7 +31,7 @@ def train(kind: str, out: Path, device: str) -> dict[str, float]:
         generator="shapes",
         rewards=dict(preset.optimised),
         prompts=preset.training_prompts,
-        **preset.training[kind],
+        **preset.trainings["shapes"][kind],
     )
     generator = load_generator(device=device, dtype="float32", weights=out)
     reward = Mixture({"shapes-clip": (load_clip(device=device, dtype="float32", weights=out), 1.0)})
