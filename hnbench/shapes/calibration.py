@@ -34,8 +34,8 @@ def accuracy(threshold: float, *, per_task: int, blur: float = 0.0, seed: int = 
                 image = np.rint(ndimage.gaussian_filter(image.astype(np.float32), (blur, blur, 0))).astype(np.uint8)
             found = filter_detections(detect(image), tag, threshold=threshold, counting_threshold=threshold)
             other = choices.choice([each for each in all_captions(tag) if each != caption])
-            right[tag].append(evaluate(found, caption.metadata()).correct)
-            right["other"].append(evaluate(found, other.metadata()).correct)
+            right[tag].append(bool(evaluate(found, caption.metadata()).correct))
+            right["other"].append(bool(evaluate(found, other.metadata()).correct))
     return {name: sum(values) / len(values) for name, values in right.items()}
 
 
