@@ -73,32 +73,33 @@ class BlipVqa:
 
         if not phrases:
             return []
-        asked = self.tokenizer(
-            [question(phrase) for phrase in phrases], padding="longest", truncation=True, max_length=QUESTION_TOKENS, return_tensors="pt"
-        ).to(self.device)
-        # BLIP was trained with a token of its own in the place of BERT's [CLS]; transformers' tokenizer does not put it there
-        asked.input_ids[:, 0] = ENCODE
         with torch.no_grad():
-            pixels = self.model.vision_model(pixel_values=self._pixels(image), interpolate_pos_encoding=True).last_hidden_state
-            states = self.model.text_encoder(
-                input_ids=asked.input_ids,
-                attention_mask=asked.attention_mask,
-                encoder_hidden_states=pixels.expand(len(phrases), -1, -1),
-            ).last_hidden_state
-            logits = self.model.text_decoder(
-                input_ids=torch.full((len(phrases), 1), DECODE, device=self.device),
-                encoder_hidden_states=states,
-                encoder_attention_mask=asked.attention_mask,
-            ).logits[:, 0]
-        chances = logits.double().softmax(-1)[:, [YES, NO]]
-        return [round(float(yes / (yes + no)), 4) for yes, no in chances]
+            seen = self.model.vision_model(pixel_values=self._pixels(image), interpolate_pos_encoding=True).last_hidden_state
+            return [round(self._chance(seen, phrase), 4) for phrase in phrases]
+
+    def _chance(self, seen: Any, phrase: str) -> float:
+        """One question at a time: with several, padding changes the answer to the shorter ones (transformers 5.23)."""
+        import torch
+
+        asked = self.tokenizer([question(phrase)], truncation=True, max_length=QUESTION_TOKENS, return_tensors="pt").input_ids.to(
+            self.device
+        )
+        # BLIP was trained with a token of its own in the place of BERT's [CLS]; transformers' tokenizer does not put it there
+        asked[:, 0] = ENCODE
+        states = self.model.text_encoder(input_ids=asked, encoder_hidden_states=seen).last_hidden_state
+        start = torch.full((1, 1), DECODE, device=self.device)
+        logits = self.model.text_decoder(input_ids=start, encoder_hidden_states=states).logits[0, 0]
+        yes, no = logits.double().softmax(-1)[[YES, NO]].tolist()
+        return float(yes / (yes + no))
 
     def _pixels(self, image: Image.Image) -> Any:
+        import torch
         from PIL.Image import Resampling
         from torchvision.transforms.v2 import functional
 
         squashed = image.convert("RGB").resize((BLIP_SIZE, BLIP_SIZE), Resampling.BICUBIC)
-        return functional.normalize(functional.to_tensor(squashed), CLIP_MEAN, CLIP_STD)[None].to(self.device)
+        pixels = functional.to_dtype(functional.to_image(squashed), torch.float32, scale=True)
+        return functional.normalize(pixels, CLIP_MEAN, CLIP_STD)[None].to(self.device)
 
 
 class ClipCosine:

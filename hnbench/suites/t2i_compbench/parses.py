@@ -53,7 +53,9 @@ def load_parses() -> Parses:
         value = json.loads(path.read_text(encoding="utf-8"))
         return Parses(f"{value['parser']['name']} {value['parser']['version']}", value["prompts"])
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is no file of parses ({error!r}); make it anew: python -m hnbench.suites.t2i_compbench.parse") from error
+        raise UsageError(
+            f"{path} is no file of parses ({error!r}); make it anew: python -m hnbench.suites.t2i_compbench.parse FILE"
+        ) from error
 
 
 def parse_of(parses: Parses, prompt: str) -> Mapping[str, Any]:
@@ -62,5 +64,5 @@ def parse_of(parses: Parses, prompt: str) -> Mapping[str, Any]:
         return parses.of[prompt]
     except KeyError:
         raise UsageError(
-            f"{parses.parser} has no parse of {prompt!r}; make the file anew: python -m hnbench.suites.t2i_compbench.parse"
+            f"{parses.parser} has no parse of {prompt!r}; make the file anew: python -m hnbench.suites.t2i_compbench.parse FILE"
         ) from None
