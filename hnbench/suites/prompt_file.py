@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
 from hnbench.seeds import digest
-from hnbench.suites.base import Prompt, Suite
+from hnbench.suites.base import Judge, Prompt, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ class PromptSuite(Suite):
     def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same for all
         return self._samples
 
-    def judge(self) -> None:
+    def judge(self) -> Judge | None:
         return None
 
 

@@ -31,7 +31,7 @@ def rewrite(folder: Path, verdict: Any) -> Path:
 
 
 def grade(record: dict[str, Any]) -> float:
-    return 0.2 + 0.6 * record["verdict"]["correct"] + 0.1 * (record["sample"] == 0)
+    return 0.2 + 0.6 * float(record["verdict"]["correct"]) + 0.1 * float(record["sample"] == 0)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,10 @@ LEFT, RIGHT, FAR = (0.0, 0.0, 100.0, 100.0), (200.0, 0.0, 300.0, 100.0), (300.0,
 SINGULAR = {"boys": "boy", "cats": "cat", "fish": "fish", "tennis rackets": "tennis racket", "apples": "apple"}
 
 
+def approx(score: float, reason: str) -> Any:
+    return (pytest.approx(score), reason)
+
+
 def ids(case: dict[str, Any]) -> str:
     return f"{case['locality']} {case['box2']}"
 
@@ -62,7 +66,7 @@ def around(tagged: str) -> tuple[str | None, str | None]:
 
 def test_the_weights_of_a_2d_score() -> None:
     found = [Found("cat", 0.9, LEFT), Found("dog", 0.7, RIGHT), Found("cat", 0.6, FAR)]
-    assert spatial_score(("cat", "dog"), "on the left of", found, "published") == (pytest.approx(0.25 * 1.6 + 0.5), "")
+    assert spatial_score(("cat", "dog"), "on the left of", found, "published") == approx(0.25 * 1.6 + 0.5, "")
     assert spatial_score(("cat", "dog"), "on the right of", found, "published") == (0.0, "not on the right of")
     assert spatial_score(("cat", "cow"), "on the left of", found, "published") == (0.0, "not found: cow")
     assert spatial_score((None, None), "on the left of", found, "published")[0] == 0
@@ -104,7 +108,7 @@ def test_quirk_substrings_and_last_match() -> None:
     near, far = (0.0, 0.0, 100.0, 100.0), (10.0, 10.0, 110.0, 110.0)
     cattle = [Found("cattle", 0.8, near), Found("desk", 0.8, far)]
     assert depth_score(("cat", "desk"), "behind", cattle, depth, "published")[0] == pytest.approx(0.4)
-    assert depth_score(("cat", "desk"), "behind", cattle, depth, "repaired") == (pytest.approx(0.2), "not found: cat")
+    assert depth_score(("cat", "desk"), "behind", cattle, depth, "repaired") == approx(0.2, "not found: cat")
     cats = [Found("cat", 0.9, near), Found("cat", 0.5, FAR), Found("desk", 0.8, far)]
     assert depth_score(("cat", "desk"), "near", cats, depth, "published")[0] == pytest.approx(0.25 * (0.5 + 0.8))
     assert depth_score(("cat", "desk"), "near", cats, depth, "repaired")[0] == pytest.approx(0.25 * (0.9 + 0.8))
@@ -112,7 +116,7 @@ def test_quirk_substrings_and_last_match() -> None:
 
 def test_a_single_object_has_a_quarter_in_3d_without_any_cut() -> None:
     depth = np.zeros((480, 480))
-    assert depth_score(("cat", "cow"), "behind", [Found("cat", 0.8, LEFT)], depth, "published") == (pytest.approx(0.2), "not found: cow")
+    assert depth_score(("cat", "cow"), "behind", [Found("cat", 0.8, LEFT)], depth, "published") == approx(0.2, "not found: cow")
     assert depth_score(("cat", "cow"), "behind", [], depth, "published")[0] == 0
 
 
@@ -136,7 +140,7 @@ def test_what_a_prompt_counts(prompt: str, counted: list[tuple[str, int]]) -> No
 
 def test_the_weights_of_numeracy() -> None:
     found = [Found("person", 0.9, LEFT), Found("person", 0.9, RIGHT), Found("cat", 0.9, FAR)]
-    assert numeracy_score([("boy", 2), ("cat", 2)], found, "published") == (pytest.approx(0.75), "expected 2 cat, found 1")
+    assert numeracy_score([("boy", 2), ("cat", 2)], found, "published") == approx(0.75, "expected 2 cat, found 1")
     assert numeracy_score([("apple", 1)], found, "published")[0] == 0
     with pytest.raises(ValueError, match="counts nothing"):
         numeracy_score([], found, "published")
@@ -154,4 +158,4 @@ def test_quirk_renaming() -> None:
     counted, found = [("apple", 1), ("pineapple", 1)], [Found("pineapple", 0.9, LEFT)]
     assert numeracy_score(counted, found, "published")[0] == pytest.approx(0.5)
     assert numeracy_score(list(reversed(counted)), found, "published")[0] == pytest.approx(0.5 + 0.5)
-    assert numeracy_score(counted, found, "repaired") == (pytest.approx(0.5), "expected 1 apple, found 0")
+    assert numeracy_score(counted, found, "repaired") == approx(0.5, "expected 1 apple, found 0")
