@@ -203,6 +203,7 @@ class Bench:
         }
         images = [Image.open(folder / record.image.path).convert("RGB") for record in records.values() if record.image]
         judge = self.suite.judge()
+        assert judge is not None
         started = time.perf_counter()
         judge.judge(images, [metadata[record.prompt_id] for record in records.values()])
         return time.perf_counter() - started

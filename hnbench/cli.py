@@ -151,7 +151,14 @@ DataFolder = Annotated[
     )
 )
 def run(
-    suite: Annotated[str, typer.Option("--suite", help="Prompts, protocol and judge; see `hnbench list suites`.")],
+    suite: Annotated[
+        str,
+        typer.Option(
+            "--suite",
+            metavar="NAME[:PART]|FILE",
+            help="Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV or JSONL file of prompts has no judge.",
+        ),
+    ],
     generator: GeneratorName = "shapes",
     method: Annotated[
         list[str] | None,
@@ -312,7 +319,11 @@ def train(
     typer.echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
 
 
-@app.command(epilog=examples("hnbench report", "hnbench report results/seed0 results/seed1 --out results/report"))
+@app.command(
+    epilog=examples(
+        "hnbench report", "hnbench report results/my-run --published", "hnbench report results/seed0 results/seed1 --out results/report"
+    )
+)
 def report(
     runs: Annotated[
         list[Path] | None, typer.Argument(metavar="[RUN]...", help="Run folders. [default: the newest one under results/]")
@@ -320,6 +331,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", help="The report's folder; needed for several runs. [default: report/ in the run's folder]")
     ] = None,
+    published: Annotated[bool, typer.Option("--published", help="Set the numbers of papers beside the run's own.")] = False,
 ) -> None:
     """Write and print the report of a run.
 
@@ -328,7 +340,7 @@ def report(
     chosen = runs or [_newest_run()]
     if len(chosen) > 1 and out is None:
         raise UsageError(f"{len(chosen)} runs were given; say where their common report goes, for example --out {RESULTS / 'report'}")
-    _report(chosen, out)
+    _report(chosen, out, published=published)
 
 
 @app.command(
@@ -475,7 +487,7 @@ def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
 
 def _check_names(suite: str, generator: str, rewards: Iterable[str], methods: Iterable[str]) -> None:
     """Refuse unknown names before anything is imported or loaded."""
-    registry.SUITES.entry(suite)
+    registry.find_suite(suite)
     check_generator(generator)
     for name in rewards:
         registry.REWARDS.entry(name)
@@ -495,11 +507,11 @@ def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, str | Pat
     from hnbench.runs.store import RunStore
 
     methods = make_methods(config.methods, preset, adapters)
+    suite = registry.make_suite(config.suite)
     generator = load_generator(config.generator, config.device, config.dtype, **_options(config))
-    training = prepare_adapters(methods, generator)
+    training = prepare_adapters(methods, generator, {prompt.id: prompt.text for prompt in suite.prompts()})
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
-    suite = registry.SUITES.get(config.suite)()
     with RunStore(folder) as store:
         return execute(config, suite, generator, rewards, held_out, methods, store, RunDisplay(), training=training)
 
@@ -523,15 +535,15 @@ def _prompts(given: str | None, preset: Preset, generator: str, data: Path | Non
     return find_prompts(source, data), source
 
 
-def _report(folders: Sequence[Path], out: Path | None = None) -> None:
-    """Write the report and print its table, its findings and where it is."""
+def _report(folders: Sequence[Path], out: Path | None = None, *, published: bool = False) -> None:
+    """Write the report and print its table, its findings, the published numbers where asked for, and where it is."""
     from hnbench.display import show_report
-    from hnbench.report.report import headline_lines, summarise_runs, write
+    from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
     from hnbench.report.tables import console_table
 
     summary = summarise_runs(folders)
-    path = write(summary, out or folders[0] / "report")
-    show_report(console_table(summary), headline_lines(summary), path)
+    path = write(summary, out or folders[0] / "report", published=published)
+    show_report(console_table(summary), [*headline_lines(summary), *(published_lines(summary) if published else ())], path)
 
 
 def _newest_run() -> Path:

@@ -95,4 +95,4 @@ class RunConfig:
     @property
     def folder_name(self) -> str:
         """The default name of the run's folder."""
-        return f"{self.suite}-{self.generator}-seed{self.base_seed}-{self.identity[:8]}".replace("/", "_")
+        return f"{self.suite}-{self.generator}-seed{self.base_seed}-{self.identity[:8]}".replace("/", "_").replace(":", "-")

@@ -179,12 +179,14 @@ def _defaults(specification: str, preset: Preset, adapters: Mapping[str, str | P
     return defaults
 
 
-def prepare_adapters(methods: Sequence[Method], generator: Generator) -> dict[str, Any]:
+def prepare_adapters(methods: Sequence[Method], generator: Generator, prompts: Mapping[str, str]) -> dict[str, Any]:
     """Put the built-in methods' adapters onto the generator, so that a wrong one is refused before any work.
 
-    The result is what their training took, by kind of training.
+    The result is what their training took, by kind of training, and as `seen_prompts` which of `prompts` (id -> text) it saw: their
+    ids, or None where the adapter does not say.
     """
     from hnbench.hypernetwork.checkpoint import attach, training_cost
+    from hnbench.hypernetwork.seen import seen_prompts
 
     costs: dict[str, Any] = {}
     for method in methods:
@@ -192,5 +194,5 @@ def prepare_adapters(methods: Sequence[Method], generator: Generator) -> dict[st
         if kind:
             folder: Path = getattr(method, "adapter")  # noqa: B009 - only these methods have one
             attach(generator, folder, kind)
-            costs.setdefault(kind, training_cost(folder))
+            costs.setdefault(kind, {**training_cost(folder), "seen_prompts": seen_prompts(folder, prompts)})
     return costs

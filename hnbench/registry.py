@@ -8,7 +8,7 @@ The factories are called as
     generator: factory(*, device: str, dtype: str, **options) -> Generator      (options: see hnbench.loading.load_generator)
     reward:    factory(*, device: str, dtype: str) -> Reward
     method:    factory(**parameters) -> Method      (a dataclass: its fields are the parameters)
-    suite:     factory() -> Suite
+    suite:     factory(**given) -> Suite        (given: `part` and options, of those that its entry names)
     prompts:   factory(folder: Path | None) -> Sequence[str]    (the folder has other projects' prompt files)
 """
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from hnbench.hub import Source
     from hnbench.methods.base import Method
+    from hnbench.suites.base import Suite
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class Entry:
     """The Hub's files that it is loaded from. `NAME@WHERE` takes them from a local folder, or the first of them from another repository."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """For a mixture of rewards: name -> weight, what the name stands for."""
+    parts: tuple[str, ...] = ()
+    """For a suite: the parts that can be asked for by `name:part`."""
+    options: tuple[str, ...] = ()
+    """For a suite: what can be given as `name:key=value`."""
     package: str = "hnbench"
     """The installed package that provides it."""
 
@@ -160,11 +165,30 @@ REWARDS = Registry(
     ),
 )
 
+_BY_HAND = "its prompt files, got by hand: set HNBENCH_DATA"
+
 SUITES = Registry(
     "suite",
     "hnbench.suites",
     Entry("geneval-shapes", "hnbench.suites.shapes:ShapesSuite", "GenEval's six tasks in the shapes world, judged by a classical detector"),
+    Entry(
+        "t2i-compbench",
+        "hnbench.suites.t2i_compbench.suite:CompBenchSuite",
+        "T2I-CompBench++'s eight categories (t2i-compbench:color for one), judged by BLIP-VQA, a detector and CLIPScore",
+        needs="its prompts and its judges' models, downloaded on first use",
+        parts=("color", "shape", "texture", "spatial", "3d-spatial", "numeracy", "non-spatial", "complex"),
+        options=("blip", "clip", "detector", "depth", "rules"),
+    ),
+    Entry(
+        "parti", "hnbench.suites.prompt_sets:parti", "PartiPrompts, 1632 prompts; no judge", needs="its prompts, downloaded on first use"
+    ),
+    Entry("hpdv2", "hnbench.suites.prompt_sets:hpdv2", "HPDv2's benchmark, 3200 prompts in four styles; no judge", needs=_BY_HAND),
+    Entry("dpg", "hnbench.suites.prompt_sets:dpg", "DPG-Bench's 1065 long prompts; no judge", needs=_BY_HAND),
 )
+
+PROMPT_FILES = Entry("FILE", "hnbench.suites.prompt_file:PromptFileSuite", "the prompts of a text, CSV, TSV or JSONL file; no judge")
+"""What a suite is that is named by a path."""
+PROMPT_FILE_ENDINGS = (".txt", ".csv", ".tsv", ".jsonl")
 
 METHODS = Registry(
     "method",
@@ -223,6 +247,34 @@ PROMPTS = Registry(
     ),
     Entry("hypernoise-examples", "hnbench.prompts:hypernoise_examples", "the official code's 25 examples", needs="a download of 3 kB"),
 )
+
+
+def find_suite(specification: str) -> tuple[Entry, dict[str, Any]]:
+    """The entry of `"name"`, `"name:part"`, `"name:part,key=value"` or a prompt file's path, and what its factory is to be given."""
+    if specification.lower().endswith(PROMPT_FILE_ENDINGS):
+        return PROMPT_FILES, {"path": Path(specification)}
+    name, colon, listed = specification.partition(":")
+    entry = SUITES.entry(name)
+    given: dict[str, Any] = {}
+    for item in listed.split(",") if colon else ():
+        key, equals, value = (text.strip() for text in item.partition("="))
+        if not equals:
+            key, value = "part", key
+        if key == "part" and value not in entry.parts:
+            raise UsageError(f"the suite {name!r} has no part {value!r}{_near(value, entry.parts)}")
+        if key != "part" and key not in entry.options:
+            raise UsageError(f"the suite {name!r} has no option {key!r}{_near(key, entry.options)}")
+        if key in given or not value:
+            raise UsageError(f"suite {specification!r}: give {key} once, and a value with it")
+        given[key] = value
+    return entry, given
+
+
+def make_suite(specification: str) -> Suite:
+    """The suite of a specification; see `find_suite`."""
+    entry, given = find_suite(specification)
+    suite: Suite = entry.load()(**given)
+    return suite
 
 
 def parse_method(specification: str) -> tuple[str, dict[str, str]]:

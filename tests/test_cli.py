@@ -114,6 +114,43 @@ def test_run_adds_methods_and_prompts_to_a_run(hnbench: Hnbench, tmp_path: Path)
     assert len(records(tmp_path / "run")) == 6 * 2 * 3
 
 
+def test_a_file_of_prompts_is_a_suite_without_a_judge(hnbench: Hnbench, tmp_path: Path, prompts: Path) -> None:
+    given = ["--generator", "toy", "--optimise", "brightness=1.0", "--hold-out", "red", "--device", "cpu", "--method", "best-of-n:n=2"]
+    result = hnbench("run", "--suite", "prompts.txt", *given, "--out", "run")
+    assert result.exit_code == 0, result.output
+    assert "no judge: rewards only" in result.stdout
+    assert "overall" not in result.stdout
+    manifest = json.loads((tmp_path / "run/run.json").read_text())
+    assert (manifest["suite"]["name"], manifest["suite"]["judge"]) == ("prompts.txt", None)
+    found = records(tmp_path / "run")
+    assert len(found) == 4 * 4 * 2
+    assert {str(record["verdict"]) for record in found} == {"None"}
+    assert "all 32 samples are already done" in hnbench("run", "--suite", "prompts.txt", *given, "--out", "run", "--no-report").stderr
+    prompts.write_text("another\n")
+    other = hnbench("run", "--suite", "prompts.txt", *given, "--out", "run")
+    assert other.exit_code == 4
+    assert "run holds another run (suite version:" in other.stderr
+
+
+def test_prompts_that_were_trained_on_are_reported(hnbench: Hnbench, tmp_path: Path, prompts: Path) -> None:
+    assert hnbench(*TRAIN, "--out", "hyper").exit_code == 0
+    chosen = ["--method", "hypernoise", "--hypernetwork", "hyper/adapter", "--out", "run"]
+    assert hnbench(*RUN, *chosen, "--full").exit_code == 0
+    seen = json.loads((tmp_path / "run/run.json").read_text())["training"]["hypernoise"]["seen_prompts"]
+    assert seen == ["low/0", "low/1", "high/0", "high/1"]
+    assert "4 of the 6 prompts were among its training prompts" in (tmp_path / "run/report/report.md").read_text()
+    (tmp_path / "hyper/adapter/prompts.sha256").unlink()
+    assert hnbench(*RUN, *chosen, "--full").exit_code == 0
+    assert "does not say what it was trained on" in (tmp_path / "run/report/report.md").read_text()
+
+
+def test_published_numbers_are_printed_where_they_are_asked_for(hnbench: Hnbench) -> None:
+    hnbench(*QUICK, "--no-report", "--limit", "1")
+    result = hnbench("report", "run", "--published")
+    assert result.exit_code == 0, result.output
+    assert "No published number is known of this benchmark, model and number of steps." in result.stdout
+
+
 def test_the_default_folder_is_named_by_what_the_run_is(hnbench: Hnbench, tmp_path: Path) -> None:
     assert hnbench(*RUN, "--method", "random", "--no-report", "--seed", "7").exit_code == 0
     (folder,) = (tmp_path / "results").iterdir()

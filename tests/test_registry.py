@@ -12,7 +12,18 @@ import pytest
 from hnbench import registry
 from hnbench.errors import UsageError
 from hnbench.hub import Source
-from hnbench.registry import GENERATORS, METHODS, REWARDS, SUITES, Entry, Registry, make_method, parse_method
+from hnbench.registry import (
+    GENERATORS,
+    METHODS,
+    REWARDS,
+    SUITES,
+    Entry,
+    Registry,
+    find_suite,
+    make_method,
+    make_suite,
+    parse_method,
+)
 
 KNOWN = "aesthetic, clip, hpsv2.0, hpsv2.1, human-preference, imagereward, pickscore, redness, shapes-clip, shapes-resnet"
 
@@ -59,7 +70,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "human-preference",
             ],
         ),
-        (SUITES, ["geneval-shapes"]),
+        (SUITES, ["geneval-shapes", "t2i-compbench", "parti", "hpdv2", "dpg"]),
         (
             METHODS,
             ["random", "best-of-n", "reno", "hypernoise", "finetune", "hypernoise-random-direction", "hypernoise-other-noise"],
@@ -159,6 +170,47 @@ def test_a_package_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPa
 def test_an_import_fault_of_our_own_keeps_its_traceback() -> None:
     with pytest.raises(ModuleNotFoundError):
         Registry("reward", "hnbench.none", Entry("a", "no_such_package:load", "")).get("a")
+
+
+@pytest.mark.parametrize(
+    ("specification", "name", "given"),
+    [
+        ("geneval-shapes", "geneval-shapes", {}),
+        ("t2i-compbench", "t2i-compbench", {}),
+        ("t2i-compbench:3d-spatial", "t2i-compbench", {"part": "3d-spatial"}),
+        ("t2i-compbench:spatial, detector=a/b@c", "t2i-compbench", {"part": "spatial", "detector": "a/b@c"}),
+        ("t2i-compbench:rules=repaired", "t2i-compbench", {"rules": "repaired"}),
+        ("some/where/parti.txt", "FILE", {"path": Path("some/where/parti.txt")}),
+        ("a:b=c.JSONL", "FILE", {"path": Path("a:b=c.JSONL")}),
+    ],
+)
+def test_what_a_suite_s_specification_says(specification: str, name: str, given: dict[str, Any]) -> None:
+    entry, found = find_suite(specification)
+    assert (entry.name, found) == (name, given)
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [
+        ("partii", "unknown suite 'partii'; did you mean 'parti'? "),
+        ("t2i-compbench:colour", "the suite 't2i-compbench' has no part 'colour'; did you mean 'color'? "),
+        ("t2i-compbench:", "the suite 't2i-compbench' has no part ''; known: 3d-spatial, color"),
+        ("parti:photo", "the suite 'parti' has no part 'photo'; known: none"),
+        ("t2i-compbench:color,detectr=x", "the suite 't2i-compbench' has no option 'detectr'; did you mean 'detector'? "),
+        ("t2i-compbench:color,shape", "suite 't2i-compbench:color,shape': give part once, and a value with it"),
+        ("t2i-compbench:clip=", "suite 't2i-compbench:clip=': give clip once, and a value with it"),
+    ],
+)
+def test_a_wrong_suite_is_refused_before_anything_is_imported(specification: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_suite(specification)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_suite_is_made_with_what_it_was_given() -> None:
+    assert make_suite("t2i-compbench:non-spatial,rules=repaired").tags == ("non_spatial",)
+    with pytest.raises(UsageError, match=r"no-such-file\.txt cannot be read"):
+        make_suite("no-such-file.txt")
 
 
 def test_parse_method() -> None:

@@ -5,6 +5,7 @@
     adapter_config.json         peft's LoraConfig
     hnbench.json                kind, generator, training configuration and cost, last evaluation
     README.md                   the same for people
+    prompts.sha256              hashes of the prompts that the training saw
 
 Reading the description and the weights' hash needs no torch. Nothing is unpickled.
 """
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from hnbench.errors import StoreError, UsageError
+from hnbench.hypernetwork.seen import write_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,8 +49,10 @@ HARMLESS = {
 (DoRA, other scalings, biases, ranks per layer, options to come) would be computed wrongly, and is refused."""
 
 
-def save_adapter(folder: Path, adapter: LoraAdapter, backbone: nn.Module, description: Mapping[str, Any]) -> None:
-    """Write an adapter's folder whole or not at all; one that is there is replaced."""
+def save_adapter(
+    folder: Path, adapter: LoraAdapter, backbone: nn.Module, description: Mapping[str, Any], prompts: Sequence[str] = ()
+) -> None:
+    """Write an adapter's folder whole or not at all; one that is there is replaced. `prompts` are those that the training saw."""
     from safetensors.torch import save_file
 
     from hnbench.hypernetwork.adapter import lora_config
@@ -66,6 +70,8 @@ def save_adapter(folder: Path, adapter: LoraAdapter, backbone: nn.Module, descri
     (working / DESCRIPTION).write_text(json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
     dense = adapter.settings.dense and bool(_grouped(backbone, adapter.targets))
     (working / CARD).write_text(_card(written, dense=dense), encoding="utf-8")
+    if prompts:
+        write_hashes(working, prompts)
     for path in working.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())

@@ -116,7 +116,7 @@ class Trainer:
             generator, reward, held_out[: config.eval_prompts], config.eval_samples, config.seed, config.batch_size
         )
         self.objective = NoiseObjective(config.regulariser_reduction, config.regulariser_weight, tuple(generator.noise_shape))
-        self.manifest = self._manifest(prompts)
+        self.manifest, self.prompts = self._manifest(prompts), prompts
         settings = LoraSettings(
             config.rank, config.lora_alpha, config.target_pattern, config.seed, config.dense_convolutions, config.lora_dtype
         )
@@ -296,7 +296,7 @@ class Trainer:
         """Write the adapter, and drop what was only needed to go on."""
         if self.best:
             self.adapter.load_state_dict(self.best)
-        save_adapter(self.folder.adapter, self.adapter, self.generator.backbone, self._description())
+        save_adapter(self.folder.adapter, self.adapter, self.generator.backbone, self._description(), self.prompts)
         self.folder.discard_state()
 
     def _description(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -26,7 +27,7 @@ _PROMPTS = 8
 _CELL = 128
 """Pixels: smaller images are enlarged to it without smoothing, larger ones reduced."""
 _DPI = 150
-_RIGHT, _WRONG = "#009E73", "#D55E00"
+_RIGHT, _WRONG, _UNJUDGED = "#009E73", "#D55E00", "#BBBBBB"
 
 
 def write_grid(summary: Summary, folder: Path) -> Path | str:
@@ -51,7 +52,8 @@ def _shown(summary: Summary) -> list[str]:
 class _Cell:
     prompt: str
     image: Path
-    correct: bool
+    correct: bool | None
+    """None where there is no judge, or one that grades."""
 
 
 def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
@@ -74,13 +76,15 @@ def _first_samples(summary: Summary) -> dict[str, dict[str, _Cell]]:
     first = frame[(frame["base_seed"] == summary.pool.seeds[0]) & (frame["sample"] == 0) & (frame["status"] == "done")]
     cells: dict[str, dict[str, _Cell]] = {}
     for record in first[["prompt_id", "prompt", "label", "folder", "image_path", "correct"]].to_dict("records"):
-        cell = _Cell(record["prompt"], Path(record["folder"]) / record["image_path"], bool(record["correct"]))
+        correct = None if record["correct"] is None or math.isnan(record["correct"]) else bool(record["correct"])
+        cell = _Cell(record["prompt"], Path(record["folder"]) / record["image_path"], correct)
         cells.setdefault(record["prompt_id"], {})[record["label"]] = cell
     return cells
 
 
 def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str]) -> Image:
-    title = "Same prompts, same starting noise; judged correct: green frame, wrong: dashed red"
+    verdicts = any(cell.correct is not None for row in rows for cell in row.values())
+    title = "Same prompts, same starting noise" + "; judged correct: green frame, wrong: dashed red" * verdicts
     figure = new_figure(0.75 + 1.06 * len(rows), title)
     panels = figure.subplots(len(rows), len(labels) + 1, squeeze=False, gridspec_kw={"width_ratios": [1.35, *[1.0] * len(labels)]})
     for line, row in zip(panels, rows, strict=True):
@@ -100,9 +104,10 @@ def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str]) -> Image:
     return PIL.Image.open(drawn).convert("RGB").quantize(256)
 
 
-def _frame(axes: Axes, *, correct: bool) -> None:
+def _frame(axes: Axes, *, correct: bool | None) -> None:
+    colour = {True: _RIGHT, False: _WRONG, None: _UNJUDGED}[correct]
     for spine in axes.spines.values():
-        spine.set(visible=True, color=_RIGHT if correct else _WRONG, linewidth=2.5, linestyle="-" if correct else (0, (2, 1.2)))
+        spine.set(visible=True, color=colour, linewidth=2.5, linestyle=(0, (2, 1.2)) if correct is False else "-")
 
 
 def _picture(path: Path) -> Image:

@@ -30,6 +30,8 @@ class Headline:
 
 def headlines(summary: Summary) -> list[Headline]:
     """What is found, most important first. Incomplete labels come before everything else."""
+    if not summary.pool.judged:
+        return [*_gaps(summary), *_unjudged(summary)]
     return [*_gaps(summary), *_hypernoise(summary), *_others(summary)]
 
 
@@ -99,11 +101,41 @@ def _hypernoise(summary: Summary) -> Iterator[Headline]:
         f"at {amount(row.costs['nfe'].estimate)} generator passes per image.{_doubt(row.gain)}",
         {"overall": row.overall, "base": summary.rows[BASE].overall, "gain": row.gain, "p_holm": row.p_holm},
     )
+    yield from _contamination(summary)
     yield from _against_reno(summary)
     yield from _against_search(summary)
     yield from _against_controls(summary)
-    yield from _transfer(summary)
+    yield from _transfer(summary, HYPERNOISE)
     yield from _paid_back(summary)
+
+
+def _unjudged(summary: Summary) -> Iterator[Headline]:
+    """A suite of prompts alone: rewards are all there is."""
+    yield Headline(
+        "no_judge", "This suite has no judge: there are rewards only, and the optimised one favours whatever chose or ascended by it.", {}
+    )
+    for label in summary.rows:
+        if label != BASE:
+            yield from _transfer(summary, label)
+    if HYPERNOISE in summary.rows:
+        yield from _paid_back(summary)
+
+
+def _contamination(summary: Summary) -> Iterator[Headline]:
+    number = len({prompt for seen in summary.seen.values() for prompt in seen or ()})
+    if not number:
+        return
+    sentence = f"{number} of the {len(summary.pool.prompts)} prompts were among the training prompts"
+    if summary.unseen is None:
+        yield Headline("contamination", f"{sentence}: no score is left without them.", {"seen_prompts": float(number)})
+        return
+    row, base = (summary.unseen.rows[label] for label in (HYPERNOISE, BASE))
+    yield Headline(
+        "contamination",
+        f"{sentence}; without them HyperNoise scores {spanned(row.overall)} overall, random noise {spanned(base.overall)}: "
+        f"a paired difference of {spanned(row.gain, sign=True)} ({probability(row.p_holm)}).",
+        {"seen_prompts": float(number), "overall": row.overall, "base": base.overall, "gain": row.gain, "p_holm": row.p_holm},
+    )
 
 
 def _against_reno(summary: Summary) -> Iterator[Headline]:
@@ -165,16 +197,16 @@ def _against_controls(summary: Summary) -> Iterator[Headline]:
         yield Headline("over_controls", f"HyperNoise minus each control: {listed}.", numbers)
 
 
-def _transfer(summary: Summary) -> Iterator[Headline]:
-    gains = summary.rows[HYPERNOISE].standard_gains
+def _transfer(summary: Summary, label: str) -> Iterator[Headline]:
+    gains = summary.rows[label].standard_gains
     held_out = [name for name in summary.pool.held_out if name in gains]
-    if "optimised" not in gains or not held_out:
+    if "optimised" not in gains or not (held_out or not summary.pool.judged):
         return
     listed = ", ".join(f"{name} by {spanned(gains[name], sign=True, digits=2)}" for name in held_out)
     yield Headline(
-        "held_out_rewards",
-        "In standard deviations of random noise's rewards, HyperNoise moves the optimised reward by "
-        f"{spanned(gains['optimised'], sign=True, digits=2)} and the held-out {listed}.",
+        "held_out_rewards" if label == HYPERNOISE else f"held_out_rewards/{label}",
+        f"In standard deviations of random noise's rewards, {style_of(label).name} moves the optimised reward by "
+        f"{spanned(gains['optimised'], sign=True, digits=2)}{f' and the held-out {listed}' if listed else ''}.",
         {"optimised": gains["optimised"], **{name: gains[name] for name in held_out}},
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.report.headlines import amount, headlines, number, probability, spanned
 from hnbench.report.labels import BASE, HYPERNOISE, style_of
+from hnbench.report.published import beside
 from hnbench.stats.intervals import RESAMPLES
 from hnbench.stats.paired import FLIPS
 
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
     from hnbench.report.summary import Row, Summary
 
 
-def markdown(summary: Summary, plots: Mapping[str, str], notes: Sequence[str]) -> str:
-    """The whole text. `plots` maps a file name in the report's folder to its title; `notes` say which plots are absent and why."""
+def markdown(summary: Summary, plots: Mapping[str, str], notes: Sequence[str], *, published: bool = False) -> str:
+    """The whole text. `plots` maps a file name in the report's folder to its title; `notes` say which plots are absent and why.
+
+    With `published`, numbers of papers are set beside the run's own.
+    """
     sections = [
         _title(summary),
         _findings(summary),
         _plots(plots, notes),
         _main_table(summary),
         _tag_table(summary),
+        _unseen_table(summary),
+        published_section(summary) if published else "",
         _reward_table(summary),
         _cost_table(summary),
         _coverage_table(summary),
@@ -64,7 +70,8 @@ def _title(summary: Summary) -> str:
 
 def _completeness(summary: Summary) -> str:
     if not summary.incomplete:
-        return f"Complete: all {summary.pool.planned} planned samples of all {len(summary.rows)} methods are there and judged."
+        judged = " and judged" if summary.pool.judged else ""
+        return f"Complete: all {summary.pool.planned} planned samples of all {len(summary.rows)} methods are there{judged}."
     absent = sum(summary.rows[label].coverage.planned - summary.rows[label].coverage.done for label in summary.incomplete)
     return (
         f"> [!WARNING]\n> **Incomplete: {absent} planned samples failed or are missing**, "
@@ -84,35 +91,95 @@ def _plots(plots: Mapping[str, str], notes: Sequence[str]) -> str:
 
 
 def _main_table(summary: Summary) -> str:
-    header = [
-        "method",
-        "overall [95%]",
-        "Δ base, paired [95%]",
-        "p (Holm)",
-        "generator passes",
-        "all passes",
-        "s/image",
-        "peak memory, MiB",
-    ]
+    judged = summary.pool.judged
+    scores = ["overall [95%]", "Δ base, paired [95%]", "p (Holm)"] if judged else []
+    header = ["method", *scores, "generator passes", "all passes", "s/image", "peak memory, MiB"]
     rows = [
         [
             _name(row),
-            spanned(row.overall),
-            "" if row.label == BASE else spanned(row.gain, sign=True),
-            "" if row.label == BASE else probability(row.p_holm).removeprefix("p ").removeprefix("= "),
+            *(_score_cells(row) if judged else ()),
             *(amount(row.costs[name].estimate) for name in ("nfe", "passes", "seconds")),
             amount(row.peak_memory_bytes / 2**20),
         ]
         for row in summary.rows.values()
     ]
+    score = "Overall is the unweighted mean of the tag means." if judged else "This suite has no judge, so there is no score."
     note = (
-        "Overall is the unweighted mean of the tag means. Generator passes are forward passes (NFE); all passes are those of generator and "
+        f"{score} Generator passes are forward passes (NFE); all passes are those of generator and "
         "reward, with a backward pass counted as two forward passes. Seconds are those of this machine at this batch size."
     )
     return f"## Methods\n\n{_table(header, rows)}\n\n{note}"
 
 
+def _score_cells(row: Row) -> list[str]:
+    if row.label == BASE:
+        return [spanned(row.overall), "", ""]
+    return [spanned(row.overall), spanned(row.gain, sign=True), probability(row.p_holm).removeprefix("p ").removeprefix("= ")]
+
+
+def _unseen_table(summary: Summary) -> str:
+    """Which prompts a training saw, and the scores without them; nothing for runs that did not note it."""
+    if not summary.seen:
+        return ""
+    said = [_seen_sentence(style_of(name).name, seen, len(summary.pool.prompts)) for name, seen in summary.seen.items()]
+    parts = ["## Prompts seen in training", "\n".join(f"- {sentence}" for sentence in said)]
+    if summary.unseen:
+        parts += [f"Without them, {summary.unseen.pool.size}:", _without_table(summary.unseen)]
+    texts = {prompt.id: prompt.text for prompt in summary.pool.prompts}
+    seen = sorted({texts[prompt] for found in summary.seen.values() for prompt in found or ()})
+    if seen:
+        listed = "\n".join(f"- {_escaped(text)}" for text in seen)
+        parts.append(f"<details><summary>The prompts</summary>\n\n{listed}\n\n</details>")
+    return "\n\n".join(parts)
+
+
+def published_section(summary: Summary) -> str:
+    """The published numbers of this benchmark and model beside the run's own, or a sentence that there are none."""
+    manifest = summary.pool.manifests[0]
+    found = beside(summary)
+    about = f"{manifest['suite']['name']} with {manifest['generator']['name']} at {manifest['config'].get('steps')} step(s)"
+    if not found:
+        return f"## Published numbers\n\nNone is known of {about}."
+    header = ["method", "task", "published", "this run [95%]", "published judge", "source"]
+    rows = [
+        [
+            style_of(one.method).name,
+            one.tag,
+            f"{one.value:g}",
+            spanned(own) if own else "not in this run",
+            one.judge,
+            f"{one.source}{f' ({one.note})' if one.note else ''}",
+        ]
+        for one, own in found
+    ]
+    judge = manifest["suite"]["judge"]
+    caution = (
+        f"This run: {summary.pool.size}, {manifest['plan']['protocol']} protocol, judge: {judge['name'] if judge else 'none'}. "
+        "Numbers can be compared only where judge, prompts, images per prompt and precision are the same; "
+        "another judge is another scale."
+    )
+    return f"## Published numbers\n\n{about[0].upper()}{about[1:]}.\n\n{_table(header, rows, align='---')}\n\n{caution}"
+
+
+def _seen_sentence(name: str, seen: Sequence[str] | None, planned: int) -> str:
+    if seen is None:
+        return f"{name}: its adapter does not say what it was trained on, so this was not checked."
+    return f"{name}: {len(seen)} of the {planned} prompts were among its training prompts."
+
+
+def _without_table(unseen: Summary) -> str:
+    if unseen.pool.judged:
+        return _table(
+            ["method", "overall [95%]", "Δ base, paired [95%]", "p (Holm)"],
+            [[_name(row), *_score_cells(row)] for row in unseen.rows.values()],
+        )
+    names = ["optimised", *unseen.pool.held_out]
+    return _table(["method", *names], [[_name(row), *(spanned(row.rewards[name]) for name in names)] for row in unseen.rows.values()])
+
+
 def _tag_table(summary: Summary) -> str:
+    if not summary.pool.judged:
+        return ""
     tags = summary.pool.tags
     rows = [[_name(row), *(spanned(row.tags[tag], digits=2) for tag in tags)] for row in summary.rows.values()]
     absent = [tag for tag in summary.pool.manifests[0]["suite"]["tags"] if tag not in tags]
@@ -208,7 +275,7 @@ def _protocol(summary: Summary) -> str:
     config = manifest["config"]
     facts = [
         ("suite", f"{manifest['suite']['name']} {manifest['suite']['version']}"),
-        ("judge", f"{manifest['suite']['judge']['name']} ({manifest['suite']['judge']['fingerprint'][:12]})"),
+        ("judge", f"{judge['name']} ({judge['fingerprint'][:12]})" if (judge := manifest["suite"]["judge"]) else "none: rewards only"),
         ("generator", f"{manifest['generator']['name']} ({manifest['generator']['fingerprint'][:12]})"),
         ("steps, dtype", f"{config.get('steps', 'n/a')}, {config.get('dtype', 'n/a')}"),
         ("starting noise", f"{config.get('noise_policy', 'n/a')}, the same for every method; base seeds {', '.join(map(str, pool.seeds))}"),

@@ -25,6 +25,8 @@ _SCORE = "overall score (mean of tag means)"
 
 def quality_vs_cost(summary: Summary) -> Figure | str:
     """Overall score against passes and against seconds, both on logarithmic axes."""
+    if not summary.pool.judged:
+        return "Quality against cost is not drawn: the suite has no judge."
     rows = summary.rows
     figure = new_figure(4.6, _cost_title(summary))
     panels = figure.subplots(1, 2, sharey=True)
@@ -48,7 +50,7 @@ def quality_vs_cost(summary: Summary) -> Figure | str:
 def best_of_n(summary: Summary) -> Figure | str:
     """The best-of-N curve with its band, and the other methods at their number of generator passes."""
     if len(summary.curve) < 2:
-        return "The best-of-N curve is not drawn: these runs have no best-of-N."
+        return f"The best-of-N curve is not drawn: {'these runs have no best-of-N' if summary.pool.judged else 'the suite has no judge'}."
     figure = new_figure(4.6, _curve_title(summary))
     axes = figure.subplots()
     numbers = list(summary.curve)
@@ -165,6 +167,8 @@ def optimised_vs_held_out(summary: Summary) -> Figure | str:
 def task_gains(summary: Summary) -> Figure | str:
     """Forest plot: the paired difference to random noise in every tag, one panel per method."""
     shown = featured(list(summary.rows))
+    if not summary.pool.judged:
+        return "The gains by tag are not drawn: the suite has no judge."
     if not shown:
         return "The gains by tag are not drawn: these runs have no method but random noise."
     columns = min(4, len(shown))

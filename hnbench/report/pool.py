@@ -6,7 +6,7 @@ and is not there stays visible: every array is laid out by the plan, with NaN fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from hnbench.runs.plan import Plan
 from hnbench.runs.store import read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     import pandas as pd
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 REWARD = "reward:"
 """Prefix of the columns that hold rewards by name; `reward:optimised` is their weighted total."""
 OPTIMISED = f"{REWARD}optimised"
+SCORE = "score"
+"""The column of the judge's score: 1 or 0 where it says right or wrong, else its grade; empty where there is no judge."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class Pool:
         return f"{len(self.prompts)} prompts x {each} samples x {len(self.seeds)} base seed(s)"
 
     @property
+    def judged(self) -> bool:
+        """Whether the suite has a judge; without one there are rewards only."""
+        return self.manifests[0]["suite"]["judge"] is not None
+
+    @property
     def optimised(self) -> dict[str, float]:
         """Reward name -> weight."""
         weights: dict[str, float] = self.manifests[0]["rewards"]["optimised"]
@@ -85,6 +92,18 @@ class Pool:
             return table  # no sample is done, so no reward is known
         table[done["row"].to_numpy(), done["column"].to_numpy()] = done[column].to_numpy(dtype=np.float64)
         return table
+
+    def without(self, prompt_ids: Collection[str]) -> Pool:
+        """The same pool without some prompts. `UsageError` where that leaves none."""
+        kept = [index for index, prompt in enumerate(self.prompts) if prompt.id not in prompt_ids]
+        if not kept:
+            raise UsageError("no prompt is left")
+        prompts = tuple(self.prompts[index] for index in kept)
+        tags = tuple(tag for tag in self.tags if any(prompt.tag == tag for prompt in prompts))
+        frame = self.frame[~self.frame["prompt_id"].isin(list(prompt_ids))].copy()
+        frame["row"] = _rows(frame, prompts, self.seeds)
+        strata = np.array([tags.index(prompt.tag) for prompt in prompts], dtype=np.intp)
+        return replace(self, prompts=prompts, tags=tags, strata=strata, frame=frame)
 
     def counts(self, status: str) -> dict[str, int]:
         """Label -> records of that status."""
@@ -150,7 +169,8 @@ def _flat(record: Record) -> dict[str, Any]:
         "base_seed": record.base_seed,
         "sample": record.sample,
         "status": record.status,
-        "correct": None if verdict is None else float(verdict.correct),
+        "correct": None if verdict is None or verdict.correct is None else float(verdict.correct),
+        SCORE: None if verdict is None else verdict.value,
         "reason": "" if verdict is None else verdict.reason,
         **{f"{REWARD}{name}": value for name, value in record.rewards.items()},
         **{f"initial:{name}": value for name, value in record.initial_rewards.items()},

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from hnbench.report import tables
 from hnbench.report.drawing import save, settings
 from hnbench.report.grid import write_grid
-from hnbench.report.headlines import headlines
+from hnbench.report.headlines import headlines, spanned
+from hnbench.report.labels import style_of
 from hnbench.report.markdown import markdown
 from hnbench.report.plots import PLOTS
 from hnbench.report.pool import pool_runs
+from hnbench.report.published import beside
 from hnbench.report.summary import Summary, summarise
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
     return write(summary, summary.pool.folders[0] / "report" if out is None else out)
 
 
-def write(summary: Summary, out: Path) -> Path:
-    """Write all files of a report into `out` and return the path of its `report.md`."""
+def write(summary: Summary, out: Path, *, published: bool = False) -> Path:
+    """Write all files of a report into `out` and return the path of its `report.md`, with published numbers where asked for."""
     out.mkdir(parents=True, exist_ok=True)
     tables.records_frame(summary).to_csv(out / "records.csv", index=False, lineterminator="\n", float_format="%.9g")
     tables.summary_frame(summary).to_csv(out / "summary.csv", index=False, lineterminator="\n", float_format="%.9g")
@@ -46,7 +48,7 @@ def write(summary: Summary, out: Path) -> Path:
     )
     plots, notes = _draw(summary, out)
     path = out / "report.md"
-    path.write_text(markdown(summary, plots, notes), encoding="utf-8")
+    path.write_text(markdown(summary, plots, notes, published=published), encoding="utf-8")
     return path
 
 
@@ -81,3 +83,12 @@ def console_table(run_folders: Sequence[Path]) -> Table:
 def headline_lines(summary: Summary) -> list[str]:
     """The findings as sentences, most important first."""
     return [headline.sentence for headline in headlines(summary)]
+
+
+def published_lines(summary: Summary) -> list[str]:
+    """Published numbers of the same benchmark, model and steps beside the run's own, one sentence each."""
+    return [
+        f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge {one.judge}), "
+        f"this run {spanned(own) if own else 'has none'}."
+        for one, own in beside(summary)
+    ] or ["No published number is known of this benchmark, model and number of steps."]

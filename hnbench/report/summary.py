@@ -6,13 +6,13 @@ means over one set of resampled prompts, so differences and ratios between any t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hnbench.report.labels import BASE, CONTROLS, HYPERNOISE, RENO, RIVAL, best_of_labels
-from hnbench.report.pool import OPTIMISED, REWARD
+from hnbench.report.pool import OPTIMISED, REWARD, SCORE
 from hnbench.stats.equivalence import equivalent_budget
 from hnbench.stats.intervals import ClusterBootstrap, Estimate, Interval
 from hnbench.stats.multiplicity import holm
@@ -114,6 +114,10 @@ class Summary:
     break_even: tuple[BreakEven, ...]
     training_passes: dict[str, float]
     """Trained method -> passes of its training, counted as `passes` are."""
+    seen: dict[str, list[str] | None] = field(default_factory=dict)
+    """Trained method -> the planned prompts (by id) that its training saw; None where its adapter does not say. Empty for older runs."""
+    unseen: Summary | None = None
+    """The same numbers without the prompts that any training saw, where there are such prompts and others too."""
 
     @property
     def incomplete(self) -> list[str]:
@@ -123,7 +127,23 @@ class Summary:
 
 def summarise(pool: Pool) -> Summary:
     """Compute everything."""
-    return _Analysis(pool).summary()
+    summary = replace(_Analysis(pool).summary(), seen=_seen(pool))
+    contaminated = {prompt for seen in summary.seen.values() for prompt in seen or ()}
+    if not 0 < len(contaminated) < len(pool.prompts):
+        return summary
+    return replace(summary, unseen=_Analysis(pool.without(contaminated)).summary())
+
+
+def _seen(pool: Pool) -> dict[str, list[str] | None]:
+    """What the runs noted of each training's prompts, as far as those are in the plan."""
+    planned = {prompt.id for prompt in pool.prompts}
+    found: dict[str, list[str] | None] = {}
+    for manifest in pool.manifests:
+        for name, entry in manifest.get("training", {}).items():
+            if "seen_prompts" in entry:
+                seen = entry["seen_prompts"]
+                found[name] = None if seen is None else [prompt for prompt in seen if prompt in planned]
+    return found
 
 
 class _Analysis:
@@ -134,9 +154,10 @@ class _Analysis:
         self.base = pool.labels.index(BASE)
         self.bootstrap = ClusterBootstrap(pool.strata)
         self.rewards = [column.removeprefix(REWARD) for column in _reward_columns(pool)]
-        columns = ["correct", *(f"{REWARD}{name}" for name in self.rewards), *COSTS]
+        columns = [SCORE, *(f"{REWARD}{name}" for name in self.rewards), *COSTS]
         self.values = {column: pool.values(column) for column in columns}
-        self.paired = ~np.isnan(self.values["correct"]) & ~np.isnan(self.values["correct"][:, [self.base]])
+        there = ~np.isnan(self.values[SCORE if pool.judged else OPTIMISED])
+        self.paired = there & there[:, [self.base]]
         self.levels = {column: self._means(np.where(self.paired, self.values[column], np.nan)) for column in columns}
         self.gains = {column: self._means(differences(self.values[column], self.base)) for column in columns if column not in COSTS}
 
@@ -158,14 +179,14 @@ class _Analysis:
     def summary(self) -> Summary:
         training = {name: _training_passes(entry) for name, entry in self._training().items()}
         labels = self.pool.labels
-        trained = HYPERNOISE in labels
+        trained, judged = HYPERNOISE in labels, self.pool.judged
         return Summary(
             pool=self.pool,
             rows=self._rows(),
-            comparisons=self._comparisons() if trained else (),
+            comparisons=self._comparisons() if trained and judged else (),
             shares=self._shares() if trained and RENO in labels else None,
-            equivalent=self._equivalent() if trained and len(best_of_labels(labels)) > 1 else None,
-            curve={number: self.level("correct", label).interval for number, label in best_of_labels(labels).items()},
+            equivalent=self._equivalent() if trained and judged and len(best_of_labels(labels)) > 1 else None,
+            curve={} if not judged else {number: self.level(SCORE, label).interval for number, label in best_of_labels(labels).items()},
             break_even=self._break_even(training.get(HYPERNOISE)) if trained else (),
             training_passes=training,
         )
@@ -183,11 +204,11 @@ class _Analysis:
                 label=label,
                 coverage=Coverage(self.pool.planned, done[label], failed[label]),
                 pairs=int(self.paired[:, index].sum()),
-                overall=self.level("correct", label).interval,
-                tags={tag: self.levels["correct"].stratum(at, index).interval for at, tag in enumerate(tags)},
-                gain=self.gain("correct", label).interval,
+                overall=self.level(SCORE, label).interval,
+                tags={tag: self.levels[SCORE].stratum(at, index).interval for at, tag in enumerate(tags)},
+                gain=self.gain(SCORE, label).interval,
                 p_holm=float(p_overall[index]),
-                tag_gains={tag: self.gains["correct"].stratum(at, index).interval for at, tag in enumerate(tags)},
+                tag_gains={tag: self.gains[SCORE].stratum(at, index).interval for at, tag in enumerate(tags)},
                 tag_p_holm={tag: float(p_tags[at, index]) for at, tag in enumerate(tags)},
                 rewards={name: self.level(f"{REWARD}{name}", label).interval for name in self.rewards},
                 reward_gains={name: gain.interval for name, gain in gains.items()},
@@ -199,7 +220,7 @@ class _Analysis:
 
     def _p_values(self) -> tuple[Array, Array]:
         """Holm-adjusted p-values of the paired differences to the base: overall `[L]` and by tag `[T, L]`."""
-        sums, counts = self._sums(differences(self.values["correct"], self.base))
+        sums, counts = self._sums(differences(self.values[SCORE], self.base))
         strata = self.pool.strata
         overall = sign_flip_p(sums, counts, strata)
         by_tag = np.stack([_p_of_stratum(sums, counts, strata, stratum) for stratum in range(len(self.pool.tags))])
@@ -210,23 +231,23 @@ class _Analysis:
         others = [label for label in (RIVAL, *CONTROLS) if label in self.pool.labels]
         if not others:
             return ()
-        verdicts = self.values["correct"]
+        verdicts = self.values[SCORE]
         gaps = verdicts[:, [self._index(HYPERNOISE)]] - verdicts[:, [self._index(label) for label in others]]
         sums, counts = self._sums(gaps)
         means, p_values = self.bootstrap.means(sums, counts), holm(sign_flip_p(sums, counts, self.pool.strata))
         return tuple(Comparison(label, means.overall(at).interval, float(p_values[at])) for at, label in enumerate(others))
 
     def _shares(self) -> Shares | None:
-        reno = self.gain("correct", RENO)
+        reno = self.gain(SCORE, RENO)
         if not reno.interval.excludes_zero:
             return None
         costs = {column: (self.level(column, HYPERNOISE) / self.level(column, RENO)).interval for column in COSTS}
-        return Shares((self.gain("correct", HYPERNOISE) / reno).interval, costs)
+        return Shares((self.gain(SCORE, HYPERNOISE) / reno).interval, costs)
 
     def _equivalent(self) -> Interval:
         numbered = best_of_labels(self.pool.labels)
-        curve = [self.level("correct", label) for label in numbered.values()]
-        return equivalent_budget(list(numbered), curve, self.level("correct", HYPERNOISE)).interval
+        curve = [self.level(SCORE, label) for label in numbered.values()]
+        return equivalent_budget(list(numbered), curve, self.level(SCORE, HYPERNOISE)).interval
 
     def _training(self) -> dict[str, dict[str, float]]:
         found: dict[str, dict[str, float]] = {}

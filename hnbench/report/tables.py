@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.report.headlines import number
 from hnbench.report.labels import BASE, HYPERNOISE, style_of
+from hnbench.report.pool import SCORE
 from hnbench.stats.intervals import Interval
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ _INTERNAL = ("trajectory", "row", "column", "folder")
 def records_frame(summary: Summary) -> pd.DataFrame:
     """One row per planned record that exists, without trajectories."""
     frame = summary.pool.frame
-    return frame.drop(columns=[name for name in _INTERNAL if name in frame]).rename(columns=lambda name: str(name).replace(":", "_"))
+    # where the judge says right or wrong, the score says the same again
+    repeated = [SCORE] if frame[SCORE].equals(frame["correct"]) else []
+    return frame.drop(columns=[name for name in (*_INTERNAL, *repeated) if name in frame]).rename(
+        columns=lambda name: str(name).replace(":", "_")
+    )
 
 
 def summary_frame(summary: Summary) -> pd.DataFrame:
@@ -38,7 +43,8 @@ def summary_frame(summary: Summary) -> pd.DataFrame:
     import pandas as pd
 
     roles = {**dict.fromkeys(["optimised", *summary.pool.optimised], "optimised"), **dict.fromkeys(summary.pool.held_out, "held_out")}
-    frame = pd.DataFrame([*(line for row in summary.rows.values() for line in _lines(row)), *_hypernoise_lines(summary)])
+    lines = [*(line for row in summary.rows.values() for line in _lines(row)), *_hypernoise_lines(summary), *_unseen_lines(summary)]
+    frame = pd.DataFrame(lines if summary.pool.judged else [line for line in lines if not _is_score(line["metric"])])
     parts = frame["metric"].str.rpartition("/")
     frame.insert(2, "role", parts[2].map(roles).where(parts[0].isin(["reward", "gain/reward", "standard_gain"]), ""))
     return frame
@@ -57,6 +63,18 @@ def _hypernoise_lines(summary: Summary) -> Iterator[dict[str, Any]]:
             yield _line(summary.rows[HYPERNOISE], f"share_of_reno/{name}", share)
     if summary.equivalent:
         yield _line(summary.rows[HYPERNOISE], "equivalent_best_of_n", summary.equivalent)
+
+
+def _unseen_lines(summary: Summary) -> Iterator[dict[str, Any]]:
+    """Scores without the prompts that a training saw."""
+    for row in summary.unseen.rows.values() if summary.unseen else ():
+        yield _line(row, "unseen/overall", row.overall)
+        if row.label != BASE:
+            yield _line(row, "unseen/gain/overall", row.gain, row.p_holm)
+
+
+def _is_score(metric: str) -> bool:
+    return metric.rpartition("/")[2] == "overall" or "tag" in metric.split("/")
 
 
 def _lines(row: Row) -> Iterator[dict[str, Any]]:
@@ -82,9 +100,9 @@ def console_table(summary: Summary) -> Table:
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", caption=_caption(summary), caption_justify="left")
     table.add_column("method", no_wrap=True)
-    for header in ("overall [95%]", "Δ base [95%]"):
+    for header in ("overall [95%]", "Δ base [95%]") if summary.pool.judged else ():
         table.add_column(header, justify="right", no_wrap=True)
-    for tag in summary.pool.tags:
+    for tag in summary.pool.tags if summary.pool.judged else ():
         table.add_column("\n".join(word[:6] for word in tag.split("_")), justify="right", no_wrap=True)
     for header in ("opti-\nmised", "held-\nout", "passes\n/img", "s/img"):
         table.add_column(header, justify="right", no_wrap=True)
@@ -96,11 +114,14 @@ def console_table(summary: Summary) -> Table:
 def _cells(summary: Summary, row: Row) -> list[str]:
     held_out = [row.standard_gains[name].estimate for name in summary.pool.held_out if name in row.standard_gains]
     is_base = row.label == BASE
-    return [
-        style_of(row.label).short + ("" if row.coverage.complete else " (!)"),
+    scores = [
         _tight(row.overall),
         "" if is_base else _tight(row.gain, sign=True),
         *(number(interval.estimate) for interval in row.tags.values()),
+    ]
+    return [
+        style_of(row.label).short + ("" if row.coverage.complete else " (!)"),
+        *(scores if summary.pool.judged else ()),
         "" if is_base or "optimised" not in row.standard_gains else number(row.standard_gains["optimised"].estimate, sign=True, digits=2),
         "" if is_base or not held_out else number(sum(held_out) / len(held_out), sign=True, digits=2),
         _brief(row.costs["passes"].estimate),
@@ -122,7 +143,8 @@ def _caption(summary: Summary) -> str:
     pool = summary.pool
     units = "optimised, held-out: gain over random noise in its standard deviations"
     lines = [
-        f"{pool.size}; overall = mean of the tag means; 95% by cluster bootstrap over prompts.",
+        f"{pool.size}; "
+        + ("overall = mean of the tag means; 95% by cluster bootstrap over prompts." if pool.judged else "no judge: rewards only."),
         f"{units} (held-out: mean of {', '.join(pool.held_out) or 'none'}). passes: generator + reward, backward = 2 forward.",
     ]
     if summary.incomplete:

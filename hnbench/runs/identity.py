@@ -25,7 +25,7 @@ _BY_FINGERPRINT = ("suite", "generator", "image_size", "prompt_prefix", "optimis
 
 
 def describe(
-    config: RunConfig, suite: Suite, judge: Judge, generator: Generator, *, rewards: Mixture, held_out: Sequence[Reward]
+    config: RunConfig, suite: Suite, judge: Judge | None, generator: Generator, *, rewards: Mixture, held_out: Sequence[Reward]
 ) -> dict[str, Any]:
     """The part of `run.json` that says what is measured with what."""
     scorers = {name: reward for name, (reward, _) in rewards.parts.items()} | {reward.name: reward for reward in held_out}
@@ -37,7 +37,7 @@ def describe(
             "name": suite.name,
             "version": suite.version,
             "tags": list(suite.tags),
-            "judge": {"name": judge.name, "fingerprint": judge.fingerprint},
+            "judge": None if judge is None else {"name": judge.name, "fingerprint": judge.fingerprint},
         },
         "generator": {"name": generator.name, "fingerprint": generator.fingerprint, "details": generator.details},
         "rewards": {
@@ -58,7 +58,7 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "schema": manifest["schema"],
         "suite": suite["name"],
         "suite version": suite["version"],
-        "judge": suite["judge"]["fingerprint"],
+        "judge": suite["judge"] and suite["judge"]["fingerprint"],
         "generator": manifest["generator"]["fingerprint"],
         "optimised rewards": {name: [prints[name], weight] for name, weight in rewards["optimised"].items()},
         "held-out rewards": {name: prints[name] for name in rewards["held_out"]},

@@ -44,7 +44,7 @@ class Measurement:
 
     image: SavedImage
     rewards: dict[str, float]
-    verdict: Verdict
+    verdict: Verdict | None
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Measurer:
         store: RunStore,
         rewards: Mixture,
         held_out: Sequence[Reward],
-        judge: Judge,
+        judge: Judge | None,
         metadata: Mapping[str, Mapping[str, Any]],
         device: torch.device,
         worker: Executor,
@@ -107,18 +107,21 @@ class Measurer:
         weights = {name: weight for name, (_, weight) in self._rewards.parts.items()}
         return [{**row, "optimised": sum(weight * row[name] for name, weight in weights.items())} for row in rows]
 
-    def _save_and_judge(self, pictures: Sequence[_Picture], batch_size: int) -> tuple[dict[str, SavedImage], list[Verdict]]:
+    def _save_and_judge(self, pictures: Sequence[_Picture], batch_size: int) -> tuple[dict[str, SavedImage], Sequence[Verdict | None]]:
         images = [picture.to_image() for picture in pictures]
         saved = {}
         for picture, image in zip(pictures, images, strict=True):
             png = to_png(image)
             saved.update({record_id: self._store.save_image(record_id, png) for record_id in picture.ids})
+        judge = self._judge
+        if judge is None:
+            return saved, [None] * len(pictures)
         metadata = [self._metadata[picture.task.prompt_id] for picture in pictures]
 
-        def judge(pairs: Sequence[tuple[Image.Image, Mapping[str, Any]]]) -> list[Verdict]:
-            return self._judge.judge([image for image, _ in pairs], [about for _, about in pairs])
+        def verdicts(pairs: Sequence[tuple[Image.Image, Mapping[str, Any]]]) -> list[Verdict]:
+            return judge.judge([image for image, _ in pairs], [about for _, about in pairs])
 
-        return saved, in_chunks(judge, list(zip(images, metadata, strict=True)), batch_size)
+        return saved, in_chunks(verdicts, list(zip(images, metadata, strict=True)), batch_size)
 
 
 def quantise(image: Tensor) -> Tensor:

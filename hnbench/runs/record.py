@@ -78,6 +78,7 @@ class Record:
     initial_rewards: dict[str, float] = field(default_factory=dict)
     """The same of the base image of the same sample; empty when failed."""
     verdict: Verdict | None = None
+    """None when failed, or where the suite has no judge."""
     cost: Cost
     trajectory: tuple[float | None, ...] | None = None
     """The optimised reward at each iteration or of each candidate; None where it was not finite."""
@@ -87,6 +88,8 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """The record as JSON types."""
         values = asdict(self)
+        if self.verdict is not None and self.verdict.score is None:
+            del values["verdict"]["score"]
         values["trajectory"] = None if self.trajectory is None else list(self.trajectory)
         return {"schema": SCHEMA, **values}
 
@@ -99,8 +102,10 @@ class Record:
         for name, check in _CHECKS.items():
             _require(check(values[name]), f"{name} is {values[name]!r}")
         done = values["status"] == "done"
-        if done != (values["error"] is None) or done != (values["image"] is not None) or done != (values["verdict"] is not None):
-            raise ValueError("a done record has an image and a verdict, a failed one has an error")
+        if done != (values["error"] is None) or done != (values["image"] is not None) or (values["verdict"] and not done):
+            raise ValueError("a done record has an image and, where there is a judge, a verdict; a failed one has an error")
+        if isinstance(values["verdict"], dict):
+            values["verdict"] = {"score": None, **values["verdict"]}
         trajectory = values["trajectory"]
         values["trajectory"] = None if trajectory is None else tuple(trajectory)
         for name, kind in (("verdict", Verdict), ("cost", Cost), ("image", SavedImage), ("error", Failure)):
@@ -159,7 +164,8 @@ _CHECK_OF: dict[str, Callable[[Any], bool]] = {
     "float": _is_number,
     "int": _is_whole,
     "str": _is_text,
-    "bool": lambda value: isinstance(value, bool),
+    "bool | None": lambda value: value is None or isinstance(value, bool),
+    "float | None": _is_number_or_none,
 }
 """By the annotation of a nested object's field, which is a string: these modules postpone annotations."""
 

@@ -60,8 +60,8 @@ def accuracy(seen: Sequence[Seen], threshold: float) -> dict[str, float]:
     for each in seen:
         tag = each.caption.tag
         found = filter_detections(each.found, tag, threshold=threshold, counting_threshold=threshold)
-        right[tag].append(evaluate(found, each.caption.metadata()).correct)
-        right["other"].append(evaluate(found, each.other.metadata()).correct)
+        right[tag].append(bool(evaluate(found, each.caption.metadata()).correct))
+        right["other"].append(bool(evaluate(found, each.other.metadata()).correct))
     return {name: sum(values) / len(values) for name, values in right.items()}
 
 

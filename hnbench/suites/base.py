@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +28,22 @@ class Prompt:
 class Verdict:
     """A judge's word on one image. `reason` says what was found to be wrong, and is empty when `correct`."""
 
-    correct: bool
+    correct: bool | None
+    """None from a judge that grades: it says how good, and not whether right or wrong."""
     reason: str = ""
+    score: float | None = None
+    """The grade, higher is better, mostly in [0, 1]; None where `correct` says it all."""
+
+    def __post_init__(self) -> None:
+        if self.correct is None and self.score is None:
+            raise ValueError("a verdict says right or wrong, or gives a score")
+        if self.score is not None and not math.isfinite(self.score):
+            raise ValueError(f"the score {self.score} is not finite")
+
+    @property
+    def value(self) -> float:
+        """What a suite's score is the mean of: the grade, or else 1 for correct and 0 for wrong."""
+        return float(bool(self.correct)) if self.score is None else self.score
 
 
 class Judge(ABC):
@@ -67,8 +82,8 @@ class Suite(ABC):
         """Images of one prompt under the full or the quick protocol."""
 
     @abstractmethod
-    def judge(self) -> Judge:
-        """The judge that this suite's scores are defined by."""
+    def judge(self) -> Judge | None:
+        """The judge that this suite's scores are defined by; None for a suite of prompts alone, whose images get rewards only."""
 
     def tasks(self, *, full: bool) -> list[Task]:
         """The (prompt, sample) pairs of the full or the quick protocol, in a fixed order."""

@@ -53,7 +53,11 @@ FAILED = replace(
 )
 
 
-@pytest.mark.parametrize("record", [DONE, FAILED])
+GRADED = replace(DONE, verdict=Verdict(correct=None, reason="half of it", score=0.5))
+UNJUDGED = replace(DONE, verdict=None)
+
+
+@pytest.mark.parametrize("record", [DONE, FAILED, GRADED, UNJUDGED])
 def test_json_round_trip(record: Record) -> None:
     assert Record.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == record
 
@@ -86,8 +90,9 @@ def test_any_prompt_survives(prompt: str) -> None:
         (("cost", "batch_size"), 1.5, r"cost\.batch_size is"),
         (("cost",), None, "cost is"),
         (("verdict", "correct"), 1, r"verdict\.correct is"),
-        (("verdict",), None, "a done record has an image and a verdict"),
-        (("image",), None, "a done record has an image and a verdict"),
+        (("verdict", "correct"), None, "a verdict says right or wrong, or gives a score"),
+        (("verdict", "score"), "high", r"verdict\.score is"),
+        (("image",), None, "a done record has an image and, where there is a judge, a verdict"),
         (("error",), {"type": "", "message": ""}, "a failed one has an error"),
         (("trajectory",), [0.1, "x"], "trajectory is"),
         (("surplus",), 1, "missing or unknown fields: surplus"),
@@ -102,6 +107,22 @@ def test_damage_is_named(path: tuple[str, ...], value: Any, message: str) -> Non
     inner[path[-1]] = value
     with pytest.raises(ValueError, match=message):
         Record.from_json(whole)
+
+
+def test_the_value_of_a_verdict() -> None:
+    verdicts = [Verdict(correct=True), Verdict(correct=False), Verdict(correct=None, score=0.25), Verdict(correct=True, score=0.75)]
+    assert [verdict.value for verdict in verdicts] == [1.0, 0.0, 0.25, 0.75]
+
+
+def test_a_grade_must_be_finite() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        Verdict(correct=None, score=float("nan"))
+
+
+def test_a_failed_record_has_no_verdict() -> None:
+    value = {**FAILED.to_json(), "verdict": {"correct": True, "reason": ""}}
+    with pytest.raises(ValueError, match="a failed one has an error"):
+        Record.from_json(value)
 
 
 def test_a_missing_field_is_named() -> None:

@@ -1,0 +1,47 @@
+"""Which evaluation prompts an adapter was trained on: found by hash, so that an adapter need not carry its prompts.
+
+Two prompts are the same when they differ in nothing but capitals, white space and a final full stop. The hashes are the first 64 bits of
+the SHA-256 of the normalised text, one per line of `prompts.sha256` in the adapter's folder: 17 bytes per prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from hnbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+FILE = "prompts.sha256"
+_DIGITS = 16
+
+
+def normalised(prompt: str) -> str:
+    """The text by which prompts are compared."""
+    return " ".join(prompt.casefold().split()).removesuffix(".").rstrip()
+
+
+def prompt_hash(prompt: str) -> str:
+    """The hash of a prompt: 16 hexadecimal digits."""
+    return hashlib.sha256(normalised(prompt).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+
+
+def write_hashes(folder: Path, prompts: Iterable[str]) -> None:
+    """Write the hashes of all prompts that a training saw, its own evaluation included."""
+    hashes = sorted({prompt_hash(prompt) for prompt in prompts})
+    (folder / FILE).write_text("".join(f"{line}\n" for line in hashes), encoding="ascii")
+
+
+def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
+    """The ids of those `prompts` (id -> text) that the adapter was trained on; None where its folder does not say."""
+    path = folder / FILE
+    try:
+        known = set(path.read_text(encoding="ascii").split())
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}; remove it, and contamination is not checked") from error
+    return [prompt_id for prompt_id, text in prompts.items() if prompt_hash(text) in known]

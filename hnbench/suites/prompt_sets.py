@@ -1,0 +1,66 @@
+"""Well-known prompt sets without a judge here: PartiPrompts, HPDv2's benchmark, DPG-Bench. Counts are checked.
+
+PartiPrompts are downloaded and checked by SHA-256. The other two are read from the folder that `HNBENCH_DATA` names: where their files
+come from was not verified by hash, so they are neither downloaded nor pinned.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+from hnbench.data import VARIABLE, data_file
+from hnbench.errors import UsageError
+from hnbench.suites.base import Prompt
+from hnbench.suites.prompt_file import PromptSuite
+
+PARTI, HPDV2, DPG = 1632, 800, 1065
+"""How many prompts there are; of HPDv2, in each style."""
+STYLES = ("anime", "concept-art", "paintings", "photo")
+
+
+def parti() -> PromptSuite:
+    """PartiPrompts (Yu et al., arXiv 2206.10789): one image of each. Upstream has no scorer but people."""
+    with data_file("partiprompts/PartiPrompts.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    _count("PartiPrompts", rows, PARTI)
+    prompts = [Prompt(f"{index:04d}", row["Prompt"].strip(), "parti") for index, row in enumerate(rows)]
+    return PromptSuite("parti", prompts, samples=1, quick=64)
+
+
+def hpdv2() -> PromptSuite:
+    """The benchmark prompts of HPDv2 (Wu et al., arXiv 2306.09341): 800 in each of four styles, one image of each."""
+    prompts = []
+    for style in STYLES:
+        path = _by_hand(f"hpdv2/{style}.json", "benchmark/ of the dataset zhwang/HPDv2 on the Hugging Face Hub")
+        try:
+            texts = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UsageError(f"{path} is not JSON: {error}") from error
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise UsageError(f"{path} holds no list of texts, which HPDv2's prompt files are")
+        _count(str(path), texts, HPDV2)
+        prompts += [Prompt(f"{style}/{index:04d}", text.strip(), style) for index, text in enumerate(texts)]
+    return PromptSuite("hpdv2", prompts, samples=1, quick=16)
+
+
+def dpg() -> PromptSuite:
+    """The prompts of DPG-Bench (Hu et al., arXiv 2403.05135): four images of each. Its questions and their model are not here."""
+    folder = _by_hand("dpg/prompts", "dpg_bench/prompts/ of the repository TencentQQGYLab/ELLA")
+    paths = sorted(folder.glob("*.txt"))
+    _count(str(folder), paths, DPG)
+    return PromptSuite("dpg", [Prompt(path.stem, path.read_text(encoding="utf-8").strip(), "dpg") for path in paths], samples=4, quick=16)
+
+
+def _by_hand(name: str, origin: str) -> Path:
+    folder = os.environ.get(VARIABLE)
+    if not folder or not (Path(folder) / name).exists():
+        raise UsageError(f"{name} is not downloaded by hnbench; get it from {origin}, put it at FOLDER/{name} and set {VARIABLE}=FOLDER")
+    return Path(folder) / name
+
+
+def _count(what: str, found: list[object] | list[str] | list[Path] | list[dict[str, str]], expected: int) -> None:
+    if len(found) != expected:
+        raise UsageError(f"{what} has {len(found)} prompts; there are {expected} of them")

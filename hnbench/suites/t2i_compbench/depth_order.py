@@ -1,0 +1,95 @@
+"""3D-spatial: which of two objects is nearer, by the mean depth within their boxes.
+
+Quirks of the published rules, kept under the name `published`:
+
+- *transposed*: the depth map is cut out as `[x, y]` although its rows are y, so the depth is that of another place;
+- *substrings*: a noun is found within the labels of all objects written one after another, so "cat" is found in "cattle";
+- *last match*: of several objects of a name, the one counts that was passed last before both names were found;
+- *one half*: boxes whose intersection over union is exactly 0.5 score 0.
+
+Under `repaired` the depth is that of the boxes, a noun matches a label that it is or is a word of, the most confident object
+counts, and one half scores 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hnbench.suites.t2i_compbench.detections import Box, Detections, iou
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from hnbench.suites.t2i_compbench.spatial import Rules
+
+    DepthMap = npt.NDArray[np.floating[Any]]
+
+RELATIONS = ("in front of", "behind", "hidden")
+OVERLAP = 0.5
+"""The intersection over union from which on the order counts in full."""
+
+
+def relation_in(prompt: str) -> str | None:
+    """The first relation of `RELATIONS` that the prompt has as a part of its text."""
+    return next((relation for relation in RELATIONS if relation in prompt), None)
+
+
+def order_score(relation: str | None, first: Box, second: Box, depth: DepthMap, rules: Rules = "published") -> float:
+    """How well the order in depth is the relation's, in [0, 1]; 0 for boxes that do not overlap. `depth` is `[H, W]`, larger is nearer."""
+    nearer = _mean(depth, first, rules) - _mean(depth, second, rules)
+    right = {"in front of": nearer > 0, "behind": nearer < 0, "hidden": nearer < 0}.get(relation or "", False)
+    overlap = iou(first, second)
+    if not right or (rules == "published" and overlap == OVERLAP):
+        return 0.0
+    return 1.0 if overlap > OVERLAP else overlap / OVERLAP
+
+
+def _mean(depth: DepthMap, box: Box, rules: Rules) -> float:
+    """The mean depth within a box; NaN where there is none, and a NaN is neither nearer nor farther."""
+    left, top, right, bottom = (int(value) for value in box)
+    part = depth[left:right, top:bottom] if rules == "published" else depth[top:bottom, left:right]
+    return float(part.mean()) if part.size else float("nan")
+
+
+def depth_score(
+    objects: tuple[str | None, str | None], relation: str | None, found: Detections, depth: DepthMap, rules: Rules
+) -> tuple[float, str]:
+    """The score in [0, 1] of one image, and what was missing: a quarter for each object's confidence, half for the order."""
+    places = _published_places(objects, found) if rules == "published" else _repaired_places(objects, found)
+    chosen = [None if place is None else found[place] for place in places]
+    score = sum(0.25 * one.score for one in chosen if one)
+    missing = [str(name) for name, one in zip(objects, chosen, strict=True) if one is None]
+    if missing:
+        # the published rules give a single object its quarter once, whichever of the two it is
+        return score, f"not found: {', '.join(missing)}"
+    first, second = (one.box for one in chosen if one)
+    order = order_score(relation, first, second, depth, rules)
+    return score + 0.5 * order, "" if order == 1 else f"not {relation}"
+
+
+def _published_places(objects: tuple[str | None, str | None], found: Detections) -> list[int | None]:
+    labels = " ".join(one.label for one in found)
+    known = [bool(name) and str(name) in labels for name in objects]
+    places: list[int | None] = [None, None]
+    if not all(known):
+        return [_first_containing(name, found) if there else None for name, there in zip(objects, known, strict=True)]
+    for index, one in enumerate(found):
+        for place, name in enumerate(objects):
+            if str(name) in one.label:
+                places[place] = index
+        if None not in places:
+            break
+    return places
+
+
+def _first_containing(name: str | None, found: Detections) -> int | None:
+    return next((index for index, one in enumerate(found) if str(name) in one.label), None)
+
+
+def _repaired_places(objects: tuple[str | None, str | None], found: Detections) -> list[int | None]:
+    def place(name: str | None) -> int | None:
+        exact = next((index for index, one in enumerate(found) if one.label == name), None)
+        return exact if exact is not None else next((index for index, one in enumerate(found) if name in one.label.split()), None)
+
+    return [place(name) for name in objects]

@@ -1,0 +1,48 @@
+"""What an object detector found in an image, and the frame that the published rules measure it in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHORT_SIDE, LONG_SIDE = 479, 480
+"""The published scripts resize an image so that its short side is 479 pixels and its long side at most 480."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of the frame."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object."""
+
+    label: str
+    """In lower case."""
+    score: float
+    """Confidence in [0, 1]."""
+    box: Box
+
+
+Detections = Sequence[Found]
+"""The objects of one image, the most confident first."""
+
+
+def frame_of(width: int, height: int) -> tuple[int, int]:
+    """Width and height of the frame of an image of this size."""
+    short, long = sorted((width, height))
+    scale = min(SHORT_SIDE / short, LONG_SIDE / long)
+    return int(width * scale), int(height * scale)
+
+
+def iou(first: Box, second: Box) -> float:
+    """Intersection over union; 0 where both boxes are empty."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
+    return shared / (areas - shared) if areas > shared else 0.0
+
+
+def offset(first: Box, second: Box) -> tuple[float, float]:
+    """From the centre of the first box to that of the second: right and down are positive."""
+    return (second[0] + second[2] - first[0] - first[2]) / 2, (second[1] + second[3] - first[1] - first[3]) / 2

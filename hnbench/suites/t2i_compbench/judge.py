@@ -1,0 +1,149 @@
+"""T2I-CompBench's judge: a number per image, by the rules of the prompt's category and the models that were named.
+
+UniDet, the published detector, is on no package index, and its weights are for non-commercial use: a detector of transformers stands in
+for it under its own name, with other classes and other confidences. Scores of `spatial`, `3d_spatial`, `numeracy` and `complex` are
+therefore not those of the published tables; the judge's name says which models gave them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from hnbench.fingerprint import fingerprint_of
+from hnbench.seeds import digest
+from hnbench.suites.base import Judge, Verdict
+from hnbench.suites.t2i_compbench import depth_order, spatial
+from hnbench.suites.t2i_compbench.models import BlipVqa, ClipCosine, Depth, Detector, folder_of
+from hnbench.suites.t2i_compbench.numeracy import counted_objects, numeracy_score
+from hnbench.suites.t2i_compbench.parses import NOT_ASKED, load_parses, parse_of
+from hnbench.suites.t2i_compbench.prompts import countable_objects, kinds_of_complex
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from PIL import Image
+
+VERSION = 1
+"""Of what is computed here; part of the fingerprint."""
+PHRASES = 8
+"""Noun phrases that are asked for, at most."""
+_ATTRIBUTES = ("color", "shape", "texture")
+_USED = {
+    **dict.fromkeys(_ATTRIBUTES, ("blip",)),
+    "spatial": ("detector",),
+    "3d_spatial": ("detector", "depth"),
+    "numeracy": ("detector",),
+    "non_spatial": ("clip",),
+    "complex": ("blip", "detector", "clip"),
+}
+"""Category -> the models that it is judged with."""
+_PARSED = frozenset(_USED) - {"numeracy", "non_spatial"}
+
+
+@dataclass(frozen=True)
+class ModelNames:
+    """The models, each a repository of the Hugging Face Hub (`owner/name` or `owner/name@revision`) or a local folder."""
+
+    blip: str = "Salesforce/blip-vqa-capfilt-large"
+    detector: str = "ustc-community/dfine-xlarge-obj365"
+    depth: str = "Intel/dpt-hybrid-midas"
+    clip: str = "openai/clip-vit-base-patch32"
+
+
+class CompBenchJudge(Judge):
+    """The judge of some categories. Models are found when it is made and loaded when the first image needs them."""
+
+    def __init__(self, categories: Sequence[str], names: ModelNames, rules: spatial.Rules, device: str) -> None:
+        self._rules, self._device = rules, device
+        used = [item.name for item in fields(ModelNames) if any(item.name in _USED[category] for category in categories)]
+        self._parses = load_parses() if _PARSED & set(categories) else None
+        parser = [f"parser {self._parses.parser}"] if self._parses else []
+        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {getattr(names, model)}" for model in used), *parser])
+        self._folders: dict[str, Path] = {model: folder_of(getattr(names, model)) for model in used}
+
+    @cached_property
+    def fingerprint(self) -> str:  # once: it reads all weights
+        models = {model: fingerprint_of(folder) for model, folder in self._folders.items()}
+        return digest(["t2i-compbench", VERSION, self._rules, models, self._parses.fingerprint if self._parses else None])
+
+    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        return [
+            self._verdict(image.convert("RGB"), str(about["category"]), str(about["prompt"]))
+            for image, about in zip(images, metadata, strict=True)
+        ]
+
+    def _verdict(self, image: Image.Image, category: str, prompt: str) -> Verdict:
+        if category in _ATTRIBUTES:
+            score, reason = self._attributes(image, prompt)
+        elif category == "non_spatial":
+            score, reason = self._clip.cosine(image, prompt), ""
+        elif category == "complex":
+            score, reason = self._complex(image, prompt)
+        else:
+            score, reason = self._placed(image, category, prompt)
+        return Verdict(correct=None, reason=reason, score=score)
+
+    def _attributes(self, image: Image.Image, prompt: str) -> tuple[float, str]:
+        """BLIP-VQA: the product over the noun phrases of the probability that each is there; 1 where there is no phrase."""
+        chunks = [chunk for chunk in self._parse(prompt)["chunks"] if chunk not in NOT_ASKED][:PHRASES]
+        chances = self._blip.yes(image, chunks)
+        doubted = [f"{chunk}? {chance:.2f}" for chunk, chance in zip(chunks, chances, strict=True) if chance < 0.5]
+        return round(prod(chances), 4), "\n".join(doubted)
+
+    def _placed(self, image: Image.Image, category: str, prompt: str) -> tuple[float, str]:
+        """What is judged by detected objects."""
+        found = self._detector.detect(image)
+        if category == "numeracy":
+            return numeracy_score(counted_objects(re.findall(r"\w+", prompt), countable_objects()), found, self._rules)
+        words, tags = self._tagged(prompt)
+        objects = spatial.objects_of([word for word, tag in zip(words, tags, strict=True) if tag == "NOUN"])
+        if category == "spatial":
+            return spatial.spatial_score(objects, spatial.relation_in(prompt), found, self._rules)
+        return depth_order.depth_score(objects, depth_order.relation_in(prompt), found, self._depth.depth(image), self._rules)
+
+    def _complex(self, image: Image.Image, prompt: str) -> tuple[float, str]:
+        """3-in-1: BLIP-VQA with the position (`spatial`), with CLIP's cosine (`action`), or with both."""
+        words, tags = self._tagged(prompt)
+        parts = [self._attributes(image, prompt)]
+        kind = kinds_of_complex()[prompt]
+        if kind != "action":
+            objects = spatial.objects_of_complex(words, tags)
+            parts.append(spatial.spatial_score(objects, spatial.relation_in(prompt), self._detector.detect(image), self._rules))
+        if kind != "spatial":
+            plain = " ".join(word for word, tag in zip(words, tags, strict=True) if tag != "ADJ")
+            parts.append((self._clip.cosine(image, plain), ""))
+        return three_in_one([score for score, _ in parts]), "\n".join(reason for _, reason in parts if reason)
+
+    def _parse(self, prompt: str) -> Mapping[str, Any]:
+        assert self._parses is not None  # noqa: S101 - there are parses wherever a category needs them
+        return parse_of(self._parses, prompt)
+
+    def _tagged(self, prompt: str) -> tuple[list[str], list[str]]:
+        parse = self._parse(prompt)
+        return parse["words"].split(" "), parse["tags"].split(" ")
+
+    @cached_property
+    def _blip(self) -> BlipVqa:
+        return BlipVqa(self._folders["blip"], self._device)
+
+    @cached_property
+    def _clip(self) -> ClipCosine:
+        return ClipCosine(self._folders["clip"], self._device)
+
+    @cached_property
+    def _detector(self) -> Detector:
+        return Detector(self._folders["detector"], self._device)
+
+    @cached_property
+    def _depth(self) -> Depth:
+        return Depth(self._folders["depth"], self._device)
+
+
+def three_in_one(parts: Sequence[float]) -> float:
+    """The score of a prompt of `complex`: the plain mean of those of BLIP-VQA, 2D-spatial and CLIP that apply to it."""
+    return sum(parts) / len(parts)

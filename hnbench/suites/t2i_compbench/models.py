@@ -1,0 +1,179 @@
+"""The models that look at an image for T2I-CompBench, all of them classes of transformers and named by repository or folder.
+
+Each takes RGB images as saved and gives plain numbers. Weights are safetensors; torch is imported when a model is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnbench.errors import UsageError
+from hnbench.hub import Source, download
+from hnbench.quiet import quiet_loading
+from hnbench.suites.t2i_compbench.detections import Found, frame_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL import Image
+
+    from hnbench.suites.t2i_compbench.depth_order import DepthMap
+
+PATTERNS = ("*.json", "*.txt", "*.safetensors")
+
+YES, NO = 2748, 2053
+"""The tokens "yes" and "no" of BERT's uncased vocabulary."""
+ENCODE, DECODE = 30523, 30522
+"""The tokens that BLIP begins a question and an answer with."""
+QUESTION_TOKENS, QUESTION_WORDS = 35, 50
+BLIP_SIZE = 480
+"""Pixels: the side that the published script squashes images to."""
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+CONFIDENCE = 0.5
+"""Of a detection, as the published scripts set it."""
+DEPTH_SIZE = 480
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a model: `name` itself where it is one, else the files of that repository of the Hub."""
+    return Path(name) if Path(name).is_dir() else download(Source.parse(name, PATTERNS))
+
+
+def _load(kind: Any, folder: Path, device: str) -> Any:
+    """A model of safetensors, in float32, not to be trained. A folder that holds none is a `UsageError`."""
+    try:
+        with quiet_loading():
+            model = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} cannot be loaded as {kind.__name__}: {error}") from error
+    return model.to(device).requires_grad_(False).eval()
+
+
+def question(phrase: str) -> str:
+    """The question that the published script asks of a noun phrase: `A red apple.` becomes `a red apple?`, of 50 words at most."""
+    text = re.sub(r"([.!\"()*#:;~])", "", f"{phrase}?".lower())
+    return " ".join(re.sub(r"\s{2,}", " ", text).rstrip("\n").strip(" ").split(" ")[:QUESTION_WORDS])
+
+
+class BlipVqa:
+    """BLIP's visual question answering (Li et al., arXiv 2201.12086): the probability of "yes" among "yes" and "no"."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        from transformers import AutoTokenizer, BlipForQuestionAnswering
+
+        self.model = _load(BlipForQuestionAnswering, folder, device)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.device = device
+
+    def yes(self, image: Image.Image, phrases: Sequence[str]) -> list[float]:
+        """The probability of "yes" to each phrase's question, to four decimals as the published script keeps it."""
+        import torch
+
+        if not phrases:
+            return []
+        with torch.no_grad():
+            seen = self.model.vision_model(pixel_values=self._pixels(image), interpolate_pos_encoding=True).last_hidden_state
+            return [round(self._chance(seen, phrase), 4) for phrase in phrases]
+
+    def _chance(self, seen: Any, phrase: str) -> float:
+        """One question at a time: with several, padding changes the answer to the shorter ones (transformers 5.23)."""
+        import torch
+
+        asked = self.tokenizer([question(phrase)], truncation=True, max_length=QUESTION_TOKENS, return_tensors="pt").input_ids.to(
+            self.device
+        )
+        # BLIP was trained with a token of its own in the place of BERT's [CLS]; transformers' tokenizer does not put it there
+        asked[:, 0] = ENCODE
+        states = self.model.text_encoder(input_ids=asked, encoder_hidden_states=seen).last_hidden_state
+        start = torch.full((1, 1), DECODE, device=self.device)
+        logits = self.model.text_decoder(input_ids=start, encoder_hidden_states=states).logits[0, 0]
+        yes, no = logits.double().softmax(-1)[[YES, NO]].tolist()
+        return float(yes / (yes + no))
+
+    def _pixels(self, image: Image.Image) -> Any:
+        import torch
+        from PIL.Image import Resampling
+        from torchvision.transforms.v2 import functional
+
+        squashed = image.convert("RGB").resize((BLIP_SIZE, BLIP_SIZE), Resampling.BICUBIC)
+        pixels = functional.to_dtype(functional.to_image(squashed), torch.float32, scale=True)
+        return functional.normalize(pixels, CLIP_MEAN, CLIP_STD)[None].to(self.device)
+
+
+class ClipCosine:
+    """The cosine of CLIP's image and text features: no scale, no prefix (Radford et al., arXiv 2103.00020)."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+
+        self.model = _load(CLIPModel, folder, device)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.device = device
+
+    def cosine(self, image: Image.Image, text: str) -> float:
+        """In [-1, 1]; about 0.3 for a picture of the text. What exceeds the model's context is cut off."""
+        import torch
+        from torch.nn import functional
+
+        length = self.model.config.text_config.max_position_embeddings
+        tokens = self.tokenizer([text], truncation=True, max_length=length, return_tensors="pt").to(self.device)
+        pixels = self.processor(image.convert("RGB"), return_tensors="pt").pixel_values.to(self.device)
+        with torch.no_grad():
+            seen = self.model.visual_projection(self.model.vision_model(pixels).pooler_output)
+            read = self.model.text_projection(self.model.text_model(**tokens).pooler_output)
+        return float(functional.cosine_similarity(seen, read)[0])
+
+
+class Detector:
+    """An object detector of transformers (DETR, RT-DETR, D-FINE and others): boxes in the published frame, the most confident first."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+
+        self.model = _load(AutoModelForObjectDetection, folder, device)
+        self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.device = device
+
+    def detect(self, image: Image.Image) -> list[Found]:
+        """All objects above the published confidence."""
+        import torch
+
+        width, height = frame_of(*image.size)
+        inputs = self.processor(images=image.convert("RGB"), return_tensors="pt").to(self.device)
+        with torch.no_grad():
+            outputs = self.model(**inputs)
+        (found,) = self.processor.post_process_object_detection(outputs, threshold=CONFIDENCE, target_sizes=[(height, width)])
+        names = self.model.config.id2label
+        objects = [
+            Found(str(names[int(label)]).lower(), float(score), (left, top, right, bottom))
+            for score, label, (left, top, right, bottom) in zip(found["scores"], found["labels"], found["boxes"].tolist(), strict=True)
+        ]
+        return sorted(objects, key=lambda one: one.score, reverse=True)
+
+
+class Depth:
+    """A model of relative depth of transformers (DPT and others): a map in the published frame, 0 to 255, larger is nearer."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+        self.model = _load(AutoModelForDepthEstimation, folder, device)
+        self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.device = device
+
+    def depth(self, image: Image.Image) -> DepthMap:
+        """`[H, W]`, scaled to the image's own smallest and largest depth, in whole steps as in an 8-bit file."""
+        import torch
+
+        width, height = frame_of(*image.size)
+        side = {"height": DEPTH_SIZE, "width": DEPTH_SIZE}
+        pixels = self.processor(images=image.convert("RGB"), size=side, return_tensors="pt").pixel_values.to(self.device)
+        with torch.no_grad():
+            depth = self.model(pixels).predicted_depth.float()
+        depth = (depth - depth.min()) / (depth.max() - depth.min()).clamp(min=torch.finfo(depth.dtype).tiny)
+        resized = torch.nn.functional.interpolate(depth[:, None], size=(height, width), mode="bilinear", align_corners=True)
+        found: DepthMap = (255 * resized[0, 0]).floor().double().cpu().numpy()
+        return found

@@ -1,0 +1,80 @@
+"""Make the file of parses: `python -m hnbench.suites.t2i_compbench.parse FILE [--spacy MODEL]`.
+
+With `--spacy en_core_web_sm` it is what the published scripts compute; they used version 3.5.0 of that model. spaCy and the model have to
+be installed for that. Without it, the file is the one that comes with hnbench.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnbench.suites.t2i_compbench import rule_parser
+from hnbench.suites.t2i_compbench.parses import PARSED
+from hnbench.suites.t2i_compbench.prompts import category_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Parse = Callable[[str], dict[str, Any]]
+
+
+LICENCE = "The prompts are T2I-CompBench's: MIT, Copyright (c) 2023 HKU, https://github.com/Karine-Huang/T2I-CompBench"
+
+
+def parse_by_rules(text: str) -> dict[str, Any]:
+    """One prompt, parsed by the word lists."""
+    tokens = rule_parser.tokens(text)
+    return {
+        "chunks": rule_parser.noun_chunks(text),
+        "words": " ".join(token.text for token in tokens),
+        "tags": " ".join(token.pos for token in tokens),
+    }
+
+
+def spacy_parser(model: str) -> tuple[dict[str, str], Parse]:
+    """A spaCy model's name and version, and how it parses."""
+    spacy = import_module("spacy")  # no dependency: only for those who make the file anew
+
+    pipeline = spacy.load(model)
+
+    def parse(text: str) -> dict[str, Any]:
+        document = pipeline(text)
+        return {
+            "chunks": [chunk.text for chunk in document.noun_chunks],
+            "words": " ".join(token.text for token in document),
+            "tags": " ".join(token.pos_ for token in document),
+        }
+
+    return {
+        "name": f"spaCy {spacy.__version__} {pipeline.meta['lang']}_{pipeline.meta['name']}",
+        "version": pipeline.meta["version"],
+    }, parse
+
+
+def parse_all(parser: dict[str, str], parse: Parse) -> dict[str, Any]:
+    """The file's content: the parser, and every prompt that a scorer needs parsed."""
+    prompts = [prompt for category in PARSED for prompt in category_prompts(category)]
+    return {"parser": parser, "licence": LICENCE, "prompts": {prompt: parse(prompt) for prompt in prompts}}
+
+
+def main() -> None:
+    """Write the file."""
+    arguments = argparse.ArgumentParser(description="Parse T2I-CompBench's prompts.")
+    arguments.add_argument("file", type=Path)
+    arguments.add_argument("--spacy", metavar="MODEL", help="a spaCy model that is installed, for example en_core_web_sm")
+    given = arguments.parse_args()
+    rules = {"name": rule_parser.NAME, "version": rule_parser.VERSION}, parse_by_rules
+    content = parse_all(*(spacy_parser(given.spacy) if given.spacy else rules))
+    lines = [f"{json.dumps(prompt)}: {json.dumps(parse, separators=(',', ':'))}" for prompt, parse in content["prompts"].items()]
+    head = ", ".join(f'"{name}": {json.dumps(content[name])}' for name in ("parser", "licence"))
+    text = f'{{{head}, "prompts": {{\n' + ",\n".join(lines) + "\n}}\n"
+    given.file.parent.mkdir(parents=True, exist_ok=True)
+    given.file.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

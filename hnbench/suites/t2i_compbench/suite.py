@@ -1,0 +1,60 @@
+"""The suite `t2i-compbench`, and `t2i-compbench:color` and so on for one category of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+from hnbench.errors import UsageError
+from hnbench.suites.base import Prompt, Suite
+from hnbench.suites.prompt_file import evenly
+from hnbench.suites.t2i_compbench.prompts import CATEGORIES, category_of, category_prompts
+
+if TYPE_CHECKING:
+    from hnbench.suites.t2i_compbench.judge import CompBenchJudge
+
+Rules = Literal["published", "repaired"]
+SAMPLES = 10
+"""Images of each prompt under the full protocol."""
+QUICK_PROMPTS, QUICK_SAMPLES = 15, 2
+"""The quick protocol: 15 prompts of each category, at even distances, 2 images each."""
+
+
+class CompBenchSuite(Suite):
+    """300 prompts of each category, 10 images each; quick: 15 prompts, 2 images each.
+
+    Upstream defines no overall score; where several categories are run, it is here the unweighted mean of theirs. `part` names one
+    category, the other arguments the models of the judge (`ModelNames`) and its rules, `published` or `repaired`.
+    """
+
+    version = "1"
+
+    def __init__(self, part: str | None = None, *, rules: str = "published", **models: str) -> None:
+        self.name = f"t2i-compbench:{part}" if part else "t2i-compbench"
+        self.tags = (category_of(part),) if part else CATEGORIES
+        if rules not in get_args(Rules):
+            raise UsageError(f"the rules were {rules!r}; choose one of {', '.join(get_args(Rules))}")
+        self._rules, self._models = rules, models
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        return tuple(
+            Prompt(f"{category}/{index:04d}", text, category, {"category": category, "prompt": text})
+            for category in self.tags
+            for index, text in enumerate(category_prompts(category))
+        )
+
+    def subset(self) -> tuple[Prompt, ...]:
+        prompts = self.prompts()
+        return tuple(prompt for tag in self.tags for prompt in evenly([one for one in prompts if one.tag == tag], QUICK_PROMPTS))
+
+    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same for all
+        return SAMPLES if full else QUICK_SAMPLES
+
+    def judge(self, device: str = "auto") -> CompBenchJudge:
+        """The judge, on CUDA where there is any unless `device` says otherwise."""
+        import torch
+
+        from hnbench.suites.t2i_compbench.judge import CompBenchJudge, ModelNames
+
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return CompBenchJudge(self.tags, ModelNames(**self._models), "repaired" if self._rules == "repaired" else "published", device)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hnbench.errors import UsageError
+from hnbench.suites.t2i_compbench.detections import frame_of
+from hnbench.suites.t2i_compbench.models import CONFIDENCE, ENCODE, NO, YES, BlipVqa, ClipCosine, Depth, Detector, folder_of, question
+
+
+@pytest.fixture(scope="module")
+def image() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)).resize((600, 400))
+
+
+@pytest.mark.parametrize(
+    ("phrase", "asked"),
+    [
+        ("a green bench", "a green bench?"),
+        ("The dog's Bowl.", "the dog's bowl?"),
+        ("a (red) #1: *ball*", "a red 1 ball?"),
+        ("  a   big  cat", "a big cat?"),
+        (" ".join(["word"] * 60), " ".join(["word"] * 50)),
+    ],
+)
+def test_a_phrase_becomes_a_question(phrase: str, asked: str) -> None:
+    assert question(phrase) == asked
+
+
+def test_blip_gives_the_probabilities_of_the_model_s_own_generation(blip_folder: Path, image: Image.Image) -> None:
+    own = BlipVqa(blip_folder, "cpu")
+    expected = []
+    phrases = ["a red apple", "the green bench of a photo"]
+    for phrase in phrases:
+        tokens = own.tokenizer([question(phrase)], return_tensors="pt")
+        tokens.input_ids[:, 0] = ENCODE
+        generated = own.model.generate(
+            pixel_values=own._pixels(image),
+            input_ids=tokens.input_ids,
+            attention_mask=tokens.attention_mask,
+            interpolate_pos_encoding=True,
+            max_new_tokens=1,
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+        chances = generated.logits[0][0].double().softmax(-1)
+        expected.append(float(chances[YES] / (chances[YES] + chances[NO])))
+    found = own.yes(image, phrases)
+    assert found == [pytest.approx(value, abs=6e-5) for value in expected]
+    assert found[0] != found[1]
+    assert all(round(value, 4) == value for value in found)
+
+
+def test_blip_squashes_the_whole_image(blip_folder: Path, image: Image.Image) -> None:
+    own = BlipVqa(blip_folder, "cpu")
+    assert own._pixels(image).shape == (1, 3, 480, 480)
+    assert own.yes(image, []) == []
+
+
+def test_the_cosine_is_the_model_s_own_logit_without_its_scale(clip_folder: Path, image: Image.Image) -> None:
+    own = ClipCosine(clip_folder, "cpu")
+    tokens = own.tokenizer(["a photo of a bench"], return_tensors="pt")
+    pixels = own.processor(image, return_tensors="pt").pixel_values
+    with torch.no_grad():
+        logit = own.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, pixel_values=pixels).logits_per_image
+    assert own.cosine(image, "a photo of a bench") == pytest.approx(float(logit / own.model.logit_scale.exp()), abs=1e-6)
+    assert own.cosine(image, "a photo " * 40) == pytest.approx(own.cosine(image, "a photo " * 60))
+
+
+def test_a_detector_s_boxes_are_in_the_published_frame(detector_folder: Path, image: Image.Image) -> None:
+    own = Detector(detector_folder, "cpu")
+    found = own.detect(image)
+    with torch.no_grad():
+        outputs = own.model(**own.processor(images=image, return_tensors="pt"))
+    scores, labels = outputs.logits[0].softmax(-1)[:, :-1].max(-1)
+    assert found
+    assert len(found) == int((scores > CONFIDENCE).sum())
+    best = int(scores.argmax())
+    across, down, width, height = outputs.pred_boxes[0, best].tolist()
+    frame = (480, 320)
+    assert found[0].box == pytest.approx(
+        (
+            (across - width / 2) * frame[0],
+            (down - height / 2) * frame[1],
+            (across + width / 2) * frame[0],
+            (down + height / 2) * frame[1],
+        ),
+        abs=1e-2,
+    )
+    assert found[0].label == ["person", "dog", "dining table"][int(labels[best])]
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("size", "frame"), [((512, 512), (479, 479)), ((600, 400), (480, 320)), ((400, 600), (320, 480)), ((9, 9), (479, 479))]
+)
+def test_the_frame(size: tuple[int, int], frame: tuple[int, int]) -> None:
+    assert frame_of(*size) == frame
+
+
+def test_a_depth_map_spans_its_range_in_the_frame(depth_folder: Path, image: Image.Image) -> None:
+    own = Depth(depth_folder, "cpu")
+    depth = own.depth(image)
+    assert depth.shape == (320, 480)
+    assert 0 <= depth.min() < 20
+    assert 235 < depth.max() <= 255
+    assert np.array_equal(depth, np.floor(depth))
+    with torch.no_grad():
+        raw = (
+            own.model(own.processor(image, size={"height": 480, "width": 480}, return_tensors="pt").pixel_values).predicted_depth[0].numpy()
+        )
+    corners = [(0, 0), (0, -1), (-1, 0), (-1, -1)]
+    expected = [255 * (raw[corner] - raw.min()) / (raw.max() - raw.min()) for corner in corners]
+    assert [depth[corner] for corner in corners] == pytest.approx(np.floor(expected), abs=1)
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    assert folder_of(str(tmp_path)) == tmp_path
+    with pytest.raises(UsageError, match="cannot be loaded as AutoModelForObjectDetection"):
+        Detector(tmp_path, "cpu")
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="'no-such-folder' is no repository of the Hub"):
+        folder_of("no-such-folder")
