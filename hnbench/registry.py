@@ -117,6 +117,18 @@ SUITES = Registry(
     "suite",
     "hnbench.suites",
     Entry("geneval-shapes", "hnbench.suites.shapes:ShapesSuite", "GenEval's six tasks in the shapes world, judged by a classical detector"),
+    Entry(
+        "geneval",
+        "hnbench.suites.geneval.suite:GenEvalSuite",
+        "GenEval as published: 553 prompts, 4 images each",
+        needs="a download of 2 GB: Mask2Former of mmdet, CLIP ViT-L/14",
+    ),
+    Entry(
+        "geneval-hf",
+        "hnbench.suites.geneval.suite:GenEvalHuggingFaceSuite",
+        "geneval with another training of the detector; not comparable with published scores",
+        needs="a download of 2 GB: Mask2Former of the Hub, CLIP ViT-L/14",
+    ),
 )
 
 METHODS = Registry(

@@ -50,7 +50,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
     [
         (GENERATORS, ["shapes"]),
         (REWARDS, ["shapes-clip", "shapes-resnet", "redness"]),
-        (SUITES, ["geneval-shapes"]),
+        (SUITES, ["geneval-shapes", "geneval", "geneval-hf"]),
         (
             METHODS,
             ["random", "best-of-n", "reno", "hypernoise", "finetune", "hypernoise-random-direction", "hypernoise-other-noise"],

@@ -88,6 +88,8 @@ class Record:
         """The record as JSON types."""
         values = asdict(self)
         values["trajectory"] = None if self.trajectory is None else list(self.trajectory)
+        if self.verdict is not None and not self.verdict.details:
+            del values["verdict"]["details"]
         return {"schema": SCHEMA, **values}
 
     @staticmethod
@@ -103,6 +105,8 @@ class Record:
             raise ValueError("a done record has an image and a verdict, a failed one has an error")
         trajectory = values["trajectory"]
         values["trajectory"] = None if trajectory is None else tuple(trajectory)
+        if isinstance(values["verdict"], dict):
+            values["verdict"] = {"details": {}, **values["verdict"]}
         for name, kind in (("verdict", Verdict), ("cost", Cost), ("image", SavedImage), ("error", Failure)):
             values[name] = _nested(name, values[name], kind)
         return Record(**values)
@@ -160,6 +164,7 @@ _CHECK_OF: dict[str, Callable[[Any], bool]] = {
     "int": _is_whole,
     "str": _is_text,
     "bool": lambda value: isinstance(value, bool),
+    "Mapping[str, Any]": lambda value: isinstance(value, dict),
 }
 """By the annotation of a nested object's field, which is a string: these modules postpone annotations."""
 

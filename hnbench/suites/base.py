@@ -29,6 +29,8 @@ class Verdict:
 
     correct: bool
     reason: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What the verdict rests on, as JSON; recorded where there is any."""
 
 
 class Judge(ABC):
@@ -67,8 +69,8 @@ class Suite(ABC):
         """Images of one prompt under the full or the quick protocol."""
 
     @abstractmethod
-    def judge(self) -> Judge:
-        """The judge that this suite's scores are defined by."""
+    def judge(self, *, device: str = "cpu") -> Judge:
+        """The judge that this suite's scores are defined by; what it has of networks is loaded onto `device`."""
 
     def tasks(self, *, full: bool) -> list[Task]:
         """The (prompt, sample) pairs of the full or the quick protocol, in a fixed order."""
