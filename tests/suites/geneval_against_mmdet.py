@@ -4,7 +4,8 @@ Both sides get the same random weights. They are compared in float64, because Ma
 within them: a rounding error near the threshold moves a pixel in or out of the mask, and the outputs then differ by some 1e-4 although
 the networks are the same. In float64 no such pixel is left, and boxes, masks and classes have to be equal.
 
-mmdet here is 3.3, the published protocol is 2.x. Its configuration differs in what is stated below: 8-bit images are resized, and padding is grey.
+mmdet here is 3.3, the published protocol is 2.x. Its configuration differs in what is stated below: 8-bit images are resized, and
+padding is grey.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from torch import Tensor
 from transformers import Mask2FormerConfig, SwinConfig
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerPixelDecoderEncoderOnly, Mask2FormerSinePositionEmbedding
 
+from hnbench.suites.geneval import detector
 from hnbench.suites.geneval.conversion import convert, convert_checkpoint, load, official_config
 from hnbench.suites.geneval.detector import Detector, prepare, read
 from hnbench.suites.geneval.resize import resize
@@ -74,7 +76,7 @@ def _in_pure_torch() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _positions_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """mmdet computes positions, and the sines of them, in float32 whatever the network computes in; let the other side do the same."""
+    """Positions, and the sines of them, are float32 in mmdet whatever the network computes in; let the other side do the same."""
     embed, refer = Mask2FormerSinePositionEmbedding.forward, Mask2FormerPixelDecoderEncoderOnly.get_reference_points
 
     def embed_single(self: Any, shape: torch.Size, device: torch.device, dtype: torch.dtype, mask: Tensor | None = None) -> Tensor:
@@ -90,7 +92,7 @@ def _positions_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def mmdet_network(*, reduced: bool) -> Any:
-    """mmdet's Mask2Former with random weights, biases and norms too; in float64."""
+    """A Mask2Former of mmdet with random weights, biases and norms too; in float64."""
     config = Config.fromfile(CONFIG).model
     config.backbone.init_cfg = None
     if reduced:
@@ -205,16 +207,18 @@ def test_names_of_both_versions_are_the_same_tensors(reduced: Pair) -> None:
     assert all(torch.equal(older[name], newer[name]) for name in newer)
 
 
-PIPELINE = [
-    {"type": "LoadImageFromFile", "to_float32": False},  # as in mmdet 2.x's configuration; 3.x resizes in floating point
-    {"type": "Resize", "scale": (1333, 800), "keep_ratio": True},
-    {"type": "PackDetInputs", "meta_keys": ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")},
-]
+SCALE, SMALL = (1333, 800), (333, 200)
+"""Of the published pipeline, and one that is as odd and quicker."""
 
 
-def mmdet_input(pair: Pair, path: Path) -> tuple[Tensor, Any]:
+def mmdet_input(pair: Pair, path: Path, scale: tuple[int, int]) -> tuple[Tensor, Any]:
     """An image file as mmdet feeds it to the network, and what it remembers of it."""
-    packed = Compose(PIPELINE)({"img_path": str(path), "img_id": 0})
+    pipeline = [
+        {"type": "LoadImageFromFile", "to_float32": False},  # as in mmdet 2.x's configuration; 3.x resizes in floating point
+        {"type": "Resize", "scale": scale, "keep_ratio": True},
+        {"type": "PackDetInputs", "meta_keys": ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")},
+    ]
+    packed = Compose(pipeline)({"img_path": str(path), "img_id": 0})
     data = pair.theirs.data_preprocessor({"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}, False)
     batch, (about,) = data["inputs"], data["data_samples"]
     height, width = about.img_shape
@@ -233,11 +237,18 @@ def picture(path: Path, height: int, width: int) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize(("height", "width"), [(512, 512), (480, 640), (300, 200), (123, 457), (1000, 1001)])
+@pytest.mark.parametrize(
+    ("height", "width", "scale"),
+    [(512, 512, SCALE), (480, 640, SMALL), (300, 200, SMALL), (123, 457, SMALL), (1000, 1001, SMALL), (90, 90, SMALL)],
+)
 @torch.no_grad()
-def test_an_image_gives_the_same_detections(reduced: Pair, tmp_path: Path, height: int, width: int) -> None:
+def test_an_image_gives_the_same_detections(
+    reduced: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, height: int, width: int, scale: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(detector, "LONG", scale[0])
+    monkeypatch.setattr(detector, "SHORT", scale[1])
     image = picture(tmp_path / "image.png", height, width)
-    batch, about = mmdet_input(reduced, tmp_path / "image.png")
+    batch, about = mmdet_input(reduced, tmp_path / "image.png", scale)
     prepared = prepare(np.asarray(image))
     assert torch.equal(prepared[None], batch) or float((prepared - batch[0]).abs().max()) < 1e-6
 
