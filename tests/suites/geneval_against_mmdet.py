@@ -265,7 +265,7 @@ def test_an_image_gives_the_same_detections(
     assert torch.equal(labels[order], expected.labels[there])
     assert torch.equal(boxes[order], expected.bboxes[there])
     assert torch.equal(bits[order], expected.masks[there])
-    assert len(labels.unique()) > 3
+    assert len(set(labels.tolist())) > 3
     assert 0 < float(bits.double().mean()) < 1
 
 
