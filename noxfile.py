@@ -46,6 +46,14 @@ def slow(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-m", "slow", *session.posargs, env=ENVIRONMENT)
 
 
+@nox.session(python="3.11")
+def mmdet(session: nox.Session) -> None:
+    """Compare GenEval's detector with mmdet itself. mmcv-lite is built with what an older setuptools brings."""
+    install(session, "test", "--editable", ".", "setuptools<81", "wheel")
+    session.install("--no-build-isolation", "mmdet==3.3.0", "mmengine==0.10.7", "mmcv-lite==2.1.0", *CONSTRAINTS)
+    session.run("python", "-m", "pytest", "-W", "ignore", "-rP", "tests/suites/geneval_against_mmdet.py", *session.posargs, env=ENVIRONMENT)
+
+
 @nox.session
 def peers(session: nox.Session) -> None:
     """Compare the rewards with the packages that publish them, which need an environment of their own. Needs uv."""

@@ -115,34 +115,41 @@ FILES = {name: _known(name, sha256) for name, sha256 in _SHA256.items()}
 
 
 def data_file(name: str, folder: Path | None = None) -> Path:
-    """The local copy of a known file, its SHA-256 checked: in `folder` (or the one that `HNBENCH_DATA` names), in the cache, or downloaded.
-
-    A folder that does not exist, a file in it whose bytes are not the pinned ones, and a download that fails are `UsageError`s that
-    say what to do. The cache is huggingface_hub's for assets (`HF_ASSETS_CACHE`), and `HF_HUB_OFFLINE=1` forbids the download.
-    """
+    """The local copy of a known file: `fetch` of what is pinned here."""
     file = FILES[name]
+    return fetch(name, file.url, file.sha256, folder)
+
+
+def fetch(name: str, url: str, sha256: str, folder: Path | None = None, *, progress: bool = False) -> Path:
+    """The local copy of a file, its SHA-256 checked: in `folder` (or the one that `HNBENCH_DATA` names), in the cache, or downloaded.
+
+    `sha256` may be the beginning of one, where its publisher gives no more. `progress` shows a bar while downloading. A folder that does
+    not exist, a file in it whose bytes are not the pinned ones, and a download that fails are `UsageError`s that say what to do. The
+    cache is huggingface_hub's for assets (`HF_ASSETS_CACHE`), and `HF_HUB_OFFLINE=1` forbids the download.
+    """
     given = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     if given is not None:
         if not given.is_dir():
             raise UsageError(f"the data folder {given} does not exist; give --data-dir or {VARIABLE} a folder, or leave it out to download")
         if (given / name).is_file():
-            return _checked(given / name, file)
+            return _checked(given / name, url, sha256)
     cached = _cache(name)
-    if not cached.is_file() or _sha256(cached) != file.sha256:
-        _download(name, file, cached)
+    if not cached.is_file() or not sha256_of(cached).startswith(sha256):
+        _download(name, url, sha256, cached, progress=progress)
     return cached
 
 
-def _checked(path: Path, file: DataFile) -> Path:
-    found = _sha256(path)
-    if found != file.sha256:
+def _checked(path: Path, url: str, sha256: str) -> Path:
+    found = sha256_of(path)
+    if not found.startswith(sha256):
         raise UsageError(
-            f"{path} is not the known file (SHA-256 {found[:12]}, expected {file.sha256[:12]}); replace it with {file.url}, or remove it"
+            f"{path} is not the known file (SHA-256 {found[:12]}, expected {sha256[:12]}); replace it with {url}, or remove it"
         )
     return path
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -155,15 +162,15 @@ def _cache(name: str) -> Path:
     return cached_assets_path("hnbench", "data", subfolder) / file
 
 
-def _download(name: str, file: DataFile, path: Path) -> None:
+def _download(name: str, url: str, sha256: str, path: Path, *, progress: bool) -> None:
     """Download to `path`, which appears only when its SHA-256 is right."""
     from huggingface_hub import constants
     from torch.hub import download_url_to_file
 
     by_hand = f"put it at FOLDER/{name} and set {VARIABLE}=FOLDER"
     if constants.HF_HUB_OFFLINE:
-        raise UsageError(f"{name} is not on this machine, and HF_HUB_OFFLINE forbids the download; get {file.url}, {by_hand}")
+        raise UsageError(f"{name} is not on this machine, and HF_HUB_OFFLINE forbids the download; get {url}, {by_hand}")
     try:
-        download_url_to_file(file.url, str(path), hash_prefix=file.sha256, progress=False)
+        download_url_to_file(url, str(path), hash_prefix=sha256, progress=progress)
     except (OSError, RuntimeError) as error:
-        raise UsageError(f"{name} cannot be downloaded from {file.url} ({error}); connect, or {by_hand}") from error
+        raise UsageError(f"{name} cannot be downloaded from {url} ({error}); connect, or {by_hand}") from error

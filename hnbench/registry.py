@@ -184,6 +184,18 @@ SUITES = Registry(
     ),
     Entry("hpdv2", "hnbench.suites.prompt_sets:hpdv2", "HPDv2's benchmark, 3200 prompts in four styles; no judge", needs=_BY_HAND),
     Entry("dpg", "hnbench.suites.prompt_sets:dpg", "DPG-Bench's 1065 long prompts; no judge", needs=_BY_HAND),
+    Entry(
+        "geneval",
+        "hnbench.suites.geneval.suite:GenEvalSuite",
+        "GenEval as published: 553 prompts, 4 images each",
+        needs="a download of 2 GB: Mask2Former of mmdet, CLIP ViT-L/14",
+    ),
+    Entry(
+        "geneval-hf",
+        "hnbench.suites.geneval.suite:GenEvalHuggingFaceSuite",
+        "geneval with another training of the detector; not comparable with published scores",
+        needs="a download of 2 GB: Mask2Former of the Hub, CLIP ViT-L/14",
+    ),
 )
 
 PROMPT_FILES = Entry("FILE", "hnbench.suites.prompt_file:PromptFileSuite", "the prompts of a text, CSV, TSV or JSONL file; no judge")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hnbench import data
-from hnbench.data import FILES, DataFile, Origin, data_file
+from hnbench.data import FILES, DataFile, Origin, data_file, fetch
 from hnbench.errors import UsageError
 
 NAME, TEXT = "toys/prompts.txt", b"a red cube\r\na dog\n"
@@ -51,6 +51,15 @@ def test_other_bytes_than_the_pinned_ones_are_refused_and_leave_nothing_behind(c
     with pytest.raises(UsageError, match="invalid hash"):
         data_file(NAME)
     assert not list(cache.iterdir())
+
+
+def test_the_beginning_of_a_hash_is_enough_where_no_more_is_published(cache: Path) -> None:
+    url, sha256 = data.FILES[NAME].url, data.FILES[NAME].sha256
+    assert fetch(NAME, url, sha256[:8]).read_bytes() == TEXT
+    (cache / "prompts.txt").write_bytes(b"something else")
+    assert fetch(NAME, url, sha256[:8]).read_bytes() == TEXT
+    with pytest.raises(UsageError, match="invalid hash"):
+        fetch(NAME, url, "00000000")
 
 
 def test_the_folder_of_the_variable_comes_first_and_what_it_lacks_comes_from_the_cache(

@@ -70,7 +70,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "human-preference",
             ],
         ),
-        (SUITES, ["geneval-shapes", "t2i-compbench", "parti", "hpdv2", "dpg"]),
+        (SUITES, ["geneval-shapes", "t2i-compbench", "parti", "hpdv2", "dpg", "geneval", "geneval-hf"]),
         (
             METHODS,
             ["random", "best-of-n", "reno", "hypernoise", "finetune", "hypernoise-random-direction", "hypernoise-other-noise"],

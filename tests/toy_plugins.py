@@ -84,7 +84,7 @@ class ToySuite(Suite):
     def samples(self, prompt: Prompt, *, full: bool) -> int:
         return 2
 
-    def judge(self) -> RedJudge:
+    def judge(self, *, device: str = "cpu") -> RedJudge:
         return RedJudge()
 
 

@@ -100,7 +100,7 @@ def execute(
     """
     if not methods or methods[0].labels != (BASE,):
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
-    judge = suite.judge()
+    judge = suite.judge(device=config.device)
     described = describe(config, suite, judge, generator, rewards=rewards, held_out=held_out)
     plan = make_plan(config, suite, methods, shared_identity(described))
     surroundings = environment(config.device)

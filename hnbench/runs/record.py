@@ -91,6 +91,8 @@ class Record:
         if self.verdict is not None and self.verdict.score is None:
             del values["verdict"]["score"]
         values["trajectory"] = None if self.trajectory is None else list(self.trajectory)
+        if self.verdict is not None and not self.verdict.details:
+            del values["verdict"]["details"]
         return {"schema": SCHEMA, **values}
 
     @staticmethod
@@ -105,7 +107,7 @@ class Record:
         if done != (values["error"] is None) or done != (values["image"] is not None) or (values["verdict"] and not done):
             raise ValueError("a done record has an image and, where there is a judge, a verdict; a failed one has an error")
         if isinstance(values["verdict"], dict):
-            values["verdict"] = {"score": None, **values["verdict"]}
+            values["verdict"] = {"score": None, "details": {}, **values["verdict"]}
         trajectory = values["trajectory"]
         values["trajectory"] = None if trajectory is None else tuple(trajectory)
         for name, kind in (("verdict", Verdict), ("cost", Cost), ("image", SavedImage), ("error", Failure)):
@@ -166,6 +168,7 @@ _CHECK_OF: dict[str, Callable[[Any], bool]] = {
     "str": _is_text,
     "bool | None": lambda value: value is None or isinstance(value, bool),
     "float | None": _is_number_or_none,
+    "Mapping[str, Any]": lambda value: isinstance(value, dict),
 }
 """By the annotation of a nested object's field, which is a string: these modules postpone annotations."""
 

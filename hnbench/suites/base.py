@@ -33,6 +33,8 @@ class Verdict:
     reason: str = ""
     score: float | None = None
     """The grade, higher is better, mostly in [0, 1]; None where `correct` says it all."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What the verdict rests on, as JSON; recorded where there is any."""
 
     def __post_init__(self) -> None:
         if self.correct is None and self.score is None:
@@ -82,8 +84,11 @@ class Suite(ABC):
         """Images of one prompt under the full or the quick protocol."""
 
     @abstractmethod
-    def judge(self) -> Judge | None:
-        """The judge that this suite's scores are defined by; None for a suite of prompts alone, whose images get rewards only."""
+    def judge(self, *, device: str = "cpu") -> Judge | None:
+        """The judge that this suite's scores are defined by; what it has of networks is loaded onto `device`.
+
+        None for a suite of prompts alone, whose images get rewards only.
+        """
 
     def tasks(self, *, full: bool) -> list[Task]:
         """The (prompt, sample) pairs of the full or the quick protocol, in a fixed order."""

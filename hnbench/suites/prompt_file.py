@@ -39,7 +39,7 @@ class PromptSuite(Suite):
     def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same for all
         return self._samples
 
-    def judge(self) -> Judge | None:
+    def judge(self, *, device: str = "cpu") -> Judge | None:  # noqa: ARG002 - there is none
         return None
 
 

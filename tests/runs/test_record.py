@@ -62,6 +62,14 @@ def test_json_round_trip(record: Record) -> None:
     assert Record.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == record
 
 
+def test_what_a_verdict_rests_on_is_recorded_where_there_is_any() -> None:
+    assert DONE.to_json()["verdict"] == {"correct": True, "reason": ""}
+    detailed = replace(DONE, verdict=Verdict(correct=True, details={"cow": [[0.0, 1.0, 2.0, 3.0, 0.9]]}))
+    value = json.loads(json.dumps(detailed.to_json(), allow_nan=False))
+    assert value["verdict"]["details"] == {"cow": [[0.0, 1.0, 2.0, 3.0, 0.9]]}
+    assert Record.from_json(value) == detailed
+
+
 def test_the_fields_of_the_format() -> None:
     assert list(DONE.to_json()) == [
         *("schema", "id", "status", "prompt_id", "prompt", "tag", "sample", "base_seed", "label", "noise_sha256", "displacement"),

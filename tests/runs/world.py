@@ -71,7 +71,7 @@ class WorldSuite(Suite):
     def samples(self, prompt: Prompt, *, full: bool) -> int:
         return self._samples[prompt.tag] if full else 1
 
-    def judge(self) -> WorldJudge:
+    def judge(self, *, device: str = "cpu") -> WorldJudge:
         return self.one_judge
 
 

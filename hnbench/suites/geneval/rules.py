@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hnbench.suites.base import Verdict
 
@@ -39,6 +39,8 @@ class Detection:
     """The colour's name, where the detector knows it without being asked."""
 
 
+Found = TypeVar("Found", bound=Detection)
+
 Classifier = Callable[[str, Sequence[Detection]], Sequence[str]]
 """(class, detections of it) -> a colour name for each. Called only where a prompt asks for a colour."""
 
@@ -52,13 +54,13 @@ def known_colours(object_class: str, detections: Sequence[Detection]) -> list[st
 
 
 def filter_detections(
-    raw: Mapping[str, Sequence[Detection]],
+    raw: Mapping[str, Sequence[Found]],
     tag: str,
     *,
     threshold: float = THRESHOLD,
     counting_threshold: float = COUNTING_THRESHOLD,
     max_objects: int = MAX_OBJECTS,
-) -> dict[str, list[Detection]]:
+) -> dict[str, list[Found]]:
     """Keep what counts as detected under a prompt's tag: above the threshold, best first, at most so many per class.
 
     Classes of which nothing is left are absent. There is no suppression of overlapping boxes, as in the published evaluation.

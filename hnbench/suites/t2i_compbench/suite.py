@@ -49,7 +49,7 @@ class CompBenchSuite(Suite):
     def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same for all
         return SAMPLES if full else QUICK_SAMPLES
 
-    def judge(self, device: str = "auto") -> CompBenchJudge:
+    def judge(self, *, device: str = "cpu") -> CompBenchJudge:
         """The judge, on CUDA where there is any unless `device` says otherwise."""
         import torch
 

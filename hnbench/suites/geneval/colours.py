@@ -1,0 +1,120 @@
+"""GenEval's colour classifier: which of ten colour words CLIP finds nearest to a cut-out object.
+
+The published evaluation uses OpenAI's ViT-L/14, whose activation is QuickGELU. open_clip from 2.29.0 on builds `ViT-L-14` with plain
+GELU and only warns; such a model gives other colours, so the activation is checked here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from hnbench.data import sha256_of
+from hnbench.errors import UsageError
+from hnbench.hub import Source, download
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from open_clip import CLIP
+    from torch import Tensor
+
+    from hnbench.suites.geneval.detector import Instance
+
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
+TEMPLATES = ("a photo of a {colour} {name}", "a photo of a {colour}-colored {name}", "a photo of a {colour} object")
+BACKGROUND = "#999"
+"""What surrounds the object, in place of the pixels that its mask leaves out."""
+ARCHITECTURE = "ViT-L-14-quickgelu"
+WEIGHTS = Source("timm/vit_large_patch14_clip_224.openai", patterns=("open_clip_model.safetensors",))
+"""OpenAI's ViT-L/14 in open_clip's names."""
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """One detection of an image, and the name of its class."""
+
+    image: Image.Image
+    name: str
+    instance: Instance
+
+    def picture(self) -> Image.Image:
+        """The box of the image, with the background grey outside of the mask."""
+        image = self.image.convert("RGB")
+        blank = Image.new("RGB", image.size, BACKGROUND)
+        return Image.composite(image, blank, Image.fromarray(self.instance.mask)).crop(self.instance.box)
+
+
+class ColourClassifier:
+    """CLIP over colour words. `tokenize` makes ids `[n, length]` of texts, `transform` makes `[3, size, size]` of a picture."""
+
+    def __init__(
+        self,
+        model: CLIP,
+        tokenize: Callable[[list[str]], Tensor],
+        transform: Callable[[Image.Image], Tensor],
+        *,
+        fingerprint: str,
+        device: str = "cpu",
+    ) -> None:
+        _require_quick_gelu(model)
+        self.fingerprint = fingerprint
+        self._model = model.to(device).requires_grad_(False).eval()
+        self._tokenize, self._transform, self._device = tokenize, transform, torch.device(device)
+        self._words: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def classify(self, cut_outs: Sequence[CutOut]) -> list[str]:
+        """The colour of each cut-out, in order. On a GPU the network runs in float16 autocast, as in the published evaluation."""
+        found: list[str] = []
+        for start in range(0, len(cut_outs), BATCH):
+            chunk = cut_outs[start : start + BATCH]
+            pictures = torch.stack([self._transform(item.picture()) for item in chunk]).to(self._device)
+            with self._autocast():
+                features = functional.normalize(self._model.encode_image(pictures), dim=-1).float()
+            words = torch.stack([self._classifier(item.name) for item in chunk])
+            nearest = (words @ features[:, :, None])[:, :, 0].argmax(1)
+            found += [COLOURS[index] for index in nearest.tolist()]
+        return found
+
+    def _classifier(self, name: str) -> Tensor:
+        """One unit vector for each colour of a class: the normalised mean of the templates' normalised embeddings; `[10, width]`."""
+        if name not in self._words:
+            texts = [template.format(colour=colour, name=name) for colour in COLOURS for template in TEMPLATES]
+            with self._autocast():
+                features = functional.normalize(self._model.encode_text(self._tokenize(texts).to(self._device)), dim=-1).float()
+            means = features.reshape(len(COLOURS), len(TEMPLATES), -1).mean(1)
+            self._words[name] = functional.normalize(means, dim=-1)
+        return self._words[name]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.float16, enabled=self._device.type == "cuda")
+
+
+def _require_quick_gelu(model: CLIP) -> None:
+    from open_clip.transformer import QuickGELU
+
+    blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
+    if not all(isinstance(block.mlp.gelu, QuickGELU) for block in blocks):
+        raise ValueError("GenEval's colour classifier is a CLIP with QuickGELU, and this one has another activation")
+
+
+def load_colour_classifier(device: str) -> ColourClassifier:
+    """The published classifier, downloaded on first use."""
+    import open_clip
+    from open_clip.transform import image_transform
+
+    path = download(WEIGHTS) / WEIGHTS.patterns[0]
+    if not path.is_file():
+        raise UsageError(f"{WEIGHTS} has no {path.name}; GenEval's colour classifier cannot be loaded")
+    model = open_clip.create_model(ARCHITECTURE, pretrained=str(path))
+    size = model.visual.image_size
+    transform = image_transform(size, is_train=False)
+    return ColourClassifier(
+        model, open_clip.get_tokenizer(ARCHITECTURE), transform, fingerprint=f"{ARCHITECTURE}:{sha256_of(path)}", device=device
+    )

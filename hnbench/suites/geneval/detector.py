@@ -1,0 +1,149 @@
+"""GenEval's detector: Mask2Former on images prepared, and its output read, as mmdet 2.x does.
+
+What decides a detection, beyond the network: the 8-bit resize, the grey padding (before normalisation, in the published
+configuration `mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco.py`; square images need none), masks enlarged in two steps, the score (class
+probability times the mean of the mask's sigmoid) and boxes whose right and bottom are exclusive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from hnbench.suites.geneval.resize import resize
+from hnbench.suites.geneval.rules import Detection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from PIL import Image
+    from torch import Tensor
+    from transformers import Mask2FormerForUniversalSegmentation
+
+LONG, SHORT = 1333, 800
+"""An image is enlarged or reduced, with its proportions, until one of its sides has reached its limit."""
+DIVISOR = 32
+GREY = 128
+"""What fills an image up to multiples of 32, at the right and the bottom."""
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+"""Of the red, green and blue values 0 to 255."""
+LARGEST = 100
+"""(query, class) pairs that are looked at, by class probability; a query may give several classes."""
+BATCH = 4
+"""Images in one pass: four of 800x800 take some 8 GB on a GPU."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance(Detection):
+    """A detection with its mask, bool `[height, width]` of the image."""
+
+    mask: Mask = field(compare=False, repr=False)
+
+
+class Detector:
+    """A Mask2Former for instances of the classes `names`, in the network's order."""
+
+    def __init__(self, model: Mask2FormerForUniversalSegmentation, names: Sequence[str], device: str = "cpu") -> None:
+        if model.config.num_labels != len(names):
+            raise ValueError(f"the network tells {model.config.num_labels} classes apart, and {len(names)} names were given")
+        self.model = model.to(device)
+        self.names = tuple(names)
+        self._device = torch.device(device)
+
+    def detect(self, images: Sequence[Image.Image], smallest: float) -> list[dict[str, list[Instance]]]:
+        """By image, the detections of each class with a score above `smallest`, in no order. Images are RGB, of any sizes.
+
+        Images of one size share passes; each is detected as if it were alone.
+        """
+        found: list[dict[str, list[Instance]]] = [{} for _ in images]
+        for chunk in _by_size(images):
+            batch = torch.stack([prepare(np.asarray(images[index])) for index in chunk])
+            classes, masks = self.forward(batch)
+            for index, logits, mask_logits in zip(chunk, classes, masks, strict=True):
+                found[index] = self._instances(logits, mask_logits, images[index].size, smallest)
+        return found
+
+    @torch.no_grad()
+    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits `[B, queries, classes + 1]` and mask logits `[B, queries, H/4, W/4]` of prepared images `[B, 3, H, W]`."""
+        output = self.model(pixel_values=batch.to(self._device, self.model.dtype))
+        return output.class_queries_logits, output.masks_queries_logits
+
+    def _instances(self, classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float) -> dict[str, list[Instance]]:
+        boxes, labels, scores, bits = (part.cpu().numpy() for part in read(classes, masks, size, smallest))
+        found: dict[str, list[Instance]] = {}
+        for box, label, score, mask in zip(boxes.tolist(), labels.tolist(), scores.tolist(), bits, strict=True):
+            left, top, right, bottom = box
+            found.setdefault(self.names[label], []).append(Instance((left, top, right, bottom), score, mask=mask))
+        return found
+
+
+def _by_size(images: Sequence[Image.Image]) -> Iterator[list[int]]:
+    """Indices of images of one size, at most `BATCH` together."""
+    for size in dict.fromkeys(image.size for image in images):
+        same = [index for index, image in enumerate(images) if image.size == size]
+        yield from (same[start : start + BATCH] for start in range(0, len(same), BATCH))
+
+
+def scaled_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) after the resize: the largest of the same proportions within 1333 by 800, either way round."""
+    scale = min(LONG / max(width, height), SHORT / min(width, height))
+    return int(width * scale + 0.5), int(height * scale + 0.5)
+
+
+def prepare(pixels: npt.NDArray[np.uint8]) -> Tensor:
+    """An RGB image `[h, w, 3]` as the network sees it: float32 `[3, H, W]`, resized, padded and normalised."""
+    width, height = scaled_size(pixels.shape[1], pixels.shape[0])
+    resized = resize(pixels, height, width)
+    padded = np.pad(resized, ((0, -height % DIVISOR), (0, -width % DIVISOR), (0, 0)), constant_values=GREY)
+    values = torch.from_numpy(padded).permute(2, 0, 1).float()
+    return (values - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+
+
+def read(classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One image's logits `[queries, classes + 1]` and `[queries, h, w]` as boxes `[n, 4]`, labels, scores and masks `[n, H, W]`.
+
+    `size` is the (width, height) of the original image, which boxes and masks are in. Only what scores above `smallest` is returned. A
+    score is never above its class probability, so pairs that are not above it are left out before their masks are enlarged.
+    """
+    probabilities = classes.softmax(-1)[:, :-1]
+    best, flat = probabilities.flatten().topk(min(LARGEST, probabilities.numel()))
+    flat, best = flat[best > smallest], best[best > smallest]
+    labels = flat % probabilities.shape[1]
+    logits = _enlarged(masks[flat // probabilities.shape[1]], size)
+    bits = logits > 0
+    inside = (logits.sigmoid() * bits).flatten(1).sum(1) / (bits.flatten(1).sum(1) + 1e-6)
+    scores = best * inside
+    kept = scores > smallest
+    return boxes_of(bits[kept]), labels[kept], scores[kept], bits[kept]
+
+
+def _enlarged(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Mask logits `[n, h, w]` of the padded image at the original size: to the padded size, the padding off, to the original size."""
+    width, height = size
+    inner = scaled_size(width, height)
+    padded = [length + -length % DIVISOR for length in inner]
+    large = functional.interpolate(masks[:, None], size=padded[::-1], mode="bilinear", align_corners=False)
+    large = large[:, :, : inner[1], : inner[0]]
+    return functional.interpolate(large, size=(height, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+def boxes_of(masks: Tensor) -> Tensor:
+    """Left, top, right, bottom of bool masks `[n, H, W]`, the latter two exclusive; zeros where a mask is empty. Float32 `[n, 4]`."""
+    sides = []
+    for occupied in (masks.any(1), masks.any(2)):
+        length = occupied.shape[1]
+        first = occupied.int().argmax(1)
+        last = length - occupied.flip(1).int().argmax(1)
+        some = occupied.any(1)
+        sides.append((first * some, last * some))
+    (left, right), (top, bottom) = sides
+    return torch.stack([left, top, right, bottom], 1).float()

@@ -1,0 +1,76 @@
+"""GenEval: 553 prompts in six tasks, four images each, as published.
+
+Ghosh et al., "GenEval: An Object-Focused Framework for Evaluating Text-to-Image Alignment", arXiv 2310.11513; prompts and protocol are
+those of djghosh13/geneval. Its overall score is the mean of the six tasks' shares of correct images, not the share over all images.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING
+
+from hnbench.data import data_file
+from hnbench.errors import UsageError
+from hnbench.suites.base import Prompt, Suite
+
+if TYPE_CHECKING:
+    from hnbench.suites.base import Judge
+
+COUNTS = {"single_object": 80, "two_object": 99, "counting": 80, "colors": 94, "position": 100, "color_attr": 100}
+"""Prompts of each task: 553."""
+SAMPLES = 4
+QUICK_PROMPTS = 7
+"""The quick protocol: the first 7 prompts of each task, 168 images."""
+
+
+class GenEvalSuite(Suite):
+    """GenEval as published: Mask2Former as mmdet runs it, CLIP for colours, the published rules."""
+
+    name = "geneval"
+    version = "1"
+    tags = tuple(COUNTS)
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        return _published()
+
+    def subset(self) -> tuple[Prompt, ...]:
+        return tuple(prompt for tag in self.tags for prompt in [each for each in _published() if each.tag == tag][:QUICK_PROMPTS])
+
+    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same of all
+        return SAMPLES
+
+    def judge(self, *, device: str = "cpu") -> Judge:
+        from hnbench.suites.geneval.judge import official_judge
+
+        return official_judge(device)
+
+
+class GenEvalHuggingFaceSuite(GenEvalSuite):
+    """The same prompts and rules over another training of the detector: scores are not comparable with published ones."""
+
+    name = "geneval-hf"
+
+    def judge(self, *, device: str = "cpu") -> Judge:
+        from hnbench.suites.geneval.judge import hugging_face_judge
+
+        return hugging_face_judge(device)
+
+
+@cache
+def _published() -> tuple[Prompt, ...]:
+    return parse(data_file("geneval/evaluation_metadata.jsonl").read_text("utf-8"))
+
+
+def parse(text: str) -> tuple[Prompt, ...]:
+    """The prompts of GenEval's `evaluation_metadata.jsonl`.
+
+    A prompt's id is the number of its folder in GenEval's layout, its metadata is the line. Other numbers of prompts than the published
+    ones are a `UsageError`.
+    """
+    rows = [json.loads(line) for line in text.splitlines()]
+    found = Counter(row["tag"] for row in rows)
+    if found != COUNTS:
+        raise UsageError(f"GenEval has {COUNTS} prompts, and the file has {dict(found)}; give the published evaluation_metadata.jsonl")
+    return tuple(Prompt(f"{index:05d}", row["prompt"], row["tag"], row) for index, row in enumerate(rows))
