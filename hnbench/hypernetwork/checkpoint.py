@@ -83,7 +83,7 @@ def _for_diffusers(config: Any) -> str:
     """What diffusers builds its `LoraConfig` of; without it alpha would count as equal to the rank."""
     values = {
         "r": config.r,
-        "lora_alpha": config.lora_alpha,
+        "lora_alpha": float(config.lora_alpha),
         "target_modules": sorted(config.target_modules),
         "exclude_modules": config.exclude_modules,
     }
