@@ -422,40 +422,43 @@ def list_names(
 
 @app.command(
     epilog=examples(
+        "hnbench fetch --generator sd-turbo --dtype bfloat16 --suite geneval",
         "hnbench fetch --optimise human-preference --hold-out aesthetic",
-        "hnbench fetch --generator shapes",
     )
 )
 def fetch(
-    generator: Annotated[str | None, typer.Option("--generator", help="A text-to-image model, and its preset's rewards.")] = None,
+    generator: Annotated[
+        str | None, typer.Option("--generator", help="A text-to-image model, with its preset's rewards and hypernetwork.")
+    ] = None,
+    dtype: DtypeName = "float32",
     optimise: Weights = None,
     hold_out: HeldOut = None,
-    suite: Annotated[str | None, typer.Option("--suite", help="A suite, and its judge.")] = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="A suite: its prompts, and its judge's models.")] = None,
 ) -> None:
     """Download what a run will need.
 
-    Afterwards the same run needs no network: everything comes from the Hugging Face Hub's local cache.
+    Afterwards the same run needs no network: everything comes from the local cache.
     """
     from hnbench import hub
     from hnbench.display import show_downloads
-    from hnbench.fetch import downloads, sizes
+    from hnbench.fetch import fetch_suite, generator_sources, reward_sources, sizes
     from hnbench.presets import Preset
 
+    if generator:
+        check_generator(generator)
     preset = preset_of(generator) if generator else Preset()
     weights = parse_weights(optimise or (), preset.optimised, generator or "") if optimise or preset.optimised else {}
-    held_out = _held_out(hold_out, preset, weights)
-    names = [(registry.REWARDS, name) for name in (*weights, *held_out)]
-    names += [(known, name) for known, name in ((registry.GENERATORS, generator), (registry.SUITES, suite)) if name]
-    if not names:
+    rewards = (*weights, *_held_out(hold_out, preset, weights))
+    if not (rewards or generator or suite):
         raise UsageError("say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME")
-    needed = downloads(names)
-    if not needed:
-        typer.echo("nothing to download: all of it is on this machine")
-        return
-    show_downloads(needed, sizes(needed))
+    needed = reward_sources(rewards) | (generator_sources(generator, dtype, preset.adapters.values()) if generator else {})
+    if needed:
+        show_downloads(needed, sizes(needed))
     for source in needed:
         hub.download(source)
-    typer.echo("all of it is in the local cache now")
+    if suite:
+        fetch_suite(suite)
+    typer.echo("all of it is on this machine now")
 
 
 def _held_out(typed: Sequence[str] | None, preset: Preset, optimised: Mapping[str, float]) -> tuple[str, ...]:

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hnbench import hub
+from hnbench import hub, registry
 from hnbench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hnbench.hub import Source
-    from hnbench.registry import Registry
+
+Needs = dict["Source", list[str]]
+"""Every source, once, and the names that need it."""
 
 
-def downloads(names: Iterable[tuple[Registry, str]]) -> dict[Source, list[str]]:
-    """Every source that the names need, each once, with the names that need it."""
-    found: dict[Source, list[str]] = {}
-    for known, name in names:
-        for source in known.sources(name):
-            found.setdefault(source, []).append(name)
+def reward_sources(names: Iterable[str]) -> Needs:
+    """What rewards are loaded from."""
+    return _joined((source, name) for name in names for source in registry.REWARDS.sources(name))
+
+
+def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]) -> Needs:
+    """What a generator, by name or by where it is, and adapters are loaded from: nothing for what is on this machine.
+
+    Which files a generator has is written in an index of its own, which is downloaded for that.
+    """
+    from hnbench.generators.sources import Published
+    from hnbench.hypernetwork.checkpoint import FILES
+
+    factory: object = None
+    if generator in registry.GENERATORS.entries:
+        factory = registry.GENERATORS.get(generator)
+    elif not Path(generator).expanduser().is_dir():
+        factory = Published(generator, generator)
+    found = [(source, generator) for source in factory.sources(dtype)] if isinstance(factory, Published) else []
+    return _joined([*found, *((hub.Source.parse(name, FILES), "its hypernetwork") for name in adapters if isinstance(name, str))])
+
+
+def _joined(pairs: Iterable[tuple[Source, str]]) -> Needs:
+    found: Needs = {}
+    for source, name in pairs:
+        found.setdefault(source, []).append(name)
     return found
+
+
+def fetch_suite(specification: str) -> None:
+    """Have a suite's prompts and its judge's models on this machine, by reading the ones and loading the others once."""
+    suite = registry.make_suite(specification)
+    suite.prompts()
+    suite.judge(device="cpu")
 
 
 def sizes(sources: Iterable[Source]) -> dict[Source, int | None]:

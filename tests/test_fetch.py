@@ -10,7 +10,10 @@ from typer.testing import CliRunner, Result
 from hnbench import hub, registry
 from hnbench.cli import app
 from hnbench.errors import UsageError
+from hnbench.generators.sources import Published
 from hnbench.hub import Source, find, wanted
+from hnbench.hypernetwork.checkpoint import FILES
+from hnbench.suites.shapes import ShapesSuite
 
 BOTH = (Source("a/weights", patterns=("w.pt",)), Source("b/words"))
 COMMIT = "0123456789abcdef"
@@ -66,8 +69,27 @@ def test_fetch_downloads_each_source_once(fetched: list[Source]) -> None:
 
 
 def test_fetch_of_what_comes_with_the_package(fetched: list[Source]) -> None:
-    assert "nothing to download" in fetch("--generator", "shapes").stdout
+    assert fetch("--generator", "shapes", "--suite", "geneval-shapes").stdout == "all of it is on this machine now\n"
     assert not fetched
+
+
+def test_fetch_of_a_generator_takes_its_parts_and_its_hypernetwork(fetched: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = Source("Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers", patterns=("vae/*.json",))
+    monkeypatch.setattr(
+        Published, "sources", lambda self, dtype: (parts,) if (self.name, dtype) == ("sana-sprint-0.6b", "bfloat16") else ()
+    )
+    done = fetch("--generator", "sana-sprint-0.6b", "--dtype", "bfloat16", "--optimise", "redness=1")
+    assert done.exit_code == 0, done.stderr
+    assert parts in fetched
+    assert Source("lucaeyring/HyperNoise_Sana_Sprint_0.6B", patterns=FILES) in fetched
+
+
+def test_fetch_of_a_suite_reads_its_prompts_and_loads_its_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(ShapesSuite, "prompts", lambda _: loaded.append("prompts"))
+    monkeypatch.setattr(ShapesSuite, "judge", lambda _, device: loaded.append(device))
+    assert fetch("--suite", "geneval-shapes").exit_code == 0
+    assert loaded == ["prompts", "cpu"]
 
 
 def test_fetch_of_nothing() -> None:

@@ -51,15 +51,12 @@ class Published:
 
     def __call__(self, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
         """Fetch what is not cached yet, and load. What cannot be had is a `UsageError` (see `hnbench.hub`)."""
-        variant = None if dtype == "float32" else self.half_variant
-        source = hub.Source.parse(self.pipeline)
-        index = hub.download(replace(source, patterns=(INDEX,)))
-        family = family_of(index, self.pipeline)
-        listed = sorted(part for part, value in _read(index / INDEX).items() if isinstance(value, list) and value[0])
-        wanted = [part for part in listed if part not in (*UNUSED, *self.replaced)]
-        folder = _fetch(replace(source, revision=hub.commit_of(index) or source.revision), wanted, variant)
-        others = {part: _fetch(hub.Source.parse(repository), [part]) for part, repository in self.replaced.items()}
-        commits = {"pipeline": _known_by(source, folder)}
+        variant = self._variant(dtype)
+        pipeline, *replacing = self.sources(dtype)
+        folder = hub.download(pipeline)
+        family = family_of(folder, self.pipeline)
+        others = {part: hub.download(source) for part, source in zip(self.replaced, replacing, strict=True)}
+        commits = {"pipeline": _known_by(hub.Source.parse(self.pipeline), folder)}
         commits |= {part: _known_by(hub.Source.parse(self.replaced[part]), path) for part, path in others.items()}
         return family.from_folder(
             folder,
@@ -72,6 +69,20 @@ class Published:
             source=commits,
             **options,
         )
+
+    def _variant(self, dtype: str) -> str | None:
+        return None if dtype == "float32" else self.half_variant
+
+    def sources(self, dtype: str) -> tuple[hub.Source, ...]:
+        """The files that it is loaded from: of the pipeline, then of each part that is replaced. Downloads the pipeline's index."""
+        source = hub.Source.parse(self.pipeline)
+        index = hub.download(replace(source, patterns=(INDEX,)))
+        family_of(index, self.pipeline)
+        listed = sorted(part for part, value in _read(index / INDEX).items() if isinstance(value, list) and value[0])
+        wanted = [part for part in listed if part not in (*UNUSED, *self.replaced)]
+        pinned = replace(source, revision=hub.commit_of(index) or source.revision)
+        replacing = [_files(hub.Source.parse(repository), [part]) for part, repository in self.replaced.items()]
+        return (_files(pinned, wanted, self._variant(dtype)), *replacing)
 
 
 def load_folder(folder: Path, *, name: str, device: str, dtype: str, **options: Any) -> PipelineGenerator:
@@ -99,9 +110,9 @@ def family_of(folder: Path, shown: str) -> type[PipelineGenerator]:
     return FAMILIES[found]
 
 
-def _fetch(source: hub.Source, parts: list[str], variant: str | None = None) -> Path:
-    """The folder with the index and these parts of a repository."""
-    return hub.download(replace(source, patterns=(INDEX, *(pattern for part in parts for pattern in _files_of(part, variant)))))
+def _files(source: hub.Source, parts: list[str], variant: str | None = None) -> hub.Source:
+    """The index and these parts of a repository."""
+    return replace(source, patterns=(INDEX, *(pattern for part in parts for pattern in _files_of(part, variant))))
 
 
 def _files_of(part: str, variant: str | None) -> list[str]:
