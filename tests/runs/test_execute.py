@@ -432,7 +432,7 @@ def test_the_manifest_says_what_was_measured_with_what(finished: Path) -> None:
         "tags": ["dark", "light"],
         "judge": {"name": "world-judge", "fingerprint": WorldJudge().fingerprint},
     }
-    assert manifest["generator"] == {"name": "toy", "fingerprint": ToyGenerator().fingerprint}
+    assert manifest["generator"] == {"name": "toy", "fingerprint": ToyGenerator().fingerprint, "details": {}}
     assert manifest["rewards"]["optimised"] == {"brightness": 2.0}
     assert manifest["rewards"]["fingerprints"] == {"brightness": BrightnessReward().fingerprint, "red": RedReward().fingerprint}
     assert manifest["plan"]["labels"] == list(LABELS)
