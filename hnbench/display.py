@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich import box, filesize
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -138,7 +139,8 @@ def show_entries(entries: Iterable[Entry]) -> None:
     table = Table("name", "what it is", "needs", box=box.SIMPLE_HEAD)
     table.columns[0].no_wrap = True
     for entry in entries:
-        table.add_row(entry.name, entry.summary, entry.needs or ", ".join(dict.fromkeys(source.repo for source in entry.sources)))
+        needs = entry.needs or ", ".join(dict.fromkeys(source.repo for source in entry.sources))
+        table.add_row(*map(escape, (entry.name, entry.summary, needs)))
     _stdout().print(table)
 
 
@@ -147,7 +149,8 @@ def show_downloads(downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Sou
     table = Table("for", "from the Hub", "files", "size", box=box.SIMPLE_HEAD)
     for source, names in downloads.items():
         bytes_ = sizes[source]
-        table.add_row(", ".join(names), str(source), ", ".join(source.patterns), "unknown" if bytes_ is None else filesize.decimal(bytes_))
+        size = "unknown" if bytes_ is None else filesize.decimal(bytes_)
+        table.add_row(*map(escape, (", ".join(names), str(source), ", ".join(source.patterns), size)))
     _stdout().print(table)
 
 

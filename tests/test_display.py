@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hnbench import display
-from hnbench.display import RunDisplay, TrainingDisplay, figures, paired_gain, show_report, show_values
+from hnbench.display import RunDisplay, TrainingDisplay, figures, paired_gain, show_entries, show_report, show_values
+from hnbench.registry import Entry
 
 EVALUATION = {"gain": 0.03125, "gain_standard_error": 0.0040, "reward": 0.6}
 
@@ -85,3 +86,8 @@ def test_a_report_keeps_brackets_as_they_are(screen: io.StringIO, tmp_path: Any)
     assert "0.500 [.401,.601]" in screen.getvalue()
     assert "A gain of +0.1 [bold, 0.2]." in screen.getvalue()
     assert str(tmp_path / "report.md") in screen.getvalue()
+
+
+def test_a_list_keeps_brackets_as_they_are(screen: io.StringIO) -> None:
+    show_entries([Entry("hypernoise", "m:f", "prompts", needs="pip install 'hnbench[prompts]'")])
+    assert lines(screen)[-1] == "hypernoise prompts pip install 'hnbench[prompts]'"
