@@ -34,16 +34,9 @@ def install(session: nox.Session, group: str, *others: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, all but the slow ones."""
+    """Run the tests that need nothing but hnbench."""
     install(session, "test", "--editable", ".")
     session.run("python", "-m", "pytest", *session.posargs, env=ENVIRONMENT)
-
-
-@nox.session
-def slow(session: nox.Session) -> None:
-    """Run the tests that take minutes."""
-    install(session, "test", "--editable", ".")
-    session.run("python", "-m", "pytest", "-m", "slow", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(python="3.11")
