@@ -19,7 +19,7 @@ from hnbench.suites.base import Judge, Verdict
 from hnbench.suites.t2i_compbench import depth_order, spatial
 from hnbench.suites.t2i_compbench.models import BlipVqa, ClipCosine, Depth, Detector, folder_of
 from hnbench.suites.t2i_compbench.numeracy import counted_objects, numeracy_score
-from hnbench.suites.t2i_compbench.parses import NOT_ASKED, load_parses, parse_of
+from hnbench.suites.t2i_compbench.parses import NOT_ASKED, Parse, load_parses, parse_of
 from hnbench.suites.t2i_compbench.prompts import countable_objects, kinds_of_complex
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class CompBenchJudge(Judge):
 
     def _attributes(self, image: Image.Image, prompt: str) -> tuple[float, str]:
         """BLIP-VQA: the product over the noun phrases of the probability that each is there; 1 where there is no phrase."""
-        chunks = [chunk for chunk in self._parse(prompt)["chunks"] if chunk not in NOT_ASKED][:PHRASES]
+        chunks = [chunk for chunk in self._parse(prompt).chunks if chunk not in NOT_ASKED][:PHRASES]
         chances = self._blip.yes(image, chunks)
         doubted = [f"{chunk}? {chance:.2f}" for chunk, chance in zip(chunks, chances, strict=True) if chance < 0.5]
         return round(prod(chances), 4), "\n".join(doubted)
@@ -119,13 +119,13 @@ class CompBenchJudge(Judge):
             parts.append((self._clip.cosine(image, plain), ""))
         return three_in_one([score for score, _ in parts]), "\n".join(reason for _, reason in parts if reason)
 
-    def _parse(self, prompt: str) -> Mapping[str, Any]:
+    def _parse(self, prompt: str) -> Parse:
         assert self._parses is not None  # noqa: S101 - there are parses wherever a category needs them
         return parse_of(self._parses, prompt)
 
     def _tagged(self, prompt: str) -> tuple[list[str], list[str]]:
         parse = self._parse(prompt)
-        return parse["words"].split(" "), parse["tags"].split(" ")
+        return list(parse.words), list(parse.tags)
 
     @cached_property
     def _blip(self) -> BlipVqa:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnbench.suites.t2i_compbench import rule_parser
-from hnbench.suites.t2i_compbench.parses import PARSED
+from hnbench.suites.t2i_compbench.parses import PARSED, key_of
 from hnbench.suites.t2i_compbench.prompts import category_prompts
 
 if TYPE_CHECKING:
@@ -22,15 +22,12 @@ if TYPE_CHECKING:
     Parse = Callable[[str], dict[str, Any]]
 
 
-LICENCE = "The prompts are T2I-CompBench's: MIT, Copyright (c) 2023 HKU, https://github.com/Karine-Huang/T2I-CompBench"
-
-
 def parse_by_rules(text: str) -> dict[str, Any]:
     """One prompt, parsed by the word lists."""
     tokens = rule_parser.tokens(text)
     return {
-        "chunks": rule_parser.noun_chunks(text),
-        "words": " ".join(token.text for token in tokens),
+        "chunks": [list(span) for span in rule_parser.noun_chunks(text)],
+        "words": [[token.start, token.end] for token in tokens],
         "tags": " ".join(token.pos for token in tokens),
     }
 
@@ -44,8 +41,8 @@ def spacy_parser(model: str) -> tuple[dict[str, str], Parse]:
     def parse(text: str) -> dict[str, Any]:
         document = pipeline(text)
         return {
-            "chunks": [chunk.text for chunk in document.noun_chunks],
-            "words": " ".join(token.text for token in document),
+            "chunks": [[chunk.start_char, chunk.end_char] for chunk in document.noun_chunks],
+            "words": [[token.idx, token.idx + len(token.text)] for token in document],
             "tags": " ".join(token.pos_ for token in document),
         }
 
@@ -58,7 +55,7 @@ def spacy_parser(model: str) -> tuple[dict[str, str], Parse]:
 def parse_all(parser: dict[str, str], parse: Parse) -> dict[str, Any]:
     """The file's content: the parser, and every prompt that a scorer needs parsed."""
     prompts = [prompt for category in PARSED for prompt in category_prompts(category)]
-    return {"parser": parser, "licence": LICENCE, "prompts": {prompt: parse(prompt) for prompt in prompts}}
+    return {"parser": parser, "prompts": {key_of(prompt): parse(prompt) for prompt in prompts}}
 
 
 def main() -> None:
@@ -69,9 +66,8 @@ def main() -> None:
     given = arguments.parse_args()
     rules = {"name": rule_parser.NAME, "version": rule_parser.VERSION}, parse_by_rules
     content = parse_all(*(spacy_parser(given.spacy) if given.spacy else rules))
-    lines = [f"{json.dumps(prompt)}: {json.dumps(parse, separators=(',', ':'))}" for prompt, parse in content["prompts"].items()]
-    head = ", ".join(f'"{name}": {json.dumps(content[name])}' for name in ("parser", "licence"))
-    text = f'{{{head}, "prompts": {{\n' + ",\n".join(lines) + "\n}}\n"
+    lines = [f'"{key}": {json.dumps(parse, separators=(",", ":"))}' for key, parse in content["prompts"].items()]
+    text = f'{{"parser": {json.dumps(content["parser"])}, "prompts": {{\n' + ",\n".join(lines) + "\n}}\n"
     given.file.parent.mkdir(parents=True, exist_ok=True)
     given.file.write_text(text, encoding="utf-8")
 

@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ class Parses:
     parser: str
     """Its name and version."""
     of: Mapping[str, Mapping[str, Any]]
-    """Prompt -> `chunks` (noun chunks), `words` and `tags` (tokens and their parts of speech, between spaces), each in order."""
+    """A prompt's key -> `chunks` and `words` (where noun chunks and tokens begin and end), `tags` (parts of speech), each in order."""
 
     @property
     def fingerprint(self) -> str:
@@ -58,10 +59,28 @@ def load_parses() -> Parses:
         ) from error
 
 
-def parse_of(parses: Parses, prompt: str) -> Mapping[str, Any]:
+def key_of(prompt: str) -> str:
+    """What a prompt is known by in the file, which holds no prompts."""
+    return sha256(prompt.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Parse:
+    """The parse of one prompt."""
+
+    chunks: tuple[str, ...]
+    """Its noun chunks, in order."""
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+    """Its tokens and their parts of speech."""
+
+
+def parse_of(parses: Parses, prompt: str) -> Parse:
     """The parse of one prompt; `UsageError` where the file does not have it."""
     try:
-        return parses.of[prompt]
+        found = parses.of[key_of(prompt)]
+        chunks, words = (tuple(prompt[start:end] for start, end in found[part]) for part in ("chunks", "words"))
+        return Parse(chunks, words, tuple(found["tags"].split(" ")))
     except KeyError:
         raise UsageError(
             f"{parses.parser} has no parse of {prompt!r}; make the file anew: python -m hnbench.suites.t2i_compbench.parse FILE"

@@ -83,16 +83,16 @@ def tokens(text: str) -> list[Token]:
     return [Token(word, start, pos) for (word, start), pos in zip(found, guesses, strict=True)]
 
 
-def noun_chunks(text: str) -> list[str]:
-    """The text's noun chunks in order, as they stand in the text."""
+def noun_chunks(text: str) -> list[tuple[int, int]]:
+    """Where the text's noun chunks begin and end, in order."""
     words = tokens(text)
-    chunks, at = [], 0
+    chunks, at = list[tuple[int, int]](), 0
     while at < len(words):
         if words[at].pos == "PRON":
-            chunks.append(words[at].text)
+            chunks.append((words[at].start, words[at].end))
         end = _chunk_end(words, at)
         if end > at:
-            chunks.append(text[words[at].start : words[end - 1].end])
+            chunks.append((words[at].start, words[end - 1].end))
         at = max(end, at + 1)
     return chunks
 

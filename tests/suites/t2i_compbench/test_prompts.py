@@ -12,7 +12,7 @@ import pytest
 from hnbench.errors import UsageError
 from hnbench.suites.t2i_compbench import depth_order, parse, prompts, rule_parser, spatial
 from hnbench.suites.t2i_compbench.numeracy import counted_objects
-from hnbench.suites.t2i_compbench.parses import NOT_ASKED, PARSED, load_parses, parse_of
+from hnbench.suites.t2i_compbench.parses import NOT_ASKED, PARSED, Parse, key_of, load_parses, parse_of
 from hnbench.suites.t2i_compbench.prompts import CATEGORIES, category_prompts, countable_objects, kinds_of_complex
 from hnbench.suites.t2i_compbench.suite import CompBenchSuite
 
@@ -102,10 +102,18 @@ def test_the_shipped_parses() -> None:
     parses = load_parses()
     assert parses.parser == "hnbench-rules 1"
     assert len(parses.of) == 300 * len(PARSED)
-    for text, found in parses.of.items():
-        assert len(found["words"].split(" ")) == len(found["tags"].split(" "))
-        assert all(chunk in text for chunk in found["chunks"])
-        assert [chunk for chunk in found["chunks"] if chunk not in NOT_ASKED], text
+    for found in parses.of.values():
+        assert len(found["words"]) == len(found["tags"].split(" "))
+        assert all(start < end for start, end in (*found["chunks"], *found["words"]))
+
+
+@pytest.mark.usefixtures("real_prompts")
+def test_every_prompt_that_is_parsed_names_something() -> None:
+    parses = load_parses()
+    for text in (prompt for category in PARSED for prompt in category_prompts(category)):
+        found = parse_of(parses, text)
+        assert "".join(found.words) == text.replace(" ", "")
+        assert set(found.chunks) - NOT_ASKED, text
 
 
 def test_own_parses_are_taken_instead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -113,10 +121,12 @@ def test_own_parses_are_taken_instead(monkeypatch: pytest.MonkeyPatch, tmp_path:
     path = tmp_path / "t2i-compbench/parses.json"
     path.parent.mkdir()
     path.write_text(
-        '{"parser": {"name": "spaCy", "version": "3"}, "prompts": {"a cat": {"chunks": ["a cat"], "words": "a cat", "tags": "DET NOUN"}}}'
+        f'{{"parser": {{"name": "spaCy", "version": "3"}}, "prompts": {{"{key_of("a cat")}": '
+        '{"chunks": [[0, 5]], "words": [[0, 1], [2, 5]], "tags": "DET NOUN"}}}'
     )
     parses = load_parses()
     assert parses.parser == "spaCy 3"
+    assert parse_of(parses, "a cat") == Parse(("a cat",), ("a", "cat"), ("DET", "NOUN"))
     with pytest.raises(UsageError, match="spaCy 3 has no parse of 'a dog'"):
         parse_of(parses, "a dog")
     load_parses.cache_clear()
@@ -144,7 +154,7 @@ def test_own_parses_are_taken_instead(monkeypatch: pytest.MonkeyPatch, tmp_path:
 )  # fmt: skip
 def test_noun_chunks(text: str, chunks: list[str]) -> None:
     """As spaCy's conventions have them."""
-    assert rule_parser.noun_chunks(text) == chunks
+    assert [text[start:end] for start, end in rule_parser.noun_chunks(text)] == chunks
 
 
 def test_unknown_rules_are_refused() -> None:
