@@ -34,7 +34,7 @@ class Preset:
 _SHAPES_WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
 
 _SHAPES_TRAINING = {
-    "steps": 1600,
+    "steps": 1000,
     "batch_size": 32,
     "optimizer": "adamw",
     "learning_rate": 1e-3,
@@ -105,8 +105,8 @@ _PRESETS = {
         adapters={"hypernoise": _SHAPES_WEIGHTS / "hypernoise", "finetune": _SHAPES_WEIGHTS / "finetune"},
         trainings={
             "shapes": {
-                "hypernoise": {**_SHAPES_TRAINING, "regulariser_reduction": "sum", "regulariser_weight": 0.03},
-                "finetune": {**_SHAPES_TRAINING, "learning_rate": 3e-4, "image_penalty": 10.0},
+                "hypernoise": {**_SHAPES_TRAINING, "regulariser_reduction": "sum", "regulariser_weight": 0.05},
+                "finetune": {**_SHAPES_TRAINING, "steps": 1600, "learning_rate": 3e-4, "image_penalty": 10.0},
             }
         },
         training_prompts="shapes",

@@ -32,7 +32,7 @@ def on_card(folder: str, name: str) -> float:
 def test_weights_are_small_and_safe() -> None:
     files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 15_000_000
-    assert {path.suffix for path in files} <= {".safetensors", ".json", ".md"}
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".md", ".sha256"}
 
 
 @pytest.mark.parametrize("folder", sorted(path.name for path in WEIGHTS.iterdir()))
