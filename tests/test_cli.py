@@ -60,7 +60,7 @@ def test_version(hnbench: Hnbench) -> None:
     assert hnbench("--version").stdout == f"hnbench {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "train", "report", "diagnose", "fetch", "push", "list"])
+@pytest.mark.parametrize("command", ["run", "train", "report", "score", "export", "diagnose", "fetch", "push", "list"])
 def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
     shown = hnbench(command, "--help").stdout
     assert f"Examples:\n    hnbench {command}" in shown
