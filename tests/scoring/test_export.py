@@ -29,7 +29,7 @@ from hnbench.shapes.captions import by_text
 from hnbench.shapes.drawing import draw
 from hnbench.suites.shapes import ShapesJudge
 from hnbench.tasks import Task
-from tests.runs.world import WorldMethod, WorldSuite, run
+from tests.runs.world import RedReward, WorldMethod, WorldSuite, run
 from tests.scoring.conftest import SmallSuite, Stages
 
 
@@ -58,7 +58,7 @@ class Other(Drawn):
 
 @pytest.fixture
 def folder(tmp_path: Path, suite: SmallSuite) -> Path:
-    run(tmp_path / "run", [Drawn(), Other()], suite=suite)
+    run(tmp_path / "run", [Drawn(), Other()], suite=suite, reward=RedReward())
     return tmp_path / "run"
 
 

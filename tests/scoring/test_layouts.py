@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,36 +47,29 @@ def test_short_names_of_images_are_geneval_s_too(geneval: Path, suite: SmallSuit
     assert names == [("00003/samples/2.png", 0), ("00003/samples/0010.png", 1)]
 
 
-def spoil_geneval(folder: Path, how: str) -> None:
-    first = folder / "00000"
-    metadata = json.loads((first / "metadata.jsonl").read_text())
-    if how == "no folder":
-        shutil.rmtree(first)
-    elif how == "no image":
-        shutil.rmtree(first / "samples")
-    elif how == "one less":
-        (first / "samples/00001.png").unlink()
-    elif how == "one more":
-        shutil.copy(first / "samples/00001.png", first / "samples/00002.png")
-    elif how == "jpg":
-        (first / "samples/00002.jpg").write_bytes(b"skipped upstream")
-    elif how == "extra folder":
-        (folder / "backup").mkdir()
-    elif how == "no metadata":
-        (first / "metadata.jsonl").unlink()
-    elif how == "twice":
-        shutil.copytree(first, folder / "00099")
-    elif how == "other prompt":
-        (first / "metadata.jsonl").write_text(json.dumps({**metadata, "prompt": "a photo of a bench"}))
-    elif how == "other clauses":
-        (first / "metadata.jsonl").write_text(json.dumps({**metadata, "include": [{"class": "ring", "count": 7}]}))
-    elif how == "cut":
-        path = first / "samples/00001.png"
-        path.write_bytes(path.read_bytes()[:-200])
-    elif how == "empty":
-        (first / "samples/00001.png").write_bytes(b"")
-    elif how == "gif":
-        (first / "samples/00001.png").write_bytes(b"GIF89a\x01\x00\x01\x00\x00\x00\x00;")
+def reword(folder: Path, **changes: object) -> None:
+    """Change the metadata of the first folder."""
+    path = folder / "00000/metadata.jsonl"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+SECOND = "00000/samples/00001.png"
+SPOIL: dict[str, Callable[[Path], object]] = {
+    "no folder": lambda folder: shutil.rmtree(folder / "00000"),
+    "no image": lambda folder: shutil.rmtree(folder / "00000/samples"),
+    "one less": lambda folder: (folder / SECOND).unlink(),
+    "one more": lambda folder: shutil.copy(folder / SECOND, folder / "00000/samples/00002.png"),
+    "jpg": lambda folder: (folder / "00000/samples/00002.jpg").write_bytes(b"skipped upstream"),
+    "extra folder": lambda folder: (folder / "backup").mkdir(),
+    "no metadata": lambda folder: (folder / "00000/metadata.jsonl").unlink(),
+    "no json": lambda folder: (folder / "00000/metadata.jsonl").write_text("{"),
+    "twice": lambda folder: shutil.copytree(folder / "00000", folder / "00099"),
+    "other prompt": lambda folder: reword(folder, prompt="a photo of a bench"),
+    "other clauses": lambda folder: reword(folder, include=[{"class": "ring", "count": 7}]),
+    "cut": lambda folder: (folder / SECOND).write_bytes((folder / SECOND).read_bytes()[:-200]),
+    "empty": lambda folder: (folder / SECOND).write_bytes(b""),
+    "gif": lambda folder: (folder / SECOND).write_bytes(b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"),
+}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +82,7 @@ def spoil_geneval(folder: Path, how: str) -> None:
         ("jpg", {UNKNOWN: 1}, 24),
         ("extra folder", {UNKNOWN: 1}, 24),
         ("no metadata", {UNKNOWN: 1, WITHOUT_IMAGES: 1}, 22),
+        ("no json", {NOT_ASKED_FOR: 1, WITHOUT_IMAGES: 1}, 22),
         ("twice", {TWICE: 1}, 24),
         ("other prompt", {NOT_ASKED_FOR: 1, WITHOUT_IMAGES: 1}, 22),
         ("other clauses", {NOT_ASKED_FOR: 1, WITHOUT_IMAGES: 1}, 22),
@@ -99,7 +94,7 @@ def spoil_geneval(folder: Path, how: str) -> None:
 def test_what_is_wrong_with_a_geneval_folder(
     geneval: Path, suite: SmallSuite, stages: Stages, how: str, problems: dict[str, int], left: int
 ) -> None:
-    spoil_geneval(geneval, how)
+    SPOIL[how](geneval)
     with pytest.raises(UsageError, match="is not what small-shapes asks for: 1 ") as told:
         find_images(geneval, suite).usable(stages, partial=False)
     assert all(kind in str(told.value) for kind in problems)
