@@ -99,7 +99,7 @@ def _folder_name(name: str) -> str:
 def _require_own(one: _Export) -> None:
     """Refuse a folder that is not empty and not this very export, begun or done."""
     try:
-        if not one.folder.exists() or not any(one.folder.iterdir()):
+        if not one.folder.exists() or not any(path.name != WORKING for path in one.folder.iterdir()):
             return
         found = json.loads((one.folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):

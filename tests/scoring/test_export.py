@@ -139,6 +139,8 @@ def test_what_compbench_s_layout_is(folder: Path, suite: SmallSuite, tmp_path: P
 
 
 def test_the_same_export_again_adds_what_is_missing(folder: Path, suite: SmallSuite, tmp_path: Path) -> None:
+    (tmp_path / "out/random").mkdir(parents=True)
+    (tmp_path / "out/random/.working").write_bytes(b"of an export that was killed at once")
     place = exported(folder, suite, tmp_path / "out")["random"]
     before = content(place)
     (place / "00003/samples/00001.png").unlink()
