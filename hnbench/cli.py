@@ -343,6 +343,92 @@ def report(
     _report(chosen, out, published=published)
 
 
+PartialChoice = Annotated[
+    bool, typer.Option("--partial", help="Take what is there, though something is missing, unknown or unreadable; the output says what.")
+]
+Labels = Annotated[
+    list[str] | None, typer.Option("--label", metavar="LABEL", help="A method's label, as in the report; repeatable. [default: all]")
+]
+
+
+@app.command(
+    epilog=examples(
+        "hnbench score images --suite geneval --device cuda",
+        "hnbench score outputs --suite t2i-compbench:color",
+        "hnbench score results/my-run --suite geneval-shapes --label hypernoise",
+    )
+)
+def score(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Images in GenEval's layout (00000/metadata.jsonl, 00000/samples) or T2I-CompBench's (samples), or a run."),
+    ],
+    suite: Annotated[str, typer.Option("--suite", metavar="NAME[:PART]", help="Prompts and judge; see `hnbench list suites`.")],
+    quick: Annotated[bool, typer.Option("--quick", help="The images are of the suite's quick protocol, not of the full one.")] = False,
+    partial: PartialChoice = False,
+    label: Labels = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time; changes no result.")] = 32,
+    device: DeviceName = "auto",
+    out: Annotated[Path | None, typer.Option("--out", help="Where verdicts and scores go. [default: scores-JUDGE in the folder]")] = None,
+) -> None:
+    """Judge images that lie in a folder, wherever they come from.
+
+    What is missing, unknown or unreadable is told before any image is judged. The same command again judges only what has no verdict yet.
+    """
+    registry.find_suite(suite)
+
+    from hnbench.display import StageDisplay, show_scores
+    from hnbench.scoring.layouts import find_images
+    from hnbench.scoring.results import write_results
+    from hnbench.scoring.score import judge_of, scores_folder
+    from hnbench.scoring.score import score as judge_images
+    from hnbench.scoring.summary import sentences, table_of
+
+    chosen = registry.make_suite(suite)
+    found = find_images(folder, chosen, quick=quick, labels=label or ())
+    with StageDisplay() as display:
+        found = found.usable(display, partial=partial)
+        judge = judge_of(chosen, choose_device(device))
+        place = out or scores_folder(folder, judge)
+        scores = judge_images(found, judge, place, batch_size=batch_size, progress=display)
+    if not scores.new:
+        typer.echo(f"all {len(scores.verdicts)} images have their verdicts already in {place}", err=True)
+    path = write_results(scores, place)
+    show_scores(table_of(scores), sentences(scores), path)
+
+
+@app.command(
+    epilog=examples(
+        "hnbench export results/my-run --layout geneval --out exported",
+        "hnbench export results/my-run --layout t2i-compbench --out exported --label random --label hypernoise",
+    )
+)
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    layout: Annotated[Literal["geneval", "t2i-compbench"], typer.Option("--layout", help="Whose scripts are to read the images.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the folders go, one for each label.")],
+    label: Labels = None,
+    partial: PartialChoice = False,
+) -> None:
+    """Write a run's images in the layout that another project's scripts read.
+
+    The images are the run's files, checked by SHA-256. The same command again adds what is missing.
+    """
+    from hnbench.display import StageDisplay
+    from hnbench.runs.store import read_run
+    from hnbench.scoring.export import export as write_images
+    from hnbench.scoring.run_layout import read_run_images
+
+    found = read_run_images(run, registry.make_suite(read_run(run).manifest["config"]["suite"]), label or ())
+    with StageDisplay() as display:
+        found = found.usable(display, partial=partial)
+        folders = write_images(found, layout, out, display)
+    if not found.complete:
+        typer.echo(f"PARTIAL: {found.described()}")
+    for name, place in folders.items():
+        typer.echo(f"{name}: {place}")
+
+
 @app.command(
     epilog=examples("hnbench diagnose", "hnbench diagnose --hypernetwork results/my-training/adapter --limit 8 --out diagnosis.json")
 )

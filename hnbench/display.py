@@ -84,6 +84,37 @@ class RunDisplay:
         self._method = None
 
 
+class StageDisplay:
+    """One line for each stage of a score or an export (see `hnbench.scoring.score.Progress`). Use it in a `with` statement."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=Console(stderr=True),
+        )
+        self._stage: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def label(self, name: str, total: int) -> None:
+        """Begin the line of a stage, if there is anything to do in it."""
+        self._stage = self._bars.add_task(name, total=total) if total else None
+
+    def advance(self, count: int) -> None:
+        """Count images of the stage."""
+        if self._stage is not None:
+            self._bars.advance(self._stage, count)
+
+
 class TrainingDisplay:
     """One line of progress, and under it the latest figures (see `hnbench.hypernetwork.trainer.TrainingProgress`)."""
 
@@ -169,6 +200,15 @@ def show_report(table: Table, sentences: Iterable[str], path: Path) -> None:
     for sentence in sentences:
         console.print(f"\n{sentence}", markup=False, highlight=False)
     console.print(f"\nThe report: {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_scores(table: Table, sentences: Iterable[str], path: Path) -> None:
+    """Print the scores of a folder, what has to be known of them, and where they are image by image."""
+    console = _stdout()
+    for sentence in sentences:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(f"\nImage by image: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _stdout() -> Console:

@@ -40,12 +40,15 @@ ALLOWED = {
     "methods": BASICS | MODELS | {"hypernetwork"},
     "runs": BASICS | MODELS | {"methods", "suites"},
     "report": {"errors", "config", "stats", "runs"},
+    "scoring": BASICS | {"stats", "runs", "suites"},
     "registry": {"errors", "hub", "methods", "rewards", "suites"},
     "presets": set(),
     "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
     "display": {"hub", "registry"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
-    "cli": BASICS | {"registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"},
+    "cli": BASICS
+    | {"registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}
+    | {"scoring"},
     "__main__": {"cli"},
 }
 """The part of the package -> the other parts that it may import, for types included."""
@@ -112,7 +115,7 @@ def test_every_part_of_the_package_is_ruled() -> None:
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) in {"methods", "hypernetwork", "generators", "rewards"}))
 def test_nothing_that_optimises_can_reach_a_judge(module: str) -> None:
-    assert not [name for name in reachable(module) if part(name) in {"suites", "runs", "report", "registry", "cli", "shapes"}]
+    assert not [name for name in reachable(module) if part(name) in {"suites", "runs", "report", "scoring", "registry", "cli", "shapes"}]
 
 
 def test_a_method_is_given_nothing_that_a_judge_checks() -> None:
@@ -144,7 +147,8 @@ for name in {modules!r}:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["train", "--help"], ["--version"], ["list", "methods"], ["list", "suites"]]
+    "arguments",
+    [["--help"], ["run", "--help"], ["train", "--help"], ["score", "--help"], ["--version"], ["list", "methods"], ["list", "suites"]],
 )
 def test_help_and_list_load_nothing_heavy(arguments: list[str]) -> None:
     code = f"""

@@ -60,7 +60,7 @@ def test_version(hnbench: Hnbench) -> None:
     assert hnbench("--version").stdout == f"hnbench {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "train", "report", "diagnose", "fetch", "push", "list"])
+@pytest.mark.parametrize("command", ["run", "train", "report", "score", "export", "diagnose", "fetch", "push", "list"])
 def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
     shown = hnbench(command, "--help").stdout
     assert f"Examples:\n    hnbench {command}" in shown
@@ -336,6 +336,54 @@ def test_train_without_prompts_or_preset(hnbench: Hnbench) -> None:
     result = hnbench("train", "--generator", "toy", "--optimise", "brightness=1")
     assert result.exit_code == 2
     assert "the generator 'toy' has no preset; give --prompts FILE" in result.stderr
+
+
+def test_run_then_export_then_score(hnbench: Hnbench, tmp_path: Path) -> None:
+    hnbench(*QUICK, "--no-report")
+    own = [record["verdict"]["correct"] for record in records(tmp_path / "run") if record["label"] == "random"]  # type: ignore[index]
+    written = hnbench("export", "run", "--layout", "t2i-compbench", "--out", "out", "--label", "random")
+    assert (written.exit_code, written.stdout) == (0, "random: out/random\n")
+    asked = ["score", "out/random", "--suite", "toy-suite", "--device", "cpu"]
+    refused = hnbench(*asked)
+    assert refused.exit_code == 2
+    assert "out/random is not what toy-suite asks for: 2 prompts without images (low/2 'low 2', high/2 'high 2'). Mend" in refused.stderr
+    result = hnbench(*asked, "--quick")
+    assert result.exit_code == 0, result.output
+    (overall,) = [line.split() for line in result.stdout.splitlines() if line.startswith("overall")]
+    assert overall[1:4] == ["4", "8", f"{sum(own) / 8:.4f}"]
+    assert "4 of the 6 prompts of toy-suite are in it." in result.stdout
+    assert "Image by image: out/random/scores-red/results.jsonl" in result.stdout
+    assert "judging" in result.stderr
+    partial = hnbench(*asked, "--partial")
+    assert "PARTIAL: 2 prompts without images" in partial.stdout
+    assert "all 8 images have their verdicts already in out/random/scores-red" in partial.stderr
+
+
+def test_a_run_s_images_are_scored_where_they_lie(hnbench: Hnbench, tmp_path: Path) -> None:
+    hnbench(*QUICK, "--no-report")
+    result = hnbench("score", "run", "--suite", "toy-suite", "--out", "elsewhere", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert [line.split()[:2] for line in result.stdout.splitlines() if "overall" in line] == [
+        ["random", "overall"],
+        ["best-of-2", "overall"],
+    ]
+    assert (tmp_path / "elsewhere/results.jsonl").is_file()
+    assert not list((tmp_path / "run").glob("scores-*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["score", "gone", "--suite", "toy-suite"], "there is no folder gone"),
+        (["score", ".", "--suite", "toy-suit"], "unknown suite 'toy-suit'; did you mean 'toy-suite'?"),
+        (["score", ".", "--suite", "toy-suite"], ". has no known layout"),
+        (["export", "gone", "--layout", "geneval", "--out", "out"], "gone is not a run folder"),
+    ],
+)
+def test_wrong_usage_of_score_and_export(hnbench: Hnbench, arguments: list[str], message: str) -> None:
+    result = hnbench(*arguments)
+    assert result.exit_code in (2, 4)
+    assert message in result.stderr
 
 
 def test_report_takes_the_newest_run_and_imports_no_torch(hnbench: Hnbench, tmp_path: Path) -> None:

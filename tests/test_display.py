@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hnbench import display
-from hnbench.display import RunDisplay, TrainingDisplay, figures, paired_gain, show_entries, show_report, show_values
+from hnbench.display import RunDisplay, StageDisplay, TrainingDisplay, figures, paired_gain, show_entries, show_report, show_values
 from hnbench.registry import Entry
 
 EVALUATION = {"gain": 0.03125, "gain_standard_error": 0.0040, "reward": 0.6}
@@ -47,6 +47,14 @@ def test_a_run_that_is_cut_off_can_be_ended_twice(screen: io.StringIO) -> None:
     shown.done()
     shown.done()
     assert lines(screen)[0].startswith("all methods 0/10")
+
+
+def test_a_score_shows_the_stages_that_have_something_to_do(screen: io.StringIO) -> None:
+    with StageDisplay() as shown:
+        for name, total in (("reading", 5), ("judging", 0)):
+            shown.label(name, total)
+            shown.advance(total)
+    assert [re.match(r"(\D+ \d+/\d+)", line)[1] for line in lines(screen)] == ["reading 5/5"]  # type: ignore[index]
 
 
 def test_a_training_shows_each_evaluation_and_the_latest_figures(screen: io.StringIO) -> None:

@@ -1,0 +1,57 @@
+"""The files that a score leaves in its folder, beside the journal: `scores.json`, and `results.jsonl` in GenEval's columns."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from hnbench.errors import StoreError
+from hnbench.scoring.summary import to_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hnbench.scoring.inventory import FoundImage
+    from hnbench.scoring.score import Scores
+    from hnbench.suites.base import Verdict
+
+
+def write_results(scores: Scores, out: Path) -> Path:
+    """Write both files anew; the path of `results.jsonl`, one line for each image.
+
+    The columns are those of GenEval's own `results.jsonl` (`filename, tag, prompt, correct, reason, metadata, details`, the last two as
+    JSON in a text), which its `summary_scores.py` reads. Verdicts that grade have `score`, images of a run `label` besides.
+    """
+    path = out / "results.jsonl"
+    lines = [json.dumps(_line(image, verdict)) + "\n" for image, verdict in zip(scores.inventory.images, scores.verdicts, strict=True)]
+    try:
+        _replace(path, "".join(lines))
+        _replace(out / "scores.json", json.dumps(to_json(scores), indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise StoreError(f"{out} cannot be written to ({error.strerror}); the verdicts are kept, the same command continues.") from error
+    return path
+
+
+def _line(image: FoundImage, verdict: Verdict) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "filename": image.name,
+        "tag": image.prompt.tag,
+        "prompt": image.prompt.text,
+        "correct": verdict.correct,
+        "reason": verdict.reason,
+        "metadata": json.dumps(dict(image.prompt.metadata)),
+        "details": json.dumps(dict(verdict.details)),
+    }
+    if verdict.score is not None:
+        line["score"] = verdict.score
+    return {**line, "label": image.label} if image.label else line
+
+
+def _replace(path: Path, text: str) -> None:
+    working = path.with_name(f"{path.name}.tmp")
+    with working.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    working.replace(path)

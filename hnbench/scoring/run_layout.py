@@ -1,0 +1,57 @@
+"""A run folder's images: those that its plan asks for, label by label, each with the SHA-256 that its record has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hnbench.errors import UsageError
+from hnbench.runs.plan import Plan
+from hnbench.runs.store import read_run
+from hnbench.scoring.inventory import NOT_ASKED_FOR, NOT_DONE, Findings, FoundImage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hnbench.runs.store import Run
+    from hnbench.scoring.inventory import Inventory
+    from hnbench.suites.base import Suite
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's."""
+    return (folder / "run.json").is_file()
+
+
+def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
+    """The labels that were asked for, or all of the plan; a `UsageError` names those that there are."""
+    known: tuple[str, ...] = Plan.from_manifest(run.manifest).labels
+    for label in asked:
+        if label not in known:
+            raise UsageError(f"{run.folder} has no label {label!r}; choose from: {', '.join(known)}")
+    return tuple(dict.fromkeys(asked)) or known
+
+
+def read_run_images(folder: Path, suite: Suite, labels: Sequence[str] = ()) -> Inventory:
+    """The images of some labels, or of all. What is planned and not done is a problem, as is a prompt unknown to the suite."""
+    run = read_run(folder)
+    chosen = labels_of(run, labels)
+    plan = Plan.from_manifest(run.manifest)
+    prompts = {prompt.id: prompt for prompt in suite.prompts()}
+    findings = Findings()
+    strangers = set()
+    for planned in plan.prompts:
+        own = prompts.get(planned.id)
+        if own is None or (own.text, own.tag) != (planned.text, planned.tag):
+            strangers.add(planned.id)
+            findings.problem(NOT_ASKED_FOR, planned.id)
+    records = {record.id: record for record in run.records}
+    for item in (item for item in plan.expected() if item.label in chosen):
+        record = records.get(item.id)
+        if record is None or record.image is None:
+            findings.problem(NOT_DONE, f"{item.label} {item.task.prompt_id} {item.task.sample}")
+        elif item.task.prompt_id not in strangers:
+            prompt = prompts[item.task.prompt_id]
+            image = FoundImage(folder, record.image.path, prompt, item.task.sample, item.label, record.image.sha256)
+            findings.images.append(image)
+    return findings.inventory(folder, "run", suite)

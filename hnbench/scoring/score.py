@@ -1,0 +1,63 @@
+"""Judging the images of an inventory: in batches, each on the disk before the next, and none of them twice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hnbench.errors import UsageError
+from hnbench.runs.attempt import in_chunks
+from hnbench.scoring.inventory import decode
+from hnbench.scoring.journal import Journal, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hnbench.scoring.inventory import FoundImage, Inventory, Progress
+    from hnbench.suites.base import Judge, Suite, Verdict
+
+
+@dataclass(frozen=True)
+class Scores:
+    """An inventory's verdicts: one for each of its images, in order."""
+
+    inventory: Inventory
+    judge: str
+    fingerprint: str
+    verdicts: tuple[Verdict, ...]
+    new: int
+    """How many images were judged now; the others were before."""
+
+
+def judge_of(suite: Suite, device: str) -> Judge:
+    """The suite's judge; a suite without one is a `UsageError`."""
+    judge = suite.judge(device=device)
+    if judge is None:
+        raise UsageError(f"the suite {suite.name} has no judge, so nothing can be scored; see `hnbench list suites`")
+    return judge
+
+
+def scores_folder(folder: Path, judge: Judge) -> Path:
+    """Where the scores of a folder's images go unless told otherwise."""
+    return folder / f"scores-{re.sub(r'[^A-Za-z0-9._-]', '_', judge.name)}"
+
+
+def score(inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: Progress) -> Scores:
+    """Judge what has no verdict yet in the folder `out`. The inventory has been checked, so its images' SHA-256 are known."""
+    fingerprint = judge.fingerprint
+    keys = [key_of(image, fingerprint) for image in inventory.images]
+    with Journal(out) as journal:
+        pending = {key: image for key, image in zip(keys, inventory.images, strict=True) if key not in journal.verdicts}
+        progress.label("judging", len(pending))
+
+        def judge_batch(batch: Sequence[tuple[str, FoundImage]]) -> list[Verdict]:
+            verdicts = judge.judge([decode(image.read()) for _, image in batch], [image.prompt.metadata for _, image in batch])
+            journal.add((key, image, verdict) for (key, image), verdict in zip(batch, verdicts, strict=True))
+            progress.advance(len(batch))
+            return verdicts
+
+        in_chunks(judge_batch, list(pending.items()), batch_size)
+        verdicts = tuple(journal.verdicts[key] for key in keys)
+    return Scores(inventory, judge.name, fingerprint, verdicts, len(pending))
