@@ -81,7 +81,8 @@ def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
 )
 def test_list(hnbench: Hnbench, kind: str, names: list[str]) -> None:
     lines = hnbench("list", kind).stdout.splitlines()
-    assert [line.split()[0] for line in lines[3:] if line.strip()] == names
+    rows = [line for line in lines[3:] if line.strip() and not line.startswith("   ")]  # a long cell goes on, further in, on the next line
+    assert [row.split()[0] for row in rows] == names
 
 
 def test_run_writes_a_run_and_prints_its_report(hnbench: Hnbench, tmp_path: Path) -> None:

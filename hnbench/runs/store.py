@@ -1,7 +1,7 @@
 """The run folder: `run.json`, append-only journals and images. Everything else is derived from these.
 
     run.json              what is measured, the plan of the latest command, the environment, one entry per session
-    journal-0000.jsonl    one record per line; each session writes a journal of its own
+    journal-0000.jsonl    one record per line; each session writes a journal of its own. Compressed by `xz`, it is read as well
     images/ab/<id>.png    the image of the record with that id
 
 The order of writing makes every moment a good moment to be killed: an image is complete on the disk before its record
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,7 +148,7 @@ class RunStore:
         self._records[record.id] = record
 
     def _new_journal(self) -> int:
-        numbers = [int(path.stem.removeprefix("journal-")) for path in _journals(self.folder)]
+        numbers = [int(path.name.removeprefix("journal-").partition(".")[0]) for path in _journals(self.folder)]
         path = self.folder / f"journal-{max(numbers, default=-1) + 1:04d}.jsonl"
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
 
@@ -174,7 +175,7 @@ def _short(value: Any) -> str:
 
 
 def _journals(folder: Path) -> list[Path]:
-    return sorted(folder.glob("journal-[0-9]*.jsonl"))
+    return sorted((*folder.glob("journal-[0-9]*.jsonl"), *folder.glob("journal-[0-9]*.jsonl.xz")))
 
 
 def _read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -196,7 +197,7 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
 def _read_records(folder: Path) -> dict[str, Record]:
     records: dict[str, Record] = {}
     for path in _journals(folder):
-        lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is a torn line, or nothing
+        lines = _content(path).split(b"\n")[:-1]  # what follows the last newline is a torn line, or nothing
         for number, line in enumerate(lines, start=1):
             place = f"{path}:{number}"
             try:
@@ -205,6 +206,15 @@ def _read_records(folder: Path) -> dict[str, Record]:
                 raise StoreError(f"{place} is damaged: {error}. Remove that line to have its sample computed again.") from error
             records[record.id] = record
     return records
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix != ".xz":
+        return path.read_bytes()
+    try:
+        return lzma.decompress(path.read_bytes())
+    except lzma.LZMAError as error:
+        raise StoreError(f"{path} is damaged: {error}. Put a whole copy back, or remove it to have its samples computed again.") from error
 
 
 def _parse(text: bytes, place: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -67,6 +68,19 @@ def test_each_session_has_its_own_journal_and_none_is_made_for_nothing(tmp_path:
     filled(tmp_path, 3)
     assert sorted(path.name for path in tmp_path.glob("journal-*")) == [f"journal-000{n}.jsonl" for n in (0, 1, 7, 8)]
     assert samples(tmp_path) == [1, 2, 3]
+
+
+def test_a_compressed_journal_is_read_and_continued(tmp_path: Path) -> None:
+    journal = filled(tmp_path, 1, 2) / "journal-0000.jsonl"
+    packed = journal.with_name("journal-0000.jsonl.xz")
+    packed.write_bytes(lzma.compress(journal.read_bytes()))
+    journal.unlink()
+    filled(tmp_path, 3)
+    assert (tmp_path / "journal-0001.jsonl").is_file()
+    assert samples(tmp_path) == [1, 2, 3]
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(StoreError, match=r"journal-0000\.jsonl\.xz is damaged"):
+        read_run(tmp_path)
 
 
 def test_the_last_record_of_an_id_wins(tmp_path: Path) -> None:
