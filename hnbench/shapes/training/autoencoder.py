@@ -9,7 +9,7 @@ from diffusers import AutoencoderTiny
 from torch import Tensor, nn
 
 from hnbench.shapes.training.examples import Examples, to_tensor
-from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
+from hnbench.shapes.training.loop import minimise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,23 +50,17 @@ def train(
     model = build().to(device, memory_format=torch.channels_last)
     whiten = nn.BatchNorm2d(CHANNELS, affine=False, momentum=0.02).to(device)
     examples = Examples(seed)
-    adam = optimiser(model.parameters(), learning_rate)
-    average, log = Average(model), Log(100, steps)
-    for step in range(steps):
-        set_rate(adam, learning_rate * cosine(step, steps))
+
+    def next_loss() -> tuple[Tensor, dict[str, float]]:
         images = to_tensor([examples.example().image for _ in range(batch_size)]).to(device, memory_format=torch.channels_last)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             latents = whiten(model.encode(images * 2 - 1).latents.float())
             decoded = model.decode(latents + 0.08 * torch.randn_like(latents)).sample
         error = decoded.float() - (images * 2 - 1)
         loss = (foreground_weight(images) * (error.abs() + error.square())).mean()
-        adam.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        adam.step()
-        average.update()
-        log(step, loss=float(loss.detach()), l1=float(error.detach().abs().mean()))
-    model.load_state_dict(average.state)
+        return loss, {"loss": float(loss.detach()), "l1": float(error.detach().abs().mean())}
+
+    minimise(model, next_loss, steps=steps, learning_rate=learning_rate)
     _fold(model, whiten, examples, fold_batches)
     model.save_pretrained(folder)
 

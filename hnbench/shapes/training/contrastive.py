@@ -21,7 +21,7 @@ from torch.nn import functional
 from hnbench.shapes.captions import NUMBERS, TAGS, Caption, by_text, holds
 from hnbench.shapes.training import tokenizer as vocabulary
 from hnbench.shapes.training.examples import Example, Examples, Pixels, to_tensor
-from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
+from hnbench.shapes.training.loop import minimise
 from hnbench.shapes.training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, drawn_contents, scene_loss, stated_contents
 from hnbench.shapes.world import COLOURS, RELATIONS, SHAPES, SIZE, Scene
 
@@ -448,20 +448,12 @@ def fit(model: DualEncoder, batches: Batches, *, steps: int) -> None:
     """Train in place, with side tasks of its own; the averaged weights remain."""
     model.train()
     heads = SideTasks(model.dense_channels).to(model.device)
-    rate = batches.phase.learning_rate
-    adam = optimiser([*model.parameters(), *heads.parameters()], rate, decay=0.05)
-    average, log = Average(model), Log(100, steps)
-    for step in range(steps):
-        set_rate(adam, rate * cosine(step, steps))
+
+    def next_loss() -> tuple[Tensor, dict[str, float]]:
         batch = batches.next().to(model.device)
         if batches.phase.attack:
             batch = attacked(model, batch, batches.phase.attack)
-        loss, shown = contrastive_loss(model, batch, heads, batches.phase)
-        adam.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        adam.step()
-        average.update()
-        log(step, **shown)
-    model.load_state_dict(average.state)
+        return contrastive_loss(model, batch, heads, batches.phase)
+
+    minimise(model, next_loss, steps=steps, learning_rate=batches.phase.learning_rate, others=heads.parameters(), decay=0.05)
     model.eval()

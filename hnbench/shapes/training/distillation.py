@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hnbench.shapes.training.denoiser import SHAPE, Denoiser
 from hnbench.shapes.training.examples import Examples
 from hnbench.shapes.training.flow import SHARES, sample
-from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
+from hnbench.shapes.training.loop import Log, minimise
 
 STEPS, GUIDED = 4, 3
 """Steps of the trajectories, and how many of them are guided: half the passes of 8 and 5, for a score that is hardly lower."""
@@ -54,19 +54,13 @@ def distil(model: Denoiser, pairs: Pairs, *, steps: int, batch_size: int = 32, l
     """Regress the ends from the noises, at t = 1, in place, beginning with the teacher's weights; the averaged ones remain."""
     choices = torch.Generator().manual_seed(seed)
     ids = model.tokens(pairs.texts)
-    adam = optimiser(model.parameters(), learning_rate)
-    average, log = Average(model), Log(100, steps)
     ones = torch.ones(batch_size, device=model.device)
-    for step in range(steps):
-        set_rate(adam, learning_rate * cosine(step, steps))
+
+    def next_loss() -> tuple[Tensor, dict[str, float]]:
         rows = torch.randint(len(pairs.texts), (batch_size,), generator=choices)
         noise, ends = (part[rows].float().to(model.device) for part in (pairs.noises, pairs.ends))
         error = model(noise, ones, ids[rows]) - ends
         loss = pseudo_huber(error, ends)
-        adam.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        adam.step()
-        average.update()
-        log(step, loss=float(loss.detach()), mse=float(error.detach().square().mean()))
-    model.load_state_dict(average.state)
+        return loss, {"loss": float(loss.detach()), "mse": float(error.detach().square().mean())}
+
+    minimise(model, next_loss, steps=steps, learning_rate=learning_rate)

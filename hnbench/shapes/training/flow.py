@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hnbench.shapes.captions import TAGS
 from hnbench.shapes.training.denoiser import Denoiser
 from hnbench.shapes.training.examples import Examples, to_tensor
-from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
+from hnbench.shapes.training.loop import Log, cosine, minimise, optimiser, set_rate
 from hnbench.shapes.training.questions import QUESTIONS, answer_loss
 
 if TYPE_CHECKING:
@@ -83,22 +83,16 @@ def train_teacher(
     choices = torch.Generator().manual_seed(seed)
     ids = model.tokens(data.texts)
     unconditional = model.tokens([""])[0]
-    adam = optimiser(model.parameters(), learning_rate)
-    average, log = Average(model), Log(100, steps)
-    for step in range(steps):
-        set_rate(adam, learning_rate * cosine(step, steps))
+
+    def next_loss() -> tuple[Tensor, dict[str, float]]:
         rows = torch.randint(len(data.texts), (batch_size,), generator=choices)
         dropped = torch.rand(batch_size, generator=choices) < 0.1
         shown = torch.where(dropped[:, None].to(model.device), unconditional, ids[rows])
         with torch.autocast(model.device.type, torch.bfloat16):
             loss = flow_loss(model, data.latents[rows].float().to(model.device), shown)
-        adam.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        adam.step()
-        average.update()
-        log(step, loss=float(loss.detach()))
-    model.load_state_dict(average.state)
+        return loss, {"loss": float(loss.detach())}
+
+    minimise(model, next_loss, steps=steps, learning_rate=learning_rate)
 
 
 @torch.inference_mode()

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from torch import nn
+    from torch import Tensor
 
 
 def cosine(step: int, steps: int, warmup: int = 100) -> float:
@@ -83,3 +84,31 @@ class Log:
             shown = "  ".join(f"{name} {value / self.count:.4f}" for name, value in self.sums.items())
             print(f"step {step + 1}/{self.steps}  {time.monotonic() - self.began:.0f} s  {shown}", flush=True)  # noqa: T201
             self.sums, self.count = {}, 0
+
+
+def minimise(
+    model: nn.Module,
+    next_loss: Callable[[], tuple[Tensor, Mapping[str, float]]],
+    *,
+    steps: int,
+    learning_rate: float,
+    others: Iterable[nn.Parameter] = (),
+    decay: float = 0.01,
+) -> None:
+    """Train `model` in place; its averaged weights remain.
+
+    `next_loss` gives the loss of the next batch, and what to print of it. `others` are parameters outside the model, trained with it;
+    the gradient of the model alone is clipped, to norm 1.
+    """
+    adam = optimiser([*model.parameters(), *others], learning_rate, decay)
+    average, log = Average(model), Log(100, steps)
+    for step in range(steps):
+        set_rate(adam, learning_rate * cosine(step, steps))
+        loss, shown = next_loss()
+        adam.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adam.step()
+        average.update()
+        log(step, **shown)
+    model.load_state_dict(average.state)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hnbench.shapes.drawing import draw
 from hnbench.shapes.training.coupling import background_of, scene_of
@@ -18,7 +18,7 @@ from hnbench.shapes.training.denoiser import SHAPE, Denoiser
 from hnbench.shapes.training.distillation import pseudo_huber
 from hnbench.shapes.training.examples import Examples, to_tensor
 from hnbench.shapes.training.flow import SHARES
-from hnbench.shapes.training.loop import Average, Log, cosine, optimiser, set_rate
+from hnbench.shapes.training.loop import minimise
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderTiny
@@ -57,19 +57,13 @@ class CoupledExamples:
 
 def train_coupled(model: Denoiser, examples: CoupledExamples, *, steps: int, batch_size: int = 32, learning_rate: float = 1e-3) -> None:
     """Regress the latents from the noise, at t = 1, in place; the averaged weights remain."""
-    adam = optimiser(model.parameters(), learning_rate)
-    average, log = Average(model), Log(100, steps)
     ones = torch.ones(batch_size, device=model.device)
-    for step in range(steps):
-        set_rate(adam, learning_rate * cosine(step, steps))
+
+    def next_loss() -> tuple[Tensor, dict[str, float]]:
         noise, latents, captions = examples.next(batch_size)
         noise, latents = noise.to(model.device), latents.to(model.device)
         error = model(noise, ones, model.tokens([caption.text for caption in captions])) - latents
         loss = pseudo_huber(error, latents)
-        adam.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        adam.step()
-        average.update()
-        log(step, loss=float(loss.detach()), mse=float(error.detach().square().mean()))
-    model.load_state_dict(average.state)
+        return loss, {"loss": float(loss.detach()), "mse": float(error.detach().square().mean())}
+
+    minimise(model, next_loss, steps=steps, learning_rate=learning_rate)
