@@ -26,7 +26,7 @@ from hnbench.runs.environment import environment
 from hnbench.runs.identity import describe, shared_identity
 from hnbench.runs.measure import Chosen, Measurer
 from hnbench.runs.plan import make_plan
-from hnbench.runs.record import Failure, Record
+from hnbench.runs.record import DIGITS, TRAJECTORY_DIGITS, Failure, Record, to_digits
 from hnbench.seeds import NoiseSource, digest
 
 if TYPE_CHECKING:
@@ -239,8 +239,8 @@ class _Execution:
         return Record(
             **common,
             status="done",
-            displacement=float((noise - start.double()).norm()),
-            noise_norm=float(noise.norm()),
+            displacement=to_digits(float((noise - start.double()).norm()), DIGITS),
+            noise_norm=to_digits(float(noise.norm()), DIGITS),
             rewards=result.rewards,
             initial_rewards=result.rewards if item.label == BASE else self._store.records[self._plan.item(item.task, BASE).id].rewards,
             verdict=result.verdict,
@@ -258,5 +258,4 @@ def _noise_failure(outcome: Outcome | None) -> Failure | None:
 def _trajectory(outcome: Outcome) -> tuple[float | None, ...] | None:
     if outcome.trajectory is None:
         return None
-    # the digits of float32, which rewards are computed in: twice as many would double the journal
-    return tuple(float(f"{value:.7g}") if math.isfinite(value) else None for value in outcome.trajectory)
+    return tuple(to_digits(value, TRAJECTORY_DIGITS) if math.isfinite(value) else None for value in outcome.trajectory)

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from hnbench.runs.attempt import in_chunks
-from hnbench.runs.record import Failure, SavedImage
+from hnbench.runs.record import DIGITS, Failure, SavedImage, to_digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,7 +105,8 @@ class Measurer:
         columns = {name: reward.score_pictures(images, prompts, self._device).tolist() for name, reward in self._scorers.items()}
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         weights = {name: weight for name, (_, weight) in self._rewards.parts.items()}
-        return [{**row, "optimised": sum(weight * row[name] for name, weight in weights.items())} for row in rows]
+        totals = [{**row, "optimised": sum(weight * row[name] for name, weight in weights.items())} for row in rows]
+        return [{name: to_digits(value, DIGITS) for name, value in row.items()} for row in totals]
 
     def _save_and_judge(self, pictures: Sequence[_Picture], batch_size: int) -> tuple[dict[str, SavedImage], Sequence[Verdict | None]]:
         images = [picture.to_image() for picture in pictures]

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """The version of the record and of `run.json` that this package writes."""
+DIGITS = 7
+"""Significant digits of rewards and norms: float32, which they are computed in, has no more, and the others would double a journal."""
+TRAJECTORY_DIGITS = 5
+"""Of a trajectory's rewards, which are drawn and not computed with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,11 @@ class Record:
         for name, kind in (("verdict", Verdict), ("cost", Cost), ("image", SavedImage), ("error", Failure)):
             values[name] = _nested(name, values[name], kind)
         return Record(**values)
+
+
+def to_digits(value: float, digits: int) -> float:
+    """The number with so many significant digits; a number that is not finite stays what it is."""
+    return float(f"{value:.{digits}g}")
 
 
 def _is_text(value: Any) -> bool:
