@@ -1,0 +1,119 @@
+"""A vision-language model of transformers that is asked about one picture: the probability of the first token of its answer.
+
+Any decoder of `AutoModelForImageTextToText` that has a processor with a chat template and weights in safetensors; no code of the
+repository is run. torch is imported when a model is loaded.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hnbench.errors import UsageError
+from hnbench.fingerprint import fingerprint_of
+from hnbench.quiet import quiet_loading
+from hnbench.seeds import digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from PIL.Image import Image
+
+PATTERNS = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
+"""What such a model consists of: configurations, chat template, tokenizer, weights."""
+SUPPORTED = "give a decoder with image input and a chat template, in safetensors, such as Qwen/Qwen2.5-VL-7B-Instruct"
+
+
+class VisionLanguageModel:
+    """The model of a folder, in bfloat16 on CUDA and in float32 on the CPU. One that cannot be asked is a `UsageError`."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        import torch
+
+        self.folder, self.device = folder, device
+        self.dtype = torch.float32 if device == "cpu" else torch.bfloat16
+        self.processor = _processor(folder)
+        self.model = _model(folder, self.dtype).to(device)
+        # what a prompt must not contain: it would be read as the template's own mark, not as text
+        self._marks = [token.content for token in self.processor.tokenizer.added_tokens_decoder.values() if token.special]
+
+    @cached_property
+    def fingerprint(self) -> str:  # once: it reads all weights
+        """A SHA-256 over the folder's files and the type of number that they are computed with."""
+        return digest([str(self.dtype), fingerprint_of(self.folder, PATTERNS)])
+
+    def first_token(self, answer: str) -> int:
+        """The first token of an answer, as the chat template writes it where the model goes on: with the space before it, or without."""
+        question = _message("user", "?", {"type": "image"})
+        asked = self.processor.apply_chat_template([question], add_generation_prompt=True)
+        answered = self.processor.apply_chat_template([question, _message("assistant", answer)])
+        before, after = (self.processor.tokenizer(text, add_special_tokens=False).input_ids for text in (asked, answered))
+        if after[: len(before)] != before or len(after) == len(before):
+            raise UsageError(
+                f"the chat template of {self.folder} does not go on with the answer (models that think first do not); {SUPPORTED}"
+            )
+        token: int = after[len(before)]
+        return token
+
+    def probability(self, picture: Image, question: str, token: int) -> float:
+        """Of `token` as the answer's first, among the whole vocabulary. `picture` is RGB; `question` is read as it is.
+
+        One picture at a time, because in bfloat16 an answer would depend on its neighbours in a padded batch. A question that has
+        one of the model's special tokens is a `UsageError`.
+        """
+        import torch
+
+        if found := [mark for mark in self._marks if mark in question]:
+            raise UsageError(f"the question {question!r} has {found[0]!r}, which is a special token of this model; leave that prompt out")
+        inputs = self.processor.apply_chat_template(
+            [_message("user", question, {"type": "image", "image": picture})],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+        )
+        with torch.no_grad():
+            logits = self.model(**inputs.to(self.device, self.dtype)).logits[0, -1]
+        return float(logits.double().softmax(-1)[token])
+
+
+def _message(role: str, text: str, *images: dict[str, Any]) -> dict[str, Any]:
+    return {"role": role, "content": [*images, {"type": "text", "text": text}]}
+
+
+def _processor(folder: Path) -> Any:
+    from transformers import AutoProcessor
+
+    try:
+        with quiet_loading():
+            processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, ImportError) as error:
+        raise UsageError(f"{folder} has no processor that can be loaded: {_first_line(error)}; {SUPPORTED}") from error
+    if getattr(processor, "image_processor", None) is None:
+        raise UsageError(f"{folder} has no processor of images and text; {SUPPORTED}")
+    if not processor.chat_template:
+        raise UsageError(f"the processor of {folder} has no chat template; {SUPPORTED}")
+    return processor
+
+
+def _model(folder: Path, dtype: torch.dtype) -> Any:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForImageTextToText
+
+    try:
+        with quiet_loading():
+            model, found = AutoModelForImageTextToText.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UsageError(f"{folder} cannot be loaded as a vision-language model: {_first_line(error)}; {SUPPORTED}") from error
+    if missing := sorted(found["missing_keys"]):
+        raise UsageError(f"{folder} lacks {len(missing)} of its model's weights ({', '.join(missing[:3])}, ...); download it again")
+    if model.config.is_encoder_decoder or model.config.get_text_config().is_encoder_decoder:
+        raise UsageError(f"{folder} is an encoder-decoder ({type(model).__name__}); {SUPPORTED}")
+    return model.requires_grad_(False).eval()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,86 @@
+"""VQAScore: how probable it is that a vision-language model answers "Yes" when asked whether the image shows the prompt.
+
+Lin et al., arXiv 2404.01291: P("Yes" | image, `Does this figure show "{prompt}"? Please answer yes or no.`). Here it is the probability
+of the answer's first token under the model's own chat template, by a softmax over the whole vocabulary. It is a property of the model
+and of the wording: values of different models or wordings are never comparable, published ones included (docs/vqascore.md).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hnbench.errors import UsageError
+from hnbench.hub import Source, find
+from hnbench.measures.base import ImageMeasure
+from hnbench.measures.vision_language import PATTERNS, SUPPORTED, VisionLanguageModel
+from hnbench.seeds import digest
+from hnbench.suites.smoke import photograph
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL.Image import Image
+
+SOURCE = Source("Qwen/Qwen2.5-VL-7B-Instruct", patterns=PATTERNS)
+"""The default model: Apache 2.0 (the 3B is for research only), and the one that t2v-metrics 3.1 shows in its examples."""
+QUESTION = 'Does this figure show "{}"? Please answer yes or no.'
+ANSWER, OTHER_ANSWER = "Yes", "No"
+SHOWN, NOT_SHOWN = "a photo of a person", "a photo of a bicycle"
+"""Of the photograph that a model is checked on."""
+VERSION = 1
+"""Of what is computed here, from the picture to the value; part of the fingerprint."""
+
+
+class VQAScore(ImageMeasure):
+    """The VQAScore of one model. Before the first value the model is checked on a photograph, once."""
+
+    higher_is_better = True
+
+    def __init__(self, model: VisionLanguageModel, *, name: str, about: str, source: str) -> None:
+        self.model, self.name, self.about, self.source = model, name, about, source
+        self._token = model.first_token(ANSWER)
+        if self._token == model.first_token(OTHER_ANSWER):
+            raise UsageError(f"{ANSWER!r} and {OTHER_ANSWER!r} begin with the same token in the chat of {source}; {SUPPORTED}")
+        self._verified = False
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return digest(["VQAScore", VERSION, QUESTION, ANSWER, self.model.fingerprint])
+
+    def values(self, pictures: Sequence[Image], prompts: Sequence[str]) -> list[float]:
+        if not self._verified:
+            self.verify()
+        return [self._value(picture, prompt) for picture, prompt in zip(pictures, prompts, strict=True)]
+
+    def verify(self) -> None:
+        """Ask about a photograph of a person. A model that finds a bicycle in it at least as probable is a `UsageError`."""
+        shown, not_shown = (self._value(photograph(), claim) for claim in (SHOWN, NOT_SHOWN))
+        if shown <= not_shown:
+            raise UsageError(
+                f"{self.source} cannot be trusted: of a photograph of a person, {SHOWN!r} has VQAScore {shown:.4g} "
+                f"and {NOT_SHOWN!r} has {not_shown:.4g}; give another model"
+            )
+        self._verified = True
+
+    def _value(self, picture: Image, prompt: str) -> float:
+        value = self.model.probability(picture, QUESTION.format(prompt), self._token)
+        if not math.isfinite(value):
+            raise UsageError(
+                f"{self.source} gave {value} for the prompt {prompt!r}, not a probability; give another model, or --device cpu"
+            )
+        return value
+
+
+def load(device: str, model: str | None = None) -> VQAScore:
+    """VQAScore through the default model, or through the one that `model` names: a folder, or `owner/name[@revision]` of the Hub."""
+    found = find((SOURCE,), model or "")
+    shown = model or str(SOURCE)
+    return VQAScore(
+        VisionLanguageModel(found.folders[0], device),
+        name="vqascore" if shown == str(SOURCE) else f"vqascore:{shown}",
+        about=f'The probability, in [0, 1], that {shown} answers "{ANSWER}" when asked whether the image shows the prompt; '
+        "not comparable with other models' values.",
+        source=found.origin,
+    )
