@@ -1,14 +1,17 @@
 """What the harness costs on top of the models: a whole run over a bare loop of the same passes.
 
-    python benchmarks/overhead.py --candidates 16 --limit 24 --repeats 5
+    python benchmarks/overhead.py --candidates 16 --limit 12 --repeats 5
 
 A run of `random` and best-of-n is recorded once: every generator and reward pass with its batch size. Then the run (in a
 fresh folder: images compressed and flushed to the disk, judged, journals written) and a bare replay of its passes alternate, in one
-process. The result is the ratio of their wall times, its median over the repeats, its smallest and its largest:
+process, with a line on stderr after each repeat. The result is the ratio of their wall times, its median over the repeats, its smallest
+and its largest:
 
     run_over_bare        the whole run over all its passes; warm-up passes count as the harness's own; 1.05 is the target
     propose_over_bare    what is reported as the methods' seconds over the passes that the methods asked for
     judge_share          the judge's seconds over the run's: part of the above, and not the harness's to save
+
+The defaults (which the command above spells out) take about a minute on two cores.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from unittest import mock
 
 import torch
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 
 from hnbench.config import RunConfig
@@ -216,10 +220,13 @@ def propose_seconds(folder: Path, methods: Sequence[Method]) -> float:
 
 
 def measure(bench: Bench, repeats: int) -> dict[str, Any]:
-    """Alternate runs and replays `repeats` times, after one of each."""
+    """Alternate runs and replays `repeats` times, after one of each. A line on stderr follows each repeat."""
+    # lines between what is timed, and no bar, because a bar is drawn while the models run
+    console = Console(stderr=True, highlight=False)
     with tempfile.TemporaryDirectory() as scratch:
         calls = bench.record(Path(scratch) / "recorded")
         bench.replay(calls)
+        console.print(f"recorded {len(calls)} passes")
         runs, proposals, bares, judging = [], [], [], []
         for repeat in range(repeats):
             folder = Path(scratch) / str(repeat)
@@ -228,6 +235,7 @@ def measure(bench: Bench, repeats: int) -> dict[str, Any]:
             bares.append((bare_first or [bench.replay(calls)])[0])
             proposals.append(propose_seconds(folder, bench.methods))
             judging.append(bench.judge_seconds(folder))
+            console.print(f"repeat {repeat + 1} of {repeats}: the run {runs[-1]:.1f} s, its passes {sum(bares[-1].values()):.1f} s")
     return {
         "run_over_bare": spread([run / sum(bare.values()) for run, bare in zip(runs, bares, strict=True)]),
         "propose_over_bare": spread([proposal / bare["propose"] for proposal, bare in zip(proposals, bares, strict=True)]),
@@ -249,7 +257,7 @@ def main() -> None:
     parser.add_argument("--generator", default="shapes")
     parser.add_argument("--suite", default="geneval-shapes")
     parser.add_argument("--candidates", type=int, default=16)
-    parser.add_argument("--limit", type=int, default=24)
+    parser.add_argument("--limit", type=int, default=12)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")

@@ -464,8 +464,7 @@ def diagnose(
     from hnbench.hypernetwork.diagnose import diagnose as look
     from hnbench.seeds import NoiseSource
 
-    adapter = adapters["hypernoise"]
-    folder = adapter if isinstance(adapter, Path) else find_adapter(adapter)
+    folder = find_adapter(adapters["hypernoise"])
     options = {"image_size": image_size, "prompt_prefix": prompt_prefix, "memory": memory}
     model = load_generator(generator, choose_device(device), dtype, **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))

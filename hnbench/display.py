@@ -35,18 +35,23 @@ class RateColumn(ProgressColumn):
         return Text("" if speed is None else f"{speed:.1f} images/s", style="cyan")
 
 
+def image_bars() -> Progress:
+    """Lines that count images, with their rate."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(stderr=True),
+    )
+
+
 class RunDisplay:
     """One line for the whole run and one for each method that has something to do (see `hnbench.runs.execute.Progress`)."""
 
     def __init__(self) -> None:
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            RateColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=Console(stderr=True),
-        )
+        self._bars = image_bars()
         self._run = self._bars.add_task("[bold]all methods", total=None)
         self._method: TaskID | None = None
 
@@ -88,14 +93,7 @@ class StageDisplay:
     """One line for each stage of a score or an export (see `hnbench.scoring.score.Progress`). Use it in a `with` statement."""
 
     def __init__(self) -> None:
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            RateColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=Console(stderr=True),
-        )
+        self._bars = image_bars()
         self._stage: TaskID | None = None
 
     def __enter__(self) -> Self:

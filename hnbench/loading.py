@@ -138,11 +138,14 @@ def load_mixture(weights: Mapping[str, float], device: str, dtype: str, name: st
     return Mixture({part: (load_reward(part, device, dtype), weight) for part, weight in weights.items()}, name)
 
 
-def find_adapter(given: str) -> Path:
+def find_adapter(given: str | Path) -> Path:
     """The folder of an adapter that was given as a folder, or as `owner/name[@revision]` of the Hub, which is downloaded.
 
-    What is neither, and a folder or repository without an adapter, are `UsageError`s.
+    A text that is neither, and a folder or repository without an adapter, are `UsageError`s. A `Path` is a folder that was found before.
     """
+    if isinstance(given, Path):
+        return given
+
     from hnbench import hub
     from hnbench.hypernetwork.checkpoint import FILES, adapter_sha256
 
@@ -174,8 +177,7 @@ def _defaults(specification: str, preset: Preset, adapters: Mapping[str, str | P
             raise UsageError(
                 f"the method {name!r} needs an adapter; give {option} FOLDER or OWNER/NAME, or train one: hnbench train --kind {kind}"
             )
-        adapter = adapters[kind]
-        defaults["adapter"] = adapter if isinstance(adapter, Path) else find_adapter(adapter)
+        defaults["adapter"] = find_adapter(adapters[kind])
     return defaults
 
 

@@ -32,6 +32,7 @@ class FluxGenerator(PipelineGenerator):
     pipeline_class = "FluxPipeline"
     text_parts = ("text_encoder", "text_encoder_2")
     last_layer = "proj_out"
+    first_time = 1.0
 
     def __init__(self, pipeline: Any, **options: Any) -> None:
         if pipeline.transformer.config.guidance_embeds:
@@ -74,9 +75,6 @@ class FluxGenerator(PipelineGenerator):
             return_dict=False,
         )[0]
         return found
-
-    def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        return self._denoise(noise, torch.ones(1, device=self._device), conditioning)
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         scheduler = self._started(steps)

@@ -56,6 +56,8 @@ class PipelineGenerator(Generator):
     text_parts: ClassVar[tuple[str, ...]] = ("text_encoder",)
     upcast_decoder: ClassVar[bool] = False
     """Whether the decoder computes in float32 where the model is float16 and its configuration asks for that, as in the stock pipeline."""
+    first_time: ClassVar[float | None] = None
+    """The time of pure noise where the network has one of its own; None: the scheduler's first timestep."""
     loading: ClassVar[Mapping[str, Any]] = {}
     """Arguments of the family's `from_pretrained`."""
 
@@ -213,11 +215,19 @@ class PipelineGenerator(Generator):
                 for encoder in self.text_encoders:
                     encoder.to("cpu")
 
+    def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
+        first = self._started(1).timesteps[0] if self.first_time is None else torch.full((1,), self.first_time, device=self._device)
+        return self._denoise(noise, first, conditioning)
+
     # What a family does in its own way.
 
     @abstractmethod
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
         """The named tensors of these prompts, on any device, of the type that the backbone takes."""
+
+    @abstractmethod
+    def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+        """One pass of the backbone over latents `[B, ...]` at one time, in the measure that the network takes."""
 
     # What families build on.
 

@@ -64,9 +64,6 @@ class PixArtGenerator(PipelineGenerator):
         values = {"resolution": [[size, size]], "aspect_ratio": [[1.0]]}
         return {name: torch.tensor(value, device=self._device, dtype=self._dtype).expand(samples, -1) for name, value in values.items()}
 
-    def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        return self._denoise(noise, self._started(1).timesteps[0], conditioning)
-
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         scheduler = self._started(steps)
         latents = noise.to(self._device) * scheduler.init_noise_sigma

@@ -33,6 +33,7 @@ class SanaSprintGenerator(PipelineGenerator):
 
     pipeline_class = "SanaSprintPipeline"
     last_layer = "proj_out"
+    first_time = 1.0
 
     def _set_prefix(self, prefix: bool | None) -> None:
         self.prompt_prefix = bool(prefix)
@@ -62,9 +63,6 @@ class SanaSprintGenerator(PipelineGenerator):
             return_dict=False,
         )[0]
         return found
-
-    def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        return self._denoise(noise, torch.ones(1, device=self._device), conditioning)
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         scheduler = self._started(steps, intermediate_timesteps=TWO_STEPS.get(steps))

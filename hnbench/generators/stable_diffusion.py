@@ -33,9 +33,6 @@ class StableDiffusionGenerator(PipelineGenerator):
         """The backbone's arguments beside latents and timestep."""
         return {"encoder_hidden_states": conditioning.tensors["hidden_states"]}
 
-    def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        return self._denoise(noise, self._started(1).timesteps[0], conditioning)
-
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         scheduler = self._started(steps)
         latents = noise.to(self._device) * scheduler.init_noise_sigma

@@ -6,6 +6,7 @@ Radford et al., arXiv 2103.00020.
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torch.nn import functional
@@ -14,26 +15,13 @@ from hnbench.rewards.network import NetworkReward
 from hnbench.rewards.text_cache import TextCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from PIL.Image import Image
     from torch import Tensor
 
 
 class DualEncoder(NetworkReward):
     """`scale * cos(image features, text features)`; text features are computed once per prompt."""
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        fingerprint: str,
-        source: str,
-        pixels: Callable[[Tensor], Tensor],
-        published: Callable[[Image], Tensor] | None,
-    ) -> None:
-        super().__init__(name=name, fingerprint=fingerprint, source=source, pixels=pixels, published=published)
-        self._text = TextCache(lambda prompts: functional.normalize(self.encode_text(prompts).float(), dim=-1))
 
     @abstractmethod
     def encode_image(self, pixels: Tensor) -> Tensor:
@@ -46,6 +34,10 @@ class DualEncoder(NetworkReward):
     @abstractmethod
     def scale(self) -> Tensor | float:
         """What the cosine is multiplied with."""
+
+    @cached_property
+    def _text(self) -> TextCache:
+        return TextCache(lambda prompts: functional.normalize(self.encode_text(prompts).float(), dim=-1))
 
     def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:
         features = functional.normalize(self.encode_image(pixels).float(), dim=-1)

@@ -96,7 +96,8 @@ def execute(
     """Run or continue a run in an open store. The first method must be the base, with the one label `random`.
 
     `training` is what the trained methods cost to train, by method name; it is kept in `run.json`. Failed samples are recorded and
-    counted, not raised. Ctrl-C raises `Interrupted`, a folder of another run or a full disk `StoreError`.
+    counted, not raised. Ctrl-C raises `Interrupted`, a folder of another run or a full disk `StoreError`, a judge that fails its check
+    (`Judge.verify`, asked when there is something to do) `UsageError`, before anything is written.
     """
     if not methods or methods[0].labels != (BASE,):
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
@@ -105,6 +106,10 @@ def execute(
     plan = make_plan(config, suite, methods, shared_identity(described))
     surroundings = environment(config.device)
     manifest = {**described, "plan": plan.to_json(), "training": dict(training or {}), "environment": surroundings}
+    expected = list(plan.expected())
+    done = sum(store.is_done(item.id) for item in expected)
+    if judge is not None and done < len(expected):
+        judge.verify()
     store.begin(manifest, _session(config, surroundings))
     models = Models(generator, rewards, NoiseSource(config.base_seed, generator.noise_shape, config.noise_policy), config.steps)
     with _session_of(progress, store), ThreadPoolExecutor(max_workers=1) as worker:
@@ -118,8 +123,8 @@ def execute(
             worker=worker,
         )
         execution = _Execution(plan, models, measurer, store, progress)
-        progress.start(sum(1 for _ in plan.expected()))
-        progress.advance(sum(store.is_done(item.id) for item in plan.expected()))
+        progress.start(len(expected))
+        progress.advance(done)
         for method in methods:
             execution.run(method, config.batch_size)
     coverage = plan.coverage(store.records.values())

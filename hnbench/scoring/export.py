@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +28,6 @@ Layout = Literal["geneval", "t2i-compbench"]
 MARKER = "export.json"
 WORKING = ".working"
 """Where a file is written before it gets its name: in the export's folder itself, because scripts count what lies in `samples`."""
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,10 @@ def export(inventory: Inventory, layout: Layout, out: Path, progress: Progress) 
     place = _geneval if layout == "geneval" else _compbench
     exports = {}
     for label in dict.fromkeys(image.label for image in inventory.images):
-        images, files = place([image for image in inventory.images if image.label == label], inventory.suite, plan)
+        images, files = place([image for image in inventory.images if image.label == label], inventory.suite)
         method = digest([plan.shared, plan.methods[plan.method_of[label]]])
         marker = {"run": method, "label": label, "layout": layout, "plan": digest([[one.id, one.samples] for one in plan.prompts])}
-        exports[label] = _Export(out / _folder_name(label), marker, images, files)
+        exports[label] = _Export(out / compbench_layout.folder_name(label), marker, images, files)
     for one in exports.values():
         _require_own(one)
     progress.label("exporting", len(inventory.images))
@@ -64,7 +62,7 @@ def export(inventory: Inventory, layout: Layout, out: Path, progress: Progress) 
     return {label: one.folder for label, one in exports.items()}
 
 
-def _geneval(images: list[FoundImage], suite: Suite, _plan: Plan) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
+def _geneval(images: list[FoundImage], suite: Suite) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
     """Folders are numbered by the prompts' places in the suite."""
     number = {prompt.id: index for index, prompt in enumerate(suite.prompts())}
     prompts = {image.prompt.id: image.prompt for image in images}
@@ -75,25 +73,10 @@ def _geneval(images: list[FoundImage], suite: Suite, _plan: Plan) -> tuple[dict[
     return {geneval_layout.image_name(number[image.prompt.id], image.sample): image for image in images}, files
 
 
-def _compbench(images: list[FoundImage], suite: Suite, plan: Plan) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
-    """Images are numbered in the plan's order; several categories have a folder each, as the published scripts take one at a time."""
+def _compbench(images: list[FoundImage], suite: Suite) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
+    """Images are numbered in the plan's order."""
     compbench_layout.require_names(dict.fromkeys(image.prompt.text for image in images))
-    first: dict[str, int] = {}
-    used: dict[str, int] = {}
-    for prompt in plan.prompts:
-        first[prompt.id] = used.get(prompt.tag, 0)
-        used[prompt.tag] = first[prompt.id] + prompt.samples
-    placed = {}
-    for image in images:
-        name = compbench_layout.image_name(image.prompt.text, first[image.prompt.id] + image.sample)
-        placed[name if len(suite.tags) == 1 else f"{_folder_name(image.prompt.tag)}/{name}"] = image
-    return placed, {}
-
-
-def _folder_name(name: str) -> str:
-    if not _FOLDER_NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot be the name of a folder, which letters, digits and . _ = + - make; choose others by --label")
-    return name
+    return {compbench_layout.image_name(image, suite.tags): image for image in images}, {}
 
 
 def _require_own(one: _Export) -> None:

@@ -57,6 +57,8 @@ class FoundImage:
     """The method's label, in a run folder; else empty."""
     sha256: str = ""
     """Of the file; empty until it was read, or as a run recorded it."""
+    number: int = 0
+    """Its number among all images of its category in T2I-CompBench's layout; 0 in GenEval's, which has no such number."""
 
     def read(self) -> bytes:
         """The file's content. A file that cannot be read, or is not the one that it was, is a `UsageError`."""

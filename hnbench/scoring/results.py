@@ -1,4 +1,7 @@
-"""The files that a score leaves in its folder, beside the journal: `scores.json`, and `results.jsonl` in GenEval's columns."""
+"""The files that a score leaves in its folder, beside the journal: `scores.json`, and `results.jsonl` in GenEval's columns.
+
+T2I-CompBench's suites have the result files of its own scripts besides.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import StoreError
+from hnbench.scoring.compbench_layout import result_files
 from hnbench.scoring.summary import to_json
+from hnbench.suites.t2i_compbench.suite import CompBenchSuite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,16 +23,22 @@ if TYPE_CHECKING:
 
 
 def write_results(scores: Scores, out: Path) -> Path:
-    """Write both files anew; the path of `results.jsonl`, one line for each image.
+    """Write all files anew; the path of `results.jsonl`, one line for each image.
 
     The columns are those of GenEval's own `results.jsonl` (`filename, tag, prompt, correct, reason, metadata, details`, the last two as
     JSON in a text), which its `summary_scores.py` reads. Verdicts that grade have `score`, images of a run `label` besides.
+    Where T2I-CompBench's files would lie in a folder of a label that cannot name one, there is a `UsageError` after the others.
     """
     path = out / "results.jsonl"
-    lines = [json.dumps(_line(image, verdict)) + "\n" for image, verdict in zip(scores.inventory.images, scores.verdicts, strict=True)]
+    judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))
+    lines = [json.dumps(_line(image, verdict)) + "\n" for image, verdict in judged]
     try:
         _replace(path, "".join(lines))
         _replace(out / "scores.json", json.dumps(to_json(scores), indent=1, allow_nan=False) + "\n")
+        if isinstance(scores.inventory.suite, CompBenchSuite):
+            for name, answers in result_files(judged, scores.inventory.suite.tags).items():
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                _replace(out / name, json.dumps(answers, allow_nan=False))
     except OSError as error:
         raise StoreError(f"{out} cannot be written to ({error.strerror}); the verdicts are kept, the same command continues.") from error
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
@@ -46,12 +47,15 @@ def read_run_images(folder: Path, suite: Suite, labels: Sequence[str] = ()) -> I
             strangers.add(planned.id)
             findings.problem(NOT_ASKED_FOR, planned.id)
     records = {record.id: record for record in run.records}
+    numbers: Counter[tuple[str, str]] = Counter()
     for item in (item for item in plan.expected() if item.label in chosen):
         record = records.get(item.id)
+        number = numbers[item.label, item.tag]
+        numbers[item.label, item.tag] += 1
         if record is None or record.image is None:
             findings.problem(NOT_DONE, f"{item.label} {item.task.prompt_id} {item.task.sample}")
         elif item.task.prompt_id not in strangers:
             prompt = prompts[item.task.prompt_id]
-            image = FoundImage(folder, record.image.path, prompt, item.task.sample, item.label, record.image.sha256)
+            image = FoundImage(folder, record.image.path, prompt, item.task.sample, item.label, record.image.sha256, number)
             findings.images.append(image)
     return findings.inventory(folder, "run", suite)

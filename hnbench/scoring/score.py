@@ -45,11 +45,16 @@ def scores_folder(folder: Path, judge: Judge) -> Path:
 
 
 def score(inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: Progress) -> Scores:
-    """Judge what has no verdict yet in the folder `out`. The inventory has been checked, so its images' SHA-256 are known."""
+    """Judge what has no verdict yet in the folder `out`. The inventory has been checked, so its images' SHA-256 are known.
+
+    If there is anything to judge, the judge is checked before (`Judge.verify`, a `UsageError`).
+    """
     fingerprint = judge.fingerprint
     keys = [key_of(image, fingerprint) for image in inventory.images]
     with Journal(out) as journal:
         pending = {key: image for key, image in zip(keys, inventory.images, strict=True) if key not in journal.verdicts}
+        if pending:
+            judge.verify()
         progress.label("judging", len(pending))
 
         def judge_batch(batch: Sequence[tuple[str, FoundImage]]) -> list[Verdict]:

@@ -58,6 +58,12 @@ class Judge(ABC):
     def fingerprint(self) -> str:
         """A SHA-256 over whatever decides a verdict (thresholds, weights, version); part of a run's identity."""
 
+    def verify(self) -> None:  # noqa: B027 - a judge may have nothing that can be broken
+        """Find what is known to be in a picture, and raise a `UsageError` if it is not found; called once, before the first image.
+
+        Without this method of its own a judge is believed as it is, which is for those that rest on no network.
+        """
+
     @abstractmethod
     def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         """One verdict per image, in order. Images are RGB, as saved."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hnbench.seeds import digest
 from hnbench.shapes.captions import TAGS, evaluation_captions
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
+from hnbench.suites.smoke import distrusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,22 @@ class ShapesJudge(Judge):
 
         names = ("THRESHOLD", "FOREGROUND", "SMALLEST", "MINORITY", "TEMPLATE", "RADII", "BLURS")
         return digest([self.name, 1, {name: getattr(detector, name) for name in names}])
+
+    def verify(self) -> None:
+        """Find one drawn object of each shape, and its colour: what is checked, without networks, are the packages that detect."""
+        import numpy as np
+
+        from hnbench.shapes.captions import all_captions
+        from hnbench.shapes.detector import THRESHOLD, detect
+        from hnbench.shapes.drawing import draw
+
+        rng = np.random.default_rng(0)
+        for caption in all_captions("single_object"):
+            scene = caption.scene(rng)
+            detected = detect(draw(scene, rng))
+            found = [f"{each.colour} {shape}" for shape, blobs in detected.items() for each in blobs if each.score > THRESHOLD]
+            if found != [f"{item.colour} {item.shape}" for item in scene.items]:
+                raise distrusted("the shapes detector", f"a {scene.items[0].colour} {scene.items[0].shape}", ", ".join(found) or "nothing")
 
     def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         import numpy as np

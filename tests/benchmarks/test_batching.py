@@ -14,7 +14,11 @@ def test_it_prints_the_speed_up_of_both_methods(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(batching, "REWARDS", SimpleNamespace(get=lambda _name: lambda **_where: BrightnessReward()))
     monkeypatch.setattr("sys.argv", ["batching.py", "--batch-size", "3", "--iterations", "2", "--repeats", "2"])
     batching.main()
-    result = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert [line.partition(":")[0] for line in printed.err.splitlines()] == [
+        f"{name}, repeat {number} of 2" for name in ("reno", "best-of-n") for number in (1, 2)
+    ]
+    result = json.loads(printed.out)
     assert (result["batch_size"], result["iterations"], result["repeats"]) == (3, 2, 2)
     assert list(result["methods"]) == ["reno", "best-of-n"]
     for measured in result["methods"].values():

@@ -48,10 +48,11 @@ def test_a_replay_makes_the_same_passes_and_nothing_else(monkeypatch: pytest.Mon
     assert seconds["propose"] > seconds["measure"] > 0
 
 
-def test_time_in_the_models_is_not_the_harnesss(tmp_path: Path) -> None:
+def test_time_in_the_models_is_not_the_harnesss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = bench(SlowGenerator(0.05))
     result = measure(one, repeats=1)
     assert result["images_through_the_generator"] == 8 + 16
+    assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == ["recorded 18 passes", "repeat 1 of 1"]
     # Both sides sleep 0.3 s in the generator; the limits are wide because tests run on busy machines.
     assert 0.4 < result["propose_over_bare"]["median"] < 2.5
     assert 0.5 < result["run_over_bare"]["median"] < 10

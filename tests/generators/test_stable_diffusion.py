@@ -9,93 +9,31 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import (
-    AutoencoderKL,
-    EulerDiscreteScheduler,
-    SchedulerMixin,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
-)
+from diffusers import StableDiffusionPipeline
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
-from hnbench.shapes.training import tokenizer as vocabulary
 from hnbench.shapes.training.denoiser import scheduler
+from tests import tiny
 
 PROMPTS = ["a photo of a red circle", "a photo of two stars", "a photo of a heart above a ring"]
 
 
-def turbo_scheduler() -> EulerDiscreteScheduler:
-    return EulerDiscreteScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        timestep_spacing="trailing",
-        prediction_type="epsilon",
-        steps_offset=1,
-    )
-
-
-def save_pipeline(folder: Path, scheduler: SchedulerMixin) -> Path:
-    torch.manual_seed(0)
-    tokenizer = vocabulary.build()
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=16,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    unet = UNet2DConditionModel(
-        sample_size=8,
-        in_channels=4,
-        out_channels=4,
-        layers_per_block=1,
-        block_out_channels=(32, 64),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=32,
-        attention_head_dim=(2, 4),
-        use_linear_projection=True,
-        norm_num_groups=8,
-    )
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        block_out_channels=(8, 16),
-        latent_channels=4,
-        norm_num_groups=4,
-        sample_size=16,
-        scaling_factor=0.18215,
-    )
-    StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=CLIPTextModel(text),
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder)
+def save(folder: Path, scheduler: Any = None) -> Path:
+    tiny.stable_diffusion(scheduler).save_pretrained(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def turbo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_pipeline(tmp_path_factory.mktemp("turbo"), turbo_scheduler())
+    return save(tmp_path_factory.mktemp("turbo"))
 
 
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_pipeline(tmp_path_factory.mktemp("direct"), scheduler())
+    return save(tmp_path_factory.mktemp("direct"), scheduler())
 
 
 def noise() -> Tensor:
@@ -173,7 +111,7 @@ def test_a_prompt_is_encoded_once(turbo: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_very_long_prompt_is_cut_as_the_tokenizer_cuts_it(turbo: Path) -> None:
     generator = StableDiffusionGenerator.from_folder(turbo, name="tiny")
-    assert generator.encode(["a red circle " * 800]).tensors["hidden_states"].shape == (1, 16, 32)
+    assert generator.encode(["a red circle " * 800]).tensors["hidden_states"].shape == (1, 40, 16)
 
 
 def test_fingerprint_follows_the_weights(turbo: Path, direct: Path, tmp_path: Path) -> None:

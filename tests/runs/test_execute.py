@@ -346,6 +346,43 @@ def test_scoring_halves_when_memory_runs_out(tmp_path: Path) -> None:
     assert run(tmp_path, [Base(), Best()], held_out=CrampedReward(), full=False).done == 6
 
 
+# --- the judge's check
+
+
+class Checked(WorldJudge):
+    """Counts its checks, and may fail them."""
+
+    def __init__(self, *, works: bool) -> None:
+        super().__init__()
+        self.works, self.checks = works, 0
+
+    def verify(self) -> None:
+        assert not self.seen
+        self.checks += 1
+        if not self.works:
+            raise UsageError("sees nothing")
+
+
+def test_a_judge_is_checked_once_and_before_anything_is_made(tmp_path: Path) -> None:
+    suite = WorldSuite()
+    suite.one_judge = blind = Checked(works=False)
+    with pytest.raises(UsageError, match="sees nothing"):
+        run(tmp_path, suite=suite, full=False)
+    assert blind.checks == 1
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    suite.one_judge = seeing = Checked(works=True)
+    assert run(tmp_path, suite=suite, full=False).done == 8
+    assert seeing.checks == 1
+
+
+def test_a_judge_with_nothing_to_judge_is_not_checked(tmp_path: Path) -> None:
+    run(tmp_path, full=False)
+    suite = WorldSuite()
+    suite.one_judge = blind = Checked(works=False)
+    assert run(tmp_path, suite=suite, full=False).new == 0
+    assert blind.checks == 0
+
+
 # --- Ctrl-C
 
 

@@ -133,7 +133,7 @@ def test_an_interrupted_score_continues(geneval: Path, suite: SmallSuite) -> Non
 
 def test_another_judge_judges_anew(geneval: Path, suite: SmallSuite, monkeypatch: pytest.MonkeyPatch) -> None:
     scored(geneval, suite, ShapesJudge())
-    monkeypatch.setattr("hnbench.shapes.detector.THRESHOLD", 0.99)
+    monkeypatch.setattr("hnbench.shapes.detector.THRESHOLD", 0.7)
     assert scored(geneval, suite, ShapesJudge()).new == 24
 
 
@@ -185,6 +185,18 @@ def test_a_damaged_journal_is_told_by_its_line(geneval: Path, suite: SmallSuite)
         path.write_text("\n".join([*lines[:2], damaged, *lines[3:]]) + "\n")
         with pytest.raises(StoreError, match=r"journal\.jsonl:3 is damaged"):
             scored(geneval, suite, ShapesJudge())
+
+
+def test_a_judge_that_fails_its_check_judges_nothing(geneval: Path, suite: SmallSuite) -> None:
+    class Blind(Counting):
+        def verify(self) -> None:
+            raise UsageError("sees nothing")
+
+    with pytest.raises(UsageError, match="sees nothing"):
+        scored(geneval, suite, Blind())
+    assert not (scores_folder(geneval, Blind()) / "journal.jsonl").exists()
+    scored(geneval, suite, Counting())
+    assert scored(geneval, suite, Blind()).new == 0
 
 
 def test_one_process_at_a_time(geneval: Path, suite: SmallSuite) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import AutoencoderTiny
 from safetensors.torch import save_file
 
 from hnbench.shapes.training import __main__ as rebuild
-from hnbench.shapes.training import autoencoder
+from hnbench.shapes.training import autoencoder, flow
 from hnbench.shapes.training.denoiser import Denoiser
 
 
@@ -45,3 +46,28 @@ def test_the_generator_stage_saves_and_scores(tmp_path: Path, monkeypatch: pytes
     assert rebuild.train_generator(tmp_path, "cpu") == {"overall": 2.0}
     assert asked == [26_000, 3500]
     assert (tmp_path / "generator" / "model_index.json").is_file()
+
+
+def test_the_teacher_sees_the_very_images_that_the_stage_before_it_drew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = autoencoder.build()
+    encoder.save_pretrained(tmp_path / "autoencoder")
+    drawn: list[int] = []
+    seen: list[flow.Encoded] = []
+
+    def draw_few(encoder: AutoencoderTiny, count: int, seed: int) -> flow.Encoded:
+        drawn.append(count)
+        return flow.encode_data(encoder, 100, seed)
+
+    monkeypatch.setattr(rebuild, "encode_data", draw_few)
+    monkeypatch.setattr(rebuild, "train_teacher", lambda _model, data, **_: seen.append(data))
+    for name in ("train_text", "train_coupled", "judge_scores"):
+        monkeypatch.setattr(rebuild, name, lambda *_, **_named: {})
+    rebuild.pretrain(tmp_path, "cpu")
+    rebuild.train_flow(tmp_path, "cpu")
+    assert drawn == [50_000]
+    expected = flow.encode_data(encoder.eval(), 100, seed=5)
+    for data in seen:
+        assert data.latents.dtype == torch.float16
+        assert torch.equal(data.latents, expected.latents)
+        assert data.texts == expected.texts
+    assert len(seen) == 2

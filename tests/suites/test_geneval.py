@@ -20,7 +20,7 @@ from hnbench.suites.geneval import judge as judge_module
 from hnbench.suites.geneval import suite as suite_module
 from hnbench.suites.geneval.colours import ColourClassifier, CutOut
 from hnbench.suites.geneval.detector import Detector, Instance
-from hnbench.suites.geneval.judge import UNTRUSTED, GenEvalJudge, class_names
+from hnbench.suites.geneval.judge import GenEvalJudge, class_names
 from hnbench.suites.geneval.rules import filter_detections
 from hnbench.suites.geneval.suite import COUNTS, GenEvalHuggingFaceSuite, GenEvalSuite, parse
 from tests.suites.mask2former import NAMES, network
@@ -153,21 +153,33 @@ def test_colours_are_asked_of_the_detections_that_a_clause_looks_at_and_of_no_ot
     assert verdict.reason == "expected red car>=1, found 0 red; and 1 blue"
 
 
-def test_a_detector_that_finds_nothing_stops_the_scoring_with_the_reason() -> None:
-    judge = GenEvalJudge(Given(*[{}] * UNTRUSTED), Colours(), fingerprint="given")
-    about = asks("single_object", {"class": "cow", "count": 1})
-    for _ in range(UNTRUSTED - 1):
-        (verdict,) = judge.judge([RED_BLUE], [about])
-        assert not verdict.correct
-    with pytest.raises(UsageError, match=f"found nothing at all in the first {UNTRUSTED} images"):
-        judge.judge([RED_BLUE], [about])
+def verified(person: float, colours: ColourClassifier | None = None) -> None:
+    found = {"person": [instance(0, person)], "tie": [instance(0, 0.4)]}
+    GenEvalJudge(Given(found), colours or Colours(), fingerprint="given").verify()
 
 
-def test_empty_images_are_judged_once_something_was_found() -> None:
-    judge = GenEvalJudge(Given({"cow": [instance(0, 0.9)]}, *[{}] * 3 * UNTRUSTED), Colours(), fingerprint="given")
-    about = asks("single_object", {"class": "cow", "count": 1})
-    verdicts = judge.judge([RED_BLUE] * (3 * UNTRUSTED), [about] * (3 * UNTRUSTED))
-    assert [verdict.correct for verdict in verdicts] == [True] + [False] * (3 * UNTRUSTED - 1)
+def test_a_judge_that_finds_the_person_and_tells_red_from_blue_is_believed() -> None:
+    colours = Colours()
+    verified(0.91, colours)
+    assert colours.asked == [("frisbee", (0.0, 0.0, 224.0, 224.0))] * 2
+
+
+def test_a_person_below_the_counting_threshold_is_not_enough() -> None:
+    with pytest.raises(UsageError, match=r"GenEval's detector .* expected a person above 0.9, and found person 0.90, tie 0.40;"):
+        verified(0.9)
+
+
+def test_a_random_detector_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detector_module, "LONG", 96)
+    monkeypatch.setattr(detector_module, "SHORT", 64)
+    judge = GenEvalJudge(Detector(network(), ["person", *NAMES[1:]]), Colours(), fingerprint="random")
+    with pytest.raises(UsageError, match=r"GenEval's detector .* expected a person above 0.9, and found .*; its scores would say nothing"):
+        judge.verify()
+
+
+def test_a_random_colour_classifier_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"GenEval's colour classifier .* expected discs of red, blue, and found \w+, \w+;"):
+        verified(0.95, classifier(clip()))
 
 
 def test_real_networks_give_a_verdict_for_every_image(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hnbench.errors import UsageError
 from hnbench.shapes import detector
 from hnbench.shapes.captions import SHARED, TAGS, by_text, training_prompts
 from hnbench.shapes.drawing import draw
@@ -42,6 +43,14 @@ def test_the_judge_accepts_drawn_scenes_and_gives_reasons_otherwise() -> None:
     assert not right.reason
     assert not wrong.correct
     assert "expected cyan star" in wrong.reason
+
+
+def test_a_judge_that_finds_what_is_drawn_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = ShapesSuite().judge()
+    judge.verify()
+    monkeypatch.setattr(detector, "FOREGROUND", 0)
+    with pytest.raises(UsageError, match=r"the shapes detector was shown .* expected a \w+ \w+, and found nothing; its scores would"):
+        judge.verify()
 
 
 def test_a_moved_threshold_is_another_judge(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from hnbench.shapes.training import adapters, autoencoder, cards, contrastive
 from hnbench.shapes.training.denoiser import SHAPE, Denoiser, save_pipeline
 from hnbench.shapes.training.distillation import distil, follow
-from hnbench.shapes.training.flow import encode_data, sample, train_teacher, train_text
+from hnbench.shapes.training.flow import Encoded, encode_data, sample, train_teacher, train_text
 from hnbench.shapes.training.pretraining import CoupledExamples, train_coupled
 from hnbench.shapes.training.scores import judge_scores
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 THREADS = 1
 """Training one model on each core is faster here than training one model on all of them."""
+DATA = "data.safetensors"
+"""The drawn images that both stages of flow matching see."""
 
 
 def train_autoencoder(out: Path, device: str) -> dict[str, float]:
@@ -55,16 +57,18 @@ def pretrain(out: Path, device: str) -> dict[str, float]:
     torch.manual_seed(3)
     model = Denoiser().to(device)
     train_text(model, seed=3)
-    train_teacher(model, encode_data(encoder, 50_000, seed=5), steps=3000, batch_size=32, learning_rate=1e-3, seed=4)
+    data = encode_data(encoder, 50_000, seed=5)
+    data.save(out / DATA)
+    train_teacher(model, data, steps=3000, batch_size=32, learning_rate=1e-3, seed=4)
     train_coupled(model, CoupledExamples(encoder, seed=11), steps=2800)
     save_file(model.state_dict(), out / "pretrained.safetensors")
     return {}
 
 
 def train_flow(out: Path, device: str) -> dict[str, float]:
-    """The flow-matching teacher."""
+    """The flow-matching teacher, on the images that the stage before it drew."""
     encoder, model = _autoencoder(out, device), _denoiser(out / "pretrained.safetensors", device)
-    train_teacher(model, encode_data(encoder, 50_000, seed=5), steps=4500, batch_size=32, learning_rate=1e-3, seed=14)
+    train_teacher(model, Encoded.load(out / DATA), steps=4500, batch_size=32, learning_rate=1e-3, seed=14)
     save_file(model.state_dict(), out / "teacher.safetensors")
     noises = torch.Generator().manual_seed(0)
     return judge_scores(

@@ -6,10 +6,13 @@ predicts x; its velocity is (x_t - x_hat) / t.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from hnbench.shapes.captions import TAGS
@@ -20,6 +23,7 @@ from hnbench.shapes.training.questions import QUESTIONS, answer_loss
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from diffusers import AutoencoderTiny
 
@@ -49,6 +53,16 @@ class Encoded:
 
     latents: Tensor
     texts: list[str]
+
+    def save(self, path: Path) -> None:
+        """Write it to one file of safetensors, the captions in its header."""
+        save_file({"latents": self.latents}, path, {"texts": json.dumps(self.texts)})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote, to the bit."""
+        with safe_open(path, "pt") as file:
+            return cls(file.get_tensor("latents"), json.loads(file.metadata()["texts"]))
 
 
 @torch.no_grad()

@@ -5,28 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from PIL import Image
+
 from hnbench.data import data_file, sha256_of
-from hnbench.errors import UsageError
 from hnbench.hub import Source, download
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge
 from hnbench.suites.geneval.colours import BACKGROUND, COLOURS, TEMPLATES, ColourClassifier, CutOut, load_colour_classifier
 from hnbench.suites.geneval.conversion import VERSION, load, official_folder
-from hnbench.suites.geneval.detector import Detector
+from hnbench.suites.geneval.detector import Detector, Instance
 from hnbench.suites.geneval.rules import COUNTING_THRESHOLD, MAX_OBJECTS, POSITION_THRESHOLD, THRESHOLD, evaluate, filter_detections
+from hnbench.suites.smoke import distrusted, photograph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from PIL import Image
-
     from hnbench.suites.base import Verdict
-    from hnbench.suites.geneval.detector import Instance
 
     Found = Mapping[str, list[Instance]]
 
-UNTRUSTED = 8
-"""So many images without any detection, from the first one on, are taken for a detector that does not work."""
+PLAIN = {"red": (220, 30, 30), "blue": (30, 60, 220)}
+"""Colours of which there is no doubt, for the check of the classifier."""
 HUGGING_FACE = Source("facebook/mask2former-swin-small-coco-instance", patterns=("config.json", "model.safetensors"))
 """The original authors' own training of the same architecture."""
 
@@ -44,35 +44,29 @@ class GenEvalJudge(Judge):
         """Take the parts; `fingerprint` is the detector's: whatever decides its weights."""
         self._detector, self._classifier = detector, classifier
         self._weights = fingerprint
-        self._blank = 0
-        self._trusted = False
 
     @property
     def fingerprint(self) -> str:
         rules = [THRESHOLD, COUNTING_THRESHOLD, MAX_OBJECTS, POSITION_THRESHOLD]
         return digest([self.name, 1, rules, self._weights, self._classifier.fingerprint, COLOURS, TEMPLATES, BACKGROUND])
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-        """One verdict per image, in order. Images are RGB; `metadata` are lines of GenEval's `evaluation_metadata.jsonl`.
+    def verify(self) -> None:
+        """Find the person in a photograph of one, as surely as counting asks for, and the colours of a red and a blue disc."""
+        (found,) = self._detector.detect([photograph()], THRESHOLD)
+        best = {name: max(instance.score for instance in instances) for name, instances in found.items()}
+        if best.get("person", 0.0) <= COUNTING_THRESHOLD:
+            listed = ", ".join(f"{name} {score:.2f}" for name, score in sorted(best.items(), key=lambda item: -item[1])[:5])
+            raise distrusted("GenEval's detector", f"a person above {COUNTING_THRESHOLD}", listed or f"nothing above {THRESHOLD}")
+        named = self._classifier.classify([_disc(pixel) for pixel in PLAIN.values()])
+        if named != list(PLAIN):
+            raise distrusted("GenEval's colour classifier", f"discs of {', '.join(PLAIN)}", ", ".join(named))
 
-        A detector that found nothing in any of the first images is a `UsageError`: broken ones are known by an all-zero score.
-        """
+    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        """One verdict per image, in order. Images are RGB; `metadata` are lines of GenEval's `evaluation_metadata.jsonl`."""
         everything = self._detector.detect(images, min(THRESHOLD, COUNTING_THRESHOLD))
-        self._watch(everything)
         found = [filter_detections(each, str(about["tag"])) for each, about in zip(everything, metadata, strict=True)]
         coloured = self._coloured(images, found, metadata)
         return [replace(evaluate(each, about), details=_details(each)) for each, about in zip(coloured, metadata, strict=True)]
-
-    def _watch(self, found: Sequence[Found]) -> None:
-        self._trusted = self._trusted or any(found)
-        if self._trusted:
-            return
-        self._blank += len(found)
-        if self._blank >= UNTRUSTED:
-            raise UsageError(
-                f"the detector found nothing at all in the first {self._blank} images, so a score of them would say nothing: look at the "
-                "images; if there are objects in them, the detector does not work here. Begin again in a new folder (--out)"
-            )
 
     def _coloured(
         self, images: Sequence[Image.Image], found: Sequence[Found], metadata: Sequence[Mapping[str, Any]]
@@ -90,6 +84,14 @@ class GenEvalJudge(Judge):
         for (index, name, rank), colour in zip(wanted, colours, strict=True):
             coloured[index][name][rank] = replace(coloured[index][name][rank], colour=colour)
         return coloured
+
+
+def _disc(pixel: tuple[int, int, int]) -> CutOut:
+    """A plain disc of this colour, which the detector is taken to have found as a frisbee."""
+    side = 224
+    offset = np.arange(side) - (side - 1) / 2
+    mask = np.hypot(offset[:, None], offset) < side / 2
+    return CutOut(Image.new("RGB", (side, side), pixel), "frisbee", Instance((0.0, 0.0, side, side), 1.0, mask=mask))
 
 
 def _details(found: Found) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 from hnbench.fingerprint import fingerprint_of
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge, Verdict
+from hnbench.suites.smoke import photograph
 from hnbench.suites.t2i_compbench import depth_order, spatial
 from hnbench.suites.t2i_compbench.models import BlipVqa, ClipCosine, Depth, Detector, folder_of
 from hnbench.suites.t2i_compbench.numeracy import counted_objects, numeracy_score
 from hnbench.suites.t2i_compbench.parses import NOT_ASKED, Parse, load_parses, parse_of
 from hnbench.suites.t2i_compbench.prompts import countable_objects, kinds_of_complex
+from hnbench.suites.t2i_compbench.verification import verify_blip, verify_clip, verify_depth, verify_detector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,15 +63,28 @@ class CompBenchJudge(Judge):
     def __init__(self, categories: Sequence[str], names: ModelNames, rules: spatial.Rules, device: str) -> None:
         self._rules, self._device = rules, device
         used = [item.name for item in fields(ModelNames) if any(item.name in _USED[category] for category in categories)]
+        self._names: dict[str, str] = {model: getattr(names, model) for model in used}
         self._parses = load_parses() if _PARSED & set(categories) else None
         parser = [f"parser {self._parses.parser}"] if self._parses else []
-        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {getattr(names, model)}" for model in used), *parser])
-        self._folders: dict[str, Path] = {model: folder_of(getattr(names, model)) for model in used}
+        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {name}" for model, name in self._names.items()), *parser])
+        self._folders: dict[str, Path] = {model: folder_of(name) for model, name in self._names.items()}
 
     @cached_property
     def fingerprint(self) -> str:  # once: it reads all weights
         models = {model: fingerprint_of(folder) for model, folder in self._folders.items()}
         return digest(["t2i-compbench", VERSION, self._rules, models, self._parses.fingerprint if self._parses else None])
+
+    def verify(self) -> None:
+        """Show a photograph of a person to every model that the categories are judged with (see `verification`)."""
+        picture = photograph()
+        checks = {
+            "blip": lambda name: verify_blip(self._blip, name, picture),
+            "detector": lambda name: verify_detector(self._detector, name, picture),
+            "depth": lambda name: verify_depth(self._depth, name, picture),
+            "clip": lambda name: verify_clip(self._clip, name, picture),
+        }
+        for model, name in self._names.items():
+            checks[model](name)
 
     def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         return [

@@ -12,6 +12,7 @@ import torch
 
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("golden.json").read_text())
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "green", "apple", "bench", "and", "of", "?", "the", "photo"]
+WORDS += ["an", "person", "bicycle", "zebra", "pizza", "bathtub", "elephant", "train", "banana", "giraffe", "toilet"]
 
 
 @pytest.fixture(scope="session")
