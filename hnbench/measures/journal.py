@@ -5,9 +5,10 @@ Two kinds of lines. A definition says what a measure is, once for every fingerpr
     {"schema":1,"measure":"lpips","fingerprint":"...","kind":"prompt","about":"...","higher_is_better":true,"source":"..."}
     {"schema":1,"measure":"lpips","fingerprint":"...","label":"random","images":"...","values":{"colors/0000":0.61,...}}
 
-A row names its definition by the beginning of the fingerprint. `values` are numbers by prompt; of a measure of images, lists with one for each image of the prompt; of a measure of sets, the distance and
-the sizes of both sets. `images` is the beginning of a SHA-256 over those of the images, in the order of `values` (of sets: this label's, then the base's),
-so that a row counts only as long as the images are those that were measured.
+A row names its definition by the beginning of the fingerprint. `values` are numbers by prompt; of a measure of images, lists with one for
+each image of the prompt; of a measure of sets, the distance and the sizes of both sets. `images` is the beginning of a SHA-256 over those
+of the images, in the order of `values` (of sets: this label's, then the base's), so that a row counts only as long as the images are those
+that were measured.
 """
 
 from __future__ import annotations

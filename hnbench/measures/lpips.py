@@ -53,7 +53,8 @@ class Lpips(PromptMeasure):
 
     def __init__(self, weights: Path, device: str) -> None:
         """`weights` is torchvision's state of AlexNet."""
-        network = alexnet(weights=None)
+        with torch.device("meta"):
+            network = alexnet(weights=None)
         fill(network, read_weights(weights), weights)
         self._features: nn.Sequential = network.features[: LAYERS[-1] + 1].to(device).requires_grad_(False).eval()
         self._heads = [head.to(device) for head in heads(heads_path())]
