@@ -34,7 +34,7 @@ FOLDER, NAME = "measures", "journal.jsonl"
 REFERENCE = 16
 """Hexadecimal digits of a fingerprint, or of the images' digest, in a row."""
 DIGITS = 5
-"""Significant digits of a value: devices and batches agree in about so many, and more would only make the file larger."""
+"""Significant digits of a value: far finer than any interval of it, and a reference run's file stays small."""
 
 Kind = Literal["image", "prompt", "set"]
 _KINDS: dict[type[Any], Kind] = {ImageMeasure: "image", PromptMeasure: "prompt", SetMeasure: "set"}

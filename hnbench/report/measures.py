@@ -101,7 +101,8 @@ def _images(pool: Pool, seed: int) -> dict[str, Images]:
 def _of_other_images(runs: Sequence[_Run]) -> list[str]:
     notes = []
     for run in runs:
-        stale = [row.measure for row in run.found.rows if not _is_known(run, row.measure, row.label) and row.label in run.images]
+        pairs = dict.fromkeys((row.measure, row.label) for row in run.found.rows if row.label in run.images)
+        stale = [measure for measure, label in pairs if not _is_known(run, measure, label)]
         if stale:
             named = ", ".join(dict.fromkeys(stale))
             notes.append(f"{run.folder.name}: what was measured of other images than its records' is left out ({named}).")

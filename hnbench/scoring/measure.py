@@ -57,6 +57,8 @@ class Measurer:
         self._found: dict[str, dict[str, list[FoundImage]]] = {}
         for image in inventory.images:
             self._found.setdefault(image.label, {}).setdefault(image.prompt.id, []).append(image)
+        if base is not None and base not in self._found:
+            raise UsageError(f"{self._folder} has no image of {base}, which every label is compared with; run it again first")
 
     def measure(self, measure: Measure) -> Measured:
         """Compute what the journal lacks. What cannot be measured is a `UsageError` before anything is computed."""
@@ -80,11 +82,11 @@ class Measurer:
 
     def _several(self, measure: Measure, by_prompt: ByPrompt) -> ByPrompt:
         """The prompts that the measure can say something of."""
-        single = [f"{image.label} {prompt} {image.sample}" for prompt, (image, *others) in by_prompt.items() if not others]
+        single = [f"{image.label} {prompt} {image.sample}".strip() for prompt, (image, *others) in by_prompt.items() if not others]
         if not (single and isinstance(measure, PromptMeasure)):
             return by_prompt
         if self._whole or len(single) == len(by_prompt):
-            shown = ", ".join([*single[:SHOWN], *(["..."] if len(single) > SHOWN else [])]).strip()
+            shown = ", ".join([*single[:SHOWN], *(["..."] if len(single) > SHOWN else [])])
             raise UsageError(
                 f"{measure.name} is of several images of a prompt; in {self._folder} {len(single)} prompts have a single one ({shown}): "
                 "generate more of each, or choose others by --measure"

@@ -24,6 +24,12 @@ def test_the_features_are_open_clip_s_own() -> None:
     torch.testing.assert_close(ShapesFeatures("cpu").of(shown), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_pictures_may_have_several_sizes() -> None:
+    shown = [*pictures(2), *pictures(1, (96, 80))]
+    features = ShapesFeatures("cpu")
+    torch.testing.assert_close(features.of(shown), torch.cat([features.of(shown[:2]), features.of(shown[2:])]), rtol=1e-4, atol=1e-5)
+
+
 def test_all_four_measures_share_them() -> None:
     shown = pictures(4)
     same, different = similarity("cpu").values([shown[:1] * 4, shown])

@@ -181,10 +181,18 @@ def test_without_labels_there_is_no_base(geneval: Path, suite: SmallSuite) -> No
         measured(found_in(geneval, suite), Shift())
 
 
+def test_without_the_base_s_images_nothing_is_compared(run: Inventory) -> None:
+    ours = replace(run, images=tuple(image for image in run.images if image.label == "ours"))
+    with pytest.raises(UsageError, match="has no image of random, which every label is compared with"):
+        measured(ours, Range(), base="random")
+
+
 def test_one_image_has_no_diversity(geneval: Path, suite: SmallSuite) -> None:
     for number in range(12):
         (geneval / f"{number:05d}/samples/00001.png").unlink()
-    with pytest.raises(UsageError, match=r"12 prompts have a single one \(single_object/0000 0, .*, \.\.\.\): generate more"):
+    with pytest.raises(
+        UsageError, match=r"12 prompts have a single one \(single_object/0000 0, single_object/0001 0, .*, \.\.\.\): generate more"
+    ):
         measured(found_in(geneval, suite, partial=True), Range())
     assert measured(found_in(geneval, suite, partial=True), Redness()).new == 12
 
