@@ -49,6 +49,8 @@ class FeatureDiversity(PromptMeasure):
     """A number of the features of a prompt's images."""
 
     formula: Callable[[Tensor], float]
+    identity: str
+    """The formula's name and version, for the fingerprint."""
     said: str
     """The formula in words, to stand before the features'."""
 
@@ -59,7 +61,7 @@ class FeatureDiversity(PromptMeasure):
 
     @property
     def fingerprint(self) -> str:
-        return digest([self.said, self._features.fingerprint])
+        return digest([self.identity, self._features.fingerprint])
 
     def values(self, groups: Sequence[Sequence[Image]]) -> list[float]:
         features = self._features.of([picture for group in groups for picture in group])
@@ -71,6 +73,7 @@ class Similarity(FeatureDiversity):
 
     higher_is_better = False
     formula = staticmethod(mean_similarity)
+    identity = "mean similarity 1"
     said = "Mean cosine over all pairs of a prompt's images, in [-1, 1], lower for more diverse ones, of"
 
 
@@ -79,4 +82,5 @@ class Vendi(FeatureDiversity):
 
     higher_is_better = True
     formula = staticmethod(vendi_score)
+    identity = "Vendi score 1"
     said = "Vendi score, the effective number of different images among a prompt's n, in [1, n], by the cosines of"

@@ -71,6 +71,8 @@ class FeatureDistance(SetMeasure):
 
     higher_is_better = None
     formula: Callable[[Tensor, Tensor], float]
+    identity: str
+    """The formula's name and version, for the fingerprint."""
     said: str
     """The formula in words, to stand before the features'."""
 
@@ -81,7 +83,7 @@ class FeatureDistance(SetMeasure):
 
     @property
     def fingerprint(self) -> str:
-        return digest([self.said, self._features.fingerprint])
+        return digest([self.identity, self._features.fingerprint])
 
     def features(self, pictures: Sequence[Image]) -> Tensor:
         return self._features.of(pictures)
@@ -94,6 +96,7 @@ class MeanDiscrepancy(FeatureDistance):
     """CMMD's formula."""
 
     formula = staticmethod(cmmd)
+    identity = "CMMD 1"
     said = "Squared maximum mean discrepancy to the base's images x 1000, 0 for equal sets, with a Gaussian kernel of width 10, of"
 
 
@@ -101,4 +104,5 @@ class FrechetDistance(FeatureDistance):
     """The Fréchet distance."""
 
     formula = staticmethod(frechet)
+    identity = "Frechet distance 1"
     said = "Fréchet distance to the base's images, 0 for equal means and covariances, of"

@@ -258,8 +258,8 @@ def _measures_note(summary: Summary) -> str:
     controls = [style_of(label).name for label in (RANDOM_DIRECTION, OTHER_NOISE) if label in summary.rows]
     if HYPERNOISE in summary.rows and controls:
         text += (
-            f" A distance is not zero for a change that means nothing: {' and '.join(controls)} change the noise by as much "
-            "as HyperNoise does, and their distances are the floor of what a change of that size does."
+            f" A distance is not zero for a change that means nothing: the distances of {' and '.join(controls)}, whose change of the "
+            "noise is as large as HyperNoise's, are the floor of what a change of that size does."
         )
     return text
 

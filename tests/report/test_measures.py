@@ -101,7 +101,7 @@ def test_the_report_has_a_section_and_the_table_rows(pooled: Summary) -> None:
     assert "(Δ +0.100 [+0.100, +0.100])" in lines[3]
     assert lines[3].endswith("| 3.5 (3 to 4) |")
     assert f"- gap ({GAP.fingerprint[:12]}): How far from the base's images. Sets of 36 images." in lines
-    assert "their distances are the floor of what a change of that size does" in lines[-1]
+    assert "the distances of other noise (control), whose change of the noise is as large as HyperNoise's, are the floor" in lines[-1]
     frame = summary_frame(pooled).set_index(["label", "metric"])
     assert frame.index.is_unique
     assert frame.loc[("random", "measure/spread"), "estimate"] == pytest.approx(base)
