@@ -397,6 +397,62 @@ def score(
     show_scores(table_of(scores), sentences(scores), path)
 
 
+MeasureNames = Annotated[
+    list[str] | None,
+    typer.Option("--measure", metavar="NAME", help=f"A measure of `hnbench list measures`; repeatable. {PRESET}"),
+]
+
+
+@app.command(
+    epilog=examples(
+        "hnbench measure results/my-run",
+        "hnbench measure results/my-run --measure lpips --measure cmmd --label random --label hypernoise --device cuda",
+        "hnbench measure images --suite geneval --measure dino-similarity",
+        "hnbench measure results/my-run --measure vqascore:OWNER/NAME",
+    )
+)
+def measure(
+    folder: Annotated[Path, typer.Argument(help="A run, or images in a layout that `hnbench score` reads.")],
+    measure: MeasureNames = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", metavar="NAME[:PART]", help="Whose prompts the images are of. [default: the run's]")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The images are of the suite's quick protocol, not of the full one.")] = False,
+    partial: PartialChoice = False,
+    label: Labels = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time; changes no result.")] = 32,
+    device: DeviceName = "auto",
+    out: Annotated[Path | None, typer.Option("--out", help="Where the values go. [default: measures in the folder]")] = None,
+) -> None:
+    """Measure images that are there: diversity, fidelity, and what else no method saw.
+
+    Of a run, every label is compared with the base, which is always there. The same command again computes only what is missing, and
+    `hnbench report` shows what was measured of a run.
+    """
+    names = _measure_names(folder, measure)
+
+    from hnbench.display import StageDisplay, show_measures
+    from hnbench.measures.journal import FOLDER, open_journal
+    from hnbench.scoring.layouts import find_images
+    from hnbench.scoring.measure import Measurer
+    from hnbench.scoring.measure_table import sentences, table_of
+    from hnbench.scoring.run_layout import base_of, is_run
+
+    base = base_of(folder) if is_run(folder) else None
+    labels = [base, *label] if label and base else label or ()
+    found = find_images(folder, registry.make_suite(_suite_of(folder, suite)), quick=quick, labels=labels)
+    place = out or folder / FOLDER
+    chosen = choose_device(device)
+    with StageDisplay() as display:
+        found = found.usable(display, partial=partial)
+        with open_journal(place) as journal:
+            measurer = Measurer(found, journal, base=base, batch_size=batch_size, progress=display)
+            measured = [measurer.measure(registry.make_measure(name, chosen)) for name in names]
+    if not any(one.new for one in measured):
+        typer.echo(f"all of it was measured before, in {place}", err=True)
+    show_measures(table_of(found, measured, base), sentences(found, measured), journal.path)
+
+
 @app.command(
     epilog=examples(
         "hnbench export results/my-run --layout geneval --out exported",
@@ -492,16 +548,16 @@ def push(
 
 @app.command("list", epilog=examples("hnbench list methods", "hnbench list rewards"))
 def list_names(
-    kind: Annotated[Literal["generators", "rewards", "methods", "suites", "prompts"], typer.Argument(help="What to list.")],
+    kind: Annotated[Literal["generators", "rewards", "methods", "suites", "measures", "prompts"], typer.Argument(help="What to list.")],
 ) -> None:
-    """List generators, rewards, methods, suites or prompt sets.
+    """List generators, rewards, methods, suites, measures or prompt sets.
 
     Those of installed third-party packages too.
     """
     from hnbench.display import show_entries
 
     known = {"generators": registry.GENERATORS, "rewards": registry.REWARDS, "methods": registry.METHODS, "suites": registry.SUITES}
-    known["prompts"] = registry.PROMPTS
+    known["measures"], known["prompts"] = registry.MEASURES, registry.PROMPTS
     show_entries(known[kind].entries.values())
 
 
@@ -509,6 +565,7 @@ def list_names(
     epilog=examples(
         "hnbench fetch --generator sd-turbo --dtype bfloat16 --suite geneval",
         "hnbench fetch --optimise human-preference --hold-out aesthetic",
+        "hnbench fetch --measure lpips --measure dino-similarity",
     )
 )
 def fetch(
@@ -519,6 +576,7 @@ def fetch(
     optimise: Weights = None,
     hold_out: HeldOut = None,
     suite: Annotated[str | None, typer.Option("--suite", help="A suite: its prompts, and its judge's models.")] = None,
+    measure: Annotated[list[str] | None, typer.Option("--measure", metavar="NAME", help="A measure's models; repeatable.")] = None,
 ) -> None:
     """Download what a run will need.
 
@@ -526,7 +584,7 @@ def fetch(
     """
     from hnbench import hub
     from hnbench.display import show_downloads
-    from hnbench.fetch import fetch_suite, generator_sources, reward_sources, sizes
+    from hnbench.fetch import fetch_measure, fetch_suite, generator_sources, measure_sources, reward_sources, sizes
     from hnbench.presets import Preset
 
     if generator:
@@ -534,16 +592,44 @@ def fetch(
     preset = preset_of(generator) if generator else Preset()
     weights = parse_weights(optimise or (), preset.optimised, generator or "") if optimise or preset.optimised else {}
     rewards = (*weights, *_held_out(hold_out, preset, weights))
-    if not (rewards or generator or suite):
+    if not (rewards or generator or suite or measure):
         raise UsageError("say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME")
     needed = reward_sources(rewards) | (generator_sources(generator, dtype, preset.adapters.values()) if generator else {})
+    needed |= measure_sources(measure or ())
     if needed:
         show_downloads(needed, sizes(needed))
     for source in needed:
         hub.download(source)
+    for name in measure or ():
+        fetch_measure(name)
     if suite:
         fetch_suite(suite)
     typer.echo("all of it is on this machine now")
+
+
+def _measure_names(folder: Path, typed: Sequence[str] | None) -> tuple[str, ...]:
+    """The measures that were typed, or the preset's of a run's generator; all of their names are known afterwards."""
+    names = tuple(dict.fromkeys(typed or ()))
+    if not names:
+        names = preset_of(_config_of(folder, "say what to measure of other images by --measure")["generator"]).measures
+    for name in names:
+        registry.find_measure(name)
+    return names
+
+
+def _suite_of(folder: Path, typed: str | None) -> str:
+    """The suite that was typed, or a run's."""
+    return typed or str(_config_of(folder, "say whose prompts other images are of by --suite")["suite"])
+
+
+def _config_of(folder: Path, otherwise: str) -> dict[str, Any]:
+    """A run's configuration; of any other folder a `UsageError` that says what to do."""
+    from hnbench.runs.store import read_run
+
+    if not (folder / "run.json").is_file():
+        raise UsageError(f"{folder} is no run; {otherwise}")
+    config: dict[str, Any] = read_run(folder).manifest["config"]
+    return config
 
 
 def _held_out(typed: Sequence[str] | None, preset: Preset, optimised: Mapping[str, float]) -> tuple[str, ...]:

@@ -209,6 +209,15 @@ def show_scores(table: Table, sentences: Iterable[str], path: Path) -> None:
     console.print(f"\nImage by image: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
+def show_measures(table: Table, sentences: Iterable[str], path: Path) -> None:
+    """Print what was measured of a folder's images, what it is, and where it is prompt by prompt."""
+    console = _stdout()
+    for sentence in sentences:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(f"\nPrompt by prompt: {path}", markup=False, highlight=False, soft_wrap=True)
+
+
 def _stdout() -> Console:
     """A terminal as wide as it is; a file or a pipe wide enough for every table."""
     return Console(width=None if sys.stdout.isatty() else WIDTH)

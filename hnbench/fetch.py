@@ -22,6 +22,16 @@ def reward_sources(names: Iterable[str]) -> Needs:
     return _joined((source, name) for name in names for source in registry.REWARDS.sources(name))
 
 
+def measure_sources(specifications: Iterable[str]) -> Needs:
+    """What measures are loaded from on the Hub."""
+    pairs: list[tuple[Source, str]] = []
+    for specification in specifications:
+        entry, model = registry.find_measure(specification)
+        found = hub.wanted(entry.sources, model) if model else registry.MEASURES.sources(specification)
+        pairs += [(source, specification) for source in found]
+    return _joined(pairs)
+
+
 def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]) -> Needs:
     """What a generator, by name or by where it is, and adapters are loaded from: nothing for what is on this machine.
 
@@ -51,6 +61,12 @@ def fetch_suite(specification: str) -> None:
     suite = registry.make_suite(specification)
     suite.prompts()
     suite.judge(device="cpu")
+
+
+def fetch_measure(specification: str) -> None:
+    """Have what a measure downloads from elsewhere than the Hub on this machine, by loading it once."""
+    if not registry.find_measure(specification)[0].sources:
+        registry.make_measure(specification, "cpu")
 
 
 def sizes(sources: Iterable[Source]) -> dict[Source, int | None]:

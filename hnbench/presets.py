@@ -29,6 +29,8 @@ class Preset:
     """The prompt set to train on, or empty when one has to be given."""
     suite: str = ""
     """The suite that was made for the generator, if one was."""
+    measures: tuple[str, ...] = ("lpips", "dino-similarity", "dino-vendi", "cmmd", "fd-dinov2")
+    """What `hnbench measure` measures of a run's images."""
 
 
 _SHAPES_WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
@@ -111,6 +113,7 @@ _PRESETS = {
         },
         training_prompts="shapes",
         suite="geneval-shapes",
+        measures=("shapes-similarity", "shapes-vendi", "shapes-mmd", "shapes-fd"),
     ),
     "sd-turbo": Preset(trainings=_SD_TURBO, **_PUBLISHED),
     "sdxl-turbo": Preset(**_PUBLISHED),

@@ -1,7 +1,8 @@
 """Names -> factories, imported only when asked for.
 
 A registry knows the built-in names and those that installed packages add through the entry-point groups
-`hnbench.generators`, `hnbench.rewards`, `hnbench.methods`, `hnbench.suites` and `hnbench.prompts`. Listing imports none of them.
+`hnbench.generators`, `hnbench.rewards`, `hnbench.methods`, `hnbench.suites`, `hnbench.measures` and `hnbench.prompts`. Listing imports
+none of them.
 What stands after `NAME@` is a factory's `where`, if the entry has sources: a folder or a repository to use instead of them.
 The factories are called as
 
@@ -9,6 +10,7 @@ The factories are called as
     reward:    factory(*, device: str, dtype: str) -> Reward
     method:    factory(**parameters) -> Method      (a dataclass: its fields are the parameters)
     suite:     factory(**given) -> Suite        (given: `part` and options, of those that its entry names)
+    measure:   factory(device: str) -> Measure      (and `model`, where its entry takes one and the name has one)
     prompts:   factory(folder: Path | None) -> Sequence[str]    (the folder has other projects' prompt files)
 """
 
@@ -23,12 +25,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from hnbench.errors import UsageError
+from hnbench.measures import sources as measure_sources
 from hnbench.rewards import sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from hnbench.hub import Source
+    from hnbench.measures.base import Measure
     from hnbench.methods.base import Method
     from hnbench.suites.base import Suite
 
@@ -53,6 +57,8 @@ class Entry:
     """For a suite: the parts that can be asked for by `name:part`."""
     options: tuple[str, ...] = ()
     """For a suite: what can be given as `name:key=value`."""
+    takes_model: bool = False
+    """For a measure: whether `name:OWNER/NAME` is the same of another model."""
     package: str = "hnbench"
     """The installed package that provides it."""
 
@@ -198,6 +204,52 @@ SUITES = Registry(
     ),
 )
 
+MEASURES = Registry(
+    "measure",
+    "hnbench.measures",
+    Entry(
+        "lpips",
+        "hnbench.measures.lpips:load",
+        "diversity: mean LPIPS (AlexNet) between a prompt's images; higher is more diverse",
+        needs="a download of 244 MB: AlexNet",
+    ),
+    Entry(
+        "dino-similarity",
+        "hnbench.measures.published:dino_similarity",
+        "diversity: mean cosine of DINOv2 ViT-B/14 between a prompt's images; lower is more diverse",
+        sources=(measure_sources.DINOV2_BASE,),
+    ),
+    Entry(
+        "dino-vendi",
+        "hnbench.measures.published:dino_vendi",
+        "diversity: Vendi score of the same features, the effective number of different images",
+        sources=(measure_sources.DINOV2_BASE,),
+    ),
+    Entry(
+        "cmmd",
+        "hnbench.measures.published:cmmd",
+        "fidelity: CMMD to the base's images, by CLIP ViT-L/14 at 336 pixels",
+        sources=(measure_sources.CLIP_336,),
+    ),
+    Entry(
+        "fd-dinov2",
+        "hnbench.measures.published:fd_dinov2",
+        "fidelity: Fréchet distance to the base's images, by DINOv2 ViT-L/14",
+        sources=(measure_sources.DINOV2_LARGE,),
+    ),
+    Entry(
+        "vqascore",
+        "hnbench.measures.vqascore:load",
+        "does the image show what the prompt says, asked of a vision-language model; vqascore:OWNER/NAME for another",
+        sources=(measure_sources.VQASCORE,),
+        takes_model=True,
+    ),
+    Entry("shapes-similarity", "hnbench.measures.shapes:similarity", "dino-similarity's formula over the image features of shapes-resnet"),
+    Entry("shapes-vendi", "hnbench.measures.shapes:vendi", "dino-vendi's formula over them"),
+    Entry("shapes-mmd", "hnbench.measures.shapes:mmd", "cmmd's formula over them"),
+    Entry("shapes-fd", "hnbench.measures.shapes:frechet", "fd-dinov2's formula over them"),
+)
+
 PROMPT_FILES = Entry("FILE", "hnbench.suites.prompt_file:PromptFileSuite", "the prompts of a text, CSV, TSV or JSONL file; no judge")
 """What a suite is that is named by a path."""
 PROMPT_FILE_ENDINGS = (".txt", ".csv", ".tsv", ".jsonl")
@@ -287,6 +339,26 @@ def make_suite(specification: str) -> Suite:
     entry, given = find_suite(specification)
     suite: Suite = entry.load()(**given)
     return suite
+
+
+def find_measure(specification: str) -> tuple[Entry, str]:
+    """The entry of `"name"`, `"name@WHERE"` or `"name:OWNER/NAME"`, and the model's name of the last, else empty."""
+    before, colon, model = specification.partition(":")
+    if "@" in before:  # what follows is a place, which may have a colon
+        before, colon, model = specification, "", ""
+    entry = MEASURES.entry(before)
+    if entry.takes_model and (before != entry.name or (colon and not model)):
+        raise UsageError(f"the measure was {specification!r}; type {entry.name}:OWNER/NAME")
+    if colon and not entry.takes_model:
+        raise UsageError(f"the measure was {specification!r}; {entry.name!r} takes no model")
+    return entry, model
+
+
+def make_measure(specification: str, device: str) -> Measure:
+    """The measure of a specification (see `find_measure`), loaded onto a device."""
+    entry, model = find_measure(specification)
+    measure: Measure = entry.load()(device, model=model) if model else MEASURES.get(specification)(device)
+    return measure
 
 
 def parse_method(specification: str) -> tuple[str, dict[str, str]]:

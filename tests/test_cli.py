@@ -35,6 +35,7 @@ def hnbench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hnbench:
         "REWARDS": [Entry("brightness", f"{PLUGINS}:load_reward", ""), Entry("red", f"{PLUGINS}:load_red", "")],
         "METHODS": [*registry.METHODS.built_in, Entry("failing", f"{PLUGINS}:Failing", "")],
         "SUITES": [Entry("toy-suite", f"{PLUGINS}:ToySuite", "")],
+        "MEASURES": [Entry("lpips", f"{PLUGINS}:load_range", ""), Entry("shift", f"{PLUGINS}:load_shift", "")],
     }
     for name, entries in toys.items():
         monkeypatch.setattr(registry, name, Registry(name.lower()[:-1], "hnbench.none", *entries))
@@ -60,7 +61,7 @@ def test_version(hnbench: Hnbench) -> None:
     assert hnbench("--version").stdout == f"hnbench {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "train", "report", "score", "export", "diagnose", "fetch", "push", "list"])
+@pytest.mark.parametrize("command", ["run", "train", "report", "score", "measure", "export", "diagnose", "fetch", "push", "list"])
 def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
     shown = hnbench(command, "--help").stdout
     assert f"Examples:\n    hnbench {command}" in shown
@@ -72,6 +73,7 @@ def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
         ("generators", ["toy", "other-toy"]),
         ("rewards", ["brightness", "red"]),
         ("suites", ["toy-suite"]),
+        ("measures", ["lpips", "shift"]),
         ("prompts", ["shapes", "hypernoise", "t2i-compbench-train", "abc-6k", "pick-a-pic", "hypernoise-examples"]),
         (
             "methods",
@@ -370,6 +372,69 @@ def test_a_run_s_images_are_scored_where_they_lie(hnbench: Hnbench, tmp_path: Pa
     ]
     assert (tmp_path / "elsewhere/results.jsonl").is_file()
     assert not list((tmp_path / "run").glob("scores-*"))
+
+
+def test_run_then_measure_then_report(hnbench: Hnbench, tmp_path: Path) -> None:
+    hnbench(*QUICK, "--no-report")
+    asked = ["measure", "run", "--measure", "lpips", "--measure", "shift", "--device", "cpu"]
+    result = hnbench(*asked)
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [line[:3] for line in lines if line and line[0] in ("lpips", "shift")] == [
+        ["lpips", "random", "4"],
+        ["lpips", "best-of-2", "4"],
+        ["shift", "best-of-2", "4"],
+    ]
+    assert "shift: The difference of mean redness." in result.stdout
+    assert "Prompt by prompt: run/measures/journal.jsonl" in result.stdout
+    assert "lpips" in result.stderr
+    assert "all of it was measured before, in run/measures" in hnbench(*asked).stderr
+    report = hnbench("report", "run")
+    assert report.exit_code == 0, report.output
+    assert "## Diversity and fidelity" in (tmp_path / "run/report/report.md").read_text()
+
+
+def test_labels_are_measured_beside_the_base(hnbench: Hnbench, tmp_path: Path) -> None:
+    hnbench(*QUICK, "--method", "reno:iterations=2", "--no-report")
+    result = hnbench("measure", "run", "--measure", "lpips", "--label", "reno", "--out", "elsewhere", "--device", "cpu")
+    assert [line.split()[1] for line in result.stdout.splitlines() if line.startswith("lpips ")] == ["random", "reno"]
+    assert (tmp_path / "elsewhere/journal.jsonl").is_file()
+    assert not (tmp_path / "run/measures").exists()
+
+
+def test_a_run_without_a_preset_is_measured_as_published(hnbench: Hnbench) -> None:
+    hnbench(*QUICK, "--no-report")
+    refused = hnbench("measure", "run")
+    assert refused.exit_code == 2
+    assert "unknown measure 'dino-similarity'" in refused.stderr
+
+
+def test_images_from_anywhere_are_measured(hnbench: Hnbench, tmp_path: Path) -> None:
+    hnbench(*QUICK, "--no-report")
+    hnbench("export", "run", "--layout", "t2i-compbench", "--out", "out", "--label", "random")
+    asked = ["measure", "out/random", "--suite", "toy-suite", "--quick", "--device", "cpu", "--measure"]
+    result = hnbench(*asked, "lpips")
+    assert result.exit_code == 0, result.output
+    assert [line.split()[:2] for line in result.stdout.splitlines() if line.startswith("lpips ")] == [["lpips", "4"]]
+    assert hnbench(*asked, "lpips").exit_code == 0
+    refused = hnbench(*asked, "shift")
+    assert refused.exit_code == 2
+    assert "out/random is no run and has no labels to tell them by; give a run's folder" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["measure", "gone"], "gone is no run; say what to measure of other images by --measure"),
+        (["measure", "gone", "--measure", "lpips"], "gone is no run; say whose prompts other images are of by --suite"),
+        (["measure", "gone", "--measure", "lpisp"], "unknown measure 'lpisp'; did you mean 'lpips'?"),
+        (["measure", "gone", "--measure", "lpips", "--suite", "toy-suite"], "there is no folder gone"),
+    ],
+)
+def test_wrong_usage_of_measure(hnbench: Hnbench, arguments: list[str], message: str) -> None:
+    result = hnbench(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,17 @@ def test_fetch_of_a_suite_reads_its_prompts_and_loads_its_judge(monkeypatch: pyt
     assert loaded == ["prompts", "cpu"]
 
 
+def test_fetch_of_measures(fetched: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[tuple[str, str]] = []
+    monkeypatch.setattr(registry, "make_measure", lambda name, device: loaded.append((name, device)))
+    done = fetch(*(part for name in ("dino-similarity", "dino-vendi", "lpips", "vqascore:c/mine@v2") for part in ("--measure", name)))
+    assert done.exit_code == 0, done.stderr
+    asking = registry.MEASURES.entry("vqascore").sources[0]
+    assert fetched == [registry.MEASURES.entry("dino-vendi").sources[0], Source("c/mine", "v2", asking.patterns)]
+    assert loaded == [("lpips", "cpu")]
+    assert "did you mean 'dino-vendi'?" in fetch("--measure", "dino-vend").stderr
+
+
 def test_fetch_of_nothing() -> None:
     refused = fetch()
     assert refused.exit_code == 2

@@ -11,7 +11,7 @@ import pytest
 from hnbench.hub import Source
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.presets import Preset, preset_names, preset_of
-from hnbench.registry import GENERATORS, METHODS, PROMPTS, REWARDS, SUITES
+from hnbench.registry import GENERATORS, MEASURES, METHODS, PROMPTS, REWARDS, SUITES
 
 PRESETS = [(name, preset_of(name)) for name in preset_names()]
 each = pytest.mark.parametrize(("generator", "preset"), PRESETS, ids=[name for name, _ in PRESETS])
@@ -27,6 +27,8 @@ def test_rewards_and_suite_are_known(generator: str, preset: Preset) -> None:
         REWARDS.entry(name)
     if preset.suite:
         SUITES.entry(preset.suite)
+    for name in preset.measures:
+        MEASURES.entry(name)
 
 
 @each

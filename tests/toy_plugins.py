@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
 from hnbench.generators.base import Generator
+from hnbench.measures.base import PromptMeasure, SetMeasure
 from hnbench.methods.base import Method, Outcome
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource, digest
@@ -111,3 +113,40 @@ class Failing(Method):
         images = generator.generate(noise, generator.encode([task.prompt for task in tasks]))
         for task, image, chosen in zip(tasks, images.detach(), noise, strict=True):
             yield Outcome(task, self.name, image, chosen)
+
+
+def _red(picture: Image.Image) -> float:
+    return float(np.asarray(picture)[..., 0].mean()) / 255
+
+
+class RedRange(PromptMeasure):
+    """How far a prompt's images differ in redness."""
+
+    name, about, higher_is_better = "lpips", "The range of redness", True
+    fingerprint = "8" * 64
+
+    def values(self, groups: Sequence[Sequence[Image.Image]]) -> list[float]:
+        return [max(map(_red, group)) - min(map(_red, group)) for group in groups]
+
+
+def load_range(device: str) -> RedRange:
+    assert device == "cpu"
+    return RedRange()
+
+
+class Shift(SetMeasure):
+    """How much redder the images are."""
+
+    name, about, higher_is_better = "shift", "The difference of mean redness", None
+    fingerprint = "9" * 64
+
+    def features(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        return torch.tensor([[_red(picture)] for picture in pictures])
+
+    def distance(self, ours: torch.Tensor, base: torch.Tensor) -> float:
+        return float((ours.mean() - base.mean()).abs())
+
+
+def load_shift(device: str) -> Shift:
+    assert device == "cpu"
+    return Shift()

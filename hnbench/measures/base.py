@@ -42,8 +42,8 @@ class PromptMeasure(Measure):
     """A value of all images that one method made of one prompt, such as their diversity."""
 
     @abstractmethod
-    def value(self, pictures: Sequence[Image]) -> float:
-        """The value of at least two RGB pictures."""
+    def values(self, groups: Sequence[Sequence[Image]]) -> list[float]:
+        """One value per group, in order: a group is at least two RGB pictures of one prompt. A value depends on no other group."""
 
 
 class SetMeasure(Measure):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hnbench.report.labels import BASE, CONTROLS, HYPERNOISE, RENO, RIVAL, best_of_labels
+from hnbench.report.measures import pooled_measures
 from hnbench.report.pool import OPTIMISED, REWARD, SCORE
 from hnbench.stats.equivalence import equivalent_budget
 from hnbench.stats.intervals import ClusterBootstrap, Estimate, Interval
@@ -21,6 +22,7 @@ from hnbench.stats.paired import cluster_sums, differences, sign_flip_p
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hnbench.report.measures import PooledMeasures
     from hnbench.report.pool import Pool
     from hnbench.stats.intervals import Array, Indices, StratifiedMeans
 
@@ -118,6 +120,8 @@ class Summary:
     """Trained method -> the planned prompts (by id) that its training saw; None where its adapter does not say. Empty for older runs."""
     unseen: Summary | None = None
     """The same numbers without the prompts that any training saw, where there are such prompts and others too."""
+    measured: PooledMeasures | None = None
+    """What `hnbench measure` found; None where nothing was measured."""
 
     @property
     def incomplete(self) -> list[str]:
@@ -127,7 +131,7 @@ class Summary:
 
 def summarise(pool: Pool) -> Summary:
     """Compute everything."""
-    summary = replace(_Analysis(pool).summary(), seen=_seen(pool))
+    summary = replace(_Analysis(pool).summary(), seen=_seen(pool), measured=pooled_measures(pool))
     contaminated = {prompt for seen in summary.seen.values() for prompt in seen or ()}
     if not 0 < len(contaminated) < len(pool.prompts):
         return summary

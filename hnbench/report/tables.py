@@ -38,12 +38,15 @@ def summary_frame(summary: Summary) -> pd.DataFrame:
 
     Metrics: `overall`, `tag/<tag>`, `reward/<name>`, each also as the paired difference to the base `gain/...`;
     `standard_gain/<name>` in the base's standard deviations; `cost/...` per image; `peak_memory_bytes`; and of
-    HyperNoise `minus/<label>` and `share_of_reno/...`. The role of a reward is `optimised` or `held_out`.
+    HyperNoise `minus/<label>` and `share_of_reno/...`. The role of a reward is `optimised` or `held_out`. What was measured is
+    `measure/<name>` and `gain/measure/<name>`, with n in prompts; of a distance between sets, low and high are the smallest and the
+    largest of the base seeds, and n their number.
     """
     import pandas as pd
 
     roles = {**dict.fromkeys(["optimised", *summary.pool.optimised], "optimised"), **dict.fromkeys(summary.pool.held_out, "held_out")}
     lines = [*(line for row in summary.rows.values() for line in _lines(row)), *_hypernoise_lines(summary), *_unseen_lines(summary)]
+    lines += _measure_lines(summary)
     frame = pd.DataFrame(lines if summary.pool.judged else [line for line in lines if not _is_score(line["metric"])])
     parts = frame["metric"].str.rpartition("/")
     frame.insert(2, "role", parts[2].map(roles).where(parts[0].isin(["reward", "gain/reward", "standard_gain"]), ""))
@@ -71,6 +74,18 @@ def _unseen_lines(summary: Summary) -> Iterator[dict[str, Any]]:
         yield _line(row, "unseen/overall", row.overall)
         if row.label != BASE:
             yield _line(row, "unseen/gain/overall", row.gain, row.p_holm)
+
+
+def _measure_lines(summary: Summary) -> Iterator[dict[str, Any]]:
+    for measure in summary.measured.measures if summary.measured else ():
+        name = measure.definition.measure
+        for label, one in measure.by_prompt.items():
+            yield {**_line(summary.rows[label], f"measure/{name}", one.level), "n": one.prompts}
+            if one.difference is not None:
+                yield {**_line(summary.rows[label], f"gain/measure/{name}", one.difference), "n": one.prompts}
+        for label, distance in measure.distances.items():
+            interval = Interval(distance.mean, distance.low, distance.high)
+            yield {**_line(summary.rows[label], f"measure/{name}", interval), "n": len(summary.pool.seeds)}
 
 
 def _is_score(metric: str) -> bool:

@@ -56,9 +56,7 @@ def refuse_differences(path: Path, *, missing: Iterable[str], unexpected: Iterab
     groups = {"missing": sorted(missing), "unexpected": sorted(unexpected), "of another shape": sorted(reshaped)}
     found = [f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" for what, names in groups.items() if names]
     if found:
-        raise UsageError(
-            f"{path} is a checkpoint of another architecture; keys: {'; '.join(found)}. Give the one that the reward is made of"
-        )
+        raise UsageError(f"{path} is a checkpoint of another architecture; keys: {'; '.join(found)}. Give one of the right architecture")
 
 
 def load_clip(folder: Path, dtype: torch.dtype) -> CLIPModel:

@@ -39,6 +39,12 @@ class DualEncoder(NetworkReward):
     def _text(self) -> TextCache:
         return TextCache(lambda prompts: functional.normalize(self.encode_text(prompts).float(), dim=-1))
 
+    def image_features(self, images: Tensor) -> Tensor:
+        """Image features `[B, D]` of length 1, in float32, of images `[B, 3, H, W]` in [0, 1]."""
+        return self._unit(self._pixels(images))
+
     def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:
-        features = functional.normalize(self.encode_image(pixels).float(), dim=-1)
-        return self.scale() * (features * self._text(prompts)).sum(-1)
+        return self.scale() * (self._unit(pixels) * self._text(prompts)).sum(-1)
+
+    def _unit(self, pixels: Tensor) -> Tensor:
+        return functional.normalize(self.encode_image(pixels).float(), dim=-1)

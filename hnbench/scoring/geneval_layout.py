@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from hnbench.measures.journal import FOLDER
 from hnbench.scoring.inventory import NOT_ASKED_FOR, TWICE, UNKNOWN, Findings, FoundImage, expected_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def read_geneval(folder: Path, suite: Suite, *, full: bool) -> Inventory:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name.startswith(("scores-", "."))
+    return path.name == FOLDER or path.name.startswith(("scores-", "."))
 
 
 def _prompt_of(child: Path, by_text: dict[str, Prompt]) -> Prompt | None:

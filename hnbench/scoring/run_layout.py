@@ -59,3 +59,9 @@ def read_run_images(folder: Path, suite: Suite, labels: Sequence[str] = ()) -> I
             image = FoundImage(folder, record.image.path, prompt, item.task.sample, item.label, record.image.sha256, number)
             findings.images.append(image)
     return findings.inventory(folder, "run", suite)
+
+
+def base_of(folder: Path) -> str:
+    """The label of a run that every other one is compared with."""
+    base: str = Plan.from_manifest(read_run(folder).manifest).labels[0]
+    return base

@@ -1,0 +1,86 @@
+"""Diversity of the images of one prompt, by the cosines between their features.
+
+The Vendi score is Friedman and Dieng's, arXiv 2210.02410. The mean similarity is what HyperNoise (arXiv 2508.09968, Table 7) gives of
+DINOv2; which of its models, tokens and resolutions that was is not published, and there is no standard.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from hnbench.measures.base import PromptMeasure
+from hnbench.seeds import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from hnbench.measures.features import Features
+
+
+def mean_similarity(features: Tensor) -> float:
+    """The mean cosine over all pairs of `[N, D]`, in [-1, 1], of at least two."""
+    cosines = _cosines(features)
+    count = len(cosines)
+    return float((cosines.sum() - cosines.trace()) / (count * (count - 1)))
+
+
+def vendi_score(features: Tensor) -> float:
+    """The exponential of the entropy of the eigenvalues of K / N, where K are the cosines of `[N, D]`; in [1, N].
+
+    N where all are orthogonal, 1 where all are the same.
+    """
+    values = torch.linalg.eigvalsh(_cosines(features) / len(features))
+    values = values[values > 0]
+    return float(torch.exp(-(values * values.log()).sum()))
+
+
+def _cosines(features: Tensor) -> Tensor:
+    unit = functional.normalize(features.double(), dim=-1)
+    return unit @ unit.T
+
+
+class FeatureDiversity(PromptMeasure):
+    """A number of the features of a prompt's images."""
+
+    formula: Callable[[Tensor], float]
+    identity: str
+    """The formula's name and version, for the fingerprint."""
+    said: str
+    """The formula in words, to stand before the features'."""
+
+    def __init__(self, name: str, features: Features) -> None:
+        self.name, self._features = name, features
+        self.about = f"{self.said} {features.about}"
+        self.source = features.source
+
+    @property
+    def fingerprint(self) -> str:
+        return digest([self.identity, self._features.fingerprint])
+
+    def values(self, groups: Sequence[Sequence[Image]]) -> list[float]:
+        features = self._features.of([picture for group in groups for picture in group])
+        return [type(self).formula(part) for part in torch.split(features, [len(group) for group in groups])]
+
+
+class Similarity(FeatureDiversity):
+    """The mean cosine; the higher, the less diverse."""
+
+    higher_is_better = False
+    formula = staticmethod(mean_similarity)
+    identity = "mean similarity 1"
+    said = "Mean cosine over all pairs of a prompt's images, in [-1, 1], lower for more diverse ones, of"
+
+
+class Vendi(FeatureDiversity):
+    """The Vendi score; the higher, the more diverse."""
+
+    higher_is_better = True
+    formula = staticmethod(vendi_score)
+    identity = "Vendi score 1"
+    said = "Vendi score, the effective number of different images among a prompt's n, in [1, n], by the cosines of"

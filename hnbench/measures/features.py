@@ -1,0 +1,30 @@
+"""The contract of a feature: what diversity and fidelity are measured in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL.Image import Image
+    from torch import Tensor
+
+
+class Features(ABC):
+    """A frozen network's description of a picture."""
+
+    about: str
+    """The model and what is taken of it, as the object of a sentence."""
+    source: str = ""
+    """Where the weights come from; empty for what comes with the package."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A SHA-256 over the weights and the way from a picture to its features."""
+
+    @abstractmethod
+    def of(self, pictures: Sequence[Image]) -> Tensor:
+        """Features `[B, D]`, float32 on the CPU, of RGB pictures of any sizes."""

@@ -1,0 +1,13 @@
+"""Where the measures' weights are on the Hub."""
+
+from __future__ import annotations
+
+from hnbench.hub import Source
+
+_MODEL = ("config.json", "model.safetensors")
+
+DINOV2_BASE = Source("facebook/dinov2-base", patterns=_MODEL)
+DINOV2_LARGE = Source("facebook/dinov2-large", patterns=_MODEL)
+CLIP_336 = Source("openai/clip-vit-large-patch14-336", patterns=(*_MODEL, "pytorch_model.bin"))
+"""OpenAI's repositories of CLIP do not all have safetensors."""
+VQASCORE = Source("Qwen/Qwen2.5-VL-7B-Instruct", patterns=("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors"))

@@ -1,0 +1,141 @@
+"""Features of vision transformers of the transformers library: DINOv2's class token, and CLIP's image embedding.
+
+Oquab et al., arXiv 2304.07193; Radford et al., arXiv 2103.00020.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as transforms
+from transformers import CLIPVisionModelWithProjection, Dinov2Model
+
+from hnbench.fingerprint import fingerprint_of
+from hnbench.hub import find
+from hnbench.measures.features import Features
+from hnbench.measures.sources import CLIP_336, DINOV2_BASE, DINOV2_LARGE
+from hnbench.quiet import quiet_loading
+from hnbench.rewards.checkpoint import existing, read_weights, refuse_differences
+from hnbench.rewards.pictures import centre_cropped, to_bytes
+from hnbench.seeds import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from hnbench.hub import Found, Source
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+DINOV2_SIZE = 224
+
+
+class TransformerFeatures(Features):
+    """A folder of such a model, in float32, as features."""
+
+    way: str
+    """The way from a picture to its features, and its version."""
+
+    def __init__(self, model: Any, folder: Path, device: str, *, about: str, source: str = "", patterns: Sequence[str] = ()) -> None:
+        self._model = model.to(device, torch.float32).requires_grad_(False).eval()
+        self._weights = fingerprint_of(folder, *([patterns] if patterns else []))
+        self._device, self.about, self.source = device, about, source
+
+    @property
+    def fingerprint(self) -> str:
+        return digest([self.way, self._weights])
+
+    @torch.inference_mode()
+    def of(self, pictures: Sequence[Image]) -> Tensor:
+        pixels = torch.stack([self.prepared(picture) for picture in pictures])
+        return self.encoded(pixels.to(self._device)).float().cpu()
+
+    @abstractmethod
+    def prepared(self, picture: Image) -> Tensor:
+        """The network's input `[3, h, w]`."""
+
+    @abstractmethod
+    def encoded(self, pixels: Tensor) -> Tensor:
+        """Features `[B, D]` of the network's input `[B, 3, h, w]`."""
+
+
+class Dinov2Features(TransformerFeatures):
+    """The class token after the last layer norm, not normalised, of the whole picture at 224 pixels.
+
+    The picture is made square by Pillow's bicubic resize to 8 bit, nothing is cropped, and normalised by ImageNet's statistics: what
+    dgm-eval (Stein et al., arXiv 2306.04675) does unless told otherwise.
+    """
+
+    way = "Dinov2Model, class token, whole picture to 224x224 by Pillow's bicubic 1"
+
+    def prepared(self, picture: Image) -> Tensor:
+        resized = transforms.resize(picture, [DINOV2_SIZE, DINOV2_SIZE], InterpolationMode.BICUBIC)
+        pixels: Tensor = transforms.normalize(to_bytes([resized])[0].float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD))
+        return pixels
+
+    def encoded(self, pixels: Tensor) -> Tensor:
+        token: Tensor = self._model(pixels).last_hidden_state[:, 0]
+        return token
+
+
+class ClipFeatures(TransformerFeatures):
+    """The projected image embedding, divided by its norm, of the centre of the picture at the model's own size.
+
+    The short side is resized by Pillow's bicubic to 8 bit, then the centre is cropped; for a square picture nothing is.
+    """
+
+    way = "CLIPVisionModelWithProjection, unit embedding, centre by Pillow's bicubic 1"
+
+    def prepared(self, picture: Image) -> Tensor:
+        return centre_cropped(picture, self._model.config.image_size)
+
+    def encoded(self, pixels: Tensor) -> Tensor:
+        return functional.normalize(self._model(pixels).image_embeds, dim=-1)
+
+
+def load_dinov2(source: Source, device: str, where: str = "") -> Dinov2Features:
+    """A DINOv2 model of the Hub, or the one that `where` names."""
+    found = find((source,), where)
+    return Dinov2Features(_model(Dinov2Model, found.folders[0]), found.folders[0], device, **_origin(found, source))
+
+
+def dinov2_base(device: str, where: str = "") -> Dinov2Features:
+    """ViT-B/14."""
+    return load_dinov2(DINOV2_BASE, device, where)
+
+
+def dinov2_large(device: str, where: str = "") -> Dinov2Features:
+    """ViT-L/14."""
+    return load_dinov2(DINOV2_LARGE, device, where)
+
+
+def clip_336(device: str, where: str = "") -> ClipFeatures:
+    """ViT-L/14 at 336 pixels."""
+    found = find((CLIP_336,), where)
+    return ClipFeatures(_model(CLIPVisionModelWithProjection, found.folders[0]), found.folders[0], device, **_origin(found, CLIP_336))
+
+
+def _origin(found: Found, source: Source) -> dict[str, Any]:
+    return {"about": found.origin.partition("@")[0], "source": found.origin, "patterns": source.patterns}
+
+
+def _model(kind: type[Any], folder: Path) -> Any:
+    """A model of this class with every key in its place; what the checkpoint has beyond it, such as CLIP's text tower, is left there."""
+    config = kind.config_class.from_pretrained(existing(folder, "config.json"), local_files_only=True)
+    path = existing(folder, "model.safetensors", "pytorch_model.bin")
+    weights = read_weights(path) if path.suffix == ".bin" else load_file(path)
+    with quiet_loading():
+        model, found = kind.from_pretrained(
+            None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    reshaped = [name for name, *_ in found["mismatched_keys"]]
+    refuse_differences(path, missing=set(found["missing_keys"]) - set(reshaped), unexpected=(), reshaped=reshaped)
+    return model
