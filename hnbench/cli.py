@@ -408,7 +408,7 @@ MeasureNames = Annotated[
         "hnbench measure results/my-run",
         "hnbench measure results/my-run --measure lpips --measure cmmd --label random --label hypernoise --device cuda",
         "hnbench measure images --suite geneval --measure dino-similarity",
-        "hnbench measure results/my-run --measure vqascore:OWNER/NAME",
+        "hnbench measure results/my-run --measure vqascore@OWNER/NAME",
     )
 )
 def measure(
@@ -447,7 +447,7 @@ def measure(
         found = found.usable(display, partial=partial)
         with open_journal(place) as journal:
             measurer = Measurer(found, journal, base=base, batch_size=batch_size, progress=display)
-            measured = [measurer.measure(registry.make_measure(name, chosen)) for name in names]
+            measured = [measurer.measure(registry.MEASURES.get(name)(chosen)) for name in names]
     if not any(one.new for one in measured):
         typer.echo(f"all of it was measured before, in {place}", err=True)
     show_measures(table_of(found, measured, base), sentences(found, measured), journal.path)
@@ -613,7 +613,7 @@ def _measure_names(folder: Path, typed: Sequence[str] | None) -> tuple[str, ...]
     if not names:
         names = preset_of(_config_of(folder, "say what to measure of other images by --measure")["generator"]).measures
     for name in names:
-        registry.find_measure(name)
+        registry.MEASURES.entry(name)
     return names
 
 

@@ -22,14 +22,9 @@ def reward_sources(names: Iterable[str]) -> Needs:
     return _joined((source, name) for name in names for source in registry.REWARDS.sources(name))
 
 
-def measure_sources(specifications: Iterable[str]) -> Needs:
+def measure_sources(names: Iterable[str]) -> Needs:
     """What measures are loaded from on the Hub."""
-    pairs: list[tuple[Source, str]] = []
-    for specification in specifications:
-        entry, model = registry.find_measure(specification)
-        found = hub.wanted(entry.sources, model) if model else registry.MEASURES.sources(specification)
-        pairs += [(source, specification) for source in found]
-    return _joined(pairs)
+    return _joined((source, name) for name in names for source in registry.MEASURES.sources(name))
 
 
 def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]) -> Needs:
@@ -63,10 +58,10 @@ def fetch_suite(specification: str) -> None:
     suite.judge(device="cpu")
 
 
-def fetch_measure(specification: str) -> None:
+def fetch_measure(name: str) -> None:
     """Have what a measure downloads from elsewhere than the Hub on this machine, by loading it once."""
-    if not registry.find_measure(specification)[0].sources:
-        registry.make_measure(specification, "cpu")
+    if not registry.MEASURES.entry(name).sources:
+        registry.MEASURES.get(name)("cpu")
 
 
 def sizes(sources: Iterable[Source]) -> dict[Source, int | None]:

@@ -10,7 +10,7 @@ The factories are called as
     reward:    factory(*, device: str, dtype: str) -> Reward
     method:    factory(**parameters) -> Method      (a dataclass: its fields are the parameters)
     suite:     factory(**given) -> Suite        (given: `part` and options, of those that its entry names)
-    measure:   factory(device: str) -> Measure      (and `model`, where its entry takes one and the name has one)
+    measure:   factory(device: str) -> Measure
     prompts:   factory(folder: Path | None) -> Sequence[str]    (the folder has other projects' prompt files)
 """
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from hnbench.hub import Source
-    from hnbench.measures.base import Measure
     from hnbench.methods.base import Method
     from hnbench.suites.base import Suite
 
@@ -57,8 +56,6 @@ class Entry:
     """For a suite: the parts that can be asked for by `name:part`."""
     options: tuple[str, ...] = ()
     """For a suite: what can be given as `name:key=value`."""
-    takes_model: bool = False
-    """For a measure: whether `name:OWNER/NAME` is the same of another model."""
     package: str = "hnbench"
     """The installed package that provides it."""
 
@@ -240,9 +237,8 @@ MEASURES = Registry(
     Entry(
         "vqascore",
         "hnbench.measures.vqascore:load",
-        "does the image show what the prompt says, asked of a vision-language model; vqascore:OWNER/NAME for another",
+        "does the image show what the prompt says, asked of a vision-language model; vqascore@OWNER/NAME for another",
         sources=(measure_sources.VQASCORE,),
-        takes_model=True,
     ),
     Entry("shapes-similarity", "hnbench.measures.shapes:similarity", "dino-similarity's formula over the image features of shapes-resnet"),
     Entry("shapes-vendi", "hnbench.measures.shapes:vendi", "dino-vendi's formula over them"),
@@ -339,26 +335,6 @@ def make_suite(specification: str) -> Suite:
     entry, given = find_suite(specification)
     suite: Suite = entry.load()(**given)
     return suite
-
-
-def find_measure(specification: str) -> tuple[Entry, str]:
-    """The entry of `"name"`, `"name@WHERE"` or `"name:OWNER/NAME"`, and the model's name of the last, else empty."""
-    before, colon, model = specification.partition(":")
-    if "@" in before:  # what follows is a place, which may have a colon
-        before, colon, model = specification, "", ""
-    entry = MEASURES.entry(before)
-    if entry.takes_model and (before != entry.name or (colon and not model)):
-        raise UsageError(f"the measure was {specification!r}; type {entry.name}:OWNER/NAME")
-    if colon and not entry.takes_model:
-        raise UsageError(f"the measure was {specification!r}; {entry.name!r} takes no model")
-    return entry, model
-
-
-def make_measure(specification: str, device: str) -> Measure:
-    """The measure of a specification (see `find_measure`), loaded onto a device."""
-    entry, model = find_measure(specification)
-    measure: Measure = entry.load()(device, model=model) if model else MEASURES.get(specification)(device)
-    return measure
 
 
 def parse_method(specification: str) -> tuple[str, dict[str, str]]:

@@ -34,7 +34,7 @@ ALLOWED = {
     "generators": BASICS | {"fingerprint", "quiet", "hub"},
     "rewards": BASICS | {"fingerprint", "quiet", "hub"},
     "journal": {"errors"},
-    "measures": BASICS | {"rewards", "shapes", "journal", "data", "fingerprint", "hub", "quiet"},
+    "measures": BASICS | {"rewards", "shapes", "suites", "journal", "data", "fingerprint", "hub", "quiet"},
     "stats": set(),
     "suites": BASICS | {"shapes", "data", "fingerprint", "hub", "quiet"},
     "shapes": BASICS | MODELS | {"suites"},

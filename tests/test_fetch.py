@@ -13,6 +13,7 @@ from hnbench.errors import UsageError
 from hnbench.generators.sources import Published
 from hnbench.hub import Source, find, wanted
 from hnbench.hypernetwork.checkpoint import FILES
+from hnbench.measures import lpips
 from hnbench.suites.shapes import ShapesSuite
 
 BOTH = (Source("a/weights", patterns=("w.pt",)), Source("b/words"))
@@ -94,8 +95,8 @@ def test_fetch_of_a_suite_reads_its_prompts_and_loads_its_judge(monkeypatch: pyt
 
 def test_fetch_of_measures(fetched: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[tuple[str, str]] = []
-    monkeypatch.setattr(registry, "make_measure", lambda name, device: loaded.append((name, device)))
-    done = fetch(*(part for name in ("dino-similarity", "dino-vendi", "lpips", "vqascore:c/mine@v2") for part in ("--measure", name)))
+    monkeypatch.setattr(lpips, "load", lambda device: loaded.append(("lpips", device)))
+    done = fetch(*(part for name in ("dino-similarity", "dino-vendi", "lpips", "vqascore@c/mine@v2") for part in ("--measure", name)))
     assert done.exit_code == 0, done.stderr
     asking = registry.MEASURES.entry("vqascore").sources[0]
     assert fetched == [registry.MEASURES.entry("dino-vendi").sources[0], Source("c/mine", "v2", asking.patterns)]

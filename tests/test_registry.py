@@ -21,9 +21,7 @@ from hnbench.registry import (
     SUITES,
     Entry,
     Registry,
-    find_measure,
     find_suite,
-    make_measure,
     make_method,
     make_suite,
     parse_method,
@@ -105,52 +103,9 @@ def test_a_method_answers_to_the_name_that_it_is_registered_under(entry: Entry) 
     assert factory.name == entry.name
 
 
-@pytest.mark.parametrize("entry", [entry for entry in MEASURES.built_in if entry.name != "vqascore"], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", MEASURES.built_in, ids=lambda entry: entry.name)
 def test_a_measure_s_factory_takes_a_device_and_where_its_model_is(entry: Entry) -> None:
     assert list(signature(entry.load()).parameters) == ["device", *(["where"] if entry.sources else [])]
-
-
-def chosen(device: str, where: str = "", model: str | None = None) -> tuple[str, str, str | None]:
-    return device, where, model
-
-
-@pytest.fixture
-def measures(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Entry("plain", f"{__name__}:chosen", "", sources=(Source("x/y"),))
-    asking = Entry("asking", f"{__name__}:chosen", "", sources=(Source("x/z"),), takes_model=True)
-    monkeypatch.setattr(registry, "MEASURES", Registry("measure", "hnbench.none", plain, asking))
-
-
-@pytest.mark.usefixtures("measures")
-@pytest.mark.parametrize(
-    ("specification", "model", "made"),
-    [
-        ("plain", "", ("cpu", "", None)),
-        ("plain@some/where", "", ("cpu", "some/where", None)),
-        ("plain@C:/place", "", ("cpu", "C:/place", None)),
-        ("asking", "", ("cpu", "", None)),
-        ("asking:owner/name", "owner/name", ("cpu", "", "owner/name")),
-        ("asking:owner/name@v1", "owner/name@v1", ("cpu", "", "owner/name@v1")),
-    ],
-)
-def test_a_measure_s_name_may_carry_a_model(specification: str, model: str, made: object) -> None:
-    assert find_measure(specification)[1] == model
-    assert made == make_measure(specification, "cpu")
-
-
-@pytest.mark.usefixtures("measures")
-@pytest.mark.parametrize(
-    ("specification", "message"),
-    [
-        ("plane", "unknown measure 'plane'; did you mean 'plain'"),
-        ("plain:owner/name", "'plain' takes no model"),
-        ("asking:", "type asking:OWNER/NAME"),
-        ("asking@owner/name", "type asking:OWNER/NAME"),
-    ],
-)
-def test_a_wrong_measure_is_refused(specification: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        find_measure(specification)
 
 
 def test_get_returns_the_factory() -> None:

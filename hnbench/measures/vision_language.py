@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
+from hnbench.measures.sources import VISION_LANGUAGE
 from hnbench.quiet import quiet_loading
 from hnbench.seeds import digest
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-PATTERNS = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
-"""What such a model consists of: configurations, chat template, tokenizer, weights."""
 SUPPORTED = "give a decoder with image input and a chat template, in safetensors, such as Qwen/Qwen2.5-VL-7B-Instruct"
 
 
@@ -41,7 +40,7 @@ class VisionLanguageModel:
     @cached_property
     def fingerprint(self) -> str:  # once: it reads all weights
         """A SHA-256 over the folder's files and the type of number that they are computed with."""
-        return digest([str(self.dtype), fingerprint_of(self.folder, PATTERNS)])
+        return digest([str(self.dtype), fingerprint_of(self.folder, VISION_LANGUAGE)])
 
     def first_token(self, answer: str) -> int:
         """The first token of an answer, as the chat template writes it where the model goes on: with the space before it, or without."""

@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
-from hnbench.hub import Source, find
+from hnbench.hub import find
 from hnbench.measures.base import ImageMeasure
-from hnbench.measures.vision_language import PATTERNS, SUPPORTED, VisionLanguageModel
+from hnbench.measures.sources import VQASCORE
+from hnbench.measures.vision_language import SUPPORTED, VisionLanguageModel
 from hnbench.seeds import digest
 from hnbench.suites.smoke import photograph
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-SOURCE = Source("Qwen/Qwen2.5-VL-7B-Instruct", patterns=PATTERNS)
-"""The default model: Apache 2.0 (the 3B is for research only), and the one that t2v-metrics 3.1 shows in its examples."""
 QUESTION = 'Does this figure show "{}"? Please answer yes or no.'
 ANSWER, OTHER_ANSWER = "Yes", "No"
 SHOWN, NOT_SHOWN = "a photo of a person", "a photo of a bicycle"
@@ -73,13 +72,13 @@ class VQAScore(ImageMeasure):
         return value
 
 
-def load(device: str, model: str | None = None) -> VQAScore:
-    """VQAScore through the default model, or through the one that `model` names: a folder, or `owner/name[@revision]` of the Hub."""
-    found = find((SOURCE,), model or "")
-    shown = model or str(SOURCE)
+def load(device: str, where: str = "") -> VQAScore:
+    """VQAScore through the default model, or through the one that `where` names: a folder, or `owner/name[@revision]` of the Hub."""
+    found = find((VQASCORE,), where)
+    shown = where or str(VQASCORE)
     return VQAScore(
         VisionLanguageModel(found.folders[0], device),
-        name="vqascore" if shown == str(SOURCE) else f"vqascore:{shown}",
+        name=f"vqascore@{where}" if where else "vqascore",
         about=f'The probability, in [0, 1], that {shown} answers "{ANSWER}" when asked whether the image shows the prompt; '
         "not comparable with other models' values.",
         source=found.origin,

@@ -112,7 +112,7 @@ def test_the_published_models_come_from_the_hub(name: str, repo: str, tmp_path: 
     (clip if name == "cmmd" else dinov2)(folder)
     asked: list[Source] = []
     monkeypatch.setattr(hub, "download", lambda source: asked.append(source) or folder)  # type: ignore[func-returns-value]
-    measure = registry.make_measure(name, "cpu")
+    measure = registry.MEASURES.get(name)("cpu")
     assert [source.repo for source in asked] == [repo]
     assert (measure.name, measure.source) == (name, f"{repo}@0123abc")
     assert measure.about.endswith(f" of {repo}")
@@ -120,6 +120,6 @@ def test_the_published_models_come_from_the_hub(name: str, repo: str, tmp_path: 
 
 def test_another_model_is_part_of_the_name(tmp_path: Path) -> None:
     dinov2(tmp_path)
-    measure = registry.make_measure(f"dino-vendi@{tmp_path}", "cpu")
+    measure = registry.MEASURES.get(f"dino-vendi@{tmp_path}")("cpu")
     assert measure.name == f"dino-vendi@{tmp_path}"
     assert measure.fingerprint == published.dino_vendi("cpu", str(tmp_path)).fingerprint

@@ -26,8 +26,9 @@ from hnbench import hub
 from hnbench.errors import UsageError
 from hnbench.hub import Source
 from hnbench.measures import vqascore
-from hnbench.measures.vision_language import PATTERNS, VisionLanguageModel
-from hnbench.measures.vqascore import SOURCE, VQAScore, load
+from hnbench.measures.sources import VISION_LANGUAGE, VQASCORE
+from hnbench.measures.vision_language import VisionLanguageModel
+from hnbench.measures.vqascore import VQAScore, load
 from tests.measures.vision_language_models import idefics, llava, qwen
 from tests.rewards.samples import picture
 
@@ -261,16 +262,12 @@ def fetched(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_the_default_model_and_another_one_of_the_hub(fetched: list[Source]) -> None:
     default, other = load("cpu"), load("cpu", "owner/name@v1")
-    assert fetched == [SOURCE, Source("owner/name", "v1", PATTERNS)]
-    assert (default.name, other.name) == ("vqascore", "vqascore:owner/name@v1")
-    assert (default.source, other.source) == (f"{SOURCE.repo}@0123abcd", "owner/name@0123abcd")
-    assert f"that {SOURCE.repo} answers" in default.about
+    assert fetched == [VQASCORE, Source("owner/name", "v1", VISION_LANGUAGE)]
+    assert (default.name, other.name) == ("vqascore", "vqascore@owner/name@v1")
+    assert (default.source, other.source) == (f"{VQASCORE.repo}@0123abcd", "owner/name@0123abcd")
+    assert f"that {VQASCORE.repo} answers" in default.about
     assert "that owner/name@v1 answers" in other.about
     assert default.fingerprint == other.fingerprint
-
-
-def test_the_default_model_by_its_own_name_has_the_default_s_name(fetched: list[Source]) -> None:
-    assert load("cpu", SOURCE.repo).name == "vqascore"
 
 
 def test_neither_folder_nor_repository() -> None:
@@ -279,6 +276,6 @@ def test_neither_folder_nor_repository() -> None:
 
 
 def test_where_the_default_model_comes_from_is_known_without_torch() -> None:
-    code = "import sys; from hnbench.measures.vqascore import SOURCE; assert 'torch' not in sys.modules"
+    code = "import sys; from hnbench.measures.vqascore import load; assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
