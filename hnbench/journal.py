@@ -1,12 +1,13 @@
 """Append-only files of JSON lines, for one writer at a time: what was computed is on the disk before the next is begun.
 
 Only the last line can be torn, by a process that was killed while it wrote; it is dropped. Any other damage is a `StoreError` with
-file and line.
+file and line. A file that was compressed by `xz` is read as well; new lines go to a file beside it.
 """
 
 from __future__ import annotations
 
 import json
+import lzma
 import os
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -22,8 +23,26 @@ T = TypeVar("T")
 
 
 def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
-    """The whole lines of a file, none where there is no file. `parse` says by a ValueError, KeyError or TypeError what a line is not."""
-    return _parsed(path, _whole(path.read_bytes() if path.exists() else b""), parse)
+    """The whole lines of `path.xz` and of `path`, of those that are there.
+
+    `parse` says by a ValueError, KeyError or TypeError what a line is not.
+    """
+    return [line for each in (_packed(path), path) if each.exists() for line in _parsed(each, _whole(content_of(each)), parse)]
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file, unpacked where its name ends in `.xz`; what cannot be unpacked is a `StoreError`."""
+    content = path.read_bytes()
+    if path.suffix != ".xz":
+        return content
+    try:
+        return lzma.decompress(content)
+    except lzma.LZMAError as error:
+        raise StoreError(f"{path} is damaged: {error}. Put a whole copy back, or remove it, and what it held is computed again.") from error
+
+
+def _packed(path: Path) -> Path:
+    return path.with_name(f"{path.name}.xz")
 
 
 def _whole(content: bytes) -> bytes:
@@ -60,11 +79,9 @@ class Journal(Generic[T]):
         except OSError as error:
             raise StoreError(f"{folder} cannot be written to ({error.strerror}); give another folder by --out.") from error
         try:
-            content = self.path.read_bytes() if self.path.exists() else b""
-            whole = _whole(content)
-            self.lines = _parsed(self.path, whole, self._parse)
-            if len(whole) < len(content):
-                os.truncate(self.path, len(whole))
+            self.lines = read_lines(self.path, self._parse)
+            if self.path.exists():
+                os.truncate(self.path, len(_whole(self.path.read_bytes())))
         except BaseException:
             self._lock.release()
             raise

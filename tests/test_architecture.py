@@ -40,7 +40,7 @@ ALLOWED = {
     "shapes": BASICS | MODELS | {"suites"},
     "hypernetwork": BASICS | MODELS,
     "methods": BASICS | MODELS | {"hypernetwork"},
-    "runs": BASICS | MODELS | {"methods", "suites"},
+    "runs": BASICS | MODELS | {"methods", "suites", "journal"},
     "report": {"errors", "config", "stats", "runs", "measures"},
     "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures"},
     "registry": {"errors", "hub", "methods", "rewards", "suites", "measures"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import signal
 import subprocess
 import sys
@@ -44,6 +45,21 @@ def test_a_torn_line_is_dropped_and_the_next_one_stands_by_itself(path: Path) ->
     with Journal(path, number) as journal:
         journal.add([{"number": 2}])
     assert read_lines(path, number) == [1, 2]
+
+
+def test_a_compressed_file_is_read_and_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    packed = path.with_name("lines.jsonl.xz")
+    packed.write_bytes(lzma.compress(b'{"number":1}\n{"number":2}\n'))
+    assert read_lines(path, number) == [1, 2]
+    with Journal(path, number) as journal:
+        journal.add([{"number": 3}])
+        assert journal.lines == [1, 2, 3]
+    assert read_lines(path, number) == [1, 2, 3]
+    assert path.read_text() == '{"number":3}\n'
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(StoreError, match=r"lines\.jsonl\.xz is damaged"):
+        read_lines(path, number)
 
 
 @pytest.mark.parametrize("damaged", ["{", "7", '{"other": 1}', '{"number": "x"}'])

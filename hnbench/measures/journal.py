@@ -143,7 +143,8 @@ def open_journal(folder: Path) -> Journal[Definition | Row]:
 def read_measurements(run: Path) -> Measurements | None:
     """What was measured of a run's images, if anything was."""
     path = run / FOLDER / NAME
-    return Measurements(read_lines(path, _parse)) if path.is_file() else None
+    lines = read_lines(path, _parse)
+    return Measurements(lines) if lines else None
 
 
 def definition_line(definition: Definition) -> dict[str, Any]:

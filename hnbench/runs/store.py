@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import lzma
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from filelock import FileLock, Timeout
 
 from hnbench.errors import StoreError
+from hnbench.journal import content_of
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import SCHEMA, Record, SavedImage
 
@@ -197,7 +197,7 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
 def _read_records(folder: Path) -> dict[str, Record]:
     records: dict[str, Record] = {}
     for path in _journals(folder):
-        lines = _content(path).split(b"\n")[:-1]  # what follows the last newline is a torn line, or nothing
+        lines = content_of(path).split(b"\n")[:-1]  # what follows the last newline is a torn line, or nothing
         for number, line in enumerate(lines, start=1):
             place = f"{path}:{number}"
             try:
@@ -206,15 +206,6 @@ def _read_records(folder: Path) -> dict[str, Record]:
                 raise StoreError(f"{place} is damaged: {error}. Remove that line to have its sample computed again.") from error
             records[record.id] = record
     return records
-
-
-def _content(path: Path) -> bytes:
-    if path.suffix != ".xz":
-        return path.read_bytes()
-    try:
-        return lzma.decompress(path.read_bytes())
-    except lzma.LZMAError as error:
-        raise StoreError(f"{path} is damaged: {error}. Put a whole copy back, or remove it to have its samples computed again.") from error
 
 
 def _parse(text: bytes, place: str) -> dict[str, Any]:
