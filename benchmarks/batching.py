@@ -4,7 +4,7 @@
 
 Both ways do the same work on the same samples within one run, in alternating order, after a warm-up, with a line on stderr after each
 repeat. The result is the ratio of samples per second, batched over one at a time: its median over the repeats, its smallest and its
-largest. The defaults (which the command above spells out) take about a minute on two cores; more iterations do more of the same.
+largest. The defaults (which the command above spells out) take a little over a minute on two cores; more iterations do more of the same.
 """
 
 from __future__ import annotations
