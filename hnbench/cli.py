@@ -346,6 +346,8 @@ def report(
 PartialChoice = Annotated[
     bool, typer.Option("--partial", help="Take what is there, though something is missing, unknown or unreadable; the output says what.")
 ]
+QuickChoice = Annotated[bool, typer.Option("--quick", help="The images are of the suite's quick protocol, not of the full one.")]
+ImagesAtATime = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time; changes no result.")]
 Labels = Annotated[
     list[str] | None, typer.Option("--label", metavar="LABEL", help="A method's label, as in the report; repeatable. [default: all]")
 ]
@@ -364,10 +366,10 @@ def score(
         typer.Argument(help="Images in GenEval's layout (00000/metadata.jsonl, 00000/samples) or T2I-CompBench's (samples), or a run."),
     ],
     suite: Annotated[str, typer.Option("--suite", metavar="NAME[:PART]", help="Prompts and judge; see `hnbench list suites`.")],
-    quick: Annotated[bool, typer.Option("--quick", help="The images are of the suite's quick protocol, not of the full one.")] = False,
+    quick: QuickChoice = False,
     partial: PartialChoice = False,
     label: Labels = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time; changes no result.")] = 32,
+    batch_size: ImagesAtATime = 32,
     device: DeviceName = "auto",
     out: Annotated[Path | None, typer.Option("--out", help="Where verdicts and scores go. [default: scores-JUDGE in the folder]")] = None,
 ) -> None:
@@ -394,7 +396,7 @@ def score(
     if not scores.new:
         typer.echo(f"all {len(scores.verdicts)} images have their verdicts already in {place}", err=True)
     path = write_results(scores, place)
-    show_scores(table_of(scores), sentences(scores), path)
+    show_scores(table_of(scores), sentences(scores), f"Image by image: {path}")
 
 
 MeasureNames = Annotated[
@@ -417,10 +419,10 @@ def measure(
     suite: Annotated[
         str | None, typer.Option("--suite", metavar="NAME[:PART]", help="Whose prompts the images are of. [default: the run's]")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="The images are of the suite's quick protocol, not of the full one.")] = False,
+    quick: QuickChoice = False,
     partial: PartialChoice = False,
     label: Labels = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time; changes no result.")] = 32,
+    batch_size: ImagesAtATime = 32,
     device: DeviceName = "auto",
     out: Annotated[Path | None, typer.Option("--out", help="Where the values go. [default: measures in the folder]")] = None,
 ) -> None:
@@ -431,7 +433,7 @@ def measure(
     """
     names = _measure_names(folder, measure)
 
-    from hnbench.display import StageDisplay, show_measures
+    from hnbench.display import StageDisplay, show_scores
     from hnbench.measures.journal import FOLDER, open_journal
     from hnbench.scoring.layouts import find_images
     from hnbench.scoring.measure import Measurer
@@ -450,7 +452,7 @@ def measure(
             measured = [measurer.measure(registry.MEASURES.get(name)(chosen)) for name in names]
     if not any(one.new for one in measured):
         typer.echo(f"all of it was measured before, in {place}", err=True)
-    show_measures(table_of(found, measured, base), sentences(found, measured), journal.path)
+    show_scores(table_of(found, measured, base), sentences(found, measured), f"Prompt by prompt: {journal.path}")
 
 
 @app.command(
@@ -625,8 +627,9 @@ def _suite_of(folder: Path, typed: str | None) -> str:
 def _config_of(folder: Path, otherwise: str) -> dict[str, Any]:
     """A run's configuration; of any other folder a `UsageError` that says what to do."""
     from hnbench.runs.store import read_run
+    from hnbench.scoring.run_layout import is_run
 
-    if not (folder / "run.json").is_file():
+    if not is_run(folder):
         raise UsageError(f"{folder} is no run; {otherwise}")
     config: dict[str, Any] = read_run(folder).manifest["config"]
     return config

@@ -200,22 +200,13 @@ def show_report(table: Table, sentences: Iterable[str], path: Path) -> None:
     console.print(f"\nThe report: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
-def show_scores(table: Table, sentences: Iterable[str], path: Path) -> None:
-    """Print the scores of a folder, what has to be known of them, and where they are image by image."""
+def show_scores(table: Table, sentences: Iterable[str], where: str) -> None:
+    """Print what was found of a folder's images, after what has to be known of it, and `where` the details are."""
     console = _stdout()
     for sentence in sentences:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     console.print(table)
-    console.print(f"\nImage by image: {path}", markup=False, highlight=False, soft_wrap=True)
-
-
-def show_measures(table: Table, sentences: Iterable[str], path: Path) -> None:
-    """Print what was measured of a folder's images, what it is, and where it is prompt by prompt."""
-    console = _stdout()
-    for sentence in sentences:
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    console.print(table)
-    console.print(f"\nPrompt by prompt: {path}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n{where}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _stdout() -> Console:

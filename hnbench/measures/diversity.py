@@ -12,15 +12,13 @@ import torch
 from torch.nn import functional
 
 from hnbench.measures.base import PromptMeasure
-from hnbench.seeds import digest
+from hnbench.measures.features import FeatureMeasure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from PIL.Image import Image
     from torch import Tensor
-
-    from hnbench.measures.features import Features
 
 
 def mean_similarity(features: Tensor) -> float:
@@ -45,23 +43,10 @@ def _cosines(features: Tensor) -> Tensor:
     return unit @ unit.T
 
 
-class FeatureDiversity(PromptMeasure):
+class FeatureDiversity(FeatureMeasure, PromptMeasure):
     """A number of the features of a prompt's images."""
 
     formula: Callable[[Tensor], float]
-    identity: str
-    """The formula's name and version, for the fingerprint."""
-    said: str
-    """The formula in words, to stand before the features'."""
-
-    def __init__(self, name: str, features: Features) -> None:
-        self.name, self._features = name, features
-        self.about = f"{self.said} {features.about}"
-        self.source = features.source
-
-    @property
-    def fingerprint(self) -> str:
-        return digest([self.identity, self._features.fingerprint])
 
     def values(self, groups: Sequence[Sequence[Image]]) -> list[float]:
         features = self._features.of([picture for group in groups for picture in group])

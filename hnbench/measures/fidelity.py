@@ -12,7 +12,7 @@ import torch
 
 from hnbench.errors import UsageError
 from hnbench.measures.base import SetMeasure
-from hnbench.seeds import digest
+from hnbench.measures.features import FeatureMeasure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from hnbench.measures.features import Features
 
 BANDWIDTH = 10.0
 """Of the kernel exp(-|x - y|^2 / (2 BANDWIDTH^2)), as published for unit vectors."""
@@ -66,24 +65,11 @@ def _root_of_covariance(features: Tensor) -> Tensor:
     return root
 
 
-class FeatureDistance(SetMeasure):
+class FeatureDistance(FeatureMeasure, SetMeasure):
     """A distance between the features of two sets."""
 
     higher_is_better = None
     formula: Callable[[Tensor, Tensor], float]
-    identity: str
-    """The formula's name and version, for the fingerprint."""
-    said: str
-    """The formula in words, to stand before the features'."""
-
-    def __init__(self, name: str, features: Features) -> None:
-        self.name, self._features = name, features
-        self.about = f"{self.said} {features.about}"
-        self.source = features.source
-
-    @property
-    def fingerprint(self) -> str:
-        return digest([self.identity, self._features.fingerprint])
 
     def features(self, pictures: Sequence[Image]) -> Tensor:
         return self._features.of(pictures)
