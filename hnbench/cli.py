@@ -609,6 +609,79 @@ def fetch(
     typer.echo("all of it is on this machine now")
 
 
+@app.command(
+    epilog=examples(
+        "hnbench verify",
+        "hnbench verify imagereward geneval --device cuda",
+        "hnbench verify --list",
+        "hnbench verify --explain imagereward",
+    )
+)
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...", help="Generators, rewards, suites, measures, or single checks. [default: all without GPU and below 5 GB]"
+        ),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Print the checks that there are, and run none.")] = False,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="NAME", help="Print where the expected numbers come from, and run none.")
+    ] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="Also run on a CPU what takes a GPU to be quick: hours.")] = False,
+    device: DeviceName = "auto",
+    dtype: Annotated[Dtype | None, typer.Option("--dtype", help="What the models compute in. [default: the check's own]")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The JSON file. [default: results/verified/ and the time]")] = None,
+) -> None:
+    """Check that this installation, on this machine, gives the published numbers.
+
+    Models and inputs are downloaded where needed; each number is computed by the functions that a run uses. What was found is remembered,
+    and runs and reports say it of their models. The exit code is 3 when anything differs, or nothing could be compared.
+    """
+    from hnbench.display import VerifyDisplay, show_lines, show_scores
+    from hnbench.verified import remembered
+    from hnbench.verify import tables
+    from hnbench.verify.reference import all_references, choose
+
+    known = all_references()
+    if explain is not None:
+        show_lines(line for one in choose([explain], known) for line in tables.explained(one))
+        return
+    if listed:
+        show_scores(
+            tables.list_table(choose(names, known) if names else known, remembered()), (), "hnbench verify --explain NAME: its source"
+        )
+        return
+
+    from hnbench.verify.session import small_checks, write_session
+    from hnbench.verify.session import verify as run_checks
+
+    chosen = choose(names, known) if names else small_checks(known)
+    display = VerifyDisplay(chosen, len(known))
+    session = run_checks(chosen, choose_device(device), display, dtype=dtype, slow=slow)
+    path = out or RESULTS / "verified" / f"{session.started.replace(':', '').partition('+')[0]}.json"
+    write_session(session, path)
+    show_scores(tables.result_table(session.results), tables.sentences(session.results), f"The same as JSON: {path}")
+    if session.failed:
+        raise SampleFailure("not everything that was checked is equal; the table says what, `hnbench verify --explain NAME` with what")
+
+
+@app.command(epilog=examples("hnbench env", "hnbench env --json"))
+def env(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: DeviceName = "auto",
+) -> None:
+    """Print versions, device, cache and what was verified here: paste it into a bug report."""
+    from hnbench.display import show_values
+    from hnbench.surroundings import surroundings
+
+    found = surroundings(choose_device(device))
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    show_values(found)
+
+
 def _measure_names(folder: Path, typed: Sequence[str] | None) -> tuple[str, ...]:
     """The measures that were typed, or the preset's of a run's generator; all of their names are known afterwards."""
     names = tuple(dict.fromkeys(typed or ()))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from hnbench.hub import Source
     from hnbench.registry import Entry
+    from hnbench.verify.check import CheckResult
+    from hnbench.verify.reference import Reference
 
 WIDTH = 140
 """Columns of what is printed where there is no terminal to ask."""
@@ -145,6 +147,28 @@ class TrainingDisplay:
         self._bars.update(self._task, completed=record["step"], figures=figures(record))
 
 
+class VerifyDisplay:
+    """A line for each check as it begins and ends (see `hnbench.verify.session.VerifyProgress`)."""
+
+    def __init__(self, chosen: Sequence[Reference], known: int) -> None:
+        """Say what is about to be done, and what it downloads at most."""
+        self._console = Console(stderr=True)
+        total = sum(one.download for one in {one.component: one for one in chosen}.values())
+        self._say(f"{len(chosen)} of {known} checks; at most {filesize.decimal(total)} of downloads, less what is in the cache")
+
+    def check_started(self, number: int, total: int, reference: Reference) -> None:
+        """Name the check."""
+        self._say(f"[{number}/{total}] {reference.name}: {reference.about}")
+
+    def check_done(self, result: CheckResult) -> None:
+        """Say what came of it."""
+        why = f": {result.why}" if result.why else ""
+        self._say(f"    {result.verdict}{why} ({result.seconds:.0f} s)")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def figures(record: Mapping[str, Any]) -> str:
     """Loss, size of the noise's change and speed, as far as a step's record has them."""
     parts = [
@@ -198,6 +222,13 @@ def show_report(table: Table, sentences: Iterable[str], path: Path) -> None:
     for sentence in sentences:
         console.print(f"\n{sentence}", markup=False, highlight=False)
     console.print(f"\nThe report: {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """Print text as it is."""
+    console = _stdout()
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_scores(table: Table, sentences: Iterable[str], where: str) -> None:

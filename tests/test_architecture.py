@@ -46,11 +46,17 @@ ALLOWED = {
     "registry": {"errors", "hub", "methods", "rewards", "suites", "measures"},
     "presets": set(),
     "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
-    "display": {"hub", "registry"},
+    "verified": {"errors"},
+    "verify": BASICS
+    | MODELS
+    | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet"}
+    | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring"},
+    "surroundings": {"verified", "runs", "data"},
+    "display": {"hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS
     | {"registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}
-    | {"scoring", "measures"},
+    | {"scoring", "measures", "verify", "verified", "surroundings"},
     "__main__": {"cli"},
 }
 """The part of the package -> the other parts that it may import, for types included."""

@@ -1,0 +1,88 @@
+"""What `hnbench verify` found on this machine, remembered by the fingerprints of the models that it loaded.
+
+One line of JSON per check and run of the command, in huggingface_hub's cache for assets. A run writes into `run.json` what is known of
+each of its models, so a report can say it. Losing the file loses nothing but that: the command makes it again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnbench.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FILE = "verified.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """The outcome of one check that compared something."""
+
+    check: str
+    """The check's name, as `hnbench verify --list` prints it."""
+    equal: bool
+    difference: float
+    """The largest difference in units of its tolerance: at most 1 where all are equal."""
+    date: str
+    """Of the day, ISO 8601, UTC."""
+    device: str
+    """The name of the GPU or of the processor."""
+    dtype: str
+    """What the models computed in."""
+    fingerprints: Mapping[str, str]
+    """The models that were loaded: name -> fingerprint."""
+    versions: Mapping[str, str | None]
+    """Packages that can change a number."""
+
+
+def memory_file() -> Path:
+    """Where the outcomes are kept."""
+    from huggingface_hub import cached_assets_path
+
+    try:
+        return Path(cached_assets_path("hnbench", "verified")) / FILE
+    except OSError as error:
+        raise StoreError(f"the cache of huggingface_hub cannot be written to ({error}); set HF_HOME to a folder that can") from error
+
+
+def remember(found: Iterable[Verification]) -> None:
+    """Append outcomes. A file that cannot be written is a `StoreError`."""
+    path = memory_file()
+    lines = "".join(json.dumps(asdict(one), sort_keys=True, allow_nan=False) + "\n" for one in found)
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(lines)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written to ({error.strerror}); set HF_HOME to a folder that can") from error
+
+
+def remembered() -> list[Verification]:
+    """All outcomes that are known here, in the order in which they were found. A line that cannot be read proves nothing and is left out."""
+    try:
+        text = memory_file().read_text(encoding="utf-8", errors="replace")
+    except (OSError, StoreError):
+        return []
+    return [one for line in text.splitlines() if (one := _read(line)) is not None]
+
+
+def _read(line: str) -> Verification | None:
+    try:
+        value: Any = json.loads(line)
+        found = Verification(**value)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    texts = (found.check, found.date, found.device, found.dtype)
+    sound = all(isinstance(text, str) for text in texts) and isinstance(found.equal, bool)
+    return found if sound and isinstance(found.difference, (int, float)) and isinstance(found.fingerprints, dict) else None
+
+
+def status_of(fingerprint: str, known: Iterable[Verification]) -> list[dict[str, Any]]:
+    """What is known of the model with this fingerprint: the latest outcome of each check, device and type, as JSON types."""
+    latest = {(one.check, one.device, one.dtype): one for one in known if fingerprint in one.fingerprints.values()}
+    keys = ("check", "equal", "difference", "date", "device", "dtype")
+    return [{key: getattr(one, key) for key in keys} for one in latest.values()]

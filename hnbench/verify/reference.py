@@ -1,0 +1,132 @@
+"""The checks that there are, as data: what is loaded, what is given to it, what it should give, and who says so.
+
+`references/*.json` has one entry per check. Reading them imports no model library. The facts are public ones, each with its source; the
+inputs are not here but at a pinned address.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hnbench.errors import UsageError
+from hnbench.seeds import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Value = float | str
+FOLDER = Path(__file__).with_name("references")
+KINDS = ("generator", "reward", "judge", "measure", "hypernetwork")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedInput:
+    """One file that a check is given: at an address with a commit in it, or in a repository of the Hub at a revision."""
+
+    name: str
+    """What the check calls it."""
+    url: str = ""
+    repo: str = ""
+    """`owner/name` of the Hub, where there is no `url`."""
+    revision: str = ""
+    path: str = ""
+    """Where it lies in the repository."""
+    kind: Literal["model", "dataset"] = "dataset"
+    sha256: str = ""
+    """Of its bytes; empty where no public source states it, and the revision alone pins it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """One check."""
+
+    name: str
+    component: str
+    """The generator, reward, suite, measure or hypernetwork that is checked, as it is typed elsewhere."""
+    kind: Literal["generator", "reward", "judge", "measure", "hypernetwork"]
+    about: str
+    """What is compared, in one line."""
+    truth: Literal["published", "independent"]
+    """`published`: a number that somebody else published. `independent`: another implementation, which computes it on the spot."""
+    function: str
+    """`"package.module:function"`, which is called with a `CheckContext`."""
+    source: str
+    """Who published the number, and where; or which implementation it is."""
+    expected: Mapping[str, Value] = field(default_factory=dict)
+    """Name -> published value; empty for an independent truth."""
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    """Largest absolute difference, by the type that the model computes in; `float32` stands for those that are not named."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """What the function needs to know beside the inputs: prompts, questions, sizes."""
+    inputs: tuple[PinnedInput, ...] = ()
+    dtype: str = "float32"
+    """What the model computes in unless the user says otherwise."""
+    gpu: bool = False
+    """Whether it takes hours or more memory without a GPU."""
+    download: int = 0
+    """Bytes of models and inputs, about."""
+    strength: str = ""
+    """How much an equal result says."""
+    made_with: str = ""
+    """The versions and the machine that the published number came from, as far as they are known."""
+    pitfalls: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 over what decides the verdict."""
+        return digest([self.name, dict(self.expected), dict(self.tolerance), dict(self.given), [item.sha256 for item in self.inputs]])
+
+    def tolerance_in(self, dtype: str) -> float:
+        """The largest absolute difference that counts as equal."""
+        return self.tolerance.get(dtype, self.tolerance["float32"])
+
+
+def read_references(path: Path) -> tuple[Reference, ...]:
+    """The entries of one file. A key that is unknown or missing is a `ValueError` that names the entry."""
+    return tuple(_reference(entry, path) for entry in json.loads(path.read_text(encoding="utf-8")))
+
+
+def _reference(entry: dict[str, Any], path: Path) -> Reference:
+    try:
+        inputs = tuple(PinnedInput(**item) for item in entry.get("inputs", ()))
+        made = Reference(**{**entry, "inputs": inputs, "pitfalls": tuple(entry.get("pitfalls", ()))})
+    except TypeError as error:
+        raise ValueError(f"{path.name}: {entry.get('name')}: {error}") from error
+    if made.kind not in KINDS or "float32" not in made.tolerance or (made.truth == "published") != bool(made.expected):
+        raise ValueError(f"{path.name}: {made.name}: kind, tolerance or expected values are not what a check needs")
+    return made
+
+
+@cache
+def all_references() -> tuple[Reference, ...]:
+    """All checks, in the order of their kinds."""
+    found = [one for path in sorted(FOLDER.glob("*.json")) for one in read_references(path)]
+    return tuple(sorted(found, key=lambda one: KINDS.index(one.kind)))
+
+
+def choose(names: Iterable[str], known: Iterable[Reference]) -> tuple[Reference, ...]:
+    """The checks of these components, or of these names. An unknown name is a `UsageError` that says which there are."""
+    listed = tuple(known)
+    chosen: dict[str, Reference] = {}
+    for name in names:
+        found = [one for one in listed if name in (one.component, one.component.partition(":")[0], one.name)]
+        if not found:
+            raise UsageError(_unknown(name, listed))
+        chosen |= {one.name: one for one in found}
+    return tuple(chosen.values())
+
+
+def _unknown(name: str, listed: Iterable[Reference]) -> str:
+    components = list(dict.fromkeys(one.component for one in listed))
+    near = difflib.get_close_matches(name, [*components, *(one.name for one in listed)], n=1)
+    return f"there is no check {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} known: {', '.join(components)}"
+
+
+def field_names() -> tuple[str, ...]:
+    """The keys that an entry may have."""
+    return tuple(item.name for item in fields(Reference))
