@@ -62,7 +62,7 @@ def remember(found: Iterable[Verification]) -> None:
 
 
 def remembered() -> list[Verification]:
-    """All outcomes that are known here, in the order in which they were found. A line that cannot be read proves nothing and is left out."""
+    """All outcomes that are known here, in the order in which they were found. Lines that cannot be read are left out."""
     try:
         text = memory_file().read_text(encoding="utf-8", errors="replace")
     except (OSError, StoreError):
