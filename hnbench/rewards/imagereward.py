@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate import init_empty_weights
 from torch import nn
-from transformers import BertTokenizer, BlipTextConfig, BlipVisionConfig
-from transformers.models.blip.modeling_blip import BlipVisionModel
-from transformers.models.blip.modeling_blip_text import BlipTextModel
+from transformers import BertTokenizer, BlipTextConfig, BlipTextModel, BlipVisionConfig, BlipVisionModel
 
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
