@@ -72,6 +72,17 @@ def test_bounds_are_left_out_where_the_map_is_no_contraction(monkeypatch: pytest
     json.dumps([found, estimated], allow_nan=False)
 
 
+def test_a_constant_that_may_be_above_one_leaves_the_series_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXACT_UP_TO", 0)
+    monkeypatch.setattr(module, "lipschitz_constants", lambda _, noise, **__: torch.full((len(noise),), 0.995))
+    found = look(network(), iterations=20)
+    assert found["lipschitz"]["max"] < 1 < found["lipschitz"]["bound"]
+    assert found["kl"] is None
+    assert found["jacobian_term"] is None
+    monkeypatch.setattr(module, "lipschitz_constants", lambda _, noise, **__: torch.full((len(noise),), 0.5))
+    assert look(network(), iterations=20)["kl"] is not None
+
+
 def test_no_prompts_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one prompt"):
         diagnose(network(), [], NOISES)

@@ -12,6 +12,7 @@ from hnbench.hypernetwork.divergence import (
     estimated_divergence,
     exact_divergence,
     lipschitz_constants,
+    spectral_norm_bound,
     truncation_bound,
 )
 from tests.hypernetwork.test_adapter import noise_for, shaken
@@ -117,6 +118,35 @@ def test_lipschitz_constants_are_spectral_norms() -> None:
     early = lipschitz_constants(network, noise, iterations=2)
     assert bool((early <= truth * (1 + 1e-9)).all())
     assert not lipschitz_constants(lambda x: torch.zeros_like(x) + 0 * x, noise).count_nonzero()
+
+
+def test_a_spectral_norm_is_below_its_bound_as_often_as_promised() -> None:
+    # The two largest singular values lie close together, where power iteration is slowest.
+    dimension, iterations, failure = 64, 20, 0.05
+    values = torch.full((dimension,), 0.99, dtype=torch.float64)
+    values[0] = 1.01
+    found = [
+        float(lipschitz_constants(lambda x: x * values, noises_of(dimension), iterations=iterations, seed=seed)) for seed in range(200)
+    ]
+    assert sum(value < 1 for value in found) > 150, "the estimate from below hides that this map is no contraction"
+    bounds = [spectral_norm_bound(value, dimension, iterations, failure) for value in found]
+    assert sum(bound < 1.01 for bound in bounds) <= failure * len(bounds)
+
+
+def noises_of(dimension: int) -> Tensor:
+    return torch.zeros(1, dimension, dtype=torch.float64)
+
+
+def test_the_bound_on_a_spectral_norm_falls_with_iterations_and_rises_with_confidence() -> None:
+    bounds = [spectral_norm_bound(0.5, 1024, iterations, 0.01) for iterations in (5, 20, 100, 10_000)]
+    assert bounds == sorted(bounds, reverse=True)
+    assert bounds[-1] == pytest.approx(0.5, rel=1e-3)
+    assert spectral_norm_bound(0.5, 1024, 20, 0.001) > spectral_norm_bound(0.5, 1024, 20, 0.01)
+    # 0.824 sqrt(1024) (1 - e)^19.5 = 0.01
+    assert spectral_norm_bound(1.0, 1024, 20, 0.01) == pytest.approx((0.01 / (0.824 * 32)) ** (-0.5 / 19.5))
+    assert spectral_norm_bound(0.0, 1024, 20, 0.01) == 0
+    with pytest.raises(ValueError, match="failure must be between 0 and 1"):
+        spectral_norm_bound(0.5, 1024, 20, 1.5)
 
 
 def test_a_real_unet_with_attention_is_measured() -> None:
