@@ -56,6 +56,7 @@ class TrainingConfig:
     """For sgd."""
     weight_decay: float = of_kind("identity", default=0.0)
     warmup_steps: int = of_kind("identity", default=0)
+    """The first step has the rate 0, step `warmup_steps` (counted from 0) is the first with the full rate."""
     schedule: Literal["constant", "cosine"] = of_kind("identity", default="constant")
     gradient_clip: float = of_kind("identity", default=1.0)
     """The largest L2 norm of the whole gradient."""
@@ -112,9 +113,15 @@ class TrainingConfig:
             raise UsageError("image penalty belongs to --kind finetune; a hypernoise training has the regulariser weight")
 
     @property
+    def identity_values(self) -> dict[str, Any]:
+        """What makes two trainings the same: the identity fields, and how the warm-up counts, which began one step later at first."""
+        values = values_of(self, "identity")
+        return {**values, "warmup": "from zero"} if self.warmup_steps else values
+
+    @property
     def identity(self) -> str:
-        """The SHA-256 over the identity fields."""
-        return digest(values_of(self, "identity"))
+        """The SHA-256 over the identity values."""
+        return digest(self.identity_values)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields as JSON types."""

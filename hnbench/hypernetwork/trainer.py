@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from hnbench.config import values_of
 from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
@@ -93,8 +92,11 @@ class Draws:
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
-    """The rate of step 0, 1, ...: a linear warm-up, then constant or a cosine down to zero at the end of the training."""
-    rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+    """The rate of step 0, 1, ...: a linear warm-up, then constant or a cosine down to zero at the end of the training.
+
+    The warm-up is that of the official code (diffusers' `constant_with_warmup`): 0, 1/w, 2/w, ... of the rate, full from step w on.
+    """
+    rate = config.learning_rate * (min(1.0, step / config.warmup_steps) if config.warmup_steps else 1.0)
     if config.schedule == "cosine":
         rate *= 0.5 * (1 + math.cos(math.pi * step / config.steps))
     return rate
@@ -262,7 +264,7 @@ class Trainer:
         """What has to be the same for a training to be the same training."""
         return {
             "schema": 1,
-            "config": values_of(self.config, "identity"),
+            "config": self.config.identity_values,
             "generator": {"name": self.generator.name, "fingerprint": self.generator.fingerprint, "dtype": str(self.generator.dtype)},
             "reward": self.reward.fingerprint,
             "prompts": digest(list(prompts)),

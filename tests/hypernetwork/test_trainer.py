@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from hnbench.config import values_of
 from hnbench.errors import StoreError, UsageError
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.hypernetwork.checkpoint import attach, describe_adapter, load_adapter, training_cost
 from hnbench.hypernetwork.trainer import Draws, Trainer, learning_rate
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.cost import Meter, MeteredGenerator, MeteredReward
+from hnbench.seeds import digest
 from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
 from tests.toys import BrightnessReward, ToyGenerator
 
@@ -246,10 +248,27 @@ def test_every_epoch_has_every_prompt_once_and_noises_follow_from_the_step() -> 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
     warm = config(learning_rate=1.0, warmup_steps=4, steps=8)
-    assert [learning_rate(warm, step) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert [learning_rate(warm, step) for step in range(6)] == [0, 0.25, 0.5, 0.75, 1, 1]
     cosine = config(learning_rate=1.0, schedule="cosine", steps=8)
     assert [learning_rate(cosine, step) for step in (0, 4)] == [1, pytest.approx(0.5)]
     assert learning_rate(cosine, 7) < 0.05
+
+
+def test_the_warm_up_is_that_of_diffusers() -> None:
+    from diffusers.optimization import get_constant_schedule_with_warmup
+
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    official = get_constant_schedule_with_warmup(optimizer, num_warmup_steps=3)
+    warm = config(learning_rate=0.5, warmup_steps=3, steps=8)
+    for step in range(8):
+        assert learning_rate(warm, step) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        official.step()
+
+
+def test_a_training_that_warmed_up_in_the_old_way_is_another_one() -> None:
+    assert config(warmup_steps=3).identity != digest(values_of(config(warmup_steps=3), "identity"))
+    assert config().identity == digest(values_of(config(), "identity"))
 
 
 def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
