@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
+_MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
 
 
 def fingerprint_of(folder: Path, patterns: Iterable[str] = _MODEL_FILES) -> str:
     """A SHA-256 over the names and contents of a model folder's weights and configurations (not of its card).
 
-    With `patterns`, of the files whose path in the folder matches any of them: a folder may hold what the model does not use.
+    With `patterns`, of the files whose path in the folder matches any of them: a folder may hold what the model does not use. A `.bin`
+    beside safetensors is not read, and not counted.
     """
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     chosen = sorted(name for name in found if any(fnmatch(name, pattern) for pattern in patterns))
-    return digest({name: _sha256(found[name]) for name in chosen})
+    safe = {found[name].parent for name in chosen if name.endswith(".safetensors")}
+    return digest({name: _sha256(found[name]) for name in chosen if not (name.endswith(".bin") and found[name].parent in safe)})
 
 
 def _sha256(path: Path) -> str:

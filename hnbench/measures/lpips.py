@@ -20,9 +20,9 @@ from torchvision.models import alexnet
 from hnbench.data import fetch, sha256_of
 from hnbench.errors import UsageError
 from hnbench.measures.base import PromptMeasure
-from hnbench.rewards.checkpoint import fill, read_weights
 from hnbench.rewards.pictures import to_bytes
 from hnbench.seeds import digest
+from hnbench.weights.checkpoint import fill, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

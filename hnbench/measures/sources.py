@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from hnbench.hub import Source
+from hnbench.weights.files import MODEL, PICKLED, SAFETENSORS
 
-_MODEL = ("config.json", "model.safetensors")
-
-DINOV2_BASE = Source("facebook/dinov2-base", patterns=_MODEL)
-DINOV2_LARGE = Source("facebook/dinov2-large", patterns=_MODEL)
-CLIP_336 = Source("openai/clip-vit-large-patch14-336", patterns=(*_MODEL, "pytorch_model.bin"))
-"""OpenAI's repositories of CLIP do not all have safetensors."""
-VISION_LANGUAGE = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
+DINOV2_BASE = Source("facebook/dinov2-base", patterns=MODEL)
+DINOV2_LARGE = Source("facebook/dinov2-large", patterns=MODEL)
+CLIP_336 = Source("openai/clip-vit-large-patch14-336", patterns=MODEL)
+VISION_LANGUAGE = ("*.json", "*.jinja", "*.txt", "*.model", *SAFETENSORS, *PICKLED)
 """What a vision-language model consists of: configurations, chat template, tokenizer, weights."""
 VQASCORE = Source("Qwen/Qwen2.5-VL-7B-Instruct", patterns=VISION_LANGUAGE)
 """The default model: Apache 2.0 (the 3B is for research only), and the one that t2v-metrics 3.1 shows in its examples."""

@@ -9,7 +9,6 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
 from torch.nn import functional
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
@@ -19,10 +18,9 @@ from hnbench.fingerprint import fingerprint_of
 from hnbench.hub import find
 from hnbench.measures.features import Features
 from hnbench.measures.sources import CLIP_336, DINOV2_BASE, DINOV2_LARGE
-from hnbench.quiet import quiet_loading
-from hnbench.rewards.checkpoint import existing, read_weights, refuse_differences
 from hnbench.rewards.pictures import centre_cropped, to_bytes
 from hnbench.seeds import digest
+from hnbench.weights.checkpoint import load_pretrained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +34,9 @@ if TYPE_CHECKING:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 DINOV2_SIZE = 224
+_DINOV2_HEADS = r"(classifier|decode_head|head)\..*"
+_CLIP_TEXT = r"logit_scale|text_(model|projection)\..*"
+"""What checkpoints have beyond the features: heads for other tasks, and CLIP's text tower."""
 
 
 class TransformerFeatures(Features):
@@ -45,7 +46,7 @@ class TransformerFeatures(Features):
     """The way from a picture to its features, and its version."""
 
     def __init__(self, model: Any, folder: Path, device: str, *, about: str, source: str = "", patterns: Sequence[str] = ()) -> None:
-        self._model = model.to(device, torch.float32).requires_grad_(False).eval()
+        self._model = model.to(device)
         self._weights = fingerprint_of(folder, *([patterns] if patterns else []))
         self._device, self.about, self.source = device, about, source
 
@@ -104,7 +105,9 @@ class ClipFeatures(TransformerFeatures):
 def load_dinov2(source: Source, device: str, where: str = "") -> Dinov2Features:
     """A DINOv2 model of the Hub, or the one that `where` names."""
     found = find((source,), where)
-    return Dinov2Features(_model(Dinov2Model, found.folders[0]), found.folders[0], device, **_origin(found, source))
+    return Dinov2Features(
+        load_pretrained(Dinov2Model, found.folders[0], left_over=_DINOV2_HEADS), found.folders[0], device, **_origin(found, source)
+    )
 
 
 def dinov2_base(device: str, where: str = "") -> Dinov2Features:
@@ -120,22 +123,13 @@ def dinov2_large(device: str, where: str = "") -> Dinov2Features:
 def clip_336(device: str, where: str = "") -> ClipFeatures:
     """ViT-L/14 at 336 pixels."""
     found = find((CLIP_336,), where)
-    return ClipFeatures(_model(CLIPVisionModelWithProjection, found.folders[0]), found.folders[0], device, **_origin(found, CLIP_336))
+    return ClipFeatures(
+        load_pretrained(CLIPVisionModelWithProjection, found.folders[0], left_over=_CLIP_TEXT),
+        found.folders[0],
+        device,
+        **_origin(found, CLIP_336),
+    )
 
 
 def _origin(found: Found, source: Source) -> dict[str, Any]:
     return {"about": found.origin.partition("@")[0], "source": found.origin, "patterns": source.patterns}
-
-
-def _model(kind: type[Any], folder: Path) -> Any:
-    """A model of this class with every key in its place; what the checkpoint has beyond it, such as CLIP's text tower, is left there."""
-    config = kind.config_class.from_pretrained(existing(folder, "config.json"), local_files_only=True)
-    path = existing(folder, "model.safetensors", "pytorch_model.bin")
-    weights = read_weights(path) if path.suffix == ".bin" else load_file(path)
-    with quiet_loading():
-        model, found = kind.from_pretrained(
-            None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
-        )
-    reshaped = [name for name, *_ in found["mismatched_keys"]]
-    refuse_differences(path, missing=set(found["missing_keys"]) - set(reshaped), unexpected=(), reshaped=reshaped)
-    return model

@@ -1,7 +1,7 @@
 """A vision-language model of transformers that is asked about one picture: the probability of the first token of its answer.
 
-Any decoder of `AutoModelForImageTextToText` that has a processor with a chat template and weights in safetensors; no code of the
-repository is run. torch is imported when a model is loaded.
+Any decoder of `AutoModelForImageTextToText` that has a processor with a chat template; no code of the repository is
+run. torch is imported when a model is loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-SUPPORTED = "give a decoder with image input and a chat template, in safetensors, such as Qwen/Qwen2.5-VL-7B-Instruct"
+SUPPORTED = "give a decoder with image input and a chat template, such as Qwen/Qwen2.5-VL-7B-Instruct"
+ANYTHING = ".*"
+"""What a checkpoint may have beyond the class: vision-language models come with parts for training and for speculative decoding."""
 
 
 class VisionLanguageModel:
@@ -84,11 +86,13 @@ def _message(role: str, text: str, *images: dict[str, Any]) -> dict[str, Any]:
 def _processor(folder: Path) -> Any:
     from transformers import AutoProcessor
 
+    from hnbench.weights.checkpoint import first_line
+
     try:
         with quiet_loading():
             processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, ImportError) as error:
-        raise UsageError(f"{folder} has no processor that can be loaded: {_first_line(error)}; {SUPPORTED}") from error
+        raise UsageError(f"{folder} has no processor that can be loaded: {first_line(error)}; {SUPPORTED}") from error
     if getattr(processor, "image_processor", None) is None:
         raise UsageError(f"{folder} has no processor of images and text; {SUPPORTED}")
     if not processor.chat_template:
@@ -97,22 +101,14 @@ def _processor(folder: Path) -> Any:
 
 
 def _model(folder: Path, dtype: torch.dtype) -> Any:
-    from safetensors import SafetensorError
     from transformers import AutoModelForImageTextToText
 
+    from hnbench.weights.checkpoint import load_pretrained
+
     try:
-        with quiet_loading():
-            model, found = AutoModelForImageTextToText.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, output_loading_info=True
-            )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UsageError(f"{folder} cannot be loaded as a vision-language model: {_first_line(error)}; {SUPPORTED}") from error
-    if missing := sorted(found["missing_keys"]):
-        raise UsageError(f"{folder} lacks {len(missing)} of its model's weights ({', '.join(missing[:3])}, ...); download it again")
+        model = load_pretrained(AutoModelForImageTextToText, folder, dtype=dtype, left_over=ANYTHING)
+    except UsageError as error:
+        raise UsageError(f"{error}; {SUPPORTED}") from error
     if model.config.is_encoder_decoder or model.config.get_text_config().is_encoder_decoder:
         raise UsageError(f"{folder} is an encoder-decoder ({type(model).__name__}); {SUPPORTED}")
-    return model.requires_grad_(False).eval()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return model

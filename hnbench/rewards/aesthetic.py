@@ -13,13 +13,14 @@ from torch.nn import functional
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
 from hnbench.hub import find
-from hnbench.rewards.checkpoint import existing, fill, load_clip, read_weights
+from hnbench.rewards.checkpoint import load_clip
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.network import NetworkReward
 from hnbench.rewards.pictures import centre_cropped
 from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from hnbench.rewards.sources import AESTHETIC
 from hnbench.seeds import digest
+from hnbench.weights.checkpoint import existing, fill, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,11 +14,12 @@ from transformers import AutoTokenizer
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
 from hnbench.hub import find
-from hnbench.rewards.checkpoint import existing, load_clip
+from hnbench.rewards.checkpoint import load_clip
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.rewards.pixels import Pixels
 from hnbench.rewards.sources import CLIP, PICKSCORE
 from hnbench.seeds import digest
+from hnbench.weights.checkpoint import existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ class ClipReward(DualEncoder):
     ) -> None:
         """Load the model, and the tokenizer from another folder where `tokenizer` names one. The fingerprint is the folder's by default."""
         self.model = load_clip(folder, dtype)
-        self.model.to(device).requires_grad_(False).eval()
+        self.model.to(device)
         self.tokenizer = AutoTokenizer.from_pretrained(tokenizer or folder, local_files_only=True)
         super().__init__(
             name=name,

@@ -17,7 +17,6 @@ from transformers import BertTokenizer, BlipTextConfig, BlipTextModel, BlipVisio
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
 from hnbench.hub import find
-from hnbench.rewards.checkpoint import existing, fill, read_weights
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.network import NetworkReward
 from hnbench.rewards.pictures import centre_cropped
@@ -25,6 +24,7 @@ from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from hnbench.rewards.sources import IMAGEREWARD
 from hnbench.rewards.text_cache import TextCache
 from hnbench.seeds import digest
+from hnbench.weights.checkpoint import existing, fill, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

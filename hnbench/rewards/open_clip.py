@@ -12,8 +12,8 @@ from torch.nn import functional
 from transformers import AutoTokenizer
 
 from hnbench.fingerprint import fingerprint_of
-from hnbench.rewards.checkpoint import fill
 from hnbench.rewards.dual_encoder import DualEncoder
+from hnbench.weights.checkpoint import fill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

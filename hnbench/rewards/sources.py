@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hnbench.hub import Source
+from hnbench.weights.files import MODEL
 
 _CLIP_PROCESSOR = (
     "preprocessor_config.json",
@@ -12,12 +13,11 @@ _CLIP_PROCESSOR = (
     "vocab.json",
     "merges.txt",
 )
-_CLIP_MODEL = ("config.json", "model.safetensors")
 
 _LAION_H14 = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 
-CLIP = (Source(_LAION_H14, patterns=_CLIP_MODEL + _CLIP_PROCESSOR),)
-PICKSCORE = (Source("yuvalkirstain/PickScore_v1", patterns=_CLIP_MODEL), Source(_LAION_H14, patterns=("config.json", *_CLIP_PROCESSOR)))
+CLIP = (Source(_LAION_H14, patterns=MODEL + _CLIP_PROCESSOR),)
+PICKSCORE = (Source("yuvalkirstain/PickScore_v1", patterns=MODEL), Source(_LAION_H14, patterns=("config.json", *_CLIP_PROCESSOR)))
 HPSV2_0 = (Source("xswu/HPSv2", patterns=("HPS_v2_compressed.pt",)),)
 HPSV2_1 = (Source("xswu/HPSv2", patterns=("HPS_v2.1_compressed.pt",)),)
 IMAGEREWARD = (
@@ -26,6 +26,6 @@ IMAGEREWARD = (
 )
 AESTHETIC = (
     Source("camenduru/improved-aesthetic-predictor", patterns=("sac+logos+ava1-l14-linearMSE.pth",)),
-    Source("openai/clip-vit-large-patch14", patterns=_CLIP_MODEL),
+    Source("openai/clip-vit-large-patch14", patterns=MODEL),
 )
 """The head is in the authors' GitHub repository; this is a copy of it on the Hub. The record's fingerprint is by content."""

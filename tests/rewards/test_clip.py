@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from hnbench.rewards.base import Reward
-from hnbench.rewards.clip import ClipReward
+from hnbench.rewards.clip import ClipReward, load
 from hnbench.rewards.open_clip import OpenClipReward
 from hnbench.shapes.training.contrastive import ResnetEncoder, VitEncoder
+from tests.rewards import tiny
 
 PROMPTS = ["a photo of a red circle", "a photo of two stars", "a photo of a heart above a ring"]
 HALF = (0.5, 0.5, 0.5)
@@ -89,3 +90,14 @@ def test_other_image_sizes_are_resized(vit: tuple[Path, VitEncoder]) -> None:
     reward = ClipReward(vit[0], name="vit", mean=HALF, std=HALF)
     large = torch.nn.functional.interpolate(images(), size=(128, 192), mode="bilinear")
     assert reward.score(large, PROMPTS).shape == (3,)
+
+
+def test_a_published_clip_may_have_its_weights_in_a_file_of_torch(tmp_path: Path) -> None:
+    model = tiny.clip(tmp_path)
+    safe = load(device="cpu", dtype="float32", where=str(tmp_path))
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    own = load(device="cpu", dtype="float32", where=str(tmp_path))
+    assert torch.equal(own.score(images(), PROMPTS), safe.score(images(), PROMPTS))
+    torch.save({**model.state_dict(), "logit_scale": torch.tensor(1.0)}, tmp_path / "pytorch_model.bin")
+    assert load(device="cpu", dtype="float32", where=str(tmp_path)).fingerprint != own.fingerprint

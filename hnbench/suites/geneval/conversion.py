@@ -24,7 +24,7 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation,
 
 from hnbench.data import fetch, sha256_of
 from hnbench.errors import UsageError
-from hnbench.quiet import quiet_loading
+from hnbench.weights.checkpoint import load_pretrained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +109,7 @@ _NAMES = (
 """The beginning of a name in mmdet 3.x -> in transformers. `QKV` stands for three tensors, which mmdet has in one."""
 _QKV = {"attention.self.QKV": ("query", "key", "value"), "self_attn.QKV_proj": ("q_proj", "k_proj", "v_proj")}
 _COMPUTED = "relative_position_index"
-_UNUSED = re.compile(r"criterion\.|.*\bswin\.layernorm\.|model\.pixel_level_module\.encoder\.layernorm\.")
+_UNUSED = r"(criterion|.*\bswin\.layernorm|model\.pixel_level_module\.encoder\.layernorm)\..*"
 """What transformers' class has and its own checkpoints need not have: the training loss, and a norm after the last stage."""
 
 
@@ -225,15 +225,5 @@ def load(folder: Path, source: str) -> Mask2FormerForUniversalSegmentation:
 
     A tensor that is missing, left over or of another shape is a `UsageError` that names `source`: such a model runs and finds nothing.
     """
-    try:
-        with quiet_loading():
-            model, found = Mask2FormerForUniversalSegmentation.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-            )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"{source} cannot be loaded as a Mask2Former: {str(error).strip().splitlines()[0]}") from error
-    missing = [key for key in found["missing_keys"] if not _UNUSED.match(key)]
-    wrong = sorted([*missing, *found["unexpected_keys"], *(str(key) for key in found["mismatched_keys"])])
-    if wrong:
-        raise UsageError(f"{source} does not fit Mask2Former: {len(wrong)} tensors are missing or left over, for example {wrong[0]}")
-    return model.requires_grad_(False).eval()
+    model: Mask2FormerForUniversalSegmentation = load_pretrained(Mask2FormerForUniversalSegmentation, folder, unneeded=_UNUSED, name=source)
+    return model

@@ -1,6 +1,6 @@
 """The models that look at an image for T2I-CompBench, all of them classes of transformers and named by repository or folder.
 
-Each takes RGB images as saved and gives plain numbers. Weights are safetensors; torch is imported when a model is loaded.
+Each takes RGB images as saved and gives plain numbers. torch is imported when a model is loaded.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hnbench.errors import UsageError
 from hnbench.hub import Source, download
-from hnbench.quiet import quiet_loading
 from hnbench.suites.t2i_compbench.detections import Found, frame_of
+from hnbench.weights.files import PICKLED, SAFETENSORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +20,10 @@ if TYPE_CHECKING:
 
     from hnbench.suites.t2i_compbench.depth_order import DepthMap
 
-PATTERNS = ("*.json", "*.txt", "*.safetensors")
+PATTERNS = ("*.json", "*.txt", *SAFETENSORS, *PICKLED)
+"""Three of the four default models have no safetensors."""
+UNUSED_BY_DPT = r"neck\.fusion_stage\.layers\.0\.residual_layer1\..*"
+"""The first fusion has nothing to add to its input: the class has these weights, the published checkpoints of DPT do not."""
 
 YES, NO = 2748, 2053
 """The tokens "yes" and "no" of BERT's uncased vocabulary."""
@@ -41,16 +43,6 @@ def folder_of(name: str) -> Path:
     return Path(name) if Path(name).is_dir() else download(Source.parse(name, PATTERNS))
 
 
-def _load(kind: Any, folder: Path, device: str) -> Any:
-    """A model of safetensors, in float32, not to be trained. A folder that holds none is a `UsageError`."""
-    try:
-        with quiet_loading():
-            model = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} cannot be loaded as {kind.__name__}: {error}") from error
-    return model.to(device).requires_grad_(False).eval()
-
-
 def question(phrase: str) -> str:
     """The question that the published script asks of a noun phrase: `A red apple.` becomes `a red apple?`, of 50 words at most."""
     text = re.sub(r"([.!\"()*#:;~])", "", f"{phrase}?".lower())
@@ -63,7 +55,9 @@ class BlipVqa:
     def __init__(self, folder: Path, device: str) -> None:
         from transformers import AutoTokenizer, BlipForQuestionAnswering
 
-        self.model = _load(BlipForQuestionAnswering, folder, device)
+        from hnbench.weights.checkpoint import load_pretrained
+
+        self.model = load_pretrained(BlipForQuestionAnswering, folder).to(device)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.device = device
 
@@ -108,7 +102,9 @@ class ClipCosine:
     def __init__(self, folder: Path, device: str) -> None:
         from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
-        self.model = _load(CLIPModel, folder, device)
+        from hnbench.weights.checkpoint import load_pretrained
+
+        self.model = load_pretrained(CLIPModel, folder).to(device)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         self.device = device
@@ -133,7 +129,9 @@ class Detector:
     def __init__(self, folder: Path, device: str) -> None:
         from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
-        self.model = _load(AutoModelForObjectDetection, folder, device)
+        from hnbench.weights.checkpoint import load_pretrained
+
+        self.model = load_pretrained(AutoModelForObjectDetection, folder).to(device)
         self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         self.device = device
 
@@ -160,7 +158,9 @@ class Depth:
     def __init__(self, folder: Path, device: str) -> None:
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
-        self.model = _load(AutoModelForDepthEstimation, folder, device)
+        from hnbench.weights.checkpoint import load_pretrained
+
+        self.model = load_pretrained(AutoModelForDepthEstimation, folder, unneeded=UNUSED_BY_DPT).to(device)
         self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         self.device = device
 

@@ -1,15 +1,30 @@
 from __future__ import annotations
 
+import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from hnbench.errors import UsageError
 from hnbench.suites.t2i_compbench.detections import frame_of
-from hnbench.suites.t2i_compbench.models import CONFIDENCE, ENCODE, NO, YES, BlipVqa, ClipCosine, Depth, Detector, folder_of, question
+from hnbench.suites.t2i_compbench.models import (
+    CONFIDENCE,
+    ENCODE,
+    NO,
+    PATTERNS,
+    YES,
+    BlipVqa,
+    ClipCosine,
+    Depth,
+    Detector,
+    folder_of,
+    question,
+)
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +135,57 @@ def test_a_depth_map_spans_its_range_in_the_frame(depth_folder: Path, image: Ima
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     assert folder_of(str(tmp_path)) == tmp_path
-    with pytest.raises(UsageError, match="cannot be loaded as AutoModelForObjectDetection"):
+    with pytest.raises(UsageError, match=f"{tmp_path} has no config.json"):
         Detector(tmp_path, "cpu")
 
 
 def test_a_name_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="'no-such-folder' is no repository of the Hub"):
         folder_of("no-such-folder")
+
+
+@pytest.fixture(params=["blip", "clip", "detector", "depth"])
+def judge_model(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[type, Path, str]:
+    """A model's class, a copy of its folder, and a tensor without which it would be random."""
+    kind, key = {
+        "blip": (BlipVqa, "text_decoder.bert.encoder.layer.0.output.dense.weight"),
+        "clip": (ClipCosine, "visual_projection.weight"),
+        "detector": (Detector, "class_labels_classifier.weight"),
+        "depth": (Depth, "head.head.0.weight"),
+    }[request.param]
+    copied = shutil.copytree(request.getfixturevalue(f"{request.param}_folder"), tmp_path / "copied")
+    return kind, copied, key
+
+
+def test_a_judge_s_model_without_a_head_is_refused(judge_model: tuple[type, Path, str]) -> None:
+    kind, folder, key = judge_model
+    weights = load_file(folder / "model.safetensors")
+    del weights[key]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UsageError, match=rf"{folder}/model.safetensors .* 1 missing \({key}\)"):
+        kind(folder, "cpu")
+
+
+def test_a_judge_s_model_may_have_no_safetensors(judge_model: tuple[type, Path, str]) -> None:
+    kind, folder, key = judge_model
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    assert torch.equal(kind(folder, "cpu").model.get_parameter(key), weights[key])
+    names = [path.name for path in folder.iterdir()]
+    assert all(any(fnmatch(name, pattern) for pattern in PATTERNS) for name in names), names
+
+
+def test_dpt_is_published_without_weights_that_it_does_not_use(depth_folder: Path, image: Image.Image, tmp_path: Path) -> None:
+    expected = Depth(depth_folder, "cpu").depth(image)
+    copied = shutil.copytree(depth_folder, tmp_path / "copied")
+    weights = load_file(copied / "model.safetensors")
+    unused = [name for name in weights if name.startswith("neck.fusion_stage.layers.0.residual_layer1.")]
+    assert len(unused) == 4
+    for name in unused:
+        weights[name] = torch.full_like(weights[name], torch.nan)
+    save_file(weights, copied / "model.safetensors", {"format": "pt"})
+    assert np.array_equal(Depth(copied, "cpu").depth(image), expected)
+    kept = {name: value for name, value in weights.items() if name not in unused}
+    save_file(kept, copied / "model.safetensors", {"format": "pt"})
+    assert np.array_equal(Depth(copied, "cpu").depth(image), expected)

@@ -1,0 +1,11 @@
+"""Names of the files that a model of transformers is saved in. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+"""The preferred one first. Each is one file, or shards with an index beside them."""
+SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
+PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
+"""What some published repositories have in place of safetensors. Read as weights alone."""
+MODEL = ("config.json", *SAFETENSORS, *PICKLED)
+"""Patterns of a model's configuration and weights."""
