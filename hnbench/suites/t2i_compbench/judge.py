@@ -66,8 +66,8 @@ class CompBenchJudge(Judge):
         used = [item.name for item in fields(ModelNames) if any(item.name in _USED[category] for category in categories)]
         self._names: dict[str, str] = {model: getattr(names, model) for model in used}
         self._parses = load_parses(parser) if _PARSED & set(categories) else None
-        parser = [f"parser {self._parses.parser}"] if self._parses else []
-        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {name}" for model, name in self._names.items()), *parser])
+        parsed_by = [f"parser {self._parses.parser}"] if self._parses else []
+        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {name}" for model, name in self._names.items()), *parsed_by])
         self._folders: dict[str, Path] = {model: folder_of(name) for model, name in self._names.items()}
 
     @cached_property
