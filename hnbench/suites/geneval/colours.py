@@ -16,6 +16,7 @@ from torch.nn import functional
 from hnbench.data import sha256_of
 from hnbench.errors import UsageError
 from hnbench.hub import Source, download
+from hnbench.suites.geneval.rules import COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from hnbench.suites.geneval.detector import Instance
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 TEMPLATES = ("a photo of a {colour} {name}", "a photo of a {colour}-colored {name}", "a photo of a {colour} object")
 BACKGROUND = "#999"
 """What surrounds the object, in place of the pixels that its mask leaves out."""

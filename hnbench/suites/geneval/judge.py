@@ -12,10 +12,18 @@ from hnbench.data import data_file, sha256_of
 from hnbench.hub import Source, download
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge
-from hnbench.suites.geneval.colours import BACKGROUND, COLOURS, TEMPLATES, ColourClassifier, CutOut, load_colour_classifier
+from hnbench.suites.geneval.colours import BACKGROUND, TEMPLATES, ColourClassifier, CutOut, load_colour_classifier
 from hnbench.suites.geneval.conversion import VERSION, load, official_folder
 from hnbench.suites.geneval.detector import Detector, Instance
-from hnbench.suites.geneval.rules import COUNTING_THRESHOLD, MAX_OBJECTS, POSITION_THRESHOLD, THRESHOLD, evaluate, filter_detections
+from hnbench.suites.geneval.rules import (
+    COLOURS,
+    COUNTING_THRESHOLD,
+    MAX_OBJECTS,
+    POSITION_THRESHOLD,
+    THRESHOLD,
+    evaluate,
+    filter_detections,
+)
 from hnbench.suites.smoke import distrusted, photograph
 
 if TYPE_CHECKING:

@@ -60,13 +60,14 @@ class ModelNames:
 class CompBenchJudge(Judge):
     """The judge of some categories. Models are found when it is made and loaded when the first image needs them."""
 
-    def __init__(self, categories: Sequence[str], names: ModelNames, rules: spatial.Rules, device: str) -> None:
+    def __init__(self, categories: Sequence[str], names: ModelNames, rules: spatial.Rules, device: str, parser: str = "") -> None:
+        """`parser` is one of `parses.PARSERS`; the user's own parses or the default without it."""
         self._rules, self._device = rules, device
         used = [item.name for item in fields(ModelNames) if any(item.name in _USED[category] for category in categories)]
         self._names: dict[str, str] = {model: getattr(names, model) for model in used}
-        self._parses = load_parses() if _PARSED & set(categories) else None
-        parser = [f"parser {self._parses.parser}"] if self._parses else []
-        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {name}" for model, name in self._names.items()), *parser])
+        self._parses = load_parses(parser) if _PARSED & set(categories) else None
+        parsed_by = [f"parser {self._parses.parser}"] if self._parses else []
+        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {name}" for model, name in self._names.items()), *parsed_by])
         self._folders: dict[str, Path] = {model: folder_of(name) for model, name in self._names.items()}
 
     @cached_property
