@@ -29,7 +29,7 @@ ALLOWED = {
     "quiet": set(),
     "weights": {"errors", "quiet"},
     "hub": {"errors"},
-    "data": {"errors"},
+    "data": {"errors", "hub"},
     "prompts": {"errors", "registry", "data", "shapes"},
     "publish": {"errors", "hub", "hypernetwork"},
     "generators": BASICS | {"fingerprint", "quiet", "hub", "weights"},
@@ -47,7 +47,7 @@ ALLOWED = {
     "registry": {"errors", "hub", "methods", "rewards", "suites", "measures"},
     "presets": set(),
     "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
-    "verified": {"errors"},
+    "verified": {"errors", "hub"},
     "verify": BASICS
     | MODELS
     | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet"}
