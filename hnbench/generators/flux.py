@@ -86,7 +86,7 @@ class FluxGenerator(PipelineGenerator):
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         scheduler = self._started(steps)
         latents = noise.to(self._device)
-        step_noise = self._step_noise(scheduler, len(latents))
+        step_noise = self._step_noise(scheduler, conditioning, steps)
         for timestep in scheduler.timesteps:
             prediction = self._denoise(latents, timestep / 1000, conditioning).to(latents.dtype)
             latents = scheduler.step(prediction, timestep, latents, **step_noise, return_dict=False)[0]

@@ -71,7 +71,7 @@ class SanaSprintGenerator(PipelineGenerator):
         scheduler = self._started(steps, intermediate_timesteps=TWO_STEPS.get(steps))
         deviation = scheduler.config.sigma_data
         latents = clean = noise.to(self._device) * deviation
-        step_noise = self._step_noise(scheduler, len(latents))
+        step_noise = self._step_noise(scheduler, conditioning, steps)
         for angle in scheduler.timesteps[:-1]:
             # The network predicts the velocity of a linear flow; the scheduler wants TrigFlow's.
             time = angle.sin() / (angle.cos() + angle.sin())
