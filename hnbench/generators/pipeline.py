@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import diffusers
 import torch
@@ -40,7 +40,8 @@ TEXT_CACHE_BYTES = 4 * 2**30
 class PipelineGenerator(Generator):
     """A frozen diffusers pipeline in which the noise is an argument.
 
-    `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix` is for families that have one.
+    `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix`, `max_sequence_length` and
+    `intermediate_timesteps` are for families that have a choice there; given to another one they are a `UsageError`.
     `memory` names the policies of `hnbench.generators.memory`. `source` says where the pipeline came from.
 
     A sampler that adds noise between its steps draws it from the image's own seed (`Conditioning.step_seeds`): images do not depend on
@@ -69,6 +70,8 @@ class PipelineGenerator(Generator):
         device: str = "cpu",
         image_size: int | None = None,
         prompt_prefix: bool | None = None,
+        max_sequence_length: int | None = None,
+        intermediate_timesteps: float | Literal["even"] | None = None,
         memory: Sequence[str] = (),
         source: Mapping[str, Any] | None = None,
     ) -> None:
@@ -86,6 +89,8 @@ class PipelineGenerator(Generator):
         self._set_memory(memory)
         self._set_size(image_size)
         self._set_prefix(prompt_prefix)
+        self._set_text_length(max_sequence_length)
+        self._set_intermediate(intermediate_timesteps)
         self._encoded: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
         self._encoded_bytes = 0
 
@@ -156,6 +161,14 @@ class PipelineGenerator(Generator):
     def _set_prefix(self, prefix: bool | None) -> None:
         if prefix is not None:
             raise UsageError(f"{self.name} has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out")
+
+    def _set_text_length(self, tokens: int | None) -> None:
+        if tokens is not None:
+            raise UsageError(f"{self.name} has one length of text only; leave --max-sequence-length out")
+
+    def _set_intermediate(self, angle: float | Literal["even"] | None) -> None:
+        if angle is not None:
+            raise UsageError(f"{self.name} has no intermediate timesteps to choose; leave --intermediate-timesteps out")
 
     def _default_size(self) -> int:
         """Width and height in pixels."""

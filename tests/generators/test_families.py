@@ -62,7 +62,7 @@ def stock_images(name: str, folder: Path, noise: Tensor, steps: int, **changes: 
     stock.set_progress_bar_config(disable=True)
     call = {key: value for key, value in (CALLS[name] | changes).items() if value != "stock"}
     if name == "sana-sprint":
-        call["intermediate_timesteps"] = 1.3 if steps == 2 else None
+        call["intermediate_timesteps"] = changes.get("intermediate_timesteps", 1.3) if steps == 2 else None
     if name == "pixart":
         call["timesteps"] = {1: [400], 2: [400, 200], 4: [400, 300, 200, 100]}[steps]
     between = [torch.Generator().manual_seed(seed) for seed in NOISES.step_seeds(TASKS)]
@@ -89,6 +89,28 @@ def test_images_of_another_size_equal_the_stock_pipelines(folders: Folders) -> N
             ours = generator.generate(noise, conditioned(generator), 2)
         assert ours.shape == (3, 3, size, size)
         torch.testing.assert_close(ours, stock_images(name, folders[name], noise, 2, height=size, width=size), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("ours", "stock"), [(None, 1.3), (0.5, 0.5), ("even", None)])
+def test_sanas_angle_between_two_steps_is_a_choice(ours: Any, stock: Any, folders: Folders) -> None:
+    generator = load("sana-sprint", folders, intermediate_timesteps=ours)
+    noise = noise_for(generator)
+    with torch.no_grad():
+        images = generator.generate(noise, conditioned(generator), 2)
+    expected = stock_images("sana-sprint", folders["sana-sprint"], noise, 2, intermediate_timesteps=stock)
+    torch.testing.assert_close(images, expected, atol=1e-4, rtol=0)
+    assert generator.fingerprint == load("sana-sprint", folders).fingerprint, "a hypernetwork fits whatever the angle is"
+
+
+@pytest.mark.parametrize("length", [64, 512])
+def test_the_length_of_fluxs_text_is_a_choice(length: int, folders: Folders) -> None:
+    generator = load("flux", folders, max_sequence_length=length)
+    noise = noise_for(generator)
+    with torch.no_grad():
+        images = generator.generate(noise, generator.encode(PROMPTS))
+    assert generator.encode(PROMPTS).tensors["hidden_states"].shape[1] == length
+    torch.testing.assert_close(images, stock_images("flux", folders["flux"], noise, 1, max_sequence_length=length), atol=1e-4, rtol=0)
+    assert (generator.fingerprint == load("flux", folders).fingerprint) == (length == 512)
 
 
 def test_sanas_prompt_prefix_is_the_stock_pipelines(folders: Folders) -> None:
