@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-VERSION = 1
+VERSION = 2
 """Of what is computed here; part of the fingerprint."""
 PHRASES = 8
 """Noun phrases that are asked for, at most."""

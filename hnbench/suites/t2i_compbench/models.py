@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hnbench.errors import UsageError
 from hnbench.hub import Source, download
 from hnbench.suites.t2i_compbench.detections import Found, frame_of
 from hnbench.weights.files import PICKLED, SAFETENSORS
@@ -43,10 +44,29 @@ def folder_of(name: str) -> Path:
     return Path(name) if Path(name).is_dir() else download(Source.parse(name, PATTERNS))
 
 
+def _processor(folder: Path) -> Any:
+    """A folder's image processor, with Pillow's resize as published and not torchvision's. A folder without one is a `UsageError`."""
+    from transformers import AutoImageProcessor
+
+    try:
+        return AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        raise UsageError(f"{folder} has no image processor that can be loaded: {str(error).strip().partition(chr(10))[0]}") from error
+
+
 def question(phrase: str) -> str:
     """The question that the published script asks of a noun phrase: `A red apple.` becomes `a red apple?`, of 50 words at most."""
     text = re.sub(r"([.!\"()*#:;~])", "", f"{phrase}?".lower())
     return " ".join(re.sub(r"\s{2,}", " ", text).rstrip("\n").strip(" ").split(" ")[:QUESTION_WORDS])
+
+
+def _normalised(picture: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Any:
+    """A picture's values `[3, H, W]`, from 0 to 1 before they are normalised."""
+    import torch
+    from torchvision.transforms.v2 import functional
+
+    pixels = functional.to_dtype(functional.to_image(picture), torch.float32, scale=True)
+    return functional.normalize(pixels, list(mean), list(std))
 
 
 class BlipVqa:
@@ -87,26 +107,23 @@ class BlipVqa:
         return float(yes / (yes + no))
 
     def _pixels(self, image: Image.Image) -> Any:
-        import torch
         from PIL.Image import Resampling
-        from torchvision.transforms.v2 import functional
 
         squashed = image.convert("RGB").resize((BLIP_SIZE, BLIP_SIZE), Resampling.BICUBIC)
-        pixels = functional.to_dtype(functional.to_image(squashed), torch.float32, scale=True)
-        return functional.normalize(pixels, CLIP_MEAN, CLIP_STD)[None].to(self.device)
+        return _normalised(squashed, CLIP_MEAN, CLIP_STD)[None].to(self.device)
 
 
 class ClipCosine:
     """The cosine of CLIP's image and text features: no scale, no prefix (Radford et al., arXiv 2103.00020)."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+        from transformers import AutoTokenizer, CLIPModel
 
         from hnbench.weights.checkpoint import load_pretrained
 
         self.model = load_pretrained(CLIPModel, folder).to(device)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.processor = _processor(folder)
         self.device = device
 
     def cosine(self, image: Image.Image, text: str) -> float:
@@ -127,12 +144,12 @@ class Detector:
     """An object detector of transformers (DETR, RT-DETR, D-FINE and others): boxes in the published frame, the most confident first."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+        from transformers import AutoModelForObjectDetection
 
         from hnbench.weights.checkpoint import load_pretrained
 
         self.model = load_pretrained(AutoModelForObjectDetection, folder).to(device)
-        self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.processor = _processor(folder)
         self.device = device
 
     def detect(self, image: Image.Image) -> list[Found]:
@@ -153,27 +170,36 @@ class Detector:
 
 
 class Depth:
-    """A model of relative depth of transformers (DPT and others): a map in the published frame, 0 to 255, larger is nearer."""
+    """A model of relative depth of transformers (DPT and others): a map in the published frame, 0 to 255, larger is nearer.
+
+    As published, the image is squashed by Pillow's bilinear resize, and the map passes through an 8-bit picture of the image's own size.
+    Mean and standard deviation are those of the model's processor: 0.5 for DPT, as published.
+    """
 
     def __init__(self, folder: Path, device: str) -> None:
-        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+        from transformers import AutoModelForDepthEstimation
 
         from hnbench.weights.checkpoint import load_pretrained
 
         self.model = load_pretrained(AutoModelForDepthEstimation, folder, unneeded=UNUSED_BY_DPT).to(device)
-        self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.processor = _processor(folder)
         self.device = device
 
     def depth(self, image: Image.Image) -> DepthMap:
         """`[H, W]`, scaled to the image's own smallest and largest depth, in whole steps as in an 8-bit file."""
+        import numpy as np
         import torch
+        from PIL import Image
 
-        width, height = frame_of(*image.size)
-        side = {"height": DEPTH_SIZE, "width": DEPTH_SIZE}
-        pixels = self.processor(images=image.convert("RGB"), size=side, return_tensors="pt").pixel_values.to(self.device)
         with torch.no_grad():
-            depth = self.model(pixels).predicted_depth.float()
+            depth = self.model(self._pixels(image)).predicted_depth.float()
         depth = (depth - depth.min()) / (depth.max() - depth.min()).clamp(min=torch.finfo(depth.dtype).tiny)
-        resized = torch.nn.functional.interpolate(depth[:, None], size=(height, width), mode="bilinear", align_corners=True)
-        found: DepthMap = (255 * resized[0, 0]).floor().double().cpu().numpy()
-        return found
+        whole = torch.nn.functional.interpolate(depth[:, None], size=image.size[::-1], mode="bilinear", align_corners=True)[0, 0]
+        picture = Image.fromarray((255 * whole).byte().cpu().numpy())
+        return np.asarray(picture.resize(frame_of(*image.size), Image.Resampling.BILINEAR), dtype=np.float64)
+
+    def _pixels(self, image: Image.Image) -> Any:
+        from PIL.Image import Resampling
+
+        squashed = image.convert("RGB").resize((DEPTH_SIZE, DEPTH_SIZE), Resampling.BILINEAR)
+        return _normalised(squashed, self.processor.image_mean, self.processor.image_std)[None].to(self.device)
