@@ -16,6 +16,7 @@ from torch.nn import functional
 from hnbench.data import sha256_of
 from hnbench.errors import UsageError
 from hnbench.hub import Source, download
+from hnbench.rgb import rgb
 from hnbench.suites.geneval.rules import COLOURS
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class CutOut:
 
     def picture(self) -> Image.Image:
         """The box of the image, with the background grey outside of the mask."""
-        image = self.image.convert("RGB")
+        image = rgb(self.image)
         blank = Image.new("RGB", image.size, BACKGROUND)
         return Image.composite(image, blank, Image.fromarray(self.instance.mask)).crop(self.instance.box)
 

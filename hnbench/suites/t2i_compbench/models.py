@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
 from hnbench.hub import Source, download
+from hnbench.rgb import rgb
 from hnbench.suites.t2i_compbench.detections import Found, frame_of
 from hnbench.weights.files import PICKLED, SAFETENSORS
 
@@ -109,7 +110,7 @@ class BlipVqa:
     def _pixels(self, image: Image.Image) -> Any:
         from PIL.Image import Resampling
 
-        squashed = image.convert("RGB").resize((BLIP_SIZE, BLIP_SIZE), Resampling.BICUBIC)
+        squashed = rgb(image).resize((BLIP_SIZE, BLIP_SIZE), Resampling.BICUBIC)
         return _normalised(squashed, CLIP_MEAN, CLIP_STD)[None].to(self.device)
 
 
@@ -133,7 +134,7 @@ class ClipCosine:
 
         length = self.model.config.text_config.max_position_embeddings
         tokens = self.tokenizer([text], truncation=True, max_length=length, return_tensors="pt").to(self.device)
-        pixels = self.processor(image.convert("RGB"), return_tensors="pt").pixel_values.to(self.device)
+        pixels = self.processor(rgb(image), return_tensors="pt").pixel_values.to(self.device)
         with torch.no_grad():
             seen = self.model.visual_projection(self.model.vision_model(pixels).pooler_output)
             read = self.model.text_projection(self.model.text_model(**tokens).pooler_output)
@@ -157,7 +158,7 @@ class Detector:
         import torch
 
         width, height = frame_of(*image.size)
-        inputs = self.processor(images=image.convert("RGB"), return_tensors="pt").to(self.device)
+        inputs = self.processor(images=rgb(image), return_tensors="pt").to(self.device)
         with torch.no_grad():
             outputs = self.model(**inputs)
         (found,) = self.processor.post_process_object_detection(outputs, threshold=CONFIDENCE, target_sizes=[(height, width)])
@@ -201,5 +202,5 @@ class Depth:
     def _pixels(self, image: Image.Image) -> Any:
         from PIL.Image import Resampling
 
-        squashed = image.convert("RGB").resize((DEPTH_SIZE, DEPTH_SIZE), Resampling.BILINEAR)
+        squashed = rgb(image).resize((DEPTH_SIZE, DEPTH_SIZE), Resampling.BILINEAR)
         return _normalised(squashed, self.processor.image_mean, self.processor.image_std)[None].to(self.device)
