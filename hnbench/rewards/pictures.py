@@ -30,14 +30,17 @@ def centre_cropped(picture: Image, size: int = 224) -> Tensor:
     return _normalised(_to_float(transforms.center_crop(resized, [size, size])))
 
 
-def letterboxed(picture: Image, size: int = 224) -> Tensor:
-    """HPSv2's input `[3, size, size]`: a tensor's bicubic, antialiased resize of the long side, in a black square. Nothing is cropped."""
+def letterboxed(picture: Image, size: int = 224, *, antialias: bool = True) -> Tensor:
+    """HPSv2's input `[3, size, size]`: a tensor's bicubic resize of the long side, in a black square. Nothing is cropped.
+
+    HPSv2 leaves `antialias` to torchvision, whose default for tensors was False before 0.17 and is True since.
+    """
     pixels = _to_float(picture)
     height, width = pixels.shape[-2:]
     scale = size / max(height, width)
     if scale != 1:
         height, width = round(height * scale), round(width * scale)
-        pixels = transforms.resize(pixels, [height, width], InterpolationMode.BICUBIC, antialias=True)
+        pixels = transforms.resize(pixels, [height, width], InterpolationMode.BICUBIC, antialias=antialias)
         top, left = (size - height) // 2, (size - width) // 2
         pixels = transforms.pad(pixels, [left, top, size - width - left, size - height - top], fill=0)
     return _normalised(pixels)
