@@ -49,10 +49,26 @@ def _processor(folder: Path) -> Any:
     """A folder's image processor, with Pillow's resize as published and not torchvision's. A folder without one is a `UsageError`."""
     from transformers import AutoImageProcessor
 
+    return _read(AutoImageProcessor, folder, "image processor", backend="pil")
+
+
+def _tokenizer(folder: Path) -> Any:
+    """A folder's tokenizer. A folder without one is a `UsageError`."""
+    from transformers import AutoTokenizer
+
+    from hnbench.weights.checkpoint import existing
+
+    existing(folder, "tokenizer.json", "vocab.json", "vocab.txt")  # without any, transformers makes one that knows no word
+    return _read(AutoTokenizer, folder, "tokenizer")
+
+
+def _read(kind: Any, folder: Path, what: str, **options: str) -> Any:
+    from hnbench.weights.checkpoint import first_line
+
     try:
-        return AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        raise UsageError(f"{folder} has no image processor that can be loaded: {str(error).strip().partition(chr(10))[0]}") from error
+        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+        raise UsageError(f"{folder} has no {what} that can be loaded: {first_line(error)}") from error
 
 
 def question(phrase: str) -> str:
@@ -74,12 +90,12 @@ class BlipVqa:
     """BLIP's visual question answering (Li et al., arXiv 2201.12086): the probability of "yes" among "yes" and "no"."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        from transformers import AutoTokenizer, BlipForQuestionAnswering
+        from transformers import BlipForQuestionAnswering
 
         from hnbench.weights.checkpoint import load_pretrained
 
         self.model = load_pretrained(BlipForQuestionAnswering, folder).to(device)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer = _tokenizer(folder)
         self.device = device
 
     def yes(self, image: Image.Image, phrases: Sequence[str]) -> list[float]:
@@ -118,12 +134,12 @@ class ClipCosine:
     """The cosine of CLIP's image and text features: no scale, no prefix (Radford et al., arXiv 2103.00020)."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        from transformers import AutoTokenizer, CLIPModel
+        from transformers import CLIPModel
 
         from hnbench.weights.checkpoint import load_pretrained
 
         self.model = load_pretrained(CLIPModel, folder).to(device)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer = _tokenizer(folder)
         self.processor = _processor(folder)
         self.device = device
 

@@ -159,13 +159,27 @@ def test_the_default_detector_s_pixels_are_the_published_ones(tmp_path: Path, im
     torch.testing.assert_close(_processor(tmp_path)(image, return_tensors="pt").pixel_values[0], published(image), rtol=0, atol=1e-6)
 
 
-def test_a_folder_without_an_image_processor_is_refused(clip_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["preprocessor_config.json", "processor_config.json"], "has no image processor that can be loaded: "),
+        (["tokenizer.json"], "has no tokenizer.json or vocab.json or vocab.txt"),
+    ],
+)
+def test_a_folder_without_a_processor_or_a_tokenizer_is_refused(names: list[str], message: str, clip_folder: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(clip_folder, tmp_path / "copied")
-    for name in ("preprocessor_config.json", "processor_config.json"):
+    for name in names:
         (copied / name).unlink(missing_ok=True)
-    (copied / "config.json").write_text((copied / "config.json").read_text().replace('"clip"', '"bert"'))
-    with pytest.raises(UsageError, match=f"{copied} has no image processor that can be loaded"):
-        _processor(copied)
+    with pytest.raises(UsageError, match=f"{copied} {message}") as caught:
+        ClipCosine(copied, "cpu")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_damaged_tokenizer_is_refused(clip_folder: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(clip_folder, tmp_path / "copied")
+    (copied / "tokenizer.json").write_text("{")
+    with pytest.raises(UsageError, match=f"{copied} has no tokenizer that can be loaded: "):
+        ClipCosine(copied, "cpu")
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
