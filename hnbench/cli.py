@@ -414,7 +414,7 @@ def score(
     from hnbench.scoring.results import write_results
     from hnbench.scoring.score import judge_of, scores_folder
     from hnbench.scoring.score import score as judge_images
-    from hnbench.scoring.summary import sentences, table_of
+    from hnbench.scoring.summary import correct_lines, sentences, table_of
 
     chosen = registry.make_suite(suite)
     found = find_images(folder, chosen, quick=quick, labels=label or ())
@@ -426,7 +426,7 @@ def score(
     if not scores.new:
         typer.echo(f"all {len(scores.verdicts)} images have their verdicts already in {place}", err=True)
     path = write_results(scores, place)
-    show_scores(table_of(scores), sentences(scores), f"Image by image: {path}")
+    show_scores(table_of(scores), [*correct_lines(scores), *sentences(scores)], f"Image by image: {path}")
 
 
 MeasureNames = Annotated[

@@ -18,6 +18,7 @@ from hnbench.rewards.checkpoint import load_clip
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.rewards.pixels import Pixels
 from hnbench.rewards.sources import CLIP, PICKSCORE
+from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import existing
 
@@ -126,7 +127,7 @@ def _processor(folder: Path) -> tuple[Sequence[float], Sequence[float], Callable
         raise UsageError(f"{path} is no image processor of a CLIP model ({error}); give a folder or a repository of one") from error
 
     def published(picture: Image) -> Tensor:
-        pixels: Tensor = processor(picture, return_tensors="pt").pixel_values[0]
+        pixels: Tensor = processor(rgb(picture), return_tensors="pt").pixel_values[0]
         return pixels
 
     return processor.image_mean, processor.image_std, published
