@@ -620,9 +620,8 @@ def fetch(
 
     Afterwards the same run needs no network: everything comes from the local cache.
     """
-    from hnbench import hub
     from hnbench.display import show_downloads
-    from hnbench.fetch import fetch_measure, fetch_suite, generator_sources, measure_sources, reward_sources, sizes
+    from hnbench.fetch import download_all, fetch_measure, fetch_suite, generator_sources, measure_sources, reward_sources, sizes
     from hnbench.presets import Preset
 
     if generator:
@@ -636,10 +635,10 @@ def fetch(
         generator_sources(generator, dtype_of(generator, dtype), preset.adapters.values()) if generator else {}
     )
     needed |= measure_sources(measure or ())
+    bytes_of = sizes(needed)
     if needed:
-        show_downloads(needed, sizes(needed))
-    for source in needed:
-        hub.download(source)
+        show_downloads(needed, bytes_of)
+    download_all(bytes_of)
     for name in measure or ():
         fetch_measure(name)
     if suite:

@@ -9,7 +9,7 @@ from hnbench import hub, registry
 from hnbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from hnbench.hub import Source
 
@@ -65,12 +65,20 @@ def fetch_measure(name: str) -> None:
 
 
 def sizes(sources: Iterable[Source]) -> dict[Source, int | None]:
-    """Bytes by source; None where the Hub does not say. Why it does not is told by the download that follows."""
+    """Bytes by source; None where the Hub does not say. A repository without a file that is needed is a `UsageError`."""
     return {source: _size(source) for source in sources}
 
 
 def _size(source: Source) -> int | None:
     try:
         return hub.size(source)
+    except hub.Lacking:
+        raise
     except UsageError:
         return None
+
+
+def download_all(bytes_of: Mapping[Source, int | None]) -> None:
+    """Download all sources. Those that the Hub said nothing of come first: they are in the cache, or end this before anything large."""
+    for source in sorted(bytes_of, key=lambda source: bytes_of[source] is not None):
+        hub.download(source)

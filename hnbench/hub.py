@@ -76,7 +76,9 @@ def select(source: Source, names: Iterable[str], shown: str = "") -> list[str]:
         found = next((files for alternative in need if (files := _matching(there, alternative))), [])
         if not found:
             wanted = " or ".join(dict.fromkeys(alternative[0] for alternative in need))
-            raise Lacking(f"{shown or source} has no {wanted}")
+            raise Lacking(
+                f"{shown} has no {wanted}" if shown else f"{source} has no {wanted}; check the name and the revision, or give a folder"
+            )
         chosen |= dict.fromkeys(found)
     return list(chosen)
 
@@ -98,8 +100,8 @@ def download(source: Source) -> Path:
         chosen = select(source, _sizes(source))
         patterns = [glob.escape(name) for name in chosen] or list(_NO_FILE)
         folder = snapshot_download(source.repo, revision=source.revision, repo_type=source.kind, allow_patterns=patterns)
-    except Lacking as error:
-        raise UsageError(f"{error}; check the name and the revision, or give a local folder") from None
+    except Lacking:
+        raise
     except Exception as error:
         cached, lack = _cached(source)
         if cached is not None:
