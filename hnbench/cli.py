@@ -21,11 +21,13 @@ from hnbench.loading import (
     Dtype,
     check_generator,
     choose_device,
+    dtype_of,
     find_adapter,
     load_generator,
     load_mixture,
     load_reward,
     make_methods,
+    parse_angle,
     parse_weights,
     parts_of,
     prepare_adapters,
@@ -112,6 +114,14 @@ PromptPrefix = Annotated[
     bool | None,
     typer.Option("--prompt-prefix/--no-prompt-prefix", help="SANA-Sprint: put its instruction before the prompt. [default: no]"),
 ]
+TextLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-sequence-length",
+        min=1,
+        help="FLUX: tokens of the text. 512 is HyperNoise's and the stock pipeline's, 256 is ReNO's. [default: 512]",
+    ),
+]
 Memory = Annotated[
     str,
     typer.Option(
@@ -119,7 +129,13 @@ Memory = Annotated[
     ),
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")]
-DtypeName = Annotated[Dtype, typer.Option("--dtype", help="What the models compute in; noise and norms stay in float32.")]
+DtypeName = Annotated[
+    Dtype | None,
+    typer.Option(
+        "--dtype",
+        help="What the models compute in; noise and norms stay in float32. [default: bfloat16 for published generators, else float32]",
+    ),
+]
 Weights = Annotated[
     list[str] | None,
     typer.Option("--optimise", metavar="NAME=WEIGHT", help=f"A reward to optimise, or human-preference alone; repeatable. {PRESET}"),
@@ -175,10 +191,20 @@ def run(
     hold_out: HeldOut = None,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time; changes no result.")] = 32,
     device: DeviceName = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
+    intermediate_timesteps: Annotated[
+        str | None,
+        typer.Option(
+            "--intermediate-timesteps",
+            metavar="ANGLE|even",
+            help="SANA-Sprint in two steps: the angle between them, 0 to 1.5708. 1.3 is the stock pipeline's, even (0.7854) is what "
+            "HyperNoise's code asks for. [default: 1.3]",
+        ),
+    ] = None,
     memory: Memory = "none",
     noise_policy: Annotated[
         Literal["per-prompt", "shared"],
@@ -210,9 +236,11 @@ def run(
         base_seed=seed,
         noise_policy=noise_policy,
         steps=steps,
-        dtype=dtype,
+        dtype=dtype_of(generator, dtype),
         image_size=image_size,
         prompt_prefix=prompt_prefix,
+        max_sequence_length=max_sequence_length,
+        intermediate_timesteps=parse_angle(intermediate_timesteps),
         methods=methods,
         full=full,
         limit=limit,
@@ -274,10 +302,11 @@ def train(
     image_penalty: Annotated[float | None, typer.Option("--image-penalty", help="finetune: what a change of the image costs.")] = None,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
     memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="Of first weights, prompts and noises.")] = 0,
     device: DeviceName = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     out: Annotated[Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")] = None,
 ) -> None:
     """Train a noise hypernetwork, or a fine-tuning.
@@ -308,12 +337,13 @@ def train(
         "image_penalty": image_penalty,
         "image_size": image_size,
         "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
         "memory": memory,
     }
     settings = {**published, **{name: value for name, value in asked.items() if value is not None}}
     config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
     name = f"train-{kind}-{generator}-seed{seed}-{config.identity[:8]}".replace("/", "_")
-    adapter = _train(config, texts, choose_device(device), dtype, out or RESULTS / name)
+    adapter = _train(config, texts, choose_device(device), dtype_of(generator, dtype), out or RESULTS / name)
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
     typer.echo(f"The adapter is in {adapter}. To compare it:")
     typer.echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
@@ -500,10 +530,11 @@ def diagnose(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
     memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
     device: DeviceName = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     out: Annotated[Path | None, typer.Option("--out", help="The JSON file. [default: results/diagnosis-... by adapter]")] = None,
 ) -> None:
     """Look at what a hypernetwork does to noise.
@@ -523,8 +554,13 @@ def diagnose(
     from hnbench.seeds import NoiseSource
 
     folder = find_adapter(adapters["hypernoise"])
-    options = {"image_size": image_size, "prompt_prefix": prompt_prefix, "memory": memory}
-    model = load_generator(generator, choose_device(device), dtype, **options)
+    options = {
+        "image_size": image_size,
+        "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
+        "memory": memory,
+    }
+    model = load_generator(generator, choose_device(device), dtype_of(generator, dtype), **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
     found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
     path = out or RESULTS / f"diagnosis-{generator}-{adapter_sha256(folder)[:8]}.json".replace("/", "_")
@@ -574,7 +610,7 @@ def fetch(
     generator: Annotated[
         str | None, typer.Option("--generator", help="A text-to-image model, with its preset's rewards and hypernetwork.")
     ] = None,
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
     suite: Annotated[str | None, typer.Option("--suite", help="A suite: its prompts, and its judge's models.")] = None,
@@ -584,9 +620,8 @@ def fetch(
 
     Afterwards the same run needs no network: everything comes from the local cache.
     """
-    from hnbench import hub
     from hnbench.display import show_downloads
-    from hnbench.fetch import fetch_measure, fetch_suite, generator_sources, measure_sources, reward_sources, sizes
+    from hnbench.fetch import download_all, fetch_measure, fetch_suite, generator_sources, measure_sources, reward_sources, sizes
     from hnbench.presets import Preset
 
     if generator:
@@ -596,12 +631,14 @@ def fetch(
     rewards = (*weights, *_held_out(hold_out, preset, weights))
     if not (rewards or generator or suite or measure):
         raise UsageError("say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME")
-    needed = reward_sources(rewards) | (generator_sources(generator, dtype, preset.adapters.values()) if generator else {})
+    needed = reward_sources(rewards) | (
+        generator_sources(generator, dtype_of(generator, dtype), preset.adapters.values()) if generator else {}
+    )
     needed |= measure_sources(measure or ())
+    bytes_of = sizes(needed)
     if needed:
-        show_downloads(needed, sizes(needed))
-    for source in needed:
-        hub.download(source)
+        show_downloads(needed, bytes_of)
+    download_all(bytes_of)
     for name in measure or ():
         fetch_measure(name)
     if suite:
@@ -747,7 +784,8 @@ def _check_names(suite: str, generator: str, rewards: Iterable[str], methods: It
 
 def _options(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     """The options of a configuration's generator."""
-    return {"image_size": config.image_size, "prompt_prefix": config.prompt_prefix, "memory": config.memory}
+    names = ("image_size", "prompt_prefix", "max_sequence_length", "intermediate_timesteps", "memory")
+    return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 
 def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, str | Path], folder: Path) -> Summary:

@@ -21,6 +21,7 @@ from hnbench.hub import find
 from hnbench.measures.features import Features
 from hnbench.measures.sources import CLIP_336, DINOV2_BASE, DINOV2_LARGE
 from hnbench.rewards.pictures import centre_cropped, to_bytes
+from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import load_pretrained
 
@@ -89,7 +90,7 @@ class Dinov2Features(TransformerFeatures):
         super().__init__(model, folder, device, **origin)
 
     def prepared(self, picture: Image) -> Tensor:
-        resized = transforms.resize(picture, [DINOV2_SIZE, DINOV2_SIZE], InterpolationMode.BICUBIC)
+        resized = transforms.resize(rgb(picture), [DINOV2_SIZE, DINOV2_SIZE], InterpolationMode.BICUBIC)
         pixels: Tensor = transforms.normalize(to_bytes([resized])[0].float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD))
         return pixels
 
@@ -161,4 +162,4 @@ def clip_336(device: str, where: str = "") -> ClipFeatures:
 
 
 def _origin(found: Found, source: Source) -> dict[str, Any]:
-    return {"about": found.origin.partition("@")[0], "source": found.origin, "patterns": source.patterns}
+    return {"about": found.origin.partition("@")[0], "source": found.origin, "patterns": source.files}

@@ -14,6 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from hnbench.fingerprint import fingerprint_of
+from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge, Verdict
 from hnbench.suites.smoke import photograph
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-VERSION = 1
+VERSION = 2
 """Of what is computed here; part of the fingerprint."""
 PHRASES = 8
 """Noun phrases that are asked for, at most."""
@@ -89,8 +90,7 @@ class CompBenchJudge(Judge):
 
     def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         return [
-            self._verdict(image.convert("RGB"), str(about["category"]), str(about["prompt"]))
-            for image, about in zip(images, metadata, strict=True)
+            self._verdict(rgb(image), str(about["category"]), str(about["prompt"])) for image, about in zip(images, metadata, strict=True)
         ]
 
     def _verdict(self, image: Image.Image, category: str, prompt: str) -> Verdict:
