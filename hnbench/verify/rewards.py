@@ -214,8 +214,15 @@ def _compare(check: CheckContext, values: Callable[[Scorer], Mapping[str, float]
 def which_resize(expected: Mapping[str, Any], antialiased: Mapping[str, float], plain: Mapping[str, float]) -> str:
     """Which of HPSv2's two resizes is nearer to the published values, and by how much."""
     far = [max(abs(values[name] - value) for name, value in expected.items()) for values in (antialiased, plain)]
-    nearer = "as the resize with antialiasing" if far[0] < far[1] else "as the resize without antialiasing"
-    return f"the published values are {nearer}: largest difference {far[0]:.4g} with it, which a run has, and {far[1]:.4g} without"
+    if far[0] == far[1]:
+        return (
+            f"the published values do not tell the resizes with and without antialiasing apart: largest difference {far[0]:.4g} with both"
+        )
+    nearer = "with" if far[0] < far[1] else "without"
+    return (
+        f"the published values are as the resize {nearer} antialiasing: "
+        f"largest difference {far[0]:.4g} with it, which a run has, and {far[1]:.4g} without"
+    )
 
 
 def _scale(check: CheckContext, reward: Any) -> float:
