@@ -21,6 +21,7 @@ from hnbench.loading import (
     Dtype,
     check_generator,
     choose_device,
+    dtype_of,
     find_adapter,
     load_generator,
     load_mixture,
@@ -123,7 +124,13 @@ Memory = Annotated[
     ),
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")]
-DtypeName = Annotated[Dtype, typer.Option("--dtype", help="What the models compute in; noise and norms stay in float32.")]
+DtypeName = Annotated[
+    Dtype | None,
+    typer.Option(
+        "--dtype",
+        help="What the models compute in; noise and norms stay in float32. [default: bfloat16 for published generators, else float32]",
+    ),
+]
 Weights = Annotated[
     list[str] | None,
     typer.Option("--optimise", metavar="NAME=WEIGHT", help=f"A reward to optimise, or human-preference alone; repeatable. {PRESET}"),
@@ -181,7 +188,7 @@ def run(
     hold_out: HeldOut = None,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time; changes no result.")] = 32,
     device: DeviceName = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
@@ -219,7 +226,7 @@ def run(
         base_seed=seed,
         noise_policy=noise_policy,
         steps=steps,
-        dtype=dtype,
+        dtype=dtype_of(generator, dtype),
         image_size=image_size,
         prompt_prefix=prompt_prefix,
         methods=methods,
@@ -286,7 +293,7 @@ def train(
     memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="Of first weights, prompts and noises.")] = 0,
     device: DeviceName = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     out: Annotated[Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")] = None,
 ) -> None:
     """Train a noise hypernetwork, or a fine-tuning.
@@ -323,7 +330,7 @@ def train(
     config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
     identity = config.identity if is_set(source) else digest([config.identity, list(texts)])
     name = plain_name(f"train-{kind}-{generator}", ending=f"-seed{seed}-{identity[:8]}", also=OF_MODELS)
-    adapter = _train(config, texts, choose_device(device), dtype, out or RESULTS / name)
+    adapter = _train(config, texts, choose_device(device), dtype_of(generator, dtype), out or RESULTS / name)
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
     typer.echo(f"The adapter is in {adapter}. To compare it:")
     typer.echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
@@ -515,7 +522,7 @@ def diagnose(
     memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
     device: DeviceName = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     out: Annotated[Path | None, typer.Option("--out", help="The JSON file. [default: results/diagnosis-... by adapter]")] = None,
 ) -> None:
     """Look at what a hypernetwork does to noise.
@@ -536,7 +543,7 @@ def diagnose(
 
     folder = find_adapter(adapters["hypernoise"])
     options = {"image_size": image_size, "prompt_prefix": prompt_prefix, "memory": memory}
-    model = load_generator(generator, choose_device(device), dtype, **options)
+    model = load_generator(generator, choose_device(device), dtype_of(generator, dtype), **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
     found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
     path = out or RESULTS / plain_name(f"diagnosis-{generator}", ending=f"-{adapter_sha256(folder)[:8]}.json", also=OF_MODELS)
@@ -586,7 +593,7 @@ def fetch(
     generator: Annotated[
         str | None, typer.Option("--generator", help="A text-to-image model, with its preset's rewards and hypernetwork.")
     ] = None,
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
     suite: Annotated[str | None, typer.Option("--suite", help="A suite: its prompts, and its judge's models.")] = None,
@@ -608,7 +615,9 @@ def fetch(
     rewards = (*weights, *_held_out(hold_out, preset, weights))
     if not (rewards or generator or suite or measure):
         raise UsageError("say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME")
-    needed = reward_sources(rewards) | (generator_sources(generator, dtype, preset.adapters.values()) if generator else {})
+    needed = reward_sources(rewards) | (
+        generator_sources(generator, dtype_of(generator, dtype), preset.adapters.values()) if generator else {}
+    )
     needed |= measure_sources(measure or ())
     if needed:
         show_downloads(needed, sizes(needed))

@@ -33,7 +33,7 @@ def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]
     Which files a generator has is written in an index of its own, which is downloaded for that.
     """
     from hnbench.generators.sources import Published
-    from hnbench.hypernetwork.checkpoint import FILES
+    from hnbench.hypernetwork.checkpoint import FILES, NEEDS
 
     factory: object = None
     if generator in registry.GENERATORS.entries:
@@ -41,7 +41,7 @@ def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]
     elif not Path(generator).expanduser().is_dir():
         factory = Published(generator, generator)
     found = [(source, generator) for source in factory.sources(dtype)] if isinstance(factory, Published) else []
-    return _joined([*found, *((hub.Source.parse(name, FILES), "its hypernetwork") for name in adapters if isinstance(name, str))])
+    return _joined([*found, *((hub.Source.parse(name, FILES, NEEDS), "its hypernetwork") for name in adapters if isinstance(name, str))])
 
 
 def _joined(pairs: Iterable[tuple[Source, str]]) -> Needs:

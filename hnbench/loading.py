@@ -100,6 +100,11 @@ def check_generator(generator: str) -> None:
         Source.parse(generator)
 
 
+def dtype_of(generator: str, asked: Dtype | None) -> str:
+    """What a generator computes in: as asked, or else its own type, which for a folder or a repository is float32."""
+    return asked or ("float32" if is_place(generator) else registry.GENERATORS.entry(generator).dtype)
+
+
 def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
     """Load a generator, by name or by where it is, onto a device.
 
@@ -147,12 +152,12 @@ def find_adapter(given: str | Path) -> Path:
         return given
 
     from hnbench import hub
-    from hnbench.hypernetwork.checkpoint import FILES, adapter_sha256
+    from hnbench.hypernetwork.checkpoint import FILES, NEEDS, adapter_sha256
 
     folder = Path(given)
     if not folder.exists():
         try:
-            folder = hub.download(hub.Source.parse(given, FILES))
+            folder = hub.download(hub.Source.parse(given, FILES, NEEDS))
         except UsageError as error:
             raise UsageError(f"there is no folder {given}; as a name on the Hub: {error}") from error
     try:

@@ -6,6 +6,7 @@ A named set is a function that takes the folder with other projects' prompt file
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +14,13 @@ from typing import TYPE_CHECKING
 from hnbench import registry
 from hnbench.data import data_file
 from hnbench.errors import UsageError
-from hnbench.prompt_files import read_every_prompt, read_prompt_file, shown
+from hnbench.prompt_files import read_every_prompt, read_prompt_file, read_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 COMPBENCH_CATEGORIES = ("color", "complex", "texture", "shape", "spatial", "non_spatial", "numeracy")
 """Those that the official training code reads: all but 3d_spatial."""
-PICK_A_PIC = "yuvalkirstain/pickapic_v2_no_images"
-"""The data set on the Hub; its column `caption` has the prompts."""
 
 
 def find_prompts(given: str, data: Path | None = None, tell: Callable[[str], None] = lambda _: None) -> tuple[str, ...]:
@@ -63,25 +62,23 @@ def abc_6k(data: Path | None = None) -> Sequence[str]:
     return read_every_prompt(data_file("training/abc-6k.txt", data))
 
 
-def pick_a_pic(_data: Path | None = None) -> list[str]:
-    """The distinct prompts of Pick-a-Pic v2's training split, in the order of the data set; the `datasets` library gets and caches them.
+def pick_a_pic(data: Path | None = None) -> list[str]:
+    """The prompts of Pick-a-Pic that HyperNoise was trained on, in the order of its list, repeats included.
 
-    They are what users typed, unfiltered. A missing library and a download that fails are `UsageError`s.
+    They are what users typed, unfiltered. The list is a JSON object whose values are the prompts.
     """
+    path = data_file("training/pickapic-prompts.json", data)
     try:
-        from datasets import load_dataset
-        from datasets.exceptions import DatasetsError
-    except ImportError as error:
-        raise UsageError("the Pick-a-Pic prompts need the library datasets; type pip install 'hnbench[prompts]'") from error
-    try:
-        captions = load_dataset(PICK_A_PIC, split="train").unique("caption")
-    except (OSError, ValueError, DatasetsError) as error:
-        raise UsageError(f"the data set {PICK_A_PIC} cannot be loaded ({error}); connect, or give --prompts FILE") from error
-    return list(dict.fromkeys(text.strip() for text in captions if text and text.strip()))
+        listed = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not JSON ({error}); remove it, and it is downloaded again") from error
+    if not isinstance(listed, dict) or not all(isinstance(text, str) for text in listed.values()):
+        raise UsageError(f"{path} is no object of texts, which the list of Pick-a-Pic's prompts is; remove it, and it is downloaded again")
+    return [text.strip() for text in listed.values() if text.strip()]
 
 
 def hypernoise(data: Path | None = None) -> list[str]:
-    """What HyperNoise was trained on, as far as it is published: T2I-CompBench, ABC-6K and Pick-a-Pic, repeats included."""
+    """What HyperNoise was trained on, T2I-CompBench, ABC-6K and Pick-a-Pic, repeats included."""
     return [*t2i_compbench(data), *abc_6k(data), *pick_a_pic(data)]
 
 

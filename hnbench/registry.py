@@ -57,6 +57,8 @@ class Entry:
     """For a suite: the parts that can be asked for by `name:part`."""
     options: tuple[str, ...] = ()
     """For a suite: what can be given as `name:key=value`."""
+    dtype: str = "float32"
+    """For a generator: what it computes in unless the user says otherwise."""
     package: str = "hnbench"
     """The installed package that provides it."""
 
@@ -137,16 +139,30 @@ GENERATORS = Registry(
     "generator",
     "hnbench.generators",
     Entry("shapes", "hnbench.shapes.models:load_generator", "one-step distilled Stable Diffusion of the embedded shapes world, 64x64"),
-    Entry("sd-turbo", f"{_SOURCES}:SD_TURBO", "SD-Turbo, 0.9 billion parameters, 512x512, 1 to 4 steps", needs=_DOWNLOAD),
-    Entry("sdxl-turbo", f"{_SOURCES}:SDXL_TURBO", "SDXL-Turbo, 512x512, 1 to 4 steps", needs=_DOWNLOAD),
-    Entry("pixart-dmd", f"{_SOURCES}:PIXART_DMD", "PixArt-alpha DMD, 512x512, one step", needs=_DOWNLOAD),
+    Entry("sd-turbo", f"{_SOURCES}:SD_TURBO", "SD-Turbo, 0.9 billion parameters, 512x512, 1 to 4 steps", needs=_DOWNLOAD, dtype="bfloat16"),
+    Entry("sdxl-turbo", f"{_SOURCES}:SDXL_TURBO", "SDXL-Turbo, 512x512, 1 to 4 steps", needs=_DOWNLOAD, dtype="bfloat16"),
+    Entry("pixart-dmd", f"{_SOURCES}:PIXART_DMD", "PixArt-alpha DMD, 512x512, one step", needs=_DOWNLOAD, dtype="bfloat16"),
     Entry(
-        "sana-sprint-0.6b", f"{_SOURCES}:SANA_SPRINT_SMALL", "SANA-Sprint, 0.6 billion parameters, 1024x1024, 1 to 4 steps", needs=_DOWNLOAD
+        "sana-sprint-0.6b",
+        f"{_SOURCES}:SANA_SPRINT_SMALL",
+        "SANA-Sprint, 0.6 billion parameters, 1024x1024, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
     ),
     Entry(
-        "sana-sprint-1.6b", f"{_SOURCES}:SANA_SPRINT_LARGE", "SANA-Sprint, 1.6 billion parameters, 1024x1024, 1 to 4 steps", needs=_DOWNLOAD
+        "sana-sprint-1.6b",
+        f"{_SOURCES}:SANA_SPRINT_LARGE",
+        "SANA-Sprint, 1.6 billion parameters, 1024x1024, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
     ),
-    Entry("flux-schnell", f"{_SOURCES}:FLUX_SCHNELL", "FLUX.1-schnell, 12 billion parameters, 512x512, 1 to 4 steps", needs=_DOWNLOAD),
+    Entry(
+        "flux-schnell",
+        f"{_SOURCES}:FLUX_SCHNELL",
+        "FLUX.1-schnell, 12 billion parameters, 512x512, 1 to 4 steps",
+        needs=f"its terms accepted and a token (it is gated); {_DOWNLOAD}",
+        dtype="bfloat16",
+    ),
 )
 
 REWARDS = Registry(
@@ -295,15 +311,15 @@ PROMPTS = Registry(
         "hypernoise",
         "hnbench.prompts:hypernoise",
         "the next three together, some 70,000: what HyperNoise was trained on",
-        needs="downloads, and pip install 'hnbench[prompts]'",
+        needs="downloads of some 6 MB",
     ),
     Entry("t2i-compbench-train", "hnbench.prompts:t2i_compbench", "T2I-CompBench's 4,900 training prompts", needs="a download of 0.3 MB"),
     Entry("abc-6k", "hnbench.prompts:abc_6k", "ABC-6K's 6,434 prompts with two coloured things", needs="a download of 0.4 MB"),
     Entry(
         "pick-a-pic",
         "hnbench.prompts:pick_a_pic",
-        "Pick-a-Pic v2's some 59,000 distinct prompts, unfiltered",
-        needs="a download, and pip install 'hnbench[prompts]'",
+        "HyperNoise's list of some 59,000 prompts of Pick-a-Pic, unfiltered",
+        needs="a download of some 5 MB",
     ),
     Entry("hypernoise-examples", "hnbench.prompts:hypernoise_examples", "the official code's 25 examples", needs="a download of 3 kB"),
 )

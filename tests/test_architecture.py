@@ -31,7 +31,7 @@ ALLOWED = {
     "quiet": set(),
     "weights": {"errors", "quiet"},
     "hub": {"errors"},
-    "data": {"errors"},
+    "data": {"errors", "hub"},
     "prompts": {"errors", "registry", "data", "shapes", "prompt_files"},
     "publish": {"errors", "hub", "hypernetwork"},
     "generators": BASICS | {"fingerprint", "quiet", "hub", "weights"},
@@ -49,7 +49,7 @@ ALLOWED = {
     "registry": {"errors", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
     "presets": set(),
     "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
-    "verified": {"errors"},
+    "verified": {"errors", "hub"},
     "verify": BASICS
     | MODELS
     | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet"}

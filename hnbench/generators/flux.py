@@ -6,7 +6,7 @@ HyperNoise and ReNO use and that is the default here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from hnbench.generators.base import Conditioning
 from hnbench.generators.pipeline import PipelineGenerator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 PACKED = 2
@@ -33,6 +35,11 @@ class FluxGenerator(PipelineGenerator):
     text_parts = ("text_encoder", "text_encoder_2")
     last_layer = "proj_out"
     first_time = 1.0
+    beside_float16: ClassVar[Mapping[str, torch.dtype]] = {
+        "text_encoder": torch.bfloat16,
+        "text_encoder_2": torch.bfloat16,
+        "vae": torch.float32,
+    }
 
     def __init__(self, pipeline: Any, **options: Any) -> None:
         if pipeline.transformer.config.guidance_embeds:

@@ -6,7 +6,7 @@ Chen et al., "SANA-Sprint: One-Step Diffusion with Continuous-Time Consistency D
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from diffusers import SanaSprintPipeline
@@ -15,6 +15,8 @@ from hnbench.generators.base import Conditioning
 from hnbench.generators.pipeline import PipelineGenerator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 GUIDANCE = 4.5
@@ -34,6 +36,7 @@ class SanaSprintGenerator(PipelineGenerator):
     pipeline_class = "SanaSprintPipeline"
     last_layer = "proj_out"
     first_time = 1.0
+    beside_float16: ClassVar[Mapping[str, torch.dtype]] = {"text_encoder": torch.bfloat16, "vae": torch.float32}
 
     def _set_prefix(self, prefix: bool | None) -> None:
         self.prompt_prefix = bool(prefix)

@@ -36,8 +36,10 @@ SCHEMA = 1
 WEIGHTS, CONFIG, DESCRIPTION, CARD = "adapter_model.safetensors", "adapter_config.json", "hnbench.json", "README.md"
 OFFICIAL_WEIGHTS = "adapter_model.bin"
 """What the official training code writes instead of safetensors, with layer names that lack peft's prefix."""
-FILES = (CONFIG, "adapter_model.*", DESCRIPTION, CARD, "prompts.sha256")
-"""What an adapter may consist of on the Hub."""
+FILES = (DESCRIPTION, CARD, "prompts.sha256")
+"""What an adapter may have on the Hub beside its weights and their configuration."""
+NEEDS = ((CONFIG,),), ((WEIGHTS,), (OFFICIAL_WEIGHTS,))
+"""What it has to have there (`hnbench.hub.Source.needs`)."""
 PREFIX = "base_model.model."
 PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 """What a `LoraConfig` says of which layers are adapted."""

@@ -132,4 +132,4 @@ def clip_336(device: str, where: str = "") -> ClipFeatures:
 
 
 def _origin(found: Found, source: Source) -> dict[str, Any]:
-    return {"about": found.origin.partition("@")[0], "source": found.origin, "patterns": source.patterns}
+    return {"about": found.origin.partition("@")[0], "source": found.origin, "patterns": source.files}

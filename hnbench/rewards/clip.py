@@ -98,7 +98,7 @@ def _published(name: str, sources: tuple[Source, ...], where: str, device: str, 
     files = find(sources, where)
     folder, processor_folder = files.folders[0], files.folders[-1]
     mean, std, published = _processor(processor_folder)
-    prints = [fingerprint_of(place, source.patterns) for place, source in zip(files.folders, sources, strict=True)]
+    prints = [fingerprint_of(place, source.files) for place, source in zip(files.folders, sources, strict=True)]
     existing(processor_folder, "tokenizer.json", "vocab.json")
     return ClipReward(
         folder,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hnbench.errors import StoreError
+from hnbench.errors import HnbenchError, StoreError
 from hnbench.runs.environment import environment
 from hnbench.verified import Verification, remember
 from hnbench.verify.check import CheckResult, run_check
@@ -74,7 +74,7 @@ def verify(
         progress.check_started(number, len(references), reference)
         result = run_check(reference, device, dtype, slow=slow)
         if result.verdict != "not run" and result.fingerprints:
-            with suppress(StoreError):  # a cache that cannot be written to costs the memory, not the result
+            with suppress(HnbenchError):  # a cache that cannot be written to costs the memory, not the result
                 remember([_remembered(result, started, surroundings)])
         results.append(result)
         progress.check_done(result)

@@ -14,7 +14,6 @@ from PIL import Image
 from torch.nn import functional
 
 from hnbench.data import sha256_of
-from hnbench.errors import UsageError
 from hnbench.hub import Source, download
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ TEMPLATES = ("a photo of a {colour} {name}", "a photo of a {colour}-colored {nam
 BACKGROUND = "#999"
 """What surrounds the object, in place of the pixels that its mask leaves out."""
 ARCHITECTURE = "ViT-L-14-quickgelu"
-WEIGHTS = Source("timm/vit_large_patch14_clip_224.openai", patterns=("open_clip_model.safetensors",))
+WEIGHTS = Source("timm/vit_large_patch14_clip_224.openai", needs=((("open_clip_model.safetensors",),),))
 """OpenAI's ViT-L/14 in open_clip's names."""
 BATCH = 64
 
@@ -109,9 +108,7 @@ def load_colour_classifier(device: str) -> ColourClassifier:
     import open_clip
     from open_clip.transform import image_transform
 
-    path = download(WEIGHTS) / WEIGHTS.patterns[0]
-    if not path.is_file():
-        raise UsageError(f"{WEIGHTS} has no {path.name}; GenEval's colour classifier cannot be loaded")
+    path = download(WEIGHTS) / WEIGHTS.files[0]
     model = open_clip.create_model(ARCHITECTURE, pretrained=str(path))
     size = model.visual.image_size
     transform = image_transform(size, is_train=False)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PLAIN = {"red": (220, 30, 30), "blue": (30, 60, 220)}
 """Colours of which there is no doubt, for the check of the classifier."""
-HUGGING_FACE = Source("facebook/mask2former-swin-small-coco-instance", patterns=("config.json", "model.safetensors"))
+HUGGING_FACE = Source("facebook/mask2former-swin-small-coco-instance", needs=((("config.json",),), (("model.safetensors",),)))
 """The original authors' own training of the same architecture."""
 
 
@@ -114,5 +114,5 @@ def hugging_face_judge(device: str) -> GenEvalJudge:
     """The same judge over transformers' own checkpoint of the same architecture, which finds other objects."""
     folder = download(HUGGING_FACE)
     detector = Detector(load(folder, str(HUGGING_FACE)), class_names(), device)
-    fingerprint = f"{HUGGING_FACE}:{sha256_of(folder / HUGGING_FACE.patterns[1])}"
+    fingerprint = f"{HUGGING_FACE}:{sha256_of(folder / 'model.safetensors')}"
     return GenEvalJudge(detector, load_colour_classifier(device), fingerprint=fingerprint)

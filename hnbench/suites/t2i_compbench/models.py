@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.hub import Source, download
 from hnbench.suites.t2i_compbench.detections import Found, frame_of
-from hnbench.weights.files import PICKLED, SAFETENSORS
+from hnbench.weights.files import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from hnbench.suites.t2i_compbench.depth_order import DepthMap
 
-PATTERNS = ("*.json", "*.txt", *SAFETENSORS, *PICKLED)
-"""Three of the four default models have no safetensors."""
+PATTERNS = ("*.json", "*.txt")
 UNUSED_BY_DPT = r"neck\.fusion_stage\.layers\.0\.residual_layer1\..*"
 """The first fusion has nothing to add to its input: the class has these weights, the published checkpoints of DPT do not."""
 
@@ -40,7 +39,7 @@ DEPTH_SIZE = 480
 
 def folder_of(name: str) -> Path:
     """The folder of a model: `name` itself where it is one, else the files of that repository of the Hub."""
-    return Path(name) if Path(name).is_dir() else download(Source.parse(name, PATTERNS))
+    return Path(name) if Path(name).is_dir() else download(Source.parse(name, PATTERNS, MODEL))
 
 
 def question(phrase: str) -> str:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from hnbench.errors import UsageError
+from hnbench.hub import Source, select
 from hnbench.suites.t2i_compbench.detections import frame_of
 from hnbench.suites.t2i_compbench.models import (
     CONFIDENCE,
@@ -25,6 +25,7 @@ from hnbench.suites.t2i_compbench.models import (
     folder_of,
     question,
 )
+from hnbench.weights.files import MODEL
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,7 @@ def test_a_judge_s_model_may_have_no_safetensors(judge_model: tuple[type, Path, 
     torch.save(weights, folder / "pytorch_model.bin")
     assert torch.equal(kind(folder, "cpu").model.get_parameter(key), weights[key])
     names = [path.name for path in folder.iterdir()]
-    assert all(any(fnmatch(name, pattern) for pattern in PATTERNS) for name in names), names
+    assert set(select(Source("o/r", patterns=PATTERNS, needs=MODEL), names)) == set(names)
 
 
 def test_dpt_is_published_without_weights_that_it_does_not_use(depth_folder: Path, image: Image.Image, tmp_path: Path) -> None:
