@@ -33,6 +33,8 @@ COLUMNS = ("prompt", "Prompt", "text", "caption")
 LONG = 1000
 """Characters, about 250 tokens. A user is told of longer prompts, because CLIP reads 77 tokens, SANA-Sprint 300 and FLUX 512."""
 
+_SHOWN = 200
+"""Characters of a path in a message."""
 _BOM = "\ufeff"
 _AROUND = _BOM + "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -103,8 +105,8 @@ def kind_of(path: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path in a message: as it is, or escaped where that cannot be printed."""
-    text = str(path)
+    """A path in a message: as it is, escaped where that cannot be printed, and only its end where it is very long."""
+    text = str(path) if len(str(path)) <= _SHOWN else f"...{str(path)[-_SHOWN:]}"
     return text if text.isprintable() else ascii(text)
 
 
@@ -118,7 +120,7 @@ def read_text(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"the prompt file {shown(path)} cannot be read ({reason}); give a UTF-8 file that ends in {_ENDINGS}") from error
     try:
-        content = raw.decode("utf-8-sig")
+        content = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UsageError(

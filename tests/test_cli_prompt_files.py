@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +135,15 @@ def test_the_default_folder_is_a_plain_name(hnbench: Hnbench, name: str) -> None
     assert len(folder) <= 255
     assert folder.partition(".")[0].upper() != "NUL"
     assert run(hnbench, f"./{name}") == folder
+
+
+def test_a_file_whose_name_is_not_valid_unicode(hnbench: Hnbench, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    name = os.fsdecode(b"n\xff.txt")
+    Path(name).write_text("a cat\n")
+    monkeypatch.setattr(sys, "argv", ["hnbench", "run", "--suite", name])
+    result = hnbench("run", "--suite", name, *MODELS, *REWARD, "--method", "random", "--out", "run")
+    assert result.exit_code == 0, result.output
+    assert "n\\xff.txt" in Path("run/report/report.md").read_text()
 
 
 def test_a_training_s_folder_does_not_depend_on_where_its_prompts_lie(hnbench: Hnbench, tmp_path: Path) -> None:  # noqa: F811

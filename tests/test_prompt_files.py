@@ -147,6 +147,13 @@ def test_a_name_that_cannot_be_printed_is_escaped(tmp_path: Path) -> None:
     assert read_prompt_file(path).name == "a_[31m_.txt"
 
 
+def test_a_very_long_path_is_cut_in_a_message() -> None:
+    with pytest.raises(UsageError) as caught:
+        read_prompt_file(Path("/" + "x" * 5000 + "/end.txt"))
+    assert "xxx/end.txt cannot be read (File name too long)" in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
 def test_what_is_told_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(f'prompt\na cat\na cat \n"a cat\nof two lines"\n{"long " * 3014}\na cat\n')
     repeats, long, lines = read_prompt_file(tmp_path / "p.csv").notes

@@ -130,9 +130,13 @@ def test_own_parses_are_taken_instead(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with pytest.raises(UsageError, match="spaCy 3 has no parse of 'a dog'"):
         parse_of(parses, "a dog")
     load_parses.cache_clear()
-    path.write_text("[]")
-    with pytest.raises(UsageError, match="is no file of parses"):
-        load_parses()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_parses() == parses
+    for content in ("[]", "[" * 100_000, '{"parser": 1}'):
+        load_parses.cache_clear()
+        path.write_text(content)
+        with pytest.raises(UsageError, match="is no file of parses"):
+            load_parses()
 
 
 @pytest.mark.parametrize(
