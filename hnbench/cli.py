@@ -27,6 +27,7 @@ from hnbench.loading import (
     load_mixture,
     load_reward,
     make_methods,
+    parse_angle,
     parse_weights,
     parts_of,
     prepare_adapters,
@@ -117,6 +118,14 @@ PromptPrefix = Annotated[
     bool | None,
     typer.Option("--prompt-prefix/--no-prompt-prefix", help="SANA-Sprint: put its instruction before the prompt. [default: no]"),
 ]
+TextLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-sequence-length",
+        min=1,
+        help="FLUX: tokens of the text. 512 is HyperNoise's and the stock pipeline's, 256 is ReNO's. [default: 512]",
+    ),
+]
 Memory = Annotated[
     str,
     typer.Option(
@@ -192,6 +201,16 @@ def run(
     steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
+    intermediate_timesteps: Annotated[
+        str | None,
+        typer.Option(
+            "--intermediate-timesteps",
+            metavar="ANGLE|even",
+            help="SANA-Sprint in two steps: the angle between them, 0 to 1.5708. 1.3 is the stock pipeline's, even (0.7854) is what "
+            "HyperNoise's code asks for. [default: 1.3]",
+        ),
+    ] = None,
     memory: Memory = "none",
     noise_policy: Annotated[
         Literal["per-prompt", "shared"],
@@ -229,6 +248,8 @@ def run(
         dtype=dtype_of(generator, dtype),
         image_size=image_size,
         prompt_prefix=prompt_prefix,
+        max_sequence_length=max_sequence_length,
+        intermediate_timesteps=parse_angle(intermediate_timesteps),
         methods=methods,
         full=full,
         limit=limit,
@@ -290,6 +311,7 @@ def train(
     image_penalty: Annotated[float | None, typer.Option("--image-penalty", help="finetune: what a change of the image costs.")] = None,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
     memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="Of first weights, prompts and noises.")] = 0,
     device: DeviceName = "auto",
@@ -324,6 +346,7 @@ def train(
         "image_penalty": image_penalty,
         "image_size": image_size,
         "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
         "memory": memory,
     }
     settings = {**published, **{name: value for name, value in asked.items() if value is not None}}
@@ -401,7 +424,7 @@ def score(
     from hnbench.scoring.results import write_results
     from hnbench.scoring.score import judge_of, scores_folder
     from hnbench.scoring.score import score as judge_images
-    from hnbench.scoring.summary import sentences, table_of
+    from hnbench.scoring.summary import correct_lines, sentences, table_of
 
     chosen = registry.make_suite(suite)
     found = find_images(folder, chosen, quick=quick, labels=label or ())
@@ -413,7 +436,7 @@ def score(
     if not scores.new:
         typer.echo(f"all {len(scores.verdicts)} images have their verdicts already in {place}", err=True)
     path = write_results(scores, place)
-    show_scores(table_of(scores), sentences(scores), f"Image by image: {path}")
+    show_scores(table_of(scores), [*correct_lines(scores), *sentences(scores)], f"Image by image: {path}")
 
 
 MeasureNames = Annotated[
@@ -519,6 +542,7 @@ def diagnose(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
     memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
     device: DeviceName = "auto",
@@ -542,7 +566,12 @@ def diagnose(
     from hnbench.seeds import NoiseSource
 
     folder = find_adapter(adapters["hypernoise"])
-    options = {"image_size": image_size, "prompt_prefix": prompt_prefix, "memory": memory}
+    options = {
+        "image_size": image_size,
+        "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
+        "memory": memory,
+    }
     model = load_generator(generator, choose_device(device), dtype_of(generator, dtype), **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
     found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
@@ -775,7 +804,8 @@ def _tell(note: str) -> None:
 
 def _options(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     """The options of a configuration's generator."""
-    return {"image_size": config.image_size, "prompt_prefix": config.prompt_prefix, "memory": config.memory}
+    names = ("image_size", "prompt_prefix", "max_sequence_length", "intermediate_timesteps", "memory")
+    return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 
 def _execute(config: RunConfig, suite: Suite, preset: Preset, adapters: Mapping[str, str | Path], folder: Path) -> Summary:

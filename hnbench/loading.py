@@ -55,6 +55,19 @@ def parse_weights(typed: Sequence[str], default: Mapping[str, float], generator:
     return weights
 
 
+def parse_angle(typed: str | None) -> float | Literal["even"] | None:
+    """SANA-Sprint's angle between two steps as typed: a number above 0 and below pi / 2, or `even`. Anything else is a `UsageError`."""
+    if typed is None or typed == "even":
+        return typed  # type: ignore[return-value]
+    try:
+        angle = float(typed)
+    except ValueError:
+        angle = math.nan
+    if not 0 < angle < math.pi / 2:
+        raise UsageError(f"--intermediate-timesteps was {typed!r}; it must be a number between 0 and 1.5708, or even")
+    return angle
+
+
 def parts_of(name: str) -> Mapping[str, float]:
     """A mixture's rewards and weights; of any other reward, itself with weight 1."""
     return registry.REWARDS.entry(name).weights or {name: 1.0}
@@ -108,8 +121,8 @@ def dtype_of(generator: str, asked: Dtype | None) -> str:
 def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
     """Load a generator, by name or by where it is, onto a device.
 
-    `options` are `image_size`, `prompt_prefix` and `memory` (as `memory_policies` reads it); those that are None are left to the
-    generator. An option that the generator does not have is a `UsageError`.
+    `options` are `image_size`, `prompt_prefix`, `max_sequence_length`, `intermediate_timesteps` and `memory` (as `memory_policies` reads
+    it); those that are None are left to the generator. An option that the generator does not have is a `UsageError`.
     """
     check_generator(name)
     policies = memory_policies(options.pop("memory", "none"))

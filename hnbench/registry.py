@@ -197,7 +197,7 @@ SUITES = Registry(
         "T2I-CompBench++'s eight categories (t2i-compbench:color for one), judged by BLIP-VQA, a detector and CLIPScore",
         needs="its prompts and its judges' models, downloaded on first use",
         parts=("color", "shape", "texture", "spatial", "3d-spatial", "numeracy", "non-spatial", "complex"),
-        options=("blip", "clip", "detector", "depth", "rules"),
+        options=("blip", "clip", "detector", "depth", "parser", "rules"),
     ),
     Entry(
         "parti", "hnbench.suites.prompt_sets:parti", "PartiPrompts, 1632 prompts; no judge", needs="its prompts, downloaded on first use"

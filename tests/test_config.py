@@ -26,6 +26,8 @@ OTHER: dict[str, Any] = {
     "device": "cuda",
     "image_size": 64,
     "prompt_prefix": True,
+    "max_sequence_length": 256,
+    "intermediate_timesteps": "even",
     "memory": "checkpoint-all,offload-text",
 }
 """Another valid value for every field."""
@@ -49,15 +51,24 @@ def test_an_undeclared_field_would_be_found() -> None:
 
 
 def test_the_kinds_share_out_all_fields() -> None:
-    names = [name for kind in ("identity", "plan", "runtime") for name in values_of(CONFIG, kind)]
+    given = replace(CONFIG, suite_version="1", max_sequence_length=256, intermediate_timesteps="even", steps=2)
+    names = [name for kind in ("identity", "plan", "runtime") for name in values_of(given, kind)]
     assert sorted(names) == sorted(item.name for item in fields(RunConfig)) == sorted(OTHER)
+
+
+def test_a_field_that_came_later_leaves_identities_as_they_were() -> None:
+    assert not {"suite_version", "max_sequence_length", "intermediate_timesteps"} & values_of(CONFIG, "identity").keys()
+    assert replace(CONFIG, max_sequence_length=256).identity != CONFIG.identity
+    two = replace(CONFIG, steps=2)
+    assert replace(two, intermediate_timesteps="even").identity != replace(two, intermediate_timesteps=0.5).identity != two.identity
 
 
 @pytest.mark.parametrize("name", OTHER)
 def test_identity_depends_on_identity_fields_and_on_no_other(name: str) -> None:
-    changed = replace(CONFIG, **{name: OTHER[name]})
-    assert (changed.identity != CONFIG.identity) == (name in values_of(CONFIG, "identity"))
-    assert (changed.folder_name != CONFIG.folder_name) == (name in values_of(CONFIG, "identity"))
+    start = replace(CONFIG, steps=2) if name == "intermediate_timesteps" else CONFIG
+    changed = replace(start, **{name: OTHER[name]})
+    assert (changed.identity != start.identity) == (name in values_of(changed, "identity"))
+    assert (changed.folder_name != start.folder_name) == (name in values_of(changed, "identity"))
 
 
 def test_the_order_of_rewards_is_no_identity() -> None:
@@ -76,6 +87,7 @@ def test_the_order_of_rewards_is_no_identity() -> None:
             {"memory": "checkpoint-everything"},
             "the memory policy 'checkpoint-everything' is unknown; choose none, or of checkpoint-decoder",
         ),
+        ({"intermediate_timesteps": "even"}, "is the one between two steps, and steps was 1; give --steps 2"),
         ({"held_out": ("clip",)}, "clip cannot be optimised and held out"),
     ],
 )

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PACKED = 2
 """Width and height, in latents, of a token."""
 MAX_TOKENS = 512
+"""Of T5, in HyperNoise and by the stock pipeline's default. ReNO has 256, which diffusers' documentation names as schnell's limit. Padding
+is not masked, so the number changes every image."""
 DEFAULT_SIZE = 512
 
 
@@ -48,6 +50,14 @@ class FluxGenerator(PipelineGenerator):
             )
         super().__init__(pipeline, **options)
 
+    def _set_text_length(self, tokens: int | None) -> None:
+        if tokens is not None and not 1 <= tokens <= MAX_TOKENS:
+            raise UsageError(f"the text length was {tokens}; {self.name} reads 1 to {MAX_TOKENS} tokens")
+        self._tokens = tokens or MAX_TOKENS
+
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), **({} if self._tokens == MAX_TOKENS else {"max_sequence_length": self._tokens})}
+
     def _default_size(self) -> int:
         return DEFAULT_SIZE
 
@@ -58,7 +68,7 @@ class FluxGenerator(PipelineGenerator):
         return ((side // PACKED) ** 2, int(self.architecture.in_channels))
 
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
-        hidden, pooled, _ = self.pipeline.encode_prompt(prompts, device=self._device, max_sequence_length=MAX_TOKENS)
+        hidden, pooled, _ = self.pipeline.encode_prompt(prompts, device=self._device, max_sequence_length=self._tokens)
         return {"hidden_states": hidden.to(self._dtype), "pooled": pooled.to(self._dtype)}
 
     def _started(self, steps: int, **arguments: Any) -> Any:
@@ -86,7 +96,7 @@ class FluxGenerator(PipelineGenerator):
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         scheduler = self._started(steps)
         latents = noise.to(self._device)
-        step_noise = self._step_noise(scheduler, len(latents))
+        step_noise = self._step_noise(scheduler, conditioning, steps)
         for timestep in scheduler.timesteps:
             prediction = self._denoise(latents, timestep / 1000, conditioning).to(latents.dtype)
             latents = scheduler.step(prediction, timestep, latents, **step_noise, return_dict=False)[0]

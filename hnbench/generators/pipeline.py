@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import diffusers
 import torch
@@ -24,7 +24,7 @@ from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.memory import checkpoint_blocks
 from hnbench.generators.parts import INDEX, UNUSED, LoadedPart, kind_of, load_part, load_parts, load_scheduler, parts_of, read_json
 from hnbench.quiet import quiet_loading
-from hnbench.seeds import digest, seed_of
+from hnbench.seeds import digest
 from hnbench.weights.checkpoint import UNREADABLE, first_line
 
 if TYPE_CHECKING:
@@ -35,18 +35,17 @@ if TYPE_CHECKING:
 
 TEXT_CACHE_BYTES = 4 * 2**30
 """So much encoded text is kept, on the CPU; beyond it the texts that were not asked for the longest are encoded anew."""
-STEP_NOISE = seed_of("noise between steps")
-"""The seed of what a sampler adds between its steps."""
 
 
 class PipelineGenerator(Generator):
     """A frozen diffusers pipeline in which the noise is an argument.
 
-    `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix` is for families that have one.
+    `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix`, `max_sequence_length` and
+    `intermediate_timesteps` are for families that have a choice there; given to another one they are a `UsageError`.
     `memory` names the policies of `hnbench.generators.memory`. `source` says where the pipeline came from.
 
-    A sampler that adds noise between its steps gets the same noise for every sample, prompt and method: it depends on the step's index
-    alone, so that images do not depend on the batch and methods differ in nothing but the starting noise.
+    A sampler that adds noise between its steps draws it from the image's own seed (`Conditioning.step_seeds`): images do not depend on
+    the batch, and methods differ in nothing but the starting noise.
     """
 
     pipeline_class: ClassVar[str]
@@ -71,6 +70,8 @@ class PipelineGenerator(Generator):
         device: str = "cpu",
         image_size: int | None = None,
         prompt_prefix: bool | None = None,
+        max_sequence_length: int | None = None,
+        intermediate_timesteps: float | Literal["even"] | None = None,
         memory: Sequence[str] = (),
         source: Mapping[str, Any] | None = None,
     ) -> None:
@@ -88,6 +89,8 @@ class PipelineGenerator(Generator):
         self._set_memory(memory)
         self._set_size(image_size)
         self._set_prefix(prompt_prefix)
+        self._set_text_length(max_sequence_length)
+        self._set_intermediate(intermediate_timesteps)
         self._encoded: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
         self._encoded_bytes = 0
 
@@ -158,6 +161,14 @@ class PipelineGenerator(Generator):
     def _set_prefix(self, prefix: bool | None) -> None:
         if prefix is not None:
             raise UsageError(f"{self.name} has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out")
+
+    def _set_text_length(self, tokens: int | None) -> None:
+        if tokens is not None:
+            raise UsageError(f"{self.name} has one length of text only; leave --max-sequence-length out")
+
+    def _set_intermediate(self, angle: float | Literal["even"] | None) -> None:
+        if angle is not None:
+            raise UsageError(f"{self.name} has no intermediate timesteps to choose; leave --intermediate-timesteps out")
 
     def _default_size(self) -> int:
         """Width and height in pixels."""
@@ -255,20 +266,33 @@ class PipelineGenerator(Generator):
             scheduler.set_begin_index(0)  # otherwise it waits for the device, to find out where the first timestep stands
         return scheduler
 
-    def _step_noise(self, scheduler: Any, samples: int) -> dict[str, Any]:
-        """The argument of `scheduler.step` that says what noise is added between steps, where it takes one."""
-        if "generator" not in inspect.signature(scheduler.step).parameters:
+    def _step_noise(self, scheduler: Any, conditioning: Conditioning, steps: int) -> dict[str, Any]:
+        """The argument of `scheduler.step` that noise between steps is drawn from, one generator per image, where it draws any."""
+        if not _draws_noise(scheduler):
             return {}
-        return {"generator": [torch.Generator("cpu").manual_seed(STEP_NOISE) for _ in range(samples)]}
+        seeds = conditioning.step_seeds
+        if steps == 1:  # nothing comes between; some schedulers draw all the same, and must not take torch's own random numbers
+            seeds = (0,) * len(conditioning)
+        if seeds is None:
+            raise ValueError(
+                f"{self.name} adds noise between its steps ({type(scheduler).__name__}), and the conditioning has no seeds for it; "
+                "generate with conditioning.seeded(noises.step_seeds(tasks))"
+            )
+        return {"generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds]}
 
     def _decode(self, latents: Tensor) -> Tensor:
-        """Images `[B, 3, H, W]` in [0, 1], in the latents' type, from latents `[B, C, h, w]` as the decoder takes them."""
+        """Images `[B, 3, H, W]` in [0, 1], in the latents' type, from latents `[B, C, h, w]` as the decoder takes them.
+
+        What the decoder did not give as a finite number is NaN, whichever infinity it was.
+        """
         scaled = latents.to(self.decoder.dtype)
         if self._checkpoint_decoder and torch.is_grad_enabled():
             decoded = checkpoint(self._decoded, scaled, use_reentrant=False, preserve_rng_state=False)
         else:
             decoded = self._decoded(scaled)
-        return (decoded.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
+        image = decoded.to(latents.dtype) / 2 + 0.5
+        # An overflow is no white pixel: clamped, it would pass for one, so it stays visible as NaN.
+        return torch.where(image.isfinite(), image.clamp(0, 1), torch.nan)
 
     def _decoded(self, latents: Tensor) -> Tensor:
         image: Tensor = self.decoder.decode(latents, return_dict=False)[0]
@@ -310,6 +334,15 @@ def _importable(module: str) -> bool:
         return find_spec(module) is not None
     except (ImportError, ValueError):
         return False
+
+
+def _draws_noise(scheduler: Any) -> bool:
+    """Whether a scheduler's steps add noise. One that takes a random generator and is not known to leave it alone is taken to."""
+    if isinstance(scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
+        return bool(scheduler.config.get("stochastic_sampling"))
+    if isinstance(scheduler, (diffusers.EulerDiscreteScheduler, diffusers.DDIMScheduler)):
+        return False
+    return "generator" in inspect.signature(scheduler.step).parameters
 
 
 def _size_of(row: Mapping[str, Tensor]) -> int:

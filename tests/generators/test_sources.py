@@ -252,6 +252,9 @@ def test_the_fingerprint_follows_what_decides_the_image(folders: Folders) -> Non
         ("flux", {"image_size": 18}, "the image size was 18; any needs a multiple of 4, for example 512"),
         ("pixart", {"image_size": 18}, "the image size was 18; any needs a multiple of 4, for example 16"),
         ("flux", {"image_size": 0}, "the image size was 0"),
+        ("flux", {"max_sequence_length": 513}, "the text length was 513; any reads 1 to 512 tokens"),
+        ("flux", {"intermediate_timesteps": "even"}, "any has no intermediate timesteps to choose; leave --intermediate-timesteps out"),
+        ("sana-sprint", {"max_sequence_length": 256}, "any has one length of text only; leave --max-sequence-length out"),
         ("flux", {"prompt_prefix": False}, "any has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out"),
     ],
 )

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from hnbench.data import sha256_of
 from hnbench.hub import Source, download
+from hnbench.rgb import rgb
+from hnbench.suites.geneval.rules import COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from hnbench.suites.geneval.detector import Instance
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 TEMPLATES = ("a photo of a {colour} {name}", "a photo of a {colour}-colored {name}", "a photo of a {colour} object")
 BACKGROUND = "#999"
 """What surrounds the object, in place of the pixels that its mask leaves out."""
@@ -44,7 +45,7 @@ class CutOut:
 
     def picture(self) -> Image.Image:
         """The box of the image, with the background grey outside of the mask."""
-        image = self.image.convert("RGB")
+        image = rgb(self.image)
         blank = Image.new("RGB", image.size, BACKGROUND)
         return Image.composite(image, blank, Image.fromarray(self.instance.mask)).crop(self.instance.box)
 

@@ -11,12 +11,21 @@ from PIL import Image
 from hnbench.data import data_file, sha256_of
 from hnbench.hub import Source, download
 from hnbench.prompt_files import read_text
+from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge
-from hnbench.suites.geneval.colours import BACKGROUND, COLOURS, TEMPLATES, ColourClassifier, CutOut, load_colour_classifier
+from hnbench.suites.geneval.colours import BACKGROUND, TEMPLATES, ColourClassifier, CutOut, load_colour_classifier
 from hnbench.suites.geneval.conversion import VERSION, load, official_folder
 from hnbench.suites.geneval.detector import Detector, Instance
-from hnbench.suites.geneval.rules import COUNTING_THRESHOLD, MAX_OBJECTS, POSITION_THRESHOLD, THRESHOLD, evaluate, filter_detections
+from hnbench.suites.geneval.rules import (
+    COLOURS,
+    COUNTING_THRESHOLD,
+    MAX_OBJECTS,
+    POSITION_THRESHOLD,
+    THRESHOLD,
+    evaluate,
+    filter_detections,
+)
 from hnbench.suites.smoke import distrusted, photograph
 
 if TYPE_CHECKING:
@@ -63,7 +72,8 @@ class GenEvalJudge(Judge):
             raise distrusted("GenEval's colour classifier", f"discs of {', '.join(PLAIN)}", ", ".join(named))
 
     def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-        """One verdict per image, in order. Images are RGB; `metadata` are lines of GenEval's `evaluation_metadata.jsonl`."""
+        """One verdict per image, in order. `metadata` are lines of GenEval's `evaluation_metadata.jsonl`."""
+        images = [rgb(image) for image in images]
         everything = self._detector.detect(images, min(THRESHOLD, COUNTING_THRESHOLD))
         found = [filter_detections(each, str(about["tag"])) for each, about in zip(everything, metadata, strict=True)]
         coloured = self._coloured(images, found, metadata)
