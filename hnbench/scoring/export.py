@@ -85,7 +85,7 @@ def _require_own(one: _Export) -> None:
         if not one.folder.exists() or not any(path.name != WORKING for path in one.folder.iterdir()):
             return
         found = json.loads((one.folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if found != one.marker:
         other = "something else" if found is None else "the export of another run, plan or layout"

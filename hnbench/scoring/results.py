@@ -27,7 +27,6 @@ def write_results(scores: Scores, out: Path) -> Path:
 
     The columns are those of GenEval's own `results.jsonl` (`filename, tag, prompt, correct, reason, metadata, details`, the last two as
     JSON in a text), which its `summary_scores.py` reads. Verdicts that grade have `score`, images of a run `label` besides.
-    Where T2I-CompBench's files would lie in a folder of a label that cannot name one, there is a `UsageError` after the others.
     """
     path = out / "results.jsonl"
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))

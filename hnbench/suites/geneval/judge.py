@@ -10,6 +10,7 @@ from PIL import Image
 
 from hnbench.data import data_file, sha256_of
 from hnbench.hub import Source, download
+from hnbench.prompt_files import read_text
 from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge
@@ -110,7 +111,7 @@ def _details(found: Found) -> dict[str, Any]:
 
 def class_names() -> tuple[str, ...]:
     """The 80 classes in the order of the network's outputs: COCO's, of which GenEval words three differently."""
-    return tuple(data_file("geneval/object_names.txt").read_text("utf-8").split("\n")[:80])
+    return tuple(read_text(data_file("geneval/object_names.txt")).split("\n")[:80])
 
 
 def official_judge(device: str) -> GenEvalJudge:
