@@ -53,7 +53,7 @@ ALLOWED = {
     "verified": {"errors", "hub"},
     "verify": BASICS
     | MODELS
-    | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet"}
+    | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet", "rgb", "weights"}
     | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring"},
     "surroundings": {"verified", "runs", "data"},
     "display": {"hub", "registry", "verify"},

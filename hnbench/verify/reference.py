@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.errors import UsageError
+from hnbench.registry import REWARDS
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class PinnedInput:
     kind: Literal["model", "dataset"] = "dataset"
     sha256: str = ""
     """Of its bytes; empty where no public source states it, and the revision alone pins it."""
+    unpinned: str = ""
+    """Why its bytes are not pinned, where neither a revision nor a SHA-256 pins them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +121,21 @@ def choose(names: Iterable[str], known: Iterable[Reference]) -> tuple[Reference,
     listed = tuple(known)
     chosen: dict[str, Reference] = {}
     for name in names:
-        found = [one for one in listed if name in (one.component, one.component.partition(":")[0], one.name, *one.covers)]
+        found = [one for one in listed if {one.component, _family(one.component), one.name, *one.covers} & _parts(name)]
         if not found:
             raise UsageError(_unknown(name, listed))
         chosen |= {one.name: one for one in found}
     return tuple(chosen.values())
+
+
+def _family(component: str) -> str:
+    """`geneval` of `geneval:counting`, `clip` of `clip@OWNER/NAME`."""
+    return re.split("[:@]", component)[0]
+
+
+def _parts(name: str) -> set[str]:
+    """A mixture's name stands for the rewards that it is made of."""
+    return {name, *(REWARDS.entries[name].weights if name in REWARDS.entries else ())}
 
 
 def _unknown(name: str, listed: Iterable[Reference]) -> str:
