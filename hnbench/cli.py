@@ -789,11 +789,12 @@ def _report(folders: Sequence[Path], out: Path | None = None, *, published: bool
     """Write the report and print its table, its findings, the published numbers where asked for, and where it is."""
     from hnbench.display import show_report
     from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
-    from hnbench.report.tables import console_table
+    from hnbench.report.tables import console_table, narrow_tables
 
     summary = summarise_runs(folders)
     path = write(summary, out or folders[0] / "report", published=published)
-    show_report(console_table(summary), [*headline_lines(summary), *(published_lines(summary) if published else ())], path)
+    sentences = [*headline_lines(summary), *(published_lines(summary) if published else ())]
+    show_report(console_table(summary), sentences, path, narrow=narrow_tables(summary))
 
 
 def _newest_run() -> Path:

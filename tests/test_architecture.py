@@ -53,7 +53,8 @@ ALLOWED = {
     | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet"}
     | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring"},
     "surroundings": {"verified", "runs", "data"},
-    "display": {"hub", "registry", "verify"},
+    "fitting": set(),
+    "display": {"fitting", "hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS
     | {"registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}
