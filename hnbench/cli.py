@@ -33,6 +33,7 @@ from hnbench.loading import (
 )
 from hnbench.presets import preset_of
 from hnbench.prompts import find_prompts
+from hnbench.streams import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -76,7 +77,12 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script."""
-    app(prog_name="hnbench")
+    prepare()
+    try:
+        app(prog_name="hnbench")
+    except HnbenchError as error:  # of what is printed before a command begins, such as its help
+        typer.echo(f"hnbench: {error}", err=True)
+        sys.exit(error.exit_code)
 
 
 def examples(*commands: str) -> str:

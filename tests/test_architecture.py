@@ -54,10 +54,11 @@ ALLOWED = {
     | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring"},
     "surroundings": {"verified", "runs", "data"},
     "fitting": set(),
+    "streams": {"errors"},
     "display": {"fitting", "hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS
-    | {"registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}
+    | {"streams", "registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}
     | {"scoring", "measures", "verify", "verified", "surroundings"},
     "__main__": {"cli"},
 }
@@ -147,7 +148,22 @@ def python(code: str) -> str:
 
 
 def test_what_has_to_start_quickly_imports_no_torch() -> None:
-    light = {"errors", "tasks", "seeds", "config", "registry", "presets", "loading", "cli", "display", "suites", "stats", "report"}
+    light = {
+        "errors",
+        "streams",
+        "fitting",
+        "tasks",
+        "seeds",
+        "config",
+        "registry",
+        "presets",
+        "loading",
+        "cli",
+        "display",
+        "suites",
+        "stats",
+        "report",
+    }
     modules = ["hnbench", *(name for name in MODULES if part(name) in light and name not in HOLDS_NETWORKS), *READS_RECORDS_ONLY]
     code = f"""
 import importlib, sys
