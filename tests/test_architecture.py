@@ -42,7 +42,7 @@ ALLOWED = {
     "hypernetwork": BASICS | MODELS,
     "methods": BASICS | MODELS | {"hypernetwork"},
     "runs": BASICS | MODELS | {"methods", "suites", "journal"},
-    "report": {"errors", "config", "stats", "runs", "measures"},
+    "report": {"errors", "quiet", "config", "stats", "runs", "measures"},
     "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures"},
     "registry": {"errors", "hub", "methods", "rewards", "suites", "measures"},
     "presets": set(),
