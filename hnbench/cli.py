@@ -16,24 +16,30 @@ import typer
 from typer.core import TyperGroup
 
 from hnbench import __version__, registry
-from hnbench.errors import HnbenchError, SampleFailure, UsageError
+from hnbench.errors import HnbenchError, SampleFailure, StoreError, UsageError
 from hnbench.loading import (
     Dtype,
     check_generator,
     choose_device,
+    dtype_of,
     find_adapter,
     load_generator,
     load_mixture,
     load_reward,
     make_methods,
+    parse_angle,
     parse_weights,
     parts_of,
     prepare_adapters,
     training_settings,
 )
+from hnbench.names import OF_MODELS, plain_name
 from hnbench.presets import preset_of
-from hnbench.prompts import find_prompts
+from hnbench.prompt_files import file_name
+from hnbench.prompts import find_prompts, is_set
+from hnbench.seeds import digest
 from hnbench.streams import prepare
+from hnbench.writing import ADVICE, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     from hnbench.hypernetwork.config import TrainingConfig
     from hnbench.presets import Preset
     from hnbench.runs.execute import Summary
+    from hnbench.suites.base import Suite
 
 RESULTS = Path("results")
 PRESET = "[default: the preset's]"
@@ -59,6 +66,11 @@ class Commands(TyperGroup):
         except HnbenchError as error:
             typer.echo(f"hnbench: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno not in ADVICE:  # a bug, or the network
+                raise
+            typer.echo(f"hnbench: {_named(error)}{error.strerror}; {ADVICE[error.errno]}", err=True)
+            raise typer.Exit(StoreError.exit_code) from None
         except KeyboardInterrupt:
             typer.echo(f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -83,6 +95,10 @@ def main() -> None:
     except HnbenchError as error:  # of what is printed before a command begins, such as its help
         typer.echo(f"hnbench: {error}", err=True)
         sys.exit(error.exit_code)
+
+
+def _named(error: OSError) -> str:
+    return f"{error.filename}: " if error.filename else ""
 
 
 def examples(*commands: str) -> str:
@@ -118,6 +134,14 @@ PromptPrefix = Annotated[
     bool | None,
     typer.Option("--prompt-prefix/--no-prompt-prefix", help="SANA-Sprint: put its instruction before the prompt. [default: no]"),
 ]
+TextLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-sequence-length",
+        min=1,
+        help="FLUX: tokens of the text. 512 is HyperNoise's and the stock pipeline's, 256 is ReNO's. [default: 512]",
+    ),
+]
 Memory = Annotated[
     str,
     typer.Option(
@@ -125,7 +149,13 @@ Memory = Annotated[
     ),
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")]
-DtypeName = Annotated[Dtype, typer.Option("--dtype", help="What the models compute in; noise and norms stay in float32.")]
+DtypeName = Annotated[
+    Dtype | None,
+    typer.Option(
+        "--dtype",
+        help="What the models compute in; noise and norms stay in float32. [default: bfloat16 for published generators, else float32]",
+    ),
+]
 Weights = Annotated[
     list[str] | None,
     typer.Option("--optimise", metavar="NAME=WEIGHT", help=f"A reward to optimise, or human-preference alone; repeatable. {PRESET}"),
@@ -140,7 +170,9 @@ HypernetworkName = Annotated[
 ]
 PromptsName = Annotated[
     str | None,
-    typer.Option("--prompts", metavar="NAME|FILE", help=f"A set of `hnbench list prompts`, or a file with one per line. {PRESET}"),
+    typer.Option(
+        "--prompts", metavar="NAME|FILE", help=f"A set of `hnbench list prompts`, or a .txt, .csv, .tsv, .jsonl or .json file. {PRESET}"
+    ),
 ]
 DataFolder = Annotated[
     Path | None,
@@ -162,7 +194,7 @@ def run(
         typer.Option(
             "--suite",
             metavar="NAME[:PART]|FILE",
-            help="Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV or JSONL file of prompts has no judge.",
+            help="Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV, JSONL or JSON file of prompts has no judge.",
         ),
     ],
     generator: GeneratorName = "shapes",
@@ -181,10 +213,20 @@ def run(
     hold_out: HeldOut = None,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time; changes no result.")] = 32,
     device: DeviceName = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
+    intermediate_timesteps: Annotated[
+        str | None,
+        typer.Option(
+            "--intermediate-timesteps",
+            metavar="ANGLE|even",
+            help="SANA-Sprint in two steps: the angle between them, 0 to 1.5708. 1.3 is the stock pipeline's, even (0.7854) is what "
+            "HyperNoise's code asks for. [default: 1.3]",
+        ),
+    ] = None,
     memory: Memory = "none",
     noise_policy: Annotated[
         Literal["per-prompt", "shared"],
@@ -208,17 +250,22 @@ def run(
     held_out = _held_out(hold_out, preset, weights)
     methods = _with_base(method or _runnable(adapters))
     _check_names(suite, generator, (*weights, *held_out), methods)
+    chosen = registry.make_suite(suite)
+    for note in chosen.notes:
+        _tell(note)
     config = RunConfig(
-        suite=suite,
+        **_name_of(suite, chosen),
         generator=generator,
         optimised=weights,
         held_out=held_out,
         base_seed=seed,
         noise_policy=noise_policy,
         steps=steps,
-        dtype=dtype,
+        dtype=dtype_of(generator, dtype),
         image_size=image_size,
         prompt_prefix=prompt_prefix,
+        max_sequence_length=max_sequence_length,
+        intermediate_timesteps=parse_angle(intermediate_timesteps),
         methods=methods,
         full=full,
         limit=limit,
@@ -227,7 +274,7 @@ def run(
         memory=memory,
     )
     folder = out or RESULTS / config.folder_name
-    summary = _execute(config, preset, adapters, folder)
+    summary = _execute(config, chosen, preset, adapters, folder)
     if not summary.new:
         typer.echo(f"all {summary.expected} samples are already done in {folder}", err=True)
     if report:
@@ -280,10 +327,11 @@ def train(
     image_penalty: Annotated[float | None, typer.Option("--image-penalty", help="finetune: what a change of the image costs.")] = None,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
     memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="Of first weights, prompts and noises.")] = 0,
     device: DeviceName = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     out: Annotated[Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")] = None,
 ) -> None:
     """Train a noise hypernetwork, or a fine-tuning.
@@ -314,12 +362,14 @@ def train(
         "image_penalty": image_penalty,
         "image_size": image_size,
         "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
         "memory": memory,
     }
     settings = {**published, **{name: value for name, value in asked.items() if value is not None}}
     config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
-    name = f"train-{kind}-{generator}-seed{seed}-{config.identity[:8]}".replace("/", "_")
-    adapter = _train(config, texts, choose_device(device), dtype, out or RESULTS / name)
+    identity = config.identity if is_set(source) else digest([config.identity, list(texts)])
+    name = plain_name(f"train-{kind}-{generator}", ending=f"-seed{seed}-{identity[:8]}", also=OF_MODELS)
+    adapter = _train(config, texts, choose_device(device), dtype_of(generator, dtype), out or RESULTS / name)
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
     typer.echo(f"The adapter is in {adapter}. To compare it:")
     typer.echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
@@ -390,7 +440,7 @@ def score(
     from hnbench.scoring.results import write_results
     from hnbench.scoring.score import judge_of, scores_folder
     from hnbench.scoring.score import score as judge_images
-    from hnbench.scoring.summary import sentences, table_of
+    from hnbench.scoring.summary import correct_lines, sentences, table_of
 
     chosen = registry.make_suite(suite)
     found = find_images(folder, chosen, quick=quick, labels=label or ())
@@ -402,7 +452,7 @@ def score(
     if not scores.new:
         typer.echo(f"all {len(scores.verdicts)} images have their verdicts already in {place}", err=True)
     path = write_results(scores, place)
-    show_scores(table_of(scores), sentences(scores), f"Image by image: {path}")
+    show_scores(table_of(scores), [*correct_lines(scores), *sentences(scores)], f"Image by image: {path}")
 
 
 MeasureNames = Annotated[
@@ -448,7 +498,7 @@ def measure(
 
     base = base_of(folder) if is_run(folder) else None
     labels = [base, *label] if label and base else label or ()
-    found = find_images(folder, registry.make_suite(_suite_of(folder, suite)), quick=quick, labels=labels)
+    found = find_images(folder, registry.make_suite(suite) if suite else None, quick=quick, labels=labels)
     place = out or folder / FOLDER
     chosen = choose_device(device)
     with StageDisplay() as display:
@@ -483,7 +533,9 @@ def export(
     from hnbench.scoring.export import export as write_images
     from hnbench.scoring.run_layout import read_run_images
 
-    found = read_run_images(run, registry.make_suite(read_run(run).manifest["config"]["suite"]), label or ())
+    suite = read_run(run).manifest["config"]["suite"]
+    needs_metadata = layout == "geneval" and registry.find_suite(suite)[0] is not registry.PROMPT_FILES
+    found = read_run_images(run, registry.make_suite(suite) if needs_metadata else None, label or ())
     with StageDisplay() as display:
         found = found.usable(display, partial=partial)
         folders = write_images(found, layout, out, display)
@@ -506,10 +558,11 @@ def diagnose(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
     memory: Memory = "none",
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
     device: DeviceName = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     out: Annotated[Path | None, typer.Option("--out", help="The JSON file. [default: results/diagnosis-... by adapter]")] = None,
 ) -> None:
     """Look at what a hypernetwork does to noise.
@@ -529,11 +582,16 @@ def diagnose(
     from hnbench.seeds import NoiseSource
 
     folder = find_adapter(adapters["hypernoise"])
-    options = {"image_size": image_size, "prompt_prefix": prompt_prefix, "memory": memory}
-    model = load_generator(generator, choose_device(device), dtype, **options)
+    options = {
+        "image_size": image_size,
+        "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
+        "memory": memory,
+    }
+    model = load_generator(generator, choose_device(device), dtype_of(generator, dtype), **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
     found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
-    path = out or RESULTS / f"diagnosis-{generator}-{adapter_sha256(folder)[:8]}.json".replace("/", "_")
+    path = out or RESULTS / plain_name(f"diagnosis-{generator}", ending=f"-{adapter_sha256(folder)[:8]}.json", also=OF_MODELS)
     _write_json(path, {"adapter": adapter_sha256(folder), "generator": model.fingerprint, "base_seed": seed, **found})
     show_values(found)
     typer.echo(f"The same as JSON: {path}")
@@ -580,7 +638,7 @@ def fetch(
     generator: Annotated[
         str | None, typer.Option("--generator", help="A text-to-image model, with its preset's rewards and hypernetwork.")
     ] = None,
-    dtype: DtypeName = "float32",
+    dtype: DtypeName = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
     suite: Annotated[str | None, typer.Option("--suite", help="A suite: its prompts, and its judge's models.")] = None,
@@ -590,9 +648,8 @@ def fetch(
 
     Afterwards the same run needs no network: everything comes from the local cache.
     """
-    from hnbench import hub
     from hnbench.display import show_downloads
-    from hnbench.fetch import fetch_measure, fetch_suite, generator_sources, measure_sources, reward_sources, sizes
+    from hnbench.fetch import download_all, fetch_measure, fetch_suite, generator_sources, measure_sources, reward_sources, sizes
     from hnbench.presets import Preset
 
     if generator:
@@ -602,12 +659,14 @@ def fetch(
     rewards = (*weights, *_held_out(hold_out, preset, weights))
     if not (rewards or generator or suite or measure):
         raise UsageError("say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME")
-    needed = reward_sources(rewards) | (generator_sources(generator, dtype, preset.adapters.values()) if generator else {})
+    needed = reward_sources(rewards) | (
+        generator_sources(generator, dtype_of(generator, dtype), preset.adapters.values()) if generator else {}
+    )
     needed |= measure_sources(measure or ())
+    bytes_of = sizes(needed)
     if needed:
-        show_downloads(needed, sizes(needed))
-    for source in needed:
-        hub.download(source)
+        show_downloads(needed, bytes_of)
+    download_all(bytes_of)
     for name in measure or ():
         fetch_measure(name)
     if suite:
@@ -698,11 +757,6 @@ def _measure_names(folder: Path, typed: Sequence[str] | None) -> tuple[str, ...]
     return names
 
 
-def _suite_of(folder: Path, typed: str | None) -> str:
-    """The suite that was typed, or a run's."""
-    return typed or str(_config_of(folder, "say whose prompts other images are of by --suite")["suite"])
-
-
 def _config_of(folder: Path, otherwise: str) -> dict[str, Any]:
     """A run's configuration; of any other folder a `UsageError` that says what to do."""
     from hnbench.runs.store import read_run
@@ -751,19 +805,31 @@ def _check_names(suite: str, generator: str, rewards: Iterable[str], methods: It
         registry.METHODS.entry(registry.parse_method(text)[0])
 
 
+def _name_of(specification: str, suite: Suite) -> dict[str, str]:
+    """What a run's configuration calls its suite. A prompt file is known by its own name and its prompts, wherever it lies."""
+    if registry.find_suite(specification)[0] is registry.PROMPT_FILES:
+        return {"suite": suite.name, "suite_version": suite.version}
+    return {"suite": specification}
+
+
+def _tell(note: str) -> None:
+    """Say what no result depends on."""
+    typer.echo(f"hnbench: {note}", err=True)
+
+
 def _options(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     """The options of a configuration's generator."""
-    return {"image_size": config.image_size, "prompt_prefix": config.prompt_prefix, "memory": config.memory}
+    names = ("image_size", "prompt_prefix", "max_sequence_length", "intermediate_timesteps", "memory")
+    return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 
-def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, str | Path], folder: Path) -> Summary:
+def _execute(config: RunConfig, suite: Suite, preset: Preset, adapters: Mapping[str, str | Path], folder: Path) -> Summary:
     """Load all models and carry the run out."""
     from hnbench.display import RunDisplay
     from hnbench.runs.execute import execute
     from hnbench.runs.store import RunStore
 
     methods = make_methods(config.methods, preset, adapters)
-    suite = registry.make_suite(config.suite)
     generator = load_generator(config.generator, config.device, config.dtype, **_options(config))
     training = prepare_adapters(methods, generator, {prompt.id: prompt.text for prompt in suite.prompts()})
     rewards = load_mixture(config.optimised, config.device, config.dtype)
@@ -784,11 +850,12 @@ def _train(config: TrainingConfig, prompts: Sequence[str], device: str, dtype: s
 
 
 def _prompts(given: str | None, preset: Preset, generator: str, data: Path | None) -> tuple[tuple[str, ...], str]:
-    """Prompts to train on, and where they come from: as given, or the preset's."""
+    """Prompts to train on, and where they come from: the set's name, as given or the preset's, or a file's own name without its folder."""
     source = given or preset.training_prompts
     if not source:
         raise UsageError(f"the generator {generator!r} has no preset; give --prompts FILE, or a set of `hnbench list prompts`")
-    return find_prompts(source, data), source
+    texts = find_prompts(source, data, _tell)
+    return texts, source if is_set(source) else file_name(Path(source))
 
 
 def _report(folders: Sequence[Path], out: Path | None = None, *, published: bool = False) -> None:
@@ -812,5 +879,6 @@ def _newest_run() -> Path:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8", newline="\n")

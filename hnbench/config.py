@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.errors import UsageError
+from hnbench.names import OF_MODELS, plain_name
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -20,15 +21,18 @@ MEMORY = ("checkpoint-decoder", "checkpoint-all", "offload-text")
 """The memory policies; what they do is said in `hnbench.generators.memory`."""
 
 
-def of_kind(kind: Kind, **keywords: Any) -> Any:
-    """A dataclass field declared identity, plan or runtime."""
-    return field(metadata={"kind": kind}, **keywords)
+def of_kind(kind: Kind, *, added: bool = False, **keywords: Any) -> Any:
+    """A dataclass field declared identity, plan or runtime. One that was `added` later is left out where it has its default, None."""
+    return field(metadata={"kind": kind, "added": added}, **keywords)
 
 
 def values_of(config: DataclassInstance, kind: Kind) -> dict[str, Any]:
-    """The values of one kind, by field name, as JSON types."""
-    chosen = {item.name: getattr(config, item.name) for item in fields(config) if item.metadata.get("kind") == kind}
-    return {name: _plain(value) for name, value in chosen.items()}
+    """The values of one kind, by field name, as JSON types.
+
+    A field that was added later is there only with a value of its own, so that what had an identity before it came keeps it.
+    """
+    chosen = {item: getattr(config, item.name) for item in fields(config) if item.metadata.get("kind") == kind}
+    return {item.name: _plain(value) for item, value in chosen.items() if value is not None or not item.metadata.get("added")}
 
 
 def _plain(value: Any) -> Any:
@@ -53,6 +57,9 @@ class RunConfig:
     """One (suite x generator x rewards) under one base seed, and the methods asked of it."""
 
     suite: str = of_kind("identity")
+    """A suite's specification, or a prompt file's own name without its folder."""
+    suite_version: str | None = of_kind("identity", default=None, added=True)
+    """For a prompt file the version of its prompts, which its name does not tell; None for a suite that is known by name."""
     generator: str = of_kind("identity")
     optimised: dict[str, float] = of_kind("identity")
     """Reward name -> weight: what the methods optimise."""
@@ -66,6 +73,10 @@ class RunConfig:
     """Width and height in pixels; None: the generator's own."""
     prompt_prefix: bool | None = of_kind("identity", default=None)
     """Whether the generator's prompt prefix is on; None: the generator's default."""
+    max_sequence_length: int | None = of_kind("identity", default=None, added=True)
+    """Tokens of the text, for generators where it is a choice; None: the generator's default."""
+    intermediate_timesteps: float | Literal["even"] | None = of_kind("identity", default=None, added=True)
+    """SANA-Sprint's angle between two steps, or `even`; None: the generator's default."""
     methods: tuple[str, ...] = of_kind("plan")
     """Method specifications as typed, e.g. `"reno"` or `"best-of-n:n=16"`."""
     full: bool = of_kind("plan", default=False)
@@ -83,6 +94,8 @@ class RunConfig:
             if value < 1:
                 raise UsageError(f"{name} was {value}; it must be at least 1")
         memory_policies(self.memory)
+        if self.intermediate_timesteps is not None and self.steps != 2:
+            raise UsageError(f"the intermediate timestep is the one between two steps, and steps was {self.steps}; give --steps 2")
         both = set(self.optimised) & set(self.held_out)
         if both:
             raise UsageError(f"{', '.join(sorted(both))} cannot be optimised and held out in one run")
@@ -95,4 +108,5 @@ class RunConfig:
     @property
     def folder_name(self) -> str:
         """The default name of the run's folder."""
-        return f"{self.suite}-{self.generator}-seed{self.base_seed}-{self.identity[:8]}".replace("/", "_").replace(":", "-")
+        suite = self.suite if self.suite_version is None else plain_name(self.suite)
+        return plain_name(f"{suite}-{self.generator}", ending=f"-seed{self.base_seed}-{self.identity[:8]}", also=OF_MODELS)

@@ -1,7 +1,9 @@
 """Prompt files of other projects: where they come from, under which licence, and a copy of each on this machine.
 
 A file is named as in the folder layout that `HNBENCH_DATA` points to, for example `geneval/evaluation_metadata.jsonl`. Each is pinned
-to a commit and to a SHA-256: a prompt that changed would change every result without a word.
+to a commit and to its content: a prompt that changed would change every result without a word. A pin is a SHA-256, or the beginning of
+one; or, as `git:` and 40 digits, the id that git gives the content (a SHA-1 of it, with its length before it), for a file whose
+SHA-256 is not published.
 """
 
 from __future__ import annotations
@@ -9,10 +11,15 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from urllib.error import URLError
 
 from hnbench.errors import UsageError
+from hnbench.hub import assets_folder, disk_reason
 
+GIT = "git:"
+"""What a pin begins with that is git's id of the content."""
 VARIABLE = "HNBENCH_DATA"
 """The environment variable that names a folder with the files; what it lacks is taken from the cache or downloaded."""
 
@@ -34,7 +41,8 @@ class DataFile:
     origin: Origin
     path: str
     """Where it lies in the repository."""
-    sha256: str
+    pin: str
+    """What its content is pinned by."""
 
     @property
     def url(self) -> str:
@@ -47,7 +55,7 @@ _COMPBENCH = Origin("Karine-Huang/T2I-CompBench", "1b7094991a57f3c22abdd4f6e8ba6
 _PARTI = Origin("google-research/parti", "5a657978134374ce28973948331b319adef164bd", "Apache-2.0")
 _HYPERNOISE = Origin("ExplainableML/HyperNoise", "bbe3ab4f9e2df89d4ccdd468acdd5246afde5e56", "MIT")
 
-_SHA256 = {
+_PINS = {
     "geneval/LICENSE": "e6082bfcbdf460dd19f8c55cc261055414df2a278768b4991c5382d65be2b52a",
     "geneval/evaluation_metadata.jsonl": "5c48e0813e812e3c373fa5c8ed07a8f0a483be30272b4427b0559c8048e67c13",
     "geneval/generation_prompts.txt": "55b6e3650e980c13daf30569eb666e000faf19bfc2b7b4cbe999fcdb7aa9d680",
@@ -84,6 +92,7 @@ _SHA256 = {
     "training/LICENSE": "3493a37d906057b04439b647af2518dbb6b4c5efe82cee44a3ed63a384e1d3e0",
     "training/abc-6k.txt": "47fa3ec1a839e6b74bb4f8e3746b454c8a8fb469cef66effddd172473f0f507b",
     "training/hypernoise-examples.txt": "1e100c08b3d0d0fc927ce0562baac60bfa1fe5586e9cb95430f8f0da9ea51351",
+    "training/pickapic-prompts.json": "git:38a86027a3b0190538aa5ddb21b59e2c8665496c",
 }
 
 _PLACES = {
@@ -100,52 +109,64 @@ _OTHER_PATHS = {
     "training/LICENSE": "LICENSE",
     "training/abc-6k.txt": "assets/ABC-6K.txt",
     "training/hypernoise-examples.txt": "assets/example_prompts.txt",
+    "training/pickapic-prompts.json": "assets/pickapic_prompts.json",
 }
 """Where a file lies in its repository, if not in that folder under the same name."""
 
 
-def _known(name: str, sha256: str) -> DataFile:
+def _known(name: str, pin: str) -> DataFile:
     folder, _, file = name.partition("/")
     origin, place = _PLACES[folder]
-    return DataFile(origin, _OTHER_PATHS.get(name, f"{place}/{file}".lstrip("/")), sha256)
+    return DataFile(origin, _OTHER_PATHS.get(name, f"{place}/{file}".lstrip("/")), pin)
 
 
-FILES = {name: _known(name, sha256) for name, sha256 in _SHA256.items()}
+FILES = {name: _known(name, pin) for name, pin in _PINS.items()}
 """Every known file, by name."""
 
 
 def data_file(name: str, folder: Path | None = None) -> Path:
     """The local copy of a known file: `fetch` of what is pinned here."""
     file = FILES[name]
-    return fetch(name, file.url, file.sha256, folder)
+    return fetch(name, file.url, file.pin, folder)
 
 
-def fetch(name: str, url: str, sha256: str, folder: Path | None = None, *, progress: bool = False) -> Path:
-    """The local copy of a file, its SHA-256 checked: in `folder` (or the one that `HNBENCH_DATA` names), in the cache, or downloaded.
+def fetch(name: str, url: str, pin: str, folder: Path | None = None, *, progress: bool = False) -> Path:
+    """The local copy of a file with the pinned content: in `folder` (or the one that `HNBENCH_DATA` names), in the cache, or downloaded.
 
-    `sha256` may be the beginning of one, where its publisher gives no more. `progress` shows a bar while downloading. A folder that does
-    not exist, a file in it whose bytes are not the pinned ones, and a download that fails are `UsageError`s that say what to do. The
-    cache is huggingface_hub's for assets (`HF_ASSETS_CACHE`), and `HF_HUB_OFFLINE=1` forbids the download.
+    An empty `pin` takes any content. `progress` shows a bar while downloading. A folder that does not exist, a file in it with another
+    content, a download that fails and a cache that cannot be written to are `UsageError`s that say what to do. The cache is
+    huggingface_hub's for assets (`HF_ASSETS_CACHE`), and `HF_HUB_OFFLINE=1` forbids the download.
     """
     given = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     if given is not None:
         if not given.is_dir():
             raise UsageError(f"the data folder {given} does not exist; give --data-dir or {VARIABLE} a folder, or leave it out to download")
         if (given / name).is_file():
-            return _checked(given / name, url, sha256)
+            return _checked(given / name, url, pin)
     cached = _cache(name)
-    if not cached.is_file() or not sha256_of(cached).startswith(sha256):
-        _download(name, url, sha256, cached, progress=progress)
+    if not cached.is_file() or not fits(cached, pin):
+        _download(name, url, pin, cached, progress=progress)
     return cached
 
 
-def _checked(path: Path, url: str, sha256: str) -> Path:
-    found = sha256_of(path)
-    if not found.startswith(sha256):
-        raise UsageError(
-            f"{path} is not the known file (SHA-256 {found[:12]}, expected {sha256[:12]}); replace it with {url}, or remove it"
-        )
+def _checked(path: Path, url: str, pin: str) -> Path:
+    if not fits(path, pin):
+        raise UsageError(f"{path} is not the known file (expected {_shown(pin)}); replace it with {url}, or remove it")
     return path
+
+
+def fits(path: Path, pin: str) -> bool:
+    """Whether a file's content is the pinned one. A file that cannot be read is a `UsageError`."""
+    try:
+        if pin.startswith(GIT):
+            return git_id_of(path) == pin.removeprefix(GIT)
+        return sha256_of(path).startswith(pin)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}); make it readable, or remove it") from error
+
+
+def _shown(pin: str) -> str:
+    return f"git's {pin.removeprefix(GIT)[:12]}" if pin.startswith(GIT) else f"SHA-256 {pin[:12]}"
 
 
 def sha256_of(path: Path) -> str:
@@ -154,23 +175,40 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def git_id_of(path: Path) -> str:
+    """What git calls a file's content: the SHA-1 of `blob`, its length and its bytes, in hexadecimal."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def _cache(name: str) -> Path:
     """Where the downloaded copy lies."""
-    from huggingface_hub import cached_assets_path
-
     subfolder, _, file = name.partition("/")
-    return cached_assets_path("hnbench", "data", subfolder) / file
+    return assets_folder("data", subfolder) / file
 
 
-def _download(name: str, url: str, sha256: str, path: Path, *, progress: bool) -> None:
-    """Download to `path`, which appears only when its SHA-256 is right."""
+def _download(name: str, url: str, pin: str, path: Path, *, progress: bool) -> None:
+    """Download to `path`, which appears only with the pinned content."""
     from huggingface_hub import constants
     from torch.hub import download_url_to_file
 
     by_hand = f"put it at FOLDER/{name} and set {VARIABLE}=FOLDER"
     if constants.HF_HUB_OFFLINE:
         raise UsageError(f"{name} is not on this machine, and HF_HUB_OFFLINE forbids the download; get {url}, {by_hand}")
+    arrived = path.with_name(f"{path.name}.arriving")
     try:
-        download_url_to_file(url, str(path), hash_prefix=sha256, progress=progress)
-    except (OSError, RuntimeError) as error:
-        raise UsageError(f"{name} cannot be downloaded from {url} ({error}); connect, or {by_hand}") from error
+        download_url_to_file(url, str(arrived), progress=progress)
+        if not fits(arrived, pin):
+            raise UsageError(f"{url} gave another content than is known (expected {_shown(pin)}); try again, or {by_hand}")
+        arrived.replace(path)
+    except (URLError, HTTPException, TimeoutError, ConnectionError, FileNotFoundError) as error:
+        raise UsageError(f"{name} cannot be downloaded from {url} ({_cause(error)}); connect and type it again, or {by_hand}") from error
+    except OSError as error:
+        raise UsageError(f"{name} cannot be kept: {disk_reason(error)}") from error
+    finally:
+        arrived.unlink(missing_ok=True)
+
+
+def _cause(error: Exception) -> str:
+    """`HTTP Error 429: Too Many Requests`, or what kept the connection from being made."""
+    return str(error).partition("\n")[0] or type(error).__name__

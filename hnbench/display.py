@@ -205,7 +205,7 @@ def show_downloads(downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Sou
     for source, names in downloads.items():
         bytes_ = sizes[source]
         size = "unknown" if bytes_ is None else filesize.decimal(bytes_)
-        table.add_row(*map(escape, (", ".join(names), str(source), ", ".join(source.patterns), size)))
+        table.add_row(*map(escape, (", ".join(names), str(source), ", ".join(need[0][0] for need in source.needs), size)))
     _print(_stdout(), table)
 
 

@@ -9,7 +9,7 @@ from hnbench import hub, registry
 from hnbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from hnbench.hub import Source
 
@@ -33,7 +33,7 @@ def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]
     Which files a generator has is written in an index of its own, which is downloaded for that.
     """
     from hnbench.generators.sources import Published
-    from hnbench.hypernetwork.checkpoint import FILES
+    from hnbench.hypernetwork.checkpoint import FILES, NEEDS
 
     factory: object = None
     if generator in registry.GENERATORS.entries:
@@ -41,7 +41,7 @@ def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]
     elif not Path(generator).expanduser().is_dir():
         factory = Published(generator, generator)
     found = [(source, generator) for source in factory.sources(dtype)] if isinstance(factory, Published) else []
-    return _joined([*found, *((hub.Source.parse(name, FILES), "its hypernetwork") for name in adapters if isinstance(name, str))])
+    return _joined([*found, *((hub.Source.parse(name, FILES, NEEDS), "its hypernetwork") for name in adapters if isinstance(name, str))])
 
 
 def _joined(pairs: Iterable[tuple[Source, str]]) -> Needs:
@@ -65,12 +65,20 @@ def fetch_measure(name: str) -> None:
 
 
 def sizes(sources: Iterable[Source]) -> dict[Source, int | None]:
-    """Bytes by source; None where the Hub does not say. Why it does not is told by the download that follows."""
+    """Bytes by source; None where the Hub does not say. A repository without a file that is needed is a `UsageError`."""
     return {source: _size(source) for source in sources}
 
 
 def _size(source: Source) -> int | None:
     try:
         return hub.size(source)
+    except hub.Lacking:
+        raise
     except UsageError:
         return None
+
+
+def download_all(bytes_of: Mapping[Source, int | None]) -> None:
+    """Download all sources. Those that the Hub said nothing of come first: they are in the cache, or end this before anything large."""
+    for source in sorted(bytes_of, key=lambda source: bytes_of[source] is not None):
+        hub.download(source)

@@ -55,6 +55,19 @@ def parse_weights(typed: Sequence[str], default: Mapping[str, float], generator:
     return weights
 
 
+def parse_angle(typed: str | None) -> float | Literal["even"] | None:
+    """SANA-Sprint's angle between two steps as typed: a number above 0 and below pi / 2, or `even`. Anything else is a `UsageError`."""
+    if typed is None or typed == "even":
+        return typed  # type: ignore[return-value]
+    try:
+        angle = float(typed)
+    except ValueError:
+        angle = math.nan
+    if not 0 < angle < math.pi / 2:
+        raise UsageError(f"--intermediate-timesteps was {typed!r}; it must be a number between 0 and 1.5708, or even")
+    return angle
+
+
 def parts_of(name: str) -> Mapping[str, float]:
     """A mixture's rewards and weights; of any other reward, itself with weight 1."""
     return registry.REWARDS.entry(name).weights or {name: 1.0}
@@ -100,11 +113,16 @@ def check_generator(generator: str) -> None:
         Source.parse(generator)
 
 
+def dtype_of(generator: str, asked: Dtype | None) -> str:
+    """What a generator computes in: as asked, or else its own type, which for a folder or a repository is float32."""
+    return asked or ("float32" if is_place(generator) else registry.GENERATORS.entry(generator).dtype)
+
+
 def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
     """Load a generator, by name or by where it is, onto a device.
 
-    `options` are `image_size`, `prompt_prefix` and `memory` (as `memory_policies` reads it); those that are None are left to the
-    generator. An option that the generator does not have is a `UsageError`.
+    `options` are `image_size`, `prompt_prefix`, `max_sequence_length`, `intermediate_timesteps` and `memory` (as `memory_policies` reads
+    it); those that are None are left to the generator. An option that the generator does not have is a `UsageError`.
     """
     check_generator(name)
     policies = memory_policies(options.pop("memory", "none"))
@@ -147,12 +165,12 @@ def find_adapter(given: str | Path) -> Path:
         return given
 
     from hnbench import hub
-    from hnbench.hypernetwork.checkpoint import FILES, adapter_sha256
+    from hnbench.hypernetwork.checkpoint import FILES, NEEDS, adapter_sha256
 
     folder = Path(given)
     if not folder.exists():
         try:
-            folder = hub.download(hub.Source.parse(given, FILES))
+            folder = hub.download(hub.Source.parse(given, FILES, NEEDS))
         except UsageError as error:
             raise UsageError(f"there is no folder {given}; as a name on the Hub: {error}") from error
     try:

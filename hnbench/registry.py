@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 from hnbench.errors import UsageError
 from hnbench.measures import sources as measure_sources
+from hnbench.prompt_files import is_prompt_file
 from hnbench.rewards import sources
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Entry:
     """For a suite: the parts that can be asked for by `name:part`."""
     options: tuple[str, ...] = ()
     """For a suite: what can be given as `name:key=value`."""
+    dtype: str = "float32"
+    """For a generator: what it computes in unless the user says otherwise."""
     package: str = "hnbench"
     """The installed package that provides it."""
 
@@ -136,16 +139,30 @@ GENERATORS = Registry(
     "generator",
     "hnbench.generators",
     Entry("shapes", "hnbench.shapes.models:load_generator", "one-step distilled Stable Diffusion of the embedded shapes world, 64x64"),
-    Entry("sd-turbo", f"{_SOURCES}:SD_TURBO", "SD-Turbo, 0.9 billion parameters, 512x512, 1 to 4 steps", needs=_DOWNLOAD),
-    Entry("sdxl-turbo", f"{_SOURCES}:SDXL_TURBO", "SDXL-Turbo, 512x512, 1 to 4 steps", needs=_DOWNLOAD),
-    Entry("pixart-dmd", f"{_SOURCES}:PIXART_DMD", "PixArt-alpha DMD, 512x512, one step", needs=_DOWNLOAD),
+    Entry("sd-turbo", f"{_SOURCES}:SD_TURBO", "SD-Turbo, 0.9 billion parameters, 512x512, 1 to 4 steps", needs=_DOWNLOAD, dtype="bfloat16"),
+    Entry("sdxl-turbo", f"{_SOURCES}:SDXL_TURBO", "SDXL-Turbo, 512x512, 1 to 4 steps", needs=_DOWNLOAD, dtype="bfloat16"),
+    Entry("pixart-dmd", f"{_SOURCES}:PIXART_DMD", "PixArt-alpha DMD, 512x512, one step", needs=_DOWNLOAD, dtype="bfloat16"),
     Entry(
-        "sana-sprint-0.6b", f"{_SOURCES}:SANA_SPRINT_SMALL", "SANA-Sprint, 0.6 billion parameters, 1024x1024, 1 to 4 steps", needs=_DOWNLOAD
+        "sana-sprint-0.6b",
+        f"{_SOURCES}:SANA_SPRINT_SMALL",
+        "SANA-Sprint, 0.6 billion parameters, 1024x1024, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
     ),
     Entry(
-        "sana-sprint-1.6b", f"{_SOURCES}:SANA_SPRINT_LARGE", "SANA-Sprint, 1.6 billion parameters, 1024x1024, 1 to 4 steps", needs=_DOWNLOAD
+        "sana-sprint-1.6b",
+        f"{_SOURCES}:SANA_SPRINT_LARGE",
+        "SANA-Sprint, 1.6 billion parameters, 1024x1024, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
     ),
-    Entry("flux-schnell", f"{_SOURCES}:FLUX_SCHNELL", "FLUX.1-schnell, 12 billion parameters, 512x512, 1 to 4 steps", needs=_DOWNLOAD),
+    Entry(
+        "flux-schnell",
+        f"{_SOURCES}:FLUX_SCHNELL",
+        "FLUX.1-schnell, 12 billion parameters, 512x512, 1 to 4 steps",
+        needs=f"its terms accepted and a token (it is gated); {_DOWNLOAD}",
+        dtype="bfloat16",
+    ),
 )
 
 REWARDS = Registry(
@@ -180,7 +197,7 @@ SUITES = Registry(
         "T2I-CompBench++'s eight categories (t2i-compbench:color for one), judged by BLIP-VQA, a detector and CLIPScore",
         needs="its prompts and its judges' models, downloaded on first use",
         parts=("color", "shape", "texture", "spatial", "3d-spatial", "numeracy", "non-spatial", "complex"),
-        options=("blip", "clip", "detector", "depth", "rules"),
+        options=("blip", "clip", "detector", "depth", "parser", "rules"),
     ),
     Entry(
         "parti", "hnbench.suites.prompt_sets:parti", "PartiPrompts, 1632 prompts; no judge", needs="its prompts, downloaded on first use"
@@ -246,9 +263,8 @@ MEASURES = Registry(
     Entry("shapes-fd", "hnbench.measures.shapes:frechet", "fd-dinov2's formula over them"),
 )
 
-PROMPT_FILES = Entry("FILE", "hnbench.suites.prompt_file:PromptFileSuite", "the prompts of a text, CSV, TSV or JSONL file; no judge")
+PROMPT_FILES = Entry("FILE", "hnbench.suites.prompt_file:PromptFileSuite", "the prompts of a text, CSV, TSV, JSONL or JSON file; no judge")
 """What a suite is that is named by a path."""
-PROMPT_FILE_ENDINGS = (".txt", ".csv", ".tsv", ".jsonl")
 
 METHODS = Registry(
     "method",
@@ -295,15 +311,15 @@ PROMPTS = Registry(
         "hypernoise",
         "hnbench.prompts:hypernoise",
         "the next three together, some 70,000: what HyperNoise was trained on",
-        needs="downloads, and pip install 'hnbench[prompts]'",
+        needs="downloads of some 6 MB",
     ),
     Entry("t2i-compbench-train", "hnbench.prompts:t2i_compbench", "T2I-CompBench's 4,900 training prompts", needs="a download of 0.3 MB"),
     Entry("abc-6k", "hnbench.prompts:abc_6k", "ABC-6K's 6,434 prompts with two coloured things", needs="a download of 0.4 MB"),
     Entry(
         "pick-a-pic",
         "hnbench.prompts:pick_a_pic",
-        "Pick-a-Pic v2's some 59,000 distinct prompts, unfiltered",
-        needs="a download, and pip install 'hnbench[prompts]'",
+        "HyperNoise's list of some 59,000 prompts of Pick-a-Pic, unfiltered",
+        needs="a download of some 5 MB",
     ),
     Entry("hypernoise-examples", "hnbench.prompts:hypernoise_examples", "the official code's 25 examples", needs="a download of 3 kB"),
 )
@@ -311,9 +327,9 @@ PROMPTS = Registry(
 
 def find_suite(specification: str) -> tuple[Entry, dict[str, Any]]:
     """The entry of `"name"`, `"name:part"`, `"name:part,key=value"` or a prompt file's path, and what its factory is to be given."""
-    if specification.lower().endswith(PROMPT_FILE_ENDINGS):
-        return PROMPT_FILES, {"path": Path(specification)}
     name, colon, listed = specification.partition(":")
+    if name not in SUITES.entries and is_prompt_file(specification):
+        return PROMPT_FILES, {"path": Path(specification)}
     entry = SUITES.entry(name)
     given: dict[str, Any] = {}
     for item in listed.split(",") if colon else ():

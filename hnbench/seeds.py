@@ -53,6 +53,15 @@ class NoiseSource:
         generator = torch.Generator("cpu").manual_seed(seed_of(self.base_seed, prompt, task.sample, candidate))
         return torch.randn(self.shape, generator=generator, dtype=torch.float32)
 
+    def step_seeds(self, tasks: Sequence[Task]) -> tuple[int, ...]:
+        """The seed of the noise that a sampler adds between its steps, for each task.
+
+        It depends on what the starting noise depends on, but not on the candidate: the candidates of a search, and all methods, have the
+        same noise between steps, so they differ in nothing but the starting noise. What is added after step k is the k-th draw.
+        """
+        texts = [task.prompt if self.policy == "per-prompt" else "" for task in tasks]
+        return tuple(seed_of("between steps", self.base_seed, text, task.sample) for text, task in zip(texts, tasks, strict=True))
+
     def batch(self, tasks: Sequence[Task], candidate: int = 0) -> torch.Tensor:
         """The noises of several tasks: float32 on the CPU, `[len(tasks), *shape]`."""
         import torch

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hnbench.errors import StoreError
+from hnbench.errors import StoreError, UsageError
+from hnbench.hub import assets_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,12 +43,7 @@ class Verification:
 
 def memory_file() -> Path:
     """Where the outcomes are kept."""
-    from huggingface_hub import cached_assets_path
-
-    try:
-        return Path(cached_assets_path("hnbench", "verified")) / FILE
-    except OSError as error:
-        raise StoreError(f"the cache of huggingface_hub cannot be written to ({error}); set HF_HOME to a folder that can") from error
+    return assets_folder("verified") / FILE
 
 
 def remember(found: Iterable[Verification]) -> None:
@@ -65,7 +61,7 @@ def remembered() -> list[Verification]:
     """All outcomes that are known here, in the order in which they were found. Lines that cannot be read are left out."""
     try:
         text = memory_file().read_text(encoding="utf-8", errors="replace")
-    except (OSError, StoreError):
+    except (OSError, UsageError):
         return []
     return [one for line in text.splitlines() if (one := _read(line)) is not None]
 

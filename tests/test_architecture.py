@@ -17,37 +17,40 @@ from hnbench.methods.base import Method
 from hnbench.tasks import Task
 
 PACKAGE = Path(hnbench.__file__).parent
-BASICS = {"errors", "tasks", "seeds", "config"}
+BASICS = {"errors", "writing", "tasks", "seeds", "config", "names"}
 MODELS = {"generators", "rewards"}
 
 ALLOWED = {
     "errors": set(),
     "tasks": set(),
     "seeds": {"tasks"},
-    "config": {"errors", "seeds"},
+    "config": {"errors", "seeds", "names"},
+    "names": set(),
+    "prompt_files": {"errors"},
     "fingerprint": {"seeds"},
     "quiet": set(),
+    "rgb": set(),
     "weights": {"errors", "quiet"},
     "hub": {"errors"},
-    "data": {"errors"},
-    "prompts": {"errors", "registry", "data", "shapes"},
+    "data": {"errors", "hub"},
+    "prompts": {"errors", "registry", "data", "shapes", "prompt_files"},
     "publish": {"errors", "hub", "hypernetwork"},
     "generators": BASICS | {"fingerprint", "quiet", "hub", "weights"},
-    "rewards": BASICS | {"fingerprint", "quiet", "hub", "weights"},
-    "journal": {"errors"},
-    "measures": BASICS | {"rewards", "shapes", "suites", "journal", "data", "fingerprint", "hub", "quiet", "weights"},
+    "rewards": BASICS | {"fingerprint", "quiet", "hub", "weights", "rgb"},
+    "journal": {"errors", "writing"},
+    "measures": BASICS | {"rewards", "shapes", "suites", "journal", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
     "stats": set(),
-    "suites": BASICS | {"shapes", "data", "fingerprint", "hub", "quiet", "weights"},
+    "suites": BASICS | {"prompt_files", "shapes", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
     "shapes": BASICS | MODELS | {"suites"},
     "hypernetwork": BASICS | MODELS,
     "methods": BASICS | MODELS | {"hypernetwork"},
     "runs": BASICS | MODELS | {"methods", "suites", "journal"},
-    "report": {"errors", "quiet", "config", "stats", "runs", "measures"},
-    "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures"},
-    "registry": {"errors", "hub", "methods", "rewards", "suites", "measures"},
+    "report": {"errors", "writing", "quiet", "config", "stats", "runs", "measures"},
+    "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures", "rgb"},
+    "registry": {"errors", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
     "presets": set(),
     "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
-    "verified": {"errors"},
+    "verified": {"errors", "hub"},
     "verify": BASICS
     | MODELS
     | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet"}
@@ -55,11 +58,12 @@ ALLOWED = {
     "surroundings": {"verified", "runs", "data"},
     "fitting": set(),
     "streams": {"errors"},
+    "writing": {"errors"},
     "display": {"fitting", "hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS
     | {"streams", "registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}
-    | {"scoring", "measures", "verify", "verified", "surroundings"},
+    | {"prompt_files", "suites", "scoring", "measures", "verify", "verified", "surroundings"},
     "__main__": {"cli"},
 }
 """The part of the package -> the other parts that it may import, for types included."""

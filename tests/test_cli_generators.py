@@ -60,7 +60,8 @@ def test_train_diagnose_and_run_with_options(folder: Path, tmp_path: Path) -> No
     ran = hnbench("run", *options, *rewards, *adapter, *asked, "--no-report", "--out", "run")
     assert ran.exit_code == 0, ran.output
     manifest = json.loads((tmp_path / "run" / "run.json").read_text())
-    expected = {"folder": str(folder), "image_size": 64, "guidance": 4.5, "prompt_prefix": True}
+    options_of = {"image_size": 64, "guidance": 4.5, "prompt_prefix": True, "intermediate_timesteps": 1.3}
+    expected = {"folder": str(folder), **options_of}
     assert manifest["generator"]["details"] == expected
     assert (manifest["config"]["image_size"], manifest["config"]["prompt_prefix"], manifest["config"]["steps"]) == (64, True, 2)
     lines = [json.loads(line) for path in (tmp_path / "run").glob("journal-*.jsonl") for line in path.read_text().splitlines()]

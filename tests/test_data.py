@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -48,17 +49,17 @@ def test_a_damaged_copy_in_the_cache_is_downloaded_again(cache: Path) -> None:
 
 def test_other_bytes_than_the_pinned_ones_are_refused_and_leave_nothing_behind(cache: Path) -> None:
     (cache.parents[1] / "served" / "prompts.txt").write_bytes(b"a blue cube\n")
-    with pytest.raises(UsageError, match="invalid hash"):
+    with pytest.raises(UsageError, match="gave another content than is known"):
         data_file(NAME)
     assert not list(cache.iterdir())
 
 
 def test_the_beginning_of_a_hash_is_enough_where_no_more_is_published(cache: Path) -> None:
-    url, sha256 = data.FILES[NAME].url, data.FILES[NAME].sha256
+    url, sha256 = data.FILES[NAME].url, data.FILES[NAME].pin
     assert fetch(NAME, url, sha256[:8]).read_bytes() == TEXT
     (cache / "prompts.txt").write_bytes(b"something else")
     assert fetch(NAME, url, sha256[:8]).read_bytes() == TEXT
-    with pytest.raises(UsageError, match="invalid hash"):
+    with pytest.raises(UsageError, match="gave another content than is known"):
         fetch(NAME, url, "00000000")
 
 
@@ -96,7 +97,7 @@ def test_a_folder_that_is_not_there_is_a_clear_error(cache: Path, tmp_path: Path
 
 def test_no_network_is_a_clear_error(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cache.parents[1] / "served" / "prompts.txt").unlink()
-    with pytest.raises(UsageError, match=f"connect, or put it at FOLDER/{NAME} and set HNBENCH_DATA=FOLDER"):
+    with pytest.raises(UsageError, match=f"connect and type it again, or put it at FOLDER/{NAME} and set HNBENCH_DATA=FOLDER"):
         data_file(NAME)
 
 
@@ -112,13 +113,39 @@ def test_the_cache_is_the_hub_s_folder_for_assets(tmp_path: Path, monkeypatch: p
     assert data._cache(NAME) == tmp_path / "hnbench" / "data" / "toys" / "prompts.txt"
 
 
+def test_a_pin_may_be_what_git_calls_the_content(cache: Path) -> None:
+    # `printf 'a red cube\\r\\na dog\\n' | git hash-object --stdin`
+    url = data.FILES[NAME].url
+    assert fetch(NAME, url, "git:a28b3f38c66ecc1cc37e7417527bb137c3d91cc6").read_bytes() == TEXT
+    (cache / "prompts.txt").write_bytes(TEXT + b"one more")
+    assert fetch(NAME, url, "git:a28b3f38c66ecc1cc37e7417527bb137c3d91cc6").read_bytes() == TEXT
+    with pytest.raises(UsageError, match="expected git's 000000000000"):
+        fetch(NAME, url, f"git:{'0' * 40}")
+
+
+def test_a_cache_that_cannot_hold_the_file_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/some/place")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(UsageError, match=r"No space left on device: /some/place\); make room there, or set HF_HOME"):
+        data_file(NAME)
+
+
+def test_a_cache_without_a_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "file" / "assets"))
+    with pytest.raises(UsageError, match=r"the cache cannot be written to \(Corrupted assets folder.*\); set HF_HOME to a folder that can"):
+        data._cache(NAME)
+
+
 def test_every_file_is_pinned() -> None:
     for name, file in FILES.items():
         assert re.fullmatch(r"[\w-]+/[\w.-]+", name)
-        assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+        assert re.fullmatch(r"[0-9a-f]{64}|git:[0-9a-f]{40}", file.pin)
         assert re.fullmatch(r"[0-9a-f]{40}", file.origin.commit)
         assert file.origin.licence in ("MIT", "Apache-2.0")
-    assert len({file.sha256 for file in FILES.values()}) == len(FILES)
+    assert len({file.pin for file in FILES.values()}) == len(FILES)
 
 
 @pytest.mark.skipif(not os.environ.get(data.VARIABLE), reason="HNBENCH_DATA names no folder with the real files")

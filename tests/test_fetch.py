@@ -12,7 +12,7 @@ from hnbench.cli import app
 from hnbench.errors import UsageError
 from hnbench.generators.sources import Published
 from hnbench.hub import Source, find, wanted
-from hnbench.hypernetwork.checkpoint import FILES
+from hnbench.hypernetwork.checkpoint import FILES, NEEDS
 from hnbench.measures import lpips
 from hnbench.suites.shapes import ShapesSuite
 
@@ -82,7 +82,7 @@ def test_fetch_of_a_generator_takes_its_parts_and_its_hypernetwork(fetched: list
     done = fetch("--generator", "sana-sprint-0.6b", "--dtype", "bfloat16", "--optimise", "redness=1")
     assert done.exit_code == 0, done.stderr
     assert parts in fetched
-    assert Source("lucaeyring/HyperNoise_Sana_Sprint_0.6B", patterns=FILES) in fetched
+    assert Source("lucaeyring/HyperNoise_Sana_Sprint_0.6B", patterns=FILES, needs=NEEDS) in fetched
 
 
 def test_fetch_of_a_suite_reads_its_prompts_and_loads_its_judge(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_fetch_of_measures(fetched: list[Source], monkeypatch: pytest.MonkeyPatc
     done = fetch(*(part for name in ("dino-similarity", "dino-vendi", "lpips", "vqascore@c/mine@v2") for part in ("--measure", name)))
     assert done.exit_code == 0, done.stderr
     asking = registry.MEASURES.entry("vqascore").sources[0]
-    assert fetched == [registry.MEASURES.entry("dino-vendi").sources[0], Source("c/mine", "v2", asking.patterns)]
+    assert fetched == [registry.MEASURES.entry("dino-vendi").sources[0], Source("c/mine", "v2", asking.patterns, needs=asking.needs)]
     assert loaded == [("lpips", "cpu")]
     assert "did you mean 'dino-vendi'?" in fetch("--measure", "dino-vend").stderr
 

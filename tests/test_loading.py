@@ -12,11 +12,13 @@ from hnbench.errors import UsageError
 from hnbench.loading import (
     check_generator,
     choose_device,
+    dtype_of,
     find_adapter,
     load_generator,
     load_mixture,
     load_reward,
     make_methods,
+    parse_angle,
     parse_weights,
     training_settings,
 )
@@ -47,6 +49,24 @@ def test_the_papers_mixture_by_one_name() -> None:
 def test_a_reward_is_given_once(typed: list[str]) -> None:
     with pytest.raises(UsageError, match="is given twice"):
         parse_weights(typed, {}, "g")
+
+
+@pytest.mark.parametrize(("typed", "angle"), [(None, None), ("even", "even"), ("1.3", 1.3), ("0.5", 0.5)])
+def test_an_angle_is_a_number_or_even(typed: str | None, angle: object) -> None:
+    assert parse_angle(typed) == angle
+
+
+@pytest.mark.parametrize("typed", ["", "odd", "0", "-1", "1.5708", "nan", "inf"])
+def test_another_angle_is_refused(typed: str) -> None:
+    with pytest.raises(UsageError, match=r"it must be a number between 0 and 1\.5708, or even"):
+        parse_angle(typed)
+
+
+def test_a_generator_computes_in_its_own_type_unless_the_user_says_otherwise() -> None:
+    published = [entry.name for entry in registry.GENERATORS.built_in if entry.name != "shapes"]
+    assert {dtype_of(name, None) for name in published} == {"bfloat16"}
+    assert dtype_of("shapes", None) == dtype_of("owner/name", None) == "float32"
+    assert dtype_of("sd-turbo", "float16") == "float16"
 
 
 def test_a_mixtures_name_loads_a_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +169,7 @@ def test_what_is_no_adapter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(UsageError, match=r"there is no folder nowhere; as a name on the Hub: 'nowhere' is no repository"):
         find_adapter("nowhere")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UsageError, match=r"there is no folder owner/nothing; as a name on the Hub: .* the Hub cannot be reached"):
+    with pytest.raises(UsageError, match=r"there is no folder owner/nothing; as a name on the Hub: .* HF_HUB_OFFLINE forbids"):
         find_adapter("owner/nothing")
     monkeypatch.setattr(hub, "download", lambda source: tmp_path / "empty")
     with pytest.raises(UsageError, match=r"owner/a-model cannot be used: .* holds no adapter"):

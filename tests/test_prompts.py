@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
 from hnbench import prompts, registry
-from hnbench.data import VARIABLE
+from hnbench.data import FILES, VARIABLE
 from hnbench.errors import UsageError
-from hnbench.prompts import find_prompts, read_prompts
+from hnbench.prompts import find_prompts
 
 real_files = pytest.mark.skipif(not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no folder with the real prompt files")
-
-
-def test_prompts_are_the_lines_that_are_not_empty(tmp_path: Path) -> None:
-    path = tmp_path / "p.txt"
-    path.write_bytes("\ufeffone\r\n\n  two  \r\nthree\u2028still three".encode())
-    assert read_prompts(path) == ("one", "two", "three\u2028still three")
-
-
-def test_a_folder_is_no_prompt_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Is a directory"):
-        read_prompts(tmp_path)
 
 
 def test_a_name_is_a_set_and_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shapes").write_text("from the file\n")
     assert find_prompts("./shapes") == ("from the file",)
+    (tmp_path / "shapes.csv").write_text("prompt\na cat\na cat\n")
+    told: list[str] = []
+    assert find_prompts("shapes.csv", None, told.append) == ("a cat",)
+    assert told == ["shapes.csv: 1 prompt repeats an earlier one and is left out"]
     assert len(find_prompts("shapes")) == 504
 
 
@@ -41,50 +32,32 @@ def test_what_is_neither_a_set_nor_a_file() -> None:
         find_prompts("abc-6")
 
 
-class Table:
-    """What the library gives: a column with repeats, blanks and nothing."""
-
-    def unique(self, column: str) -> list[Any]:
-        assert column == "caption"
-        return ["a dog", " a dog ", "two cats", "", None, "\n"]
-
-
 @pytest.fixture
-def datasets(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A stand-in for the library."""
-    library, exceptions = ModuleType("datasets"), ModuleType("datasets.exceptions")
-    asked: list[Any] = []
-    vars(exceptions)["DatasetsError"] = type("DatasetsError", (Exception,), {})
-
-    def load_dataset(*given: Any, **named: Any) -> Table:
-        asked.append((given, named))
-        return Table()
-
-    vars(library).update(exceptions=exceptions, asked=asked, load_dataset=load_dataset)
-    monkeypatch.setitem(sys.modules, "datasets", library)
-    monkeypatch.setitem(sys.modules, "datasets.exceptions", exceptions)
-    return library
+def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the list of Pick-a-Pic's prompts lies; any content is the known one."""
+    path = tmp_path / "training" / "pickapic-prompts.json"
+    path.parent.mkdir()
+    monkeypatch.setenv("HNBENCH_DATA", str(tmp_path))
+    monkeypatch.setattr("hnbench.data.fits", lambda *_: True)
+    return path
 
 
-def test_pick_a_pic_is_its_distinct_captions(datasets: Any) -> None:
-    assert find_prompts("pick-a-pic") == ("a dog", "two cats")
-    assert datasets.asked == [(("yuvalkirstain/pickapic_v2_no_images",), {"split": "train"})]
+def test_pick_a_pic_is_the_values_of_the_official_list_in_its_order(listed: Path) -> None:
+    listed.write_text(json.dumps({"1": "two cats", "0": " a dog ", "2": "two cats", "3": ""}))
+    assert find_prompts("pick-a-pic") == ("two cats", "a dog", "two cats")
 
 
-@pytest.mark.parametrize("failure", [ConnectionError, ValueError, "DatasetsError"])
-def test_pick_a_pic_without_a_network_is_a_clear_error(datasets: Any, failure: Any) -> None:
-    def fail(*_given: Any, **_named: Any) -> None:
-        raise (getattr(datasets.exceptions, failure) if isinstance(failure, str) else failure)("no way through")
-
-    datasets.load_dataset = fail
-    with pytest.raises(UsageError, match=r"pickapic_v2_no_images cannot be loaded \(no way through\); connect"):
+@pytest.mark.parametrize("content", ["[", '["a dog"]', '{"0": 1}', "[" * 100_000])
+def test_another_content_than_a_list_of_prompts_is_a_clear_error(listed: Path, content: str) -> None:
+    listed.write_text(content)
+    with pytest.raises(UsageError, match=r"pickapic-prompts.json is n.*; remove it, and it is downloaded again"):
         find_prompts("pick-a-pic")
 
 
-def test_pick_a_pic_without_the_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UsageError, match=r"pip install 'hnbench\[prompts\]'"):
-        find_prompts("pick-a-pic")
+def test_the_list_of_pick_a_pic_comes_from_the_pinned_commit() -> None:
+    file = FILES["training/pickapic-prompts.json"]
+    assert file.url.endswith("/ExplainableML/HyperNoise/bbe3ab4f9e2df89d4ccdd468acdd5246afde5e56/assets/pickapic_prompts.json")
+    assert file.pin == "git:38a86027a3b0190538aa5ddb21b59e2c8665496c"
 
 
 def test_a_set_reads_its_files_from_the_folder_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

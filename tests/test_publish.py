@@ -84,9 +84,12 @@ def test_no_token(hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("failure", "message"),
     [
-        (lambda: HfHubHTTPError("403 Forbidden", response=_response(403)), "the Hub refused to write owner/name: .*403"),
-        (lambda: HfHubHTTPError.__bases__[0]("no route"), r"the Hub cannot be reached to write owner/name \(no route\)"),
-        (lambda: OfflineModeIsEnabled("offline"), r"the Hub cannot be reached to write owner/name \(offline\)"),
+        (
+            lambda: HfHubHTTPError("403 Forbidden", response=_response(403)),
+            "owner/name was not written: the Hub answered 403 Forbidden; ask for access",
+        ),
+        (lambda: HfHubHTTPError.__bases__[0]("no route"), r"owner/name was not written: the Hub cannot be reached \(no route\); connect"),
+        (lambda: OfflineModeIsEnabled("offline"), "owner/name was not written: HF_HUB_OFFLINE forbids to ask the Hub"),
     ],
 )
 def test_failures_of_the_hub(hub: Any, adapter: Path, failure: Any, message: str) -> None:

@@ -77,6 +77,16 @@ def test_the_shared_policy_gives_all_prompts_the_same_noises() -> None:
     assert not torch.equal(source.draw(one), NoiseSource(0, SHAPE).draw(one))
 
 
+def test_the_seeds_between_steps_are_the_samples_own_and_no_candidate_s() -> None:
+    seeds = NoiseSource(5, SHAPE).step_seeds(TASKS)
+    assert seeds[1] == int(hashlib.sha256(b'["between steps",5,"prompt 0",1]').hexdigest()[:16], 16) >> 1
+    assert len(set(seeds)) == len(TASKS)
+    assert NoiseSource(5, SHAPE).step_seeds(TASKS[::-1]) == seeds[::-1]
+    assert not set(seeds) & set(NoiseSource(6, SHAPE).step_seeds(TASKS))
+    assert not {seed_of(5, task.prompt, task.sample, candidate) for task in TASKS for candidate in range(99)} & set(seeds)
+    assert len(set(NoiseSource(5, SHAPE, "shared").step_seeds(TASKS))) == 2, "the shared policy leaves the prompt out here too"
+
+
 @given(ANY_TEXT, ANY_TEXT)
 def test_different_prompts_have_different_seeds(one: str, other: str) -> None:
     assert (seed_of(0, one, 0, 0) == seed_of(0, other, 0, 0)) == (one == other)

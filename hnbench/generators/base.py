@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,23 +17,41 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The text conditioning of a batch of prompts: named tensors whose first dimension is the prompt."""
+    """What a batch of images is generated for: text as named tensors whose first dimension is the image, and a seed of each."""
 
     tensors: Mapping[str, Tensor]
+    step_seeds: tuple[int, ...] | None = None
+    """The seed of each image's noise between steps (`NoiseSource.step_seeds`), for samplers that draw any; None where none was given."""
 
     def __len__(self) -> int:
         return next(iter(self.tensors.values())).shape[0]
 
     def __getitem__(self, index: slice | Sequence[int] | Tensor) -> Conditioning:
-        """The conditioning of the chosen prompts, in the order asked for; repeats are allowed."""
+        """The conditioning of the chosen images, in the order asked for; repeats are allowed."""
         chosen = index if isinstance(index, (slice, Tensor)) else torch.as_tensor(index)
-        return Conditioning({name: tensor[chosen] for name, tensor in self.tensors.items()})
+        seeds = None
+        if self.step_seeds is not None:
+            # by way of positions: a seed has 63 bits, and every way of choosing that a tensor has is allowed
+            seeds = tuple(self.step_seeds[place] for place in torch.arange(len(self.step_seeds))[_on_cpu(chosen)].tolist())
+        return Conditioning({name: tensor[chosen] for name, tensor in self.tensors.items()}, seeds)
+
+    def seeded(self, step_seeds: Sequence[int]) -> Conditioning:
+        """The same with a seed for each image. Another number of seeds than of images is a `ValueError`."""
+        if len(step_seeds) != len(self):
+            raise ValueError(f"{len(step_seeds)} seeds were given for {len(self)} images")
+        return replace(self, step_seeds=tuple(step_seeds))
 
     @staticmethod
     def cat(parts: Iterable[Conditioning]) -> Conditioning:
-        """Join batches end to end."""
+        """Join batches end to end. Seeds are kept where every batch has them."""
         listed = list(parts)
-        return Conditioning({name: torch.cat([part.tensors[name] for part in listed]) for name in listed[0].tensors})
+        seeds = [part.step_seeds for part in listed if part.step_seeds is not None]
+        joined = tuple(seed for part in seeds for seed in part) if len(seeds) == len(listed) else None
+        return Conditioning({name: torch.cat([part.tensors[name] for part in listed]) for name in listed[0].tensors}, joined)
+
+
+def _on_cpu(chosen: slice | Tensor) -> slice | Tensor:
+    return chosen if isinstance(chosen, slice) else chosen.cpu()
 
 
 class Generator(ABC):
@@ -74,7 +92,11 @@ class Generator(ABC):
 
     @abstractmethod
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        """Images `[B, 3, H, W]` in [0, 1], float32 (or the noise's wider type), differentiable in `noise` `[B, *noise_shape]`."""
+        """Images `[B, 3, H, W]` in [0, 1], float32 (or the noise's wider type), differentiable in `noise` `[B, *noise_shape]`.
+
+        A sampler that adds noise between its steps draws it from the conditioning's `step_seeds`, one generator per image, and raises a
+        `ValueError` when there are none: a noise of its own would be the same for all images, or depend on the batch.
+        """
 
     @abstractmethod
     def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:

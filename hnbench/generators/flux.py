@@ -6,7 +6,7 @@ HyperNoise and ReNO use and that is the default here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,11 +18,15 @@ from hnbench.generators.base import Conditioning
 from hnbench.generators.pipeline import PipelineGenerator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 PACKED = 2
 """Width and height, in latents, of a token."""
 MAX_TOKENS = 512
+"""Of T5, in HyperNoise and by the stock pipeline's default. ReNO has 256, which diffusers' documentation names as schnell's limit. Padding
+is not masked, so the number changes every image."""
 DEFAULT_SIZE = 512
 
 
@@ -33,6 +37,11 @@ class FluxGenerator(PipelineGenerator):
     text_parts = ("text_encoder", "text_encoder_2")
     last_layer = "proj_out"
     first_time = 1.0
+    beside_float16: ClassVar[Mapping[str, torch.dtype]] = {
+        "text_encoder": torch.bfloat16,
+        "text_encoder_2": torch.bfloat16,
+        "vae": torch.float32,
+    }
 
     def __init__(self, pipeline: Any, **options: Any) -> None:
         if pipeline.transformer.config.guidance_embeds:
@@ -40,6 +49,14 @@ class FluxGenerator(PipelineGenerator):
                 f"{options.get('name')} takes a guidance scale, as FLUX.1-dev does; give a few-step model without one: FLUX.1-schnell"
             )
         super().__init__(pipeline, **options)
+
+    def _set_text_length(self, tokens: int | None) -> None:
+        if tokens is not None and not 1 <= tokens <= MAX_TOKENS:
+            raise UsageError(f"the text length was {tokens}; {self.name} reads 1 to {MAX_TOKENS} tokens")
+        self._tokens = tokens or MAX_TOKENS
+
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), **({} if self._tokens == MAX_TOKENS else {"max_sequence_length": self._tokens})}
 
     def _default_size(self) -> int:
         return DEFAULT_SIZE
@@ -51,7 +68,7 @@ class FluxGenerator(PipelineGenerator):
         return ((side // PACKED) ** 2, int(self.architecture.in_channels))
 
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
-        hidden, pooled, _ = self.pipeline.encode_prompt(prompts, device=self._device, max_sequence_length=MAX_TOKENS)
+        hidden, pooled, _ = self.pipeline.encode_prompt(prompts, device=self._device, max_sequence_length=self._tokens)
         return {"hidden_states": hidden.to(self._dtype), "pooled": pooled.to(self._dtype)}
 
     def _started(self, steps: int, **arguments: Any) -> Any:
@@ -79,7 +96,7 @@ class FluxGenerator(PipelineGenerator):
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         scheduler = self._started(steps)
         latents = noise.to(self._device)
-        step_noise = self._step_noise(scheduler, len(latents))
+        step_noise = self._step_noise(scheduler, conditioning, steps)
         for timestep in scheduler.timesteps:
             prediction = self._denoise(latents, timestep / 1000, conditioning).to(latents.dtype)
             latents = scheduler.step(prediction, timestep, latents, **step_noise, return_dict=False)[0]

@@ -11,19 +11,21 @@ import inspect
 from abc import abstractmethod
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import diffusers
 import torch
-from safetensors import SafetensorError
 from torch.utils.checkpoint import checkpoint
 
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.memory import checkpoint_blocks
+from hnbench.generators.parts import INDEX, UNUSED, LoadedPart, kind_of, load_part, load_parts, load_scheduler, parts_of, read_json
 from hnbench.quiet import quiet_loading
-from hnbench.seeds import digest, seed_of
+from hnbench.seeds import digest
+from hnbench.weights.checkpoint import UNREADABLE, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,29 +33,27 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-INDEX = "model_index.json"
-UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
-"""Optional parts of pipelines that nothing here needs."""
 TEXT_CACHE_BYTES = 4 * 2**30
 """So much encoded text is kept, on the CPU; beyond it the texts that were not asked for the longest are encoded anew."""
-STEP_NOISE = seed_of("noise between steps")
-"""The seed of what a sampler adds between its steps."""
 
 
 class PipelineGenerator(Generator):
     """A frozen diffusers pipeline in which the noise is an argument.
 
-    `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix` is for families that have one.
+    `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix`, `max_sequence_length` and
+    `intermediate_timesteps` are for families that have a choice there; given to another one they are a `UsageError`.
     `memory` names the policies of `hnbench.generators.memory`. `source` says where the pipeline came from.
 
-    A sampler that adds noise between its steps gets the same noise for every sample, prompt and method: it depends on the step's index
-    alone, so that images do not depend on the batch and methods differ in nothing but the starting noise.
+    A sampler that adds noise between its steps draws it from the image's own seed (`Conditioning.step_seeds`): images do not depend on
+    the batch, and methods differ in nothing but the starting noise.
     """
 
     pipeline_class: ClassVar[str]
     """The diffusers class, as model_index.json names it."""
     backbone_part: ClassVar[str] = "transformer"
     text_parts: ClassVar[tuple[str, ...]] = ("text_encoder",)
+    beside_float16: ClassVar[Mapping[str, torch.dtype]] = {}
+    """What parts compute in where the model is float16 and they cannot: their activations are larger than float16 has numbers for."""
     upcast_decoder: ClassVar[bool] = False
     """Whether the decoder computes in float32 where the model is float16 and its configuration asks for that, as in the stock pipeline."""
     first_time: ClassVar[float | None] = None
@@ -70,6 +70,8 @@ class PipelineGenerator(Generator):
         device: str = "cpu",
         image_size: int | None = None,
         prompt_prefix: bool | None = None,
+        max_sequence_length: int | None = None,
+        intermediate_timesteps: float | Literal["even"] | None = None,
         memory: Sequence[str] = (),
         source: Mapping[str, Any] | None = None,
     ) -> None:
@@ -87,6 +89,8 @@ class PipelineGenerator(Generator):
         self._set_memory(memory)
         self._set_size(image_size)
         self._set_prefix(prompt_prefix)
+        self._set_text_length(max_sequence_length)
+        self._set_intermediate(intermediate_timesteps)
         self._encoded: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
         self._encoded_bytes = 0
 
@@ -99,30 +103,43 @@ class PipelineGenerator(Generator):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
         fingerprint: str | None = None,
-        variant: str | None = None,
-        parts: Mapping[str, Any] | None = None,
+        replaced: Mapping[str, Path] | None = None,
+        source: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
         """Load a local folder; nothing is fetched, nothing is unpickled. A folder without a usable pipeline is a UsageError.
 
-        `fingerprint` is what the weights are known by (None: the files are hashed), `variant` the files' variant, `parts` are loaded
-        models that replace the folder's; `options` are those of the class.
+        `fingerprint` is what the weights are known by (None: the files are hashed), `replaced` the folders that parts of it are taken from
+        instead, `source` what people are told of where it came from; `options` are those of the class.
         """
         if not (folder / INDEX).is_file():
             raise UsageError(
                 f"{folder} holds no diffusers pipeline (there is no {INDEX} in it); give the folder that save_pretrained wrote"
             )
+        others = cls.beside_float16 if dtype == torch.float16 else {}
+        loaded = _loaded(folder, replaced or {}, dtype, others)
+        variants = {part: one.variant for part, one in loaded.items() if isinstance(one, LoadedPart) and one.variant}
+        known = fingerprint or fingerprint_of(folder)
+        return cls(
+            cls._assembled(folder, {part: one.model if isinstance(one, LoadedPart) else one for part, one in loaded.items()}),
+            name=name,
+            fingerprint=digest([known, variants]) if variants else known,
+            device=device,
+            source={**(source or {}), **({"variants": variants} if variants else {})},
+            **options,
+        )
+
+    @classmethod
+    def _assembled(cls, folder: Path, parts: Mapping[str, Any]) -> Any:
+        """The pipeline of these parts, and of what else the folder has: tokenizers, and a scheduler."""
         stock = getattr(diffusers, cls.pipeline_class)
         taken = inspect.signature(stock.__init__).parameters
-        arguments = {**dict.fromkeys(part for part in UNUSED if part in taken), **cls.loading, **(parts or {})}
-        with quiet_loading():
-            try:
-                pipeline = stock.from_pretrained(
-                    folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True, **arguments
-                )
-            except (OSError, ValueError, SafetensorError) as error:
-                raise UsageError(f"{folder} cannot be loaded as a {cls.pipeline_class}: {str(error).strip().splitlines()[0]}") from error
-        return cls(pipeline, name=name, fingerprint=fingerprint or fingerprint_of(folder), device=device, **options)
+        arguments = {**dict.fromkeys(part for part in UNUSED if part in taken), **cls.loading, **parts}
+        try:
+            with quiet_loading():
+                return stock.from_pretrained(folder, local_files_only=True, **arguments)
+        except (*UNREADABLE, AttributeError) as error:
+            raise UsageError(f"{folder} cannot be loaded as a {cls.pipeline_class}: {_why(error)}") from error
 
     # Options.
 
@@ -145,6 +162,14 @@ class PipelineGenerator(Generator):
         if prefix is not None:
             raise UsageError(f"{self.name} has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out")
 
+    def _set_text_length(self, tokens: int | None) -> None:
+        if tokens is not None:
+            raise UsageError(f"{self.name} has one length of text only; leave --max-sequence-length out")
+
+    def _set_intermediate(self, angle: float | Literal["even"] | None) -> None:
+        if angle is not None:
+            raise UsageError(f"{self.name} has no intermediate timesteps to choose; leave --intermediate-timesteps out")
+
     def _default_size(self) -> int:
         """Width and height in pixels."""
         return int(self.architecture.sample_size) * int(self.pipeline.vae_scale_factor)
@@ -159,7 +184,9 @@ class PipelineGenerator(Generator):
 
     def _options(self) -> dict[str, Any]:
         """What decides the image beside the weights, where it is not the family's only way."""
-        return {} if self.image_size == self._default_size() else {"image_size": self.image_size}
+        size = {} if self.image_size == self._default_size() else {"image_size": self.image_size}
+        others = self.beside_float16 if self._dtype == torch.float16 else {}
+        return {**size, **({"computes": {part: str(kind) for part, kind in others.items()}} if others else {})}
 
     # The contract.
 
@@ -239,24 +266,83 @@ class PipelineGenerator(Generator):
             scheduler.set_begin_index(0)  # otherwise it waits for the device, to find out where the first timestep stands
         return scheduler
 
-    def _step_noise(self, scheduler: Any, samples: int) -> dict[str, Any]:
-        """The argument of `scheduler.step` that says what noise is added between steps, where it takes one."""
-        if "generator" not in inspect.signature(scheduler.step).parameters:
+    def _step_noise(self, scheduler: Any, conditioning: Conditioning, steps: int) -> dict[str, Any]:
+        """The argument of `scheduler.step` that noise between steps is drawn from, one generator per image, where it draws any."""
+        if not _draws_noise(scheduler):
             return {}
-        return {"generator": [torch.Generator("cpu").manual_seed(STEP_NOISE) for _ in range(samples)]}
+        seeds = conditioning.step_seeds
+        if steps == 1:  # nothing comes between; some schedulers draw all the same, and must not take torch's own random numbers
+            seeds = (0,) * len(conditioning)
+        if seeds is None:
+            raise ValueError(
+                f"{self.name} adds noise between its steps ({type(scheduler).__name__}), and the conditioning has no seeds for it; "
+                "generate with conditioning.seeded(noises.step_seeds(tasks))"
+            )
+        return {"generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds]}
 
     def _decode(self, latents: Tensor) -> Tensor:
-        """Images `[B, 3, H, W]` in [0, 1], in the latents' type, from latents `[B, C, h, w]` as the decoder takes them."""
+        """Images `[B, 3, H, W]` in [0, 1], in the latents' type, from latents `[B, C, h, w]` as the decoder takes them.
+
+        What the decoder did not give as a finite number is NaN, whichever infinity it was.
+        """
         scaled = latents.to(self.decoder.dtype)
         if self._checkpoint_decoder and torch.is_grad_enabled():
             decoded = checkpoint(self._decoded, scaled, use_reentrant=False, preserve_rng_state=False)
         else:
             decoded = self._decoded(scaled)
-        return (decoded.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
+        image = decoded.to(latents.dtype) / 2 + 0.5
+        # An overflow is no white pixel: clamped, it would pass for one, so it stays visible as NaN.
+        return torch.where(image.isfinite(), image.clamp(0, 1), torch.nan)
 
     def _decoded(self, latents: Tensor) -> Tensor:
         image: Tensor = self.decoder.decode(latents, return_dict=False)[0]
         return image
+
+
+def _loaded(
+    folder: Path, replaced: Mapping[str, Path], dtype: torch.dtype, others: Mapping[str, torch.dtype]
+) -> dict[str, LoadedPart | Any]:
+    """The models of the folder, with those parts (and the scheduler, where it is one) that come from other folders in their place."""
+    index = parts_of(read_json(folder / INDEX))
+    found: dict[str, LoadedPart | Any] = dict(load_parts(folder, dtype, others, leave=tuple(replaced)))
+    for part, place in replaced.items():
+        library, class_name = index[part]
+        if kind_of(part, class_name) == "scheduler":
+            found[part] = load_scheduler(place, part)
+        else:
+            found[part] = load_part(place, part, library, class_name, others.get(part, dtype))
+    return found
+
+
+_TOKENIZER_NEEDS = ("tiktoken", "sentencepiece", "protobuf")
+
+
+def _why(error: BaseException) -> str:
+    """What an error of loading says; of a tokenizer that some package is missing for, which packages those are.
+
+    transformers falls back to another kind of file where the packages for the one that is there are missing, and then names the wrong one.
+    """
+    lines = str(error).lower()
+    missing = [name for name, module in (("sentencepiece", "sentencepiece"), ("protobuf", "google.protobuf")) if not _importable(module)]
+    if missing and any(name in lines for name in _TOKENIZER_NEEDS):
+        return f"its tokenizer needs the packages {' and '.join(missing)}; type pip install {' '.join(missing)}"
+    return first_line(error)
+
+
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _draws_noise(scheduler: Any) -> bool:
+    """Whether a scheduler's steps add noise. One that takes a random generator and is not known to leave it alone is taken to."""
+    if isinstance(scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
+        return bool(scheduler.config.get("stochastic_sampling"))
+    if isinstance(scheduler, (diffusers.EulerDiscreteScheduler, diffusers.DDIMScheduler)):
+        return False
+    return "generator" in inspect.signature(scheduler.step).parameters
 
 
 def _size_of(row: Mapping[str, Tensor]) -> int:

@@ -67,7 +67,7 @@ class PixArtGenerator(PipelineGenerator):
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         scheduler = self._started(steps)
         latents = noise.to(self._device) * scheduler.init_noise_sigma
-        step_noise = self._step_noise(scheduler, len(latents))
+        step_noise = self._step_noise(scheduler, conditioning, steps)
         for timestep in scheduler.timesteps:
             prediction = self._denoise(scheduler.scale_model_input(latents, timestep), timestep, conditioning)
             following, clean = scheduler.step(prediction.to(latents.dtype), timestep, latents, **step_noise, return_dict=False)

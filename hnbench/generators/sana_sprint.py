@@ -6,7 +6,7 @@ Chen et al., "SANA-Sprint: One-Step Diffusion with Continuous-Time Consistency D
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from diffusers import SanaSprintPipeline
@@ -15,13 +15,15 @@ from hnbench.generators.base import Conditioning
 from hnbench.generators.pipeline import PipelineGenerator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 GUIDANCE = 4.5
 """The scale that is embedded; there is no second pass. The pipeline's default, and HyperNoise's."""
 MAX_TOKENS = 300
-TWO_STEPS = {2: 1.3}
-"""Number of steps -> the TrigFlow angle between them; for other numbers the angles are evenly spaced. The pipeline's default."""
+BETWEEN_TWO_STEPS = 1.3
+"""The TrigFlow angle between two steps, the pipeline's default. With other numbers of steps the angles are evenly spaced."""
 
 
 class SanaSprintGenerator(PipelineGenerator):
@@ -34,9 +36,18 @@ class SanaSprintGenerator(PipelineGenerator):
     pipeline_class = "SanaSprintPipeline"
     last_layer = "proj_out"
     first_time = 1.0
+    beside_float16: ClassVar[Mapping[str, torch.dtype]] = {"text_encoder": torch.bfloat16, "vae": torch.float32}
 
     def _set_prefix(self, prefix: bool | None) -> None:
         self.prompt_prefix = bool(prefix)
+
+    def _set_intermediate(self, angle: float | Literal["even"] | None) -> None:
+        self._between: float | None = BETWEEN_TWO_STEPS if angle is None else None if angle == "even" else angle
+
+    @property
+    def details(self) -> dict[str, Any]:
+        # no part of the fingerprint: it changes how the model is sampled, and a hypernetwork for the model fits all the same
+        return {**super().details, "intermediate_timesteps": self._between or "even"}
 
     def _options(self) -> dict[str, Any]:
         return {**super()._options(), "guidance": GUIDANCE, "prompt_prefix": self.prompt_prefix}
@@ -65,10 +76,10 @@ class SanaSprintGenerator(PipelineGenerator):
         return found
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        scheduler = self._started(steps, intermediate_timesteps=TWO_STEPS.get(steps))
+        scheduler = self._started(steps, intermediate_timesteps=self._between if steps == 2 else None)
         deviation = scheduler.config.sigma_data
         latents = clean = noise.to(self._device) * deviation
-        step_noise = self._step_noise(scheduler, len(latents))
+        step_noise = self._step_noise(scheduler, conditioning, steps)
         for angle in scheduler.timesteps[:-1]:
             # The network predicts the velocity of a linear flow; the scheduler wants TrigFlow's.
             time = angle.sin() / (angle.cos() + angle.sin())

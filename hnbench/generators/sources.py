@@ -1,40 +1,38 @@
 """Generators from the Hub and from local folders: the published ones by name, any other of a supported family by where it is.
 
 The family is the pipeline class that model_index.json names. Of a repository on the Hub only the files of the parts that are used are
-fetched, as safetensors. The commit that was loaded stands in the run's record; repository and commit are what the weights are known by,
-and for a local folder the hashes of its files.
+fetched, as safetensors where there are any. The commit that was loaded is in the run's record. Repository and commit are what the
+weights are known by, and for a local folder the hashes of its files.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import diffusers
 import torch
 
 from hnbench import hub
 from hnbench.errors import UsageError
 from hnbench.generators.flux import FluxGenerator
-from hnbench.generators.pipeline import INDEX, UNUSED, PipelineGenerator
+from hnbench.generators.parts import INDEX, kind_of, needs_of, optional_files, parts_of, read_json
+from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
-from hnbench.quiet import quiet_loading
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hnbench.generators.parts import Kind
+
 FAMILIES: dict[str, type[PipelineGenerator]] = {
     family.pipeline_class: family
     for family in (StableDiffusionGenerator, StableDiffusionXLGenerator, SanaSprintGenerator, PixArtGenerator, FluxGenerator)
 }
-WEIGHTS = ("diffusion_pytorch_model", "model")
-"""What diffusers and transformers call a part's weights."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +42,11 @@ class Published:
     name: str
     pipeline: str
     """`owner/name` or `owner/name@revision`."""
-    half_variant: str | None = None
-    """The variant of the files to take where the model computes in 16 bits."""
     replaced: Mapping[str, str] = field(default_factory=dict)
     """Part of the pipeline -> the repository whose part of that name takes its place."""
 
     def __call__(self, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
         """Fetch what is not cached yet, and load. What cannot be had is a `UsageError` (see `hnbench.hub`)."""
-        variant = self._variant(dtype)
         pipeline, *replacing = self.sources(dtype)
         folder = hub.download(pipeline)
         family = family_of(folder, self.pipeline)
@@ -64,25 +59,21 @@ class Published:
             device=device,
             dtype=getattr(torch, dtype),
             fingerprint=digest(commits),
-            variant=variant,
-            parts={part: _load_part(path, part, getattr(torch, dtype)) for part, path in others.items()},
+            replaced=others,
             source=commits,
             **options,
         )
 
-    def _variant(self, dtype: str) -> str | None:
-        return None if dtype == "float32" else self.half_variant
-
     def sources(self, dtype: str) -> tuple[hub.Source, ...]:
         """The files that it is loaded from: of the pipeline, then of each part that is replaced. Downloads the pipeline's index."""
         source = hub.Source.parse(self.pipeline)
-        index = hub.download(replace(source, patterns=(INDEX,)))
+        index = hub.download(replace(source, needs=(((INDEX,),),)))
         family_of(index, self.pipeline)
-        listed = sorted(part for part, value in _read(index / INDEX).items() if isinstance(value, list) and value[0])
-        wanted = [part for part in listed if part not in (*UNUSED, *self.replaced)]
+        kinds = {part: kind_of(part, name) for part, (_, name) in parts_of(read_json(index / INDEX)).items()}
         pinned = replace(source, revision=hub.commit_of(index) or source.revision)
-        replacing = [_files(hub.Source.parse(repository), [part]) for part, repository in self.replaced.items()]
-        return (_files(pinned, wanted, self._variant(dtype)), *replacing)
+        own = {part: kind for part, kind in kinds.items() if part not in self.replaced}
+        replacing = [_files(hub.Source.parse(place), {part: kinds[part]}, dtype) for part, place in self.replaced.items()]
+        return (replace(made := _files(pinned, own, dtype), needs=(((INDEX,),), *made.needs)), *replacing)
 
 
 def load_folder(folder: Path, *, name: str, device: str, dtype: str, **options: Any) -> PipelineGenerator:
@@ -104,52 +95,25 @@ def family_of(folder: Path, shown: str) -> type[PipelineGenerator]:
     """The generator class for a pipeline's folder, which messages call `shown`."""
     if not (folder / INDEX).is_file():
         raise UsageError(f"{shown} holds no diffusers pipeline (there is no {INDEX} in it); give a pipeline's own folder or repository")
-    found = _read(folder / INDEX).get("_class_name")
+    found = read_json(folder / INDEX).get("_class_name")
     if found not in FAMILIES:
         raise UsageError(f"{shown} is a {found}, which is not supported; these are: {', '.join(sorted(FAMILIES))}")
     return FAMILIES[found]
 
 
-def _files(source: hub.Source, parts: list[str], variant: str | None = None) -> hub.Source:
-    """The index and these parts of a repository."""
-    return replace(source, patterns=(INDEX, *(pattern for part in parts for pattern in _files_of(part, variant))))
-
-
-def _files_of(part: str, variant: str | None) -> list[str]:
-    """Patterns for a part's configuration, vocabulary and weights (whole or in shards), and for no other variant of the weights."""
-    ending = f".{variant}" if variant else ""
-    weights = [f"{part}/{name}{ending}{shard}.safetensors" for name in WEIGHTS for shard in ("", "-?????-of-?????")]
-    return [f"{part}/*.json", f"{part}/*.txt", f"{part}/*.model", *weights]
+def _files(source: hub.Source, parts: Mapping[str, Kind], dtype: str) -> hub.Source:
+    """The files of these parts of a repository."""
+    patterns = [pattern for part in parts for pattern in optional_files(part)]
+    needs = [need for part, kind in parts.items() for need in needs_of(part, kind, dtype)]
+    return replace(source, patterns=tuple(patterns), needs=tuple(needs))
 
 
 def _known_by(source: hub.Source, folder: Path) -> str:
     return f"{source.repo}@{hub.commit_of(folder) or source.revision}"
 
 
-def _load_part(folder: Path, part: str, dtype: torch.dtype) -> Any:
-    """One part of a pipeline by itself: a model or a scheduler."""
-    if part == "scheduler":
-        name = _read(folder / part / "scheduler_config.json").get("_class_name")
-        return getattr(diffusers, str(name)).from_pretrained(folder, subfolder=part, local_files_only=True)
-    name = _read(folder / part / "config.json").get("_class_name")
-    with quiet_loading():
-        return getattr(diffusers, str(name)).from_pretrained(
-            folder, subfolder=part, torch_dtype=dtype, use_safetensors=True, local_files_only=True
-        )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); fetch or save the pipeline again") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{path} holds no JSON object; fetch or save the pipeline again")
-    return value
-
-
-SD_TURBO = Published("sd-turbo", "stabilityai/sd-turbo", half_variant="fp16")
-SDXL_TURBO = Published("sdxl-turbo", "stabilityai/sdxl-turbo", half_variant="fp16")
+SD_TURBO = Published("sd-turbo", "stabilityai/sd-turbo")
+SDXL_TURBO = Published("sdxl-turbo", "stabilityai/sdxl-turbo")
 SANA_SPRINT_SMALL = Published("sana-sprint-0.6b", "Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers")
 SANA_SPRINT_LARGE = Published("sana-sprint-1.6b", "Efficient-Large-Model/Sana_Sprint_1.6B_1024px_diffusers")
 FLUX_SCHNELL = Published("flux-schnell", "black-forest-labs/FLUX.1-schnell")

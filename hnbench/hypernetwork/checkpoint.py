@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +27,7 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.hypernetwork.seen import write_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -36,17 +38,28 @@ SCHEMA = 1
 WEIGHTS, CONFIG, DESCRIPTION, CARD = "adapter_model.safetensors", "adapter_config.json", "hnbench.json", "README.md"
 OFFICIAL_WEIGHTS = "adapter_model.bin"
 """What the official training code writes instead of safetensors, with layer names that lack peft's prefix."""
-FILES = (CONFIG, "adapter_model.*", DESCRIPTION, CARD, "prompts.sha256")
-"""What an adapter may consist of on the Hub."""
+FILES = (DESCRIPTION, CARD, "prompts.sha256")
+"""What an adapter may have on the Hub beside its weights and their configuration."""
+NEEDS = ((CONFIG,),), ((WEIGHTS,), (OFFICIAL_WEIGHTS,))
+"""What it has to have there (`hnbench.hub.Source.needs`)."""
 PREFIX = "base_model.model."
 PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 """What a `LoraConfig` says of which layers are adapted."""
-HARMLESS = {
-    *("r", "lora_alpha", *PLACES, "lora_dropout", "init_lora_weights", "inference_mode", "megatron_core", "qalora_group_size"),
-    *("peft_type", "peft_version", "base_model_name_or_path", "revision", "auto_mapping", "task_type"),
+ALLOWED: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("r", "lora_alpha", *PLACES, "peft_version", "base_model_name_or_path", "revision", "auto_mapping"), lambda _: True),
+    "task_type": lambda value: value is None or isinstance(value, str),
+    "peft_type": lambda value: value == "LORA",
+    "inference_mode": lambda value: isinstance(value, bool),
+    "lora_dropout": lambda value: isinstance(value, (int, float)),  # in training alone
+    # Ways that leave the base weights as they are. PiSSA, OLoRA, LoftQ, CorDA and others take something out of the base: their adapter is
+    # right only on that changed base.
+    "init_lora_weights": lambda value: isinstance(value, bool) or value in (None, "gaussian", "orthogonal", "mica"),
+    "bias": lambda value: value == "none",
+    "megatron_core": lambda value: isinstance(value, str),  # of no effect without megatron_config
+    "qalora_group_size": lambda value: isinstance(value, int),  # of no effect without use_qalora
 }
-"""What a `LoraConfig` may say: it is read here, or changes nothing of what a trained LoRA computes. Anything else that is switched on
-(DoRA, other scalings, biases, ranks per layer, options to come) would be computed wrongly, and is refused."""
+"""What a `LoraConfig` may say, by value: it is read here, or changes nothing of what a trained LoRA computes. Anything else that is
+switched on (DoRA, other scalings, biases, ranks per layer, options to come) would be computed wrongly, and is refused."""
 
 
 def save_adapter(
@@ -67,9 +80,13 @@ def save_adapter(
     config.base_model_name_or_path = description.get("generator", {}).get("name")
     config.save_pretrained(str(working))
     written = {"schema": SCHEMA, **description}
-    (working / DESCRIPTION).write_text(json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+    (working / DESCRIPTION).write_text(
+        json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8", newline="\n"
+    )
     dense = adapter.settings.dense and bool(_grouped(backbone, adapter.targets))
-    (working / CARD).write_text(_card(written, dense=dense), encoding="utf-8")
+    (working / CARD).write_text(
+        _card(written, dense=dense, by_diffusers=hasattr(backbone, "load_lora_adapter")), encoding="utf-8", newline="\n"
+    )
     if prompts:
         write_hashes(working, prompts)
     for path in working.iterdir():
@@ -143,7 +160,8 @@ def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
     config = _lora_options(folder)
     targets = _targets(folder, config, state, generator)
     try:
-        adapter = LoraAdapter(generator.backbone, _settings(config, targets, state, generator), targets)
+        settings = _settings(config, targets, state, generator)
+        adapter = LoraAdapter(generator.backbone, settings, targets)
         adapter.load_state_dict(state)
     except UsageError as error:
         raise UsageError(f"{folder}: {error}") from error
@@ -193,6 +211,13 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     state = {str(name).removeprefix(PREFIX): tensor for name, tensor in found.items()} if isinstance(found, dict) else {}
     if not state or len(state) < len(found) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise UsageError(f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft saves it")
+    for name, tensor in state.items():
+        if not tensor.is_floating_point():
+            raise UsageError(
+                f"{path}: {name} is of type {str(tensor.dtype).removeprefix('torch.')}, and not of floating point; save it again"
+            )
+        if not bool(tensor.isfinite().all()):
+            raise UsageError(f"{path}: {name} has values that are not finite; the training diverged")
     return state
 
 
@@ -217,7 +242,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path} holds no JSON object")
@@ -249,9 +274,12 @@ def _lora_options(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is missing or has no r, lora_alpha and target_modules; an adapter needs peft's configuration")
     if config.get("peft_type", "LORA") != "LORA":
         raise UsageError(f"{path} is of an adapter of type {config['peft_type']}; only LORA is supported")
-    used = sorted(name for name, value in config.items() if name not in HARMLESS and value and (name, value) != ("bias", "none"))
+    used = sorted(name for name, value in config.items() if not (ALLOWED[name](value) if name in ALLOWED else not value))
     if used:
-        raise UsageError(f"{path} uses {', '.join(used)}, which is not supported; train with plain LoRA")
+        shown = ", ".join(f"{name} = {str(config[name])[:40]!r}" for name in used[:3])
+        raise UsageError(f"{path} uses {shown}, which is not supported; train with plain LoRA")
+    if isinstance(config["r"], bool) or config["r"] < 1 or not math.isfinite(config["lora_alpha"]):
+        raise UsageError(f"{path} has r {config['r']} and lora_alpha {config['lora_alpha']}; r is at least 1, and both are numbers")
     return config
 
 
@@ -269,10 +297,10 @@ def _targets(folder: Path, config: Mapping[str, Any], state: Mapping[str, Tensor
         )
     try:
         places = LoraConfig(**{name: config[name] for name in PLACES if config.get(name) is not None})
-    except (TypeError, ValueError) as error:
+        adaptable = [name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))]
+        found = [name for name in adaptable if check_target_module_exists(places, name)]
+    except (TypeError, ValueError, re.error) as error:
         raise UsageError(f"{folder / CONFIG} cannot be used: {error}") from error
-    adaptable = [name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))]
-    found = [name for name in adaptable if check_target_module_exists(places, name)]
     if not found:
         raise UsageError(f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG} names; take its own generator")
     return found
@@ -283,6 +311,9 @@ def _settings(config: Mapping[str, Any], targets: Sequence[str], state: Mapping[
     from hnbench.hypernetwork.adapter import LoraSettings
 
     rank = int(config["r"])
+    other = next((name for name, half in state.items() if ".lora_A." in name and half.shape[:1] != (rank,)), None)
+    if other:
+        raise UsageError(f"{CONFIG} says rank {rank}, and {other} has {list(state[other].shape)}; take the configuration of these weights")
     grouped = [f"{name}.lora_B.weight" for name in _grouped(generator.backbone, targets)]
     halves = [state[name] for name in grouped if name in state]
     dense = any(half.ndim > 1 and half.shape[1] == rank for half in halves)
@@ -294,8 +325,8 @@ def _grouped(backbone: nn.Module, targets: Sequence[str]) -> list[str]:
     return [name for name in targets if getattr(backbone.get_submodule(name), "groups", 1) > 1]
 
 
-def _card(description: Mapping[str, Any], *, dense: bool) -> str:
-    """The model card."""
+def _card(description: Mapping[str, Any], *, dense: bool, by_diffusers: bool) -> str:
+    """The model card. `by_diffusers`: whether the backbone has diffusers' own way to load an adapter, which PixArt's has not."""
     generator, training = description.get("generator", {}), description.get("training", {})
     length = f"{training.get('steps')} steps, {training.get('images')} images, {training.get('seconds', 0):.0f} s"
     gain, error = (_figure(description.get("evaluation", {}).get(name)) for name in ("gain", "gain_standard_error"))
@@ -318,7 +349,7 @@ def _card(description: Mapping[str, Any], *, dense: bool) -> str:
         f"| training | {length} on {training.get('device')} |",
         f"| gain in held-out reward | {gain} +- {error} (standard error) |",
         "",
-        *_how_to_load(kind, generator, dense=dense),
+        *_how_to_load(kind, generator, dense=dense, by_diffusers=by_diffusers),
         "",
     ]
     return "\n".join(lines)
@@ -330,20 +361,18 @@ PURPOSES = {
 }
 
 
-def _how_to_load(kind: str, generator: Mapping[str, Any], *, dense: bool) -> list[str]:
+def _how_to_load(kind: str, generator: Mapping[str, Any], *, dense: bool, by_diffusers: bool) -> list[str]:
     """The end of the model card."""
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}.get(kind, "")
     lines = ["Try it against its base:", "", f"    hnbench run --suite SUITE --generator {generator.get('name')} {option} THIS", ""]
     if dense:
         note = "The LoRA of grouped convolutions is dense, as peft before 0.16 made it; newer versions of peft and diffusers refuse it."
         return [*lines, note]
-    lines += [
-        "THIS is this folder, or its name on the Hub. In Python, `peft.PeftModel.from_pretrained(backbone, THIS)` loads it, and so does",
-        "",
-        f'    backbone.load_lora_adapter(THIS, prefix="{PREFIX.rstrip(".")}", weight_name="{WEIGHTS}")',
-        "",
-        f"of diffusers, where `backbone` is the pipeline's {generator.get('backbone', 'denoising network')}.",
-    ]
+    lines.append("THIS is this folder, or its name on the Hub. In Python, `peft.PeftModel.from_pretrained(backbone, THIS)` loads it,")
+    if by_diffusers:
+        call = f'    backbone.load_lora_adapter(THIS, prefix="{PREFIX.rstrip(".")}", weight_name="{WEIGHTS}")'
+        lines += ["and so does", "", call, "", "of diffusers,"]
+    lines.append(f"where `backbone` is the pipeline's {generator.get('backbone', 'denoising network')}.")
     if kind == "hypernoise":
         lines.append(
             f"For the change of the noise, its last layer ({generator.get('last_layer', 'see hnbench.json')}) must then give its low-rank "

@@ -39,6 +39,8 @@ class TrainingConfig:
     """Width and height in pixels; None: the generator's own."""
     prompt_prefix: bool | None = of_kind("identity", default=None)
     """Whether the generator's prompt prefix is on; None: the generator's default."""
+    max_sequence_length: int | None = of_kind("identity", default=None, added=True)
+    """Tokens of the text, for generators where it is a choice; None: the generator's default."""
     memory: str = of_kind("runtime", default="none")
     """Memory policies of the generator, as `memory_policies` reads them."""
     rewards: dict[str, float] = of_kind("identity")

@@ -65,7 +65,7 @@ class PairedEvaluation:
             tasks = self.tasks[start : start + self.batch_size]
             prompts = [task.prompt for task in tasks]
             noise = self.noises.batch(tasks).to(self.generator.device, torch.promote_types(self.generator.dtype, torch.float32))
-            images, change = draw(noise, self.generator.encode(prompts))
+            images, change = draw(noise, self.generator.encode(prompts).seeded(self.noises.step_seeds(tasks)))
             rewards.append(self.reward.score(images, prompts).double().cpu())
             if change is not None:
                 sizes.append(torch.stack([change.flatten(1).norm(dim=1), noise.flatten(1).norm(dim=1)], dim=1).double().cpu())

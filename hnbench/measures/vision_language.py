@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
-from hnbench.measures.sources import VISION_LANGUAGE
+from hnbench.measures.sources import VQASCORE
 from hnbench.quiet import quiet_loading
 from hnbench.seeds import digest
 
@@ -42,7 +42,7 @@ class VisionLanguageModel:
     @cached_property
     def fingerprint(self) -> str:  # once: it reads all weights
         """A SHA-256 over the folder's files and the type of number that they are computed with."""
-        return digest([str(self.dtype), fingerprint_of(self.folder, VISION_LANGUAGE)])
+        return digest([str(self.dtype), fingerprint_of(self.folder, VQASCORE.files)])
 
     def first_token(self, answer: str) -> int:
         """The first token of an answer, as the chat template writes it where the model goes on: with the space before it, or without."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hnbench.generators.base import Generator
+from hnbench.generators.base import Conditioning, Generator
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -27,6 +27,11 @@ def starting_noise(generator: Generator, noises: NoiseSource, tasks: Sequence[Ta
     """
     dtype = torch.promote_types(generator.dtype, torch.float32)
     return noises.batch(tasks, candidate).to(generator.device, dtype, non_blocking=True)
+
+
+def conditioning_of(generator: Generator, noises: NoiseSource, tasks: Sequence[Task]) -> Conditioning:
+    """What the tasks' images are generated for: their prompts, and the seeds of the noise between steps."""
+    return generator.encode([task.prompt for task in tasks]).seeded(noises.step_seeds(tasks))
 
 
 @dataclass(frozen=True)
@@ -67,5 +72,6 @@ class Method(ABC):
     def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
         """Yield, for every task, one outcome per label. The tasks are one batch: they fit the device together.
 
-        The result for a task does not depend on the other tasks of the batch (beyond floating-point reduction order).
+        The result for a task does not depend on the other tasks of the batch (beyond floating-point reduction order). Generate with
+        `conditioning_of(generator, noises, tasks)`: its seeds are what samplers need that add noise between their steps.
         """

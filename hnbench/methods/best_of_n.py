@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hnbench.errors import UsageError
 from hnbench.generators.base import Generator
-from hnbench.methods.base import Method, Outcome, starting_noise
+from hnbench.methods.base import Method, Outcome, conditioning_of, starting_noise
 from hnbench.methods.candidates import Candidates, keep_better
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
@@ -62,7 +62,7 @@ class BestOfN(Method):
     ) -> tuple[dict[int, Candidates], Tensor]:
         """Return the best after each reported number of candidates, and every candidate's reward `[B, n]`."""
         prompts = [task.prompt for task in tasks]
-        conditioning = generator.encode(prompts)
+        conditioning = conditioning_of(generator, noises, tasks)
         best: Candidates | None = None
         reported: dict[int, Candidates] = {}
         scores: list[Tensor] = []

@@ -10,7 +10,7 @@ import torch
 from hnbench.generators.base import Generator
 from hnbench.hypernetwork.adapter import FinetunedGenerator
 from hnbench.methods.adapted import AdapterMethod
-from hnbench.methods.base import Outcome, starting_noise
+from hnbench.methods.base import Outcome, conditioning_of, starting_noise
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -28,6 +28,6 @@ class FineTuned(AdapterMethod):
         noise = starting_noise(generator, noises, tasks)
         # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
         with torch.no_grad():
-            images = finetuned.generate(noise, generator.encode([task.prompt for task in tasks]))
+            images = finetuned.generate(noise, conditioning_of(generator, noises, tasks))
         for row, task in enumerate(tasks):
             yield Outcome(task, self.name, images[row], noise[row])

@@ -14,7 +14,7 @@ from torch import Tensor
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.methods.adapted import AdapterMethod
-from hnbench.methods.base import Outcome, starting_noise
+from hnbench.methods.base import Outcome, conditioning_of, starting_noise
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -31,7 +31,7 @@ class HyperNoise(AdapterMethod):
         network = Hypernetwork(generator, self.prepare(generator))
         # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
         with torch.no_grad():
-            conditioning = generator.encode([task.prompt for task in tasks])
+            conditioning = conditioning_of(generator, noises, tasks)
             noise = starting_noise(generator, noises, tasks)
             chosen = noise + self._change(network, noise, conditioning, tasks, noises)
             images = generator.generate(chosen, conditioning)

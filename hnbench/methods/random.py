@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hnbench.generators.base import Generator
-from hnbench.methods.base import Method, Outcome, starting_noise
+from hnbench.methods.base import Method, Outcome, conditioning_of, starting_noise
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -32,6 +32,6 @@ class Random(Method):
         noise = starting_noise(generator, noises, tasks)
         # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
         with torch.no_grad():
-            images = generator.generate(noise, generator.encode([task.prompt for task in tasks]))
+            images = generator.generate(noise, conditioning_of(generator, noises, tasks))
         for row, task in enumerate(tasks):
             yield Outcome(task, self.name, images[row], noise[row])

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from hnbench.errors import UsageError
-from hnbench.generators.base import Generator
-from hnbench.methods.base import Method, Outcome, starting_noise
+from hnbench.generators.base import Conditioning, Generator
+from hnbench.methods.base import Method, Outcome, conditioning_of, starting_noise
 from hnbench.methods.candidates import Candidates, keep_better, per_sample
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
@@ -69,17 +69,19 @@ class ReNO(Method):
 
     def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
         noise = starting_noise(generator, noises, tasks)
-        best, rewards = self._ascend([task.prompt for task in tasks], noise, generator, reward)
+        conditioning = conditioning_of(generator, noises, tasks)
+        best, rewards = self._ascend([task.prompt for task in tasks], noise, conditioning, generator, reward)
         trajectories = rewards.tolist()
         for row, task in enumerate(tasks):
             yield Outcome(task, self.name, best.image[row], best.noise[row], trajectory=tuple(trajectories[row]))
 
-    def _ascend(self, prompts: Sequence[str], noise: Tensor, generator: Generator, reward: Reward) -> tuple[Candidates, Tensor]:
+    def _ascend(
+        self, prompts: Sequence[str], noise: Tensor, conditioning: Conditioning, generator: Generator, reward: Reward
+    ) -> tuple[Candidates, Tensor]:
         """Return the best iterate of every sample, and the rewards of all of them `[B, iterations]`, on the device.
 
         The host never waits for the device in here: what depends on a value is chosen by `torch.where`.
         """
-        conditioning = generator.encode(prompts)
 
         def evaluate(noise: Tensor, *, differentiable: bool) -> Candidates:
             with torch.set_grad_enabled(differentiable):

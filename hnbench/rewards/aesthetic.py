@@ -43,7 +43,7 @@ class AestheticReward(NetworkReward):
             part.to(device, type_).requires_grad_(False).eval()
         self._dtype = dtype
         size = model.config.vision_config.image_size
-        prints = [fingerprint_of(head.parent, [head.name]), fingerprint_of(clip, AESTHETIC[1].patterns)]
+        prints = [fingerprint_of(head.parent, [head.name]), fingerprint_of(clip, AESTHETIC[1].files)]
         super().__init__(
             name=name,
             fingerprint=digest(["head of normalised features", *prints]),
@@ -69,7 +69,7 @@ def load(*, device: str, dtype: str, where: str = "") -> AestheticReward:
     """The head that was trained on SAC, logos and AVA, on OpenAI's CLIP."""
     files = find(AESTHETIC, where)
     return AestheticReward(
-        existing(files.folders[0], *AESTHETIC[0].patterns),
+        existing(files.folders[0], *AESTHETIC[0].files),
         files.folders[1],
         name=f"aesthetic@{where}" if where else "aesthetic",
         device=device,

@@ -32,8 +32,8 @@ class DualEncoder(NetworkReward):
         """Text features `[B, D]` of any length."""
 
     @abstractmethod
-    def scale(self) -> Tensor | float:
-        """What the cosine is multiplied with."""
+    def scale(self) -> float:
+        """What the cosine is multiplied with, as the checkpoint has it, whatever type the network computes in."""
 
     @cached_property
     def _text(self) -> TextCache:

@@ -95,7 +95,7 @@ def load_v21(*, device: str, dtype: str, where: str = "") -> Hpsv2Reward:
 def _load(name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str) -> Hpsv2Reward:
     files = find(sources, where)
     return Hpsv2Reward(
-        existing(files.folders[0], *sources[0].patterns),
+        existing(files.folders[0], *sources[0].files),
         name=f"{name}@{where}" if where else name,
         config=open_clip.get_model_config(ARCHITECTURE),
         device=device,

@@ -107,7 +107,7 @@ class ImageReward(NetworkReward):
         self.tokenizer = _tokenizer(tokenizer, text.vocab_size)
         self._device, self._dtype = device, dtype
         self._text = TextCache(self._tokens)
-        prints = [fingerprint_of(path.parent, [path.name]), fingerprint_of(tokenizer, IMAGEREWARD[1].patterns)]
+        prints = [fingerprint_of(path.parent, [path.name]), fingerprint_of(tokenizer, IMAGEREWARD[1].files)]
         super().__init__(
             name=name,
             fingerprint=digest(["standardised", *prints]),
@@ -183,7 +183,7 @@ def load(*, device: str, dtype: str, where: str = "") -> ImageReward:
     """ImageReward v1.0."""
     files = find(IMAGEREWARD, where)
     return ImageReward(
-        existing(files.folders[0], *IMAGEREWARD[0].patterns),
+        existing(files.folders[0], *IMAGEREWARD[0].files),
         files.folders[1],
         name=f"imagereward@{where}" if where else "imagereward",
         vision=published_vision(),

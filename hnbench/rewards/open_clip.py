@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 from transformers import AutoTokenizer
 
+from hnbench.errors import UsageError
 from hnbench.fingerprint import fingerprint_of
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.weights.checkpoint import fill
@@ -22,9 +23,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_KNOWN = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
+
+
 def build(config: Mapping[str, Any]) -> CLIP:
-    """The architecture of a configuration of open_clip, with weights that mean nothing yet."""
-    return CLIP(config["embed_dim"], CLIPVisionCfg(**config["vision_cfg"]), CLIPTextCfg(**config["text_cfg"]))
+    """The architecture of a configuration of open_clip, with weights that mean nothing yet.
+
+    A key that would be dropped here and change the score (`custom_text`, `init_logit_bias` and what is not known) is a `UsageError`.
+    """
+    if unknown := sorted(name for name, value in config.items() if name not in _KNOWN and value is not None and value is not False):
+        raise UsageError(
+            f"the open_clip configuration has {', '.join(unknown)}, which is not supported; known: {', '.join(sorted(_KNOWN))}"
+        )
+    try:
+        vision, text = CLIPVisionCfg(**config["vision_cfg"]), CLIPTextCfg(**config["text_cfg"])
+        return CLIP(config["embed_dim"], vision, text, quick_gelu=bool(config.get("quick_gelu", False)))
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"the open_clip configuration cannot be used: {error}; give that of an image and a text tower") from error
 
 
 class OpenClipReward(DualEncoder):
@@ -47,6 +62,8 @@ class OpenClipReward(DualEncoder):
         self.model = build(config)
         path = folder / "open_clip_model.safetensors"
         fill(self.model, load_file(path), path)
+        # Before the weights are cast (see ClipReward).
+        self._scale = float(self.model.logit_scale.detach().float().exp())
         self.model.to(device, dtype).requires_grad_(False).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._length = config["text_cfg"]["context_length"]
@@ -68,6 +85,5 @@ class OpenClipReward(DualEncoder):
         features: Tensor = self.model.encode_image(pixels.to(self._dtype))
         return features
 
-    def scale(self) -> Tensor:
-        scale: Tensor = self.model.logit_scale.float().exp()
-        return scale
+    def scale(self) -> float:
+        return self._scale

@@ -10,6 +10,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
 from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD
+from hnbench.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,31 +20,34 @@ if TYPE_CHECKING:
 
 
 def to_bytes(pictures: Sequence[Image]) -> Tensor:
-    """The 8-bit values `[B, 3, H, W]` of RGB pictures of one size."""
-    return torch.stack([torch.from_numpy(np.array(picture)).permute(2, 0, 1) for picture in pictures])
+    """The 8-bit values `[B, 3, H, W]` of pictures of one size."""
+    return torch.stack([torch.from_numpy(np.array(rgb(picture))).permute(2, 0, 1) for picture in pictures])
 
 
 def centre_cropped(picture: Image, size: int = 224) -> Tensor:
     """ImageReward's and OpenAI CLIP's input `[3, size, size]`: Pillow's bicubic resize of the short side to 8 bit, and the centre of it."""
-    resized = transforms.resize(picture, [size], InterpolationMode.BICUBIC)
+    resized = transforms.resize(rgb(picture), [size], InterpolationMode.BICUBIC)
     return _normalised(_to_float(transforms.center_crop(resized, [size, size])))
 
 
-def letterboxed(picture: Image, size: int = 224) -> Tensor:
-    """HPSv2's input `[3, size, size]`: a tensor's bicubic, antialiased resize of the long side, in a black square. Nothing is cropped."""
+def letterboxed(picture: Image, size: int = 224, *, antialias: bool = True) -> Tensor:
+    """HPSv2's input `[3, size, size]`: a tensor's bicubic resize of the long side, in a black square. Nothing is cropped.
+
+    HPSv2 leaves `antialias` to torchvision, whose default for tensors was False before 0.17 and is True since.
+    """
     pixels = _to_float(picture)
     height, width = pixels.shape[-2:]
     scale = size / max(height, width)
     if scale != 1:
         height, width = round(height * scale), round(width * scale)
-        pixels = transforms.resize(pixels, [height, width], InterpolationMode.BICUBIC, antialias=True)
+        pixels = transforms.resize(pixels, [height, width], InterpolationMode.BICUBIC, antialias=antialias)
         top, left = (size - height) // 2, (size - width) // 2
         pixels = transforms.pad(pixels, [left, top, size - width - left, size - height - top], fill=0)
     return _normalised(pixels)
 
 
 def _to_float(picture: Image) -> Tensor:
-    return to_bytes([picture.convert("RGB")])[0].float() / 255
+    return to_bytes([picture])[0].float() / 255
 
 
 def _normalised(pixels: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class Pixels:
 
     def __init__(self, size: int, mean: Sequence[float], std: Sequence[float], device: str | torch.device) -> None:
         self.size = size
-        self._mean, self._std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
+        self._mean, self._std = (torch.tensor(values, device=device, dtype=torch.float64)[:, None, None] for values in (mean, std))
         self._key = (size, tuple(mean), tuple(std), str(device))
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -61,4 +61,5 @@ class Pixels:
             images = images.to(torch.promote_types(images.dtype, torch.float32))
             resized = transforms.resize(images, [self.size], transforms.InterpolationMode.BICUBIC, antialias=True)
             images = transforms.center_crop(resized, [self.size, self.size])
-        return (images - self._mean) / self._std
+        dtype = torch.promote_types(images.dtype, torch.float32)
+        return (images - self._mean.to(dtype)) / self._std.to(dtype)

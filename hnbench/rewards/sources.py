@@ -5,27 +5,34 @@ from __future__ import annotations
 from hnbench.hub import Source
 from hnbench.weights.files import MODEL
 
-_CLIP_PROCESSOR = (
-    "preprocessor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-)
+_TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_PROCESSOR = (("preprocessor_config.json",),)
+_WORDS = (("tokenizer.json",), ("vocab.json",)), (("tokenizer.json",), ("merges.txt",))
+"""A tokenizer of CLIP in one file, or in two of which both are needed."""
 
 _LAION_H14 = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 
-CLIP = (Source(_LAION_H14, patterns=MODEL + _CLIP_PROCESSOR),)
-PICKSCORE = (Source("yuvalkirstain/PickScore_v1", patterns=MODEL), Source(_LAION_H14, patterns=("config.json", *_CLIP_PROCESSOR)))
-HPSV2_0 = (Source("xswu/HPSv2", patterns=("HPS_v2_compressed.pt",)),)
-HPSV2_1 = (Source("xswu/HPSv2", patterns=("HPS_v2.1_compressed.pt",)),)
+
+def _one(name: str) -> tuple[tuple[str, ...], ...]:
+    """The need of one file."""
+    return ((name,),)
+
+
+CLIP = (Source(_LAION_H14, patterns=_TOKENIZER, needs=(*MODEL, _PROCESSOR, *_WORDS)),)
+PICKSCORE = (
+    Source("yuvalkirstain/PickScore_v1", needs=MODEL),
+    Source(_LAION_H14, patterns=_TOKENIZER, needs=(_one("config.json"), _PROCESSOR, *_WORDS)),
+)
+HPSV2_0 = (Source("xswu/HPSv2", needs=(_one("HPS_v2_compressed.pt"),)),)
+HPSV2_1 = (Source("xswu/HPSv2", needs=(_one("HPS_v2.1_compressed.pt"),)),)
 IMAGEREWARD = (
-    Source("THUDM/ImageReward", patterns=("ImageReward.pt",)),
-    Source("google-bert/bert-base-uncased", patterns=("tokenizer.json", "tokenizer_config.json", "vocab.txt")),
+    Source("THUDM/ImageReward", needs=(_one("ImageReward.pt"),)),
+    Source(
+        "google-bert/bert-base-uncased", patterns=("tokenizer_config.json", "vocab.txt"), needs=((("tokenizer.json",), ("vocab.txt",)),)
+    ),
 )
 AESTHETIC = (
-    Source("camenduru/improved-aesthetic-predictor", patterns=("sac+logos+ava1-l14-linearMSE.pth",)),
-    Source("openai/clip-vit-large-patch14", patterns=MODEL),
+    Source("camenduru/improved-aesthetic-predictor", needs=(_one("sac+logos+ava1-l14-linearMSE.pth"),)),
+    Source("openai/clip-vit-large-patch14", needs=MODEL),
 )
 """The head is in the authors' GitHub repository; this is a copy of it on the Hub. The record's fingerprint is by content."""

@@ -63,7 +63,8 @@ class Models:
         """Encode the batch's text; the first time, also pass the whole batch through generator and reward."""
         conditioning = self.generator.encode([task.prompt for task in tasks])
         if self._blank is None:
-            images = self.generator.generate(self.noises.batch(tasks).to(self.generator.device), conditioning, self.steps)
+            seeded = conditioning.seeded(self.noises.step_seeds(tasks))
+            images = self.generator.generate(self.noises.batch(tasks).to(self.generator.device), seeded, self.steps)
             self._blank = torch.zeros_like(images[:1])
             prompts = [task.prompt for task in tasks]
         else:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hnbench.suites.base import Judge, Suite
     from hnbench.tasks import Task
 
-_BY_FINGERPRINT = ("suite", "generator", "image_size", "prompt_prefix", "optimised", "held_out")
+_BY_FINGERPRINT = ("suite", "suite_version", "generator", "image_size", "prompt_prefix", "max_sequence_length", "optimised", "held_out")
 """Identity fields of the configuration that enter by version or fingerprint instead: names, and the generator's options."""
 
 
@@ -47,6 +47,8 @@ def describe(
             "sources": {name: reward.source for name, reward in scorers.items() if reward.source},
         },
     }
+    if config.steps > 1:
+        described["noise_between_steps"] = "of the sample"
     return {**described, "identity": digest(shared_identity(described))}
 
 
@@ -63,6 +65,8 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "optimised rewards": {name: [prints[name], weight] for name, weight in rewards["optimised"].items()},
         "held-out rewards": {name: prints[name] for name in rewards["held_out"]},
         **{name: config[name] for name in manifest["identity_fields"] if name not in _BY_FINGERPRINT},
+        # Runs of several steps that were made before have one noise between steps for all samples: other images.
+        **({"noise between steps": manifest["noise_between_steps"]} if "noise_between_steps" in manifest else {}),
     }
 
 

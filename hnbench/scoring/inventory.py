@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from hnbench.errors import UsageError
+from hnbench.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,7 +125,7 @@ def decode(content: bytes) -> Image.Image:
 
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-            return image.convert("RGB")
+            return rgb(image)
     except Image.DecompressionBombError as error:
         raise ValueError(str(error)) from error
 

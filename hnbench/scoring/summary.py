@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +66,39 @@ def _of_label(label: str, tags: Sequence[str], judged: Sequence[tuple[FoundImage
     return [*lines, TaskScore(label, OVERALL, len(judged), len(clusters), means.overall(0).interval)]
 
 
+@dataclass(frozen=True)
+class CorrectShares:
+    """Of one label, the shares in [0, 1] that GenEval's own summary prints besides its score."""
+
+    label: str
+    images: float
+    """Correct images among all images, whatever their tasks."""
+    prompts: float
+    """Prompts with at least one correct image among all prompts."""
+
+
+def correct_shares(scores: Scores) -> list[CorrectShares]:
+    """One for each label; none where the judge grades."""
+    by_label: dict[str, dict[str, list[bool]]] = {}
+    for image, verdict in zip(scores.inventory.images, scores.verdicts, strict=True):
+        if verdict.correct is None:
+            return []
+        by_label.setdefault(image.label, {}).setdefault(image.prompt.id, []).append(verdict.correct)
+    return [
+        CorrectShares(label, fmean(correct for found in prompts.values() for correct in found), fmean(map(any, prompts.values())))
+        for label, prompts in by_label.items()
+    ]
+
+
+def correct_lines(scores: Scores) -> list[str]:
+    """The shares in words, to two decimals as GenEval prints them."""
+    return [
+        f"{f'{share.label}: ' if share.label else ''}{share.images:.2%} of the images are correct, and {share.prompts:.2%} of the prompts "
+        "have a correct image; neither is the score."
+        for share in correct_shares(scores)
+    ]
+
+
 def sentences(scores: Scores) -> list[str]:
     """What has to be known of the numbers: what is not in them, and which protocol they are of."""
     inventory = scores.inventory
@@ -93,6 +127,7 @@ def to_json(scores: Scores) -> dict[str, Any]:
             {**asdict(line), "score": {name: value if math.isfinite(value) else None for name, value in asdict(line.score).items()}}
             for line in summarise(scores)
         ],
+        "correct": [asdict(share) for share in correct_shares(scores)],
     }
 
 

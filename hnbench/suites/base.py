@@ -76,6 +76,8 @@ class Suite(ABC):
     version: str
     tags: tuple[str, ...]
     """The tasks that the overall score is the unweighted mean of, in the order of the table."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the prompts before a run, one line each."""
 
     @abstractmethod
     def prompts(self) -> tuple[Prompt, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.shapes.captions import TAGS, evaluation_captions
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
@@ -60,7 +61,7 @@ class ShapesJudge(Judge):
         from hnbench.shapes.detector import THRESHOLD, detect
         from hnbench.suites.geneval.rules import evaluate, filter_detections
 
-        found = [detect(np.asarray(image.convert("RGB"))) for image in images]
+        found = [detect(np.asarray(rgb(image))) for image in images]
         return [
             evaluate(filter_detections(detections, str(each["tag"]), threshold=THRESHOLD, counting_threshold=THRESHOLD), each)
             for detections, each in zip(found, metadata, strict=True)

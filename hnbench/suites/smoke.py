@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
 from hnbench.quiet import import_matplotlib
+from hnbench.rgb import rgb
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,7 +33,7 @@ def photograph() -> Image.Image:
     name = "grace_hopper.jpg"
     try:
         with Image.open(get_sample_data(name, asfileobj=False)) as image:
-            return image.convert("RGB")
+            return rgb(image)
     except OSError as error:
         raise UsageError(
             f"judges are checked with matplotlib's {name}, which is not there ({error}); reinstall matplotlib from PyPI"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _COUNTERS = re.compile(r"(.*\.)?(position_ids|num_batches_tracked)")
 """What older versions of transformers saved beside the weights: whole numbers that the model has by itself or does not use."""
-_UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, EOFError, SafetensorError, StrictDataclassError)
+UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, EOFError, SafetensorError, StrictDataclassError)
+"""What diffusers and transformers raise of a folder that they cannot load."""
 
 
 def existing(folder: Path, *names: str) -> Path:
@@ -67,23 +68,32 @@ def refuse_differences(path: Path | str, *, missing: Iterable[str], unexpected: 
 
 
 def load_pretrained(
-    kind: Any, folder: Path, *, dtype: torch.dtype = torch.float32, unneeded: str = "", left_over: str = "", name: str = ""
+    kind: Any,
+    folder: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    unneeded: str = "",
+    left_over: str = "",
+    name: str = "",
+    variant: str | None = None,
 ) -> Any:
     """A model of transformers from a folder, ready for inference, with every key in its place; anything else is a `UsageError`.
 
     `kind` is its class, or one of the `AutoModel...` classes. No code is unpickled, and none of the folder is run. Two regular expressions
     match whole names of keys: `unneeded` those of the class that inference does not use, so that the checkpoint may lack them; `left_over`
-    those that the checkpoint may have beyond the class. `name` is what errors call the checkpoint, by default its path.
+    those that the checkpoint may have beyond the class. `name` is what errors call the checkpoint, by default its path. `variant` is that
+    of its files, such as `fp16` of `model.fp16.safetensors`.
     """
     existing(folder, "config.json")
-    path = _weights(folder)
-    options = {"local_files_only": True, "trust_remote_code": False, "weights_only": True, "use_safetensors": ".safetensors" in path.name}
+    path = folder if variant else _weights(folder)
+    safe = any(folder.glob("*.safetensors")) if variant else ".safetensors" in path.name
+    options = {"local_files_only": True, "trust_remote_code": False, "weights_only": True, "use_safetensors": safe, "variant": variant}
     try:
         with quiet_loading():
             model, found = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options)
     except pickle.UnpicklingError as error:
         raise UsageError(f"{name or path} cannot be read as weights alone; it is damaged or holds something else") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise UsageError(f"{name or path} cannot be loaded as {kind.__name__}: {first_line(error)}") from error
     reshaped = {key for key, *_ in found["mismatched_keys"]}
     refuse_differences(
@@ -104,7 +114,7 @@ def _weights(folder: Path) -> Path:
     return existing(folder, *WEIGHTS)
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What an error says, as far as it has room in a message of one line."""
     first, _, rest = str(error).strip().partition("\n")
     if first.endswith(":"):  # the reason is in the next line

@@ -7,5 +7,5 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 """What some published repositories have in place of safetensors. Read as weights alone."""
-MODEL = ("config.json", *SAFETENSORS, *PICKLED)
-"""Patterns of a model's configuration and weights."""
+MODEL = (("config.json",),), (SAFETENSORS, PICKLED)
+"""What a model needs (`hnbench.hub.Source.needs`): its configuration, and its weights in the first of these ways that there is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from hnbench.generators import pipeline as module
-from hnbench.generators.pipeline import STEP_NOISE, PipelineGenerator
+from hnbench.generators.base import Conditioning
+from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.sources import load_folder
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
@@ -41,6 +43,15 @@ def load(name: str, folders: Folders, dtype: str = "float32", **options: Any) ->
     return load_folder(folders[name], name=name, device="cpu", dtype=dtype, **{**FAMILIES[name].options, **options})
 
 
+TASKS = [Task(str(index), prompt, index) for index, prompt in enumerate(PROMPTS)]
+NOISES = NoiseSource(7, (1,))
+
+
+def conditioned(generator: PipelineGenerator) -> Conditioning:
+    """The conditioning of `TASKS`."""
+    return generator.encode(PROMPTS).seeded(NOISES.step_seeds(TASKS))
+
+
 def noise_for(generator: PipelineGenerator, seed: int = 1) -> Tensor:
     return torch.randn(len(PROMPTS), *generator.noise_shape, generator=torch.Generator().manual_seed(seed))
 
@@ -51,10 +62,10 @@ def stock_images(name: str, folder: Path, noise: Tensor, steps: int, **changes: 
     stock.set_progress_bar_config(disable=True)
     call = {key: value for key, value in (CALLS[name] | changes).items() if value != "stock"}
     if name == "sana-sprint":
-        call["intermediate_timesteps"] = 1.3 if steps == 2 else None
+        call["intermediate_timesteps"] = changes.get("intermediate_timesteps", 1.3) if steps == 2 else None
     if name == "pixart":
         call["timesteps"] = {1: [400], 2: [400, 200], 4: [400, 300, 200, 100]}[steps]
-    between = [torch.Generator().manual_seed(STEP_NOISE) for _ in PROMPTS]
+    between = [torch.Generator().manual_seed(seed) for seed in NOISES.step_seeds(TASKS)]
     images: Tensor = stock(PROMPTS, latents=noise, num_inference_steps=steps, generator=between, output_type="pt", **call).images
     return images
 
@@ -65,7 +76,7 @@ def test_images_equal_the_stock_pipelines(name: str, steps: int, folders: Folder
     generator = load(name, folders)
     noise = noise_for(generator)
     with torch.no_grad():
-        ours = generator.generate(noise, generator.encode(PROMPTS), steps)
+        ours = generator.generate(noise, conditioned(generator), steps)
     torch.testing.assert_close(ours, stock_images(name, folders[name], noise, steps), atol=1e-4, rtol=0)
     assert ours.std() > 0.05
 
@@ -75,9 +86,31 @@ def test_images_of_another_size_equal_the_stock_pipelines(folders: Folders) -> N
         generator = load(name, folders, image_size=size)
         noise = noise_for(generator)
         with torch.no_grad():
-            ours = generator.generate(noise, generator.encode(PROMPTS), 2)
+            ours = generator.generate(noise, conditioned(generator), 2)
         assert ours.shape == (3, 3, size, size)
         torch.testing.assert_close(ours, stock_images(name, folders[name], noise, 2, height=size, width=size), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("ours", "stock"), [(None, 1.3), (0.5, 0.5), ("even", None)])
+def test_sanas_angle_between_two_steps_is_a_choice(ours: Any, stock: Any, folders: Folders) -> None:
+    generator = load("sana-sprint", folders, intermediate_timesteps=ours)
+    noise = noise_for(generator)
+    with torch.no_grad():
+        images = generator.generate(noise, conditioned(generator), 2)
+    expected = stock_images("sana-sprint", folders["sana-sprint"], noise, 2, intermediate_timesteps=stock)
+    torch.testing.assert_close(images, expected, atol=1e-4, rtol=0)
+    assert generator.fingerprint == load("sana-sprint", folders).fingerprint, "a hypernetwork fits whatever the angle is"
+
+
+@pytest.mark.parametrize("length", [64, 512])
+def test_the_length_of_fluxs_text_is_a_choice(length: int, folders: Folders) -> None:
+    generator = load("flux", folders, max_sequence_length=length)
+    noise = noise_for(generator)
+    with torch.no_grad():
+        images = generator.generate(noise, generator.encode(PROMPTS))
+    assert generator.encode(PROMPTS).tensors["hidden_states"].shape[1] == length
+    torch.testing.assert_close(images, stock_images("flux", folders["flux"], noise, 1, max_sequence_length=length), atol=1e-4, rtol=0)
+    assert (generator.fingerprint == load("flux", folders).fingerprint) == (length == 512)
 
 
 def test_sanas_prompt_prefix_is_the_stock_pipelines(folders: Folders) -> None:
@@ -131,28 +164,104 @@ def test_a_batch_is_what_its_samples_are_alone(name: str, folders: Folders) -> N
     generator = load(name, folders)
     noise = noise_for(generator)
     with torch.no_grad():
-        together = generator.generate(noise, generator.encode(PROMPTS), 2)
+        together = generator.generate(noise, conditioned(generator), 2)
         order = [2, 0]
-        alone = torch.cat([generator.generate(noise[[row]], generator.encode([PROMPTS[row]]), 2) for row in order])
+        alone = torch.cat([generator.generate(noise[[row]], conditioned(generator)[[row]], 2) for row in order])
     torch.testing.assert_close(together[order], alone, atol=2e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["stable-diffusion-xl", "sana-sprint", "pixart-lcm"])
-def test_noise_between_steps_is_the_same_for_every_sample_and_call(name: str, folders: Folders) -> None:
+ADDS_NOISE = ["stable-diffusion-xl", "sana-sprint", "pixart", "pixart-lcm"]
+"""The families whose samplers add noise between their steps."""
+
+
+@pytest.mark.parametrize("name", ADDS_NOISE)
+def test_noise_between_steps_is_the_image_s_own(name: str, folders: Folders) -> None:
     generator = load(name, folders)
     noise = noise_for(generator)[:1].expand(2, *generator.noise_shape)
+    text = generator.encode([PROMPTS[0]] * 2)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
     with torch.no_grad():
-        first = generator.generate(noise, generator.encode([PROMPTS[0]] * 2), 3)
-        torch.manual_seed(5)
-        again = generator.generate(noise, generator.encode([PROMPTS[0]] * 2), 3)
-    assert torch.equal(first, again)
-    torch.testing.assert_close(first[0], first[1], atol=2e-5, rtol=0)
+        first, again, alike = (generator.generate(noise, text.seeded(seeds), 3) for seeds in ((1, 2), (1, 2), (2, 2)))
+        assert torch.equal(torch.get_rng_state(), before), "torch's own random numbers are neither used nor touched"
+        assert torch.equal(first, again)
+        assert not torch.allclose(first[0], first[1], atol=1e-3), "two samples of a prompt have noises of their own"
+        torch.testing.assert_close(alike[0], alike[1], atol=2e-5, rtol=0)
+        torch.testing.assert_close(alike[1], first[1], atol=2e-5, rtol=0)
+        with pytest.raises(ValueError, match=rf"{name} adds noise between its steps .*; generate with conditioning.seeded"):
+            generator.generate(noise, text, 3)
+        generator.generate(noise, text, 1)
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES.keys() - set(ADDS_NOISE)))
+def test_a_sampler_without_noise_needs_no_seeds(name: str, folders: Folders) -> None:
+    generator = load(name, folders)
+    noise = noise_for(generator)
+    with torch.no_grad():
+        plain = generator.generate(noise, generator.encode(PROMPTS), 3)
+        assert torch.equal(plain, generator.generate(noise, conditioned(generator), 3))
+
+
+def test_the_noise_between_two_steps_is_the_first_draw_of_the_documented_seed(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    # SANA's sampler: x = cos(1.3) clean + sin(1.3) sigma_data noise, then one more step; by hand with a network that sees nothing
+    generator = load("sana-sprint", folders)
+    task = Task("any", "a ring", 5)
+    seed = int(hashlib.sha256(b'["between steps",7,"a ring",5]').hexdigest()[:16], 16) >> 1
+    drawn = torch.randn(1, *generator.noise_shape, generator=torch.Generator().manual_seed(seed))
+    seen: list[Tensor] = []
+
+    def nothing(latents: Tensor, *_: Any) -> Tensor:
+        seen.append(latents)
+        return torch.zeros_like(latents)
+
+    monkeypatch.setattr(generator, "_denoise", nothing)
+    with torch.no_grad():
+        start = NoiseSource(7, generator.noise_shape).batch([task])
+        generator.generate(start, generator.encode(["a ring"]).seeded(NoiseSource(7, (1,)).step_seeds([task])), 2)
+
+    # with a prediction of zero and time t the velocity is (1 - 2t) x / length, so what the first step finds follows from x alone
+    def step(x: Tensor, angle: float) -> Tensor:
+        time = math.sin(angle) / (math.cos(angle) + math.sin(angle))
+        length = math.hypot(time, 1 - time)
+        scaled = x * length
+        return math.cos(angle) * x - math.sin(angle) * (1 - 2 * time) * scaled / length
+
+    second = math.cos(1.3) * step(start, math.pi / 2) + math.sin(1.3) * drawn
+    time = math.sin(1.3) / (math.cos(1.3) + math.sin(1.3))
+    torch.testing.assert_close(seen[1], second * math.hypot(time, 1 - time), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_several_steps_leave_the_spread_that_one_step_has(steps: int, folders: Folders) -> None:
+    """What one noise between steps for all samples took away: differing images of a prompt, and an honest interval of a mean."""
+    generator = load("sana-sprint", folders)
+    seeds, samples = range(12), range(24)
+
+    def images(count: int) -> Tensor:
+        found = []
+        for seed in seeds:
+            noises = NoiseSource(seed, generator.noise_shape)
+            tasks = [Task("p", PROMPTS[0], sample) for sample in samples]
+            text = generator.encode([PROMPTS[0]] * len(tasks)).seeded(noises.step_seeds(tasks))
+            with torch.no_grad():
+                found.append(generator.generate(noises.batch(tasks), text, count))
+        return torch.stack(found)
+
+    one, several = images(1), images(steps)
+    apart = [torch.pdist(found[0].flatten(1)).mean() for found in (one, several)]
+    assert apart[1] > 0.8 * apart[0], "a prompt's images are as different as with one step"
+    redness = several[:, :, 0].mean((-1, -2)) - several[:, :, 1:].mean((2, 3, 4))
+    between = redness.mean(1).std()
+    within = (redness.var(1).mean() / len(samples)).sqrt()
+    # the ratio of 12 means' deviation to their standard error: chi with 11 degrees of freedom, within these in 99.9%
+    assert 0.4 < between / within < 1.7, "what differs between base seeds is what the interval within one says"
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_hypernetwork_on_it(name: str, folders: Folders) -> None:
     plain, generator = load(name, folders), load(name, folders)
-    noise, conditioning = noise_for(generator), generator.encode(PROMPTS)
+    noise, conditioning = noise_for(generator), conditioned(generator)
     adapter = LoraAdapter(generator.backbone, LoraSettings(rank=2, alpha=4))
     network = Hypernetwork(generator, adapter)
     change = network.displacement(noise, conditioning)
@@ -202,7 +311,7 @@ def test_a_memory_policy_changes_no_gradient(name: str, policies: tuple[str, ...
         generator = load(name, folders, memory=memory)
         adapter = LoraAdapter(generator.backbone, LoraSettings(rank=2, alpha=4))
         shake(adapter)
-        noise, conditioning = noise_for(generator).requires_grad_(), generator.encode(PROMPTS)
+        noise, conditioning = noise_for(generator).requires_grad_(), conditioned(generator)
         # The same network once as hypernetwork, once fine-tuned, and twice as the base, in one graph.
         image = generator.generate(noise + Hypernetwork(generator, adapter).displacement(noise, conditioning), conditioning, 2)
         image = image + FinetunedGenerator(generator, adapter).generate(noise, conditioning)
@@ -230,7 +339,7 @@ def test_in_bfloat16_noise_and_images_stay_float32(name: str, folders: Folders) 
     exact, rough = load(name, folders), load(name, folders, dtype="bfloat16")
     noise = noise_for(exact)
     with torch.no_grad():
-        one, other = (generator.generate(noise, generator.encode(PROMPTS), 2) for generator in (exact, rough))
+        one, other = (generator.generate(noise, conditioned(generator), 2) for generator in (exact, rough))
     assert (rough.dtype, other.dtype) == (torch.bfloat16, torch.float32)
     assert (one - other).abs().mean() < 0.05
 
@@ -277,3 +386,24 @@ def test_text_encoders_lie_on_the_device_only_to_encode(folders: Folders, monkey
     monkeypatch.setattr(generator, "_encode", encode)
     generator.encode([PROMPTS[0]])
     assert moves == ["meta", "meta", "encode", "cpu", "cpu"]
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("name", ["stable-diffusion", "sana-sprint", "flux"])
+def test_what_a_decoder_overflows_to_is_no_white_pixel(name: str, value: float, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = load(name, folders)
+    real = generator._decoded
+
+    def overflowing(latents: Tensor) -> Tensor:
+        image = real(latents).clone()
+        image[1, 0] = value
+        return image
+
+    monkeypatch.setattr(generator, "_decoded", overflowing)
+    noise = noise_for(generator).requires_grad_()
+    images = generator.generate(noise, conditioned(generator))
+    assert images[1, 0].isnan().all()
+    assert images[[0, 2]].isfinite().all()
+    images[[0, 2]].sum().backward()  # type: ignore[no-untyped-call]
+    assert noise.grad is not None
+    assert noise.grad.isfinite().all(), "other samples' gradients are left alone"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from hnbench import hub
 from hnbench.errors import UsageError
-from hnbench.generators import sources
+from hnbench.generators import pipeline, sources
 from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sources import FAMILIES, Published, load_by_place, load_folder
 from tests import tiny
@@ -67,27 +69,148 @@ def test_only_the_parts_that_are_used_are_asked_for(cache: Path, folders: Folder
     monkeypatch.setattr(hub, "download", download)
     load_by_place("owner/turbo", device="cpu", dtype="float32")
     index, parts = asked
-    assert (index.patterns, index.revision, parts.revision) == (("model_index.json",), "main", COMMIT)
-    assert {pattern.split("/")[0] for pattern in parts.patterns} == {
-        "model_index.json",
-        "scheduler",
-        "text_encoder",
-        "tokenizer",
-        "unet",
-        "vae",
-    }
-    assert "unet/diffusion_pytorch_model.safetensors" in parts.patterns
-    assert not [pattern for pattern in parts.patterns if "fp16" in pattern or pattern.endswith(".bin")]
+    assert (index.files, index.revision, parts.revision) == (("model_index.json",), "main", COMMIT)
+    there = {pattern.split("/")[0] for pattern in parts.files}
+    assert there == {"model_index.json", "scheduler", "text_encoder", "tokenizer", "unet", "vae"}
+
+
+REAL = [
+    "model_index.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "unet/diffusion_pytorch_model.fp16.safetensors",
+    "unet/diffusion_pytorch_model.bin",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "text_encoder/model.fp16.safetensors",
+    "text_encoder/pytorch_model.bin",
+    "tokenizer/vocab.json",
+    "tokenizer/merges.txt",
+    "safety_checker/model.safetensors",
+]
+
+
+@pytest.mark.parametrize(("dtype", "variant"), [("float32", ""), ("float16", ".fp16"), ("bfloat16", ".fp16")])
+def test_of_each_part_one_kind_of_weights_is_fetched(dtype: str, variant: str) -> None:
+    kinds = {"unet": "weights", "text_encoder": "weights", "tokenizer": "tokenizer"}
+    source = sources._files(hub.Source("o/r"), kinds, dtype)  # type: ignore[arg-type]
+    weights = [f"unet/diffusion_pytorch_model{variant}.safetensors", f"text_encoder/model{variant}.safetensors"]
+    texts = ["unet/config.json", "text_encoder/config.json", "tokenizer/vocab.json", "tokenizer/merges.txt"]
+    assert set(hub.select(source, REAL)) == {*weights, *texts}
+    pickled = [name for name in REAL if not name.endswith(".safetensors")]
+    assert "unet/diffusion_pytorch_model.bin" in hub.select(source, pickled)
+    with pytest.raises(UsageError, match=r"o/r has no unet/diffusion_pytorch_model"):
+        hub.select(source, [name for name in REAL if "unet/diffusion" not in name])
+
+
+def half(folder: Path) -> None:
+    for path in (*folder.glob("*/model.safetensors"), *folder.glob("*/diffusion_pytorch_model.safetensors")):
+        path.rename(path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
 
 
 def test_half_precision_takes_the_published_variant(cache: Path, folders: Folders) -> None:
+    half(put(cache, "owner/turbo", folders["stable-diffusion"]))
+    made = Published("turbo", "owner/turbo")(device="cpu", dtype="bfloat16")
+    assert made.dtype == torch.bfloat16
+    assert made.details["variants"] == {"text_encoder": "fp16", "unet": "fp16", "vae": "fp16"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_folder_that_has_the_variant_alone_is_loaded_and_known_as_such(folders: Folders, tmp_path: Path, dtype: str) -> None:
+    copied = shutil.copytree(folders["stable-diffusion"], tmp_path / "copied")
+    plain = load_folder(copied, name="x", device="cpu", dtype=dtype)
+    half(copied)
+    variant = load_folder(copied, name="x", device="cpu", dtype=dtype)
+    assert torch.equal(next(variant.backbone.parameters()), next(plain.backbone.parameters()))
+    assert variant.fingerprint != plain.fingerprint
+
+
+def pickled(folder: Path, part: str) -> None:
+    """Have a part of a folder as `.bin` alone, as some repositories do."""
+    path = folder / part / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(path), path.with_suffix(".bin"))
+    path.unlink()
+
+
+def test_weights_that_are_pickled_are_read_as_weights_alone(folders: Folders, tmp_path: Path) -> None:
+    copied = shutil.copytree(folders["pixart"], tmp_path / "copied")
+    pickled(copied, "transformer")
+    expected = load_folder(folders["pixart"], name="x", device="cpu", dtype="float32").backbone.state_dict()
+    found = load_folder(copied, name="x", device="cpu", dtype="float32").backbone.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    (copied / "transformer" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(print))
+    with pytest.raises(UsageError, match=r"copied/transformer cannot be loaded as a PixArtTransformer2DModel"):
+        load_folder(copied, name="x", device="cpu", dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("family", "part", "file"),
+    [
+        ("stable-diffusion", "unet", "diffusion_pytorch_model.safetensors"),
+        ("stable-diffusion", "vae", "diffusion_pytorch_model.safetensors"),
+        ("stable-diffusion", "text_encoder", "model.safetensors"),
+        ("stable-diffusion-xl", "text_encoder_2", "model.safetensors"),
+        ("sana-sprint", "transformer", "diffusion_pytorch_model.safetensors"),
+        ("sana-sprint", "text_encoder", "model.safetensors"),
+        ("pixart", "text_encoder", "model.safetensors"),
+        ("flux", "transformer", "diffusion_pytorch_model.safetensors"),
+    ],
+)
+def test_a_part_that_lacks_a_tensor_is_refused_and_not_filled_with_random_numbers(
+    family: str, part: str, file: str, folders: Folders, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(folders[family], tmp_path / "copied")
+    weights = load_file(copied / part / file)
+    lost = next(name for name in weights if name.endswith(("norm.weight", "proj.weight", "q.weight", "conv_in.weight", "norm1.weight")))
+    save_file({name: value for name, value in weights.items() if name != lost}, copied / part / file, metadata={"format": "pt"})
+    with pytest.raises(UsageError, match=rf"copied/{part}.* 1 missing"):
+        load_folder(copied, name="x", device="cpu", dtype="float32", **tiny.FAMILIES[family].options)
+
+
+@pytest.mark.parametrize("part", ["unet", "tokenizer", "scheduler", "vae"])
+def test_a_part_without_its_files_is_refused(part: str, cache: Path, folders: Folders) -> None:
     snapshot = put(cache, "owner/turbo", folders["stable-diffusion"])
-    for path in (*snapshot.glob("*/model.safetensors"), *snapshot.glob("*/diffusion_pytorch_model.safetensors")):
-        path.rename(path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
-    published = Published("turbo", "owner/turbo", half_variant="fp16")
-    assert published(device="cpu", dtype="bfloat16").dtype == torch.bfloat16
-    with pytest.raises(UsageError, match="cannot be loaded as a StableDiffusionPipeline"):
-        published(device="cpu", dtype="float32")
+    shutil.rmtree(snapshot / part)
+    with pytest.raises(UsageError, match=rf"only a part of owner/turbo@{COMMIT} is in the local cache \(it has no {part}/"):
+        load_by_place("owner/turbo", device="cpu", dtype="float32")
+
+
+@pytest.mark.parametrize("family", ["sana-sprint", "flux"])
+def test_float16_leaves_text_encoders_and_decoder_what_they_need(family: str, folders: Folders) -> None:
+    options = tiny.FAMILIES[family].options
+    made = load_folder(folders[family], name="x", device="cpu", dtype="float16", **options)
+    assert made.dtype == torch.float16
+    assert made.decoder.dtype == torch.float32
+    assert {encoder.dtype for encoder in made.text_encoders} == {torch.bfloat16}
+    conditioning = made.encode(["a ring"])
+    assert conditioning.tensors["hidden_states"].dtype == torch.float16
+    image = made.generate(torch.randn(1, *made.noise_shape, generator=torch.Generator().manual_seed(0)), conditioning)
+    assert bool(image.isfinite().all())
+    full = load_folder(folders[family], name="x", device="cpu", dtype="bfloat16", **options)
+    assert {full.decoder.dtype, *(encoder.dtype for encoder in full.text_encoders)} == {torch.bfloat16}
+    assert made.fingerprint != full.fingerprint
+    assert made.details["computes"]["vae"] == "torch.float32"
+
+
+def test_a_tokenizer_without_its_packages_says_which(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a vocabulary of sentencepiece alone, as PixArt's repository has it, and neither sentencepiece nor protobuf installed
+    copied = shutil.copytree(folders["pixart"], tmp_path / "copied")
+    for path in (copied / "tokenizer").iterdir():
+        path.unlink()
+    (copied / "tokenizer" / "spiece.model").write_bytes(b"not read")
+    (copied / "tokenizer" / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "T5Tokenizer"}))
+    index = json.loads((copied / "model_index.json").read_text())
+    (copied / "model_index.json").write_text(json.dumps({**index, "tokenizer": ["transformers", "T5Tokenizer"]}))
+    monkeypatch.setattr(pipeline, "_importable", lambda _: False)
+
+    def tiktoken(*_: object, **__: object) -> None:
+        raise ValueError("`tiktoken` is required to read a `tiktoken` file.")
+
+    monkeypatch.setattr("transformers.T5Tokenizer.from_pretrained", tiktoken)
+    with pytest.raises(
+        UsageError, match="its tokenizer needs the packages sentencepiece and protobuf; type pip install sentencepiece protobuf"
+    ):
+        load_folder(copied, name="x", device="cpu", dtype="float32")
 
 
 def test_pixart_dmd_has_transformer_and_scheduler_of_its_own(cache: Path, folders: Folders) -> None:
@@ -129,6 +252,9 @@ def test_the_fingerprint_follows_what_decides_the_image(folders: Folders) -> Non
         ("flux", {"image_size": 18}, "the image size was 18; any needs a multiple of 4, for example 512"),
         ("pixart", {"image_size": 18}, "the image size was 18; any needs a multiple of 4, for example 16"),
         ("flux", {"image_size": 0}, "the image size was 0"),
+        ("flux", {"max_sequence_length": 513}, "the text length was 513; any reads 1 to 512 tokens"),
+        ("flux", {"intermediate_timesteps": "even"}, "any has no intermediate timesteps to choose; leave --intermediate-timesteps out"),
+        ("sana-sprint", {"max_sequence_length": 256}, "any has one length of text only; leave --max-sequence-length out"),
         ("flux", {"prompt_prefix": False}, "any has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out"),
     ],
 )
@@ -157,11 +283,13 @@ def test_damaged_folders_are_refused(folders: Folders, tmp_path: Path) -> None:
         load_by_place(str(tmp_path), device="cpu", dtype="float32")
     copied = shutil.copytree(folders["stable-diffusion"], tmp_path / "copied")
     (copied / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(UsageError, match="copied cannot be loaded as a StableDiffusionPipeline"):
+    with pytest.raises(UsageError, match="copied/unet cannot be loaded as a UNet2DConditionModel"):
         load_by_place(str(copied), device="cpu", dtype="float32")
 
 
 @pytest.mark.usefixtures("cache")
 def test_without_network_and_cache_the_fix_is_named() -> None:
-    with pytest.raises(UsageError, match="stabilityai/sd-turbo is not in the local cache and the Hub cannot be reached"):
+    with pytest.raises(
+        UsageError, match="stabilityai/sd-turbo is not in the local cache and HF_HUB_OFFLINE forbids to ask the Hub; unset it"
+    ):
         sources.SD_TURBO(device="cpu", dtype="float32")

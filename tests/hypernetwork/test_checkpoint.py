@@ -235,6 +235,100 @@ def test_the_configuration_is_read_strictly(saved: Path, change: dict[str, Any],
         load_adapter(saved, ToyGenerator(), "hypernoise")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"r": 0},
+        {"r": True},
+        {"r": 10**9},
+        {"r": 5},
+        {"lora_alpha": float("inf")},
+        {"lora_alpha": float("nan")},
+        {"bias": "lora_only"},
+        {"fan_in_fan_out": True},
+        {"use_dora": True},
+        {"inference_mode": "yes"},
+        {"init_lora_weights": "pissa_niter_16"},
+        {"init_lora_weights": 1},
+        {"init_lora_weights": "a way to come"},
+        {"target_modules": "((("},
+        {"rank_pattern": {"conv_in": 2}},
+    ],
+)
+def test_values_that_are_not_known_are_refused_and_take_no_memory(saved: Path, change: dict[str, Any]) -> None:
+    path = saved / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    (name,) = change
+    with pytest.raises(UsageError, match="says rank" if change.get("r") in (5, 10**9) else f"{name}|unterminated subpattern"):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+
+
+def test_a_configuration_of_any_depth_is_one_line(saved: Path) -> None:
+    (saved / "adapter_config.json").write_text('{"r": ' + "[" * 100_000)
+    with pytest.raises(UsageError, match=r"adapter_config\.json cannot be read"):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+
+
+def trained_by_peft(init: Any, folder: Path) -> tuple[Any, torch.Tensor]:
+    """A SANA whose LoRA was begun in this way, moved and saved by peft, and what peft's own reloading of it computes."""
+    targets = ["to_q", "to_k", "proj_out"]
+    generator = SanaGenerator()
+    model = peft.get_peft_model(generator.backbone, peft.LoraConfig(r=4, lora_alpha=8, target_modules=targets, init_lora_weights=init))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_" in name:
+                weight.add_(0.05 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)))
+    model.save_pretrained(str(folder))
+    fresh = SanaGenerator()
+    noise, conditioning = noise_for(fresh), fresh.encode(PROMPTS[:3])
+    fresh.backbone = peft.PeftModel.from_pretrained(fresh.backbone, str(folder))
+    with torch.no_grad():
+        return generator, fresh.predict(noise, conditioning)
+
+
+@pytest.mark.parametrize("init", [True, False, "gaussian", "orthogonal", "mica"])
+def test_an_adapter_that_was_begun_in_an_allowed_way_computes_what_peft_does(init: Any, tmp_path: Path) -> None:
+    _, expected = trained_by_peft(init, tmp_path)
+    generator = SanaGenerator()
+    adapter = load_adapter(tmp_path, generator, "hypernoise")
+    with torch.no_grad(), adapter.active():
+        found = generator.predict(noise_for(generator), generator.encode(PROMPTS[:3]))
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("init", ["pissa", "pissa_niter_4", "olora"])
+def test_an_adapter_that_was_begun_by_changing_the_base_is_refused(init: str, tmp_path: Path) -> None:
+    trained_by_peft(init, tmp_path)
+    with pytest.raises(UsageError, match=f"uses init_lora_weights = '{init}', which is not supported; train with plain LoRA"):
+        load_adapter(tmp_path, SanaGenerator(), "hypernoise")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.nan, "has values that are not finite; the training diverged"),
+        (torch.inf, "has values that are not finite"),
+        (None, "is of type int8, and not of floating point"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused(value: float | None, message: str, saved: Path) -> None:
+    path = saved / "adapter_model.safetensors"
+    weights = load_file(path)
+    name = next(iter(weights))
+    weights[name] = weights[name].to(torch.int8) if value is None else torch.full_like(weights[name], value)
+    save_file(weights, path)
+    with pytest.raises(UsageError, match=message):
+        load_adapter(saved, ToyGenerator(), "hypernoise")
+
+
+def test_the_card_gives_no_call_that_the_backbone_does_not_have(tmp_path: Path) -> None:
+    generator = ToyGenerator()  # as PixArt's transformer, its backbone has no way of diffusers' own to load an adapter
+    save_adapter(tmp_path / "a", LoraAdapter(generator.backbone, LoraSettings(4, 8)), generator.backbone, describe(generator))
+    card = (tmp_path / "a/README.md").read_text()
+    assert "load_lora_adapter" not in card
+    assert "`peft.PeftModel.from_pretrained(backbone, THIS)` loads it,\nwhere `backbone` is the pipeline's" in card
+
+
 def test_a_folder_that_is_no_adapter_is_named(tmp_path: Path, saved: Path) -> None:
     for call in (adapter_sha256, lambda folder: load_adapter(folder, ToyGenerator(), "hypernoise")):
         with pytest.raises(UsageError, match="holds no adapter"):

@@ -84,7 +84,7 @@ def test_the_weights_are_a_known_file(weights: Path, monkeypatch: pytest.MonkeyP
     assert lpips.ALEXNET_URL.endswith(f"/alexnet-owt-{lpips.ALEXNET_SHA256}.pth")
     monkeypatch.setenv(data.VARIABLE, str(weights.parent.parent))
     monkeypatch.setattr(lpips, "ALEXNET", f"{weights.parent.name}/{weights.name}")
-    with pytest.raises(UsageError, match=r"is not the known file \(SHA-256 .*, expected 7be5be79\)"):
+    with pytest.raises(UsageError, match=r"is not the known file \(expected SHA-256 7be5be79\)"):
         lpips.load("cpu")
     monkeypatch.setattr(lpips, "ALEXNET_SHA256", data.sha256_of(weights)[:8])
     assert lpips.load("cpu").fingerprint == Lpips(weights, "cpu").fingerprint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hnbench import hub, registry
 from hnbench.errors import UsageError
 from hnbench.hub import Source
 from hnbench.measures import published
-from hnbench.measures.transformer import clip_336, dinov2_base, dinov2_large
+from hnbench.measures.transformer import clip_336, dinov2_base, dinov2_large, positions
 from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD
 from tests.measures.pictures import pictures
 from tests.rewards.tiny import TOWER, lively
@@ -23,8 +24,9 @@ from tests.rewards.tiny import TOWER, lively
 IMAGENET = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def dinov2(folder: Path) -> Dinov2Model:
-    config = Dinov2Config(**{name: value for name, value in TOWER.items() if name != "intermediate_size"}, mlp_ratio=2, image_size=56)
+def dinov2(folder: Path, **options: int) -> Dinov2Model:
+    sizes = {name: value for name, value in TOWER.items() if name != "intermediate_size"}
+    config = Dinov2Config(**{**sizes, "mlp_ratio": 2, "image_size": 56, **options})
     model = lively(Dinov2Model(config))
     model.save_pretrained(folder)
     return model
@@ -47,10 +49,60 @@ def test_dinov2_s_feature_is_the_class_token_of_the_whole_picture_at_224(tmp_pat
     model = dinov2(tmp_path)
     shown = [*pictures(2, (300, 200)), *pictures(1, (224, 224), seed=1)]
     pixels = torch.stack([IMAGENET(transforms.ToTensor()(picture.resize((224, 224), Image.Resampling.BICUBIC))) for picture in shown])
+    model.embeddings.position_embeddings = torch.nn.Parameter(positions(model.embeddings.position_embeddings, 16))
     expected = model(pixels).pooler_output
     assert float((expected[0] - expected[1]).norm()) > 0.1
     for load in (dinov2_base, dinov2_large):
         torch.testing.assert_close(load("cpu", str(tmp_path)).of(shown), expected, rtol=1e-4, atol=1e-5)
+
+
+def smooth_table(length: int) -> torch.Tensor:
+    """Four smooth functions of the place, for a class token and `length` x `length` patches."""
+    down, across = torch.meshgrid(*[torch.linspace(0, 1, length)] * 2, indexing="ij")
+    values = torch.stack([(3 * down).sin(), (5 * across).cos(), down * across, (4 * (down - across)).sin()], -1)
+    return torch.cat([torch.full((1, 4), 7.0), values.flatten(0, 1)])[None]
+
+
+def cubic(distance: float) -> float:
+    """Keys' kernel with a = -0.75."""
+    x = abs(distance)
+    if x <= 1:
+        return 1.25 * x**3 - 2.25 * x**2 + 1
+    return -0.75 * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+def read_with_step(table: torch.Tensor, length: int, side: int, step: float) -> torch.Tensor:
+    """Each position of the new grid as the kernel's sum over the old grid, whose border is repeated."""
+    weights = torch.zeros(side, length)
+    for new in range(side):
+        centre = (new + 0.5) * step - 0.5
+        for old in range(math.floor(centre) - 1, math.floor(centre) + 3):
+            weights[new, min(max(old, 0), length - 1)] += cubic(centre - old)
+    grid = table[0, 1:].reshape(length, length, -1)
+    return torch.einsum("ai,bj,ijd->abd", weights, weights, grid).flatten(0, 1)
+
+
+@pytest.mark.parametrize(("length", "side"), [(37, 16), (37, 14), (16, 16), (3, 14)])
+def test_positions_are_read_with_the_step_of_torch_hub_s_dinov2(length: int, side: int) -> None:
+    table = smooth_table(length)
+    placed = positions(table, side)
+    assert placed.shape == (1, 1 + side * side, 4)
+    assert torch.equal(placed[:, 0], table[:, 0])
+    step = 1.0 if length == side else length / (side + 0.1)
+    torch.testing.assert_close(placed[0, 1:], read_with_step(table, length, side, step), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_positions_of_dinov2_differ_from_those_of_transformers(tmp_path: Path) -> None:
+    """In transformers the step is 37/16; a model with that would not have dgm-eval's features."""
+    model = dinov2(tmp_path, patch_size=14, image_size=518, hidden_size=4)
+    model.embeddings.position_embeddings = torch.nn.Parameter(smooth_table(37))
+    model.save_pretrained(tmp_path)
+    own = model.embeddings.interpolate_pos_encoding(torch.zeros(1, 257, 4), 224, 224)
+    used = dinov2_base("cpu", str(tmp_path))._model.embeddings.interpolate_pos_encoding(torch.zeros(1, 257, 4), 224, 224)
+    torch.testing.assert_close(own[0, 1:], read_with_step(smooth_table(37), 37, 16, 37 / 16), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(used[0, 1:], read_with_step(smooth_table(37), 37, 16, 37 / 16.1), rtol=1e-4, atol=1e-5)
+    assert float((own - used).norm() / used[:, 1:].norm()) > 0.005
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from hnbench import hub
 from hnbench.errors import UsageError
 from hnbench.hub import Source
 from hnbench.measures import vqascore
-from hnbench.measures.sources import VISION_LANGUAGE, VQASCORE
+from hnbench.measures.sources import VQASCORE
 from hnbench.measures.vision_language import VisionLanguageModel
 from hnbench.measures.vqascore import VQAScore, load
 from tests.measures.vision_language_models import idefics, llava, qwen
@@ -264,7 +264,7 @@ def fetched(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_the_default_model_and_another_one_of_the_hub(fetched: list[Source]) -> None:
     default, other = load("cpu"), load("cpu", "owner/name@v1")
-    assert fetched == [VQASCORE, Source("owner/name", "v1", VISION_LANGUAGE)]
+    assert fetched == [VQASCORE, Source("owner/name", "v1", VQASCORE.patterns, needs=VQASCORE.needs)]
     assert (default.name, other.name) == ("vqascore", "vqascore@owner/name@v1")
     assert (default.source, other.source) == (f"{VQASCORE.repo}@0123abcd", "owner/name@0123abcd")
     assert f"that {VQASCORE.repo} answers" in default.about

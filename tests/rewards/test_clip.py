@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from safetensors.torch import load_file
 from torch import Tensor
 
+from hnbench.errors import UsageError
 from hnbench.rewards.base import Reward
 from hnbench.rewards.clip import ClipReward, load
-from hnbench.rewards.open_clip import OpenClipReward
+from hnbench.rewards.open_clip import OpenClipReward, build
+from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from hnbench.shapes.training.contrastive import ResnetEncoder, VitEncoder
 from tests.rewards import tiny
 
@@ -101,3 +107,65 @@ def test_a_published_clip_may_have_its_weights_in_a_file_of_torch(tmp_path: Path
     assert torch.equal(own.score(images(), PROMPTS), safe.score(images(), PROMPTS))
     torch.save({**model.state_dict(), "logit_scale": torch.tensor(1.0)}, tmp_path / "pytorch_model.bin")
     assert load(device="cpu", dtype="float32", where=str(tmp_path)).fingerprint != own.fingerprint
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_scale_is_the_checkpoint_s_in_every_type(dtype: torch.dtype, tmp_path: Path) -> None:
+    model = tiny.clip(tmp_path)
+    with torch.no_grad():
+        model.logit_scale.fill_(math.log(100))
+    model.save_pretrained(tmp_path)
+    made = ClipReward(tmp_path, name="c", mean=HALF, std=HALF, dtype=dtype)
+    assert made.scale() == pytest.approx(100, rel=1e-6)
+    assert made.model.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_open_clip_s_scale_too(dtype: torch.dtype, resnet: tuple[Path, ResnetEncoder]) -> None:
+    made = OpenClipReward(resnet[0], name="r", mean=HALF, std=HALF, dtype=dtype)
+    assert made.scale() == pytest.approx(float(load_file(resnet[0] / "open_clip_model.safetensors")["logit_scale"].exp()), rel=1e-6)
+
+
+TOWERS: dict[str, Any] = {
+    "embed_dim": 8,
+    "vision_cfg": {"layers": 1, "width": 16, "head_width": 8, "patch_size": 8, "image_size": 16},
+    "text_cfg": {"context_length": 8, "width": 16, "heads": 2, "layers": 1, "vocab_size": 20},
+}
+
+
+def test_an_open_clip_configuration_with_quick_gelu_is_open_clip_s_own_model() -> None:
+    torch.manual_seed(0)
+    own = CLIP(8, CLIPVisionCfg(**TOWERS["vision_cfg"]), CLIPTextCfg(**TOWERS["text_cfg"]), quick_gelu=True).eval()
+    pixels = torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        found = [build({**TOWERS, "quick_gelu": quick}).eval() for quick in (True, False)]
+        for model in found:
+            model.load_state_dict(own.state_dict())
+        quick, plain = (model.encode_image(pixels) for model in found)
+        assert torch.equal(quick, own.encode_image(pixels))
+        assert not torch.allclose(plain, quick, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"custom_text": True}, "has custom_text, which is not supported"),
+        ({"init_logit_bias": -10}, "has init_logit_bias"),
+        ({"multimodal_cfg": {}}, "has multimodal_cfg"),
+        ({"vision_cfg": {"layers": 1, "magic": 3}}, "cannot be used: .*magic"),
+        ({"text_cfg": None}, "cannot be used"),
+    ],
+)
+def test_what_an_open_clip_configuration_says_is_done_or_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build({**TOWERS, **changes})
+    build({**TOWERS, "custom_text": False, "init_logit_bias": None})
+
+
+def test_float64_pixels_are_normalised_by_float64_statistics() -> None:
+    images = torch.rand(1, 3, 4, 4, dtype=torch.float64)
+    exact = (images - torch.tensor(OPENAI_MEAN, dtype=torch.float64)[:, None, None]) / torch.tensor(OPENAI_STD, dtype=torch.float64)[
+        :, None, None
+    ]
+    assert torch.equal(Pixels(4, OPENAI_MEAN, OPENAI_STD, "cpu")(images), exact)
+    assert Pixels(4, OPENAI_MEAN, OPENAI_STD, "cpu")(images.bfloat16()).dtype == torch.float32

@@ -137,6 +137,18 @@ def test_the_two_paths_differ_little_on_a_square_picture(reward: Reward) -> None
     assert (reported - optimised).abs().max() < 0.1 * reported.std()
 
 
+@pytest.mark.parametrize("antialias", [True, False])
+def test_hpsv2_s_resize_with_and_without_antialiasing(antialias: bool) -> None:
+    made = letterboxed(picture((90, 60), 0), 24, antialias=antialias)
+    values = ToTensor()(picture((90, 60), 0))[None]
+    resized = functional.interpolate(values, size=(16, 24), mode="bicubic", antialias=antialias)[0]
+    expected = Normalize(OPENAI_MEAN, OPENAI_STD)(functional.pad(resized, (0, 0, 4, 4)))
+    torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-5)
+    other = letterboxed(picture((90, 60), 0), 24, antialias=not antialias)
+    assert float((made - other).abs().max()) > 0.05
+    torch.testing.assert_close(letterboxed(picture((90, 60), 0), 24), made if antialias else other)  # antialiased by default
+
+
 def test_letterboxing_keeps_all_of_the_picture() -> None:
     made = letterboxed(Image.new("RGB", (60, 30), "white"), 20) * torch.tensor(OPENAI_STD)[:, None, None]
     made = made + torch.tensor(OPENAI_MEAN)[:, None, None]

@@ -17,7 +17,7 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.scoring.layouts import find_images
 from hnbench.scoring.results import write_results
 from hnbench.scoring.score import Scores, judge_of, score, scores_folder
-from hnbench.scoring.summary import sentences, summarise, table_of, to_json
+from hnbench.scoring.summary import correct_lines, correct_shares, sentences, summarise, table_of, to_json
 from hnbench.suites.base import Prompt, Verdict
 from hnbench.suites.prompt_file import PromptSuite
 from hnbench.suites.shapes import ShapesJudge, ShapesSuite
@@ -80,6 +80,28 @@ def test_overall_is_the_mean_of_the_tasks(geneval: Path, suite: SmallSuite) -> N
     counting = lines["counting"].score
     assert (counting.low, counting.high) == (0.5, 0.5)
     assert lines["overall"].score.low < 4.25 / 6 < lines["overall"].score.high
+
+
+def test_a_prompt_is_correct_where_one_of_its_images_is(geneval: Path, suite: SmallSuite) -> None:
+    spoil(geneval, suite)
+    found = scored(geneval, suite, ShapesJudge())
+    (shares,) = correct_shares(found)
+    assert shares.label == ""
+    assert (shares.images, shares.prompts) == pytest.approx((17 / 24, 10 / 12))
+    assert to_json(found)["correct"] == [{"label": "", "images": shares.images, "prompts": shares.prompts}]
+    assert correct_lines(found) == [
+        "70.83% of the images are correct, and 83.33% of the prompts have a correct image; neither is the score."
+    ]
+    # as GenEval's summary_scores.py has it
+    lines = pd.read_json(write_results(found, geneval.parent), orient="records", lines=True)
+    assert lines["correct"].mean() == shares.images
+    assert lines.groupby("metadata")["correct"].any().mean() == shares.prompts
+
+
+def test_a_judge_that_grades_has_no_shares_of_correct_images(geneval: Path, suite: SmallSuite) -> None:
+    found = scored(geneval, suite, Grading())
+    assert correct_shares(found) == []
+    assert to_json(found)["correct"] == []
 
 
 def test_overall_weighs_tasks_alike_whatever_their_sizes(geneval: Path, suite: SmallSuite) -> None:

@@ -11,8 +11,9 @@ from open_clip.transform import image_transform
 from PIL import Image
 
 from hnbench.suites.geneval import colours
-from hnbench.suites.geneval.colours import COLOURS, ColourClassifier, CutOut
+from hnbench.suites.geneval.colours import ColourClassifier, CutOut
 from hnbench.suites.geneval.detector import Instance
+from hnbench.suites.geneval.rules import COLOURS
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 TRANSFORM = image_transform(32, is_train=False)

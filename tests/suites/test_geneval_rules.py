@@ -73,15 +73,30 @@ def test_a_diagonal_satisfies_two_relations() -> None:
 
 @given(boxes, boxes)
 def test_iou_counts_pixels(first: Box, second: Box) -> None:
-    # Independent truth: how much of each axis the two intervals share, counted pixel by pixel.
-    across = len(set(range(int(first[0]), int(first[2]))) & set(range(int(second[0]), int(second[2]))))
-    down = len(set(range(int(first[1]), int(first[3]))) & set(range(int(second[1]), int(second[3]))))
-    sizes = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
+    # Independent truth: how much of each axis the two intervals share, counted pixel by pixel, the last one included.
+    across = len(set(range(int(first[0]), int(first[2]) + 1)) & set(range(int(second[0]), int(second[2]) + 1)))
+    down = len(set(range(int(first[1]), int(first[3]) + 1)) & set(range(int(second[1]), int(second[3]) + 1)))
+    sizes = [(box[2] - box[0] + 1) * (box[3] - box[1] + 1) for box in (first, second)]
     assert iou(first, second) == pytest.approx(across * down / (sum(sizes) - across * down))
 
 
-def test_iou_of_empty_boxes_is_zero() -> None:
-    assert iou((5.0, 5.0, 5.0, 5.0), (5.0, 5.0, 5.0, 5.0)) == 0.0
+def test_iou_is_geneval_s() -> None:
+    assert iou((0, 0, 9, 9), (5, 5, 14, 14)) == pytest.approx(1 / 7)  # 5x5 of 10x10 pixels each
+    assert iou((5.0, 5.0, 4.0, 4.0), (5.0, 5.0, 4.0, 4.0)) == 0.0
+
+
+def test_overlapping_detections_are_dropped_where_the_option_says_so() -> None:
+    side_by_side = [Detection((left, 0.0, left + 99.0, 99.0), score) for left, score in ((0.0, 0.9), (50.0, 0.8), (100.0, 0.7))]
+    # neighbours share 50 of 150 columns; the first and the last share none
+    kept = filter_detections({"dog": side_by_side}, "single_object", max_overlap=1 / 3)
+    assert scores_of(kept["dog"]) == [0.9, 0.7]
+    assert len(filter_detections({"dog": side_by_side}, "single_object", max_overlap=0.34)["dog"]) == 3
+
+
+def test_a_wrong_colour_lists_all_colours_in_the_published_order() -> None:
+    metadata = {"include": [{"class": "cup", "count": 4, "color": "black"}]}
+    cups = found(0.9, 0.8, 0.7, 0.6, colours=["black", "purple", "black", "black"])
+    assert evaluate({"cup": cups}, metadata).reason == "expected black cup>=4, found 3 black; and 1 purple, 3 black"
 
 
 def found(*scores: float, colours: Sequence[str | None] | None = None, left: float = 0.0) -> list[Detection]:
@@ -148,7 +163,7 @@ def test_colours_that_the_detector_knows_need_no_classifier() -> None:
     metadata = {"include": [{"class": "car", "count": 2, "color": "red"}]}
     assert evaluate({"car": found(0.9, 0.8, colours=["red", "red"])}, metadata).correct
     verdict = evaluate({"car": found(0.9, 0.8, colours=["red", "blue"])}, metadata)
-    assert verdict.reason == "expected red car>=2, found 1 red; and 1 blue"
+    assert verdict.reason == "expected red car>=2, found 1 red; and 1 red, 1 blue"
     with pytest.raises(ValueError, match="0 of 2 colours"):
         evaluate({"car": found(0.9, 0.8)}, metadata)
 
@@ -166,7 +181,7 @@ def test_a_wrong_position_says_what_holds_instead() -> None:
         evaluate({"cup": found(0.9), "dog": found(0.9, left=300.0)}, metadata).reason
         == "expected dog left of target, found right of target"
     )
-    assert evaluate({"cup": found(0.9), "dog": found(0.9)}, metadata).reason == "expected dog left of target, found neither side of target"
+    assert evaluate({"cup": found(0.9), "dog": found(0.9)}, metadata).reason == "expected dog left of target, found  target"
 
 
 def test_a_target_of_the_wrong_colour_is_no_target() -> None:

@@ -14,8 +14,9 @@ from PIL import Image
 from torch.nn import functional
 
 from hnbench.data import sha256_of
-from hnbench.errors import UsageError
 from hnbench.hub import Source, download
+from hnbench.rgb import rgb
+from hnbench.suites.geneval.rules import COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,12 +26,11 @@ if TYPE_CHECKING:
 
     from hnbench.suites.geneval.detector import Instance
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 TEMPLATES = ("a photo of a {colour} {name}", "a photo of a {colour}-colored {name}", "a photo of a {colour} object")
 BACKGROUND = "#999"
 """What surrounds the object, in place of the pixels that its mask leaves out."""
 ARCHITECTURE = "ViT-L-14-quickgelu"
-WEIGHTS = Source("timm/vit_large_patch14_clip_224.openai", patterns=("open_clip_model.safetensors",))
+WEIGHTS = Source("timm/vit_large_patch14_clip_224.openai", needs=((("open_clip_model.safetensors",),),))
 """OpenAI's ViT-L/14 in open_clip's names."""
 BATCH = 64
 
@@ -45,7 +45,7 @@ class CutOut:
 
     def picture(self) -> Image.Image:
         """The box of the image, with the background grey outside of the mask."""
-        image = self.image.convert("RGB")
+        image = rgb(self.image)
         blank = Image.new("RGB", image.size, BACKGROUND)
         return Image.composite(image, blank, Image.fromarray(self.instance.mask)).crop(self.instance.box)
 
@@ -109,9 +109,7 @@ def load_colour_classifier(device: str) -> ColourClassifier:
     import open_clip
     from open_clip.transform import image_transform
 
-    path = download(WEIGHTS) / WEIGHTS.patterns[0]
-    if not path.is_file():
-        raise UsageError(f"{WEIGHTS} has no {path.name}; GenEval's colour classifier cannot be loaded")
+    path = download(WEIGHTS) / WEIGHTS.files[0]
     model = open_clip.create_model(ARCHITECTURE, pretrained=str(path))
     size = model.visual.image_size
     transform = image_transform(size, is_train=False)

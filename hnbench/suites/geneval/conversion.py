@@ -24,6 +24,7 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation,
 
 from hnbench.data import fetch, sha256_of
 from hnbench.errors import UsageError
+from hnbench.hub import assets_folder
 from hnbench.weights.checkpoint import load_pretrained
 
 if TYPE_CHECKING:
@@ -132,11 +133,9 @@ def official_folder() -> tuple[Path, str]:
 
     The checkpoint is downloaded and converted on first use; the converted files stay in huggingface_hub's cache for assets.
     """
-    from huggingface_hub import cached_assets_path
-
     checkpoint = fetch(CHECKPOINT_NAME, CHECKPOINT_URL, CHECKPOINT_SHA256, progress=True)
     sha256 = sha256_of(checkpoint)
-    cache = Path(cached_assets_path("hnbench", "converted", "mask2former"))
+    cache = assets_folder("converted", "mask2former")
     folder = cache / f"{sha256}-v{VERSION}"
     if not folder.is_dir():
         convert_checkpoint(checkpoint, official_config(), folder)

@@ -10,12 +10,22 @@ from PIL import Image
 
 from hnbench.data import data_file, sha256_of
 from hnbench.hub import Source, download
+from hnbench.prompt_files import read_text
+from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge
-from hnbench.suites.geneval.colours import BACKGROUND, COLOURS, TEMPLATES, ColourClassifier, CutOut, load_colour_classifier
+from hnbench.suites.geneval.colours import BACKGROUND, TEMPLATES, ColourClassifier, CutOut, load_colour_classifier
 from hnbench.suites.geneval.conversion import VERSION, load, official_folder
 from hnbench.suites.geneval.detector import Detector, Instance
-from hnbench.suites.geneval.rules import COUNTING_THRESHOLD, MAX_OBJECTS, POSITION_THRESHOLD, THRESHOLD, evaluate, filter_detections
+from hnbench.suites.geneval.rules import (
+    COLOURS,
+    COUNTING_THRESHOLD,
+    MAX_OBJECTS,
+    POSITION_THRESHOLD,
+    THRESHOLD,
+    evaluate,
+    filter_detections,
+)
 from hnbench.suites.smoke import distrusted, photograph
 
 if TYPE_CHECKING:
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
 
 PLAIN = {"red": (220, 30, 30), "blue": (30, 60, 220)}
 """Colours of which there is no doubt, for the check of the classifier."""
-HUGGING_FACE = Source("facebook/mask2former-swin-small-coco-instance", patterns=("config.json", "model.safetensors"))
+HUGGING_FACE = Source("facebook/mask2former-swin-small-coco-instance", needs=((("config.json",),), (("model.safetensors",),)))
 """The original authors' own training of the same architecture."""
 
 
@@ -62,7 +72,8 @@ class GenEvalJudge(Judge):
             raise distrusted("GenEval's colour classifier", f"discs of {', '.join(PLAIN)}", ", ".join(named))
 
     def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-        """One verdict per image, in order. Images are RGB; `metadata` are lines of GenEval's `evaluation_metadata.jsonl`."""
+        """One verdict per image, in order. `metadata` are lines of GenEval's `evaluation_metadata.jsonl`."""
+        images = [rgb(image) for image in images]
         everything = self._detector.detect(images, min(THRESHOLD, COUNTING_THRESHOLD))
         found = [filter_detections(each, str(about["tag"])) for each, about in zip(everything, metadata, strict=True)]
         coloured = self._coloured(images, found, metadata)
@@ -100,7 +111,7 @@ def _details(found: Found) -> dict[str, Any]:
 
 def class_names() -> tuple[str, ...]:
     """The 80 classes in the order of the network's outputs: COCO's, of which GenEval words three differently."""
-    return tuple(data_file("geneval/object_names.txt").read_text("utf-8").split("\n")[:80])
+    return tuple(read_text(data_file("geneval/object_names.txt")).split("\n")[:80])
 
 
 def official_judge(device: str) -> GenEvalJudge:
@@ -114,5 +125,5 @@ def hugging_face_judge(device: str) -> GenEvalJudge:
     """The same judge over transformers' own checkpoint of the same architecture, which finds other objects."""
     folder = download(HUGGING_FACE)
     detector = Detector(load(folder, str(HUGGING_FACE)), class_names(), device)
-    fingerprint = f"{HUGGING_FACE}:{sha256_of(folder / HUGGING_FACE.patterns[1])}"
+    fingerprint = f"{HUGGING_FACE}:{sha256_of(folder / 'model.safetensors')}"
     return GenEvalJudge(detector, load_colour_classifier(device), fingerprint=fingerprint)

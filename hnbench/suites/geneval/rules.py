@@ -21,8 +21,13 @@ COUNTING_THRESHOLD = 0.9
 """... or above this, in prompts that ask for an exact number."""
 MAX_OBJECTS = 16
 """Detections kept per class."""
+MAX_OVERLAP = 1.0
+"""The intersection over union from which on the less confident of two detections of a class is dropped; none is, at 1."""
 POSITION_THRESHOLD = 0.1
 """The share of both boxes' sizes by which centres must differ before one object is beside another."""
+
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
+"""The colour words, in the order in which reasons list them."""
 
 Box = tuple[float, float, float, float]
 
@@ -60,30 +65,41 @@ def filter_detections(
     threshold: float = THRESHOLD,
     counting_threshold: float = COUNTING_THRESHOLD,
     max_objects: int = MAX_OBJECTS,
+    max_overlap: float = MAX_OVERLAP,
 ) -> dict[str, list[Found]]:
     """Keep what counts as detected under a prompt's tag: above the threshold, best first, at most so many per class.
 
-    Classes of which nothing is left are absent. There is no suppression of overlapping boxes, as in the published evaluation.
+    Classes of which nothing is left are absent. The four numbers are the options of the published evaluation; at its defaults no
+    overlapping box is suppressed.
     """
     limit = counting_threshold if tag == "counting" else threshold
     kept = {
         object_class: sorted((found for found in detections if found.score > limit), key=lambda found: found.score, reverse=True)
         for object_class, detections in raw.items()
     }
-    return {object_class: detections[:max_objects] for object_class, detections in kept.items() if detections}
+    return {object_class: _apart(detections[:max_objects], max_overlap) for object_class, detections in kept.items() if detections}
+
+
+def _apart(detections: Sequence[Found], max_overlap: float) -> list[Found]:
+    """The detections without those that a better one overlaps as much as `max_overlap`."""
+    if max_overlap == 1:
+        return list(detections)
+    kept: list[Found] = []
+    for found in detections:
+        if all(iou(found.box, better.box) < max_overlap for better in kept):
+            kept.append(found)
+    return kept
 
 
 def iou(first: Box, second: Box) -> float:
-    """Intersection over union of two boxes; 0 where both are empty."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    shared = max(width, 0.0) * max(height, 0.0)
+    """Intersection over union of two boxes as GenEval counts pixels: the right and bottom ones are inside, so 0 to 9 is 10 wide."""
+    shared = _area((max(first[0], second[0]), max(first[1], second[1]), min(first[2], second[2]), min(first[3], second[3])))
     union = _area(first) + _area(second) - shared
-    return shared / union if union > 0 else 0.0
+    return shared / union if union else 0.0
 
 
 def _area(box: Box) -> float:
-    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
+    return max(box[2] - box[0] + 1, 0.0) * max(box[3] - box[1] + 1, 0.0)
 
 
 def relative_position(subject: Box, target: Box, threshold: float = POSITION_THRESHOLD) -> set[str]:
@@ -140,11 +156,10 @@ def _wrong_colour(clause: Mapping[str, Any], found: Sequence[Detection], classif
     if wanted is None:
         return ""
     tally = Counter(classify(clause["class"], found))
-    right = tally.pop(wanted, 0)
-    if right >= clause["count"]:
+    if tally[wanted] >= clause["count"]:
         return ""
-    others = ", ".join(f"{number} {colour}" for colour, number in tally.items())
-    return f"expected {wanted} {clause['class']}>={clause['count']}, found {right} {wanted}; and {others}"
+    listed = ", ".join(f"{tally[colour]} {colour}" for colour in (*COLOURS, *sorted(tally.keys() - COLOURS)) if colour in tally)
+    return f"expected {wanted} {clause['class']}>={clause['count']}, found {tally[wanted]} {wanted}; and {listed}"
 
 
 def _wrong_position(
@@ -160,7 +175,7 @@ def _wrong_position(
         for other in targets:
             holds = relative_position(subject.box, other.box, threshold)
             if relation not in holds:
-                return f"expected {clause['class']} {relation} target, found {' and '.join(sorted(holds)) or 'neither side of'} target"
+                return f"expected {clause['class']} {relation} target, found {' and '.join(sorted(holds))} target"
     return ""
 
 

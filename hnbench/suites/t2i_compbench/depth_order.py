@@ -7,8 +7,8 @@ Quirks of the published rules, kept under the name `published`:
 - *last match*: of several objects of a name, the one counts that was passed last before both names were found;
 - *one half*: boxes whose intersection over union is exactly 0.5 score 0.
 
-Under `repaired` the depth is that of the boxes, a noun matches a label that it is or is a word of, the most confident object
-counts, and one half scores 1.
+Under `repaired` the depth is that of the boxes, a noun matches the labels that say it (`names`), the most confident object counts, and
+one half scores 1.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hnbench.suites.t2i_compbench.detections import Box, Detections, iou
+from hnbench.suites.t2i_compbench.names import named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,8 +89,5 @@ def _first_containing(name: str | None, found: Detections) -> int | None:
 
 
 def _repaired_places(objects: tuple[str | None, str | None], found: Detections) -> list[int | None]:
-    def place(name: str | None) -> int | None:
-        exact = next((index for index, one in enumerate(found) if one.label == name), None)
-        return exact if exact is not None else next((index for index, one in enumerate(found) if name in one.label.split()), None)
-
-    return [place(name) for name in objects]
+    labels = [one.label for one in found]
+    return [next(iter(named(name, labels)), None) for name in objects]

@@ -30,8 +30,11 @@ Detections = Sequence[Found]
 def frame_of(width: int, height: int) -> tuple[int, int]:
     """Width and height of the frame of an image of this size."""
     short, long = sorted((width, height))
-    scale = min(SHORT_SIDE / short, LONG_SIDE / long)
-    return int(width * scale), int(height * scale)
+    new_short, new_long = SHORT_SIDE, int(SHORT_SIDE * long / short)
+    if new_long > LONG_SIDE:
+        # the ratio is that of the whole numbers before it, as in torchvision's Resize(479, max_size=480)
+        new_short, new_long = int(LONG_SIDE * new_short / new_long), LONG_SIDE
+    return (new_short, new_long) if width <= height else (new_long, new_short)
 
 
 def iou(first: Box, second: Box) -> float:

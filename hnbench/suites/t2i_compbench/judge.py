@@ -14,6 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from hnbench.fingerprint import fingerprint_of
+from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge, Verdict
 from hnbench.suites.smoke import photograph
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-VERSION = 1
+VERSION = 2
 """Of what is computed here; part of the fingerprint."""
 PHRASES = 8
 """Noun phrases that are asked for, at most."""
@@ -60,13 +61,14 @@ class ModelNames:
 class CompBenchJudge(Judge):
     """The judge of some categories. Models are found when it is made and loaded when the first image needs them."""
 
-    def __init__(self, categories: Sequence[str], names: ModelNames, rules: spatial.Rules, device: str) -> None:
+    def __init__(self, categories: Sequence[str], names: ModelNames, rules: spatial.Rules, device: str, parser: str = "") -> None:
+        """`parser` is one of `parses.PARSERS`; the user's own parses or the default without it."""
         self._rules, self._device = rules, device
         used = [item.name for item in fields(ModelNames) if any(item.name in _USED[category] for category in categories)]
         self._names: dict[str, str] = {model: getattr(names, model) for model in used}
-        self._parses = load_parses() if _PARSED & set(categories) else None
-        parser = [f"parser {self._parses.parser}"] if self._parses else []
-        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {name}" for model, name in self._names.items()), *parser])
+        self._parses = load_parses(parser) if _PARSED & set(categories) else None
+        parsed_by = [f"parser {self._parses.parser}"] if self._parses else []
+        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {name}" for model, name in self._names.items()), *parsed_by])
         self._folders: dict[str, Path] = {model: folder_of(name) for model, name in self._names.items()}
 
     @cached_property
@@ -88,8 +90,7 @@ class CompBenchJudge(Judge):
 
     def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         return [
-            self._verdict(image.convert("RGB"), str(about["category"]), str(about["prompt"]))
-            for image, about in zip(images, metadata, strict=True)
+            self._verdict(rgb(image), str(about["category"]), str(about["prompt"])) for image, about in zip(images, metadata, strict=True)
         ]
 
     def _verdict(self, image: Image.Image, category: str, prompt: str) -> Verdict:

@@ -9,9 +9,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hnbench.errors import UsageError
 from hnbench.hub import Source, download
+from hnbench.rgb import rgb
 from hnbench.suites.t2i_compbench.detections import Found, frame_of
-from hnbench.weights.files import PICKLED, SAFETENSORS
+from hnbench.weights.files import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 
     from hnbench.suites.t2i_compbench.depth_order import DepthMap
 
-PATTERNS = ("*.json", "*.txt", *SAFETENSORS, *PICKLED)
-"""Three of the four default models have no safetensors."""
+PATTERNS = ("*.json", "*.txt")
 UNUSED_BY_DPT = r"neck\.fusion_stage\.layers\.0\.residual_layer1\..*"
 """The first fusion has nothing to add to its input: the class has these weights, the published checkpoints of DPT do not."""
 
@@ -40,7 +41,33 @@ DEPTH_SIZE = 480
 
 def folder_of(name: str) -> Path:
     """The folder of a model: `name` itself where it is one, else the files of that repository of the Hub."""
-    return Path(name) if Path(name).is_dir() else download(Source.parse(name, PATTERNS))
+    return Path(name) if Path(name).is_dir() else download(Source.parse(name, PATTERNS, MODEL))
+
+
+def _processor(folder: Path) -> Any:
+    """A folder's image processor, with Pillow's resize as published and not torchvision's. A folder without one is a `UsageError`."""
+    from transformers import AutoImageProcessor
+
+    return _read(AutoImageProcessor, folder, "image processor", backend="pil")
+
+
+def _tokenizer(folder: Path) -> Any:
+    """A folder's tokenizer. A folder without one is a `UsageError`."""
+    from transformers import AutoTokenizer
+
+    from hnbench.weights.checkpoint import existing
+
+    existing(folder, "tokenizer.json", "vocab.json", "vocab.txt")  # without any, transformers makes one that knows no word
+    return _read(AutoTokenizer, folder, "tokenizer")
+
+
+def _read(kind: Any, folder: Path, what: str, **options: str) -> Any:
+    from hnbench.weights.checkpoint import first_line
+
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+        raise UsageError(f"{folder} has no {what} that can be loaded: {first_line(error)}") from error
 
 
 def question(phrase: str) -> str:
@@ -49,16 +76,25 @@ def question(phrase: str) -> str:
     return " ".join(re.sub(r"\s{2,}", " ", text).rstrip("\n").strip(" ").split(" ")[:QUESTION_WORDS])
 
 
+def _normalised(picture: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Any:
+    """A picture's values `[3, H, W]`, from 0 to 1 before they are normalised."""
+    import torch
+    from torchvision.transforms.v2 import functional
+
+    pixels = functional.to_dtype(functional.to_image(picture), torch.float32, scale=True)
+    return functional.normalize(pixels, list(mean), list(std))
+
+
 class BlipVqa:
     """BLIP's visual question answering (Li et al., arXiv 2201.12086): the probability of "yes" among "yes" and "no"."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        from transformers import AutoTokenizer, BlipForQuestionAnswering
+        from transformers import BlipForQuestionAnswering
 
         from hnbench.weights.checkpoint import load_pretrained
 
         self.model = load_pretrained(BlipForQuestionAnswering, folder).to(device)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer = _tokenizer(folder)
         self.device = device
 
     def yes(self, image: Image.Image, phrases: Sequence[str]) -> list[float]:
@@ -87,26 +123,23 @@ class BlipVqa:
         return float(yes / (yes + no))
 
     def _pixels(self, image: Image.Image) -> Any:
-        import torch
         from PIL.Image import Resampling
-        from torchvision.transforms.v2 import functional
 
-        squashed = image.convert("RGB").resize((BLIP_SIZE, BLIP_SIZE), Resampling.BICUBIC)
-        pixels = functional.to_dtype(functional.to_image(squashed), torch.float32, scale=True)
-        return functional.normalize(pixels, CLIP_MEAN, CLIP_STD)[None].to(self.device)
+        squashed = rgb(image).resize((BLIP_SIZE, BLIP_SIZE), Resampling.BICUBIC)
+        return _normalised(squashed, CLIP_MEAN, CLIP_STD)[None].to(self.device)
 
 
 class ClipCosine:
     """The cosine of CLIP's image and text features: no scale, no prefix (Radford et al., arXiv 2103.00020)."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+        from transformers import CLIPModel
 
         from hnbench.weights.checkpoint import load_pretrained
 
         self.model = load_pretrained(CLIPModel, folder).to(device)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.tokenizer = _tokenizer(folder)
+        self.processor = _processor(folder)
         self.device = device
 
     def cosine(self, image: Image.Image, text: str) -> float:
@@ -116,7 +149,7 @@ class ClipCosine:
 
         length = self.model.config.text_config.max_position_embeddings
         tokens = self.tokenizer([text], truncation=True, max_length=length, return_tensors="pt").to(self.device)
-        pixels = self.processor(image.convert("RGB"), return_tensors="pt").pixel_values.to(self.device)
+        pixels = self.processor(rgb(image), return_tensors="pt").pixel_values.to(self.device)
         with torch.no_grad():
             seen = self.model.visual_projection(self.model.vision_model(pixels).pooler_output)
             read = self.model.text_projection(self.model.text_model(**tokens).pooler_output)
@@ -127,12 +160,12 @@ class Detector:
     """An object detector of transformers (DETR, RT-DETR, D-FINE and others): boxes in the published frame, the most confident first."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+        from transformers import AutoModelForObjectDetection
 
         from hnbench.weights.checkpoint import load_pretrained
 
         self.model = load_pretrained(AutoModelForObjectDetection, folder).to(device)
-        self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.processor = _processor(folder)
         self.device = device
 
     def detect(self, image: Image.Image) -> list[Found]:
@@ -140,7 +173,7 @@ class Detector:
         import torch
 
         width, height = frame_of(*image.size)
-        inputs = self.processor(images=image.convert("RGB"), return_tensors="pt").to(self.device)
+        inputs = self.processor(images=rgb(image), return_tensors="pt").to(self.device)
         with torch.no_grad():
             outputs = self.model(**inputs)
         (found,) = self.processor.post_process_object_detection(outputs, threshold=CONFIDENCE, target_sizes=[(height, width)])
@@ -153,27 +186,36 @@ class Detector:
 
 
 class Depth:
-    """A model of relative depth of transformers (DPT and others): a map in the published frame, 0 to 255, larger is nearer."""
+    """A model of relative depth of transformers (DPT and others): a map in the published frame, 0 to 255, larger is nearer.
+
+    As published, the image is squashed by Pillow's bilinear resize, and the map passes through an 8-bit picture of the image's own size.
+    Mean and standard deviation are those of the model's processor: 0.5 for DPT, as published.
+    """
 
     def __init__(self, folder: Path, device: str) -> None:
-        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+        from transformers import AutoModelForDepthEstimation
 
         from hnbench.weights.checkpoint import load_pretrained
 
         self.model = load_pretrained(AutoModelForDepthEstimation, folder, unneeded=UNUSED_BY_DPT).to(device)
-        self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.processor = _processor(folder)
         self.device = device
 
     def depth(self, image: Image.Image) -> DepthMap:
         """`[H, W]`, scaled to the image's own smallest and largest depth, in whole steps as in an 8-bit file."""
+        import numpy as np
         import torch
+        from PIL import Image
 
-        width, height = frame_of(*image.size)
-        side = {"height": DEPTH_SIZE, "width": DEPTH_SIZE}
-        pixels = self.processor(images=image.convert("RGB"), size=side, return_tensors="pt").pixel_values.to(self.device)
         with torch.no_grad():
-            depth = self.model(pixels).predicted_depth.float()
+            depth = self.model(self._pixels(image)).predicted_depth.float()
         depth = (depth - depth.min()) / (depth.max() - depth.min()).clamp(min=torch.finfo(depth.dtype).tiny)
-        resized = torch.nn.functional.interpolate(depth[:, None], size=(height, width), mode="bilinear", align_corners=True)
-        found: DepthMap = (255 * resized[0, 0]).floor().double().cpu().numpy()
-        return found
+        whole = torch.nn.functional.interpolate(depth[:, None], size=image.size[::-1], mode="bilinear", align_corners=True)[0, 0]
+        picture = Image.fromarray((255 * whole).byte().cpu().numpy())
+        return np.asarray(picture.resize(frame_of(*image.size), Image.Resampling.BILINEAR), dtype=np.float64)
+
+    def _pixels(self, image: Image.Image) -> Any:
+        from PIL.Image import Resampling
+
+        squashed = rgb(image).resize((DEPTH_SIZE, DEPTH_SIZE), Resampling.BILINEAR)
+        return _normalised(squashed, self.processor.image_mean, self.processor.image_std)[None].to(self.device)

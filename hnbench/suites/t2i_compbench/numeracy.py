@@ -7,7 +7,7 @@ Quirks of the published rules, kept under the name `published`:
 - *renaming*: where no object has the name, all whose label contains it as a part of a word are renamed to it, for the objects after it too;
 - a prompt without any countable object is a division by zero, and an error here.
 
-Under `repaired` only boxes of nearly the same place are duplicates, and a label matches by whole words without being renamed.
+Under `repaired` only boxes of nearly the same place are duplicates, and labels that say the object (`names`) count without being renamed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.suites.t2i_compbench.detections import Box, Detections, Found
+from hnbench.suites.t2i_compbench.names import named
+from hnbench.suites.t2i_compbench.spatial import PEOPLE, as_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +27,7 @@ NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5
 SAME = 0.9
 """The share from which on two boxes are of one object."""
 _RENAMED = {
-    **dict.fromkeys(("boy", "girl", "man", "woman"), "person"),
+    **dict.fromkeys(PEOPLE, "person"),
     "ship": "boat",
     "telivision": "tv",
     "goldfish": "fish",
@@ -78,20 +80,16 @@ def numeracy_score(counted: Sequence[tuple[str, int]], found: Detections, rules:
     labels = [one.label for one in without_duplicates(found, rules)]
     score, wrong = 0.0, []
     for name, wanted in counted:
-        label = _RENAMED.get(name, name)
-        number = _published_count(label, labels) if rules == "published" else _repaired_count(label, labels)
+        number = _published_count(name, labels) if rules == "published" else len(named(as_label(name), labels))
         score += (0.5 * (number > 0) + 0.5 * (number > 0 and number == wanted)) / len(counted)
         if number != wanted:
             wrong.append(f"expected {wanted} {name}, found {number}")
     return score, "\n".join(wrong)
 
 
-def _published_count(label: str, labels: list[str]) -> int:
-    """Count a label; the list is changed where nothing has it and something contains it."""
+def _published_count(name: str, labels: list[str]) -> int:
+    """Count an object's labels; the list is changed where nothing has that label and something contains it."""
+    label = _RENAMED.get(name, name)
     if label not in labels:
         labels[:] = [label if label in other else other for other in labels]
     return labels.count(label)
-
-
-def _repaired_count(label: str, labels: list[str]) -> int:
-    return labels.count(label) or sum(label in other.replace("/", " ").split() for other in labels)

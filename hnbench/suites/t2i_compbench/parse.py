@@ -1,7 +1,7 @@
 """Make the file of parses: `python -m hnbench.suites.t2i_compbench.parse FILE [--spacy MODEL]`.
 
-With `--spacy en_core_web_sm` it is what the published scripts compute; they used version 3.5.0 of that model. spaCy and the model have to
-be installed for that. Without it, the file is the one that comes with hnbench.
+With `--spacy MODEL` it is what the published scripts compute; they used en_core_web_sm 3.5.0. spaCy and the model have to be installed for
+that, or MODEL is the folder of one. Without it, the parser is `rule_parser`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
     """Write the file."""
     arguments = argparse.ArgumentParser(description="Parse T2I-CompBench's prompts.")
     arguments.add_argument("file", type=Path)
-    arguments.add_argument("--spacy", metavar="MODEL", help="a spaCy model that is installed, for example en_core_web_sm")
+    arguments.add_argument("--spacy", metavar="MODEL", help="a spaCy model: the name of an installed one, or a folder")
     given = arguments.parse_args()
     rules = {"name": rule_parser.NAME, "version": rule_parser.VERSION}, parse_by_rules
     content = parse_all(*(spacy_parser(given.spacy) if given.spacy else rules))

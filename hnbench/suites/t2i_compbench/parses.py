@@ -1,8 +1,9 @@
 """What a parser found in the fixed prompts, computed once: the scores depend on it, and not on what is installed here.
 
-The published scripts parse with spaCy's en_core_web_sm while they score. The file that comes with hnbench was made by `rule_parser`, and
-says so; `python -m hnbench.suites.t2i_compbench.parse` makes one with a spaCy model, which is taken instead when it lies at
-`t2i-compbench/parses.json` in the folder that `HNBENCH_DATA` names. The parser's name and version are part of the judge's name.
+The published scripts parse with spaCy's en_core_web_sm 3.5.0 while they score. Two files of parses come with hnbench: `spacy`, of the same
+model in version 3.6.0, and `hnbench-rules`, of `rule_parser`. `python -m hnbench.suites.t2i_compbench.parse` makes another one, which is
+taken where no parser is chosen and it lies at `t2i-compbench/parses.json` in the folder that `HNBENCH_DATA` names. The parser's name and
+version are part of the judge's name.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.data import VARIABLE
 from hnbench.errors import UsageError
+from hnbench.prompt_files import read_text
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "t2i-compbench/parses.json"
+"""The user's own file."""
+PARSERS = ("spacy", "hnbench-rules")
+"""The files that come with hnbench; the first is the default."""
 PARSED = ("color", "shape", "texture", "spatial", "3d_spatial", "complex")
 """The categories whose scorers need a parse."""
 NOT_ASKED = frozenset({"top", "the side", "the left", "the right"})
@@ -45,15 +50,15 @@ class Parses:
 
 
 @cache
-def load_parses() -> Parses:
-    """The parses of the user's own file, where there is one, else of the file that comes with hnbench."""
+def load_parses(parser: str = "") -> Parses:
+    """The parses of one of `PARSERS`. Without a name, those of the user's own file, where there is one, else of the default."""
     folder = os.environ.get(VARIABLE)
-    own = Path(folder) / FILE if folder else None
-    path = own if own and own.is_file() else Path(__file__).with_name("parses.json")
+    own = Path(folder) / FILE if folder and not parser else None
+    path = own if own and own.is_file() else Path(__file__).with_name(f"parses-{parser or PARSERS[0]}.json")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
         return Parses(f"{value['parser']['name']} {value['parser']['version']}", value["prompts"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{path} is no file of parses ({error!r}); make it anew: python -m hnbench.suites.t2i_compbench.parse FILE"
         ) from error

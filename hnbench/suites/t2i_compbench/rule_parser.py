@@ -1,4 +1,4 @@
-"""A small parser by word lists and rules, for the fixed prompts of T2I-CompBench where spaCy's model is not at hand.
+"""A small parser by word lists and rules, for the fixed prompts of T2I-CompBench: the parser `hnbench-rules`.
 
 It knows the vocabulary of those prompts and nothing beyond, and gives what the scorers ask of a parser: noun chunks, nouns and
 adjectives. Its conventions are spaCy's: a chunk begins with its determiner and ends with its noun, colours joined by "and" stay in one
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-NAME, VERSION = "hnbench-rules", "1"
+NAME, VERSION = "hnbench-rules", "2"
 
 _TOKEN = re.compile(r"'s|\w+(?:[-:]\w+)*|[^\w\s]")
 
@@ -22,10 +22,11 @@ _CLASSES = {
     "CCONJ": "and or",
     "PREP": """with at on in of to for from by near above below beneath under over beside between behind against across along around
         through into onto inside outside past like as while where up down out even than""",
-    "ADV": "next together gracefully lazily ominously deliciously effortlessly firmly neatly freshly seamlessly otherwise both away only",
+    "ADV": """most next together gracefully lazily ominously deliciously effortlessly firmly neatly freshly seamlessly otherwise both
+        away only""",
     "AUX": "is are was were be has have had",
-    "ADJ": """ancient angular adventurous aerodynamic artistic beautiful beige beloved big billowing black blank blazing blooming blue bold
-        bravest bright brilliant brown bulky bumpy bustling busy calm celestial checkered chilled chilly choppy circular clean cold
+    "ADJ": """ancient angular adventurous aerodynamic artistic beautiful beige beloved big billowing black blank blazing blooming blue
+        bold bravest bright brilliant brown bulky bumpy bustling busy calm celestial checkered chilled chilly choppy circular clean cold
         colorful comfortable comforting compact conical contrasting cool cozy cracked crashing crisp crispy crunchy crystal-clear cubic
         curious curved curvy cushioned cylindrical daily damp dappled dark deep defining delectable delicate delicious detailed
         diamond-studded different dim distant dizzying dramatic dry dull dusty dynamic eager early earthy electronic elegant emotional
@@ -35,21 +36,22 @@ _CLASSES = {
         luxurious majestic maternal matching matte melted metallic modern multicolored murky narrow natural nearby necessary oblong old
         opaque open orange ornate other oval peaceful peeling pentagonal perfect picturesque pillowy pink plain plump plush polished
         powerful precious priceless prickly protruding pungent purple pyramidal quiet raked ready rectangular red reedy refreshing rich
-        ripe rippled rocky rolling romantic rough rough-edged round rounded rugged rusted rusty same savory seasonal serene sharp sheer
-        shimmering shiny short silky silver sleek slimy sloped slushy small smooth soft soothing sour sparkling spherical spicy spiky
-        square stainless sticky straight streamlined striking striped stunning sturdy stylish sugary sweet swirling tall tan tart tasty
-        tech-savvy tender textured thick thorny thrilling tie-dye tiled timeless tiny tired towering translucent treacherous triangular
-        twisted unique unlikely urban useful vibrant vintage visible warm weathered welcoming wet white whitish winding wooden yellow""",
-    "VERB": """lay lying sat stood shone grew flew fell told drove sped sank spun swam hung kept led left lit made met rose slept strode
-        woke wrote provide provided blew flash reads sits shines holds provided kept mounted standing hanging leaning
-        resting hovering lapping reaching bending creating casting""",
+        ripe rippled rocky rolling romantic rough rough-edged round rounded rugged rusted rusty same satin savory seasonal serene sharp
+        sheer shimmering shiny short silky silver sleek slimy sloped slushy small smooth soft soothing sour sparkling spherical spicy
+        spiky square stainless sticky straight streamlined striking striped stunning sturdy stylish sugary sweet swirling tall tan tart
+        tasty tech-savvy tender textured thick thorny thrilling tie-dye tiled timeless tiny tired towering translucent treacherous
+        triangular twisted unique unlikely urban useful vibrant vintage visible warm weathered welcoming wet white whitish winding wooden
+        yellow""",
+    "VERB": """lay lying sat stood shone grew flew fell held hidden told drove sped sank spun swam hung kept led left lit made met slept
+        strode woke wrote provide provided blew flash reads sits shines holds provided kept mounted standing hanging leaning resting
+        hovering lapping reaching bending creating casting""",
 }
 _AMBIGUOUS = {
     "VERB_OR_NOUN": """attract bake beat boil burst cast cook cut decorate display features hang hold illuminate jot keep measure mix nap
-        nibble painting park perch pound release rest serve shape sit slice spread stir write""",
-    "NOUN_LIKE_VERB": """bed bread building ceiling cutting dining earring earrings engineering flooring living magnifying measuring meeting
-        morning opening painting parking playing reading reed ring rocking rolling seating sled steering stitching storytelling string
-        swimming vending watering wedding wing baking bowling""",
+        nibble painting park perch pound release rest rose serve shape sit slice spread stir write""",
+    "NOUN_LIKE_VERB": """bed bread building ceiling cutting dining duckling earring earrings engineering flooring living magnifying
+        measuring meeting morning opening painting parking playing reading reed ring rolling sapling seating sled steering stitching
+        storytelling string swimming vending watering wedding wing baking bowling""",
 }
 _VERB_OR_NOUN = frozenset(_AMBIGUOUS["VERB_OR_NOUN"].split())
 """Verbs between a noun and what a verb governs, nouns elsewhere."""

@@ -5,7 +5,7 @@ Quirks of the published rules, kept under the name `published`:
 - *on top of* is among the relations and has no rule, so it scores 0 (33 of the 88 prompts of `complex` that are about places);
 - an object counts only where its noun is exactly a label of the detector, so "wallet" or "table" may never be found.
 
-Under `repaired`, "on top of" is "on the top of", and a noun also matches a label that has it as a word ("dining table").
+Under `repaired`, "on top of" is "on the top of", and a noun also matches a label that says it in more or in other words (`names`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from hnbench.suites.t2i_compbench.detections import Box, Detections, Found, iou, offset
+from hnbench.suites.t2i_compbench.names import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +103,6 @@ def spatial_score(objects: tuple[str | None, str | None], relation: str | None, 
 
 def _find(name: str | None, found: Detections, rules: Rules) -> Found | None:
     """The most confident object of that name."""
-    exact = next((one for one in found if one.label == name), None)
-    if exact or rules == "published" or name is None:
-        return exact
-    return next((one for one in found if name in one.label.replace("/", " ").split()), None)
+    if rules == "published":
+        return next((one for one in found if one.label == name), None)
+    return next((found[place] for place in named(name, [one.label for one in found])), None)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from hnbench.errors import UsageError
 from hnbench.suites.base import Prompt, Suite
 from hnbench.suites.prompt_file import evenly
-from hnbench.suites.t2i_compbench.prompts import CATEGORIES, category_of, category_prompts
+from hnbench.suites.t2i_compbench.parses import PARSERS
+from hnbench.suites.t2i_compbench.prompts import CATEGORIES, category_of, category_prompts, countable_objects, kinds_of_complex
 
 if TYPE_CHECKING:
     from hnbench.suites.t2i_compbench.judge import CompBenchJudge
@@ -23,17 +24,20 @@ class CompBenchSuite(Suite):
     """300 prompts of each category, 10 images each; quick: 15 prompts, 2 images each.
 
     Upstream defines no overall score; where several categories are run, it is here the unweighted mean of theirs. `part` names one
-    category, the other arguments the models of the judge (`ModelNames`) and its rules, `published` or `repaired`.
+    category, the other arguments the models of the judge (`ModelNames`), its rules, `published` or `repaired`, and its parser, one of
+    `parses.PARSERS`.
     """
 
     version = "1"
 
-    def __init__(self, part: str | None = None, *, rules: str = "published", **models: str) -> None:
+    def __init__(self, part: str | None = None, *, rules: str = "published", parser: str = "", **models: str) -> None:
         self.name = f"t2i-compbench:{part}" if part else "t2i-compbench"
         self.tags = (category_of(part),) if part else CATEGORIES
         if rules not in get_args(Rules):
             raise UsageError(f"the rules were {rules!r}; choose one of {', '.join(get_args(Rules))}")
-        self._rules, self._models = rules, models
+        if parser and parser not in PARSERS:
+            raise UsageError(f"the parser was {parser!r}; choose one of {', '.join(PARSERS)}")
+        self._rules, self._parser, self._models = rules, parser, models
 
     def prompts(self) -> tuple[Prompt, ...]:
         return tuple(
@@ -55,6 +59,12 @@ class CompBenchSuite(Suite):
 
         from hnbench.suites.t2i_compbench.judge import CompBenchJudge, ModelNames
 
+        # Files that some categories are judged with: read now, so that a judge that was made needs no download any more.
+        if "numeracy" in self.tags:
+            countable_objects()
+        if "complex" in self.tags:
+            kinds_of_complex()
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        return CompBenchJudge(self.tags, ModelNames(**self._models), "repaired" if self._rules == "repaired" else "published", device)
+        rules: Rules = "repaired" if self._rules == "repaired" else "published"
+        return CompBenchJudge(self.tags, ModelNames(**self._models), rules, device, self._parser)

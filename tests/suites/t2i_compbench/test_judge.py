@@ -114,7 +114,10 @@ def test_every_category_with_real_classes(names: ModelNames, image: Image.Image,
 
 def test_the_name_says_models_rules_and_parser(names: ModelNames) -> None:
     spatial = CompBenchJudge(["spatial"], names, "repaired", "cpu").name
-    assert spatial == f"T2I-CompBench's rules, repaired; detector {names.detector}; parser hnbench-rules 1"
+    assert spatial == f"T2I-CompBench's rules, repaired; detector {names.detector}; parser spaCy 3.6.1 en_core_web_sm 3.6.0"
+    own = CompBenchJudge(["spatial"], names, "repaired", "cpu", "hnbench-rules")
+    assert own.name == spatial.replace("spaCy 3.6.1 en_core_web_sm 3.6.0", "hnbench-rules 2")
+    assert own.fingerprint != CompBenchJudge(["spatial"], names, "repaired", "cpu").fingerprint
     assert CompBenchJudge(["numeracy"], names, "published", "cpu").name == f"T2I-CompBench's rules, published; detector {names.detector}"
 
 

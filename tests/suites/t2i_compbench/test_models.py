@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +8,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
+from transformers import RTDetrImageProcessor
 
 from hnbench.errors import UsageError
+from hnbench.hub import Source, select
 from hnbench.suites.t2i_compbench.detections import frame_of
 from hnbench.suites.t2i_compbench.models import (
+    CLIP_MEAN,
+    CLIP_STD,
     CONFIDENCE,
     ENCODE,
     NO,
@@ -22,9 +26,11 @@ from hnbench.suites.t2i_compbench.models import (
     ClipCosine,
     Depth,
     Detector,
+    _processor,
     folder_of,
     question,
 )
+from hnbench.weights.files import MODEL
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +123,14 @@ def test_the_frame(size: tuple[int, int], frame: tuple[int, int]) -> None:
     assert frame_of(*size) == frame
 
 
+def test_the_frame_is_torchvision_s() -> None:
+    rng = np.random.default_rng(0)
+    sizes = [*rng.integers(5, 2001, (300, 2)).tolist(), *([side, side] for side in range(1, 300)), [2000, 5], [7, 1999]]
+    resize = Resize(479, interpolation=InterpolationMode.NEAREST, max_size=480)
+    for width, height in sizes:
+        assert frame_of(width, height) == tuple(resize(torch.empty(1, 1, 1).expand(1, height, width)).shape[:0:-1]), (width, height)
+
+
 def test_a_depth_map_spans_its_range_in_the_frame(depth_folder: Path, image: Image.Image) -> None:
     own = Depth(depth_folder, "cpu")
     depth = own.depth(image)
@@ -124,13 +138,49 @@ def test_a_depth_map_spans_its_range_in_the_frame(depth_folder: Path, image: Ima
     assert 0 <= depth.min() < 20
     assert 235 < depth.max() <= 255
     assert np.array_equal(depth, np.floor(depth))
+    published = Compose([Resize([480, 480]), ToTensor(), Normalize(mean=[0.5] * 3, std=[0.5] * 3)])
     with torch.no_grad():
-        raw = (
-            own.model(own.processor(image, size={"height": 480, "width": 480}, return_tensors="pt").pixel_values).predicted_depth[0].numpy()
-        )
-    corners = [(0, 0), (0, -1), (-1, 0), (-1, -1)]
-    expected = [255 * (raw[corner] - raw.min()) / (raw.max() - raw.min()) for corner in corners]
-    assert [depth[corner] for corner in corners] == pytest.approx(np.floor(expected), abs=1)
+        raw = own.model(published(image)[None]).predicted_depth
+    scaled = (raw - raw.min()) / (raw.max() - raw.min())
+    whole = torch.nn.functional.interpolate(scaled[None], size=(400, 600), mode="bilinear", align_corners=True)[0, 0]
+    saved = Image.fromarray(255 * whole.numpy()).convert("L")
+    assert np.array_equal(depth, np.asarray(Resize(479, max_size=480)(saved)))
+
+
+def test_clip_s_pixels_are_the_published_ones(clip_folder: Path, image: Image.Image) -> None:
+    own = ClipCosine(clip_folder, "cpu")
+    published = Compose([Resize(32, InterpolationMode.BICUBIC), CenterCrop(32), ToTensor(), Normalize(CLIP_MEAN, CLIP_STD)])
+    torch.testing.assert_close(own.processor(image, return_tensors="pt").pixel_values[0], published(image), rtol=0, atol=1e-6)
+
+
+def test_the_default_detector_s_pixels_are_the_published_ones(tmp_path: Path, image: Image.Image) -> None:
+    """D-FINE's own evaluation squashes the picture with torchvision's Resize to 640 pixels; nothing is normalised."""
+    RTDetrImageProcessor().save_pretrained(tmp_path)
+    published = Compose([Resize((640, 640)), ToTensor()])
+    torch.testing.assert_close(_processor(tmp_path)(image, return_tensors="pt").pixel_values[0], published(image), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["preprocessor_config.json", "processor_config.json"], "has no image processor that can be loaded: "),
+        (["tokenizer.json"], "has no tokenizer.json or vocab.json or vocab.txt"),
+    ],
+)
+def test_a_folder_without_a_processor_or_a_tokenizer_is_refused(names: list[str], message: str, clip_folder: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(clip_folder, tmp_path / "copied")
+    for name in names:
+        (copied / name).unlink(missing_ok=True)
+    with pytest.raises(UsageError, match=f"{copied} {message}") as caught:
+        ClipCosine(copied, "cpu")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_damaged_tokenizer_is_refused(clip_folder: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(clip_folder, tmp_path / "copied")
+    (copied / "tokenizer.json").write_text("{")
+    with pytest.raises(UsageError, match=f"{copied} has no tokenizer that can be loaded: "):
+        ClipCosine(copied, "cpu")
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
@@ -173,7 +223,7 @@ def test_a_judge_s_model_may_have_no_safetensors(judge_model: tuple[type, Path, 
     torch.save(weights, folder / "pytorch_model.bin")
     assert torch.equal(kind(folder, "cpu").model.get_parameter(key), weights[key])
     names = [path.name for path in folder.iterdir()]
-    assert all(any(fnmatch(name, pattern) for pattern in PATTERNS) for name in names), names
+    assert set(select(Source("o/r", patterns=PATTERNS, needs=MODEL), names)) == set(names)
 
 
 def test_dpt_is_published_without_weights_that_it_does_not_use(depth_folder: Path, image: Image.Image, tmp_path: Path) -> None:

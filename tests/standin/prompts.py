@@ -1,0 +1,72 @@
+"""Prompt files of the published sets' form and number, with prompts of our own."""
+
+from __future__ import annotations
+
+import json
+
+from hnbench.suites.geneval.suite import COUNTS
+from hnbench.suites.t2i_compbench.parse import parse_by_rules
+from hnbench.suites.t2i_compbench.parses import PARSED, Parses, key_of
+from hnbench.suites.t2i_compbench.prompts import CATEGORIES, KINDS
+from tests.suites import mask2former
+
+_THINGS = ("apple", "bench", "pizza", "banana", "zebra", "train")
+_SENTENCES = {
+    "spatial": "a {one} on the left of a {other}",
+    "3d_spatial": "a {one} in front of a {other}",
+    "numeracy": "two things0 and one thing1 beside the {one}",
+    "non_spatial": "a person with an {one}",
+}
+
+
+def _lines(category: str, count: int = 300) -> list[str]:
+    sentence = _SENTENCES.get(category, "a red {one} and a green {other}")
+    return [f"{sentence.format(one=_THINGS[index % 6], other=_THINGS[(index + 1) % 6])} number {index}" for index in range(count)]
+
+
+def compbench() -> dict[str, str]:
+    """T2I-CompBench's validation files, and its list of countable things."""
+    files = {f"t2i-compbench/{category}_val.txt": _lines(category) for category in CATEGORIES}
+    start, complex_ = 0, files["t2i-compbench/complex_val.txt"]
+    for kind, count in KINDS.items():
+        files[f"t2i-compbench/complex_val_{kind}.txt"] = complex_[start : start + count]
+        start += count
+    files["t2i-compbench/new_objects.txt"] = [f"thing{index} - things{index}" for index in range(101)]
+    return {name: "\r\n".join(lines) + "\r\n" for name, lines in files.items()}
+
+
+def parses() -> Parses:
+    """The parses of all prompts that need one."""
+    return Parses("our own 1", {key_of(prompt): parse_by_rules(prompt) for category in PARSED for prompt in _lines(category)})
+
+
+def geneval() -> dict[str, str]:
+    """GenEval's metadata, of things that the small detector knows, and its list of classes."""
+    rows = []
+    for tag, count in COUNTS.items():
+        for index in range(count):
+            clause = {"class": mask2former.NAMES[index % 8], "count": 1, **({"color": "red"} if tag == "colors" else {})}
+            rows.append({"tag": tag, "include": [clause], "prompt": f"a photo of {tag} {index}"})
+    names = [*mask2former.NAMES, *(f"other {index}" for index in range(72))]
+    return {
+        "geneval/evaluation_metadata.jsonl": "".join(f"{json.dumps(row)}\n" for row in rows),
+        "geneval/object_names.txt": "\n".join(names),
+    }
+
+
+def others() -> dict[str, str]:
+    """PartiPrompts, and what HyperNoise is trained on."""
+    rows = "".join(f"parti prompt {index}\tAbstract\tBasic\t\n" for index in range(1632))
+    training = {f"t2i-compbench/{name}_train.txt": f"to train {name} on\nand again\n" for name in CATEGORIES}
+    return {
+        "partiprompts/PartiPrompts.tsv": f"Prompt\tCategory\tChallenge\tNote\n{rows}",
+        **training,
+        "training/abc-6k.txt": "a red dog and a blue cat\nA green bench.\n",
+        "training/pickapic-prompts.json": json.dumps({str(index): f"picked {index}" for index in range(20)}),
+        "training/hypernoise-examples.txt": "a bench\n",
+    }
+
+
+def all_files() -> dict[str, str]:
+    """All of them, by the names of `hnbench.data`."""
+    return {**compbench(), **geneval(), **others()}
