@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from hnbench import __version__, registry
-from hnbench.errors import HnbenchError, SampleFailure, UsageError
+from hnbench.errors import HnbenchError, SampleFailure, StoreError, UsageError
 from hnbench.loading import (
     Dtype,
     check_generator,
@@ -38,6 +38,8 @@ from hnbench.presets import preset_of
 from hnbench.prompt_files import file_name
 from hnbench.prompts import find_prompts, is_set
 from hnbench.seeds import digest
+from hnbench.streams import prepare
+from hnbench.writing import ADVICE, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,6 +66,11 @@ class Commands(TyperGroup):
         except HnbenchError as error:
             typer.echo(f"hnbench: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno not in ADVICE:  # a bug, or the network
+                raise
+            typer.echo(f"hnbench: {_named(error)}{error.strerror}; {ADVICE[error.errno]}", err=True)
+            raise typer.Exit(StoreError.exit_code) from None
         except KeyboardInterrupt:
             typer.echo(f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -82,7 +89,16 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script."""
-    app(prog_name="hnbench")
+    prepare()
+    try:
+        app(prog_name="hnbench")
+    except HnbenchError as error:  # of what is printed before a command begins, such as its help
+        typer.echo(f"hnbench: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _named(error: OSError) -> str:
+    return f"{error.filename}: " if error.filename else ""
 
 
 def examples(*commands: str) -> str:
@@ -846,11 +862,12 @@ def _report(folders: Sequence[Path], out: Path | None = None, *, published: bool
     """Write the report and print its table, its findings, the published numbers where asked for, and where it is."""
     from hnbench.display import show_report
     from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
-    from hnbench.report.tables import console_table
+    from hnbench.report.tables import console_table, narrow_tables
 
     summary = summarise_runs(folders)
     path = write(summary, out or folders[0] / "report", published=published)
-    show_report(console_table(summary), [*headline_lines(summary), *(published_lines(summary) if published else ())], path)
+    sentences = [*headline_lines(summary), *(published_lines(summary) if published else ())]
+    show_report(console_table(summary), sentences, path, narrow=narrow_tables(summary))
 
 
 def _newest_run() -> Path:
@@ -862,5 +879,6 @@ def _newest_run() -> Path:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8", newline="\n")

@@ -34,7 +34,7 @@ def prompt_hash(prompt: str) -> str:
 def write_hashes(folder: Path, prompts: Iterable[str]) -> None:
     """Write the hashes of all prompts that a training saw, its own evaluation included."""
     hashes = sorted({prompt_hash(prompt) for prompt in prompts})
-    (folder / FILE).write_text("".join(f"{line}\n" for line in hashes), encoding="ascii")
+    (folder / FILE).write_text("".join(f"{line}\n" for line in hashes), encoding="ascii", newline="\n")
 
 
 def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
