@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from hnbench import __version__, registry
-from hnbench.errors import HnbenchError, SampleFailure, UsageError
+from hnbench.errors import HnbenchError, SampleFailure, StoreError, UsageError
 from hnbench.loading import (
     Dtype,
     check_generator,
@@ -33,8 +33,13 @@ from hnbench.loading import (
     prepare_adapters,
     training_settings,
 )
+from hnbench.names import OF_MODELS, plain_name
 from hnbench.presets import preset_of
-from hnbench.prompts import find_prompts
+from hnbench.prompt_files import file_name
+from hnbench.prompts import find_prompts, is_set
+from hnbench.seeds import digest
+from hnbench.streams import prepare
+from hnbench.writing import ADVICE, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
     from hnbench.hypernetwork.config import TrainingConfig
     from hnbench.presets import Preset
     from hnbench.runs.execute import Summary
+    from hnbench.suites.base import Suite
 
 RESULTS = Path("results")
 PRESET = "[default: the preset's]"
@@ -60,6 +66,11 @@ class Commands(TyperGroup):
         except HnbenchError as error:
             typer.echo(f"hnbench: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno not in ADVICE:  # a bug, or the network
+                raise
+            typer.echo(f"hnbench: {_named(error)}{error.strerror}; {ADVICE[error.errno]}", err=True)
+            raise typer.Exit(StoreError.exit_code) from None
         except KeyboardInterrupt:
             typer.echo(f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -78,7 +89,16 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script."""
-    app(prog_name="hnbench")
+    prepare()
+    try:
+        app(prog_name="hnbench")
+    except HnbenchError as error:  # of what is printed before a command begins, such as its help
+        typer.echo(f"hnbench: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _named(error: OSError) -> str:
+    return f"{error.filename}: " if error.filename else ""
 
 
 def examples(*commands: str) -> str:
@@ -150,7 +170,9 @@ HypernetworkName = Annotated[
 ]
 PromptsName = Annotated[
     str | None,
-    typer.Option("--prompts", metavar="NAME|FILE", help=f"A set of `hnbench list prompts`, or a file with one per line. {PRESET}"),
+    typer.Option(
+        "--prompts", metavar="NAME|FILE", help=f"A set of `hnbench list prompts`, or a .txt, .csv, .tsv, .jsonl or .json file. {PRESET}"
+    ),
 ]
 DataFolder = Annotated[
     Path | None,
@@ -172,7 +194,7 @@ def run(
         typer.Option(
             "--suite",
             metavar="NAME[:PART]|FILE",
-            help="Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV or JSONL file of prompts has no judge.",
+            help="Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV, JSONL or JSON file of prompts has no judge.",
         ),
     ],
     generator: GeneratorName = "shapes",
@@ -228,8 +250,11 @@ def run(
     held_out = _held_out(hold_out, preset, weights)
     methods = _with_base(method or _runnable(adapters))
     _check_names(suite, generator, (*weights, *held_out), methods)
+    chosen = registry.make_suite(suite)
+    for note in chosen.notes:
+        _tell(note)
     config = RunConfig(
-        suite=suite,
+        **_name_of(suite, chosen),
         generator=generator,
         optimised=weights,
         held_out=held_out,
@@ -249,7 +274,7 @@ def run(
         memory=memory,
     )
     folder = out or RESULTS / config.folder_name
-    summary = _execute(config, preset, adapters, folder)
+    summary = _execute(config, chosen, preset, adapters, folder)
     if not summary.new:
         typer.echo(f"all {summary.expected} samples are already done in {folder}", err=True)
     if report:
@@ -342,7 +367,8 @@ def train(
     }
     settings = {**published, **{name: value for name, value in asked.items() if value is not None}}
     config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
-    name = f"train-{kind}-{generator}-seed{seed}-{config.identity[:8]}".replace("/", "_")
+    identity = config.identity if is_set(source) else digest([config.identity, list(texts)])
+    name = plain_name(f"train-{kind}-{generator}", ending=f"-seed{seed}-{identity[:8]}", also=OF_MODELS)
     adapter = _train(config, texts, choose_device(device), dtype_of(generator, dtype), out or RESULTS / name)
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
     typer.echo(f"The adapter is in {adapter}. To compare it:")
@@ -472,7 +498,7 @@ def measure(
 
     base = base_of(folder) if is_run(folder) else None
     labels = [base, *label] if label and base else label or ()
-    found = find_images(folder, registry.make_suite(_suite_of(folder, suite)), quick=quick, labels=labels)
+    found = find_images(folder, registry.make_suite(suite) if suite else None, quick=quick, labels=labels)
     place = out or folder / FOLDER
     chosen = choose_device(device)
     with StageDisplay() as display:
@@ -507,7 +533,9 @@ def export(
     from hnbench.scoring.export import export as write_images
     from hnbench.scoring.run_layout import read_run_images
 
-    found = read_run_images(run, registry.make_suite(read_run(run).manifest["config"]["suite"]), label or ())
+    suite = read_run(run).manifest["config"]["suite"]
+    needs_metadata = layout == "geneval" and registry.find_suite(suite)[0] is not registry.PROMPT_FILES
+    found = read_run_images(run, registry.make_suite(suite) if needs_metadata else None, label or ())
     with StageDisplay() as display:
         found = found.usable(display, partial=partial)
         folders = write_images(found, layout, out, display)
@@ -563,7 +591,7 @@ def diagnose(
     model = load_generator(generator, choose_device(device), dtype_of(generator, dtype), **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
     found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
-    path = out or RESULTS / f"diagnosis-{generator}-{adapter_sha256(folder)[:8]}.json".replace("/", "_")
+    path = out or RESULTS / plain_name(f"diagnosis-{generator}", ending=f"-{adapter_sha256(folder)[:8]}.json", also=OF_MODELS)
     _write_json(path, {"adapter": adapter_sha256(folder), "generator": model.fingerprint, "base_seed": seed, **found})
     show_values(found)
     typer.echo(f"The same as JSON: {path}")
@@ -729,11 +757,6 @@ def _measure_names(folder: Path, typed: Sequence[str] | None) -> tuple[str, ...]
     return names
 
 
-def _suite_of(folder: Path, typed: str | None) -> str:
-    """The suite that was typed, or a run's."""
-    return typed or str(_config_of(folder, "say whose prompts other images are of by --suite")["suite"])
-
-
 def _config_of(folder: Path, otherwise: str) -> dict[str, Any]:
     """A run's configuration; of any other folder a `UsageError` that says what to do."""
     from hnbench.runs.store import read_run
@@ -782,20 +805,31 @@ def _check_names(suite: str, generator: str, rewards: Iterable[str], methods: It
         registry.METHODS.entry(registry.parse_method(text)[0])
 
 
+def _name_of(specification: str, suite: Suite) -> dict[str, str]:
+    """What a run's configuration calls its suite. A prompt file is known by its own name and its prompts, wherever it lies."""
+    if registry.find_suite(specification)[0] is registry.PROMPT_FILES:
+        return {"suite": suite.name, "suite_version": suite.version}
+    return {"suite": specification}
+
+
+def _tell(note: str) -> None:
+    """Say what no result depends on."""
+    typer.echo(f"hnbench: {note}", err=True)
+
+
 def _options(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     """The options of a configuration's generator."""
     names = ("image_size", "prompt_prefix", "max_sequence_length", "intermediate_timesteps", "memory")
     return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 
-def _execute(config: RunConfig, preset: Preset, adapters: Mapping[str, str | Path], folder: Path) -> Summary:
+def _execute(config: RunConfig, suite: Suite, preset: Preset, adapters: Mapping[str, str | Path], folder: Path) -> Summary:
     """Load all models and carry the run out."""
     from hnbench.display import RunDisplay
     from hnbench.runs.execute import execute
     from hnbench.runs.store import RunStore
 
     methods = make_methods(config.methods, preset, adapters)
-    suite = registry.make_suite(config.suite)
     generator = load_generator(config.generator, config.device, config.dtype, **_options(config))
     training = prepare_adapters(methods, generator, {prompt.id: prompt.text for prompt in suite.prompts()})
     rewards = load_mixture(config.optimised, config.device, config.dtype)
@@ -816,22 +850,24 @@ def _train(config: TrainingConfig, prompts: Sequence[str], device: str, dtype: s
 
 
 def _prompts(given: str | None, preset: Preset, generator: str, data: Path | None) -> tuple[tuple[str, ...], str]:
-    """Prompts to train on, and where they come from: as given, or the preset's."""
+    """Prompts to train on, and where they come from: the set's name, as given or the preset's, or a file's own name without its folder."""
     source = given or preset.training_prompts
     if not source:
         raise UsageError(f"the generator {generator!r} has no preset; give --prompts FILE, or a set of `hnbench list prompts`")
-    return find_prompts(source, data), source
+    texts = find_prompts(source, data, _tell)
+    return texts, source if is_set(source) else file_name(Path(source))
 
 
 def _report(folders: Sequence[Path], out: Path | None = None, *, published: bool = False) -> None:
     """Write the report and print its table, its findings, the published numbers where asked for, and where it is."""
     from hnbench.display import show_report
     from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
-    from hnbench.report.tables import console_table
+    from hnbench.report.tables import console_table, narrow_tables
 
     summary = summarise_runs(folders)
     path = write(summary, out or folders[0] / "report", published=published)
-    show_report(console_table(summary), [*headline_lines(summary), *(published_lines(summary) if published else ())], path)
+    sentences = [*headline_lines(summary), *(published_lines(summary) if published else ())]
+    show_report(console_table(summary), sentences, path, narrow=narrow_tables(summary))
 
 
 def _newest_run() -> Path:
@@ -843,5 +879,6 @@ def _newest_run() -> Path:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8", newline="\n")

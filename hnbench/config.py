@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.errors import UsageError
+from hnbench.names import OF_MODELS, plain_name
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class RunConfig:
     """One (suite x generator x rewards) under one base seed, and the methods asked of it."""
 
     suite: str = of_kind("identity")
+    """A suite's specification, or a prompt file's own name without its folder."""
+    suite_version: str | None = of_kind("identity", default=None, added=True)
+    """For a prompt file the version of its prompts, which its name does not tell; None for a suite that is known by name."""
     generator: str = of_kind("identity")
     optimised: dict[str, float] = of_kind("identity")
     """Reward name -> weight: what the methods optimise."""
@@ -104,4 +108,5 @@ class RunConfig:
     @property
     def folder_name(self) -> str:
         """The default name of the run's folder."""
-        return f"{self.suite}-{self.generator}-seed{self.base_seed}-{self.identity[:8]}".replace("/", "_").replace(":", "-")
+        suite = self.suite if self.suite_version is None else plain_name(self.suite)
+        return plain_name(f"{suite}-{self.generator}", ending=f"-seed{self.base_seed}-{self.identity[:8]}", also=OF_MODELS)

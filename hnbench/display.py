@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from hnbench.fitting import fits, fitted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -194,7 +196,7 @@ def show_entries(entries: Iterable[Entry]) -> None:
     for entry in entries:
         needs = entry.needs or ", ".join(dict.fromkeys(source.repo for source in entry.sources))
         table.add_row(*map(escape, (entry.name, entry.summary, needs)))
-    _stdout().print(table)
+    _print(_stdout(), table)
 
 
 def show_downloads(downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Source, int | None]) -> None:
@@ -204,21 +206,21 @@ def show_downloads(downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Sou
         bytes_ = sizes[source]
         size = "unknown" if bytes_ is None else filesize.decimal(bytes_)
         table.add_row(*map(escape, (", ".join(names), str(source), ", ".join(need[0][0] for need in source.needs), size)))
-    _stdout().print(table)
+    _print(_stdout(), table)
 
 
 def show_values(values: Mapping[str, Any]) -> None:
     """Print nested values, one per line, by their dotted names."""
     table = Table("what", "value", box=box.SIMPLE_HEAD)
     for name, value in _flat(values):
-        table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
-    _stdout().print(table)
+        table.add_row(*map(escape, (name, f"{value:.6g}" if isinstance(value, float) else str(value))))
+    _print(_stdout(), table)
 
 
-def show_report(table: Table, sentences: Iterable[str], path: Path) -> None:
-    """Print a report's main table, its findings and where all of it is."""
+def show_report(table: Table, sentences: Iterable[str], path: Path, *, narrow: Sequence[Table] = ()) -> None:
+    """Print a report's main table, or the `narrow` ones where there is no room for it, its findings and where all of it is."""
     console = _stdout()
-    console.print(table)
+    _print(console, *([table] if not narrow or fits(table, console) else narrow))
     for sentence in sentences:
         console.print(f"\n{sentence}", markup=False, highlight=False)
     console.print(f"\nThe report: {path}", markup=False, highlight=False, soft_wrap=True)
@@ -236,8 +238,13 @@ def show_scores(table: Table, sentences: Iterable[str], where: str) -> None:
     console = _stdout()
     for sentence in sentences:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    console.print(table)
+    _print(console, table)
     console.print(f"\n{where}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print(console: Console, *tables: Table) -> None:
+    for part in fitted(tables, console):
+        console.print(part)
 
 
 def _stdout() -> Console:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from filelock import FileLock, Timeout
 
 from hnbench.errors import StoreError
+from hnbench.writing import cannot_write, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -77,7 +78,7 @@ class Journal(Generic[T]):
         except Timeout:
             raise StoreError(f"{folder} is in use by another process; wait for it to end, or give another folder by --out.") from None
         except OSError as error:
-            raise StoreError(f"{folder} cannot be written to ({error.strerror}); give another folder by --out.") from error
+            raise StoreError(f"{cannot_write(folder, error)}, by --out.") from error
         try:
             self.lines = read_lines(self.path, self._parse)
             if self.path.exists():
@@ -93,11 +94,8 @@ class Journal(Generic[T]):
     def add(self, values: Iterable[Mapping[str, Any]]) -> None:
         """Append lines, and wait until they are on the disk."""
         texts = [json.dumps(value, separators=(",", ":"), allow_nan=False) for value in values]
-        try:
-            with self.path.open("ab") as file:
-                file.write("".join(f"{text}\n" for text in texts).encode())
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be written ({error.strerror}); make room, and the same command continues.") from error
+        with writing(self.path, "What was written is kept; then the same command continues."), self.path.open("ab") as file:
+            file.write("".join(f"{text}\n" for text in texts).encode())
+            file.flush()
+            os.fsync(file.fileno())
         self.lines += [self._parse(json.loads(text)) for text in texts]

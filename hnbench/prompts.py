@@ -7,46 +7,41 @@ A named set is a function that takes the folder with other projects' prompt file
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnbench import registry
 from hnbench.data import data_file
 from hnbench.errors import UsageError
+from hnbench.prompt_files import read_every_prompt, read_prompt_file, read_text, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 COMPBENCH_CATEGORIES = ("color", "complex", "texture", "shape", "spatial", "non_spatial", "numeracy")
 """Those that the official training code reads: all but 3d_spatial."""
 
 
-def find_prompts(given: str, data: Path | None = None) -> tuple[str, ...]:
-    """The prompts of a named set, or of a text file. A file called like a set is reached by its path, as in `./hypernoise`."""
-    if given in registry.PROMPTS.entries:
+def find_prompts(given: str, data: Path | None = None, tell: Callable[[str], None] = lambda _: None) -> tuple[str, ...]:
+    """The prompts of a named set, or of a prompt file. A file called like a set is reached by its path, as in `./hypernoise`.
+
+    `tell` is told what a user should know of a file's prompts, line by line.
+    """
+    if is_set(given):
         return tuple(registry.PROMPTS.get(given)(data))
-    if not Path(given).exists():
+    if not os.path.exists(given):  # noqa: PTH110 - `Path.exists` raises where a name is too long
         known = ", ".join(registry.PROMPTS.entries)
-        raise UsageError(f"there is no prompt file {given}, and no prompt set of that name; give a text file or one of: {known}")
-    return read_prompts(Path(given))
+        raise UsageError(f"there is no prompt file {shown(Path(given))}, and no prompt set of that name; give a file or one of: {known}")
+    file = read_prompt_file(Path(given))
+    for note in file.notes:
+        tell(note)
+    return file.texts
 
 
-def read_prompts(path: Path) -> tuple[str, ...]:
-    """The prompts of a text file, one per line; empty lines are left out. A file without any is a `UsageError`."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"the prompt file {path} cannot be read ({_reason(error)}); give a UTF-8 text file with one prompt per line"
-        ) from error
-    prompts = tuple(line.strip() for line in text.split("\n") if line.strip())
-    if not prompts:
-        raise UsageError(f"the prompt file {path} has no prompt; write one per line")
-    return prompts
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
+def is_set(given: str) -> bool:
+    """Whether prompts are given by the name of a set."""
+    return given in registry.PROMPTS.entries
 
 
 def shapes(_data: Path | None = None) -> Sequence[str]:
@@ -59,12 +54,12 @@ def shapes(_data: Path | None = None) -> Sequence[str]:
 def t2i_compbench(data: Path | None = None) -> list[str]:
     """T2I-CompBench's 4,900 training prompts, 700 per category."""
     files = [data_file(f"t2i-compbench/{category}_train.txt", data) for category in COMPBENCH_CATEGORIES]
-    return [prompt for file in files for prompt in read_prompts(file)]
+    return [prompt for file in files for prompt in read_every_prompt(file)]
 
 
 def abc_6k(data: Path | None = None) -> Sequence[str]:
     """ABC-6K's 6,434 prompts with two coloured things each; 46 of them are repeats."""
-    return read_prompts(data_file("training/abc-6k.txt", data))
+    return read_every_prompt(data_file("training/abc-6k.txt", data))
 
 
 def pick_a_pic(data: Path | None = None) -> list[str]:
@@ -74,7 +69,7 @@ def pick_a_pic(data: Path | None = None) -> list[str]:
     """
     path = data_file("training/pickapic-prompts.json", data)
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
+        listed = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON ({error}); remove it, and it is downloaded again") from error
     if not isinstance(listed, dict) or not all(isinstance(text, str) for text in listed.values()):
@@ -89,4 +84,4 @@ def hypernoise(data: Path | None = None) -> list[str]:
 
 def hypernoise_examples(data: Path | None = None) -> Sequence[str]:
     """The 25 example prompts that come with the official code."""
-    return read_prompts(data_file("training/hypernoise-examples.txt", data))
+    return read_every_prompt(data_file("training/hypernoise-examples.txt", data))

@@ -1,9 +1,16 @@
-"""Loading local models without the libraries' progress bars and remarks."""
+"""Loading libraries and local models without their progress bars and remarks, and without what the user has set for other programs."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import logging
+import os
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,3 +34,48 @@ def quiet_loading() -> Iterator[None]:
             library.set_verbosity(verbosity)
             if bar:
                 library.enable_progress_bar()
+
+
+_SETTINGS = "matplotlibrc"
+"""The name of matplotlib's file of settings."""
+
+
+def import_matplotlib() -> Any:
+    """Import matplotlib to draw into files, as it comes, and return it.
+
+    It reads settings when it is imported: a backend by MPLBACKEND, which a notebook sets to one that need not exist here, and a file
+    `matplotlibrc` of the current folder, of MATPLOTLIBRC or of the user. Any of them can make the import fail. A folder for its caches that
+    cannot be written is replaced by a temporary one, which is nothing to remark on. What was imported before stays as it is.
+    """
+    if "matplotlib" in sys.modules:
+        return sys.modules["matplotlib"]
+    exists = os.path.exists
+    with (
+        patch.dict(os.environ, {"MPLBACKEND": "agg", "MATPLOTLIBRC": str(_original_settings())}),
+        patch("os.path.exists", lambda path: path != _SETTINGS and exists(path)),
+        _unremarked("matplotlib"),
+    ):
+        for module in ("matplotlib", "matplotlib.style", "matplotlib.backends.backend_agg", "matplotlib.font_manager"):
+            importlib.import_module(module)
+        sys.modules["matplotlib"].get_cachedir()  # looked for once, when it is first needed
+    return sys.modules["matplotlib"]
+
+
+def _original_settings() -> Path:
+    """The settings that matplotlib brings along."""
+    found = importlib.util.find_spec("matplotlib")
+    assert found is not None  # noqa: S101 - it is a dependency
+    assert found.origin is not None  # noqa: S101
+    return Path(found.origin).parent / "mpl-data" / _SETTINGS
+
+
+@contextmanager
+def _unremarked(library: str) -> Iterator[None]:
+    """Within the block, a library's warnings are not logged."""
+    logger = logging.getLogger(library)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

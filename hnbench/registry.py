@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 from hnbench.errors import UsageError
 from hnbench.measures import sources as measure_sources
+from hnbench.prompt_files import is_prompt_file
 from hnbench.rewards import sources
 
 if TYPE_CHECKING:
@@ -262,9 +263,8 @@ MEASURES = Registry(
     Entry("shapes-fd", "hnbench.measures.shapes:frechet", "fd-dinov2's formula over them"),
 )
 
-PROMPT_FILES = Entry("FILE", "hnbench.suites.prompt_file:PromptFileSuite", "the prompts of a text, CSV, TSV or JSONL file; no judge")
+PROMPT_FILES = Entry("FILE", "hnbench.suites.prompt_file:PromptFileSuite", "the prompts of a text, CSV, TSV, JSONL or JSON file; no judge")
 """What a suite is that is named by a path."""
-PROMPT_FILE_ENDINGS = (".txt", ".csv", ".tsv", ".jsonl")
 
 METHODS = Registry(
     "method",
@@ -327,9 +327,9 @@ PROMPTS = Registry(
 
 def find_suite(specification: str) -> tuple[Entry, dict[str, Any]]:
     """The entry of `"name"`, `"name:part"`, `"name:part,key=value"` or a prompt file's path, and what its factory is to be given."""
-    if specification.lower().endswith(PROMPT_FILE_ENDINGS):
-        return PROMPT_FILES, {"path": Path(specification)}
     name, colon, listed = specification.partition(":")
+    if name not in SUITES.entries and is_prompt_file(specification):
+        return PROMPT_FILES, {"path": Path(specification)}
     entry = SUITES.entry(name)
     given: dict[str, Any] = {}
     for item in listed.split(",") if colon else ():

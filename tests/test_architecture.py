@@ -17,35 +17,37 @@ from hnbench.methods.base import Method
 from hnbench.tasks import Task
 
 PACKAGE = Path(hnbench.__file__).parent
-BASICS = {"errors", "tasks", "seeds", "config"}
+BASICS = {"errors", "writing", "tasks", "seeds", "config", "names"}
 MODELS = {"generators", "rewards"}
 
 ALLOWED = {
     "errors": set(),
     "tasks": set(),
     "seeds": {"tasks"},
-    "config": {"errors", "seeds"},
+    "config": {"errors", "seeds", "names"},
+    "names": set(),
+    "prompt_files": {"errors"},
     "fingerprint": {"seeds"},
     "quiet": set(),
     "rgb": set(),
     "weights": {"errors", "quiet"},
     "hub": {"errors"},
     "data": {"errors", "hub"},
-    "prompts": {"errors", "registry", "data", "shapes"},
+    "prompts": {"errors", "registry", "data", "shapes", "prompt_files"},
     "publish": {"errors", "hub", "hypernetwork"},
     "generators": BASICS | {"fingerprint", "quiet", "hub", "weights"},
     "rewards": BASICS | {"fingerprint", "quiet", "hub", "weights", "rgb"},
-    "journal": {"errors"},
+    "journal": {"errors", "writing"},
     "measures": BASICS | {"rewards", "shapes", "suites", "journal", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
     "stats": set(),
-    "suites": BASICS | {"shapes", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
+    "suites": BASICS | {"prompt_files", "shapes", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
     "shapes": BASICS | MODELS | {"suites"},
     "hypernetwork": BASICS | MODELS,
     "methods": BASICS | MODELS | {"hypernetwork"},
     "runs": BASICS | MODELS | {"methods", "suites", "journal"},
-    "report": {"errors", "config", "stats", "runs", "measures"},
+    "report": {"errors", "writing", "quiet", "config", "stats", "runs", "measures"},
     "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures", "rgb"},
-    "registry": {"errors", "hub", "methods", "rewards", "suites", "measures"},
+    "registry": {"errors", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
     "presets": set(),
     "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
     "verified": {"errors", "hub"},
@@ -54,11 +56,14 @@ ALLOWED = {
     | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet", "rgb", "weights"}
     | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring"},
     "surroundings": {"verified", "runs", "data"},
-    "display": {"hub", "registry", "verify"},
+    "fitting": set(),
+    "streams": {"errors"},
+    "writing": {"errors"},
+    "display": {"fitting", "hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS
-    | {"registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}
-    | {"scoring", "measures", "verify", "verified", "surroundings"},
+    | {"streams", "registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}
+    | {"prompt_files", "suites", "scoring", "measures", "verify", "verified", "surroundings"},
     "__main__": {"cli"},
 }
 """The part of the package -> the other parts that it may import, for types included."""
@@ -147,7 +152,22 @@ def python(code: str) -> str:
 
 
 def test_what_has_to_start_quickly_imports_no_torch() -> None:
-    light = {"errors", "tasks", "seeds", "config", "registry", "presets", "loading", "cli", "display", "suites", "stats", "report"}
+    light = {
+        "errors",
+        "streams",
+        "fitting",
+        "tasks",
+        "seeds",
+        "config",
+        "registry",
+        "presets",
+        "loading",
+        "cli",
+        "display",
+        "suites",
+        "stats",
+        "report",
+    }
     modules = ["hnbench", *(name for name in MODULES if part(name) in light and name not in HOLDS_NETWORKS), *READS_RECORDS_ONLY]
     code = f"""
 import importlib, sys

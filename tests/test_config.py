@@ -11,6 +11,7 @@ from hnbench.errors import UsageError
 CONFIG = RunConfig(suite="geneval", generator="toy", optimised={"clip": 0.5}, held_out=("red",), methods=("random",))
 OTHER: dict[str, Any] = {
     "suite": "other",
+    "suite_version": "another",
     "generator": "other",
     "optimised": {"clip": 0.6},
     "held_out": ("blue",),
@@ -50,13 +51,13 @@ def test_an_undeclared_field_would_be_found() -> None:
 
 
 def test_the_kinds_share_out_all_fields() -> None:
-    given = replace(CONFIG, max_sequence_length=256, intermediate_timesteps="even", steps=2)
+    given = replace(CONFIG, suite_version="1", max_sequence_length=256, intermediate_timesteps="even", steps=2)
     names = [name for kind in ("identity", "plan", "runtime") for name in values_of(given, kind)]
     assert sorted(names) == sorted(item.name for item in fields(RunConfig)) == sorted(OTHER)
 
 
 def test_a_field_that_came_later_leaves_identities_as_they_were() -> None:
-    assert not {"max_sequence_length", "intermediate_timesteps"} & values_of(CONFIG, "identity").keys()
+    assert not {"suite_version", "max_sequence_length", "intermediate_timesteps"} & values_of(CONFIG, "identity").keys()
     assert replace(CONFIG, max_sequence_length=256).identity != CONFIG.identity
     two = replace(CONFIG, steps=2)
     assert replace(two, intermediate_timesteps="even").identity != replace(two, intermediate_timesteps=0.5).identity != two.identity
@@ -93,6 +94,41 @@ def test_the_order_of_rewards_is_no_identity() -> None:
 def test_bad_values_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         replace(CONFIG, **changes)
+
+
+@pytest.mark.parametrize(
+    ("suite", "generator", "folder"),
+    [
+        ("geneval-shapes", "shapes", "geneval-shapes-shapes-seed0-fc049a1b"),
+        ("t2i-compbench:color", "sd-turbo", "t2i-compbench-color-sd-turbo-seed0-bf5841b4"),
+        ("t2i-compbench:color,rules=repaired", "o/n@main", "t2i-compbench-color,rules=repaired-o_n@main-seed0-2646f907"),
+    ],
+)
+def test_suites_known_by_name_have_the_folders_they_had_before_prompt_files_had_versions(suite: str, generator: str, folder: str) -> None:
+    assert replace(CONFIG, suite=suite, generator=generator).folder_name == folder
+
+
+@pytest.mark.parametrize(
+    ("suite", "beginning"),
+    [
+        ("prompts.txt", "prompts.txt-toy-seed0-"),
+        (".hidden.txt", "hidden.txt-toy-seed0-"),
+        ("a b\\c=d,e@f.txt", "a_b_c_d_e_f.txt-toy-seed0-"),
+        ("con.txt", "_con.txt-toy-seed0-"),
+        ("日本.txt", "__.txt-toy-seed0-"),
+    ],
+)
+def test_the_folder_of_a_prompt_file_s_run_is_a_plain_name(suite: str, beginning: str) -> None:
+    name = replace(CONFIG, suite=suite, suite_version="1").folder_name
+    assert name.startswith(beginning)
+    assert name != replace(CONFIG, suite=suite, suite_version="2").folder_name
+
+
+def test_a_long_file_name_still_tells_the_runs_apart() -> None:
+    one, other = (replace(CONFIG, suite="x" * 250 + end, suite_version="1", base_seed=7).folder_name for end in (".txt", ".csv"))
+    assert one != other
+    assert max(len(one), len(other)) <= 255
+    assert "-seed7-" in one
 
 
 def test_a_folder_name_is_one_folder() -> None:

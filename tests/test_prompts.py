@@ -11,26 +11,19 @@ import pytest
 from hnbench import prompts, registry
 from hnbench.data import FILES, VARIABLE
 from hnbench.errors import UsageError
-from hnbench.prompts import find_prompts, read_prompts
+from hnbench.prompts import find_prompts
 
 real_files = pytest.mark.skipif(not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no folder with the real prompt files")
-
-
-def test_prompts_are_the_lines_that_are_not_empty(tmp_path: Path) -> None:
-    path = tmp_path / "p.txt"
-    path.write_bytes("\ufeffone\r\n\n  two  \r\nthree\u2028still three".encode())
-    assert read_prompts(path) == ("one", "two", "three\u2028still three")
-
-
-def test_a_folder_is_no_prompt_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Is a directory"):
-        read_prompts(tmp_path)
 
 
 def test_a_name_is_a_set_and_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shapes").write_text("from the file\n")
     assert find_prompts("./shapes") == ("from the file",)
+    (tmp_path / "shapes.csv").write_text("prompt\na cat\na cat\n")
+    told: list[str] = []
+    assert find_prompts("shapes.csv", None, told.append) == ("a cat",)
+    assert told == ["shapes.csv: 1 prompt repeats an earlier one and is left out"]
     assert len(find_prompts("shapes")) == 504
 
 

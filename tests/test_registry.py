@@ -196,6 +196,10 @@ def test_an_import_fault_of_our_own_keeps_its_traceback() -> None:
         ("t2i-compbench:rules=repaired", "t2i-compbench", {"rules": "repaired"}),
         ("some/where/parti.txt", "FILE", {"path": Path("some/where/parti.txt")}),
         ("a:b=c.JSONL", "FILE", {"path": Path("a:b=c.JSONL")}),
+        ("list.json", "FILE", {"path": Path("list.json")}),
+        ("./notes.md", "FILE", {"path": Path("notes.md")}),
+        ("./parti", "FILE", {"path": Path("parti")}),
+        ("t2i-compbench:detector=some/where.json", "t2i-compbench", {"detector": "some/where.json"}),
     ],
 )
 def test_what_a_suite_s_specification_says(specification: str, name: str, given: dict[str, Any]) -> None:

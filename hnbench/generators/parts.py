@@ -31,7 +31,8 @@ UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 """Optional parts of pipelines that nothing here needs."""
 _SAFE, _PICKLED = ("diffusion_pytorch_model", "model"), ("diffusion_pytorch_model", "pytorch_model")
 """What diffusers and transformers call a part's weights: as safetensors, and pickled, of which only the tensors are read."""
-_WORDS: Alternatives = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("tokenizer.model",), ("vocab.txt",))
+_WORDS = tuple(("tokenizer.json", second, "spiece.model", "tokenizer.model", "vocab.txt") for second in ("vocab.json", "merges.txt"))
+"""A tokenizer's vocabulary, in the order of preference. Where it is in two files, both are needed."""
 _BEYOND = r"(decoder|lm_head|vision_model|visual_projection|text_projection|logit_scale)(\..*)?"
 """What a text encoder's checkpoint may have of the larger model that it was taken from."""
 
@@ -56,7 +57,7 @@ def needs_of(part: str, kind: Kind, dtype: str) -> tuple[Alternatives, ...]:
     if kind == "scheduler":
         return (((f"{part}/scheduler_config.json",),),)
     if kind == "tokenizer":
-        return (tuple(tuple(f"{part}/{name}" for name in names) for names in _WORDS),)
+        return tuple(tuple((f"{part}/{name}",) for name in names) for names in _WORDS)
     return ((f"{part}/config.json",),), tuple(tuple(_patterns(part, way)) for way in _ways(dtype))
 
 

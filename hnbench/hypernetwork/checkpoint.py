@@ -80,9 +80,13 @@ def save_adapter(
     config.base_model_name_or_path = description.get("generator", {}).get("name")
     config.save_pretrained(str(working))
     written = {"schema": SCHEMA, **description}
-    (working / DESCRIPTION).write_text(json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+    (working / DESCRIPTION).write_text(
+        json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8", newline="\n"
+    )
     dense = adapter.settings.dense and bool(_grouped(backbone, adapter.targets))
-    (working / CARD).write_text(_card(written, dense=dense, by_diffusers=hasattr(backbone, "load_lora_adapter")), encoding="utf-8")
+    (working / CARD).write_text(
+        _card(written, dense=dense, by_diffusers=hasattr(backbone, "load_lora_adapter")), encoding="utf-8", newline="\n"
+    )
     if prompts:
         write_hashes(working, prompts)
     for path in working.iterdir():

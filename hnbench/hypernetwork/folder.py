@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hnbench.errors import StoreError
+from hnbench.writing import writing
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,30 @@ class TrainingFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for the length of the block."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock", timeout=0)
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire()
+            except Timeout as error:
+                raise StoreError(f"{self.path} is in use by another training; wait for it or choose another folder") from error
         try:
-            with FileLock(self.path / ".lock", timeout=0):
-                yield
-        except Timeout as error:
-            raise StoreError(f"{self.path} is in use by another training; wait for it or choose another folder") from error
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        with writing(self.path, "The state that was saved last is kept; then the same command continues."):
+            yield
 
     def claim(self, manifest: Mapping[str, Any]) -> None:
         """Make the folder this training's, or check that it is."""
         path = self.path / "training.json"
         wanted = json.loads(json.dumps(manifest))
         if not path.exists():
-            _write(path, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
+            with self._keeping():
+                _write(path, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
             return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -72,6 +84,10 @@ class TrainingFolder:
 
     def save(self, state: State) -> None:
         """Replace the saved state; a kill at any moment leaves the old or the new one."""
+        with self._keeping():
+            self._save(state)
+
+    def _save(self, state: State) -> None:
         states = self.path / "state"
         target = states / f"step-{state.step:08d}"
         working = states / "writing"
@@ -100,7 +116,7 @@ class TrainingFolder:
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line."""
-        with self._log.open("a", encoding="utf-8") as file:
+        with self._keeping(), self._log.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def rewind(self, step: int) -> None:
@@ -116,7 +132,8 @@ class TrainingFolder:
             if record["step"] > step:
                 break
             kept.append(line + "\n")
-        _write(self._log, "".join(kept))
+        with self._keeping():
+            _write(self._log, "".join(kept))
 
     def discard_state(self) -> None:
         """Delete what is only needed to go on."""
@@ -126,7 +143,7 @@ class TrainingFolder:
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     working = path.with_name(f"{path.name}.writing")
-    with working.open("w", encoding="utf-8") as file:
+    with working.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

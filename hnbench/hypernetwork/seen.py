@@ -7,6 +7,7 @@ the SHA-256 of the normalised text, one per line of `prompts.sha256` in the adap
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "prompts.sha256"
 _DIGITS = 16
+_HASH = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
 
 def normalised(prompt: str) -> str:
@@ -32,11 +34,14 @@ def prompt_hash(prompt: str) -> str:
 def write_hashes(folder: Path, prompts: Iterable[str]) -> None:
     """Write the hashes of all prompts that a training saw, its own evaluation included."""
     hashes = sorted({prompt_hash(prompt) for prompt in prompts})
-    (folder / FILE).write_text("".join(f"{line}\n" for line in hashes), encoding="ascii")
+    (folder / FILE).write_text("".join(f"{line}\n" for line in hashes), encoding="ascii", newline="\n")
 
 
 def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
-    """The ids of those `prompts` (id -> text) that the adapter was trained on; None where its folder does not say."""
+    """The ids of those `prompts` (id -> text) that the adapter was trained on; None where its folder does not say.
+
+    A file with anything but hashes is a `UsageError`: no prompt would be found in it, and that would look like no contamination.
+    """
     path = folder / FILE
     try:
         known = set(path.read_text(encoding="ascii").split())
@@ -44,4 +49,8 @@ def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}; remove it, and contamination is not checked") from error
+    if not known or not all(_HASH.fullmatch(line) for line in known):
+        raise UsageError(
+            f"{path} is damaged: it does not hold {_DIGITS} hexadecimal digits per line; remove it, and contamination is not checked"
+        )
     return [prompt_id for prompt_id, text in prompts.items() if prompt_hash(text) in known]

@@ -26,6 +26,7 @@ from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.objective import NoiseObjective
 from hnbench.rewards.base import Mixture
 from hnbench.seeds import digest, seed_of
+from hnbench.writing import writing
 
 PATIENCE = 10
 """After so many steps in a row without a finite gradient the training gives up."""
@@ -298,7 +299,8 @@ class Trainer:
         """Write the adapter, and drop what was only needed to go on."""
         if self.best:
             self.adapter.load_state_dict(self.best)
-        save_adapter(self.folder.adapter, self.adapter, self.generator.backbone, self._description(), self.prompts)
+        with writing(self.folder.adapter, "The state that was saved last is kept; then the same command continues."):
+            save_adapter(self.folder.adapter, self.adapter, self.generator.backbone, self._description(), self.prompts)
         self.folder.discard_state()
 
     def _description(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hnbench.quiet import import_matplotlib
 from hnbench.stats.intervals import Array
 
 Segment = tuple[float, float, float, float]
@@ -46,8 +47,7 @@ _SETTINGS = {
 @contextmanager
 def settings() -> Iterator[None]:
     """Draw and save with the plots' own settings, whatever the user's matplotlib is set to."""
-    import matplotlib as mpl
-
+    mpl = import_matplotlib()
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
@@ -56,6 +56,7 @@ def settings() -> Iterator[None]:
 
 def new_figure(height: float, title: str) -> Figure:
     """Make a figure of the common width. It belongs to no global state."""
+    import_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

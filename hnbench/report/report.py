@@ -15,6 +15,7 @@ from hnbench.report.plots import PLOTS
 from hnbench.report.pool import pool_runs
 from hnbench.report.published import beside
 from hnbench.report.summary import Summary, summarise
+from hnbench.writing import writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,15 +41,20 @@ def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
 
 def write(summary: Summary, out: Path, *, published: bool = False) -> Path:
     """Write all files of a report into `out` and return the path of its `report.md`, with published numbers where asked for."""
+    with writing(out, "The runs are not touched."):
+        return _write(summary, out, published=published)
+
+
+def _write(summary: Summary, out: Path, *, published: bool) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     tables.records_frame(summary).to_csv(out / "records.csv", index=False, lineterminator="\n", float_format="%.9g")
     tables.summary_frame(summary).to_csv(out / "summary.csv", index=False, lineterminator="\n", float_format="%.9g")
     (out / "headline.json").write_text(
-        json.dumps([one.to_json() for one in headlines(summary)], indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        json.dumps([one.to_json() for one in headlines(summary)], indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n"
     )
     plots, notes = _draw(summary, out)
     path = out / "report.md"
-    path.write_text(markdown(summary, plots, notes, published=published), encoding="utf-8")
+    path.write_text(markdown(summary, plots, notes, published=published), encoding="utf-8", newline="\n")
     return path
 
 

@@ -12,13 +12,16 @@ from hnbench.report.pool import SCORE
 from hnbench.stats.intervals import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     import pandas as pd
     from rich.table import Table
 
     from hnbench.report.summary import Row, Summary
+
+    _Column = tuple[str, Callable[[Row], str]]
+    """A header, and the cell of a row."""
 
 _INTERNAL = ("trajectory", "row", "column", "folder")
 
@@ -107,41 +110,80 @@ def _lines(row: Row) -> Iterator[dict[str, Any]]:
 
 
 def console_table(summary: Summary) -> Table:
-    """The main table for a terminal of 120 columns (with up to six tags).
+    """The main table for a terminal of 120 columns (with up to six tags); `narrow_tables` are for the others.
 
     `optimised` and `held-out` are gains over the base in its standard deviations, the latter averaged over the held-out rewards.
     """
+    tags = summary.pool.tags if summary.pool.judged else ()
+    return _table(summary, [*_score_columns(summary), *_tag_columns(tags, _short_names(tags)), *_reward_columns(summary), *_COSTS])
+
+
+def narrow_tables(summary: Summary) -> list[Table]:
+    """The numbers of `console_table` as two tables, the second with a column for each tag; one where there is no judge."""
+    first = _table(summary, [*_score_columns(summary), *_COSTS, *_reward_columns(summary)])
+    if not summary.pool.judged:
+        return [first]
+    first.caption, caption = None, first.caption
+    names = [tag.replace("_", "\n") for tag in summary.pool.tags]
+    second = _table(summary, list(_tag_columns(summary.pool.tags, names)))
+    second.caption = caption
+    return [first, second]
+
+
+def _table(summary: Summary, columns: Sequence[_Column]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", caption=_caption(summary), caption_justify="left")
     table.add_column("method", no_wrap=True)
-    for header in ("overall [95%]", "Δ base [95%]") if summary.pool.judged else ():
-        table.add_column(header, justify="right", no_wrap=True)
-    for tag in summary.pool.tags if summary.pool.judged else ():
-        table.add_column("\n".join(word[:6] for word in tag.split("_")), justify="right", no_wrap=True)
-    for header in ("opti-\nmised", "held-\nout", "passes\n/img", "s/img"):
+    for header, _ in columns:
         table.add_column(header, justify="right", no_wrap=True)
     for row in summary.rows.values():
-        table.add_row(*_cells(summary, row), style="bold" if row.label == HYPERNOISE else "")
+        name = style_of(row.label).short + ("" if row.coverage.complete else " (!)")
+        table.add_row(name, *(cell(row) for _, cell in columns), style="bold" if row.label == HYPERNOISE else "")
     return table
 
 
-def _cells(summary: Summary, row: Row) -> list[str]:
-    held_out = [row.standard_gains[name].estimate for name in summary.pool.held_out if name in row.standard_gains]
-    is_base = row.label == BASE
-    scores = [
-        _tight(row.overall),
-        "" if is_base else _tight(row.gain, sign=True),
-        *(number(interval.estimate) for interval in row.tags.values()),
-    ]
+def _score_columns(summary: Summary) -> list[_Column]:
+    if not summary.pool.judged:
+        return []
     return [
-        style_of(row.label).short + ("" if row.coverage.complete else " (!)"),
-        *(scores if summary.pool.judged else ()),
-        "" if is_base or "optimised" not in row.standard_gains else number(row.standard_gains["optimised"].estimate, sign=True, digits=2),
-        "" if is_base or not held_out else number(sum(held_out) / len(held_out), sign=True, digits=2),
-        _brief(row.costs["passes"].estimate),
-        _brief(row.costs["seconds"].estimate),
+        ("overall [95%]", lambda row: _tight(row.overall)),
+        ("Δ base [95%]", lambda row: "" if row.label == BASE else _tight(row.gain, sign=True)),
     ]
+
+
+def _tag_columns(tags: Sequence[str], names: Sequence[str]) -> Iterator[_Column]:
+    def column(tag: str) -> Callable[[Row], str]:
+        return lambda row: number(row.tags[tag].estimate)
+
+    return ((name, column(tag)) for tag, name in zip(tags, names, strict=True))
+
+
+def _short_names(tags: Sequence[str]) -> list[str]:
+    """Names of at most six letters a line, as long as that keeps them apart."""
+    short = ["\n".join(word[:6] for word in tag.split("_")) for tag in tags]
+    return short if len(set(short)) == len(short) else [tag.replace("_", "\n") for tag in tags]
+
+
+def _reward_columns(summary: Summary) -> list[_Column]:
+    def optimised(row: Row) -> str:
+        return "" if row.label == BASE or "optimised" not in row.standard_gains else _gain(row.standard_gains["optimised"].estimate)
+
+    def held_out(row: Row) -> str:
+        gains = [row.standard_gains[name].estimate for name in summary.pool.held_out if name in row.standard_gains]
+        return "" if row.label == BASE or not gains else _gain(sum(gains) / len(gains))
+
+    return [("opti-\nmised", optimised), ("held-\nout", held_out)]
+
+
+_COSTS: tuple[_Column, ...] = (
+    ("passes\n/img", lambda row: _brief(row.costs["passes"].estimate)),
+    ("s/img", lambda row: _brief(row.costs["seconds"].estimate)),
+)
+
+
+def _gain(value: float) -> str:
+    return number(value, sign=True, digits=2)
 
 
 def _tight(interval: Interval, *, sign: bool = False) -> str:

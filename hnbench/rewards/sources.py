@@ -7,8 +7,8 @@ from hnbench.weights.files import MODEL
 
 _TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _PROCESSOR = (("preprocessor_config.json",),)
-_WORDS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
-"""A tokenizer of CLIP in one file, or in two."""
+_WORDS = (("tokenizer.json",), ("vocab.json",)), (("tokenizer.json",), ("merges.txt",))
+"""A tokenizer of CLIP in one file, or in two of which both are needed."""
 
 _LAION_H14 = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 
@@ -18,10 +18,10 @@ def _one(name: str) -> tuple[tuple[str, ...], ...]:
     return ((name,),)
 
 
-CLIP = (Source(_LAION_H14, patterns=_TOKENIZER, needs=(*MODEL, _PROCESSOR, _WORDS)),)
+CLIP = (Source(_LAION_H14, patterns=_TOKENIZER, needs=(*MODEL, _PROCESSOR, *_WORDS)),)
 PICKSCORE = (
     Source("yuvalkirstain/PickScore_v1", needs=MODEL),
-    Source(_LAION_H14, patterns=_TOKENIZER, needs=(_one("config.json"), _PROCESSOR, _WORDS)),
+    Source(_LAION_H14, patterns=_TOKENIZER, needs=(_one("config.json"), _PROCESSOR, *_WORDS)),
 )
 HPSV2_0 = (Source("xswu/HPSv2", needs=(_one("HPS_v2_compressed.pt"),)),)
 HPSV2_1 = (Source("xswu/HPSv2", needs=(_one("HPS_v2.1_compressed.pt"),)),)

@@ -6,7 +6,6 @@ enters the graph behind the model's output, so a pass whose gradient nobody want
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from contextlib import contextmanager
@@ -106,7 +105,8 @@ class Usage:
     seconds: float = 0.0
     """Wall time, with the device's queue empty at both ends."""
     peak_memory_bytes: int = 0
-    """On a GPU the most that was allocated during the block; on a CPU the process's largest resident set until its end."""
+    """On a GPU the most that was allocated during the block; on a CPU the process's largest resident set until its end (on Windows its
+    working set); 0 where the system does not say."""
 
 
 @contextmanager
@@ -127,5 +127,17 @@ def measured(device: torch.device, usage: Usage) -> Iterator[None]:
 
 
 def _resident_bytes() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return _resident_bytes_of_windows()
     size: Any = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(size) * (1 if sys.platform == "darwin" else 1024)
+
+
+def _resident_bytes_of_windows() -> int:
+    try:
+        import psutil
+    except ImportError:
+        return 0
+    return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))

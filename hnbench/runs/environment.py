@@ -31,8 +31,8 @@ def git_state(package: Path) -> dict[str, Any] | None:
     """The commit that the package's source is at and whether tracked files differ from it; None outside a checkout."""
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(package), *arguments], capture_output=True, text=True, check=True, timeout=20)  # noqa: S603, S607
-        return done.stdout.strip()
+        done = subprocess.run(["git", "-C", str(package), *arguments], capture_output=True, check=True, timeout=20)  # noqa: S603, S607
+        return done.stdout.decode(errors="replace").strip()
 
     try:
         # An installed copy can lie inside the checkout of something else: only a tracked package has a commit.
@@ -49,9 +49,14 @@ def device_name(device: str) -> str:
     if torch.device(device).type == "cuda":
         return str(torch.cuda.get_device_name(device))
     try:
-        models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        models = [
+            line
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+            if line.startswith("model name")
+        ]
     except OSError:
-        models = []
+        lines = list[str]()
+    models = [line for line in lines if line.startswith("model name")]
     return models[0].partition(":")[2].strip() if models else platform.processor() or platform.machine()
 
 

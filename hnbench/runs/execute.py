@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import signal
 import sys
 import threading
@@ -131,11 +132,16 @@ def execute(
     return Summary(coverage.expected, len(coverage.done), len(coverage.failed), execution.written)
 
 
+def _as_text(argument: str) -> str:
+    """An argument as valid Unicode: a file's name can have bytes that are none."""
+    return os.fsencode(argument).decode("utf-8", "backslashreplace")
+
+
 def _session(config: RunConfig, surroundings: Mapping[str, Any]) -> dict[str, Any]:
     """One entry of `"sessions"`; the environment's digest shows whether sessions were made with different ones."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "argv": [_as_text(part) for part in (Path(sys.argv[0]).name, *sys.argv[1:])],
         "device": config.device,
         "batch_size": config.batch_size,
         "environment": digest(surroundings),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hnbench.suites.base import Judge, Suite
     from hnbench.tasks import Task
 
-_BY_FINGERPRINT = ("suite", "generator", "image_size", "prompt_prefix", "max_sequence_length", "optimised", "held_out")
+_BY_FINGERPRINT = ("suite", "suite_version", "generator", "image_size", "prompt_prefix", "max_sequence_length", "optimised", "held_out")
 """Identity fields of the configuration that enter by version or fingerprint instead: names, and the generator's options."""
 
 

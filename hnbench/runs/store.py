@@ -25,11 +25,14 @@ from hnbench.errors import StoreError
 from hnbench.journal import content_of
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import SCHEMA, Record, SavedImage
+from hnbench.writing import cannot_write, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _MANIFEST = "run.json"
+_BINARY: int = getattr(os, "O_BINARY", 0)
+"""Windows would write another end of line."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class RunStore:
         except Timeout:
             raise StoreError(f"{self.folder} is in use by another process; wait for it to end, or give another folder.") from None
         except OSError as error:
-            raise StoreError(f"{self.folder} cannot be written to: {error.strerror}.") from error
+            raise StoreError(cannot_write(self.folder, error)) from error
         try:
             self._read()
         except BaseException:
@@ -150,18 +153,14 @@ class RunStore:
     def _new_journal(self) -> int:
         numbers = [int(path.name.removeprefix("journal-").partition(".")[0]) for path in _journals(self.folder)]
         path = self.folder / f"journal-{max(numbers, default=-1) + 1:04d}.jsonl"
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY, 0o666)
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
         """Turn a full disk, and whatever else keeps a file from being written, into one clear error."""
-        try:
+        kept = f"{len(self._records)} records are kept; then the same command continues." if self._records else ""
+        with writing(self.folder, kept):
             yield
-        except OSError as error:
-            raise StoreError(
-                f"{self.folder} cannot be written to: {error.strerror or error}. "
-                f"{len(self._records)} records are kept; make room or give back access, then continue with the same command."
-            ) from error
 
 
 def _is_intact(folder: Path, image: SavedImage) -> bool:
@@ -228,7 +227,7 @@ def _parse(text: bytes, place: str) -> dict[str, Any]:
 
 def _write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
     try:
         _write_all(descriptor, content)
         os.fsync(descriptor)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
+from hnbench.names import distinct_name
 from hnbench.scoring.inventory import NOT_ASKED_FOR, UNKNOWN, Findings, FoundImage, expected_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ SAMPLES = "samples"
 LONGEST = 150
 """Characters of a prompt in a file name: as many as T2I-CompBench's longest one has."""
 _NAME_BYTES = 255
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 _IMAGE = re.compile(r"([^_]+)_([0-9]{6,})\.png")
 
 
@@ -35,7 +35,7 @@ def is_compbench(folder: Path, suite: Suite) -> bool:
 
 
 def _sections(folder: Path, suite: Suite) -> list[Path]:
-    return [path for path in (folder / SAMPLES, *(folder / tag / SAMPLES for tag in suite.tags)) if path.is_dir()]
+    return [path for path in (folder / SAMPLES, *(folder / folder_name(tag) / SAMPLES for tag in suite.tags)) if path.is_dir()]
 
 
 def read_compbench(folder: Path, suite: Suite, *, full: bool) -> Inventory:
@@ -74,10 +74,8 @@ def _category_folder(image: FoundImage, tags: Sequence[str]) -> str:
 
 
 def folder_name(name: str) -> str:
-    """A label or a tag as the name of a folder; what could not be one is a `UsageError`."""
-    if not _FOLDER_NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot be the name of a folder, which letters, digits and . _ = + - make; choose others by --label")
-    return name
+    """The name of the folder of a label or a tag; different ones have different names."""
+    return distinct_name(name, also="=+")
 
 
 @dataclass(frozen=True)

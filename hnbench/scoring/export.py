@@ -16,6 +16,7 @@ from hnbench.runs.plan import Plan
 from hnbench.runs.store import read_run
 from hnbench.scoring import compbench_layout, geneval_layout
 from hnbench.seeds import digest
+from hnbench.writing import writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,7 @@ def _require_own(one: _Export) -> None:
         if not one.folder.exists() or not any(path.name != WORKING for path in one.folder.iterdir()):
             return
         found = json.loads((one.folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if found != one.marker:
         other = "something else" if found is None else "the export of another run, plan or layout"
@@ -93,15 +94,13 @@ def _require_own(one: _Export) -> None:
 
 
 def _write(one: _Export, progress: Progress) -> None:
-    try:
+    with writing(one.folder, "Then the same command continues."):
         _put(one, MARKER, json.dumps(one.marker, indent=1).encode() + b"\n")
         for name, content in one.files.items():
             _put(one, name, content)
         for name, image in one.images.items():
             _put(one, name, image.read())
             progress.advance(1)
-    except OSError as error:
-        raise UsageError(f"{one.folder} cannot be written to ({error.strerror}); mend that, and the same command continues") from error
 
 
 def _put(one: _Export, name: str, content: bytes) -> None:

@@ -56,8 +56,8 @@ def _is_ours(path: Path) -> bool:
 def _prompt_of(child: Path, by_text: dict[str, Prompt]) -> Prompt | None:
     """The suite's prompt whose metadata the folder has, all of it."""
     try:
-        metadata = json.loads((child / METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        metadata = json.loads((child / METADATA).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
         return None
     text = metadata.get("prompt") if isinstance(metadata, dict) else None
     prompt = by_text.get(text) if isinstance(text, str) else None

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
     from hnbench.suites.base import Suite
 
 
-def find_images(folder: Path, suite: Suite, *, quick: bool = False, labels: Sequence[str] = ()) -> Inventory:
+def find_images(folder: Path, suite: Suite | None, *, quick: bool = False, labels: Sequence[str] = ()) -> Inventory:
     """The suite's images in a folder of any known layout. `labels` are for a run folder, whose plan says what there should be.
 
-    Elsewhere the suite's full protocol says it, or with `quick` the quick one. A folder of no known layout is a `UsageError`.
+    The suite may be None for a run: its plan has the prompts. Elsewhere the suite's full protocol says what there should be, or with
+    `quick` the quick one. A folder of no known layout is a `UsageError`.
     """
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; give one with images, or a run's")
     if is_run(folder):
         if quick:
             raise UsageError(f"{folder} is a run, and its plan says which images there should be; leave --quick out")
         return read_run_images(folder, suite, labels)
+    if suite is None:
+        raise UsageError(f"{folder} is no run; say whose prompts other images are of by --suite")
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}; give one with images, or a run's")
     if labels:
         raise UsageError(f"{folder} is no run, and only runs have labels; leave --label out")
     if is_geneval(folder):

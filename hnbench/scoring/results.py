@@ -9,10 +9,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from hnbench.errors import StoreError
 from hnbench.scoring.compbench_layout import result_files
 from hnbench.scoring.summary import to_json
 from hnbench.suites.t2i_compbench.suite import CompBenchSuite
+from hnbench.writing import writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,20 +27,17 @@ def write_results(scores: Scores, out: Path) -> Path:
 
     The columns are those of GenEval's own `results.jsonl` (`filename, tag, prompt, correct, reason, metadata, details`, the last two as
     JSON in a text), which its `summary_scores.py` reads. Verdicts that grade have `score`, images of a run `label` besides.
-    Where T2I-CompBench's files would lie in a folder of a label that cannot name one, there is a `UsageError` after the others.
     """
     path = out / "results.jsonl"
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))
     lines = [json.dumps(_line(image, verdict)) + "\n" for image, verdict in judged]
-    try:
+    with writing(out, "The verdicts are kept; then the same command continues."):
         _replace(path, "".join(lines))
         _replace(out / "scores.json", json.dumps(to_json(scores), indent=1, allow_nan=False) + "\n")
         if isinstance(scores.inventory.suite, CompBenchSuite):
             for name, answers in result_files(judged, scores.inventory.suite.tags).items():
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
                 _replace(out / name, json.dumps(answers, allow_nan=False))
-    except OSError as error:
-        raise StoreError(f"{out} cannot be written to ({error.strerror}); the verdicts are kept, the same command continues.") from error
     return path
 
 
@@ -61,7 +58,7 @@ def _line(image: FoundImage, verdict: Verdict) -> dict[str, Any]:
 
 def _replace(path: Path, text: str) -> None:
     working = path.with_name(f"{path.name}.tmp")
-    with working.open("w", encoding="utf-8") as file:
+    with working.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

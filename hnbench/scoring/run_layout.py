@@ -9,6 +9,7 @@ from hnbench.errors import UsageError
 from hnbench.runs.plan import Plan
 from hnbench.runs.store import read_run
 from hnbench.scoring.inventory import NOT_ASKED_FOR, NOT_DONE, Findings, FoundImage
+from hnbench.suites.base import Prompt, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,29 @@ if TYPE_CHECKING:
 
     from hnbench.runs.store import Run
     from hnbench.scoring.inventory import Inventory
-    from hnbench.suites.base import Suite
+
+
+class PlannedSuite(Suite):
+    """What a run's `run.json` says of its suite: the prompts of the plan, without what only the suite itself knows (metadata, judge)."""
+
+    def __init__(self, run: Run) -> None:
+        suite = run.manifest["suite"]
+        self.name, self.version, self.tags = suite["name"], suite["version"], tuple(suite["tags"])
+        planned = Plan.from_manifest(run.manifest).prompts
+        self._prompts = tuple(Prompt(one.id, one.text, one.tag) for one in planned)
+        self._samples = {one.id: one.samples for one in planned}
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        return self._prompts
+
+    def subset(self) -> tuple[Prompt, ...]:
+        return self._prompts
+
+    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the plan is one protocol
+        return self._samples[prompt.id]
+
+    def judge(self, *, device: str = "cpu") -> None:  # noqa: ARG002 - there is none
+        return None
 
 
 def is_run(folder: Path) -> bool:
@@ -33,9 +56,13 @@ def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asked)) or known
 
 
-def read_run_images(folder: Path, suite: Suite, labels: Sequence[str] = ()) -> Inventory:
-    """The images of some labels, or of all. What is planned and not done is a problem, as is a prompt unknown to the suite."""
+def read_run_images(folder: Path, suite: Suite | None, labels: Sequence[str] = ()) -> Inventory:
+    """The images of some labels, or of all. What is planned and not done is a problem, as is a prompt unknown to the suite.
+
+    None is the suite as the run's plan has it, for which nothing but the folder is needed.
+    """
     run = read_run(folder)
+    suite = suite or PlannedSuite(run)
     chosen = labels_of(run, labels)
     plan = Plan.from_manifest(run.manifest)
     prompts = {prompt.id: prompt for prompt in suite.prompts()}

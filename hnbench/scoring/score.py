@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
+from hnbench.names import plain_name
 from hnbench.runs.attempt import in_chunks
 from hnbench.scoring.inventory import decode
 from hnbench.scoring.journal import Journal, key_of
@@ -41,7 +41,7 @@ def judge_of(suite: Suite, device: str) -> Judge:
 
 def scores_folder(folder: Path, judge: Judge) -> Path:
     """Where the scores of a folder's images go unless told otherwise."""
-    return folder / f"scores-{re.sub(r'[^A-Za-z0-9._-]', '_', judge.name)}"
+    return folder / plain_name(f"scores-{judge.name}")
 
 
 def score(inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: Progress) -> Scores:

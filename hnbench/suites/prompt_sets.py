@@ -6,15 +6,18 @@ come from was not verified by hash, so they are neither downloaded nor pinned.
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hnbench.data import VARIABLE, data_file
 from hnbench.errors import UsageError
+from hnbench.prompt_files import read_every_prompt, read_whole_prompt
 from hnbench.suites.base import Prompt
 from hnbench.suites.prompt_file import PromptSuite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PARTI, HPDV2, DPG = 1632, 800, 1065
 """How many prompts there are; of HPDv2, in each style."""
@@ -23,10 +26,9 @@ STYLES = ("anime", "concept-art", "paintings", "photo")
 
 def parti() -> PromptSuite:
     """PartiPrompts (Yu et al., arXiv 2206.10789): one image of each. Upstream has no scorer but people."""
-    with data_file("partiprompts/PartiPrompts.tsv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    _count("PartiPrompts", rows, PARTI)
-    prompts = [Prompt(f"{index:04d}", row["Prompt"].strip(), "parti") for index, row in enumerate(rows)]
+    texts = read_every_prompt(data_file("partiprompts/PartiPrompts.tsv"))
+    _count("PartiPrompts", texts, PARTI)
+    prompts = [Prompt(f"{index:04d}", text, "parti") for index, text in enumerate(texts)]
     return PromptSuite("parti", prompts, samples=1, quick=64)
 
 
@@ -35,14 +37,9 @@ def hpdv2() -> PromptSuite:
     prompts = []
     for style in STYLES:
         path = _by_hand(f"hpdv2/{style}.json", "benchmark/ of the dataset zhwang/HPDv2 on the Hugging Face Hub")
-        try:
-            texts = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UsageError(f"{path} is not JSON: {error}") from error
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise UsageError(f"{path} holds no list of texts, which HPDv2's prompt files are")
+        texts = read_every_prompt(path)
         _count(str(path), texts, HPDV2)
-        prompts += [Prompt(f"{style}/{index:04d}", text.strip(), style) for index, text in enumerate(texts)]
+        prompts += [Prompt(f"{style}/{index:04d}", text, style) for index, text in enumerate(texts)]
     return PromptSuite("hpdv2", prompts, samples=1, quick=16)
 
 
@@ -51,7 +48,7 @@ def dpg() -> PromptSuite:
     folder = _by_hand("dpg/prompts", "dpg_bench/prompts/ of the repository TencentQQGYLab/ELLA")
     paths = sorted(folder.glob("*.txt"))
     _count(str(folder), paths, DPG)
-    return PromptSuite("dpg", [Prompt(path.stem, path.read_text(encoding="utf-8").strip(), "dpg") for path in paths], samples=4, quick=16)
+    return PromptSuite("dpg", [Prompt(path.stem, read_whole_prompt(path), "dpg") for path in paths], samples=4, quick=16)
 
 
 def _by_hand(name: str, origin: str) -> Path:
@@ -61,6 +58,6 @@ def _by_hand(name: str, origin: str) -> Path:
     return Path(folder) / name
 
 
-def _count(what: str, found: list[object] | list[str] | list[Path] | list[dict[str, str]], expected: int) -> None:
+def _count(what: str, found: Sequence[str | Path], expected: int) -> None:
     if len(found) != expected:
         raise UsageError(f"{what} has {len(found)} prompts; there are {expected} of them")

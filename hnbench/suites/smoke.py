@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
+from hnbench.quiet import import_matplotlib
 from hnbench.rgb import rgb
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def photograph() -> Image.Image:
 
     It is the US Navy's photograph of Grace Hopper, in the public domain, and comes with matplotlib; one without it is a `UsageError`.
     """
+    import_matplotlib()
     from matplotlib.cbook import get_sample_data
     from PIL import Image
 

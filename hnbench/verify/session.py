@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hnbench.errors import HnbenchError, StoreError
+from hnbench.errors import HnbenchError
 from hnbench.runs.environment import environment
 from hnbench.verified import Verification, remember
 from hnbench.verify.check import CheckResult, run_check
+from hnbench.writing import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,11 +85,9 @@ def verify(
 def write_session(session: Session, path: Path) -> None:
     """Write the results as JSON. A place that cannot be written to is a `StoreError`."""
     text = json.dumps(session.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written to ({error.strerror}); give another file by --out") from error
+        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _remembered(result: CheckResult, started: str, surroundings: dict[str, Any]) -> Verification:

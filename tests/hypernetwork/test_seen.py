@@ -27,10 +27,26 @@ def test_an_adapter_that_does_not_say(tmp_path: Path) -> None:
     assert seen_prompts(tmp_path, {"1": "a cat"}) is None
 
 
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(b"\xff")
-    with pytest.raises(UsageError, match="cannot be read"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff", "cannot be read"),
+        (b"\xef\xbb\xbf0123456789abcdef\n", "cannot be read"),
+        (b"", "is damaged"),
+        (b"0123456789abcde\n", "is damaged"),
+        (b"0123456789abcdef\nversion https://git-lfs.github.com/spec/v1\n", "is damaged"),
+        (b"0123456789ABCDEF\n", "is damaged"),
+    ],
+)
+def test_a_damaged_file_is_told(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(UsageError, match=message):
         seen_prompts(tmp_path, {})
+
+
+def test_line_ends_of_other_systems_are_no_damage(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(f"{prompt_hash('a cat')}\r\n".encode())
+    assert seen_prompts(tmp_path, {"1": "a cat"}) == ["1"]
 
 
 @pytest.mark.skipif(

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import json
+import os
 import resource
+import subprocess
+import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -109,3 +115,24 @@ def test_what_raises_is_measured_too() -> None:
     with pytest.raises(RuntimeError), measured(torch.device("cpu"), usage):
         raise RuntimeError
     assert usage.seconds > 0
+
+
+def test_a_run_needs_no_module_of_posix_alone(tmp_path: Path) -> None:
+    """Windows has neither; psutil, which others import, needs one of them, but on Windows."""
+    code = "import psutil, sys; sys.modules.update(dict.fromkeys(('resource', 'fcntl')));from hnbench.cli import main; main()"
+    variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_OFFLINE": "1"}
+    command = ["run", "--suite", "geneval-shapes", "--limit", "1", "--method", "random", "--out", "run", "--device", "cpu"]
+    done = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, env=variables, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    (journal,) = (tmp_path / "run").glob("journal-*.jsonl")
+    assert {json.loads(line)["cost"]["peak_memory_bytes"] for line in journal.read_text().splitlines()} == {0}
+
+
+def test_the_largest_working_set_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)
+    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=5, peak_wset=7))
+    monkeypatch.setitem(sys.modules, "psutil", SimpleNamespace(Process=lambda: process))
+    usage = Usage()
+    with measured(torch.device("cpu"), usage):
+        pass
+    assert usage.peak_memory_bytes == 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,6 +196,36 @@ def test_a_suite_without_geneval_s_metadata(tmp_path: Path) -> None:
         export(found, "geneval", tmp_path / "out", Stages())
     assert set(export(found, "t2i-compbench", tmp_path / "out", Stages())) == {"random", "best-of-2", "best-of-4", "climb"}
     assert len(list((tmp_path / "out/climb/light/samples").iterdir())) == 6
+
+
+def test_a_run_s_plan_is_enough(folder: Path, suite: SmallSuite, tmp_path: Path) -> None:
+    own, planned = read_run_images(folder, suite), read_run_images(folder, None)
+    assert [(image.name, image.prompt.text, image.prompt.tag, image.number) for image in planned.images] == [
+        (image.name, image.prompt.text, image.prompt.tag, image.number) for image in own.images
+    ]
+    assert (planned.complete, planned.suite.name, planned.suite.tags) == (True, suite.name, suite.tags)
+    assert set(planned.suite.tasks(full=False)) == set(suite.tasks(full=True))
+    export(planned.usable(Stages(), partial=False), "t2i-compbench", tmp_path / "planned", Stages())
+    exported(folder, suite, tmp_path / "own", "t2i-compbench")
+    names = [
+        {path.relative_to(tmp_path / place): path.read_bytes() for path in (tmp_path / place).rglob("*.png")}
+        for place in ("own", "planned")
+    ]
+    assert names[0] == names[1] != {}
+
+
+def test_labels_that_cannot_name_a_folder_have_folders_of_their_own(tmp_path: Path, suite: SmallSuite) -> None:
+    class Up(Drawn):
+        name = "../up"
+
+    class Down(Drawn):
+        name = "..\\up"
+
+    run(tmp_path / "run", [Drawn(), Up(), Down()], suite=suite, reward=RedReward())
+    places = exported(tmp_path / "run", suite, tmp_path / "out")
+    assert len(set(places.values())) == 3
+    assert all(place.parent == tmp_path / "out" and re.fullmatch(r"random|_up-[0-9a-f]{8}", place.name) for place in places.values())
+    assert {len(list(place.glob("*/samples/*.png"))) for place in places.values()} == {24}
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,18 @@ def test_folders_are_told_apart_by_their_metadata(geneval: Path, suite: SmallSui
     assert found.images[-1].prompt.id == "single_object/0000"
 
 
+def test_metadata_with_a_byte_order_mark_is_the_same_metadata(geneval: Path, suite: SmallSuite) -> None:
+    path = geneval / "00000/metadata.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert find_images(geneval, suite).complete
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"prompt": "half \\ud800"}', '{"prompt": NaN}', "9" * 10_000, "\0", ""])
+def test_strange_metadata_is_another_prompt_s(geneval: Path, suite: SmallSuite, content: str) -> None:
+    (geneval / "00000/metadata.jsonl").write_text(content)
+    assert set(find_images(geneval, suite).problems) == {NOT_ASKED_FOR, WITHOUT_IMAGES}
+
+
 def test_short_names_of_images_are_geneval_s_too(geneval: Path, suite: SmallSuite) -> None:
     samples = geneval / "00003/samples"
     for old, new in (("00000", "0010"), ("00001", "2")):

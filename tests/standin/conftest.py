@@ -19,7 +19,7 @@ from hnbench.cli import app
 from hnbench.data import DataFile
 from hnbench.measures import lpips
 from hnbench.measures.vqascore import VQAScore
-from hnbench.rewards import hpsv2, imagereward
+from hnbench.rewards import imagereward
 from hnbench.suites.geneval import colours, conversion, judge
 from hnbench.suites.geneval import suite as geneval
 from hnbench.suites.t2i_compbench import judge as compbench
@@ -109,7 +109,7 @@ def _small(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imagereward, "published_vision", lambda: rewards.VISION)
     monkeypatch.setattr(imagereward, "published_text", lambda: rewards.TEXT)
     monkeypatch.setattr(
-        hpsv2.open_clip, "get_model_config", lambda name: repositories.COLOURS if name == COLOUR_NAME else rewards.OPEN_CLIP
+        "hnbench.rewards.hpsv2.open_clip.get_model_config", lambda name: repositories.COLOURS if name == COLOUR_NAME else rewards.OPEN_CLIP
     )
     config = hub.root / f"{COLOUR_NAME}.json"
     config.write_text(json.dumps(repositories.COLOURS))

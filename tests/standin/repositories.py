@@ -20,6 +20,7 @@ from torchvision.models import alexnet
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
 from hnbench.generators.sources import load_folder
+from hnbench.rewards import open_clip
 from tests import tiny
 from tests.hypernetwork import official
 from tests.measures import test_transformer as features
@@ -278,7 +279,7 @@ def judges(root: Path) -> None:
 
 
 def colours(folder: Path) -> None:
-    model = rewards.lively(rewards.build(COLOURS))
+    model = rewards.lively(open_clip.build(COLOURS))
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors")
 
 

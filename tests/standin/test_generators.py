@@ -32,9 +32,9 @@ def test_it_is_fetched_run_trained_published_and_run_again(
     size = ["--image-size", str(MULTIPLES[name])] if name in MULTIPLES else []
     rewards = ["--optimise", "redness=1"]
     generator = ["--generator", name, *size]
-    well(hnbench("fetch", "--generator", name, *rewards, "--hold-out", "redness"))
+    well(hnbench("fetch", "--generator", name, *rewards))
     downloaded = {line.rpartition("/")[2] for line in hub.asked if line.startswith("GET") and "/resolve/" in line}
-    assert not downloaded & {"README.md", "model.onnx", "flux1-schnell.safetensors", "sd_turbo.safetensors", "LICENSE.md"}
+    assert not downloaded & {"model.onnx", "flux1-schnell.safetensors", "sd_turbo.safetensors", "LICENSE.md"}
     with monkeypatch.context() as patched:
         patched.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # what fetch had has to be enough
         method = ["--method", "random", "--method", "best-of-n:n=2", "--method", "reno:iterations=2"]
@@ -68,9 +68,8 @@ def test_the_released_hypernetwork_is_its_generators_default(hub: StandInHub, hn
     assert any("HyperNoise_Sana_Sprint_0.6B" in line for line in hub.asked)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-@pytest.mark.parametrize("name", NAMES)
-def test_every_type_gives_finite_images(name: str, dtype: str, hub: StandInHub, hnbench: Hnbench) -> None:
+@pytest.mark.parametrize(("name", "dtype"), [("sd-turbo", "float32"), *((name, "float16") for name in NAMES)])
+def test_another_type_gives_finite_images(name: str, dtype: str, hub: StandInHub, hnbench: Hnbench) -> None:
     del hub
     Path("prompts.txt").write_text("a red circle\n")
     size = ["--image-size", str(MULTIPLES[name])] if name in MULTIPLES else []

@@ -28,7 +28,7 @@ def test_no_suite_is_forgotten() -> None:
 def test_a_suite_is_fetched_run_exported_and_scored(
     suite: str, published: StandInHub, hnbench: Hnbench, offline: Callable[[], None]
 ) -> None:
-    well(hnbench("fetch", "--generator", "sd-turbo", "--optimise", "redness=1", "--hold-out", "redness", "--suite", suite))
+    well(hnbench("fetch", "--generator", "sd-turbo", "--optimise", "redness=1", "--suite", suite))
     offline()
     well(hnbench(*RUN, "--suite", suite))
     run = read_run("run")
@@ -64,7 +64,7 @@ def test_a_reward_is_fetched_and_optimised(reward: str, published: StandInHub, h
     Path("prompts.txt").write_text("a photo of a red circle\n")
     optimise = ["--optimise", reward if registry.REWARDS.entry(reward).weights else f"{reward}=1"]
     well(hnbench("fetch", *optimise))
-    well(hnbench("fetch", "--generator", "sd-turbo", "--optimise", "redness=1", "--hold-out", "redness"))
+    well(hnbench("fetch", "--generator", "sd-turbo", "--optimise", "redness=1"))
     offline()
     asked = ["run", "--generator", "sd-turbo", "--suite", "prompts.txt", "--limit", "1", "--out", "run", *optimise, "--hold-out", "redness"]
     well(hnbench(*asked, "--method", "reno:iterations=2", "--no-report"))

@@ -54,8 +54,34 @@ def test_dpg_has_four_images_of_each_prompt() -> None:
     assert len(suite.tasks(full=True)) == 8
 
 
+@pytest.mark.usefixtures("data")
+def test_a_byte_order_mark_is_no_part_of_a_prompt(data: Path) -> None:
+    before = (dpg(), hpdv2())
+    for path in (data / "dpg/prompts/a.txt", data / "hpdv2/photo.json"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert [suite.version for suite in (dpg(), hpdv2())] == [suite.version for suite in before]
+
+
 @pytest.mark.parametrize(
-    ("content", "message"), [("[", "is not JSON"), ('{"a": 1}', "holds no list of texts"), ('["a"]', "has 1 prompts; there are 3")]
+    ("content", "message"),
+    [(b"\xef\xbb\xbf \n", "a.txt has no prompt"), (b"a\0b", "a.txt has a control character"), (b"\xff", "it is not UTF-8")],
+)
+def test_bad_dpg_prompts_are_refused(data: Path, content: bytes, message: str) -> None:
+    (data / "dpg/prompts/a.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        dpg()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", "is not JSON"),
+        ("[" * 100000, "is nested too deeply"),
+        ('["a", "\\ud800", "b"]', "entry 2 has half of a surrogate pair"),
+        ('["a", " ", "b"]', "entry 2 is empty"),
+        ('{"a": 1}', "holds no list of texts"),
+        ('["a"]', "has 1 prompts; there are 3"),
+    ],
 )
 def test_other_hpdv2_files_are_refused(data: Path, content: str, message: str) -> None:
     (data / "hpdv2/photo.json").write_text(content)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from hnbench.data import data_file, sha256_of
 from hnbench.hub import Source, download
+from hnbench.prompt_files import read_text
 from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge
@@ -58,6 +59,15 @@ class GenEvalJudge(Judge):
     def fingerprint(self) -> str:
         rules = [THRESHOLD, COUNTING_THRESHOLD, MAX_OBJECTS, POSITION_THRESHOLD]
         return digest([self.name, 1, rules, self._weights, self._classifier.fingerprint, COLOURS, TEMPLATES, BACKGROUND])
+
+    @property
+    def networks(self) -> dict[str, str]:
+        return {"detector": self._weights, "colour classifier": self._classifier.fingerprint}
+
+    @property
+    def detector(self) -> Detector:
+        """What finds objects."""
+        return self._detector
 
     def verify(self) -> None:
         """Find the person in a photograph of one, as surely as counting asks for, and the colours of a red and a blue disc."""
@@ -110,7 +120,7 @@ def _details(found: Found) -> dict[str, Any]:
 
 def class_names() -> tuple[str, ...]:
     """The 80 classes in the order of the network's outputs: COCO's, of which GenEval words three differently."""
-    return tuple(data_file("geneval/object_names.txt").read_text("utf-8").split("\n")[:80])
+    return tuple(read_text(data_file("geneval/object_names.txt")).split("\n")[:80])
 
 
 def official_judge(device: str) -> GenEvalJudge:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.data import data_file
 from hnbench.errors import UsageError
+from hnbench.prompt_files import read_text
 from hnbench.suites.base import Prompt, Suite
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class GenEvalHuggingFaceSuite(GenEvalSuite):
 
 @cache
 def _published() -> tuple[Prompt, ...]:
-    return parse(data_file("geneval/evaluation_metadata.jsonl").read_text("utf-8"))
+    return parse(read_text(data_file("geneval/evaluation_metadata.jsonl")))
 
 
 def parse(text: str) -> tuple[Prompt, ...]:
@@ -69,7 +70,7 @@ def parse(text: str) -> tuple[Prompt, ...]:
     A prompt's id is the number of its folder in GenEval's layout, its metadata is the line. Other numbers of prompts than the published
     ones are a `UsageError`.
     """
-    rows = [json.loads(line) for line in text.splitlines()]
+    rows = [json.loads(line) for line in text.split("\n") if line]
     found = Counter(row["tag"] for row in rows)
     if found != COUNTS:
         raise UsageError(f"GenEval has {COUNTS} prompts, and the file has {dict(found)}; give the published evaluation_metadata.jsonl")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.data import VARIABLE
 from hnbench.errors import UsageError
+from hnbench.prompt_files import read_text
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ def load_parses(parser: str = "") -> Parses:
     own = Path(folder) / FILE if folder and not parser else None
     path = own if own and own.is_file() else Path(__file__).with_name(f"parses-{parser or PARSERS[0]}.json")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
         return Parses(f"{value['parser']['name']} {value['parser']['version']}", value["prompts"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{path} is no file of parses ({error!r}); make it anew: python -m hnbench.suites.t2i_compbench.parse FILE"
         ) from error

@@ -6,6 +6,7 @@ from functools import cache
 
 from hnbench.data import data_file
 from hnbench.errors import UsageError
+from hnbench.prompt_files import read_every_prompt
 
 CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "numeracy", "non_spatial", "complex")
 COUNT = 300
@@ -49,9 +50,9 @@ def countable_objects() -> dict[str, str]:
 
 
 def _lines(name: str, count: int) -> tuple[str, ...]:
-    """The lines of a file without their ends, which are CRLF in some files and LF in others."""
+    """The lines of a file, none of them empty."""
     path = data_file(f"t2i-compbench/{name}")
-    lines = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    lines = read_every_prompt(path)
     if len(lines) != count:
         raise UsageError(f"{path} has {len(lines)} lines; there are {count} in T2I-CompBench's")
     return lines

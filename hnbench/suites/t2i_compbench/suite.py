@@ -8,7 +8,7 @@ from hnbench.errors import UsageError
 from hnbench.suites.base import Prompt, Suite
 from hnbench.suites.prompt_file import evenly
 from hnbench.suites.t2i_compbench.parses import PARSERS
-from hnbench.suites.t2i_compbench.prompts import CATEGORIES, category_of, category_prompts
+from hnbench.suites.t2i_compbench.prompts import CATEGORIES, category_of, category_prompts, countable_objects, kinds_of_complex
 
 if TYPE_CHECKING:
     from hnbench.suites.t2i_compbench.judge import CompBenchJudge
@@ -59,6 +59,11 @@ class CompBenchSuite(Suite):
 
         from hnbench.suites.t2i_compbench.judge import CompBenchJudge, ModelNames
 
+        # Files that some categories are judged with: read now, so that a judge that was made needs no download any more.
+        if "numeracy" in self.tags:
+            countable_objects()
+        if "complex" in self.tags:
+            kinds_of_complex()
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         rules: Rules = "repaired" if self._rules == "repaired" else "published"

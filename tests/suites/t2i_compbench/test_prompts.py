@@ -134,9 +134,13 @@ def test_own_parses_are_taken_instead(monkeypatch: pytest.MonkeyPatch, tmp_path:
         parse_of(parses, "a dog")
     assert load_parses("spacy").parser.startswith("spaCy 3.6.1")
     load_parses.cache_clear()
-    path.write_text("[]")
-    with pytest.raises(UsageError, match="is no file of parses"):
-        load_parses()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_parses() == parses
+    for content in ("[]", "[" * 100_000, '{"parser": 1}'):
+        load_parses.cache_clear()
+        path.write_text(content)
+        with pytest.raises(UsageError, match="is no file of parses"):
+            load_parses()
 
 
 @pytest.mark.parametrize(

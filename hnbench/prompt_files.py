@@ -1,0 +1,307 @@
+r"""Prompts in files: text lines, CSV and TSV tables, JSON lines, JSON lists. Whatever reads prompts from a file reads them here.
+
+The file's ending says which kind it is; a file without any ending is text. All files are UTF-8, with or without a byte-order mark.
+
+    .txt, none      one prompt per line
+    .csv            a table with a header, fields separated by commas, quoted as RFC 4180 says
+    .tsv            the same with tabs. A file that does not follow the rules of quotation, and has no quoted field, is read literally
+    .jsonl          in each line a text, or an object with a key for the prompt
+    .json           a list of such values
+
+White space around a prompt is removed, line ends inside one are `\n`. A prompt is valid Unicode without control characters (but tabs and
+line ends) and without byte-order marks. Every error is a `UsageError` that says where in the file it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+COLUMNS = ("prompt", "Prompt", "text", "caption")
+"""The column of a table, or the key of a JSON object, that holds the prompt: the first of these that is there."""
+LONG = 1000
+"""Characters, about 250 tokens. A user is told of longer prompts, because CLIP reads 77 tokens, SANA-Sprint 300 and FLUX 512."""
+
+_SHOWN = 200
+"""Characters of a path in a message."""
+_BOM = "\ufeff"
+_AROUND = _BOM + "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of surrogate pairs."""
+_QUOTED = re.compile(r'(?:^|\t)"[^\t\n]*"(?:\t|$)', re.MULTILINE)
+"""A TSV field that is written in quotation marks."""
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """A prompt file's content."""
+
+    name: str
+    """See `file_name`."""
+    texts: tuple[str, ...]
+    """Each prompt once, in order; none is empty."""
+    notes: tuple[str, ...]
+    """What a user should know before the prompts are used, one line each."""
+
+
+def read_prompt_file(path: Path) -> PromptFile:
+    """The prompts of a file, each once. Empty ones are left out; a file without any prompt is a `UsageError`."""
+    found = [text for _, text in _entries(path) if text]
+    texts = tuple(dict.fromkeys(found))
+    if not texts:
+        advice = "; write one per line" if kind_of(path) in ("", ".txt") else ""
+        raise UsageError(f"the prompt file {shown(path)} has no prompt{advice}")
+    name = file_name(path)
+    return PromptFile(name, texts, tuple(_notes(name, texts, len(found) - len(texts))))
+
+
+def read_every_prompt(path: Path) -> tuple[str, ...]:
+    """The prompts of a published file, repeats included. An empty one is a `UsageError`: it would shift the numbers of all that follow."""
+    found = list(_entries(path))
+    for place, text in found:
+        if not text:
+            raise UsageError(f"{place} is empty; a published file has a prompt there")
+    return tuple(text for _, text in found)
+
+
+def read_whole_prompt(path: Path) -> str:
+    """The one prompt that a text file is, whatever lines it has; an empty file is a `UsageError`."""
+    text = _checked(shown(path), read_text(path))
+    if not text:
+        raise UsageError(f"the prompt file {shown(path)} has no prompt")
+    return text
+
+
+def is_prompt_file(text: str) -> bool:
+    """Whether a text that is no known name is meant as a prompt file: by its ending, as a path, or because there is such a file."""
+    if kind_of(Path(text)) in _READERS.keys() - {""} or "/" in text.partition(":")[0]:
+        return True
+    return os.path.isfile(text)  # noqa: PTH113 - `Path.is_file` raises where a name is too long
+
+
+def file_name(path: Path) -> str:
+    """A file's own name without its folder; characters that cannot be printed are `_`.
+
+    A file without an ending is named as if it ended in .txt, so that no file is called like a suite or a set of prompts.
+    """
+    name = "".join(character if character.isprintable() else "_" for character in path.name)
+    return name if path.suffix else f"{name}.txt"
+
+
+def kind_of(path: Path) -> str:
+    """A file's ending, in lower case; empty where there is none."""
+    return path.suffix.lower()
+
+
+def shown(path: Path) -> str:
+    """A path in a message: as it is, escaped where that cannot be printed, and only its end where it is very long."""
+    text = str(path) if len(str(path)) <= _SHOWN else f"...{str(path)[-_SHOWN:]}"
+    return text if text.isprintable() else ascii(text)
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file's text without byte-order marks at its beginning, with one newline character for every line end."""
+    try:
+        if not (path.is_file() or path.is_dir()) and path.exists():
+            raise UsageError(f"the prompt file {shown(path)} cannot be read (it is a device or a pipe); give a file")
+        raw = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"the prompt file {shown(path)} cannot be read ({reason}); give a UTF-8 file that ends in {_ENDINGS}") from error
+    try:
+        content = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"the prompt file {shown(path)} cannot be read (it is not UTF-8); look at line {line}, and save the file as UTF-8"
+        ) from error
+    return content.lstrip(_BOM).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _entries(path: Path) -> Iterator[tuple[str, str]]:
+    """Where each prompt is, and its text, which has been checked and may be empty."""
+    reader = _READERS.get(kind_of(path))
+    if reader is None:
+        raise UsageError(f"the prompt file {shown(path)} ends in {kind_of(path)!r}; a prompt file ends in {_ENDINGS}")
+    for place, text in reader(path, read_text(path)):
+        yield place, _checked(place, text)
+
+
+def _checked(place: str, text: str) -> str:
+    """A prompt's text without white space around it. What no prompt can hold is a `UsageError`."""
+    bad = _FORBIDDEN.search(text)
+    if bad:
+        what = "half of a surrogate pair, which is not valid Unicode" if "\ud800" <= bad[0] <= "\udfff" else "a control character"
+        raise UsageError(f"{place} has {what} (U+{ord(bad[0]):04X}); remove it from the prompt")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").strip(_AROUND)
+    if _BOM in text:
+        raise UsageError(f"{place} has a byte-order mark (U+FEFF) inside the prompt; remove it")
+    return text
+
+
+def _notes(name: str, texts: Sequence[str], repeats: int) -> Iterator[str]:
+    if repeats:
+        what = "1 prompt repeats an earlier one and is" if repeats == 1 else f"{repeats} prompts repeat earlier ones and are"
+        yield f"{name}: {what} left out"
+    long = [text for text in texts if len(text) > LONG]
+    if long:
+        yield (
+            f"{name}: {_number(long)} more than {LONG:,} characters, the longest {max(map(len, long)):,}; a text encoder reads the first "
+            "77 tokens (CLIP) to 512 tokens (T5 of FLUX) and ignores the rest"
+        )
+    several = [text for text in texts if "\n" in text]
+    if several:
+        yield f"{name}: {_number(several)} several lines; the first begins {several[0][:40]!r}"
+
+
+def _number(texts: Sequence[str]) -> str:
+    return "1 prompt has" if len(texts) == 1 else f"{len(texts)} prompts have"
+
+
+# Text.
+
+
+def _lines(path: Path, content: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(content.split("\n"), start=1):
+        if line.strip(_AROUND) or _FORBIDDEN.search(line):
+            yield f"{shown(path)}:{number}", line
+
+
+# Tables.
+
+
+def _csv(path: Path, content: str) -> Iterator[tuple[str, str]]:
+    return _column(path, _quoted_rows(path, content, ","), "comma")
+
+
+def _tsv(path: Path, content: str) -> Iterator[tuple[str, str]]:
+    """Some programs write quotation marks into a TSV file as into a CSV file; others, PartiPrompts' authors for one, have no such rule."""
+    try:
+        rows = list(_quoted_rows(path, content, "\t"))
+    except UsageError:
+        if _QUOTED.search(content):
+            raise
+        rows = [(number, line.split("\t")) for number, line in enumerate(content.split("\n"), start=1)]
+    return _column(path, rows, "tab")
+
+
+def _quoted_rows(path: Path, content: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows, each with the number of the line that it begins in."""
+    rows = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    while True:
+        line = rows.line_num + 1
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            raise UsageError(f"{shown(path)}:{line} {_malformed(str(error))}") from error
+        if row is None:
+            return
+        yield line, row
+
+
+def _malformed(error: str) -> str:
+    """What is wrong with a row, in place of what Python's csv module says."""
+    advice = 'write a field with a quotation mark in it as "a ""red"" cat"'
+    if "field limit" in error:
+        return f"begins a field of more than {csv.field_size_limit():,} characters; probably a quotation mark is not closed there: {advice}"
+    if "end of data" in error:
+        return f"has a quotation mark that is not closed; {advice}"
+    if "expected after" in error:
+        return f"has text after a closing quotation mark; {advice}"
+    return f"is not a well-formed row ({error}); {advice}"
+
+
+def _column(path: Path, rows: Iterable[tuple[int, list[str]]], delimiter: str) -> Iterator[tuple[str, str]]:
+    """The prompts' column of a table. Rows without any text are left out; every other row has as many fields as the header."""
+    written = ((line, row) for line, row in rows if any(cell.strip(_AROUND) for cell in row))
+    _, header = next(written, (0, []))
+    place = _place_of_prompts(path, [name.strip(_AROUND) for name in header], delimiter)
+    for line, row in written:
+        if len(row) != len(header):
+            raise UsageError(
+                f"{shown(path)}:{line} has {_fields(row)}, and the header has {len(header)}; put a prompt that has a {delimiter} in it "
+                "between quotation marks"
+            )
+        yield f"{shown(path)}:{line}", row[place]
+
+
+def _place_of_prompts(path: Path, header: Sequence[str], delimiter: str) -> int:
+    name = next((name for name in COLUMNS if name in header), None)
+    if name is None:
+        found = ", ".join(header)
+        told = f"; it is {found[:60]!r}, read with a {delimiter} between fields" if found else ""
+        raise UsageError(f"the prompt file {shown(path)} has no column for the prompts; name one {COLUMNS[0]!r} in its first line{told}")
+    if header.count(name) > 1:
+        raise UsageError(f"the prompt file {shown(path)} has {header.count(name)} columns {name!r}; give the others another name")
+    return header.index(name)
+
+
+def _fields(row: Sequence[str]) -> str:
+    return "1 field" if len(row) == 1 else f"{len(row)} fields"
+
+
+# JSON.
+
+
+def _json_lines(path: Path, content: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(content.split("\n"), start=1):
+        if line.strip(_AROUND):
+            place = f"{shown(path)}:{number}"
+            yield place, _prompt_of(place, _parsed(place, line.strip(_AROUND)))
+
+
+def _json_list(path: Path, content: str) -> Iterator[tuple[str, str]]:
+    values = _parsed(shown(path), content)
+    if not isinstance(values, list):
+        raise UsageError(f'{shown(path)} holds no list of texts; write ["a prompt", "another prompt"], or one value per line as .jsonl')
+    for number, value in enumerate(values, start=1):
+        place = f"{shown(path)}: entry {number}"
+        yield place, _prompt_of(place, value)
+
+
+def _parsed(place: str, text: str) -> Any:
+    """The value of a JSON text. Numbers are of no use here, and become floats whatever their length."""
+    try:
+        return json.loads(text, parse_int=float, object_pairs_hook=_unambiguous)
+    except RecursionError as error:
+        raise UsageError(f"{place} is nested too deeply to be prompts; write texts, or objects with the key {COLUMNS[0]!r}") from error
+    except ValueError as error:
+        raise UsageError(f"{place} is not JSON: {error}") from error
+
+
+def _unambiguous(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    for name in COLUMNS:
+        if sum(key == name for key, _ in pairs) > 1:
+            raise ValueError(f"it has the key {name!r} twice")
+    return found
+
+
+def _prompt_of(place: str, value: Any) -> str:
+    if isinstance(value, dict):
+        value = next((value[name] for name in COLUMNS if name in value), None)
+    if not isinstance(value, str):
+        raise UsageError(f"{place} is no prompt; write a text, or an object with the key {COLUMNS[0]!r}")
+    return value
+
+
+_READERS: dict[str, Callable[[Path, str], Iterator[tuple[str, str]]]] = {
+    "": _lines,
+    ".txt": _lines,
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".jsonl": _json_lines,
+    ".json": _json_list,
+}
+_ENDINGS = ".txt, .csv, .tsv, .jsonl or .json"

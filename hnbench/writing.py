@@ -1,0 +1,78 @@
+"""Places that cannot be written to: one line that names the place and the cause, with advice that fits the cause."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError
+
+from hnbench.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ROOM = "make room"
+_ACCESS = "get the right to write there, or give another place"
+_PLACE = "give another place"
+_FILE_THERE = "a file is where a folder has to be: give another place, or move that file"
+_HANDLES = "raise `ulimit -n`, or close other programs"
+
+ADVICE = {
+    errno.ENOSPC: _ROOM,
+    getattr(errno, "EDQUOT", errno.ENOSPC): _ROOM,
+    errno.EFBIG: "raise the limit on the size of files (`ulimit -f`), or give a place on another file system",
+    errno.EROFS: "it is on a read-only file system: give another place",
+    errno.EACCES: _ACCESS,
+    errno.EPERM: _ACCESS,
+    errno.EEXIST: _FILE_THERE,
+    errno.ENOTDIR: _FILE_THERE,
+    errno.EISDIR: "a folder is where a file has to be: give another place, or move that folder",
+    errno.ENOTEMPTY: "something else is in that folder: give another place, or move it",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ELOOP: "it is a link to itself: give another place",
+    errno.EMFILE: _HANDLES,
+    errno.ENFILE: _HANDLES,
+    errno.EBUSY: "another program holds it: close that one, or give another place",
+    errno.ETXTBSY: "another program holds it: close that one, or give another place",
+    errno.EIO: "look at the disk, or give another place",
+    errno.ENODEV: "look at the disk, or give another place",
+    getattr(errno, "ESTALE", errno.EIO): "look at the network's disk, or give another place",
+}
+"""What helps, by cause."""
+
+
+@contextmanager
+def writing(place: Path, kept: str = "") -> Iterator[None]:
+    """Within the block files are written under `place`: what keeps them from it is a `StoreError`.
+
+    `kept` is said at the end: what is not lost, and how to go on.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        if (cause := _of_safetensors(error)) is None:
+            raise
+        raise StoreError(cannot_write(place, cause, kept)) from error
+    except OSError as error:
+        raise StoreError(cannot_write(place, error, kept)) from error
+
+
+def cannot_write(place: Path, error: OSError, kept: str = "") -> str:
+    """The line that says so."""
+    advice = ADVICE.get(error.errno or 0, _PLACE)
+    where = f" at {name}" if (name := error.filename) and str(name) != str(place) else ""
+    return f"{place} cannot be written to ({error.strerror or error}{where}); {advice}{f'. {kept}' if kept else ''}"
+
+
+def _of_safetensors(error: SafetensorError) -> OSError | None:
+    """Its error of the system, which it tells by number in its text."""
+    found = re.search(r"code: (\d+)|os error (\d+)", str(error))
+    if not found:
+        return None
+    number = int(found[1] or found[2])
+    return OSError(number, os.strerror(number))
