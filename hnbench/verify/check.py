@@ -65,6 +65,7 @@ class CheckContext:
     reference: Reference
     device: str
     dtype: str
+    """What the models compute in. A check of a model that chooses for itself sets it."""
     comparisons: list[Comparison] = field(default_factory=list)
     fingerprints: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -124,8 +125,7 @@ class CheckResult:
 
 def run_check(reference: Reference, device: str, dtype: str | None = None, *, slow: bool = False) -> CheckResult:
     """Run one check; with `slow`, also one that wants a GPU and has none. Nothing that it raises leaves here but Ctrl-C."""
-    chosen = dtype or reference.dtype
-    context, start = CheckContext(reference, device, chosen), time.perf_counter()
+    context, start = CheckContext(reference, device, dtype or reference.dtype), time.perf_counter()
     why, crashed = "", False
     try:
         _require_speed(reference, device, slow=slow)
@@ -143,7 +143,7 @@ def run_check(reference: Reference, device: str, dtype: str | None = None, *, sl
         context.fingerprints,
         tuple(context.notes),
         time.perf_counter() - start,
-        chosen,
+        context.dtype,
         crashed,
     )
 

@@ -178,6 +178,7 @@ def answer(check: CheckContext) -> None:
     given = check.reference.given
     measure = _loaded(check)
     model, picture = measure.model, check.picture("picture")
+    check.dtype = str(model.dtype).removeprefix("torch.")
     asked = model.asked(picture, given["question"])
     ids = [str(int(one)) for one in asked["input_ids"][0][: given["ids"]]]
     check.compare("first token numbers", " ".join(ids))

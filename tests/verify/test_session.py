@@ -88,6 +88,11 @@ def equal_then_lacks(context: CheckContext) -> None:
     raise UsageError("no second file")
 
 
+def chooses_a_type(context: CheckContext) -> None:
+    context.dtype = "bfloat16"
+    context.compare("x", 2.5)
+
+
 def says(context: CheckContext) -> None:
     context.note("a note")
     context.compare("x", 1.0)
@@ -125,6 +130,11 @@ def test_the_tolerance_is_of_the_type_that_was_computed_in() -> None:
     assert run_check(given(2.5), "cpu", "bfloat16").verdict == "equal"
     assert run_check(given(2.5), "cpu", "float16").verdict == "differs"
     assert run_check(given(2.5, dtype="bfloat16"), "cpu").verdict == "equal"
+
+
+def test_a_model_that_chooses_its_type_is_compared_and_recorded_in_it() -> None:
+    result = run_check(check("it", "chooses_a_type"), "cpu")
+    assert (result.verdict, result.dtype) == ("equal", "bfloat16")
 
 
 def test_no_tolerance_means_the_very_same() -> None:
