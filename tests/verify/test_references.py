@@ -46,7 +46,7 @@ def test_an_entry_is_sound(one: Reference) -> None:
     assert one.kind in KINDS
     assert one.about
     assert one.source
-    assert one.download > 0
+    assert (one.download > 0) != one.component.startswith("shapes")  # which comes with the package
     assert one.dtype in ("float32", "bfloat16", "float16")
     assert all(value > 0 for value in one.tolerance.values())
     assert set(one.tolerance) <= {"float32", "bfloat16", "float16"}
