@@ -247,8 +247,9 @@ def test_a_place_that_cannot_be_written_to_is_told(known: Callable[..., None], h
 
 
 def test_list_and_explain_run_nothing(known: Callable[..., None], hnbench: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
-    item = PinnedInput(name="cat.png", url="https://host/cat.png", sha256="ab" * 32, unpinned="")
-    known(replace(GOOD, inputs=(item,), pitfalls=("mind it",)), check("other", "gives", component="clip"))
+    item = PinnedInput(name="cat.png", url="https://host/cat.png", sha256="ab" * 32)
+    loose = PinnedInput(name="dog.png", url="https://host/dog.png", unpinned="an attachment")
+    known(replace(GOOD, inputs=(item, loose), pitfalls=("mind it",)), check("other", "gives", component="clip"))
     monkeypatch.setattr(session, "run_check", lambda *_, **__: pytest.fail("a check was run"))
     listed = hnbench("verify", "--list")
     assert listed.exit_code == 0
@@ -258,7 +259,7 @@ def test_list_and_explain_run_nothing(known: Callable[..., None], hnbench: Calla
     assert "other" in chosen.output
     assert "good" not in chosen.output
     explained = hnbench("verify", "--explain", "good")
-    for text in ("somebody", "https://host/cat.png", "ab" * 32, "x: 1", "0.5 in float32", "mind it"):
+    for text in ("somebody", "https://host/cat.png", "ab" * 32, "x: 1", "0.5 in float32", "mind it", "(not pinned: an attachment)"):
         assert text in explained.output
 
 
