@@ -62,9 +62,9 @@ MORE_MEMORY = {
     "run": f"give --memory checkpoint-decoder,offload-text, --dtype bfloat16 or a smaller --image-size; {OTHER_DEVICE}",
     "train": (
         "give --memory checkpoint-all,offload-text, which changes no result: the same command with it continues from the state that was "
-        "saved last. Or train anew, in another folder, with a smaller --batch-size and as much more --accumulation, or a smaller --image-size"
+        "saved last. Or train anew in another folder, with a smaller --batch-size and more --accumulation, or a smaller --image-size"
     ),
-    "diagnose": f"give a smaller --batch-size, --memory checkpoint-all,offload-text or a smaller --image-size; {OTHER_DEVICE}",
+    "diagnose": f"give a smaller --batch-size or --image-size, or --memory checkpoint-all,offload-text; {OTHER_DEVICE}",
 }
 """What to do without enough memory, by command. `run`, `score` and `measure` have halved their batches before, down to one image."""
 
