@@ -17,7 +17,7 @@ from hnbench.methods.base import Method
 from hnbench.tasks import Task
 
 PACKAGE = Path(hnbench.__file__).parent
-BASICS = {"errors", "writing", "tasks", "seeds", "config", "names"}
+BASICS = {"errors", "out_of_memory", "writing", "tasks", "seeds", "config", "names"}
 MODELS = {"generators", "rewards"}
 
 ALLOWED = {
@@ -59,6 +59,7 @@ ALLOWED = {
     "fitting": set(),
     "streams": {"errors"},
     "writing": {"errors"},
+    "out_of_memory": set(),
     "display": {"fitting", "hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hnbench.report.headlines import amount, headlines, number, probability, spanned
+from hnbench.report.headlines import amount, headlines, interval_notes, number, probability, spanned
 from hnbench.report.labels import BASE, HYPERNOISE, OTHER_NOISE, RANDOM_DIRECTION, style_of
 from hnbench.report.published import beside
 from hnbench.stats.intervals import RESAMPLES
@@ -110,7 +110,7 @@ def _main_table(summary: Summary) -> str:
         f"{score} Generator passes are forward passes (NFE); all passes are those of generator and "
         "reward, with a backward pass counted as two forward passes. Seconds are those of this machine at this batch size."
     )
-    return f"## Methods\n\n{_table(header, rows)}\n\n{note}"
+    return "\n\n".join(["## Methods", _table(header, rows), note, *interval_notes(summary)])
 
 
 def _score_cells(row: Row) -> list[str]:

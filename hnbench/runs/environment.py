@@ -51,7 +51,7 @@ def device_name(device: str) -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        lines = list[str]()
+        lines = []
     models = [line for line in lines if line.startswith("model name")]
     return models[0].partition(":")[2].strip() if models else platform.processor() or platform.machine()
 
