@@ -34,6 +34,7 @@ from hnbench.loading import (
     training_settings,
 )
 from hnbench.names import OF_MODELS, plain_name
+from hnbench.out_of_memory import first_line, is_out_of_memory
 from hnbench.presets import preset_of
 from hnbench.prompt_files import file_name
 from hnbench.prompts import find_prompts, is_set
@@ -56,6 +57,18 @@ NAMED = "[default: results/ and a name that says what it is]"
 INTERRUPTED = 130
 
 
+OTHER_DEVICE = "end what else uses the memory, or give another --device; what was written is kept, and the same command continues"
+MORE_MEMORY = {
+    "run": f"give --memory checkpoint-decoder,offload-text, --dtype bfloat16 or a smaller --image-size; {OTHER_DEVICE}",
+    "train": (
+        "give --memory checkpoint-all,offload-text, which changes no result: the same command with it continues from the state that was "
+        "saved last. Or train anew in another folder, with a smaller --batch-size and more --accumulation, or a smaller --image-size"
+    ),
+    "diagnose": f"give a smaller --batch-size or --image-size, or --memory checkpoint-all,offload-text; {OTHER_DEVICE}",
+}
+"""What to do without enough memory, by command. `run`, `score` and `measure` have halved their batches before, down to one image."""
+
+
 class Commands(TyperGroup):
     """Errors that a user can mend are one or two lines on stderr, and an exit code."""
 
@@ -66,6 +79,11 @@ class Commands(TyperGroup):
         except HnbenchError as error:
             typer.echo(f"hnbench: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            typer.echo(f"hnbench: out of memory ({first_line(error)}); {MORE_MEMORY.get(ctx.invoked_subcommand, OTHER_DEVICE)}", err=True)
+            raise typer.Exit(UsageError.exit_code) from None
         except OSError as error:
             if error.errno not in ADVICE:  # a bug, or the network
                 raise
@@ -270,7 +288,7 @@ def run(
         full=full,
         limit=limit,
         batch_size=batch_size,
-        device=choose_device(device),
+        device=_device(device),
         memory=memory,
     )
     folder = out or RESULTS / config.folder_name
@@ -369,7 +387,7 @@ def train(
     config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
     identity = config.identity if is_set(source) else digest([config.identity, list(texts)])
     name = plain_name(f"train-{kind}-{generator}", ending=f"-seed{seed}-{identity[:8]}", also=OF_MODELS)
-    adapter = _train(config, texts, choose_device(device), dtype_of(generator, dtype), out or RESULTS / name)
+    adapter = _train(config, texts, _device(device), dtype_of(generator, dtype), out or RESULTS / name)
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
     typer.echo(f"The adapter is in {adapter}. To compare it:")
     typer.echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
@@ -435,6 +453,8 @@ def score(
     """
     registry.find_suite(suite)
 
+    _announce("loading torch")
+
     from hnbench.display import StageDisplay, show_scores
     from hnbench.scoring.layouts import find_images
     from hnbench.scoring.results import write_results
@@ -446,6 +466,7 @@ def score(
     found = find_images(folder, chosen, quick=quick, labels=label or ())
     with StageDisplay() as display:
         found = found.usable(display, partial=partial)
+        _announce(f"loading the judge of {suite}")
         judge = judge_of(chosen, choose_device(device))
         place = out or scores_folder(folder, judge)
         scores = judge_images(found, judge, place, batch_size=batch_size, progress=display)
@@ -489,6 +510,8 @@ def measure(
     """
     names = _measure_names(folder, measure)
 
+    _announce("loading torch")
+
     from hnbench.display import StageDisplay, show_scores
     from hnbench.measures.journal import FOLDER, open_journal
     from hnbench.scoring.layouts import find_images
@@ -505,7 +528,7 @@ def measure(
         found = found.usable(display, partial=partial)
         with open_journal(place) as journal:
             measurer = Measurer(found, journal, base=base, batch_size=batch_size, progress=display)
-            measured = [measurer.measure(registry.MEASURES.get(name)(chosen)) for name in names]
+            measured = [measurer.measure(_load_measure(name, chosen)) for name in names]
     if not any(one.new for one in measured):
         typer.echo(f"all of it was measured before, in {place}", err=True)
     show_scores(table_of(found, measured, base), sentences(found, measured), f"Prompt by prompt: {journal.path}")
@@ -528,6 +551,8 @@ def export(
 
     The images are the run's files, checked by SHA-256. The same command again adds what is missing.
     """
+    _announce("loading torch")
+
     from hnbench.display import StageDisplay
     from hnbench.runs.store import read_run
     from hnbench.scoring.export import export as write_images
@@ -588,7 +613,7 @@ def diagnose(
         "max_sequence_length": max_sequence_length,
         "memory": memory,
     }
-    model = load_generator(generator, choose_device(device), dtype_of(generator, dtype), **options)
+    model = load_generator(generator, _device(device), dtype_of(generator, dtype), **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
     found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
     path = out or RESULTS / plain_name(f"diagnosis-{generator}", ending=f"-{adapter_sha256(folder)[:8]}.json", also=OF_MODELS)
@@ -666,7 +691,7 @@ def fetch(
     bytes_of = sizes(needed)
     if needed:
         show_downloads(needed, bytes_of)
-    download_all(bytes_of)
+    download_all(bytes_of, _announce)
     for name in measure or ():
         fetch_measure(name)
     if suite:
@@ -745,6 +770,23 @@ def env(
         typer.echo(json.dumps(found, indent=1))
         return
     show_values(found)
+
+
+def _announce(text: str) -> None:
+    from hnbench.display import announce
+
+    announce(text)
+
+
+def _device(name: str) -> str:
+    """The device that was asked for, after the longest of all imports."""
+    _announce("loading torch")
+    return choose_device(name)
+
+
+def _load_measure(name: str, device: str) -> Any:
+    _announce(f"loading {name}")
+    return registry.MEASURES.get(name)(device)
 
 
 def _measure_names(folder: Path, typed: Sequence[str] | None) -> tuple[str, ...]:
@@ -830,8 +872,10 @@ def _execute(config: RunConfig, suite: Suite, preset: Preset, adapters: Mapping[
     from hnbench.runs.store import RunStore
 
     methods = make_methods(config.methods, preset, adapters)
+    _announce(f"loading {config.generator}")
     generator = load_generator(config.generator, config.device, config.dtype, **_options(config))
     training = prepare_adapters(methods, generator, {prompt.id: prompt.text for prompt in suite.prompts()})
+    _announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
     with RunStore(folder) as store:
@@ -843,6 +887,7 @@ def _train(config: TrainingConfig, prompts: Sequence[str], device: str, dtype: s
     from hnbench.display import TrainingDisplay
     from hnbench.hypernetwork.trainer import Trainer
 
+    _announce(f"loading {config.generator}, {', '.join(config.rewards)}")
     generator = load_generator(config.generator, device, dtype, **_options(config))
     trainer = Trainer(config, generator, load_mixture(config.rewards, device, dtype), prompts, folder)
     with TrainingDisplay() as display:

@@ -1,4 +1,6 @@
-"""What a user sees while a run or a training works: live on a terminal, the last state only elsewhere. All of that on stderr.
+"""What a user sees while a run or a training works: bars on a terminal, a plain line now and then elsewhere.
+
+All of that is on stderr.
 
 And the small tables that commands print on stdout.
 """
@@ -6,6 +8,8 @@ And the small tables that commands print on stdout.
 from __future__ import annotations
 
 import sys
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from rich import box, filesize
@@ -18,7 +22,7 @@ from rich.text import Text
 from hnbench.fitting import fits, fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hnbench.hub import Source
@@ -28,6 +32,70 @@ if TYPE_CHECKING:
 
 WIDTH = 140
 """Columns of what is printed where there is no terminal to ask."""
+
+
+QUIET_SECONDS = 30.0
+QUIET_SHARE = 0.05
+"""Between two lines of a log there are at least so many seconds, and so much of the work."""
+
+
+def announce(text: str) -> None:
+    """Say at once what is begun, in a line of its own, where there is no terminal with bars to show life."""
+    console = _stderr()
+    if not console.is_terminal:
+        _say(console, text)
+
+
+class Log:
+    """Progress as plain lines for a log file or a pipe; on a terminal, which has bars, nothing."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._what, self._total, self._done, self._first = "", 0, 0, 0
+        self._said, self._said_at, self._began = 0, 0.0, 0.0
+        self.note = ""
+        """What the next lines say besides: the method, or the latest figures."""
+
+    def begin(self, what: str, total: int, done: int = 0) -> None:
+        """A piece of work begins, of which `done` of `total` is there."""
+        self._what, self._total, self._done, self._first = what, total, done, done
+        self._began = self._clock()
+        self._line()
+
+    def skip(self, count: int) -> None:
+        """So much more was there before; it is no measure of speed."""
+        if count:
+            self.begin(self._what, self._total, self._done + count)
+
+    def advance(self, count: int) -> None:
+        """So much more is done."""
+        self.reach(self._done + count)
+
+    def reach(self, done: int) -> None:
+        """So much is done: a line, if the last one is long ago and much was done since."""
+        self._done = done
+        late = self._clock() - self._said_at >= QUIET_SECONDS
+        if late and self._done - self._said >= QUIET_SHARE * self._total:
+            self._line()
+
+    def end(self) -> None:
+        """The last state, if no line said it."""
+        if self._done != self._said:
+            self._line()
+
+    def _line(self) -> None:
+        self._said, self._said_at = self._done, self._clock()
+        if not self._console.is_terminal:
+            parts = (f"{self._what}: {self._done}/{self._total}", self.note, self._time())
+            _say(self._console, ", ".join(part for part in parts if part))
+
+    def _time(self) -> str:
+        new, seconds = self._done - self._first, self._clock() - self._began
+        if not new:
+            return ""
+        if self._done >= self._total:
+            return f"took {timedelta(seconds=round(seconds))}"
+        return f"about {timedelta(seconds=round(seconds / new * (self._total - self._done)))} left"
 
 
 class RateColumn(ProgressColumn):
@@ -40,14 +108,16 @@ class RateColumn(ProgressColumn):
 
 
 def image_bars() -> Progress:
-    """Lines that count images, with their rate."""
+    """Lines that count images, with their rate; on a terminal alone."""
+    console = _stderr()
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         RateColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
     )
 
 
@@ -56,30 +126,36 @@ class RunDisplay:
 
     def __init__(self) -> None:
         self._bars = image_bars()
+        self._log = Log(self._bars.console)
         self._run = self._bars.add_task("[bold]all methods", total=None)
         self._method: TaskID | None = None
 
     def start(self, total: int) -> None:
         """Show the whole run: `total` images."""
+        self._log.begin("all methods", total)
         self._bars.update(self._run, total=total)
         self._bars.start()
 
     def label(self, name: str) -> None:
         """Begin a method's line; the line of the one before stays, if anything was done in it."""
         self._close_method()
+        self._log.note = f"now {name}"
         self._method = self._bars.add_task(name, total=None)
 
     def advance(self, count: int) -> None:
         """Count images. Those that come before any method are from an earlier session, and no measure of speed."""
         if self._method is None:
             self._bars.reset(self._run, completed=count)
+            self._log.skip(count)
             return
+        self._log.advance(count)
         self._bars.advance(self._run, count)
         self._bars.advance(self._method, count)
 
     def done(self) -> None:
         """Leave the last state on the screen."""
         self._close_method()
+        self._log.end()
         self._bars.stop()
 
     def _close_method(self) -> None:
@@ -98,6 +174,7 @@ class StageDisplay:
 
     def __init__(self) -> None:
         self._bars = image_bars()
+        self._log = Log(self._bars.console)
         self._stage: TaskID | None = None
 
     def __enter__(self) -> Self:
@@ -105,15 +182,20 @@ class StageDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._log.end()
         self._bars.stop()
 
     def label(self, name: str, total: int) -> None:
         """Begin the line of a stage, if there is anything to do in it."""
+        self._log.end()
         self._stage = self._bars.add_task(name, total=total) if total else None
+        if total:
+            self._log.begin(name, total)
 
     def advance(self, count: int) -> None:
         """Count images of the stage."""
         if self._stage is not None:
+            self._log.advance(count)
             self._bars.advance(self._stage, count)
 
 
@@ -121,13 +203,16 @@ class TrainingDisplay:
     """One line of progress, and under it the latest figures (see `hnbench.hypernetwork.trainer.TrainingProgress`)."""
 
     def __init__(self) -> None:
+        console = _stderr()
+        self._log = Log(console)
         self._bars = Progress(
             TextColumn("training"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=Console(stderr=True),
+            console=console,
+            disable=not console.is_terminal,
         )
         self._task = self._bars.add_task("", total=None, figures="")
 
@@ -135,10 +220,12 @@ class TrainingDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._log.end()
         self._bars.stop()
 
     def started(self, step: int, total: int) -> None:
         """Show a training that begins, or goes on after `step`."""
+        self._log.begin("training", total, step)
         self._bars.reset(self._task, total=total, completed=step, start=True)
         self._bars.start()
 
@@ -146,6 +233,8 @@ class TrainingDisplay:
         """Show a step's line of the log."""
         if "evaluation" in record:
             self._bars.console.print(f"step {record['step']}: {paired_gain(record['evaluation'])}", highlight=False)
+        self._log.note = figures(record)
+        self._log.reach(record["step"])
         self._bars.update(self._task, completed=record["step"], figures=figures(record))
 
 
@@ -154,7 +243,7 @@ class VerifyDisplay:
 
     def __init__(self, chosen: Sequence[Reference], known: int) -> None:
         """Say what is about to be done, and what it downloads at most."""
-        self._console = Console(stderr=True)
+        self._console = _stderr()
         total = sum(one.download for one in {one.component: one for one in chosen}.values())
         self._say(f"{len(chosen)} of {known} checks; at most {filesize.decimal(total)} of downloads, less what is in the cache")
 
@@ -168,7 +257,7 @@ class VerifyDisplay:
         self._say(f"    {result.verdict}{why} ({result.seconds:.0f} s)")
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        _say(self._console, text)
 
 
 def figures(record: Mapping[str, Any]) -> str:
@@ -245,6 +334,14 @@ def show_scores(table: Table, sentences: Iterable[str], where: str) -> None:
 def _print(console: Console, *tables: Table) -> None:
     for part in fitted(tables, console):
         console.print(part)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _stderr() -> Console:
+    return Console(stderr=True)
 
 
 def _stdout() -> Console:

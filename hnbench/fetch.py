@@ -9,7 +9,7 @@ from hnbench import hub, registry
 from hnbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from hnbench.hub import Source
 
@@ -78,7 +78,11 @@ def _size(source: Source) -> int | None:
         return None
 
 
-def download_all(bytes_of: Mapping[Source, int | None]) -> None:
-    """Download all sources. Those that the Hub said nothing of come first: they are in the cache, or end this before anything large."""
+def download_all(bytes_of: Mapping[Source, int | None], told: Callable[[str], None] = lambda _: None) -> None:
+    """Download all sources, each after `told` was told of it.
+
+    Those that the Hub said nothing of come first: they are in the cache, or end this before anything large.
+    """
     for source in sorted(bytes_of, key=lambda source: bytes_of[source] is not None):
+        told(f"fetching {source}")
         hub.download(source)

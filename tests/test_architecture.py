@@ -17,7 +17,7 @@ from hnbench.methods.base import Method
 from hnbench.tasks import Task
 
 PACKAGE = Path(hnbench.__file__).parent
-BASICS = {"errors", "writing", "tasks", "seeds", "config", "names"}
+BASICS = {"errors", "out_of_memory", "writing", "tasks", "seeds", "config", "names"}
 MODELS = {"generators", "rewards"}
 
 ALLOWED = {
@@ -44,7 +44,7 @@ ALLOWED = {
     "shapes": BASICS | MODELS | {"suites"},
     "hypernetwork": BASICS | MODELS,
     "methods": BASICS | MODELS | {"hypernetwork"},
-    "runs": BASICS | MODELS | {"methods", "suites", "journal"},
+    "runs": BASICS | MODELS | {"verified", "methods", "suites", "journal"},
     "report": {"errors", "writing", "quiet", "config", "stats", "runs", "measures"},
     "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures", "rgb"},
     "registry": {"errors", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
@@ -54,11 +54,12 @@ ALLOWED = {
     "verify": BASICS
     | MODELS
     | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet", "rgb", "weights"}
-    | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring"},
+    | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring", "shapes"},
     "surroundings": {"verified", "runs", "data"},
     "fitting": set(),
     "streams": {"errors"},
     "writing": {"errors"},
+    "out_of_memory": set(),
     "display": {"fitting", "hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS

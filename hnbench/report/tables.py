@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hnbench.report.headlines import number
+from hnbench.report.headlines import interval_notes, number
 from hnbench.report.labels import BASE, HYPERNOISE, style_of
 from hnbench.report.pool import SCORE
 from hnbench.stats.intervals import Interval
@@ -206,4 +206,4 @@ def _caption(summary: Summary) -> str:
     ]
     if summary.incomplete:
         lines.append("(!) some planned samples failed or are missing: see the coverage table of the report.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *interval_notes(summary)])

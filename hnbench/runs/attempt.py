@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from hnbench.errors import HnbenchError
+from hnbench.out_of_memory import first_line, is_out_of_memory
 from hnbench.runs.cost import Meter, MeteredGenerator, MeteredReward, Usage, measured
 from hnbench.runs.record import Cost, Failure
 
@@ -92,13 +93,12 @@ class Proposer:
             outcomes = self._propose(tasks, meter, usage)
         except HnbenchError:
             raise
-        except torch.OutOfMemoryError as error:
-            failure = Failure(type=type(error).__name__, message=_first_line(error))
-            self.batch_size = max(1, len(tasks) // 2)
-            parts = [tasks[: self.batch_size]]
         except Exception as error:  # noqa: BLE001 - whatever a method raises is its sample's failure, and is recorded
-            failure = Failure(type=type(error).__name__, message=_first_line(error))
-            parts = [[task] for task in tasks]
+            failure = Failure(type=type(error).__name__, message=first_line(error))
+            parts: list[Sequence[Task]] = [[task] for task in tasks]
+            if is_out_of_memory(error):
+                self.batch_size = max(1, len(tasks) // 2)
+                parts = [tasks[: self.batch_size]]
         else:
             return [Attempt(tasks, meter, usage, outcomes)]
         if len(tasks) == 1:
@@ -128,8 +128,8 @@ def in_chunks(function: Callable[[Sequence[Item]], Sequence[Result]], items: Seq
         chunk = items[len(results) : len(results) + size]
         try:
             results.extend(function(chunk))
-        except torch.OutOfMemoryError:
-            if len(chunk) == 1:
+        except (RuntimeError, MemoryError) as error:
+            if len(chunk) == 1 or not is_out_of_memory(error):
                 raise
             size = len(chunk) // 2
             release_memory()
@@ -141,7 +141,3 @@ def release_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:500]

@@ -49,13 +49,9 @@ def device_name(device: str) -> str:
     if torch.device(device).type == "cuda":
         return str(torch.cuda.get_device_name(device))
     try:
-        models = [
-            line
-            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-            if line.startswith("model name")
-        ]
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        lines = list[str]()
+        lines = []
     models = [line for line in lines if line.startswith("model name")]
     return models[0].partition(":")[2].strip() if models else platform.processor() or platform.machine()
 
