@@ -67,7 +67,7 @@ def test_an_input_is_pinned_or_says_why_it_is_not(item: PinnedInput) -> None:
         assert bool(in_address or item.sha256) != bool(item.unpinned)
     else:
         assert re.fullmatch("[^/]+/[^/]+", item.repo)
-        assert re.fullmatch("[0-9a-f]{7,40}", item.revision)
+        assert bool(re.fullmatch("[0-9a-f]{7,40}", item.revision) or item.sha256) != bool(item.unpinned)
         assert item.path
         assert item.kind in ("model", "dataset")
 

@@ -28,7 +28,8 @@ MODULE = __name__
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing is remembered yet, and nothing is remembered elsewhere."""
+    """The real memory, in a folder of the test's own."""
+    monkeypatch.setattr(verified, "memory_file", memory_file)
     monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "assets"))
     return tmp_path / "assets"
 
@@ -253,7 +254,7 @@ def test_a_place_that_cannot_be_written_to_is_told(known: Callable[..., None], h
     (tmp_path / "file").write_text("")
     done = hnbench("verify", "--device", "cpu", "--out", "file/it.json")
     assert done.exit_code == 4
-    assert "give another file by --out" in " ".join(done.output.split())
+    assert "file/it.json cannot be written to" in " ".join(done.output.split())
 
 
 def test_list_and_explain_run_nothing(known: Callable[..., None], hnbench: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
