@@ -44,7 +44,7 @@ ALLOWED = {
     "shapes": BASICS | MODELS | {"suites"},
     "hypernetwork": BASICS | MODELS,
     "methods": BASICS | MODELS | {"hypernetwork"},
-    "runs": BASICS | MODELS | {"methods", "suites", "journal"},
+    "runs": BASICS | MODELS | {"verified", "methods", "suites", "journal"},
     "report": {"errors", "writing", "quiet", "config", "stats", "runs", "measures"},
     "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures", "rgb"},
     "registry": {"errors", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
@@ -53,8 +53,8 @@ ALLOWED = {
     "verified": {"errors", "hub"},
     "verify": BASICS
     | MODELS
-    | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet"}
-    | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring"},
+    | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet", "rgb", "weights"}
+    | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring", "shapes"},
     "surroundings": {"verified", "runs", "data"},
     "fitting": set(),
     "streams": {"errors"},

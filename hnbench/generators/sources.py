@@ -47,10 +47,8 @@ class Published:
 
     def __call__(self, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
         """Fetch what is not cached yet, and load. What cannot be had is a `UsageError` (see `hnbench.hub`)."""
-        pipeline, *replacing = self.sources(dtype)
-        folder = hub.download(pipeline)
+        folder, others = self.folders(dtype)
         family = family_of(folder, self.pipeline)
-        others = {part: hub.download(source) for part, source in zip(self.replaced, replacing, strict=True)}
         commits = {"pipeline": _known_by(hub.Source.parse(self.pipeline), folder)}
         commits |= {part: _known_by(hub.Source.parse(self.replaced[part]), path) for part, path in others.items()}
         return family.from_folder(
@@ -63,6 +61,12 @@ class Published:
             source=commits,
             **options,
         )
+
+    def folders(self, dtype: str) -> tuple[Path, dict[str, Path]]:
+        """The pipeline's folder on this machine, and those of the parts that are replaced; fetched where they are not cached yet."""
+        pipeline, *replacing = self.sources(dtype)
+        others = {part: hub.download(source) for part, source in zip(self.replaced, replacing, strict=True)}
+        return hub.download(pipeline), others
 
     def sources(self, dtype: str) -> tuple[hub.Source, ...]:
         """The files that it is loaded from: of the pipeline, then of each part that is replaced. Downloads the pipeline's index."""

@@ -47,5 +47,10 @@ class FeatureMeasure(Measure):
         self.source = features.source
 
     @property
+    def network(self) -> Features:
+        """What describes the pictures."""
+        return self._features
+
+    @property
     def fingerprint(self) -> str:
         return digest([self.identity, self._features.fingerprint])

@@ -82,9 +82,10 @@ class Dinov2Features(TransformerFeatures):
 
     way = "Dinov2Model, class token, whole picture to 224x224 by Pillow's bicubic, positions placed as by torch.hub 2"
 
-    def __init__(self, model: Any, folder: Path, device: str, **origin: Any) -> None:
+    def __init__(self, model: Any, folder: Path, device: str, *, offset: float = HUB_OFFSET, **origin: Any) -> None:
+        """`offset` is that of `positions`; 0 is transformers' own placing."""
         embeddings = model.embeddings
-        table = positions(embeddings.position_embeddings, DINOV2_SIZE // model.config.patch_size)
+        table = positions(embeddings.position_embeddings, DINOV2_SIZE // model.config.patch_size, offset)
         embeddings.position_embeddings = nn.Parameter(table, requires_grad=False)
         super().__init__(model, folder, device, **origin)
 
@@ -98,7 +99,7 @@ class Dinov2Features(TransformerFeatures):
         return token
 
 
-def positions(table: Tensor, side: int) -> Tensor:
+def positions(table: Tensor, side: int, offset: float = HUB_OFFSET) -> Tensor:
     """A table of positions `[1, 1 + n * n, D]`, the class token's first, for `side * side` patches.
 
     facebookresearch/dinov2 reads the table with a step of n / (side + 0.1) by bicubic interpolation; transformers with n / side. On
@@ -108,7 +109,7 @@ def positions(table: Tensor, side: int) -> Tensor:
     if length == side:
         return table
     grid = table[:, 1:].reshape(1, length, length, -1).permute(0, 3, 1, 2).float()
-    placed = functional.interpolate(grid, scale_factor=(side + HUB_OFFSET) / length, mode="bicubic")
+    placed = functional.interpolate(grid, scale_factor=(side + offset) / length, mode="bicubic")
     return torch.cat([table[:, :1], placed.flatten(2).transpose(1, 2)], 1)
 
 
@@ -127,11 +128,15 @@ class ClipFeatures(TransformerFeatures):
         return functional.normalize(self._model(pixels).image_embeds, dim=-1)
 
 
-def load_dinov2(source: Source, device: str, where: str = "") -> Dinov2Features:
-    """A DINOv2 model of the Hub, or the one that `where` names."""
+def load_dinov2(source: Source, device: str, where: str = "", *, offset: float = HUB_OFFSET) -> Dinov2Features:
+    """A DINOv2 model of the Hub, or the one that `where` names. `offset` is that of `positions`."""
     found = find((source,), where)
     return Dinov2Features(
-        load_pretrained(Dinov2Model, found.folders[0], left_over=_DINOV2_HEADS), found.folders[0], device, **_origin(found, source)
+        load_pretrained(Dinov2Model, found.folders[0], left_over=_DINOV2_HEADS),
+        found.folders[0],
+        device,
+        offset=offset,
+        **_origin(found, source),
     )
 
 

@@ -57,6 +57,18 @@ class VisionLanguageModel:
         token: int = after[len(before)]
         return token
 
+    def asked(self, picture: Image, question: str) -> Any:
+        """What the model is given, on the CPU: token numbers and pixels by name. See `probability` for what is refused."""
+        if found := [mark for mark in self._marks if mark in question]:
+            raise UsageError(f"the question {question!r} has {found[0]!r}, which is a special token of this model; leave that prompt out")
+        return self.processor.apply_chat_template(
+            [_message("user", question, {"type": "image", "image": picture})],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+        )
+
     def probability(self, picture: Image, question: str, token: int) -> float:
         """Of `token` as the answer's first, among the whole vocabulary. `picture` is RGB; `question` is read as it is.
 
@@ -65,15 +77,7 @@ class VisionLanguageModel:
         """
         import torch
 
-        if found := [mark for mark in self._marks if mark in question]:
-            raise UsageError(f"the question {question!r} has {found[0]!r}, which is a special token of this model; leave that prompt out")
-        inputs = self.processor.apply_chat_template(
-            [_message("user", question, {"type": "image", "image": picture})],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-        )
+        inputs = self.asked(picture, question)
         with torch.no_grad():
             logits = self.model(**inputs.to(self.device, self.dtype)).logits[0, -1]
         return float(logits.double().softmax(-1)[token])

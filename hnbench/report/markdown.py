@@ -355,11 +355,22 @@ def _provenance(summary: Summary) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
         facts = [(name, value if isinstance(value, str) else json.dumps(value, sort_keys=True)) for name, value in environment.items()]
         rows = [[key, value] for key, value in [("identity", manifest["identity"]), *facts, ("packages", versions)]]
+        rows += [[f"verified: {name}", _verified(found)] for name, found in manifest.get("verified", {}).items()]
         parts += [f"### {folder.name}", _table(["", "value"], rows, align="---")]
         if len({session.get("environment") for session in manifest.get("sessions", [])}) > 1:
             parts.append("Not all sessions of this run had the environment above, which is the latest one's.")
         parts += ["```\n" + "\n".join(_commands(manifest)) + "\n```"]
     return "\n\n".join(parts)
+
+
+def _verified(found: Sequence[Mapping[str, Any]]) -> str:
+    """What `hnbench verify` had found of a model on the machine of the run, when it was made."""
+    said = [
+        f"{one['check']} {'equal' if one['equal'] else 'DIFFERS'} ({one['date']}, {one['device']}, {one['dtype']}, "
+        f"at {one['difference']:.0%} of its tolerance)"
+        for one in found
+    ]
+    return "; ".join(said) or "not on this machine (`hnbench verify --list` says how)"
 
 
 def _commands(manifest: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,8 @@ from hnbench.rewards.text_cache import TextCache
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+    from PIL.Image import Image
     from torch import Tensor
 
 
@@ -42,6 +44,14 @@ class DualEncoder(NetworkReward):
     def image_features(self, images: Tensor) -> Tensor:
         """Image features `[B, D]` of length 1, in float32, of images `[B, 3, H, W]` in [0, 1]."""
         return self._unit(self._pixels(images))
+
+    def picture_features(self, pictures: Sequence[Image], device: torch.device) -> Tensor:
+        """The same of saved RGB pictures, by the published preprocessing."""
+        return self._unit(self.published_pixels(pictures).to(device))
+
+    def text_features(self, prompts: Sequence[str]) -> Tensor:
+        """Text features `[B, D]` of length 1, in float32."""
+        return self._text(prompts)
 
     def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:
         return self.scale() * (self._unit(pixels) * self._text(prompts)).sum(-1)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from PIL.Image import Image
     from torch import Tensor
 
     from hnbench.hub import Source
@@ -53,14 +54,18 @@ class Hpsv2Reward(DualEncoder):
         self.model.to(device, dtype).requires_grad_(False).eval()
         self.tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
         self._device, self._dtype = device, dtype
-        size = config["vision_cfg"]["image_size"]
+        self._size: int = config["vision_cfg"]["image_size"]
         super().__init__(
             name=name,
             fingerprint=digest(["cosine, letterboxed", fingerprint_of(path.parent, [path.name])]),
             source=source,
-            pixels=Pixels(size, OPENAI_MEAN, OPENAI_STD, device),
-            published=lambda picture: letterboxed(picture, size),
+            pixels=Pixels(self._size, OPENAI_MEAN, OPENAI_STD, device),
+            published=self.prepared,
         )
+
+    def prepared(self, picture: Image, *, antialias: bool = True) -> Tensor:
+        """The network's input `[3, h, w]` of a picture; see `letterboxed` for `antialias`."""
+        return letterboxed(picture, self._size, antialias=antialias)
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         features: Tensor = self.model.encode_text(self.tokenizer(prompts).to(self._device))

@@ -51,4 +51,10 @@ class NetworkReward(Reward):
     def score_pictures(self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device) -> Tensor:
         if self._published is None:
             return super().score_pictures(pictures, prompts, device)
-        return self.score_pixels(torch.stack([self._published(picture) for picture in pictures]).to(device), prompts)
+        return self.score_pixels(self.published_pixels(pictures).to(device), prompts)
+
+    def published_pixels(self, pictures: Sequence[Image]) -> Tensor:
+        """The network's input `[B, 3, h, w]` of saved RGB pictures, where the authors publish a way to it."""
+        if self._published is None:
+            raise ValueError(f"{self.name} has no published preprocessing")
+        return torch.stack([self._published(picture) for picture in pictures])

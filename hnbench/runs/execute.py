@@ -24,11 +24,12 @@ from hnbench.errors import HnbenchError
 from hnbench.runs.attempt import Attempt, Models, Proposer
 from hnbench.runs.cost import Meter, Usage
 from hnbench.runs.environment import environment
-from hnbench.runs.identity import describe, shared_identity
+from hnbench.runs.identity import describe, models_of, shared_identity
 from hnbench.runs.measure import Chosen, Measurer
 from hnbench.runs.plan import make_plan
 from hnbench.runs.record import DIGITS, TRAJECTORY_DIGITS, Failure, Record, to_digits
 from hnbench.seeds import NoiseSource, digest
+from hnbench.verified import remembered, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -106,7 +107,15 @@ def execute(
     described = describe(config, suite, judge, generator, rewards=rewards, held_out=held_out)
     plan = make_plan(config, suite, methods, shared_identity(described))
     surroundings = environment(config.device)
-    manifest = {**described, "plan": plan.to_json(), "training": dict(training or {}), "environment": surroundings}
+    known = remembered()
+    verified = {name: status_of(fingerprint, known) for name, fingerprint in models_of(described, judge, methods).items()}
+    manifest = {
+        **described,
+        "plan": plan.to_json(),
+        "training": dict(training or {}),
+        "environment": surroundings,
+        "verified": verified,
+    }
     expected = list(plan.expected())
     done = sum(store.is_done(item.id) for item in expected)
     if judge is not None and done < len(expected):

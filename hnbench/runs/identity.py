@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from hnbench.config import RunConfig
     from hnbench.generators.base import Generator
+    from hnbench.methods.base import Method
     from hnbench.rewards.base import Mixture, Reward
     from hnbench.suites.base import Judge, Suite
     from hnbench.tasks import Task
@@ -50,6 +51,15 @@ def describe(
     if config.steps > 1:
         described["noise_between_steps"] = "of the sample"
     return {**described, "identity": digest(shared_identity(described))}
+
+
+def models_of(described: Mapping[str, Any], judge: Judge | None, methods: Sequence[Method]) -> dict[str, str]:
+    """Every model that a run's numbers rest on: what people call it -> its fingerprint."""
+    found = {f"generator {described['generator']['name']}": described["generator"]["fingerprint"]}
+    found |= {f"reward {name}": fingerprint for name, fingerprint in described["rewards"]["fingerprints"].items()}
+    found |= {f"judge's {name}": fingerprint for name, fingerprint in (judge.networks if judge else {}).items()}
+    adapters = {method.name: method.identity().get("adapter") for method in methods}
+    return found | {f"adapter of {name}": sha256 for name, sha256 in adapters.items() if isinstance(sha256, str)}
 
 
 def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class Judge(ABC):
     def fingerprint(self) -> str:
         """A SHA-256 over whatever decides a verdict (thresholds, weights, version); part of a run's identity."""
 
+    @property
+    def networks(self) -> Mapping[str, str]:
+        """The networks that a verdict rests on: name -> fingerprint of the weights; empty for a judge without any."""
+        return {}
+
     def verify(self) -> None:  # noqa: B027 - a judge may have nothing that can be broken
         """Find what is known to be in a picture, and raise a `UsageError` if it is not found; called once, before the first image.
 

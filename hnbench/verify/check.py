@@ -79,8 +79,10 @@ class CheckContext:
         """An input as an RGB picture."""
         from PIL import Image
 
+        from hnbench.rgb import rgb
+
         with Image.open(self.input(name)) as image:
-            return image.convert("RGB")
+            return rgb(image)
 
     def uses(self, name: str, fingerprint: str) -> None:
         """Note a model that was loaded, so that the verdict is remembered for it."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.errors import UsageError
+from hnbench.registry import REWARDS
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class PinnedInput:
     kind: Literal["model", "dataset"] = "dataset"
     sha256: str = ""
     """Of its bytes; empty where no public source states it, and the revision alone pins it."""
+    unpinned: str = ""
+    """Why its bytes are not pinned, where neither a revision nor a SHA-256 pins them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,8 @@ class Reference:
     component: str
     """The generator, reward, suite, measure or hypernetwork that is checked, as it is typed elsewhere."""
     kind: Literal["generator", "reward", "judge", "measure", "hypernetwork"]
+    covers: tuple[str, ...] = ()
+    """Other components that rest on the same model, so that the check says as much of them."""
     about: str
     """What is compared, in one line."""
     truth: Literal["published", "independent"]
@@ -94,7 +100,8 @@ def read_references(path: Path) -> tuple[Reference, ...]:
 def _reference(entry: dict[str, Any], path: Path) -> Reference:
     try:
         inputs = tuple(PinnedInput(**item) for item in entry.get("inputs", ()))
-        made = Reference(**{**entry, "inputs": inputs, "pitfalls": tuple(entry.get("pitfalls", ()))})
+        texts = {name: tuple(entry.get(name, ())) for name in ("pitfalls", "covers")}
+        made = Reference(**{**entry, "inputs": inputs, **texts})
     except TypeError as error:
         raise ValueError(f"{path.name}: {entry.get('name')}: {error}") from error
     if made.kind not in KINDS or "float32" not in made.tolerance or (made.truth == "published") != bool(made.expected):
@@ -114,15 +121,25 @@ def choose(names: Iterable[str], known: Iterable[Reference]) -> tuple[Reference,
     listed = tuple(known)
     chosen: dict[str, Reference] = {}
     for name in names:
-        found = [one for one in listed if name in (one.component, one.component.partition(":")[0], one.name)]
+        found = [one for one in listed if {one.component, _family(one.component), one.name, *one.covers} & _parts(name)]
         if not found:
             raise UsageError(_unknown(name, listed))
         chosen |= {one.name: one for one in found}
     return tuple(chosen.values())
 
 
+def _family(component: str) -> str:
+    """`geneval` of `geneval:counting`, `clip` of `clip@OWNER/NAME`."""
+    return re.split("[:@]", component)[0]
+
+
+def _parts(name: str) -> set[str]:
+    """A mixture's name stands for the rewards that it is made of."""
+    return {name, *(REWARDS.entries[name].weights if name in REWARDS.entries else ())}
+
+
 def _unknown(name: str, listed: Iterable[Reference]) -> str:
-    components = list(dict.fromkeys(one.component for one in listed))
+    components = list(dict.fromkeys(component for one in listed for component in (one.component, *one.covers)))
     near = difflib.get_close_matches(name, [*components, *(one.name for one in listed)], n=1)
     return f"there is no check {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} known: {', '.join(components)}"
 

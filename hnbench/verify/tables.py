@@ -45,7 +45,8 @@ def explained(reference: Reference) -> Iterator[str]:
         yield f"  says        {reference.strength}"
     for item in reference.inputs:
         place = item.url or f"{item.repo}@{item.revision}: {item.path}"
-        yield f"  input       {item.name}: {place}{f' (SHA-256 {item.sha256})' if item.sha256 else ''}"
+        pin = f" (SHA-256 {item.sha256})" if item.sha256 else f" (not pinned: {item.unpinned})" if item.unpinned else ""
+        yield f"  input       {item.name}: {place}{pin}"
     for name, value in reference.expected.items():
         yield f"  expected    {name}: {shown(value)}"
     yield f"  tolerance   {', '.join(f'{value:g} in {dtype}' for dtype, value in reference.tolerance.items())}"

@@ -60,6 +60,15 @@ class GenEvalJudge(Judge):
         rules = [THRESHOLD, COUNTING_THRESHOLD, MAX_OBJECTS, POSITION_THRESHOLD]
         return digest([self.name, 1, rules, self._weights, self._classifier.fingerprint, COLOURS, TEMPLATES, BACKGROUND])
 
+    @property
+    def networks(self) -> dict[str, str]:
+        return {"detector": self._weights, "colour classifier": self._classifier.fingerprint}
+
+    @property
+    def detector(self) -> Detector:
+        """What finds objects."""
+        return self._detector
+
     def verify(self) -> None:
         """Find the person in a photograph of one, as surely as counting asks for, and the colours of a red and a blue disc."""
         (found,) = self._detector.detect([photograph()], THRESHOLD)

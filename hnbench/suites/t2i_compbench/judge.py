@@ -73,8 +73,11 @@ class CompBenchJudge(Judge):
 
     @cached_property
     def fingerprint(self) -> str:  # once: it reads all weights
-        models = {model: fingerprint_of(folder) for model, folder in self._folders.items()}
-        return digest(["t2i-compbench", VERSION, self._rules, models, self._parses.fingerprint if self._parses else None])
+        return digest(["t2i-compbench", VERSION, self._rules, self.networks, self._parses.fingerprint if self._parses else None])
+
+    @cached_property
+    def networks(self) -> dict[str, str]:  # once: it reads all weights
+        return {model: fingerprint_of(folder) for model, folder in self._folders.items()}
 
     def verify(self) -> None:
         """Show a photograph of a person to every model that the categories are judged with (see `verification`)."""

@@ -107,15 +107,26 @@ class BlipVqa:
             seen = self.model.vision_model(pixel_values=self._pixels(image), interpolate_pos_encoding=True).last_hidden_state
             return [round(self._chance(seen, phrase), 4) for phrase in phrases]
 
+    def answer(self, image: Image.Image, question: str) -> str:
+        """The answer to any question in words, as the model generates it."""
+        import torch
+
+        asked = self._asked(question)
+        with torch.no_grad():
+            said = self.model.generate(input_ids=asked, pixel_values=self._pixels(image), interpolate_pos_encoding=True)
+        return str(self.tokenizer.decode(said[0], skip_special_tokens=True)).strip()
+
+    def _asked(self, text: str) -> Any:
+        """A question's tokens `[1, n]`, with the one that BLIP was trained with in the place of BERT's [CLS]."""
+        ids = self.tokenizer([text], truncation=True, max_length=QUESTION_TOKENS, return_tensors="pt").input_ids.to(self.device)
+        ids[:, 0] = ENCODE
+        return ids
+
     def _chance(self, seen: Any, phrase: str) -> float:
         """One question at a time: with several, padding changes the answer to the shorter ones (transformers 5.23)."""
         import torch
 
-        asked = self.tokenizer([question(phrase)], truncation=True, max_length=QUESTION_TOKENS, return_tensors="pt").input_ids.to(
-            self.device
-        )
-        # BLIP was trained with a token of its own in the place of BERT's [CLS]; transformers' tokenizer does not put it there
-        asked[:, 0] = ENCODE
+        asked = self._asked(question(phrase))
         states = self.model.text_encoder(input_ids=asked, encoder_hidden_states=seen).last_hidden_state
         start = torch.full((1, 1), DECODE, device=self.device)
         logits = self.model.text_decoder(input_ids=start, encoder_hidden_states=states).logits[0, 0]

@@ -1,0 +1,14 @@
+"""What all tests have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_verified_yet(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was verified on this machine is none of the tests' business, and what they verify none of its."""
+    memory: Path = tmp_path_factory.mktemp("memory") / "verified.jsonl"
+    monkeypatch.setattr("hnbench.verified.memory_file", lambda: memory)
