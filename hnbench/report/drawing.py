@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hnbench.quiet import import_matplotlib
+from hnbench.report.glyphs import drawable
 from hnbench.stats.intervals import Array
 
 Segment = tuple[float, float, float, float]
@@ -128,7 +129,7 @@ def _note(axes: Axes, label: PointLabel) -> Any:
     line = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
     weight = "bold" if label.bold else "normal"
     note: Any = axes.annotate(
-        label.text,
+        drawable(label.text),
         (label.x, label.y),
         xytext=(0, 0),
         textcoords="offset points",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import PIL.Image
 
 from hnbench.report.drawing import new_figure
+from hnbench.report.glyphs import drawable, drawable_with
 from hnbench.report.labels import BASE, candidates_of, featured, style_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _PROMPTS = 8
 _CELL = 128
 """Pixels: smaller images are enlarged to it without smoothing, larger ones reduced."""
 _DPI = 150
+_LONGEST = 200
+"""Characters of a prompt that are looked at: five lines show fewer."""
 _RIGHT, _WRONG, _UNJUDGED = "#009E73", "#D55E00", "#BBBBBB"
 
 
@@ -89,15 +92,16 @@ def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str]) -> Image:
     panels = figure.subplots(len(rows), len(labels) + 1, squeeze=False, gridspec_kw={"width_ratios": [1.35, *[1.0] * len(labels)]})
     for line, row in zip(panels, rows, strict=True):
         line[0].axis("off")
-        prompt = textwrap.fill(row[labels[0]].prompt, 17, max_lines=5)
-        line[0].text(0, 0.5, prompt, va="center", fontsize=9, transform=line[0].transAxes, parse_math=False)
+        prompt, fonts = drawable_with(row[labels[0]].prompt[:_LONGEST])
+        wrapped = textwrap.fill(prompt, 17, max_lines=5)
+        line[0].text(0, 0.5, wrapped, va="center", fontsize=9, transform=line[0].transAxes, parse_math=False, fontfamily=fonts)
         for axes, label in zip(line[1:], labels, strict=True):
             axes.imshow(_picture(row[label].image), interpolation="nearest")
             axes.grid(visible=False)
             axes.set(xticks=[], yticks=[])
             _frame(axes, correct=row[label].correct)
     for axes, label in zip(panels[0][1:], labels, strict=True):
-        axes.set_title(style_of(label).short, color=style_of(label).colour, fontsize=9, loc="center")
+        axes.set_title(drawable(style_of(label).short), color=style_of(label).colour, fontsize=9, loc="center")
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=_DPI, format="png")
     # A palette keeps a grid of photographs within a few hundred kilobytes.

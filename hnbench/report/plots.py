@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hnbench.report.drawing import PointLabel, Segment, fix_layout, label_points, new_figure
+from hnbench.report.glyphs import drawable
 from hnbench.report.labels import BASE, HYPERNOISE, RENO, best_of_labels, candidates_of, featured, style_of
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def optimised_vs_held_out(summary: Summary) -> Figure | str:
             labels.append(PointLabel(x.estimate, y.estimate, style.short, style.colour, bold=label == HYPERNOISE))
             busy += [_bar(x.estimate, y), (x.low, y.estimate, x.high, y.estimate)]
         axes.margins(0.14)
-        axes.set_title(name)
+        axes.set_title(drawable(name))
         axes.set_xlabel("gain in the optimised reward (sd of random noise)")
         axes.set_ylabel("gain in the held-out reward (sd)")
         drawn.append((labels, busy))
@@ -175,7 +176,7 @@ def task_gains(summary: Summary) -> Figure | str:
     height = -(-len(shown) // columns)
     figure = new_figure(0.9 + height * (0.9 + 0.24 * (len(summary.pool.tags) + 1)), _task_title(summary))
     panels = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    names = [*(tag.replace("_", " ") for tag in summary.pool.tags), "overall"]
+    names = [*(drawable(tag.replace("_", " ")) for tag in summary.pool.tags), "overall"]
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
     for place, (axes, label) in enumerate(zip(panels, shown, strict=False)):
@@ -188,7 +189,7 @@ def task_gains(summary: Summary) -> Figure | str:
                 gain.estimate, at, xerr=_error(gain), color=style.colour, marker=style.marker, markersize=_size(label), elinewidth=width
             )
         axes.axhline(len(names) - 1.5, color="#BBBBBB", linewidth=0.8)
-        axes.set_title(style.name, color=style.colour, fontsize=9.5, fontweight="bold" if label == HYPERNOISE else "normal")
+        axes.set_title(drawable(style.name), color=style.colour, fontsize=9.5, fontweight="bold" if label == HYPERNOISE else "normal")
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.locator_params(axis="x", nbins=4)

@@ -1,0 +1,67 @@
+"""Text that the installed fonts can draw: what none of them has is written as an escape, not as a box."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hnbench.quiet import import_matplotlib
+
+MAIN = "DejaVu Sans"
+"""The font of all plots, which comes with matplotlib."""
+
+
+def drawable(text: str) -> str:
+    """The text in one line, for the plots' own font alone."""
+    return "".join(character if _has(_main(), character) else _escaped(character) for character in " ".join(text.split()))
+
+
+def drawable_with(text: str) -> tuple[str, list[str]]:
+    """The text in one line, and the fonts to draw it with: an installed one beside the plots' own, where that has all that is lacking."""
+    lacking = frozenset(character for character in " ".join(text.split()) if not _has(_main(), character))
+    wanted = frozenset(character for character in lacking if character.isprintable())
+    font = _installed_with(wanted) if wanted else None
+    if font is None:
+        return drawable(text), [MAIN]
+    shown = (_escaped(character) if character in lacking - wanted else character for character in " ".join(text.split()))
+    return "".join(shown), [MAIN, font]
+
+
+def _escaped(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 0x7F else f"\\x{ord(character):02x}"
+
+
+def _has(font: Any, character: str) -> bool:
+    return bool(character.isprintable() and font.get_char_index(ord(character)))
+
+
+@cache
+def _main() -> Any:
+    import_matplotlib()
+    from matplotlib import font_manager
+
+    return font_manager.get_font(font_manager.findfont(MAIN))
+
+
+@cache
+def _installed_with(characters: frozenset[str]) -> str | None:
+    """The first installed font, by name, that has all of them. Those that come with matplotlib are for formulas, or draw boxes."""
+    matplotlib = import_matplotlib()
+    from matplotlib import font_manager
+
+    own = Path(matplotlib.get_data_path())
+    for entry in sorted(font_manager.fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)):
+        if own not in Path(entry.fname).parents and _covers(entry.fname, characters):
+            return str(entry.name)
+    return None
+
+
+def _covers(path: str, characters: frozenset[str]) -> bool:
+    from matplotlib import font_manager
+
+    try:
+        font = font_manager.get_font(path)
+    except (OSError, RuntimeError):  # was removed, or is of a kind that matplotlib does not read
+        return False
+    return bool(font.scalable) and all(_has(font, character) for character in characters)
