@@ -118,7 +118,7 @@ def _published(name: str, sources: tuple[Source, ...], where: str, device: str, 
 
 def _processor(folder: Path) -> tuple[Sequence[float], Sequence[float], Callable[[Image], Tensor]]:
     """Mean, standard deviation, and the processor itself (with Pillow's resize), of a `preprocessor_config.json`."""
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    from transformers import CLIPImageProcessorPil
 
     path = existing(folder, "preprocessor_config.json")
     try:

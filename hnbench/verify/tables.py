@@ -20,13 +20,26 @@ NEVER = "not yet run here"
 
 def list_table(references: Iterable[Reference], known: Sequence[Verification]) -> Table:
     """One row per check: what it is, what it takes, and what is known of it on this machine."""
-    table = Table("component", "check", "compared with", "download", "GPU", "here", box=box.SIMPLE_HEAD)
+    table = Table("component", "check", "input", "expected", "download", "GPU", "here", box=box.SIMPLE_HEAD)
     for one in references:
-        truth = "published" if one.truth == "published" else "computed on the spot"
-        table.add_row(
-            *map(escape, (one.component, one.name, truth, filesize.decimal(one.download), "yes" if one.gpu else "no", _last(one, known)))
-        )
+        needs = filesize.decimal(one.download), "yes" if one.gpu else "no"
+        table.add_row(*map(escape, (one.component, one.name, _given(one), _expected(one), *needs, _last(one, known))))
     return table
+
+
+def _given(reference: Reference) -> str:
+    number = len(reference.inputs)
+    return f"{number} file{'s' if number > 1 else ''}" if number else "built in"
+
+
+def _expected(reference: Reference) -> str:
+    """What a result is compared with, as short as a cell: the value, how many there are, or that another implementation computes it."""
+    values = list(reference.expected.values())
+    if reference.truth == "independent":
+        return "computed"
+    return (
+        shown(values[0]) if len(values) == 1 and not isinstance(values[0], str) else f"{len(values)} value{'s' if len(values) > 1 else ''}"
+    )
 
 
 def _last(reference: Reference, known: Sequence[Verification]) -> str:

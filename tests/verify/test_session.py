@@ -266,6 +266,7 @@ def test_list_and_explain_run_nothing(known: Callable[..., None], hnbench: Calla
     assert listed.exit_code == 0
     assert "good" in listed.output
     assert "not yet run here" in listed.output
+    assert listed.output.splitlines()[1].split() == ["component", "check", "input", "expected", "download", "GPU", "here"]
     chosen = hnbench("verify", "--list", "clip")
     assert "other" in chosen.output
     assert "good" not in chosen.output
