@@ -37,9 +37,9 @@ def _expected(reference: Reference) -> str:
     values = list(reference.expected.values())
     if reference.truth == "independent":
         return "computed"
-    return (
-        shown(values[0]) if len(values) == 1 and not isinstance(values[0], str) else f"{len(values)} value{'s' if len(values) > 1 else ''}"
-    )
+    if len(values) == 1 and not isinstance(values[0], str):
+        return shown(values[0])
+    return f"{len(values)} value{'s' if len(values) > 1 else ''}"
 
 
 def _last(reference: Reference, known: Sequence[Verification]) -> str:
