@@ -41,22 +41,26 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def mmdet(session: nox.Session) -> None:
-    """Compare GenEval's detector with mmdet itself. mmcv-lite is built with what an older setuptools brings."""
+    """Compare GenEval's detector with mmdet itself: random weights, and the published ones where they are cached."""
+    # mmcv-lite is built with what an older setuptools brings
     install(session, "test", "--editable", ".", "setuptools<81", "wheel")
     session.install("--no-build-isolation", "mmdet==3.3.0", "mmengine==0.10.7", "mmcv-lite==2.1.0", *CONSTRAINTS)
-    session.run("python", "-m", "pytest", "-W", "ignore", "-rP", "tests/suites/geneval_against_mmdet.py", *session.posargs, env=ENVIRONMENT)
+    file = "tests/suites/geneval_against_mmdet.py"
+    session.run("python", "-m", "pytest", "-W", "ignore", "-rPs", file, *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Compare the rewards with the packages that publish them, which need an environment of their own. Needs uv."""
+    """Compare the rewards with the packages that publish them: random weights, and the published ones where they are cached."""
+    # the packages need an environment of their own, which uv makes
     install(session, "test", "--editable", ".")
     packages = Path(session.create_tmp()) / "packages"
     session.run("uv", "venv", "--quiet", "--clear", str(packages), external=True)
     requirements = str(ROOT / "tests" / "peers" / "requirements.txt")
     session.run("uv", "pip", "install", "--quiet", "--python", str(packages), "--requirement", requirements, external=True)
     other = next(path for path in (packages / "bin" / "python", packages / "Scripts" / "python.exe") if path.exists())
-    session.run("python", "-m", "pytest", "-m", "peers", "tests/peers", *session.posargs, env={**ENVIRONMENT, "PEERS_PYTHON": str(other)})
+    variables = {**ENVIRONMENT, "PEERS_PYTHON": str(other)}
+    session.run("python", "-m", "pytest", "-m", "peers", "-rs", "tests/peers", *session.posargs, env=variables)
 
 
 @nox.session

@@ -31,6 +31,8 @@ class Verification:
     """The largest difference in units of its tolerance: at most 1 where all are equal."""
     date: str
     """Of the day, ISO 8601, UTC."""
+    seconds: float
+    """What the check took, downloads included."""
     device: str
     """The name of the GPU or of the processor."""
     dtype: str
@@ -73,8 +75,10 @@ def _read(line: str) -> Verification | None:
     except (ValueError, TypeError, RecursionError):
         return None
     texts = (found.check, found.date, found.device, found.dtype)
+    numbers = (found.difference, found.seconds)
     sound = all(isinstance(text, str) for text in texts) and isinstance(found.equal, bool)
-    return found if sound and isinstance(found.difference, (int, float)) and isinstance(found.fingerprints, dict) else None
+    sound = sound and all(isinstance(number, (int, float)) for number in numbers)
+    return found if sound and isinstance(found.fingerprints, dict) else None
 
 
 def status_of(fingerprint: str, known: Iterable[Verification]) -> list[dict[str, Any]]:

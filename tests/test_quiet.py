@@ -76,4 +76,4 @@ def test_every_import_of_matplotlib_comes_after_the_one_that_is_protected() -> N
     importing = {
         path.relative_to(package).as_posix() for path in package.rglob("*.py") if re.search("(from|import) matplotlib", path.read_text())
     }
-    assert importing == {"report/drawing.py", "report/grid.py", "report/plots.py", "suites/smoke.py"}
+    assert importing == {"report/drawing.py", "report/glyphs.py", "report/grid.py", "report/plots.py", "suites/smoke.py"}

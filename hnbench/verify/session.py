@@ -97,6 +97,7 @@ def _remembered(result: CheckResult, started: str, surroundings: dict[str, Any])
         equal=result.verdict == "equal",
         difference=min(worst.difference, 1e9) if worst else 1e9,
         date=started[:10],
+        seconds=round(result.seconds, 1),
         device=str(surroundings["device"]),
         dtype=result.dtype,
         fingerprints=result.fingerprints,

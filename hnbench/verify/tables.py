@@ -44,7 +44,10 @@ def _expected(reference: Reference) -> str:
 
 def _last(reference: Reference, known: Sequence[Verification]) -> str:
     found = [one for one in known if one.check == reference.name]
-    return f"{'equal' if found[-1].equal else 'differs'}, {found[-1].date}" if found else NEVER
+    if not found:
+        return NEVER
+    latest = found[-1]
+    return f"{'equal' if latest.equal else 'differs'}, {latest.date}, {latest.seconds:.0f} s"
 
 
 def explained(reference: Reference) -> Iterator[str]:

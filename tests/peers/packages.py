@@ -1,8 +1,9 @@
-"""What the published packages say of random weights of the real architectures. Runs in an environment of its own (requirements.txt).
+"""What the published packages say of weights of the real architectures. Runs in an environment of its own (requirements.txt).
 
     python packages.py NAME FOLDER
 
-The folder has pictures, prompts and images; the packages' weights, scores and gradients are written into it.
+The folder has pictures, prompts and images. A checkpoint that is not in it is made with random weights. Scores and gradients are written
+into it.
 """
 
 from __future__ import annotations
@@ -46,6 +47,20 @@ class Inputs:
         return {"tensor_scores": scores.detach().contiguous(), "gradient": gradient.contiguous()}
 
 
+def load_or_save(model: nn.Module, checkpoint: Path) -> None:
+    """The checkpoint's weights into the model, as the package puts them there; or the model's into the checkpoint, where there is none."""
+    if checkpoint.exists():
+        model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True), strict=False)
+    else:
+        torch.save(model.state_dict(), checkpoint)
+
+
+def spread_out(head: Any) -> None:
+    for layer in head.layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_normal_(layer.weight)
+
+
 def hpsv2(folder: Path, given: Inputs) -> tuple[Scores, dict[str, Tensor]]:
     import open_clip
 
@@ -63,7 +78,8 @@ def hpsv2(folder: Path, given: Inputs) -> tuple[Scores, dict[str, Tensor]]:
     )
     img_score.model_dict.update(model=model, preprocess_val=prepare)
     checkpoint = folder / "HPS_v2.1_compressed.pt"
-    torch.save({"state_dict": {name: value.half() for name, value in model.state_dict().items()}}, checkpoint)
+    if not checkpoint.exists():
+        torch.save({"state_dict": {name: value.half() for name, value in model.state_dict().items()}}, checkpoint)
     columns = [img_score.score(given.pictures, prompt, cp=str(checkpoint)) for prompt in given.prompts]
     with torch.no_grad():
         text = functional.normalize(model.encode_text(get_tokenizer("ViT-H-14")(given.prompts[:2])), dim=-1)
@@ -76,10 +92,8 @@ def imagereward(folder: Path, given: Inputs) -> tuple[Scores, dict[str, Tensor]]
 
     os.chdir(folder)  # where "bert-base-uncased" is a folder
     model: Any = ImageReward(med_config="med_config.json").eval()
-    for layer in model.mlp.layers:
-        if isinstance(layer, nn.Linear):
-            nn.init.xavier_normal_(layer.weight)  # the package's own makes all scores nearly the same
-    torch.save(model.state_dict(), folder / "ImageReward.pt")
+    spread_out(model.mlp)  # the package's own initialisation makes all scores nearly the same
+    load_or_save(model, folder / "ImageReward.pt")
     scores = [[model.score(prompt, picture) for prompt in given.prompts] for picture in given.pictures]
     tokens = model.blip.tokenizer(given.prompts[:2], padding="max_length", truncation=True, max_length=35, return_tensors="pt")
     return scores, given.differentiated(model.score_gard(tokens.input_ids, tokens.attention_mask, given.pixels())[:, 0])
@@ -92,10 +106,8 @@ def aesthetic(folder: Path, given: Inputs) -> tuple[Scores, dict[str, Tensor]]:
 
     clip = CLIPModel.from_pretrained(folder).eval()
     head: Any = MLP(768).eval()
-    for layer in head.layers:
-        if isinstance(layer, nn.Linear):
-            nn.init.xavier_normal_(layer.weight)
-    torch.save(head.state_dict(), folder / "sac+logos+ava1-l14-linearMSE.pth")
+    spread_out(head)
+    load_or_save(head, folder / "sac+logos+ava1-l14-linearMSE.pth")
 
     def score(pixels: Tensor) -> Tensor:
         scored: Tensor = head(functional.normalize(clip.get_image_features(pixel_values=pixels), dim=-1))[:, 0]
@@ -107,12 +119,12 @@ def aesthetic(folder: Path, given: Inputs) -> tuple[Scores, dict[str, Tensor]]:
 
 
 def pickscore(folder: Path, given: Inputs) -> tuple[Scores, dict[str, Tensor]]:
-    from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
+    from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizerFast
 
     model = CLIPModel.from_pretrained(folder).eval()
     processor = CLIPImageProcessor.from_pretrained(folder)
     with torch.no_grad():
-        tokens = CLIPTokenizer.from_pretrained(folder)(given.prompts, padding=True, truncation=True, max_length=77, return_tensors="pt")
+        tokens = CLIPTokenizerFast.from_pretrained(folder)(given.prompts, padding=True, truncation=True, max_length=77, return_tensors="pt")
         text = functional.normalize(model.get_text_features(**tokens), dim=-1)
         image = functional.normalize(model.get_image_features(**processor(given.pictures, return_tensors="pt")), dim=-1)
         scores = (model.logit_scale.exp() * image @ text.T).tolist()

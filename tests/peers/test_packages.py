@@ -1,7 +1,8 @@
-"""The rewards against the published packages, on the same random weights: `nox -s peers`.
+"""The rewards against the published packages, on the same weights: `nox -s peers`.
 
-Two environments, because the packages need an older transformers: packages.py runs in theirs and leaves weights, scores and gradients
-in a folder; the rewards are loaded from that folder here.
+Two environments, because the packages need an older transformers: packages.py runs in theirs and leaves scores and gradients in a folder.
+The weights are random, made by the package and loaded from that folder here; and the published ones, for each reward whose files are in
+the Hub's cache (`hnbench fetch --optimise NAME` puts them there).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
+from hnbench.errors import UsageError
+from hnbench.hub import Source, find
 from hnbench.rewards import aesthetic, clip, hpsv2, imagereward
-from hnbench.rewards.base import Reward
+from hnbench.rewards.sources import AESTHETIC, HPSV2_1, IMAGEREWARD, PICKSCORE
 from tests.rewards.samples import PROMPTS, bert_vocabulary, images, picture
 
 pytestmark = pytest.mark.peers
@@ -70,31 +72,48 @@ def nothing(_: Path) -> None:
     pass
 
 
-@pytest.mark.parametrize(
-    ("name", "prepare", "load"),
-    [
-        ("pickscore", prepare_clip, clip.load_pickscore),
-        ("aesthetic", prepare_clip, aesthetic.load),
-        ("imagereward", prepare_imagereward, imagereward.load),
-        ("hpsv2", nothing, hpsv2.load_v21),
-    ],
-)
-def test_scores_and_gradients_are_the_packages(
-    name: str, prepare: Callable[[Path], None], load: Callable[..., Reward], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def lay_out_published(published: tuple[Source, ...], folder: Path) -> None:
+    """The published files of a reward in one folder, as the packages take them. Skips the test where they are not in the cache."""
+    try:
+        folders = find(published).folders
+    except UsageError as error:
+        pytest.skip(str(error))
+    for found in folders:  # what is weighed comes first, and its files win
+        for file in found.iterdir():
+            if file.is_file() and not (folder / file.name).exists():
+                (folder / file.name).symlink_to(file.resolve())
+    (folder / "med_config.json").write_text(json.dumps(MED_CONFIG))
+    (folder / "bert-base-uncased").symlink_to(folders[-1], target_is_directory=True)
+
+
+REWARDS = {
+    "pickscore": (PICKSCORE, prepare_clip, clip.load_pickscore),
+    "aesthetic": (AESTHETIC, prepare_clip, aesthetic.load),
+    "imagereward": (IMAGEREWARD, prepare_imagereward, imagereward.load),
+    "hpsv2": (HPSV2_1, nothing, hpsv2.load_v21),
+}
+
+
+@pytest.mark.parametrize("weights", ["random", "published"])
+@pytest.mark.parametrize("name", REWARDS)
+def test_scores_and_gradients_are_the_packages(name: str, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    published, prepare, load = REWARDS[name]
     pictures = [picture(size, seed) for seed, size in enumerate(SIZES)]
     for number, made in enumerate(pictures):
         made.save(tmp_path / f"picture{number}.png")
     (tmp_path / "prompts.json").write_text(json.dumps(PROMPTS))
     save_file({"images": images(2, (256, 288))}, tmp_path / "images.safetensors")
-    prepare(tmp_path)
+    if weights == "published":
+        lay_out_published(published, tmp_path)
+    else:
+        prepare(tmp_path)
 
     script = Path(__file__).with_name("packages.py")
     done = subprocess.run([os.environ["PEERS_PYTHON"], script, name, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     expected = load_file(tmp_path / "expected.safetensors")
 
-    reward = load(device="cpu", dtype="float32", where=str(tmp_path))
+    reward = load(device="cpu", dtype="float32", where="" if weights == "published" else str(tmp_path))
     with torch.no_grad():
         rows = [reward.score_pictures([made] * len(PROMPTS), PROMPTS, torch.device("cpu")) for made in pictures]
     given = images(2, (256, 288)).requires_grad_()
@@ -109,7 +128,8 @@ def test_scores_and_gradients_are_the_packages(
     }
     with capsys.disabled():
         print(  # noqa: T201 - the figures are what the session is for
-            f"\n{name}: largest difference of scores {figures['pictures']:.1e} (pictures), {figures['tensors']:.1e} (tensors); "
+            f"\n{name}, {weights} weights: largest difference of scores {figures['pictures']:.1e} (pictures), "
+            f"{figures['tensors']:.1e} (tensors); "
             f"relative difference of gradients {figures['gradient']:.1e}; standard deviation of scores {spread:.2g}"
         )
     assert figures["pictures"] < 1e-4

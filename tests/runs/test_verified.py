@@ -18,6 +18,7 @@ FOUND = Verification(
     equal=True,
     difference=0.25,
     date="2026-11-26",
+    seconds=1.5,
     device="a processor",
     dtype="float32",
     fingerprints={"toy": ToyGenerator().fingerprint},

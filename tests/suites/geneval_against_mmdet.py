@@ -1,6 +1,9 @@
 """GenEval's detector against mmdet itself: `nox -s mmdet`, in an environment that has mmdet.
 
-Both sides get the same random weights. They are compared in float64, because Mask2Former thresholds its own mask predictions to attend
+Both sides get the same random weights, and the published ones where the checkpoint is in the cache or under `HNBENCH_DATA`
+(`hnbench fetch --suite geneval` puts it there).
+
+They are compared in float64, because Mask2Former thresholds its own mask predictions to attend
 within them: a rounding error near the threshold moves a pixel in or out of the mask, and the outputs then differ by some 1e-4 although
 the networks are the same. In float64 no such pixel is left, and boxes, masks and classes have to be equal.
 
@@ -27,8 +30,18 @@ from torch import Tensor
 from transformers import Mask2FormerConfig, SwinConfig
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerPixelDecoderEncoderOnly, Mask2FormerSinePositionEmbedding
 
+from hnbench.data import fetch
+from hnbench.errors import UsageError
 from hnbench.suites.geneval import detector
-from hnbench.suites.geneval.conversion import convert, convert_checkpoint, load, official_config
+from hnbench.suites.geneval.conversion import (
+    CHECKPOINT_NAME,
+    CHECKPOINT_SHA256,
+    CHECKPOINT_URL,
+    convert,
+    convert_checkpoint,
+    load,
+    official_config,
+)
 from hnbench.suites.geneval.detector import Detector, prepare, read
 from hnbench.suites.geneval.resize import resize
 
@@ -141,10 +154,19 @@ def config_of(*, reduced: bool) -> Mask2FormerConfig:
 
 
 class Pair:
-    """The same weights on both sides; ours through a checkpoint file with mmdet 2.x's names, as the published one has."""
+    """The same weights on both sides; ours through a checkpoint file with mmdet 2.x's names, as the published one has.
 
-    def __init__(self, folder: Path, *, reduced: bool) -> None:
+    They are the network's random ones, or those of the `published` checkpoint.
+    """
+
+    def __init__(self, folder: Path, *, reduced: bool = False, published: Path | None = None) -> None:
         self.theirs = mmdet_network(reduced=reduced)
+        if published is not None:
+            stored = torch.load(published, map_location="cpu", weights_only=True)["state_dict"]
+            own = self.theirs.state_dict()
+            older = zip(own, older_names(own), strict=True)
+            computed = "relative_position_index"
+            self.theirs.load_state_dict({newer: own[newer] if newer.endswith(computed) else stored[name] for newer, name in older})
         state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in self.theirs.state_dict().items()}
         self.theirs.load_state_dict(state)
         self.state = state
@@ -198,6 +220,14 @@ def test_the_networks_are_equal(reduced: Pair, height: int, width: int) -> None:
 
 def test_the_published_architecture_is_equal(tmp_path: Path) -> None:
     require_equal_networks(Pair(tmp_path, reduced=False), 256, 320)
+
+
+def test_the_published_weights_are_equal(tmp_path: Path) -> None:
+    try:
+        published = fetch(CHECKPOINT_NAME, CHECKPOINT_URL, CHECKPOINT_SHA256)
+    except UsageError as error:
+        pytest.skip(str(error))
+    require_equal_networks(Pair(tmp_path, published=published), 256, 320)
 
 
 def test_names_of_both_versions_are_the_same_tensors(reduced: Pair) -> None:

@@ -306,6 +306,11 @@ def transformers_placing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(transformer, "positions", lambda table, side, _=0.0: placed(table, side, 0.0))
 
 
+def positions_not_loaded(patch: pytest.MonkeyPatch) -> None:
+    placed = transformer.positions
+    patch.setattr(transformer, "positions", lambda table, side, *offset: placed(torch.zeros_like(table), side, *offset))
+
+
 def other_bandwidth(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fidelity, "BANDWIDTH", 9.0)
 
@@ -364,7 +369,20 @@ FAULTS: list[tuple[str, Plant]] = [
     ("fd-dinov2-cifar512", transformers_placing),
     ("vqascore-qwen-labrador", another_question),
     ("vqascore-qwen-labrador", mirrored),
+    ("hpsv2.0-evalscope-10", blue_first),
+    ("pickscore-preferences", shifted_tokens),
+    ("imagereward-preferences", blue_first),
+    ("aesthetic-preferences", blue_first),
+    ("hpsv2.0-preferences", blue_first),
+    ("hpsv2.1-preferences", blue_first),
+    ("clip-vith-zeroshot", shifted_tokens),
+    ("dino-similarity-cats", positions_not_loaded),
+    ("dino-vendi-cats", positions_not_loaded),
 ]
+
+
+def test_every_check_has_a_fault_that_it_sees() -> None:
+    assert {name for name, _ in FAULTS} == ROWS.keys()
 
 
 @pytest.mark.parametrize(("name", "plant"), FAULTS, ids=lambda value: getattr(value, "__name__", value))

@@ -101,6 +101,14 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
 
 
 @pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("name", [one.name for one in STOCK])
+def test_every_check_sees_channels_in_another_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scaled(monkeypatch, PipelineGenerator, lambda image: image.flip(1), "_decode", -1)
+    result = checked(name)
+    assert (result.verdict, result.crashed) == ("differs", False), result.why
+
+
+@pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, plant = FAULTS[fault]

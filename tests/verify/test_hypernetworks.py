@@ -62,8 +62,10 @@ FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", [RELEASED, "shapes-hypernoise-by-hand"])
+@pytest.mark.parametrize("name", KNOWN)
 def test_a_fault_is_found(name: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "shapes-finetune-by-hand" and fault == "the base's output not removed":
+        pytest.skip("a fine-tuned generator's output is taken as it is")
     FAULTS[fault](monkeypatch)
     result = checked(name)
     assert result.verdict == "differs" or (fault == "no adapter at all" and result.crashed), result

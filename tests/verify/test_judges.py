@@ -176,11 +176,12 @@ def test_what_transformers_says_is_equal(name: str) -> None:
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.parametrize("name", ["t2i-detector-pipeline"])
-def test_transformers_own_pipeline_is_equal(name: str) -> None:
-    result = checked(name)
+def test_transformers_own_pipeline_is_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = checked("t2i-detector-pipeline")
     assert (result.verdict, result.why) == ("equal", ""), result.worst
     assert len(result.comparisons) > 2
+    monkeypatch.setattr(models, "CONFIDENCE", 1.0)
+    assert checked("t2i-detector-pipeline").verdict == "differs"
 
 
 def blue_for_red(patch: pytest.MonkeyPatch) -> None:
@@ -201,6 +202,20 @@ def unloaded_head(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(GenEvalDetector, "__init__", begin)
 
 
+def unloaded_depth(patch: pytest.MonkeyPatch) -> None:
+    real = models.Depth.__init__
+
+    def begin(self: Any, *given: Any) -> None:
+        real(self, *given)
+        torch.nn.init.normal_(self.model.head.head[0].weight)
+
+    patch.setattr(models.Depth, "__init__", begin)
+
+
+def not_normalised(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(torch.nn.functional, "cosine_similarity", lambda one, other: (one * other).sum(-1))
+
+
 FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "blue for red, seen by CLIP": ("t2i-clip-cats", blue_for_red),
     "blue for red, seen by BLIP": ("t2i-blipvqa-examples", blue_for_red),
@@ -208,7 +223,18 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "another normalisation": ("t2i-blipvqa-examples", lambda patch: patch.setattr(models, "CLIP_MEAN", (0.5, 0.5, 0.5))),
     "blue for red, seen by the detector": ("t2i-dfine-cats", blue_for_red),
     "a head that was not loaded": ("geneval-hf-cats", unloaded_head),
+    "features that are not normalised": ("openai-clip-readme", not_normalised),
+    "a head of depth that was not loaded": ("t2i-dpt-hybrid-cats", unloaded_depth),
 }
+
+
+SEEN_ELSEWHERE = {"t2i-detector-pipeline", "geneval-colours-transformers", "blip-demo-answers"}
+"""Checks whose faults are planted in other tests here, as are those of GenEval's published images."""
+
+
+def test_every_check_has_a_fault_that_it_sees() -> None:
+    rates = {name for name in KNOWN if name.startswith("geneval-aigen-")}
+    assert {name for name, _ in FAULTS.values()} | SEEN_ELSEWHERE | rates == KNOWN.keys()
 
 
 @pytest.mark.usefixtures("published")
@@ -276,8 +302,10 @@ class Half(Judge):
         return [Verdict(bool(np.asarray(image)[0, 0, 0] % 2 == 0)) for image in images]
 
 
-def test_genevals_rates_go_from_the_folder_to_the_table(published: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = published.root / "datasets/djghosh/aigen-images/main/images/clip"
+@pytest.mark.parametrize("source", ["clip", "sdv2", "if-xl"])
+def test_genevals_rates_go_from_the_folder_to_the_table(source: str, published: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"geneval-aigen-{source}"
+    root = published.root / "datasets/djghosh/aigen-images/main/images" / KNOWN[name].given["source"]
     suite = registry.make_suite("geneval")
     right: dict[str, list[bool]] = {}
     for prompt in suite.prompts():
@@ -291,9 +319,9 @@ def test_genevals_rates_go_from_the_folder_to_the_table(published: StandInHub, m
     monkeypatch.setattr(type(suite), "judge", lambda *_, **__: Half())
     rates = {tag: sum(found) / len(found) for tag, found in right.items()}
     expected = {**rates, "overall": sum(rates.values()) / 6}
-    result = checked("geneval-aigen-clip", expected, 1e-6)
+    result = checked(name, expected, 1e-6)
     assert (result.verdict, result.why) == ("equal", "")
-    assert checked("geneval-aigen-clip", {**expected, "counting": expected["counting"] + 0.02}, 0.015).verdict == "differs"
+    assert checked(name, {**expected, "counting": expected["counting"] + 0.02}, 0.015).verdict == "differs"
 
 
 def test_answers_in_words(published: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:

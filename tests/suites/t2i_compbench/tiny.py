@@ -6,8 +6,11 @@ from pathlib import Path
 
 import torch
 
+from tests.rewards.tiny import lively
+
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "green", "apple", "bench", "and", "of", "?", "the", "photo"]
 WORDS += ["an", "person", "bicycle", "zebra", "pizza", "bathtub", "elephant", "train", "banana", "giraffe", "toilet"]
+WORDS += ["cat", "dog", "diagram"]
 
 
 def _tokenizer(folder: Path) -> None:
@@ -47,7 +50,7 @@ def clip(folder: Path) -> Path:
     size = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
     text = {**size, "vocab_size": len(WORDS), "max_position_embeddings": 12, "eos_token_id": 3}
     config = CLIPConfig(text_config=text, vision_config={**size, "image_size": 32, "patch_size": 8}, projection_dim=8)
-    CLIPModel(config).save_pretrained(folder)
+    lively(CLIPModel(config)).save_pretrained(folder)
     CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
     _tokenizer(folder)
     return folder
