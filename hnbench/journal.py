@@ -1,18 +1,23 @@
 """Append-only files of JSON lines, for one writer at a time: what was computed is on the disk before the next is begun.
 
 Only the last line can be torn, by a process that was killed while it wrote; it is dropped. Any other damage is a `StoreError` with
-file and line. A file that was compressed by `xz` is read as well; new lines go to a file beside it.
+file and line. Each line ends with a check value of its own content, so that a changed byte is seen (a person who changes the check value
+too is not). Lines of older versions have none. A file that was compressed by `xz` is read as well; new lines go to a file beside it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import lzma
 import os
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+import msgspec
 from filelock import FileLock, Timeout
 
+from hnbench.decoding import MalformedError, decode
 from hnbench.errors import StoreError
 from hnbench.writing import cannot_write, writing
 
@@ -22,24 +27,72 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_OPENING, _DIGITS, _CLOSING = b',"check":"', 8, b'"}'
+_SEAL = len(_OPENING) + _DIGITS + len(_CLOSING)
+SMALL = 64_000_000
+"""Bytes that any compressed journal may have unpacked."""
+LARGEST_RATIO = 100
+"""How many times its size a larger one may have: journals shrink by 10, and a bomb by thousands."""
+
 
 def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
     """The whole lines of `path.xz` and of `path`, of those that are there.
 
     `parse` says by a ValueError, KeyError or TypeError what a line is not.
     """
-    return [line for each in (_packed(path), path) if each.exists() for line in _parsed(each, _whole(content_of(each)), parse)]
+    return [line for each in (_packed(path), path) if _is_there(each) for line in _parsed(each, _whole(content_of(each)), parse)]
+
+
+def sealed(value: Any) -> bytes:
+    """A JSON object (or a `msgspec.Struct`) as one line with its check value. A number that is not finite is a `ValueError`."""
+    body = json.dumps(msgspec.to_builtins(value), separators=(",", ":"), allow_nan=False).encode()
+    return body[:-1] + _OPENING + _check_of(body) + _CLOSING + b"\n"
+
+
+def unsealed(line: bytes) -> tuple[bytes, bool]:
+    """The object of a line without its check value, and whether it had one; a `MalformedError` where the two do not fit."""
+    tail = line[-_SEAL:]
+    if not (tail.startswith(_OPENING) and tail.endswith(_CLOSING)):
+        return line, False
+    body = line[:-_SEAL] + b"}"
+    if _check_of(body) != tail[len(_OPENING) : -len(_CLOSING)]:
+        raise MalformedError("it was changed after it was written: its check value is of another content")
+    return body, True
+
+
+def _check_of(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:_DIGITS].encode()
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file, unpacked where its name ends in `.xz`; what cannot be unpacked is a `StoreError`."""
-    content = path.read_bytes()
-    if path.suffix != ".xz":
-        return content
+    """The bytes of a file, unpacked where its name ends in `.xz`.
+
+    What is no file, cannot be read or cannot be unpacked is a `StoreError`, and so is a file that becomes far larger than a journal would.
+    """
+    if not path.is_file():
+        raise StoreError(f"{path} is not a file; put the journal back, or remove it, and what it held is computed again.")
     try:
-        return lzma.decompress(content)
-    except lzma.LZMAError as error:
-        raise StoreError(f"{path} is damaged: {error}. Put a whole copy back, or remove it, and what it held is computed again.") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    return _unpacked(path, content) if path.suffix == ".xz" else content
+
+
+def _unpacked(path: Path, content: bytes) -> bytes:
+    limit = max(SMALL, LARGEST_RATIO * len(content))
+    try:
+        found = lzma.LZMAFile(io.BytesIO(content)).read(limit + 1)
+        why = f"it has more than {limit:,} bytes unpacked" if len(found) > limit else ""
+    except (lzma.LZMAError, EOFError) as error:
+        found, why = b"", str(error)
+    if why:
+        raise StoreError(f"{path} is damaged: {why}. Put a whole copy back, or remove it, and what it held is computed again.")
+    return found
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is anything of that name, be it a link to nothing."""
+    return os.path.lexists(path)
 
 
 def _packed(path: Path) -> Path:
@@ -54,7 +107,7 @@ def _parsed(path: Path, content: bytes, parse: Callable[[Any], T]) -> list[T]:
     found = []
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
-            found.append(parse(json.loads(line)))
+            found.append(parse(decode(unsealed(line)[0], dict)))
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{path}:{number} is damaged ({error}); remove that line, and what it held is computed again.") from error
     return found
@@ -81,7 +134,7 @@ class Journal(Generic[T]):
             raise StoreError(f"{cannot_write(folder, error)}, by --out.") from error
         try:
             self.lines = read_lines(self.path, self._parse)
-            if self.path.exists():
+            if _is_there(self.path):
                 os.truncate(self.path, len(_whole(self.path.read_bytes())))
         except BaseException:
             self._lock.release()
@@ -93,9 +146,9 @@ class Journal(Generic[T]):
 
     def add(self, values: Iterable[Mapping[str, Any]]) -> None:
         """Append lines, and wait until they are on the disk."""
-        texts = [json.dumps(value, separators=(",", ":"), allow_nan=False) for value in values]
+        lines = [sealed(value) for value in values]
         with writing(self.path, "What was written is kept; then the same command continues."), self.path.open("ab") as file:
-            file.write("".join(f"{text}\n" for text in texts).encode())
+            file.write(b"".join(lines))
             file.flush()
             os.fsync(file.fileno())
-        self.lines += [self._parse(json.loads(text)) for text in texts]
+        self.lines += [self._parse(decode(unsealed(line[:-1])[0], dict)) for line in lines]

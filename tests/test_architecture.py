@@ -17,7 +17,7 @@ from hnbench.methods.base import Method
 from hnbench.tasks import Task
 
 PACKAGE = Path(hnbench.__file__).parent
-BASICS = {"errors", "out_of_memory", "writing", "tasks", "seeds", "config", "names"}
+BASICS = {"errors", "escaping", "decoding", "out_of_memory", "writing", "tasks", "seeds", "config", "names"}
 MODELS = {"generators", "rewards"}
 
 ALLOWED = {
@@ -26,7 +26,7 @@ ALLOWED = {
     "seeds": {"tasks"},
     "config": {"errors", "seeds", "names"},
     "names": set(),
-    "prompt_files": {"errors"},
+    "prompt_files": {"errors", "decoding"},
     "fingerprint": {"seeds"},
     "quiet": set(),
     "rgb": set(),
@@ -37,7 +37,9 @@ ALLOWED = {
     "publish": {"errors", "hub", "hypernetwork"},
     "generators": BASICS | {"fingerprint", "quiet", "hub", "weights"},
     "rewards": BASICS | {"fingerprint", "quiet", "hub", "weights", "rgb"},
-    "journal": {"errors", "writing"},
+    "escaping": set(),
+    "decoding": {"escaping"},
+    "journal": {"errors", "writing", "decoding"},
     "measures": BASICS | {"rewards", "shapes", "suites", "journal", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
     "stats": set(),
     "suites": BASICS | {"prompt_files", "shapes", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
@@ -45,7 +47,7 @@ ALLOWED = {
     "hypernetwork": BASICS | MODELS,
     "methods": BASICS | MODELS | {"hypernetwork"},
     "runs": BASICS | MODELS | {"verified", "methods", "suites", "journal"},
-    "report": {"errors", "writing", "quiet", "config", "stats", "runs", "measures"},
+    "report": {"errors", "escaping", "decoding", "writing", "quiet", "config", "stats", "runs", "measures"},
     "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures", "rgb"},
     "registry": {"errors", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
     "presets": set(),
