@@ -18,7 +18,7 @@ def csv_cell(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """`printable`, and with every character escaped that Markdown or HTML gives a meaning to. For text and table cells, not for code spans."""
+    """`printable`, and with every character escaped that Markdown or HTML gives a meaning to. For text and cells, not for code spans."""
     return "".join(_MARKDOWN.get(character, character) for character in printable(text))
 
 

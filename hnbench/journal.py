@@ -81,7 +81,8 @@ def content_of(path: Path) -> bytes:
 def _unpacked(path: Path, content: bytes) -> bytes:
     limit = max(SMALL, LARGEST_RATIO * len(content))
     try:
-        found = lzma.LZMAFile(io.BytesIO(content)).read(limit + 1)
+        with lzma.LZMAFile(io.BytesIO(content)) as file:
+            found = file.read(limit + 1)
         why = f"it has more than {limit:,} bytes unpacked" if len(found) > limit else ""
     except (lzma.LZMAError, EOFError) as error:
         found, why = b"", str(error)

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from hnbench.decoding import MalformedError
 from hnbench.errors import StoreError
 from hnbench.journal import Journal, read_lines, sealed, unsealed
 
