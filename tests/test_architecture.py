@@ -77,7 +77,7 @@ REBUILDS = {"hypernetwork", "presets"}
 HOLDS_NETWORKS = {f"hnbench.suites.geneval.{name}" for name in ("colours", "conversion", "detector", "judge")}
 """The modules of `suites` that are imported only when a judge is made."""
 
-READS_RECORDS_ONLY = {"hnbench.runs.record", "hnbench.runs.store", "hnbench.runs.plan", "hnbench.runs.identity"}
+READS_RECORDS_ONLY = {f"hnbench.runs.{name}" for name in ("record", "store", "manifest", "plan", "coverage", "identity")}
 """The modules of `runs` that read what a run left, without models: all that a report may use of it."""
 
 HEAVY = ("torch", "torchvision", "diffusers", "transformers", "peft", "open_clip", "scipy", "pandas", "matplotlib", "PIL")

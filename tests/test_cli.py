@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from hnbench import __version__, registry
 from hnbench.cli import app
 from hnbench.registry import Entry, Registry
+from tests.journals import journal_rows
 
 PLUGINS = "tests.toy_plugins"
 RUN = ["run", "--suite", "toy-suite", "--generator", "toy", "--optimise", "brightness=1.0", "--hold-out", "red", "--device", "cpu"]
@@ -54,7 +55,7 @@ def prompts(tmp_path: Path) -> Path:
 
 
 def records(folder: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for path in sorted(folder.glob("journal-*.jsonl")) for line in path.read_text().splitlines()]
+    return [row for path in sorted(folder.glob("journal-*.jsonl")) for row in journal_rows(path)]
 
 
 def test_version(hnbench: Hnbench) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from hnbench.errors import StoreError, UsageError
 from hnbench.report.labels import BASE
+from hnbench.runs.coverage import cover
 from hnbench.runs.plan import Plan
 from hnbench.runs.store import read_run
 
@@ -125,7 +126,8 @@ def pool_runs(folders: Sequence[Path]) -> Pool:
     plan = plans[0]
     if BASE not in plan.labels:
         raise UsageError(f"the runs have no {BASE!r}, which every method is compared with; run again with `{BASE}` among the methods")
-    records = [(*coverage.done, *coverage.failed) for coverage in (own.coverage(run.records) for own, run in zip(plans, runs, strict=True))]
+    covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
+    records = [(*coverage.done, *coverage.failed) for coverage in covered]
     for run, found in zip(runs, records, strict=True):
         if not found:
             raise UsageError(f"{run.folder} has no record of its plan yet; run `hnbench run` first, the same command continues it")

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hnbench.errors import HnbenchError
 from hnbench.runs.attempt import Attempt, Models, Proposer
 from hnbench.runs.cost import Meter, Usage
+from hnbench.runs.coverage import cover
 from hnbench.runs.environment import environment
-from hnbench.runs.identity import describe, models_of, shared_identity
+from hnbench.runs.identity import describe, models_of
 from hnbench.runs.measure import Chosen, Measurer
 from hnbench.runs.plan import make_plan
 from hnbench.runs.record import DIGITS, TRAJECTORY_DIGITS, Failure, Record, to_digits
@@ -105,7 +106,7 @@ def execute(
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
     judge = suite.judge(device=config.device)
     described = describe(config, suite, judge, generator, rewards=rewards, held_out=held_out)
-    plan = make_plan(config, suite, methods, shared_identity(described))
+    plan = make_plan(config, suite, methods, described)
     surroundings = environment(config.device)
     known = remembered()
     verified = {name: status_of(fingerprint, known) for name, fingerprint in models_of(described, judge, methods).items()}
@@ -116,6 +117,7 @@ def execute(
         "environment": surroundings,
         "verified": verified,
     }
+    cover(plan, store.records.values(), store.folder)  # a damaged record is refused before anything is computed
     expected = list(plan.expected())
     done = sum(store.is_done(item.id) for item in expected)
     if judge is not None and done < len(expected):
@@ -137,7 +139,7 @@ def execute(
         progress.advance(done)
         for method in methods:
             execution.run(method, config.batch_size)
-    coverage = plan.coverage(store.records.values())
+    coverage = cover(plan, store.records.values(), store.folder)
     return Summary(coverage.expected, len(coverage.done), len(coverage.failed), execution.written)
 
 

@@ -67,7 +67,7 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
     suite, rewards, config = manifest["suite"], manifest["rewards"], manifest["config"]
     prints = rewards["fingerprints"]
     return {
-        "schema": manifest["schema"],
+        "schema": 1,  # of the identity: later versions of the files hold the same runs
         "suite": suite["name"],
         "suite version": suite["version"],
         "judge": suite["judge"] and suite["judge"]["fingerprint"],

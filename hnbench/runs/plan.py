@@ -1,7 +1,7 @@
 """Which records there should be, and which of them there are.
 
 A plan follows from `run.json` alone: prompts, samples per prompt, labels and the methods that produce them. Every
-(prompt, sample, label) that is planned and not done is counted, as failed or as missing.
+(prompt, sample, label) that is planned and not done is counted, as failed or as missing (`hnbench.runs.coverage`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from hnbench.runs.identity import record_id, shared_identity
 from hnbench.tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hnbench.config import RunConfig
     from hnbench.methods.base import Method
-    from hnbench.runs.record import Record
     from hnbench.suites.base import Prompt, Suite
 
 
@@ -45,20 +44,6 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """What became of a plan: `done` are records, in the plan's order; together the three are the whole plan."""
-
-    done: tuple[Record, ...]
-    failed: tuple[Record, ...]
-    missing: tuple[Expected, ...]
-
-    @property
-    def expected(self) -> int:
-        """The number of planned records: the denominator of every rate."""
-        return len(self.done) + len(self.failed) + len(self.missing)
-
-
-@dataclass(frozen=True)
 class Plan:
     """The records that a run should have."""
 
@@ -73,6 +58,12 @@ class Plan:
     """Label -> index into `methods` of the one that produces it."""
     shared: Mapping[str, Any]
     """What all records of the run share (`shared_identity`)."""
+    base_seed: int
+    judged: bool
+    """Whether the suite has a judge."""
+    weights: Mapping[str, float]
+    """Optimised reward -> weight."""
+    held_out: tuple[str, ...]
 
     @property
     def tasks(self) -> list[Task]:
@@ -94,20 +85,6 @@ class Plan:
             for task in self.tasks:
                 yield self.item(task, label)
 
-    def coverage(self, records: Iterable[Record]) -> Coverage:
-        """Sort the plan into done, failed and missing, given the records that there are (others are left aside)."""
-        known = {record.id: record for record in records}
-        done: list[Record] = []
-        failed: list[Record] = []
-        missing: list[Expected] = []
-        for item in self.expected():
-            record = known.get(item.id)
-            if record is None:
-                missing.append(item)
-            else:
-                (done if record.status == "done" else failed).append(record)
-        return Coverage(tuple(done), tuple(failed), tuple(missing))
-
     def to_json(self) -> dict[str, Any]:
         """The `"plan"` of `run.json`."""
         return {
@@ -128,13 +105,29 @@ class Plan:
             labels=tuple(plan["labels"]),
             methods=tuple(plan["methods"]),
             method_of=plan["method_of"],
-            shared=shared_identity(manifest),
+            **_shared_by_all(manifest),
         )
 
 
-def make_plan(config: RunConfig, suite: Suite, methods: Sequence[Method], shared: Mapping[str, Any]) -> Plan:
-    """The plan that a command asks for. Two methods that produce the same label are a `UsageError`."""
+def _shared_by_all(described: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run.json` says of all records alike."""
+    return {
+        "shared": shared_identity(described),
+        "base_seed": described["config"]["base_seed"],
+        "judged": described["suite"]["judge"] is not None,
+        "weights": described["rewards"]["optimised"],
+        "held_out": tuple(described["rewards"]["held_out"]),
+    }
+
+
+def make_plan(config: RunConfig, suite: Suite, methods: Sequence[Method], described: Mapping[str, Any]) -> Plan:
+    """The plan that a command asks for; `described` is what `identity.describe` says of the run.
+
+    Two methods that produce the same label are a `UsageError`.
+    """
     prompts = spread(suite.prompts() if config.full else suite.subset(), config.limit)
+    for prompt in prompts:
+        _require_unicode(prompt)
     method_of: dict[str, int] = {}
     for index, method in enumerate(methods):
         for label in method.labels:
@@ -147,8 +140,17 @@ def make_plan(config: RunConfig, suite: Suite, methods: Sequence[Method], shared
         labels=tuple(method_of),
         methods=tuple(method.identity() for method in methods),
         method_of=method_of,
-        shared=shared,
+        **_shared_by_all(described),
     )
+
+
+def _require_unicode(prompt: Prompt) -> None:
+    """A lone surrogate can be neither encoded nor written."""
+    for text in (prompt.id, prompt.text, prompt.tag):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the suite's prompt {prompt.id!r} is not valid Unicode: {text!r}; mend it in the suite") from None
 
 
 def spread(prompts: Sequence[Prompt], limit: int | None) -> tuple[Prompt, ...]:

@@ -6,80 +6,86 @@ sample is computed again, the later record of the same id wins.
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
+from msgspec import Meta, Struct
+
+from hnbench.decoding import MalformedError, decode
 from hnbench.suites.base import Verdict
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SCHEMA = 1
-"""The version of the record and of `run.json` that this package writes."""
+SCHEMA = 2
+"""The version of the record and of `run.json` that this package writes. From 2 on, each line of a journal has a check value."""
 DIGITS = 7
 """Significant digits of rewards and norms: float32, which they are computed in, has no more, and the others would double a journal."""
 TRAJECTORY_DIGITS = 5
 """Of a trajectory's rewards, which are drawn and not computed with."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""An id is also a file's name: nothing but 64 hexadecimal digits may pass."""
+Amount = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What one image cost, counted around `Method.propose` and nothing else.
 
     Passes are in units of images (a batch of 16 through the generator is 16 forward passes) and, like the seconds, are
     the batch's total divided by its tasks and multiplied by the label's share. A reward pass is one pass of the whole mixture.
     """
 
-    generator_forward: float
-    generator_backward: float
-    reward_forward: float
-    reward_backward: float
-    seconds: float
-    peak_memory_bytes: int
+    generator_forward: Amount
+    generator_backward: Amount
+    reward_forward: Amount
+    reward_backward: Amount
+    seconds: Amount
+    peak_memory_bytes: Count
     """Of the whole batch: allocated on the GPU; on a CPU, the process's resident set so far."""
-    batch_size: int
+    batch_size: Annotated[int, Meta(ge=1)]
     """Tasks that were proposed together."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SavedImage:
+class SavedImage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A PNG file of the run folder: its path relative to the folder, and the SHA-256 of the file."""
 
     path: str
-    sha256: str
+    sha256: Sha256
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Why a sample has no image that can be judged."""
 
     type: str
     message: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One (prompt, sample, label) of a run. Rewards and verdict are those of the saved image."""
+class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """One (prompt, sample, label) of a run. Rewards and verdict are those of the saved image.
 
-    id: str
+    A done record has an image, rewards and norms and, where the suite has a judge, a verdict; a failed one has an error and none of them.
+    Anything else is a `ValueError`.
+    """
+
+    schema: Annotated[int, Meta(ge=1, le=SCHEMA)] = SCHEMA
+    id: Sha256
     """SHA-256 over all that decides the outcome (`hnbench.runs.identity.record_id`)."""
     status: Literal["done", "failed"]
     prompt_id: str
     prompt: str
     tag: str
-    sample: int
+    sample: Count
     base_seed: int
     label: str
-    noise_sha256: str
+    noise_sha256: Sha256
     """Of the starting noise's float32 bytes."""
     displacement: float | None = None
     """L2 norm of (chosen noise - starting noise); None when failed."""
     noise_norm: float | None = None
     """L2 norm of the chosen noise; None when failed."""
-    rewards: dict[str, float] = field(default_factory=dict)
+    rewards: dict[str, float] = {}
     """Every optimised and held-out reward by name, and their weighted total under `"optimised"`; empty when failed."""
-    initial_rewards: dict[str, float] = field(default_factory=dict)
+    initial_rewards: dict[str, float] = {}
     """The same of the base image of the same sample; empty when failed."""
     verdict: Verdict | None = None
     """None when failed, or where the suite has no judge."""
@@ -89,114 +95,52 @@ class Record:
     image: SavedImage | None = None
     error: Failure | None = None
 
+    def __post_init__(self) -> None:
+        own = (self.displacement, self.noise_norm, self.rewards or None, self.initial_rewards or None, self.image)
+        if self.status == "done" and (None in own or self.error is not None):
+            raise ValueError("a done record has an image, rewards and norms, and no error")
+        if self.status == "failed" and (self.error is None or self.verdict is not None or any(value is not None for value in own)):
+            raise ValueError("a failed record has an error, and no image, rewards, norms or verdict")
+        if self.image is not None and self.image.path != image_path(self.id):
+            raise ValueError(f"image.path is {self.image.path!r}; it must be {image_path(self.id)!r}")
+
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON types."""
-        values = asdict(self)
+        """The record as JSON types. Of a verdict, a score and details are written where there are any."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
         if self.verdict is not None and self.verdict.score is None:
             del values["verdict"]["score"]
-        values["trajectory"] = None if self.trajectory is None else list(self.trajectory)
         if self.verdict is not None and not self.verdict.details:
             del values["verdict"]["details"]
-        return {"schema": SCHEMA, **values}
+        return values
 
-    @staticmethod
-    def from_json(value: Any) -> Record:
-        """The record that `to_json` wrote; `ValueError` says what is wrong with anything else."""
-        _require(isinstance(value, dict), "a record must be a JSON object")
-        values = {name: item for name, item in value.items() if name != "schema"}
-        _require_keys("a record", values, Record)
-        for name, check in _CHECKS.items():
-            _require(check(values[name]), f"{name} is {values[name]!r}")
-        done = values["status"] == "done"
-        if done != (values["error"] is None) or done != (values["image"] is not None) or (values["verdict"] and not done):
-            raise ValueError("a done record has an image and, where there is a judge, a verdict; a failed one has an error")
-        if isinstance(values["verdict"], dict):
-            values["verdict"] = {"score": None, "details": {}, **values["verdict"]}
-        trajectory = values["trajectory"]
-        values["trajectory"] = None if trajectory is None else tuple(trajectory)
-        for name, kind in (("verdict", Verdict), ("cost", Cost), ("image", SavedImage), ("error", Failure)):
-            values[name] = _nested(name, values[name], kind)
-        return Record(**values)
+
+def image_path(record_id: str) -> str:
+    """Where a record's image lies in the run folder."""
+    return f"images/{record_id[:2]}/{record_id}.png"
+
+
+def read_record(content: bytes) -> Record:
+    """The record of a line without its check value. Anything else is a `MalformedError`, also a record of a newer version."""
+    try:
+        return decode(content, Record)
+    except MalformedError as error:
+        newer = _newer_schema(content)
+        if newer is None:
+            raise
+        raise MalformedError(f"a newer hnbench wrote it (schema {newer}; this version reads up to {SCHEMA}): upgrade it") from error
+
+
+def _newer_schema(content: bytes) -> int | None:
+    class AnySchema(Struct):
+        schema: int
+
+    try:
+        schema = decode(content, AnySchema).schema
+    except MalformedError:
+        return None
+    return schema if schema > SCHEMA else None
 
 
 def to_digits(value: float, digits: int) -> float:
     """The number with so many significant digits; a number that is not finite stays what it is."""
     return float(f"{value:.{digits}g}")
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_number_or_none(value: Any) -> bool:
-    return value is None or _is_number(value)
-
-
-def _is_rewards(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_number(item) for item in value.values())
-
-
-def _is_trajectory(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(_is_number_or_none(item) for item in value))
-
-
-def _is_hash(value: Any) -> bool:
-    """The id is also a file name: nothing but 64 hexadecimal digits may pass."""
-    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
-
-
-_CHECKS: dict[str, Callable[[Any], bool]] = {
-    "id": _is_hash,
-    "status": lambda value: value in ("done", "failed"),
-    "prompt_id": _is_text,
-    "prompt": _is_text,
-    "tag": _is_text,
-    "sample": _is_whole,
-    "base_seed": _is_whole,
-    "label": _is_text,
-    "noise_sha256": _is_hash,
-    "displacement": _is_number_or_none,
-    "noise_norm": _is_number_or_none,
-    "rewards": _is_rewards,
-    "initial_rewards": _is_rewards,
-    "trajectory": _is_trajectory,
-}
-
-
-_CHECK_OF: dict[str, Callable[[Any], bool]] = {
-    "float": _is_number,
-    "int": _is_whole,
-    "str": _is_text,
-    "bool | None": lambda value: value is None or isinstance(value, bool),
-    "float | None": _is_number_or_none,
-    "Mapping[str, Any]": lambda value: isinstance(value, dict),
-}
-"""By the annotation of a nested object's field, which is a string: these modules postpone annotations."""
-
-
-def _nested(name: str, value: Any, kind: type) -> Any:
-    if value is None and name != "cost":
-        return None
-    _require(isinstance(value, dict), f"{name} is {value!r}")
-    _require_keys(name, value, kind)
-    for item in fields(kind):
-        _require(_CHECK_OF[str(item.type)](value[item.name]), f"{name}.{item.name} is {value[item.name]!r}")
-    return kind(**value)
-
-
-def _require_keys(what: str, values: dict[str, Any], kind: type) -> None:
-    wrong = sorted({item.name for item in fields(kind)} ^ set(values))
-    _require(not wrong, f"{what} has missing or unknown fields: {', '.join(wrong)}")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock, Timeout
 
+from hnbench.decoding import MalformedError
 from hnbench.errors import StoreError
-from hnbench.journal import content_of
+from hnbench.journal import content_of, sealed, unsealed
 from hnbench.runs.identity import shared_identity
-from hnbench.runs.record import SCHEMA, Record, SavedImage
+from hnbench.runs.manifest import MANIFEST, read_manifest
+from hnbench.runs.record import Record, SavedImage, image_path, read_record
 from hnbench.writing import cannot_write, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_MANIFEST = "run.json"
 _BINARY: int = getattr(os, "O_BINARY", 0)
 """Windows would write another end of line."""
 
@@ -44,6 +46,8 @@ class Run:
     """The content of `run.json`."""
     records: tuple[Record, ...]
     """The last record of every id, in the order in which the ids first appeared."""
+    unchecked: int = 0
+    """Lines without a check value: they were written by hnbench 0.1."""
 
     def damaged_images(self) -> list[Record]:
         """The done records whose image is missing or is not the file that was written (by SHA-256)."""
@@ -53,10 +57,11 @@ class Run:
 def read_run(folder: Path | str) -> Run:
     """Read a run without locking it; a session that is writing to it does not disturb."""
     folder = Path(folder)
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if manifest is None:
-        raise StoreError(f"{folder} is not a run folder: it has no {_MANIFEST}. Give a folder that `hnbench run` made.")
-    return Run(folder, manifest, tuple(_read_records(folder).values()))
+        raise StoreError(f"{folder} is not a run folder: it has no {MANIFEST}. Give a folder that `hnbench run` made.")
+    lines = _Lines(folder)
+    return Run(folder, manifest, tuple(lines.records.values()), lines.unchecked)
 
 
 class RunStore:
@@ -87,10 +92,10 @@ class RunStore:
         return self
 
     def _read(self) -> None:
-        self.manifest = _read_manifest(self.folder)
-        self._records = _read_records(self.folder)
+        self.manifest = read_manifest(self.folder)
+        self._records = _Lines(self.folder).records
         if self.manifest is None and self._records:
-            raise StoreError(f"{self.folder} has journals but no {_MANIFEST}; put it back, or give another folder.")
+            raise StoreError(f"{self.folder} has journals but no {MANIFEST}; put it back, or give another folder.")
 
     def __exit__(self, *_: object) -> None:
         if self._journal is not None:
@@ -118,7 +123,7 @@ class RunStore:
         self.manifest = {**manifest, "training": training, "sessions": sessions}
         text = json.dumps(self.manifest, indent=1, allow_nan=False) + "\n"
         with self._keeping():
-            _write_atomically(self.folder / _MANIFEST, text.encode())
+            _write_atomically(self.folder / MANIFEST, text.encode())
 
     def _refuse_other(self, earlier: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
         there, here = shared_identity(earlier), shared_identity(manifest)
@@ -129,7 +134,7 @@ class RunStore:
 
     def save_image(self, record_id: str, png: bytes) -> SavedImage:
         """Write the image of a record: complete on the disk, or not there at all, whenever the process is killed."""
-        relative = f"images/{record_id[:2]}/{record_id}.png"
+        relative = image_path(record_id)
         with self._keeping():
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
             _write_atomically(self.folder / relative, png)
@@ -137,7 +142,8 @@ class RunStore:
 
     def add(self, record: Record) -> None:
         """Append a record and wait until it is on the disk. Its image must have been saved before."""
-        line = json.dumps(record.to_json(), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        line = sealed(record.to_json())
+        _require_readable(line)
         with self._keeping():
             if self._journal is None:
                 self._journal = self._new_journal()
@@ -151,8 +157,7 @@ class RunStore:
         self._records[record.id] = record
 
     def _new_journal(self) -> int:
-        numbers = [int(path.name.removeprefix("journal-").partition(".")[0]) for path in _journals(self.folder)]
-        path = self.folder / f"journal-{max(numbers, default=-1) + 1:04d}.jsonl"
+        path = self.folder / f"journal-{max(map(_number, _journals(self.folder)), default=-1) + 1:04d}.jsonl"
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY, 0o666)
 
     @contextmanager
@@ -173,56 +178,65 @@ def _short(value: Any) -> str:
     return text if len(text) <= 24 else f"{text[:20]}..."
 
 
+_JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
+
+
 def _journals(folder: Path) -> list[Path]:
-    return sorted((*folder.glob("journal-[0-9]*.jsonl"), *folder.glob("journal-[0-9]*.jsonl.xz")))
+    """The journals, oldest first. A file of another name, such as a copy that a file manager made, is none."""
+    return sorted((path for path in folder.glob("journal-*") if _JOURNAL.fullmatch(path.name)), key=lambda path: (_number(path), path.name))
 
 
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
-    path = folder / _MANIFEST
+def _number(path: Path) -> int:
+    found = _JOURNAL.fullmatch(path.name)
+    return int(found[1]) if found else -1
+
+
+class _Lines:
+    """The records of a folder's journals, the last of every id, and how many lines have no check value."""
+
+    def __init__(self, folder: Path) -> None:
+        self.records: dict[str, Record] = {}
+        self.unchecked = 0
+        for path in _journals(folder):
+            lines = content_of(path).split(b"\n")[:-1]  # what follows the last newline is a torn line, or nothing
+            for number, line in enumerate(lines, start=1):
+                self._read(line, f"{path}:{number}")
+
+    def _read(self, line: bytes, place: str) -> None:
+        try:
+            record, checked = _read_line(line)
+        except MalformedError as error:
+            raise StoreError(f"{place} is damaged: {error}. Remove that line to have its sample computed again.") from error
+        self.records[record.id] = record
+        self.unchecked += not checked
+
+
+def _read_line(line: bytes) -> tuple[Record, bool]:
+    """The record of a line, and whether it had a check value. Only lines of the first schema may have none."""
+    content, checked = unsealed(line)
+    record = read_record(content)
+    if not checked and record.schema > 1:
+        raise MalformedError("its check value is missing")
+    return record, checked
+
+
+def _require_readable(line: bytes) -> None:
+    """Refuse to write what could not be read again, such as text that is not valid Unicode."""
     try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
-    value = _parse(text, str(path))
-    try:
-        shared_identity(value)
-    except (KeyError, TypeError) as error:
-        raise StoreError(f"{path} is damaged: {error} is missing or has the wrong type.") from error
-    return value
+        read_record(unsealed(line[:-1])[0])
+    except MalformedError as error:
+        raise ValueError(f"a record cannot be written: {error}") from error
 
 
-def _read_records(folder: Path) -> dict[str, Record]:
-    records: dict[str, Record] = {}
-    for path in _journals(folder):
-        lines = content_of(path).split(b"\n")[:-1]  # what follows the last newline is a torn line, or nothing
-        for number, line in enumerate(lines, start=1):
-            place = f"{path}:{number}"
-            try:
-                record = Record.from_json(_parse(line, place))
-            except ValueError as error:
-                raise StoreError(f"{place} is damaged: {error}. Remove that line to have its sample computed again.") from error
-            records[record.id] = record
-    return records
-
-
-def _parse(text: bytes, place: str) -> dict[str, Any]:
-    """A JSON object of a schema that this version knows."""
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise StoreError(f"{place} is damaged: it is not JSON ({error}).") from error
-    schema = value.get("schema") if isinstance(value, dict) else None
-    if not isinstance(schema, int) or schema < 1:
-        raise StoreError(f"{place} is damaged: it has no schema version.")
-    if schema > SCHEMA:
-        raise StoreError(
-            f"{place} was written by a newer hnbench: schema {schema}, and this version reads up to {SCHEMA}. "
-            "Upgrade hnbench, or give another folder."
-        )
-    checked: dict[str, Any] = value
-    return checked
+def place_of(folder: Path, record_id: str) -> str:
+    """The journal and line of the last record of that id, for people; the folder where it is in none."""
+    places = [
+        f"{path}:{number}"
+        for path in _journals(folder)
+        for number, line in enumerate(content_of(path).split(b"\n"), start=1)
+        if f'"id":"{record_id}"'.encode() in line
+    ]
+    return places[-1] if places else str(folder)
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

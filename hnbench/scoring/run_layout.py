@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
+from hnbench.runs.coverage import cover
 from hnbench.runs.plan import Plan
 from hnbench.runs.store import read_run
 from hnbench.scoring.inventory import NOT_ASKED_FOR, NOT_DONE, Findings, FoundImage
@@ -73,7 +74,7 @@ def read_run_images(folder: Path, suite: Suite | None, labels: Sequence[str] = (
         if own is None or (own.text, own.tag) != (planned.text, planned.tag):
             strangers.add(planned.id)
             findings.problem(NOT_ASKED_FOR, planned.id)
-    records = {record.id: record for record in run.records}
+    records = {record.id: record for record in cover(plan, run.records, folder).done}
     numbers: Counter[tuple[str, str]] = Counter()
     for item in (item for item in plan.expected() if item.label in chosen):
         record = records.get(item.id)

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec import Struct
+
 from hnbench.tasks import Task
 
 if TYPE_CHECKING:
@@ -24,8 +27,7 @@ class Prompt:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True, forbid_unknown_fields=True):
     """A judge's word on one image. `reason` says what was found to be wrong, and is empty when `correct`."""
 
     correct: bool | None
@@ -33,12 +35,14 @@ class Verdict:
     reason: str = ""
     score: float | None = None
     """The grade, higher is better, mostly in [0, 1]; None where `correct` says it all."""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """What the verdict rests on, as JSON; recorded where there is any."""
 
     def __post_init__(self) -> None:
         if self.correct is None and self.score is None:
             raise ValueError("a verdict says right or wrong, or gives a score")
+        if self.correct and self.reason:
+            raise ValueError("a verdict says what is wrong by its reason: a correct one has no reason")
         if self.score is not None and not math.isfinite(self.score):
             raise ValueError(f"the score {self.score} is not finite")
 

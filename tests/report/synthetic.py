@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from hnbench.journal import sealed
+from hnbench.runs.identity import shared_identity
 from hnbench.runs.plan import Plan
 from hnbench.runs.record import Cost, Failure, Record, SavedImage
 from hnbench.seeds import digest
@@ -60,11 +62,10 @@ def manifest(labels: tuple[str, ...], prompts_per_tag: int, samples: int, base_s
     passes = {"generator_forward": 6e5, "generator_backward": 3e5, "reward_forward": 3e5, "reward_backward": 3e5}
     return {
         "schema": 1,
-        "identity": digest(["synthetic", base_seed]),
         "config": config,
         "identity_fields": sorted(config),
         "suite": {"name": "geneval-shapes", "version": "1", "tags": list(TAGS), "judge": {"name": "detector", "fingerprint": "1" * 64}},
-        "generator": {"name": "shapes", "fingerprint": "2" * 64},
+        "generator": {"name": "shapes", "fingerprint": "2" * 64, "details": {}},
         "rewards": {
             "optimised": {"shapes-clip": 2.0},
             "held_out": ["shapes-resnet", "redness"],
@@ -140,7 +141,12 @@ def _record(plan: Plan, expected: Any, base_seed: int, draws: dict[str, float], 
         displacement=0.0 if label in ("random", "finetune") else 19.6 if label in SEARCHED else 4.0 + 2 * lift,
         noise_norm=float(np.sqrt(192 + 19.6 * draws["luck"])) + (0.6 if label == "reno" else 0.15 if "hypernoise" in label else 0),
         rewards={**level, "optimised": level["shapes-clip"] * 2},
-        initial_rewards={**level, "optimised": start},
+        initial_rewards={
+            "shapes-clip": start / 2,
+            "shapes-resnet": 0.5 * start + 0.1 * draws["luck"],
+            "redness": 0.2 * draws["luck"],
+            "optimised": start,
+        },
         verdict=Verdict(chance + own * float(rng.logistic()) > 0, ""),
         cost=cost(label, rng),
         trajectory=trajectory(label, start, start + gain, rng),
@@ -163,6 +169,8 @@ def write_run(
     """Write a run. The first record of each label in `failed` fails, that of each in `missing` is left out; `changes` go over run.json."""
     rng = np.random.default_rng(base_seed)
     content = {**manifest(labels, prompts_per_tag, samples, base_seed), **(changes or {})}
+    if "identity" not in (changes or {}):
+        content["identity"] = digest(shared_identity(content))
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(content))
     plan = Plan.from_manifest(content)
@@ -185,8 +193,8 @@ def write_run(
             record = _failed(record)
         elif images and expected.task.sample == 0 and record.image:
             _picture(folder / record.image.path, record, ranks[key[0]])
-        lines.append(json.dumps(record.to_json()))
-    (folder / "journal-0000.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        lines.append(sealed(record.to_json()))
+    (folder / "journal-0000.jsonl").write_bytes(b"".join(lines))
     return folder
 
 

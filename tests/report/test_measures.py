@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from hnbench.report.measures import SetDistance
 from hnbench.report.report import summarise_runs
 from hnbench.report.summary import Summary
 from hnbench.report.tables import summary_frame
+from tests.journals import journal_rows, write_journal
 from tests.report.synthetic import TAGS, write_run
 
 SPREAD = Definition("spread", "ab" * 32, "prompt", "How far apart a prompt's images are", higher_is_better=True, source="")
@@ -33,13 +33,13 @@ def made(folder: Path, base_seed: int = 0, **options: Any) -> Images:
     """A run of which every image is another file; its images by label and prompt."""
     write_run(folder, LABELS, prompts_per_tag=3, base_seed=base_seed, **options)
     journal = folder / "journal-0000.jsonl"
-    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    records = journal_rows(journal)
     images: Images = {label: {} for label in LABELS}
     for record in records:
         if record["image"]:
             record["image"]["sha256"] = record["id"]
             images[record["label"]].setdefault(record["prompt_id"], []).append(record["id"])
-    journal.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    write_journal(journal, records)
     return images
 
 

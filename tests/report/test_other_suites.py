@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from hnbench.report.markdown import markdown
 from hnbench.report.report import summarise_runs, write
 from hnbench.report.summary import Summary
 from hnbench.report.tables import console_table, records_frame, summary_frame
+from tests.journals import journal_rows, write_journal
 from tests.report.synthetic import LABELS, manifest, write_run
 
 FEW = ("random", "best-of-2", "reno", "hypernoise")
@@ -23,10 +23,10 @@ FEW = ("random", "best-of-2", "reno", "hypernoise")
 def rewrite(folder: Path, verdict: Any) -> Path:
     """Replace every done record's verdict by `verdict(record)`."""
     path = folder / "journal-0000.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
+    records = journal_rows(path)
     for record in records:
         record["verdict"] = verdict(record) if record["status"] == "done" else None
-    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    write_journal(path, records)
     return folder
 
 
@@ -53,7 +53,7 @@ def unjudged(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 
 def test_the_score_of_a_suite_is_the_mean_of_its_grades(graded: Summary, graded_folder: Path) -> None:
-    rows = [json.loads(line) for line in (graded_folder / "journal-0000.jsonl").read_text().splitlines()]
+    rows = journal_rows(graded_folder / "journal-0000.jsonl")
     for label in FEW:
         by_tag: dict[str, list[float]] = {}
         for record in rows:
@@ -130,7 +130,7 @@ def test_prompts_seen_in_training_are_counted_listed_and_left_out(tmp_path: Path
     summary = summarise_runs([folder])
     assert summary.seen == {"hypernoise": seen[:3]}
     assert summary.unseen
-    records = [json.loads(line) for line in (folder / "journal-0000.jsonl").read_text().splitlines()]
+    records = journal_rows(folder / "journal-0000.jsonl")
     for label in FEW:
         tags: dict[str, list[bool]] = {}
         for record in records:

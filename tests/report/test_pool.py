@@ -4,13 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from hnbench.errors import StoreError, UsageError
 from hnbench.report.pool import pool_runs
 from hnbench.report.summary import summarise
+from hnbench.runs.identity import shared_identity
+from hnbench.runs.record import image_path
 from hnbench.runs.store import read_run
+from hnbench.seeds import digest
+from tests.journals import journal_rows, write_journal
 from tests.report.synthetic import manifest, write_run
 
 LABELS = ("random", "reno")
@@ -53,6 +58,7 @@ def test_seeds_of_a_prompt_are_one_cluster(tmp_path: Path) -> None:
     write_run(second, LABELS, prompts_per_tag=1, samples=1, base_seed=1)
     content = {**json.loads((first / "run.json").read_text())}
     content["config"]["base_seed"] = 1
+    content["identity"] = digest(shared_identity(content))
     (second / "run.json").write_text(json.dumps(content))
     rewrite_with_seed(first, second)
     once, twice = summarise(pool_runs([first])), summarise(pool_runs([first, second]))
@@ -69,8 +75,9 @@ def rewrite_with_seed(source: Path, target: Path) -> None:
     lines = []
     for record in read_run(source).records:
         identity = ids[record.prompt_id, record.sample, record.label]
-        lines.append(json.dumps({**record.to_json(), "base_seed": 1, "id": identity}))
-    (target / "journal-0000.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        image = record.image and {**msgspec.to_builtins(record.image), "path": image_path(identity)}
+        lines.append({**record.to_json(), "base_seed": 1, "id": identity, "image": image})
+    write_journal(target / "journal-0000.jsonl", lines)
 
 
 def test_no_run() -> None:
@@ -133,8 +140,7 @@ def test_the_same_seed_twice_is_not_two_seeds(tmp_path: Path) -> None:
 def test_methods_that_started_from_different_noise_are_refused(tmp_path: Path) -> None:
     folder = write(tmp_path / "run")
     journal = folder / "journal-0000.jsonl"
-    lines = journal.read_text().splitlines()
-    last = {**json.loads(lines[-1]), "noise_sha256": "e" * 64}
-    journal.write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n")
+    *rows, last = journal_rows(journal)
+    write_journal(journal, [*rows, {**last, "noise_sha256": "e" * 64}])
     with pytest.raises(StoreError, match="not paired"):
         pool_runs([folder])

@@ -124,7 +124,7 @@ def test_a_sample_without_its_base_is_in_no_mean(gappy: Summary) -> None:
 def test_a_label_without_any_sample_is_not_measured(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", ("random", "reno"), prompts_per_tag=1, samples=1, failed=("random",))
     journal = run / "journal-0000.jsonl"
-    journal.write_text("".join(line for line in journal.read_text().splitlines(keepends=True) if '"label": "random"' in line))
+    journal.write_text("".join(line for line in journal.read_text().splitlines(keepends=True) if '"label":"random"' in line))
     summary = summarise_runs([run])
     assert math.isnan(summary.rows["reno"].overall.estimate)
     assert summary.rows["reno"].coverage.missing == 6

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from hnbench.errors import UsageError
 from hnbench.rewards.base import Mixture
-from hnbench.runs.identity import describe, record_id, shared_identity
+from hnbench.runs.identity import describe, record_id
 from hnbench.runs.plan import Plan, make_plan, spread
 from hnbench.seeds import digest
 from hnbench.suites.base import Prompt
 from hnbench.tasks import Task
-from tests.runs.test_record import DONE, FAILED
 from tests.runs.world import CONFIG, Base, Best, Climb, RedReward, WorldJudge, WorldSuite
 from tests.toys import BrightnessReward, ToyGenerator
 
@@ -30,7 +29,7 @@ def described(**changes: object) -> dict[str, object]:
 
 def plan(**changes: object) -> Plan:
     config = replace(CONFIG, **changes)  # type: ignore[arg-type]
-    return make_plan(config, SUITE, [Base(), Best(), Climb()], shared_identity(described(**changes)))
+    return make_plan(config, SUITE, [Base(), Best(), Climb()], described(**changes))
 
 
 def test_full_quick_and_limited() -> None:
@@ -99,25 +98,19 @@ def test_the_record_id_depends_on_each_of_its_parts() -> None:
     assert len(ids) == 7
 
 
-def test_coverage_sorts_the_whole_plan() -> None:
-    items = list(plan().expected())
-    records = [
-        *(replace(DONE, id=item.id) for item in items[:5]),
-        *(replace(FAILED, id=item.id) for item in items[5:8]),
-        replace(DONE, id="e" * 64),  # of an earlier plan
-    ]
-    coverage = plan().coverage(records)
-    assert ([record.id for record in coverage.done], [record.id for record in coverage.failed]) == (
-        [item.id for item in items[:5]],
-        [item.id for item in items[5:8]],
-    )
-    assert list(coverage.missing) == items[8:]
-    assert coverage.expected == 60
+@pytest.mark.parametrize("text", ["lone \ud800 surrogate", "\udfff"])
+def test_a_prompt_that_is_no_unicode_is_refused(text: str) -> None:
+    class Odd(WorldSuite):
+        def prompts(self) -> tuple[Prompt, ...]:
+            return (Prompt("odd/0000", text, "dark"),)
+
+    with pytest.raises(UsageError, match="odd/0000' is not valid Unicode"):
+        make_plan(CONFIG, Odd(per_tag=1), [Base()], described())
 
 
 def test_two_methods_of_one_label_are_refused() -> None:
     with pytest.raises(UsageError, match="a row named 'climb'"):
-        make_plan(CONFIG, SUITE, [Base(), Climb(), Climb()], {})
+        make_plan(CONFIG, SUITE, [Base(), Climb(), Climb()], described())
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=40), st.integers(1, 45))

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from hnbench.runs.record import Cost, Failure, Record, SavedImage
+from hnbench.decoding import MalformedError
+from hnbench.runs.record import Cost, Failure, Record, SavedImage, read_record
 from hnbench.suites.base import Verdict
 
 COST = Cost(
@@ -57,17 +59,25 @@ GRADED = replace(DONE, verdict=Verdict(correct=None, reason="half of it", score=
 UNJUDGED = replace(DONE, verdict=None)
 
 
+def written(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=True).encode()
+
+
 @pytest.mark.parametrize("record", [DONE, FAILED, GRADED, UNJUDGED])
 def test_json_round_trip(record: Record) -> None:
-    assert Record.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == record
+    assert read_record(written(record.to_json())) == record
+
+
+def test_a_record_of_the_first_schema_is_read() -> None:
+    assert read_record(written({**DONE.to_json(), "schema": 1})) == replace(DONE, schema=1)
 
 
 def test_what_a_verdict_rests_on_is_recorded_where_there_is_any() -> None:
     assert DONE.to_json()["verdict"] == {"correct": True, "reason": ""}
     detailed = replace(DONE, verdict=Verdict(correct=True, details={"cow": [[0.0, 1.0, 2.0, 3.0, 0.9]]}))
-    value = json.loads(json.dumps(detailed.to_json(), allow_nan=False))
+    value = detailed.to_json()
     assert value["verdict"]["details"] == {"cow": [[0.0, 1.0, 2.0, 3.0, 0.9]]}
-    assert Record.from_json(value) == detailed
+    assert read_record(written(value)) == detailed
 
 
 def test_the_fields_of_the_format() -> None:
@@ -78,43 +88,55 @@ def test_the_fields_of_the_format() -> None:
     assert DONE.to_json()["verdict"] == {"correct": True, "reason": ""}
 
 
-@given(st.text(st.characters(categories=["L", "Cs", "Cc", "S"])))
+@given(st.text(st.characters(categories=["L", "Cc", "S"])))
 def test_any_prompt_survives(prompt: str) -> None:
     record = replace(DONE, prompt=prompt)
-    assert Record.from_json(json.loads(json.dumps(record.to_json()).encode())) == record
+    assert read_record(written(record.to_json())) == record
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("id",), "../../etc/passwd", "id is"),
-        (("id",), "0" * 63 + "G", "id is"),
-        (("status",), "maybe", "status is"),
-        (("sample",), True, "sample is"),
-        (("displacement",), float("nan"), "displacement is"),
-        (("rewards",), {"clip": float("inf")}, "rewards is"),
-        (("rewards",), {"clip": "high"}, "rewards is"),
-        (("cost", "seconds"), "1", r"cost\.seconds is"),
-        (("cost", "batch_size"), 1.5, r"cost\.batch_size is"),
-        (("cost",), None, "cost is"),
-        (("verdict", "correct"), 1, r"verdict\.correct is"),
+        (("id",), "../../etc/passwd", r"\$\.id"),
+        (("id",), "0" * 63 + "G", r"\$\.id"),
+        (("id",), "0" * 64 + "\n", r"\$\.id"),
+        (("status",), "maybe", "'maybe' - at"),
+        (("sample",), True, r"got `bool` - at `\$\.sample`"),
+        (("sample",), -3, r">= 0 - at `\$\.sample`"),
+        (("displacement",), float("nan"), "JSON is malformed"),
+        (("rewards",), {"clip": float("inf")}, "JSON is malformed"),
+        (("rewards",), {"clip": 10**400}, "out of range"),
+        (("rewards",), {"clip": "high"}, r"\$\.rewards"),
+        (("cost", "seconds"), "1", r"\$\.cost\.seconds"),
+        (("cost", "reward_forward"), -1, r"\$\.cost\.reward_forward"),
+        (("cost", "batch_size"), 1.5, r"\$\.cost\.batch_size"),
+        (("cost",), None, r"\$\.cost"),
+        (("verdict", "correct"), 1, r"\$\.verdict\.correct"),
         (("verdict", "correct"), None, "a verdict says right or wrong, or gives a score"),
-        (("verdict", "score"), "high", r"verdict\.score is"),
-        (("image",), None, "a done record has an image and, where there is a judge, a verdict"),
-        (("error",), {"type": "", "message": ""}, "a failed one has an error"),
-        (("trajectory",), [0.1, "x"], "trajectory is"),
-        (("surplus",), 1, "missing or unknown fields: surplus"),
-        (("cost", "surplus"), 1, "cost has missing or unknown fields: surplus"),
+        (("verdict", "score"), "high", r"\$\.verdict\.score"),
+        (("verdict", "reason"), "no cow", "a correct one has no reason"),
+        (("image",), None, "a done record has an image"),
+        (("image", "path"), "../../etc/passwd", "image.path is"),
+        (("image", "path"), "/dev/zero", "image.path is"),
+        (("initial_rewards",), {}, "a done record has an image, rewards and norms"),
+        (("error",), {"type": "", "message": ""}, "and no error"),
+        (("trajectory",), [0.1, "x"], r"\$\.trajectory"),
+        (("prompt",), "\ud800", "."),
+        (("surplus",), 1, "unknown field `surplus`"),
+        (("\x1b]0;title\x07",), 1, r"unknown field `\\x1b\]0;title\\x07`"),
+        (("cost", "surplus"), 1, "unknown field `surplus`"),
+        (("schema",), 99, r"a newer hnbench wrote it \(schema 99; this version reads up to 2\)"),
     ],
 )
 def test_damage_is_named(path: tuple[str, ...], value: Any, message: str) -> None:
-    whole = json.loads(json.dumps(DONE.to_json()))
+    whole = DONE.to_json()
     inner = whole
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
-    with pytest.raises(ValueError, match=message):
-        Record.from_json(whole)
+    with pytest.raises(MalformedError, match=message) as caught:
+        read_record(written(whole))
+    assert str(caught.value).isprintable()
 
 
 def test_the_value_of_a_verdict() -> None:
@@ -129,14 +151,26 @@ def test_a_grade_must_be_finite() -> None:
 
 def test_a_failed_record_has_no_verdict() -> None:
     value = {**FAILED.to_json(), "verdict": {"correct": True, "reason": ""}}
-    with pytest.raises(ValueError, match="a failed one has an error"):
-        Record.from_json(value)
+    with pytest.raises(MalformedError, match="a failed record has an error, and no image, rewards, norms or verdict"):
+        read_record(written(value))
 
 
-def test_a_missing_field_is_named() -> None:
+@pytest.mark.parametrize("name", [field.name for field in msgspec.structs.fields(Record) if field.required])
+def test_a_missing_field_is_named(name: str) -> None:
     value = DONE.to_json()
-    del value["tag"]
-    with pytest.raises(ValueError, match="missing or unknown fields: tag"):
-        Record.from_json(value)
-    with pytest.raises(ValueError, match="JSON object"):
-        Record.from_json([value])
+    del value[name]
+    with pytest.raises(MalformedError, match=f"missing required field `{name}`"):
+        read_record(written(value))
+
+
+@pytest.mark.parametrize("name", ["displacement", "noise_norm", "rewards", "initial_rewards", "image"])
+def test_a_done_record_lacks_nothing(name: str) -> None:
+    value = DONE.to_json()
+    del value[name]
+    with pytest.raises(MalformedError, match="a done record has an image, rewards and norms"):
+        read_record(written(value))
+
+
+def test_another_type_is_refused() -> None:
+    with pytest.raises(MalformedError, match="Expected `object`, got `array`"):
+        read_record(written([DONE.to_json()]))

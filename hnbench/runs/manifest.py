@@ -1,0 +1,178 @@
+"""`run.json`: what is measured, the plan of the latest command, the environment and the sessions; read and checked in one place.
+
+It is checked by a schema first, then for what the schema cannot say: that its parts fit each other, and that its identity follows
+from its content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from hnbench.decoding import MalformedError, as_kind, decode
+from hnbench.errors import StoreError
+from hnbench.runs.identity import shared_identity
+from hnbench.runs.record import SCHEMA, Amount
+from hnbench.seeds import digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFEST = "run.json"
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class _Judge(Struct):
+    name: str
+    fingerprint: str
+
+
+class _Suite(Struct):
+    name: str
+    version: str
+    tags: list[str]
+    judge: _Judge | None
+
+
+class _Generator(Struct):
+    name: str
+    fingerprint: str
+    details: dict[str, Any] = {}
+
+
+class _Rewards(Struct):
+    optimised: dict[str, float]
+    held_out: list[str]
+    fingerprints: dict[str, str]
+    sources: dict[str, str] = {}
+
+
+class _Prompt(Struct, forbid_unknown_fields=True):
+    id: str
+    text: str
+    tag: str
+    samples: Annotated[int, Meta(ge=1)]
+
+
+class _Plan(Struct, forbid_unknown_fields=True):
+    protocol: Literal["quick", "full"]
+    labels: Annotated[list[str], Meta(min_length=1)]
+    methods: list[dict[str, Any]]
+    method_of: dict[str, Annotated[int, Meta(ge=0)]]
+    prompts: Annotated[list[_Prompt], Meta(min_length=1)]
+
+
+class _Training(Struct):
+    generator_forward: Amount = 0
+    generator_backward: Amount = 0
+    reward_forward: Amount = 0
+    reward_backward: Amount = 0
+    seconds: Amount = 0
+    images: Amount = 0
+    steps: Amount = 0
+    device: str = ""
+    seen_prompts: list[str] | None = None
+
+
+class _Environment(Struct):
+    hnbench: str = ""
+    packages: dict[str, str | None] = {}
+    device: str = ""
+
+
+class _Verified(Struct):
+    check: str
+    equal: bool
+    difference: float
+    date: str
+    device: str
+    dtype: str
+
+
+class _Session(Struct):
+    started: str = ""
+    argv: list[str] = []
+    device: str = ""
+    batch_size: int = 0
+    environment: str = ""
+
+
+class _Manifest(Struct):
+    """What every `run.json` has. Fields that are not read by anything may be of any kind."""
+
+    schema: Annotated[int, Meta(ge=1)]
+    config: dict[str, Any]
+    identity_fields: list[str]
+    suite: _Suite
+    generator: _Generator
+    rewards: _Rewards
+    identity: Sha256
+    plan: _Plan
+    noise_between_steps: str | UnsetType = UNSET
+    training: dict[str, _Training] = {}
+    environment: _Environment = field(default_factory=_Environment)
+    verified: dict[str, list[_Verified]] = {}
+    sessions: list[_Session] = []
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The content of a folder's `run.json`, checked; None where there is none. Anything that is no such file is a `StoreError`."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        if path.is_symlink() or path.exists():
+            raise StoreError(f"{path} is not a file; put the run's back, or give another folder.")
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        value: dict[str, Any] = decode(content, dict)
+        _refuse_newer(path, value)
+        _require_whole(value)
+    except MalformedError as error:
+        raise StoreError(f"{path} is damaged: {error}. Put a whole copy back, or give another folder.") from error
+    return value
+
+
+def _refuse_newer(path: Path, value: Mapping[str, Any]) -> None:
+    schema = value.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise StoreError(
+            f"{path} was written by a newer hnbench: schema {schema}, and this version reads up to {SCHEMA}. "
+            "Upgrade hnbench, or give another folder."
+        )
+
+
+def _require_whole(value: dict[str, Any]) -> None:
+    found = as_kind(value, _Manifest)
+    plan, rewards = found.plan, found.rewards
+    _require_seed(found.config)
+    _require_known("plan.labels", plan.labels, plan.method_of)
+    _require_known("plan.method_of", plan.method_of.values(), range(len(plan.methods)))
+    _require_known("rewards", [*rewards.optimised, *rewards.held_out], rewards.fingerprints)
+    _require_known("identity_fields", found.identity_fields, found.config)
+    _require_distinct("plan.labels", plan.labels)
+    _require_distinct("plan.prompts", [prompt.id for prompt in plan.prompts])
+    if digest(shared_identity(value)) != found.identity:
+        raise MalformedError("its identity is not that of its content: something that decides the results was changed")
+
+
+def _require_seed(config: Mapping[str, Any]) -> None:
+    seed = config.get("base_seed")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise MalformedError("config.base_seed is missing or not a whole number")
+
+
+def _require_known(what: str, names: Any, known: Any) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise MalformedError(f"{what} has {unknown[0]!r}, which is described nowhere")
+
+
+def _require_distinct(what: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
+    if twice:
+        raise MalformedError(f"{what} has {twice[0]!r} twice")
