@@ -8,7 +8,6 @@ too is not). Lines of older versions have none. A file that was compressed by `x
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import lzma
 import os
@@ -22,7 +21,7 @@ from hnbench.errors import StoreError
 from hnbench.writing import cannot_write, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 T = TypeVar("T")
@@ -40,7 +39,7 @@ def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
 
     `parse` says by a ValueError, KeyError or TypeError what a line is not.
     """
-    return [line for each in (_packed(path), path) if _is_there(each) for line in _parsed(each, _whole(content_of(each)), parse)]
+    return [line for each in (_packed(path), path) if _is_there(each) for line in _parsed(each, parse)]
 
 
 def sealed(value: Any) -> bytes:
@@ -64,31 +63,41 @@ def _check_of(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest()[:_DIGITS].encode()
 
 
-def content_of(path: Path) -> bytes:
-    """The bytes of a file, unpacked where its name ends in `.xz`.
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file without their ends, unpacked where its name ends in `.xz`; what follows the last end is torn, and left out.
 
     What is no file, cannot be read or cannot be unpacked is a `StoreError`, and so is a file that becomes far larger than a journal would.
     """
     if not path.is_file():
         raise StoreError(f"{path} is not a file; put the journal back, or remove it, and what it held is computed again.")
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            if path.suffix != ".xz":
+                yield from _without_ends(file)
+                return
+            limit = max(SMALL, LARGEST_RATIO * path.stat().st_size)
+            with lzma.LZMAFile(file) as unpacked:
+                yield from _without_ends(_limited(path, unpacked, limit))
+    except (lzma.LZMAError, EOFError) as error:
+        raise StoreError(_damaged(path, str(error))) from error
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
-    return _unpacked(path, content) if path.suffix == ".xz" else content
 
 
-def _unpacked(path: Path, content: bytes) -> bytes:
-    limit = max(SMALL, LARGEST_RATIO * len(content))
-    try:
-        with lzma.LZMAFile(io.BytesIO(content)) as file:
-            found = file.read(limit + 1)
-        why = f"it has more than {limit:,} bytes unpacked" if len(found) > limit else ""
-    except (lzma.LZMAError, EOFError) as error:
-        found, why = b"", str(error)
-    if why:
-        raise StoreError(f"{path} is damaged: {why}. Put a whole copy back, or remove it, and what it held is computed again.")
-    return found
+def _without_ends(lines: Iterable[bytes]) -> Iterator[bytes]:
+    return (line[:-1] for line in lines if line.endswith(b"\n"))
+
+
+def _limited(path: Path, file: lzma.LZMAFile, limit: int) -> Iterator[bytes]:
+    while line := file.readline(limit + 1):
+        limit -= len(line)
+        if limit < 0:
+            raise StoreError(_damaged(path, "it has far more bytes unpacked than a journal would"))
+        yield line
+
+
+def _damaged(path: Path, why: str) -> str:
+    return f"{path} is damaged: {why}. Put a whole copy back, or remove it, and what it held is computed again."
 
 
 def _is_there(path: Path) -> bool:
@@ -100,13 +109,9 @@ def _packed(path: Path) -> Path:
     return path.with_name(f"{path.name}.xz")
 
 
-def _whole(content: bytes) -> bytes:
-    return content[: content.rfind(b"\n") + 1]
-
-
-def _parsed(path: Path, content: bytes, parse: Callable[[Any], T]) -> list[T]:
+def _parsed(path: Path, parse: Callable[[Any], T]) -> list[T]:
     found = []
-    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+    for number, line in enumerate(whole_lines(path), start=1):
         try:
             found.append(parse(decode(unsealed(line)[0], dict)))
         except (ValueError, KeyError, TypeError) as error:
@@ -136,7 +141,7 @@ class Journal(Generic[T]):
         try:
             self.lines = read_lines(self.path, self._parse)
             if _is_there(self.path):
-                os.truncate(self.path, len(_whole(self.path.read_bytes())))
+                os.truncate(self.path, sum(len(line) + 1 for line in whole_lines(self.path)))
         except BaseException:
             self._lock.release()
             raise

@@ -21,9 +21,18 @@ if TYPE_CHECKING:
     from hnbench.tasks import Task
 
 
+def canonical(value: Any) -> str:
+    """A JSON-serialisable value as text that is the same for equal values: sorted keys, no spaces, no escapes but those that must be."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def digest(value: Any) -> str:
-    """SHA-256, in hexadecimal, of a JSON-serialisable value written canonically (sorted keys, no spaces, UTF-8)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """SHA-256, in hexadecimal, of a JSON-serialisable value written canonically, in UTF-8."""
+    return digest_of_text(canonical(value))
+
+
+def digest_of_text(text: str) -> str:
+    """The digest of a value whose canonical text is at hand."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

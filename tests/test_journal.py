@@ -173,5 +173,5 @@ def test_what_is_no_file_is_one_line(kind: str, path: Path) -> None:
 def test_a_bomb_is_refused(path: Path) -> None:
     path.parent.mkdir()
     path.with_name("lines.jsonl.xz").write_bytes(lzma.compress(b"0" * 80_000_000, preset=0))
-    with pytest.raises(StoreError, match="has more than 64,000,000 bytes unpacked"):
+    with pytest.raises(StoreError, match="far more bytes unpacked"):
         read_lines(path, number)

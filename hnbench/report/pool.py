@@ -6,7 +6,9 @@ and is not there stays visible: every array is laid out by the plan, with NaN fo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +152,7 @@ def pool_runs(folders: Sequence[Path]) -> Pool:
     )
 
 
-def frame_of(records: Iterable[Record]) -> pd.DataFrame:
+def frame_of(records: Sequence[Record]) -> pd.DataFrame:
     """Records as a flat table, one row each. Trajectories stay as tuples in the column `trajectory`.
 
     `nfe` is the number of generator forward passes; `passes` counts generator and reward passes together, with a
@@ -158,42 +160,46 @@ def frame_of(records: Iterable[Record]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.DataFrame([_flat(record) for record in records])
+    columns: dict[str, Any] = {name: [of(record) for record in records] for name, of in _BEFORE_REWARDS.items()}
+    for prefix, of_record in ((REWARD, attrgetter("rewards")), ("initial:", attrgetter("initial_rewards"))):
+        for name in dict.fromkeys(name for record in records for name in of_record(record)):
+            columns[f"{prefix}{name}"] = _numbers(of_record(record).get(name) for record in records)
+    columns |= {name: _numbers(of(record) for record in records) for name, of in _NUMBERS.items()}
+    columns["passes"] = sum(columns[name] * weight for name, weight in _PASSES.items())
+    columns |= {name: [of(record) for record in records] for name, of in _AFTER_NUMBERS.items()}
+    return pd.DataFrame(columns)
 
 
-def _flat(record: Record) -> dict[str, Any]:
-    cost, verdict, image, error = record.cost, record.verdict, record.image, record.error
-    return {
-        "label": record.label,
-        "prompt_id": record.prompt_id,
-        "prompt": record.prompt,
-        "tag": record.tag,
-        "base_seed": record.base_seed,
-        "sample": record.sample,
-        "status": record.status,
-        "correct": None if verdict is None or verdict.correct is None else float(verdict.correct),
-        SCORE: None if verdict is None else verdict.value,
-        "reason": "" if verdict is None else verdict.reason,
-        **{f"{REWARD}{name}": value for name, value in record.rewards.items()},
-        **{f"initial:{name}": value for name, value in record.initial_rewards.items()},
-        "noise_norm": record.noise_norm,
-        "displacement": record.displacement,
-        "generator_forward": cost.generator_forward,
-        "generator_backward": cost.generator_backward,
-        "reward_forward": cost.reward_forward,
-        "reward_backward": cost.reward_backward,
-        "nfe": cost.generator_forward,
-        "passes": cost.generator_forward + cost.reward_forward + 2 * (cost.generator_backward + cost.reward_backward),
-        "seconds": cost.seconds,
-        "peak_memory_bytes": cost.peak_memory_bytes,
-        "batch_size": cost.batch_size,
-        "noise_sha256": record.noise_sha256,
-        "image_path": "" if image is None else image.path,
-        "image_sha256": "" if image is None else image.sha256,
-        "error": "" if error is None else f"{error.type}: {error.message}",
-        "id": record.id,
-        "trajectory": record.trajectory,
-    }
+def _numbers(values: Iterable[float | None]) -> Array:
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _correct(record: Record) -> float:
+    return math.nan if record.verdict is None or record.verdict.correct is None else float(record.verdict.correct)
+
+
+_BEFORE_REWARDS: dict[str, Callable[[Record], Any]] = {
+    **{name: attrgetter(name) for name in ("label", "prompt_id", "prompt", "tag", "base_seed", "sample", "status")},
+    "correct": _correct,
+    SCORE: lambda record: math.nan if record.verdict is None else record.verdict.value,
+    "reason": lambda record: "" if record.verdict is None else record.verdict.reason,
+}
+_NUMBERS: dict[str, Callable[[Record], Any]] = {
+    "noise_norm": attrgetter("noise_norm"),
+    "displacement": attrgetter("displacement"),
+    **{name: attrgetter(f"cost.{name}") for name in ("generator_forward", "generator_backward", "reward_forward", "reward_backward")},
+    "nfe": attrgetter("cost.generator_forward"),
+}
+_PASSES = {"generator_forward": 1, "reward_forward": 1, "generator_backward": 2, "reward_backward": 2}
+_AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
+    **{name: attrgetter(f"cost.{name}") for name in ("seconds", "peak_memory_bytes", "batch_size")},
+    "noise_sha256": attrgetter("noise_sha256"),
+    "image_path": lambda record: "" if record.image is None else record.image.path,
+    "image_sha256": lambda record: "" if record.image is None else record.image.sha256,
+    "error": lambda record: "" if record.error is None else f"{record.error.type}: {record.error.message}",
+    "id": attrgetter("id"),
+    "trajectory": attrgetter("trajectory"),
+}
 
 
 def _rows(frame: pd.DataFrame, prompts: Sequence[PlannedPrompt], seeds: Sequence[int]) -> pd.Series[int]:

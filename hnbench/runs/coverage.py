@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hnbench.errors import StoreError
+from hnbench.runs.plan import OPTIMISED
 from hnbench.runs.store import place_of
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from hnbench.runs.plan import Expected, Plan
     from hnbench.runs.record import Record
+    from hnbench.tasks import Task
 
-OPTIMISED = "optimised"
+SAME_TOTAL = 1e-4
+"""How far a total may lie from the sum of its parts, relative to the larger of 1 and the largest part: rewards have seven digits."""
 SAME_REWARD = 0.05
 """How far rewards of the same image may lie apart, relative to the larger of 1 and themselves: other hardware rounds otherwise."""
 
@@ -46,12 +49,13 @@ def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
     known = {record.id: record for record in records}
     found: dict[str, list[Record]] = {"done": [], "failed": []}
     missing = []
-    for item in plan.expected():
+    bases: dict[Task, Record] = {}
+    for item in plan.expected():  # label by label, the base first
         record = known.get(item.id)
         if record is None:
             missing.append(item)
             continue
-        base = known.get(plan.item(item.task, plan.labels[0]).id) if item.label != plan.labels[0] else record
+        base = bases.setdefault(item.task, record) if item.label == plan.labels[0] else bases.get(item.task)
         for wrong in _contradictions(plan, item, record, base):
             raise StoreError(
                 f"{place_of(folder, record.id)} is damaged: {wrong}. Remove that line and run the same command to compute its sample again."
@@ -61,35 +65,30 @@ def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
 
 
 def _contradictions(plan: Plan, item: Expected, record: Record, base: Record | None) -> Iterator[str]:
-    planned = {
-        "label": item.label,
-        "prompt_id": item.task.prompt_id,
-        "prompt": item.task.prompt,
-        "sample": item.task.sample,
-        "tag": item.tag,
-        "base_seed": plan.base_seed,
-    }
-    for name, value in planned.items():
-        if getattr(record, name) != value:
-            yield f"{name} is {getattr(record, name)!r}, and the plan of run.json says {value!r}"
+    task = item.task
+    planned = (item.label, task.prompt_id, task.prompt, task.sample, item.tag, plan.base_seed)
+    found = (record.label, record.prompt_id, record.prompt, record.sample, record.tag, record.base_seed)
+    if found != planned:
+        names = ("label", "prompt_id", "prompt", "sample", "tag", "base_seed")
+        name, said, expected = next(three for three in zip(names, found, planned, strict=True) if three[1] != three[2])
+        yield f"{name} is {said!r}, and the plan of run.json says {expected!r}"
     if record.status == "failed":
         return
     if plan.judged != (record.verdict is not None):
         yield "it has no verdict, and the suite has a judge" if plan.judged else "it has a verdict, and the suite has no judge"
-    yield from _wrong_rewards(plan.weights, plan.held_out, record.rewards)
+    yield from _wrong_rewards(plan, record.rewards)
     if base is not None and base.status == "done" and not _same(record.initial_rewards, base.rewards):
         yield f"its initial rewards are not those of the {plan.labels[0]} image of the same sample"
 
 
-def _wrong_rewards(weights: Mapping[str, float], held_out: Iterable[str], rewards: Mapping[str, float]) -> Iterator[str]:
-    differing = sorted(rewards.keys() ^ {OPTIMISED, *weights, *held_out})
-    if differing:
-        yield f"the reward {differing[0]!r} is {'not one of the run' if differing[0] in rewards else 'missing'}"
+def _wrong_rewards(plan: Plan, rewards: Mapping[str, float]) -> Iterator[str]:
+    if rewards.keys() != plan.rewards:
+        name = min(rewards.keys() ^ plan.rewards)
+        yield f"the reward {name!r} is {'not one of the run' if name in rewards else 'missing'}"
         return
-    total = sum(weight * rewards[name] for name, weight in weights.items())
-    largest = max(1.0, *(abs(weight * rewards[name]) for name, weight in weights.items()))
-    if abs(total - rewards[OPTIMISED]) > 1e-4 * largest:
-        yield f"its optimised reward is {rewards[OPTIMISED]:g}, and the weighted total of its parts {total:g}"
+    parts = [weight * rewards[name] for name, weight in plan.weights.items()]
+    if abs(sum(parts) - rewards[OPTIMISED]) > SAME_TOTAL * max(1.0, *map(abs, parts)):
+        yield f"its optimised reward is {rewards[OPTIMISED]:g}, and the weighted total of its parts {sum(parts):g}"
 
 
 def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.config import values_of
 from hnbench.runs.record import SCHEMA
-from hnbench.seeds import digest
+from hnbench.seeds import canonical, digest, digest_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +80,27 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def record_id(shared: Mapping[str, Any], task: Task, method: Mapping[str, Any], label: str) -> str:
-    """The SHA-256 of one record's identity. `method` is the method's `identity()`. Batch size, device and order are no part of it."""
-    own = {"prompt_id": task.prompt_id, "prompt": task.prompt, "sample": task.sample, "method": dict(method), "label": label}
-    return digest({**shared, **own})
+class RecordIds:
+    """The ids of a run's records: the SHA-256 of each one's identity. Batch size, device and order are no part of it.
+
+    An id is `digest({**shared, "prompt_id": ..., "prompt": ..., "sample": ..., "method": ..., "label": ...})`, where `method` is the
+    method's `identity()`. A report asks for all of them, so what records share is written once.
+    """
+
+    _OWN = ("label", "method", "prompt", "prompt_id", "sample")
+
+    def __init__(self, shared: Mapping[str, Any]) -> None:
+        """`shared` is `shared_identity` of the run."""
+        self._between = [""]
+        for key in sorted({*shared, *self._OWN}):
+            self._between[-1] += f"{',' if self._between != [''] else ''}{canonical(key)}:"
+            if key in self._OWN:
+                self._between.append("")
+            else:
+                self._between[-1] += canonical(shared[key])
+
+    def of(self, task: Task, method: str, label: str) -> str:
+        """The id of one record. `method` is the canonical text of the method's identity (`hnbench.seeds.canonical`)."""
+        own = (canonical(label), method, canonical(task.prompt), canonical(task.prompt_id), str(task.sample))
+        first, *others = self._between
+        return digest_of_text(f"{{{first}{''.join(value + text for value, text in zip(own, others, strict=True))}}}")

@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
-from hnbench.runs.identity import record_id, shared_identity
+from hnbench.runs.identity import RecordIds, shared_identity
+from hnbench.seeds import canonical
 from hnbench.tasks import Task
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from hnbench.config import RunConfig
     from hnbench.methods.base import Method
     from hnbench.suites.base import Prompt, Suite
+
+
+OPTIMISED = "optimised"
+"""The name of a record's weighted total of the optimised rewards."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,25 @@ class Plan:
         return [Task(prompt.id, prompt.text, sample) for prompt in self.prompts for sample in range(prompt.samples)]
 
     @cached_property
+    def rewards(self) -> frozenset[str]:
+        """The names of a record's rewards."""
+        return frozenset({*self.weights, *self.held_out, OPTIMISED})
+
+    @cached_property
     def _tags(self) -> dict[str, str]:
         return {prompt.id: prompt.tag for prompt in self.prompts}
 
+    @cached_property
+    def _ids(self) -> RecordIds:
+        return RecordIds(self.shared)
+
+    @cached_property
+    def _methods(self) -> list[str]:
+        return [canonical(method) for method in self.methods]
+
     def item(self, task: Task, label: str) -> Expected:
         """One planned record."""
-        identity = record_id(self.shared, task, self.methods[self.method_of[label]], label)
+        identity = self._ids.of(task, self._methods[self.method_of[label]], label)
         return Expected(identity, task, self._tags[task.prompt_id], label)
 
     def expected(self) -> Iterator[Expected]:

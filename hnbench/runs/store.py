@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock, Timeout
+from msgspec.structs import force_setattr
 
 from hnbench.decoding import MalformedError
 from hnbench.errors import StoreError
-from hnbench.journal import content_of, sealed, unsealed
+from hnbench.journal import sealed, unsealed, whole_lines
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.record import Record, SavedImage, image_path, read_record
@@ -191,15 +192,18 @@ def _number(path: Path) -> int:
     return int(found[1]) if found else -1
 
 
+_SHARED = ("prompt_id", "prompt", "tag", "label", "noise_sha256")
+
+
 class _Lines:
     """The records of a folder's journals, the last of every id, and how many lines have no check value."""
 
     def __init__(self, folder: Path) -> None:
         self.records: dict[str, Record] = {}
         self.unchecked = 0
+        self._texts: dict[str, str] = {}
         for path in _journals(folder):
-            lines = content_of(path).split(b"\n")[:-1]  # what follows the last newline is a torn line, or nothing
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(whole_lines(path), start=1):
                 self._read(line, f"{path}:{number}")
 
     def _read(self, line: bytes, place: str) -> None:
@@ -207,6 +211,9 @@ class _Lines:
             record, checked = _read_line(line)
         except MalformedError as error:
             raise StoreError(f"{place} is damaged: {error}. Remove that line to have its sample computed again.") from error
+        for name in _SHARED:  # texts that many records have: one copy each
+            text = getattr(record, name)
+            force_setattr(record, name, self._texts.setdefault(text, text))
         self.records[record.id] = record
         self.unchecked += not checked
 
@@ -233,7 +240,7 @@ def place_of(folder: Path, record_id: str) -> str:
     places = [
         f"{path}:{number}"
         for path in _journals(folder)
-        for number, line in enumerate(content_of(path).split(b"\n"), start=1)
+        for number, line in enumerate(whole_lines(path), start=1)
         if f'"id":"{record_id}"'.encode() in line
     ]
     return places[-1] if places else str(folder)

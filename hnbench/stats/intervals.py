@@ -114,17 +114,18 @@ class ClusterBootstrap:
         rng = np.random.default_rng(seed)
         self._members = [np.flatnonzero(strata == stratum) for stratum in range(int(strata.max()) + 1)]
         self.sizes: Indices = np.array([len(members) for members in self._members], dtype=np.intp)
-        self._weights = [rng.multinomial(size - 1, np.full(size, 1 / size), size=resamples).astype(np.float64) for size in self.sizes]
+        # Small whole numbers: as float64 they would be the largest arrays of a report.
+        self._weights = [rng.multinomial(size - 1, np.full(size, 1 / size), size=resamples).astype(np.uint16) for size in self.sizes]
 
     def means(self, sums: Array, counts: Array) -> StratifiedMeans:
         """Means of K columns from their per-cluster `sums [C, K]` and `counts [C, K]`; NaN where a stratum has no value."""
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.stack([sums[members].sum(axis=0) / counts[members].sum(axis=0) for members in self._members])
-            draws = np.stack(
-                [
-                    (weights @ sums[members]) / (weights @ counts[members])
-                    for members, weights in zip(self._members, self._weights, strict=True)
-                ],
-                axis=1,
-            )
+            draws = np.stack([self._draws(stratum, sums, counts) for stratum in range(len(self._members))], axis=1)
         return StratifiedMeans(values, draws, self.sizes)
+
+    def _draws(self, stratum: int, sums: Array, counts: Array) -> Array:
+        """The means of one stratum's resamples, `[R, K]`."""
+        members, weights = self._members[stratum], self._weights[stratum].astype(np.float64)
+        drawn: Array = (weights @ sums[members]) / (weights @ counts[members])
+        return drawn

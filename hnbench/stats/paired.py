@@ -10,7 +10,7 @@ import numpy as np
 from hnbench.stats.intervals import SEED, Array, Indices
 
 FLIPS = 20_000
-_CHUNK = 2_000
+_CHUNK = 200
 
 
 def cluster_sums(values: Array, clusters: Indices, count: int) -> tuple[Array, Array]:
@@ -78,6 +78,6 @@ def _sampled_p(contributions: Array, flips: int, rng: np.random.Generator) -> Ar
     hits = np.zeros(len(observed))
     for start in range(0, flips, _CHUNK):
         rows = min(_CHUNK, flips - start)
-        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(rows, len(contributions)), dtype=np.int8)
-        hits += _hits(signs @ contributions, observed)
+        flipped = rng.integers(0, 2, size=(rows, len(contributions)), dtype=np.int8).astype(np.float64)
+        hits += _hits(observed - 2.0 * (flipped @ contributions), observed)  # the sum with the signs of the flipped ones changed
     return (1 + hits) / (1 + flips)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,9 +12,9 @@ from hypothesis import strategies as st
 
 from hnbench.errors import UsageError
 from hnbench.rewards.base import Mixture
-from hnbench.runs.identity import describe, record_id
+from hnbench.runs.identity import RecordIds, describe
 from hnbench.runs.plan import Plan, make_plan, spread
-from hnbench.seeds import digest
+from hnbench.seeds import canonical, digest
 from hnbench.suites.base import Prompt
 from hnbench.tasks import Task
 from tests.runs.world import CONFIG, Base, Best, Climb, RedReward, WorldJudge, WorldSuite
@@ -85,17 +87,33 @@ def test_every_identity_value_changes_every_id(changes: dict[str, object]) -> No
 
 
 def test_the_record_id_depends_on_each_of_its_parts() -> None:
-    task, method = Task("a/0", "a cat", 0), {"name": "reno", "iterations": 50}
+    task, method = Task("a/0", "a cat", 0), canonical({"name": "reno", "iterations": 50})
     ids = {
-        record_id({"steps": 1}, task, method, "reno"),
-        record_id({"steps": 2}, task, method, "reno"),
-        record_id({"steps": 1}, replace(task, prompt="a dog"), method, "reno"),
-        record_id({"steps": 1}, replace(task, prompt_id="a/1"), method, "reno"),
-        record_id({"steps": 1}, replace(task, sample=1), method, "reno"),
-        record_id({"steps": 1}, task, {**method, "iterations": 20}, "reno"),
-        record_id({"steps": 1}, task, method, "other"),
+        RecordIds({"steps": 1}).of(task, method, "reno"),
+        RecordIds({"steps": 2}).of(task, method, "reno"),
+        RecordIds({"steps": 1}).of(replace(task, prompt="a dog"), method, "reno"),
+        RecordIds({"steps": 1}).of(replace(task, prompt_id="a/1"), method, "reno"),
+        RecordIds({"steps": 1}).of(replace(task, sample=1), method, "reno"),
+        RecordIds({"steps": 1}).of(task, canonical({"name": "reno", "iterations": 20}), "reno"),
+        RecordIds({"steps": 1}).of(task, method, "other"),
     }
     assert len(ids) == 7
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=8), st.integers() | st.text(max_size=5) | st.lists(st.floats(allow_nan=False, allow_infinity=False)), max_size=6
+    ),
+    st.text(max_size=20),
+    st.text(max_size=20),
+    st.integers(0, 99),
+)
+def test_an_id_is_the_digest_of_the_whole_identity(shared: dict[str, Any], prompt_id: str, prompt: str, sample: int) -> None:
+    method = {"name": "reno", "more": [1, 0.5, "é"]}
+    own = {"prompt_id": prompt_id, "prompt": prompt, "sample": sample, "method": method, "label": "reno"}
+    text = json.dumps({**shared, **own}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    found = RecordIds(shared).of(Task(prompt_id, prompt, sample), canonical(method), "reno")
+    assert found == hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @pytest.mark.parametrize("text", ["lone \ud800 surrogate", "\udfff"])
