@@ -406,6 +406,7 @@ def report(
         Path | None, typer.Option("--out", help="The report's folder; needed for several runs. [default: report/ in the run's folder]")
     ] = None,
     published: Annotated[bool, typer.Option("--published", help="Set the numbers of papers beside the run's own.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Also compare every image with the SHA-256 of its record.")] = False,
 ) -> None:
     """Write and print the report of a run.
 
@@ -414,7 +415,7 @@ def report(
     chosen = runs or [_newest_run()]
     if len(chosen) > 1 and out is None:
         raise UsageError(f"{len(chosen)} runs were given; say where their common report goes, for example --out {RESULTS / 'report'}")
-    _report(chosen, out, published=published)
+    _report(chosen, out, published=published, check=check)
 
 
 PartialChoice = Annotated[
@@ -903,16 +904,21 @@ def _prompts(given: str | None, preset: Preset, generator: str, data: Path | Non
     return texts, source if is_set(source) else file_name(Path(source))
 
 
-def _report(folders: Sequence[Path], out: Path | None = None, *, published: bool = False) -> None:
+def _report(folders: Sequence[Path], out: Path | None = None, *, published: bool = False, check: bool = False) -> None:
     """Write the report and print its table, its findings, the published numbers where asked for, and where it is."""
     from hnbench.display import show_report
     from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
     from hnbench.report.tables import console_table, narrow_tables
 
-    summary = summarise_runs(folders)
+    summary = summarise_runs(folders, check=check)
     path = write(summary, out or folders[0] / "report", published=published)
     sentences = [*headline_lines(summary), *(published_lines(summary) if published else ())]
     show_report(console_table(summary), sentences, path, narrow=narrow_tables(summary))
+    if damaged := summary.pool.damaged:
+        raise SampleFailure(
+            f"{len(damaged)} images are missing or not the files that were written, such as {damaged[0]}; "
+            "remove what is there, and `hnbench run` with the run's own options draws them again"
+        )
 
 
 def _newest_run() -> Path:

@@ -16,7 +16,7 @@ from hnbench.stats.intervals import RESAMPLES
 from hnbench.stats.paired import FLIPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hnbench.report.measures import PooledMeasure
     from hnbench.report.summary import Row, Summary
@@ -321,7 +321,25 @@ def _coverage_table(summary: Summary) -> str:
     listed = [
         f"- {style_of(label).name}: {count} x `{error.replace('`', ' ').replace(chr(10), ' ')[:200]}`" for (label, error), count in failures
     ]
-    return "\n\n".join(["## Coverage", table, *(["Failures:\n\n" + "\n".join(listed)] if listed else [])])
+    failed_so = ["Failures:\n\n" + "\n".join(listed)] if listed else []
+    return "\n\n".join(["## Coverage", table, *failed_so, " ".join(_integrity(summary))])
+
+
+def _integrity(summary: Summary) -> Iterator[str]:
+    """What is known of records and images being what was written."""
+    pool = summary.pool
+    yield "Every record says what the plan asked for."
+    if pool.unchecked:
+        yield f"{pool.unchecked:,} lines of the journals have no check value (an older hnbench wrote them): changes in them are not seen."
+    else:
+        yield "The check value of every line fits its content."
+    images = int((pool.frame["status"] == "done").sum())
+    if pool.damaged is None:
+        yield "Images were not compared with their records (`hnbench report --check` does that)."
+    elif pool.damaged:
+        yield f"**{len(pool.damaged):,} of {images:,} images are missing or not the files that were written.**"
+    else:
+        yield f"All {images:,} images are the files that were written (SHA-256)."
 
 
 def _protocol(summary: Summary) -> str:

@@ -18,13 +18,14 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.report.labels import BASE
 from hnbench.runs.coverage import cover
 from hnbench.runs.plan import Plan
-from hnbench.runs.store import read_run
+from hnbench.runs.store import damaged_images, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     import pandas as pd
 
+    from hnbench.runs.coverage import Coverage
     from hnbench.runs.plan import PlannedPrompt
     from hnbench.runs.record import Record
     from hnbench.runs.store import Run
@@ -52,6 +53,10 @@ class Pool:
     seeds: tuple[int, ...]
     frame: pd.DataFrame
     """One row per planned record that exists, done or failed (`frame_of`)."""
+    unchecked: int = 0
+    """Lines of the journals that have no check value."""
+    damaged: tuple[str, ...] | None = None
+    """Images that are missing or not the files that were written; None where nobody looked."""
 
     @property
     def clusters(self) -> Indices:
@@ -114,8 +119,11 @@ class Pool:
         return {label: int(found.get(label, 0)) for label in self.labels}
 
 
-def pool_runs(folders: Sequence[Path]) -> Pool:
-    """Read runs that differ in nothing but the base seed. `UsageError` when they cannot be pooled or hold nothing to report."""
+def pool_runs(folders: Sequence[Path], *, check: bool = False) -> Pool:
+    """Read runs that differ in nothing but the base seed. `UsageError` when they cannot be pooled or hold nothing to report.
+
+    With `check`, every image is read and compared with the SHA-256 of its record.
+    """
     if not folders:
         raise UsageError("no run was given; name at least one run folder, for example `hnbench report results/<run>`")
     runs = [read_run(folder) for folder in folders]
@@ -149,7 +157,14 @@ def pool_runs(folders: Sequence[Path]) -> Pool:
         strata=np.array([tags.index(prompt.tag) for prompt in plan.prompts], dtype=np.intp),
         seeds=tuple(seeds),
         frame=frame,
+        unchecked=sum(run.unchecked for run in runs),
+        damaged=_damaged(runs, covered) if check else None,
     )
+
+
+def _damaged(runs: Sequence[Run], covered: Sequence[Coverage]) -> tuple[str, ...]:
+    pairs = zip(runs, covered, strict=True)
+    return tuple(str(run.folder / path) for run, coverage in pairs for path in damaged_images(run.folder, coverage.done))
 
 
 def frame_of(records: Sequence[Record]) -> pd.DataFrame:

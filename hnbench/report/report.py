@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def summarise_runs(run_folders: Sequence[Path]) -> Summary:
-    """Read and analyse runs: the one input of `write`, `tables.console_table` and `headline_lines`.
+def summarise_runs(run_folders: Sequence[Path], *, check: bool = False) -> Summary:
+    """Read and analyse runs: the one input of `write`, `tables.console_table` and `headline_lines`. With `check`, also every image.
 
     Several runs are pooled; they must differ in nothing but the base seed. `UsageError` when they differ in more, when
     there is none, or when one has no record yet; `StoreError` when one is damaged.
     """
-    return summarise(pool_runs(run_folders))
+    return summarise(pool_runs(run_folders, check=check))
 
 
 def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:

@@ -32,7 +32,7 @@ from hnbench.runs.record import Record, SavedImage, image_path, read_record
 from hnbench.writing import cannot_write, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
 """Windows would write another end of line."""
@@ -50,9 +50,10 @@ class Run:
     unchecked: int = 0
     """Lines without a check value: they were written by hnbench 0.1."""
 
-    def damaged_images(self) -> list[Record]:
-        """The done records whose image is missing or is not the file that was written (by SHA-256)."""
-        return [record for record in self.records if record.image and not _is_intact(self.folder, record.image)]
+
+def damaged_images(folder: Path, records: Iterable[Record]) -> Iterator[str]:
+    """The images (their paths in the folder) of records that are missing or are not the files that were written (by SHA-256)."""
+    return (record.image.path for record in records if record.image and not _is_intact(folder, record.image))
 
 
 def read_run(folder: Path | str) -> Run:
@@ -171,7 +172,10 @@ class RunStore:
 
 def _is_intact(folder: Path, image: SavedImage) -> bool:
     path = folder / image.path
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == image.sha256
+    try:
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == image.sha256
+    except OSError:
+        return False
 
 
 def _short(value: Any) -> str:

@@ -18,7 +18,7 @@ from hnbench.runs.record import image_path
 from hnbench.runs.store import RunStore, read_run
 from tests.journals import change_journal, journal_rows, write_journal
 from tests.runs.test_record import DONE
-from tests.runs.world import run
+from tests.runs.world import damaged, run
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -52,7 +52,7 @@ def test_the_whole_plan_is_sorted(finished: Path) -> None:
     plan = Plan.from_manifest(whole.manifest)
     items = list(plan.expected())
     by_id = {record.id: record for record in whole.records}
-    failed = {"status": "failed", "displacement": None, "noise_norm": None, "rewards": {}, "initial_rewards": {}, "verdict": None}
+    failed: dict[str, Any] = {"status": "failed", "displacement": None, "noise_norm": None, "rewards": {}, "initial_rewards": {}, "verdict": None}
     failure = {"trajectory": None, "image": None, "error": {"type": "ValueError", "message": "no"}}
     stranger = "e" * 64
     records = [
@@ -149,3 +149,20 @@ def test_a_line_of_this_schema_needs_its_check_value(copied: Path) -> None:
     journal.write_text("".join(f"{json.dumps(row)}\n" for row in journal_rows(journal)))
     with pytest.raises(StoreError, match=r"jsonl:1 is damaged: its check value is missing"):
         read_run(copied)
+
+
+@pytest.mark.parametrize("how", ["removed", "overwritten", "a folder", "a link to nothing"])
+def test_images_are_compared_when_asked(how: str, copied: Path) -> None:
+    record = covered(copied).done[7]
+    assert record.image
+    path = copied / record.image.path
+    assert damaged(copied) == []
+    path.unlink()
+    if how == "overwritten":
+        path.write_bytes(b"something else")
+    elif how == "a folder":
+        path.mkdir()
+    elif how == "a link to nothing":
+        path.symlink_to("gone")
+    assert summarise_runs([copied]).pool.damaged is None
+    assert summarise_runs([copied], check=True).pool.damaged == (str(path),)

@@ -26,7 +26,7 @@ from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import NoiseSource
 from hnbench.suites.base import Verdict
 from hnbench.tasks import Task
-from tests.runs.world import Base, Best, Climb, Count, RedReward, WorldJudge, WorldSuite, is_close, run, timeless
+from tests.runs.world import Base, Best, Climb, Count, RedReward, WorldJudge, WorldSuite, damaged, is_close, run, timeless
 from tests.toys import BrightnessReward, ToyGenerator
 
 LABELS = ("random", "best-of-2", "best-of-4", "climb")
@@ -164,9 +164,9 @@ def test_a_lost_image_is_made_again(tmp_path: Path) -> None:
     record = by_label(tmp_path)["best-of-2"]["dark/0000", 0]
     assert record.image is not None
     (tmp_path / record.image.path).unlink()
-    assert read_run(tmp_path).damaged_images() == [record]
+    assert damaged(tmp_path) == [record.image.path]
     assert run(tmp_path, full=False).new == 1
-    assert read_run(tmp_path).damaged_images() == []
+    assert damaged(tmp_path) == []
 
 
 def test_an_overwritten_image_is_found(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_an_overwritten_image_is_found(tmp_path: Path) -> None:
     record = read_run(tmp_path).records[0]
     assert record.image is not None
     (tmp_path / record.image.path).write_bytes(b"something else")
-    assert read_run(tmp_path).damaged_images() == [record]
+    assert damaged(tmp_path) == [record.image.path]
 
 
 # --- the judge and the measured rewards

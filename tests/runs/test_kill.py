@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from hnbench.runs.store import read_run
-from tests.runs.world import run, run_slowly, timeless
+from tests.runs.world import damaged, run, run_slowly, timeless
 
 KILLS = 6
 BATCH = 4
@@ -49,7 +49,7 @@ def test_killed_and_continued_equals_uninterrupted(tmp_path: Path) -> None:
     run(whole)
     one, other = ({record.id: timeless(record) for record in read_run(folder).records} for folder in (whole, killed))
     assert one == other
-    assert read_run(killed).damaged_images() == []
+    assert damaged(killed) == []
     assert not [path for path in killed.rglob("*.png") if path.stem not in one]
     repeated = sum(count - 1 for count in Counter(log.read_text().splitlines()).values())
     assert repeated <= kills * BATCH, "more than the batch under way was done again"

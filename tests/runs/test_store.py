@@ -19,6 +19,7 @@ from hnbench.runs.record import Failure, Record, SavedImage, image_path
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import digest
 from tests.runs.test_record import DONE, FAILED
+from tests.runs.world import damaged
 
 PNG = b"\x89PNG not really"
 MANIFEST: dict[str, Any] = {
@@ -68,7 +69,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     run = read_run(tmp_path / "new" / "run")
     assert [record.sample for record in run.records] == [1, 2]
     assert run.manifest["sessions"] == [{"started": "now"}]
-    assert run.damaged_images() == []
+    assert damaged(run.folder) == []
 
 
 def test_each_session_has_its_own_journal_and_none_is_made_for_nothing(tmp_path: Path) -> None:
@@ -297,7 +298,7 @@ def test_a_write_in_parts_is_completed(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "write", lambda descriptor, content: real(descriptor, bytes(content[:50])))
     filled(tmp_path, 1, 2)
     assert samples(tmp_path) == [1, 2]
-    assert read_run(tmp_path).damaged_images() == []
+    assert damaged(tmp_path) == []
 
 
 def test_a_real_limit_on_the_size_of_files(tmp_path: Path) -> None:

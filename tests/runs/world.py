@@ -18,7 +18,7 @@ from hnbench.methods.base import Method, Outcome
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.execute import Summary, execute
 from hnbench.runs.record import Record
-from hnbench.runs.store import RunStore
+from hnbench.runs.store import RunStore, damaged_images, read_run
 from hnbench.seeds import NoiseSource, digest
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
 from hnbench.tasks import Task
@@ -228,6 +228,11 @@ def run_slowly(folder: Path, log: Path, seconds: float) -> None:
     """What the killed processes do."""
     torch.set_num_threads(1)
     run(folder, [Base(log), Best(log), Climb(log)], generator=SlowGenerator(seconds))
+
+
+def damaged(folder: Path) -> list[str]:
+    """The images that are not what was written."""
+    return list(damaged_images(folder, read_run(folder).records))
 
 
 def timeless(record: Record) -> dict[str, Any]:
