@@ -4,21 +4,28 @@
     for what, content in damaged(b"..."):           # the bytes of a file: cut, empty, another encoding, ...
     for what, place in replaced(b"..."):            # place(path) puts something at the path: damaged bytes, a folder, a link loop, ...
 
-`what` says what was done, for a test's message. Whatever reads such a file must succeed or raise an `HnbenchError`.
+    with only_one_line() as outcomes:               # fails unless every reading succeeds or raises a short `HnbenchError`
+        outcomes.of(what, lambda: read(path))
+
+`what` says what was done, for a test's message.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from hnbench.errors import HnbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-DEPTH = 100_000
+DEEP, DEPTH = 3_000, 100_000
+"""Levels of nesting: more than any parser in Python goes into, and more than a stack holds."""
 WRONG = {
     "null": "null",
     "true": "true",
@@ -42,10 +49,12 @@ WRONG = {
     "a list of null": "[null]",
     "an empty object": "{}",
     "an object": '{"x":1}',
-    "deep lists": "[" * DEPTH + "]" * DEPTH,
-    "deep objects": '{"x":' * DEPTH + "1" + "}" * DEPTH,
+    "deep lists": "[" * DEEP + "]" * DEEP,
+    "deep objects": '{"x":' * DEEP + "1" + "}" * DEEP,
 }
 """JSON that stands in the place of a value, by its name."""
+LONGEST = 800
+"""Characters of a message."""
 _HERE = "the value that is replaced"
 _SHOWN = 2
 """Of a long list, so many items are replaced in turn."""
@@ -95,6 +104,36 @@ def replaced(content: bytes) -> Iterator[tuple[str, Callable[[Path], None]]]:
     yield "a link to its folder", partial(_link, ".")
     yield "a link to an endless device", partial(_link, "/dev/zero")
     yield "a pipe", _pipe
+
+
+class Outcomes:
+    """What became of several readings."""
+
+    def __init__(self) -> None:
+        self.read, self.refused = 0, 0
+        self.faults: list[str] = []
+
+    def of(self, what: str, read: Callable[[], object]) -> None:
+        """Read, and note how it ended."""
+        try:
+            read()
+        except HnbenchError as error:
+            self.refused += 1
+            told = str(error)
+            if len(told) > LONGEST or not told.replace("\n", "").isprintable():
+                self.faults.append(f"{what}: {told[:2000]!a}")
+        except Exception as error:  # noqa: BLE001 - whatever a user would see as a traceback
+            self.faults.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
+        else:
+            self.read += 1
+
+
+@contextmanager
+def only_one_line() -> Iterator[Outcomes]:
+    """Readings within the block; at its end, an assertion that each succeeded or was refused by a short, printable message."""
+    outcomes = Outcomes()
+    yield outcomes
+    assert not outcomes.faults, f"{len(outcomes.faults)} faults, such as " + "; ".join(outcomes.faults[:8])
 
 
 def _values(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -1,0 +1,32 @@
+"""Files that are read whole: their bytes or their JSON, or one line that says why not. Every part of hnbench may read so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from hnbench.decoding import MalformedError, decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
+
+LARGEST = 1_000_000_000
+"""Bytes of a file that is read whole."""
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file. What is none (a folder, a device, a link to nothing), is too large or cannot be read is a `MalformedError`."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise MalformedError("it is a device or a pipe")
+        if (size := path.stat().st_size) > LARGEST:
+            raise MalformedError(f"it has {size:,} bytes, and at most {LARGEST:,} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise MalformedError(error.strerror or type(error).__name__) from error
+
+
+def json_of(path: Path, kind: type[T]) -> T:
+    """The value in a JSON file, as `hnbench.decoding.decode` says; every failure is a `MalformedError`."""
+    return decode(content_of(path), kind)
