@@ -56,7 +56,7 @@ def test_anything_in_the_place_of_a_journal_is_read_or_is_one_line(tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema": 2}, "it is of schema 2"),
+        ({"schema": 2}, "it was written by a newer hnbench (schema 2"),
         ({"key": "short"}, "regex"),
         ({"verdict": {"correct": 1}}, "Expected `bool | null`, got `int`"),
         ({"verdict": {"correct": True, "details": 0}}, "Expected `object`, got `int`"),
