@@ -16,15 +16,30 @@ LARGEST = 1_000_000_000
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file. What is none (a folder, a device, a link to nothing), is too large or cannot be read is a `MalformedError`."""
+    """The bytes of a file. What is none (a folder, a device, a link to nothing) or cannot be read is a `MalformedError`."""
+    require_file(path)
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise MalformedError("it is a device or a pipe")
-        if (size := path.stat().st_size) > LARGEST:
-            raise MalformedError(f"it has {size:,} bytes, and at most {LARGEST:,} are read")
         return path.read_bytes()
     except OSError as error:
-        raise MalformedError(error.strerror or type(error).__name__) from error
+        raise _unreadable(error) from error
+
+
+def require_file(path: Path) -> None:
+    """A `MalformedError` for what is no file, or too large, before anything opens it: to open a pipe is to wait for ever."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise _unreadable(error) from error
+    if path.is_dir():
+        raise MalformedError("it is a folder")
+    if not path.is_file():
+        raise MalformedError("it is a device or a pipe")
+    if size > LARGEST:
+        raise MalformedError(f"it has {size:,} bytes, and at most {LARGEST:,} are read")
+
+
+def _unreadable(error: OSError) -> MalformedError:
+    return MalformedError(error.strerror or type(error).__name__)
 
 
 def json_of(path: Path, kind: type[T]) -> T:

@@ -38,6 +38,7 @@ WRONG = {
     "NaN": "NaN",
     "-Infinity": "-Infinity",
     "x": '"x"',
+    "a long text": '"' + 10_000 * "x" + '"',
     "an empty text": '""',
     "a lone surrogate": '"\\ud800"',
     "NUL": '"\\u0000"',

@@ -132,11 +132,13 @@ class LoraAdapter:
         return {name: parameter.detach().cpu().clone().contiguous() for name, parameter in self.named_parameters().items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take these weights. Raises `UsageError` when a name is missing, unexpected, or has another shape."""
+        """Take these weights. Raises `UsageError` when a name is missing, unexpected, or has another shape or kind."""
         refuse_other_names(self.targets, state)
         own = self.named_parameters()
         for name, parameter in own.items():
             require_shape(name, state[name], parameter.shape)
+            if not state[name].is_floating_point():
+                raise UsageError(f"the adapter's weight {name} is not of floating point")
         with torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(state[name])

@@ -30,6 +30,7 @@ import msgspec
 from hnbench.decoding import MalformedError, as_kind, check_schema
 from hnbench.errors import StoreError, UsageError
 from hnbench.escaping import printable
+from hnbench.hypernetwork.config import Count
 from hnbench.hypernetwork.seen import write_hashes
 from hnbench.reading import json_of
 
@@ -73,8 +74,6 @@ ALLOWED: dict[str, Callable[[Any], bool]] = {
 switched on (DoRA, other scalings, biases, ranks per layer, options to come) would be computed wrongly, and is refused."""
 
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""What a float holds as well."""
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Layers = str | list[str]
 """A regular expression, or names or their ends."""
@@ -113,13 +112,15 @@ class _Training(msgspec.Struct, forbid_unknown_fields=True):
     device: str = ""
 
 
-class _Evaluation(msgspec.Struct, forbid_unknown_fields=True):
+class Evaluation(msgspec.Struct, forbid_unknown_fields=True):
+    """An evaluation in a training; None is a number that was not finite, or that there is none of."""
+
+    gain: float | None
     step: Count = 0
     prompts: Count = 0
     samples: Count = 0
     reward: float | None = None
     base_reward: float | None = None
-    gain: float | None = None
     gain_standard_error: float | None = None
     half_squared_norm: float | None = None
     relative_change: float | None = None
@@ -135,7 +136,7 @@ class _Description(msgspec.Struct, forbid_unknown_fields=True):
     temperature: float | None = None
     parameters: Count = 0
     training: _Training = msgspec.field(default_factory=_Training)
-    evaluation: _Evaluation | None = None
+    evaluation: Evaluation | None = None
     prompts: str = ""
 
 
