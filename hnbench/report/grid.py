@@ -139,14 +139,7 @@ def _picture(path: Path) -> Image:
             picture = opened.convert("RGB")
     except PIL.UnidentifiedImageError as error:
         raise _DamagedError(f"{printable(path.name)} is no PNG") from error
-    except (
-        MalformedError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        PIL.Image.DecompressionBombError,
-        PIL.Image.DecompressionBombWarning,
-    ) as error:
+    except _UNREADABLE as error:
         raise _DamagedError(f"{printable(path.name)} cannot be read ({printable(str(error))[:200]})") from error
     if picture.width > _CELL:
         return picture.resize((_CELL, max(1, round(picture.height * _CELL / picture.width))), PIL.Image.Resampling.LANCZOS)
