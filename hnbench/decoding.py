@@ -5,7 +5,7 @@ Nesting of any depth, NaN and Infinity, numbers that no float holds, lone surrog
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -34,6 +34,17 @@ def as_kind(value: Any, kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise MalformedError(_reason(error)) from error
+
+
+class _Versioned(msgspec.Struct):
+    schema: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+def check_schema(value: Any, newest: int) -> None:
+    """Refuse what a newer hnbench wrote: `MalformedError` where the `schema` of a decoded object is above `newest`, or no number."""
+    found = as_kind(value, _Versioned).schema
+    if found > newest:
+        raise MalformedError(f"it was written by a newer hnbench (schema {found}, this one reads up to {newest}): update hnbench")
 
 
 def _reason(error: Exception) -> str:

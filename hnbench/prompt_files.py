@@ -19,6 +19,7 @@ import io
 import json
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,19 +203,36 @@ def _quoted_rows(path: Path, content: str, delimiter: str) -> Iterator[tuple[int
     while True:
         line = rows.line_num + 1
         try:
-            row = next(rows, None)
+            row = _next(rows)
         except csv.Error as error:
-            raise UsageError(f"{shown(path)}:{line} {_malformed(str(error))}") from error
+            raise UsageError(f"{shown(path)}:{_opened_in(content, line, delimiter)} {_malformed(str(error))}") from error
         if row is None:
             return
         yield line, row
 
 
+def _next(rows: Iterator[list[str]]) -> list[str] | None:
+    """The next row, with fields of any length: Python's limit is one for the whole process, and is put back."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        return next(rows, None)
+    finally:
+        csv.field_size_limit(before)
+
+
+def _opened_in(content: str, line: int, delimiter: str) -> int:
+    """The line in which the first field begins that is not well-formed, of the row that begins in `line`."""
+    row = content.split("\n", line - 1)[-1]
+    field = re.compile(rf' *(?:"(?:[^"]|"")*"|(?!")[^{delimiter}\n]*)(?:{delimiter}|\n)')
+    place = 0
+    while found := field.match(row, place):
+        place = found.end()
+    return line + row.count("\n", 0, place)
+
+
 def _malformed(error: str) -> str:
     """What is wrong with a row, in place of what Python's csv module says."""
     advice = 'write a field with a quotation mark in it as "a ""red"" cat"'
-    if "field limit" in error:
-        return f"begins a field of more than {csv.field_size_limit():,} characters; probably a quotation mark is not closed there: {advice}"
     if "end of data" in error:
         return f"has a quotation mark that is not closed; {advice}"
     if "expected after" in error:

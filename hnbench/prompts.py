@@ -6,13 +6,13 @@ A named set is a function that takes the folder with other projects' prompt file
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnbench import registry
 from hnbench.data import data_file
+from hnbench.decoding import MalformedError, decode
 from hnbench.errors import UsageError
 from hnbench.prompt_files import read_every_prompt, read_prompt_file, read_text, shown
 
@@ -69,11 +69,9 @@ def pick_a_pic(data: Path | None = None) -> list[str]:
     """
     path = data_file("training/pickapic-prompts.json", data)
     try:
-        listed = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON ({error}); remove it, and it is downloaded again") from error
-    if not isinstance(listed, dict) or not all(isinstance(text, str) for text in listed.values()):
-        raise UsageError(f"{path} is no object of texts, which the list of Pick-a-Pic's prompts is; remove it, and it is downloaded again")
+        listed = decode(read_text(path), dict[str, str])
+    except MalformedError as error:
+        raise UsageError(f"{path} is no JSON object of texts ({error}); remove it, and it is downloaded again") from error
     return [text.strip() for text in listed.values() if text.strip()]
 
 

@@ -7,21 +7,22 @@ each of its models, so a report can say it. Losing the file loses nothing but th
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from hnbench.decoding import MalformedError, decode
 from hnbench.errors import StoreError, UsageError
 from hnbench.hub import assets_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 FILE = "verified.jsonl"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verification:
+class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The outcome of one check that compared something."""
 
     check: str
@@ -37,9 +38,9 @@ class Verification:
     """The name of the GPU or of the processor."""
     dtype: str
     """What the models computed in."""
-    fingerprints: Mapping[str, str]
+    fingerprints: dict[str, str]
     """The models that were loaded: name -> fingerprint."""
-    versions: Mapping[str, str | None]
+    versions: dict[str, str | None]
     """Packages that can change a number."""
 
 
@@ -51,7 +52,7 @@ def memory_file() -> Path:
 def remember(found: Iterable[Verification]) -> None:
     """Append outcomes. A file that cannot be written is a `StoreError`."""
     path = memory_file()
-    lines = "".join(json.dumps(asdict(one), sort_keys=True, allow_nan=False) + "\n" for one in found)
+    lines = "".join(json.dumps(msgspec.structs.asdict(one), sort_keys=True, allow_nan=False) + "\n" for one in found)
     try:
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(lines)
@@ -70,15 +71,9 @@ def remembered() -> list[Verification]:
 
 def _read(line: str) -> Verification | None:
     try:
-        value: Any = json.loads(line)
-        found = Verification(**value)
-    except (ValueError, TypeError, RecursionError):
+        return decode(line, Verification)
+    except MalformedError:
         return None
-    texts = (found.check, found.date, found.device, found.dtype)
-    numbers = (found.difference, found.seconds)
-    sound = all(isinstance(text, str) for text in texts) and isinstance(found.equal, bool)
-    sound = sound and all(isinstance(number, (int, float)) for number in numbers)
-    return found if sound and isinstance(found.fingerprints, dict) else None
 
 
 def status_of(fingerprint: str, known: Iterable[Verification]) -> list[dict[str, Any]]:

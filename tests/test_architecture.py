@@ -17,7 +17,7 @@ from hnbench.methods.base import Method
 from hnbench.tasks import Task
 
 PACKAGE = Path(hnbench.__file__).parent
-BASICS = {"errors", "escaping", "decoding", "out_of_memory", "writing", "tasks", "seeds", "config", "names"}
+BASICS = {"errors", "escaping", "decoding", "reading", "out_of_memory", "writing", "tasks", "seeds", "config", "names"}
 MODELS = {"generators", "rewards"}
 
 ALLOWED = {
@@ -26,19 +26,20 @@ ALLOWED = {
     "seeds": {"tasks"},
     "config": {"errors", "seeds", "names"},
     "names": set(),
-    "prompt_files": {"errors", "decoding"},
+    "prompt_files": {"errors", "escaping", "reading", "decoding"},
     "fingerprint": {"seeds"},
     "quiet": set(),
     "rgb": set(),
     "weights": {"errors", "quiet"},
     "hub": {"errors"},
     "data": {"errors", "hub"},
-    "prompts": {"errors", "registry", "data", "shapes", "prompt_files"},
+    "prompts": {"errors", "decoding", "registry", "data", "shapes", "prompt_files"},
     "publish": {"errors", "hub", "hypernetwork"},
     "generators": BASICS | {"fingerprint", "quiet", "hub", "weights"},
     "rewards": BASICS | {"fingerprint", "quiet", "hub", "weights", "rgb"},
     "escaping": set(),
     "decoding": {"escaping"},
+    "reading": {"decoding"},
     "journal": {"errors", "writing", "decoding"},
     "measures": BASICS | {"rewards", "shapes", "suites", "journal", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
     "stats": set(),
@@ -47,12 +48,12 @@ ALLOWED = {
     "hypernetwork": BASICS | MODELS,
     "methods": BASICS | MODELS | {"hypernetwork"},
     "runs": BASICS | MODELS | {"verified", "methods", "suites", "journal"},
-    "report": {"errors", "escaping", "decoding", "writing", "quiet", "config", "stats", "runs", "measures"},
+    "report": {"errors", "escaping", "decoding", "reading", "writing", "quiet", "config", "stats", "runs", "measures"},
     "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures", "rgb"},
     "registry": {"errors", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
     "presets": set(),
     "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
-    "verified": {"errors", "hub"},
+    "verified": {"errors", "hub", "decoding"},
     "verify": BASICS
     | MODELS
     | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet", "rgb", "weights"}

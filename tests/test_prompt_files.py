@@ -66,6 +66,16 @@ def test_what_a_prompt_is(tmp_path: Path, name: str, content: str, texts: tuple[
     assert read_prompt_file(tmp_path / name).texts == texts
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.tsv", "a.json", "a.jsonl"])
+def test_a_prompt_of_a_million_characters_is_one(tmp_path: Path, name: str) -> None:
+    prompt = "long " * 200_000 + "end"
+    before = csv.field_size_limit()
+    content = {".txt": prompt, ".csv": f'prompt\n"{prompt}"\n', ".tsv": f"prompt\n{prompt}\n", ".json": json.dumps([prompt])}
+    (tmp_path / name).write_text(content.get(Path(name).suffix, json.dumps(prompt)))
+    assert read_prompt_file(tmp_path / name).texts == (prompt,)
+    assert csv.field_size_limit() == before
+
+
 BAD: list[tuple[str, bytes, str]] = [
     ("a.txt", b"\n \n\xef\xbb\xbf\n", "the prompt file a.txt has no prompt; write one per line"),
     ("a.txt", b"", "the prompt file a.txt has no prompt; write one per line"),
@@ -88,7 +98,10 @@ BAD: list[tuple[str, bytes, str]] = [
     ("a.csv", b'id,prompt\n1,"a \\"red\\" fish"\n', "a.csv:2 has text after a closing quotation mark"),
     ("a.csv", b"id,prompt\n1,a bird, a fish\n", "a.csv:2 has 3 fields, and the header has 2"),
     ("a.csv", b'id,prompt\n"\n\n",a\n3\n', "a.csv:5 has 1 field, and the header has 2"),
-    ("a.csv", b'id,prompt\n1,a cat\n2,"' + b"a long row\n" * 20_000, "a.csv:3 begins a field of more than 131,072 characters; probably"),
+    ("a.csv", b'id,prompt\n1,a cat\n2,"' + b"a long row\n" * 20_000, "a.csv:3 has a quotation mark that is not closed"),
+    ("a.csv", b'id,prompt\n"1\n2",a cat\n"3\n\n4","a ""bird""\n5,a 12" fish\n', "a.csv:6 has text after a closing"),
+    ("a.csv", b'id,prompt\n"1\n2",a cat\n"3\n\n4","a ""bird""\n5,a fish\n', "a.csv:6 has a quotation mark that is not closed"),
+    ("a.csv", b'prompt\n"a cat\n' + b"a dog\n" * 5, "a.csv:2 has a quotation mark that is not closed"),
     ("a.csv", b"id,prompt\n1,a\x00cat\n", "a.csv:2 has a control character (U+0000)"),
     ("a.tsv", b'prompt\tx\n"a"\t1\n"b\t2\n', "a.tsv:3 has a quotation mark that is not closed"),
     ("a.tsv", b"prompt\tx\na cat\n", "a.tsv:2 has 1 field, and the header has 2; put a prompt that has a tab in it"),

@@ -24,12 +24,14 @@ import torch
 from torch import Tensor, nn
 
 from hnbench.errors import UsageError
+from hnbench.escaping import printable
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.memory import recomputes_safely
 from hnbench.seeds import seed_of
 
 ADAPTER = "adapter"
 """peft's name for the one adapter in each of its layers; several adapters have layers of their own."""
+HALVES = ("lora_A", "lora_B")
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class LoraAdapter:
         """The trainable weights by name: `<layer>.lora_A.weight` and `<layer>.lora_B.weight`."""
         found: dict[str, nn.Parameter] = {}
         for name, layer in self.layers.items():
-            for half in ("lora_A", "lora_B"):
+            for half in HALVES:
                 found[f"{name}.{half}.weight"] = getattr(layer, half)[ADAPTER].weight
         return found
 
@@ -130,16 +132,13 @@ class LoraAdapter:
         return {name: parameter.detach().cpu().clone().contiguous() for name, parameter in self.named_parameters().items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take these weights. Raises `UsageError` when a name is missing, unexpected, or has another shape."""
+        """Take these weights. Raises `UsageError` when a name is missing, unexpected, or has another shape or kind."""
+        refuse_other_names(self.targets, state)
         own = self.named_parameters()
-        missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-        if missing or unexpected:
-            raise UsageError(f"the adapter's weights do not fit this backbone: missing {_some(missing)}; unexpected {_some(unexpected)}")
         for name, parameter in own.items():
-            if parameter.shape != state[name].shape:
-                raise UsageError(
-                    f"the adapter's weight {name} has shape {tuple(state[name].shape)}; this backbone needs {tuple(parameter.shape)}"
-                )
+            require_shape(name, state[name], parameter.shape)
+            if not state[name].is_floating_point():
+                raise UsageError(f"the adapter's weight {name} is not of floating point")
         with torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(state[name])
@@ -191,8 +190,23 @@ class _DeltaOnly(nn.Module):
         return delta
 
 
+def refuse_other_names(targets: Sequence[str], state: Mapping[str, Tensor]) -> None:
+    """A `UsageError` when weights of a LoRA on these layers are missing, or there are others."""
+    own = {f"{name}.{half}.weight" for name in targets for half in HALVES}
+    missing, unexpected = sorted(own - state.keys()), sorted(state.keys() - own)
+    if missing or unexpected:
+        raise UsageError(f"the adapter's weights do not fit this backbone: missing {_some(missing)}; unexpected {_some(unexpected)}")
+
+
+def require_shape(name: str, weight: Tensor, wanted: Sequence[int]) -> None:
+    """A `UsageError` when the weight of that name has another shape."""
+    if tuple(weight.shape) != tuple(wanted):
+        raise UsageError(f"the adapter's weight {name} has shape {tuple(weight.shape)}; this backbone needs {tuple(wanted)}")
+
+
 def _some(names: Sequence[str]) -> str:
-    return "none" if not names else ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    shown = ", ".join(printable(name)[:100] for name in names[:3]) or "none"
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
 def _inject(backbone: nn.Module, settings: LoraSettings, targets: Sequence[str]) -> dict[str, _Site]:
@@ -246,7 +260,7 @@ def _prepare(lora: nn.Module, base: nn.Module, settings: LoraSettings) -> nn.Mod
     """Trainable LoRA weights on the base layer's device, around the base layer itself, which is not touched."""
     weight: Tensor = base.weight  # type: ignore[assignment]
     dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.promote_types(weight.dtype, torch.float32)
-    for half in ("lora_A", "lora_B"):
+    for half in HALVES:
         getattr(lora, half).to(device=weight.device, dtype=dtype).requires_grad_(True)
     lora.base_layer = base
     return lora.eval()

@@ -14,17 +14,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
+import warnings
+import zipfile
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pickle import UnpicklingError  # what torch raises when it refuses to unpickle
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from weakref import WeakKeyDictionary
 
+import msgspec
+
+from hnbench.decoding import MalformedError, as_kind, check_schema
 from hnbench.errors import StoreError, UsageError
+from hnbench.escaping import printable
+from hnbench.hypernetwork.config import Count
 from hnbench.hypernetwork.seen import write_hashes
+from hnbench.reading import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +42,11 @@ if TYPE_CHECKING:
     from hnbench.generators.base import Generator
     from hnbench.hypernetwork.adapter import LoraAdapter
 
+T = TypeVar("T")
+
 SCHEMA = 1
+LONGEST = 200
+"""Characters of another program's message."""
 WEIGHTS, CONFIG, DESCRIPTION, CARD = "adapter_model.safetensors", "adapter_config.json", "hnbench.json", "README.md"
 OFFICIAL_WEIGHTS = "adapter_model.bin"
 """What the official training code writes instead of safetensors, with layer names that lack peft's prefix."""
@@ -60,6 +72,72 @@ ALLOWED: dict[str, Callable[[Any], bool]] = {
 }
 """What a `LoraConfig` may say, by value: it is read here, or changes nothing of what a trained LoRA computes. Anything else that is
 switched on (DoRA, other scalings, biases, ranks per layer, options to come) would be computed wrongly, and is refused."""
+
+
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+Layers = str | list[str]
+"""A regular expression, or names or their ends."""
+
+
+class _Lora(msgspec.Struct):
+    """What is read of peft's configuration, which has other fields too."""
+
+    r: AtLeastOne
+    lora_alpha: float
+    target_modules: Annotated[str, msgspec.Meta(min_length=1)] | Annotated[list[str], msgspec.Meta(min_length=1)]
+    exclude_modules: Layers | None = None
+    layers_to_transform: int | list[int] | None = None
+    layers_pattern: Layers | None = None
+    peft_type: str | None = "LORA"
+
+
+class _Generator(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    fingerprint: str
+    noise_shape: list[AtLeastOne]
+    dtype: str = ""
+    last_layer: str = ""
+    backbone: str = ""
+
+
+class _Training(msgspec.Struct, forbid_unknown_fields=True):
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    steps: Count = 0
+    skipped_steps: Count = 0
+    images: Count = 0
+    generator_forward: Count = 0
+    generator_backward: Count = 0
+    reward_forward: Count = 0
+    reward_backward: Count = 0
+    device: str = ""
+
+
+class Evaluation(msgspec.Struct, forbid_unknown_fields=True):
+    """An evaluation in a training; None is a number that was not finite, or that there is none of."""
+
+    gain: float | None
+    step: Count = 0
+    prompts: Count = 0
+    samples: Count = 0
+    reward: float | None = None
+    base_reward: float | None = None
+    gain_standard_error: float | None = None
+    half_squared_norm: float | None = None
+    relative_change: float | None = None
+
+
+class _Description(msgspec.Struct, forbid_unknown_fields=True):
+    """What hnbench.json holds."""
+
+    kind: str
+    generator: _Generator
+    schema: int = 0
+    config: dict[str, Any] = {}
+    temperature: float | None = None
+    parameters: Count = 0
+    training: _Training = msgspec.field(default_factory=_Training)
+    evaluation: Evaluation | None = None
+    prompts: str = ""
 
 
 def save_adapter(
@@ -110,21 +188,25 @@ def _for_diffusers(config: Any) -> str:
 def describe_adapter(folder: Path) -> dict[str, Any]:
     """The contents of hnbench.json. A missing or damaged one is a `UsageError`, a newer one a `StoreError`."""
     path = folder / DESCRIPTION
-    description = _read_json(path)
-    if description is None:
+    if not is_described(folder):
         raise UsageError(f"{folder} is no trained adapter: it has no {DESCRIPTION}; give the folder 'adapter' of a training")
-    if description.get("schema", 0) > SCHEMA:
-        raise StoreError(
-            f"{path} was written by a newer hnbench (schema {description['schema']}, this one reads up to {SCHEMA}); update hnbench"
-        )
+    description = _read_json(path)
+    try:
+        check_schema(description, SCHEMA)
+    except MalformedError as error:
+        raise StoreError(f"{path} cannot be used: {error}") from error
+    _as_kind(path, description, _Description)
     return description
+
+
+def is_described(folder: Path) -> bool:
+    """Whether a folder has a hnbench.json, be it one that cannot be read; one without is of another program."""
+    return os.path.lexists(folder / DESCRIPTION)
 
 
 def training_cost(folder: Path) -> dict[str, Any]:
     """What the training took: seconds, steps, images, passes of generator and reward, device; empty for a foreign adapter."""
-    if not (folder / DESCRIPTION).is_file():
-        return {}
-    cost: dict[str, Any] = describe_adapter(folder).get("training", {})
+    cost: dict[str, Any] = describe_adapter(folder).get("training", {}) if is_described(folder) else {}
     return cost
 
 
@@ -152,7 +234,7 @@ def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
     from hnbench.hypernetwork.adapter import LoraAdapter
 
     weights = _weights_file(folder)
-    if (folder / DESCRIPTION).is_file():
+    if is_described(folder):
         _check(folder, describe_adapter(folder), generator, kind)
     elif kind != "hypernoise":
         raise UsageError(f"{folder} has no {DESCRIPTION}, so it counts as a noise hypernetwork and not as {kind}")
@@ -192,8 +274,11 @@ def _version(path: Path) -> tuple[str, int, int]:
 
 @lru_cache
 def _hash(path: str, _time: int, _size: int) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}); make it readable, or get the adapter again") from error
 
 
 def _weights_file(folder: Path) -> Path:
@@ -212,78 +297,101 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     if not state or len(state) < len(found) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise UsageError(f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft saves it")
     for name, tensor in state.items():
-        if not tensor.is_floating_point():
-            raise UsageError(
-                f"{path}: {name} is of type {str(tensor.dtype).removeprefix('torch.')}, and not of floating point; save it again"
-            )
-        if not bool(tensor.isfinite().all()):
-            raise UsageError(f"{path}: {name} has values that are not finite; the training diverged")
+        if why := _unusable(tensor):
+            raise UsageError(f"{path}: {printable(name)[:100]} {why}")
     return state
 
 
-def _read_tensors(path: Path) -> Any:
-    from pickle import UnpicklingError  # what torch raises when it refuses to unpickle
-
+def _unusable(weight: Tensor) -> str:
+    """Why a tensor is no weight of a LoRA; empty for one that is."""
     import torch
-    from safetensors import SafetensorError
+
+    kind = str(weight.dtype).removeprefix("torch.")
+    if kind not in ("float64", "float32", "float16", "bfloat16"):
+        return f"is of type {kind}, and not of floating point with 16 bits or more; save it again"
+    if weight.layout != torch.strided or weight.device.type != "cpu" or weight.nbytes > weight.untyped_storage().nbytes():
+        return "is no plain tensor with a value for each of its places; save it again"
+    return "" if bool(weight.isfinite().all()) else "has values that are not finite; the training diverged"
+
+
+def _read_tensors(path: Path) -> Any:
+    """What a file of weights holds. A file that was made to do harm can make its reader fail in any way, and each is one line."""
+    import torch
     from safetensors.torch import load_file
 
     try:
         if path.name == WEIGHTS:
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        raise UsageError(f"{path} cannot be read as weights: {error}") from error
+        _refuse_compressed(path)
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise UsageError(
+            f"{path} cannot be read as weights: it is damaged, or holds more than tensors; nothing of it was run. "
+            f"Get it as {WEIGHTS}, which cannot hold anything else"
+        ) from error
+    except Exception as error:
+        why = printable(str(error).strip().partition("\n")[0])[:LONGEST]
+        raise UsageError(f"{path} cannot be read as weights ({why or type(error).__name__}); get the adapter again") from error
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None when there is no such file."""
+def _refuse_compressed(path: Path) -> None:
+    """An archive of torch is not compressed; one that is compressed may become far larger than it is."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise MalformedError("it is compressed, as torch never writes it")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{path} holds no JSON object")
-    return value
+        return json_of(path, dict[str, Any])
+    except MalformedError as error:
+        raise UsageError(f"{path} cannot be read: {error}; get the adapter again") from error
+
+
+def _as_kind(path: Path, value: Any, kind: type[T]) -> T:
+    try:
+        return as_kind(value, kind)
+    except MalformedError as error:
+        raise UsageError(f"{path} cannot be used: {error}; get the adapter again") from error
 
 
 def _check(folder: Path, description: Mapping[str, Any], generator: Generator, kind: str) -> None:
-    if description.get("kind") != kind:
-        raise UsageError(f"{folder} is an adapter of kind {description.get('kind')!r}; {kind!r} is needed here")
-    trained = description.get("generator", {})
-    if tuple(trained.get("noise_shape", ())) != tuple(generator.noise_shape):
+    if description["kind"] != kind:
+        raise UsageError(f"{folder} is an adapter of kind {description['kind'][:60]!r}; {kind!r} is needed here")
+    trained = description["generator"]
+    name, fingerprint = trained["name"][:60], printable(trained["fingerprint"][:12])
+    if tuple(trained["noise_shape"]) != tuple(generator.noise_shape):
         raise UsageError(
-            f"{folder} was trained for the generator {trained.get('name')!r} with noise {trained.get('noise_shape')}; "
+            f"{folder} was trained for the generator {name!r} with noise {str(trained['noise_shape'])[:60]}; "
             f"{generator.name!r} has noise {list(generator.noise_shape)}"
         )
-    if trained.get("fingerprint") != generator.fingerprint:
+    if trained["fingerprint"] != generator.fingerprint:
         raise UsageError(
-            f"{folder} was trained for the generator {trained.get('name')!r} with fingerprint {str(trained.get('fingerprint'))[:12]}; "
+            f"{folder} was trained for the generator {name!r} with fingerprint {fingerprint}; "
             f"this {generator.name!r} has fingerprint {generator.fingerprint[:12]}; train an adapter for it"
         )
 
 
-def _lora_options(folder: Path) -> dict[str, Any]:
+def _lora_options(folder: Path) -> _Lora:
     """What adapter_config.json says, if it is a plain LoRA."""
     path = folder / CONFIG
+    if not os.path.lexists(path):
+        raise UsageError(f"{path} is missing; an adapter needs peft's configuration with r, lora_alpha and target_modules")
     config = _read_json(path)
-    kinds: dict[str, Any] = {"r": int, "lora_alpha": (int, float), "target_modules": (list, str)}
-    if config is None or not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
-        raise UsageError(f"{path} is missing or has no r, lora_alpha and target_modules; an adapter needs peft's configuration")
-    if config.get("peft_type", "LORA") != "LORA":
-        raise UsageError(f"{path} is of an adapter of type {config['peft_type']}; only LORA is supported")
+    lora = _as_kind(path, config, _Lora)
+    if lora.peft_type != "LORA":
+        raise UsageError(f"{path} is of an adapter of type {printable(str(lora.peft_type))}; only LORA is supported")
     used = sorted(name for name, value in config.items() if not (ALLOWED[name](value) if name in ALLOWED else not value))
     if used:
-        shown = ", ".join(f"{name} = {str(config[name])[:40]!r}" for name in used[:3])
-        raise UsageError(f"{path} uses {shown}, which is not supported; train with plain LoRA")
-    if isinstance(config["r"], bool) or config["r"] < 1 or not math.isfinite(config["lora_alpha"]):
-        raise UsageError(f"{path} has r {config['r']} and lora_alpha {config['lora_alpha']}; r is at least 1, and both are numbers")
-    return config
+        shown = ", ".join(f"{name[:40]} = {str(config[name])[:40]!r}" for name in used[:3])
+        raise UsageError(f"{path} uses {printable(shown)}, which is not supported; train with plain LoRA")
+    return lora
 
 
-def _targets(folder: Path, config: Mapping[str, Any], state: Mapping[str, Tensor], generator: Generator) -> list[str]:
+def _targets(folder: Path, config: _Lora, state: Mapping[str, Tensor], generator: Generator) -> list[str]:
     """The layers that the configuration means, in the backbone's order, by peft's own rule for names that are given in part."""
     from peft import LoraConfig
     from peft.tuners.tuners_utils import check_target_module_exists
@@ -293,31 +401,47 @@ def _targets(folder: Path, config: Mapping[str, Any], state: Mapping[str, Tensor
     unknown = sorted({name.rpartition(".lora_")[0] for name in state} - modules.keys())
     if unknown:
         raise UsageError(
-            f"{folder}: the backbone of {generator.name!r} has no layer {unknown[0]!r} ({len(unknown)} such); take its own generator"
+            f"{folder}: the backbone of {generator.name!r} has no layer {unknown[0][:100]!r} ({len(unknown)} such); take its own generator"
         )
     try:
-        places = LoraConfig(**{name: config[name] for name in PLACES if config.get(name) is not None})
+        places = LoraConfig(**{name: value for name in PLACES if (value := getattr(config, name)) is not None})
         adaptable = [name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))]
         found = [name for name in adaptable if check_target_module_exists(places, name)]
-    except (TypeError, ValueError, re.error) as error:
-        raise UsageError(f"{folder / CONFIG} cannot be used: {error}") from error
+    except (TypeError, ValueError, re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"{folder / CONFIG} cannot be used: {printable(str(error))[:LONGEST]}; get the adapter again") from error
     if not found:
         raise UsageError(f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG} names; take its own generator")
     return found
 
 
-def _settings(config: Mapping[str, Any], targets: Sequence[str], state: Mapping[str, Tensor], generator: Generator) -> Any:
-    """Rank and scale, and of which of the two kinds the LoRA beside grouped convolutions is, by the shape of its second half."""
-    from hnbench.hypernetwork.adapter import LoraSettings
+def _settings(config: _Lora, targets: Sequence[str], state: Mapping[str, Tensor], generator: Generator) -> Any:
+    """Rank and scale, and of which of the two kinds the LoRA beside grouped convolutions is, by the shape of its second half.
 
-    rank = int(config["r"])
+    What does not fit the backbone is a `UsageError` before anything of that size is made.
+    """
+    from hnbench.hypernetwork.adapter import LoraSettings, refuse_other_names, require_shape
+
+    rank = config.r
     other = next((name for name, half in state.items() if ".lora_A." in name and half.shape[:1] != (rank,)), None)
     if other:
         raise UsageError(f"{CONFIG} says rank {rank}, and {other} has {list(state[other].shape)}; take the configuration of these weights")
+    refuse_other_names(targets, state)
+    for name in targets:
+        half = f"{name}.lora_A.weight"
+        require_shape(half, state[half], _first_half(generator.backbone.get_submodule(name), rank))
     grouped = [f"{name}.lora_B.weight" for name in _grouped(generator.backbone, targets)]
-    halves = [state[name] for name in grouped if name in state]
-    dense = any(half.ndim > 1 and half.shape[1] == rank for half in halves)
-    return LoraSettings(rank=rank, alpha=float(config["lora_alpha"]), dense=dense)
+    dense = any(state[name].ndim > 1 and state[name].shape[1] == rank for name in grouped)
+    return LoraSettings(rank=rank, alpha=config.lora_alpha, dense=dense)
+
+
+def _first_half(layer: nn.Module, rank: int) -> tuple[int, ...]:
+    """The shape of lora_A of a layer, which has no groups."""
+    from torch import nn
+
+    if isinstance(layer, nn.Conv2d):
+        return (rank, layer.in_channels, *layer.kernel_size)
+    width: int = getattr(layer, "in_features")  # noqa: B009 - of what a LoRA is put on, only linear layers are left
+    return rank, width
 
 
 def _grouped(backbone: nn.Module, targets: Sequence[str]) -> list[str]:

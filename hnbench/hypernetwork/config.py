@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from hnbench.config import memory_policies, of_kind, values_of
 from hnbench.errors import UsageError
 from hnbench.seeds import digest
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number of things in a file; a float holds it as well."""
 CHOICES = {
     "kind": ("hypernoise", "finetune"),
     "optimizer": ("sgd", "adamw"),

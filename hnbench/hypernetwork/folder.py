@@ -12,18 +12,40 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from hnbench.decoding import MalformedError, decode
 from hnbench.errors import StoreError
+from hnbench.escaping import printable
+from hnbench.hypernetwork.config import Count
+from hnbench.reading import content_of, json_of
 from hnbench.writing import writing
+
+NOTHING = "not there"
+"""What stands in a message for a field that is missing."""
+
+
+class _Written(msgspec.Struct, forbid_unknown_fields=True):
+    """What state.json holds."""
+
+    step: Count
+    groups: list[Annotated[str, msgspec.Meta(pattern="^[a-z]+$")]]
+    values: dict[str, Any]
+
+
+class _Logged(msgspec.Struct):
+    """What is read of a line of train.jsonl."""
+
+    step: Count
 
 
 @dataclass(frozen=True)
@@ -67,15 +89,15 @@ class TrainingFolder:
         """Make the folder this training's, or check that it is."""
         path = self.path / "training.json"
         wanted = json.loads(json.dumps(manifest))
-        if not path.exists():
+        if not os.path.lexists(path):
             with self._keeping():
                 _write(path, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
             return
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        except (ValueError, AttributeError) as error:
-            raise StoreError(f"{path} is damaged: {error}") from error
+            found = json_of(path, dict[str, Any])
+        except MalformedError as error:
+            raise StoreError(f"{path} is damaged ({error}); put it back, or choose another folder") from error
+        differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         if differing:
             name = differing[0]
             raise StoreError(
@@ -89,13 +111,14 @@ class TrainingFolder:
 
     def _save(self, state: State) -> None:
         states = self.path / "state"
-        target = states / f"step-{state.step:08d}"
+        target = states / _name(state.step)
         working = states / "writing"
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir(parents=True)
         for group, tensors in state.tensors.items():
             save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, working / f"{group}.safetensors")
-        _write(working / "state.json", json.dumps({"step": state.step, "groups": sorted(state.tensors), "values": state.values}))
+        written = {"step": state.step, "groups": sorted(state.tensors), "values": state.values}
+        _write(working / "state.json", json.dumps(written, allow_nan=False))
         shutil.rmtree(target, ignore_errors=True)
         working.replace(target)
         for old in states.iterdir():
@@ -103,16 +126,18 @@ class TrainingFolder:
                 shutil.rmtree(old)
 
     def load(self) -> State | None:
-        """The latest saved state, or None."""
+        """The latest saved state, or None. A damaged one is a `StoreError`."""
         found = sorted((self.path / "state").glob("step-*"))
         if not found:
             return None
         try:
-            written = json.loads((found[-1] / "state.json").read_text(encoding="utf-8"))
-            tensors = {group: load_file(found[-1] / f"{group}.safetensors") for group in written["groups"]}
-            return State(written["step"], tensors, written["values"])
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise StoreError(f"{found[-1]} is damaged ({error}); delete it to start the training again") from error
+            return _state_in(found[-1])
+        except (OSError, SafetensorError, MalformedError) as error:
+            raise self.damaged(error, found[-1]) from error
+
+    def damaged(self, why: Exception, place: Path | None = None) -> StoreError:
+        """The error that says so of the saved state."""
+        return StoreError(f"{place or self.path / 'state'} is damaged ({printable(str(why))[:300]}); delete it to start the training again")
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line."""
@@ -121,23 +146,52 @@ class TrainingFolder:
 
     def rewind(self, step: int) -> None:
         """Drop the log's lines after `step`, which a killed training wrote beyond its saved state, and a torn last line."""
-        if not self._log.exists():
+        if not os.path.lexists(self._log):
             return
         kept = []
-        for line in self._log.read_text(encoding="utf-8").splitlines():
+        for number, line in enumerate(self._logged(), start=1):
             try:
-                record = json.loads(line)
-            except ValueError:
+                logged = decode(line, _Logged)
+            except MalformedError as error:
+                raise StoreError(f"{self._log}:{number} is damaged ({error}); remove that line, it is for people only") from error
+            if logged.step > step:
                 break
-            if record["step"] > step:
-                break
-            kept.append(line + "\n")
+            kept.append(line + b"\n")
         with self._keeping():
-            _write(self._log, "".join(kept))
+            _write(self._log, b"".join(kept).decode())
+
+    def _logged(self) -> list[bytes]:
+        """The log's whole lines."""
+        try:
+            return content_of(self._log).split(b"\n")[:-1]
+        except MalformedError as error:
+            raise StoreError(f"{self._log} cannot be read ({error}); remove it, it is for people only") from error
 
     def discard_state(self) -> None:
-        """Delete what is only needed to go on."""
+        """Delete what is only needed to go on, and what a killed training was writing."""
         shutil.rmtree(self.path / "state", ignore_errors=True)
+        for path in self.path.glob("*.writing"):
+            shutil.rmtree(path, ignore_errors=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _state_in(place: Path) -> State:
+    written = json_of(place / "state.json", _Written)
+    if place.name != _name(written.step):
+        raise MalformedError(f"it is of step {written.step}")
+    tensors = {group: _tensors(place / f"{group}.safetensors") for group in written.groups}
+    return State(written.step, tensors, written.values)
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise MalformedError(f"{path.name} is not a file")
+    return load_file(path)
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def _write(path: Path, text: str) -> None:
@@ -152,6 +206,6 @@ def _write(path: Path, text: str) -> None:
 
 def _difference(name: str, found: Any, wanted: Any) -> str:
     if isinstance(found, dict) and isinstance(wanted, dict):
-        inner = min(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
-        return _difference(inner, found.get(inner), wanted.get(inner))
-    return f"{name} was {str(found)[:60]}, and is {str(wanted)[:60]} now"
+        inner = min(key for key in found.keys() | wanted.keys() if found.get(key, NOTHING) != wanted.get(key, NOTHING))
+        return _difference(inner, found.get(inner, NOTHING), wanted.get(inner, NOTHING))
+    return f"{printable(name)[:60]} was {printable(str(found))[:60]}, and is {str(wanted)[:60]} now"

@@ -7,10 +7,13 @@ the SHA-256 of the normalised text, one per line of `prompts.sha256` in the adap
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from typing import TYPE_CHECKING
 
+from hnbench.decoding import MalformedError
 from hnbench.errors import UsageError
+from hnbench.reading import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,11 +46,13 @@ def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
     A file with anything but hashes is a `UsageError`: no prompt would be found in it, and that would look like no contamination.
     """
     path = folder / FILE
-    try:
-        known = set(path.read_text(encoding="ascii").split())
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    try:
+        known = set(content_of(path).decode("ascii").split())
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} cannot be read: it is not ASCII; remove it, and contamination is not checked") from error
+    except MalformedError as error:
         raise UsageError(f"{path} cannot be read: {error}; remove it, and contamination is not checked") from error
     if not known or not all(_HASH.fullmatch(line) for line in known):
         raise UsageError(

@@ -7,20 +7,23 @@ and ends, bit for bit, where it would have ended.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+import msgspec
 import torch
 from torch import Tensor
 
-from hnbench.errors import UsageError
+from hnbench.decoding import MalformedError, as_kind
+from hnbench.errors import StoreError, UsageError
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
-from hnbench.hypernetwork.checkpoint import save_adapter
-from hnbench.hypernetwork.config import TrainingConfig
+from hnbench.hypernetwork.checkpoint import Evaluation, check_whole, save_adapter
+from hnbench.hypernetwork.config import Count, TrainingConfig
 from hnbench.hypernetwork.evaluation import PairedEvaluation, split_prompts
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.objective import NoiseObjective
@@ -28,6 +31,8 @@ from hnbench.rewards.base import Mixture
 from hnbench.seeds import digest, seed_of
 from hnbench.writing import writing
 
+KEPT = {"sgd": ("momentum_buffer",), "adamw": ("step", "exp_avg", "exp_avg_sq")}
+"""What an optimizer keeps of each parameter."""
 PATIENCE = 10
 """After so many steps in a row without a finite gradient the training gives up."""
 
@@ -46,16 +51,26 @@ class TrainingProgress(Protocol):
 class TrainingCost:
     """What the training took so far, evaluations included; passes are counted in images."""
 
-    seconds: float = 0.0
-    steps: int = 0
-    skipped_steps: int = 0
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    steps: Count = 0
+    skipped_steps: Count = 0
     """Steps whose gradient was not finite."""
-    images: int = 0
+    images: Count = 0
     """Images trained on."""
-    generator_forward: int = 0
-    generator_backward: int = 0
-    reward_forward: int = 0
-    reward_backward: int = 0
+    generator_forward: Count = 0
+    generator_backward: Count = 0
+    reward_forward: Count = 0
+    reward_backward: Count = 0
+
+
+class _Values(msgspec.Struct, forbid_unknown_fields=True):
+    """The values of a saved state."""
+
+    cost: TrainingCost
+    kept: Evaluation | None
+    base_rewards: list[float | None] | None
+    """None is one that was not finite."""
+    in_a_row: Count
 
 
 class Draws:
@@ -138,7 +153,9 @@ class Trainer:
         """Train to the end; returns the adapter's folder. A training that is done already returns at once."""
         with self.folder.locked():
             self.folder.claim(self.manifest)
-            if self.folder.adapter.exists():
+            if os.path.lexists(self.folder.adapter):
+                self._require_whole()
+                self.folder.discard_state()
                 return self.folder.adapter
             self._restore()
             if progress:
@@ -276,24 +293,60 @@ class Trainer:
         for index, entry in self.optimizer.state_dict()["state"].items():
             optimizer |= {f"{index}.{name}": value for name, value in entry.items() if value is not None}
         tensors = {"adapter": self.adapter.state_dict(), "optimizer": optimizer, "best": self.best}
-        values = {"cost": asdict(self.cost), "kept": self.kept, "base_rewards": self.evaluation.base_rewards, "in_a_row": self.in_a_row}
+        base = self.evaluation.base_rewards
+        rewards = None if base is None else [_finite(reward) for reward in base]
+        values = {"cost": asdict(self.cost), "kept": self.kept, "base_rewards": rewards, "in_a_row": self.in_a_row}
         return State(self.step, tensors, values)
+
+    def _require_whole(self) -> None:
+        """An adapter appears whole, so one that is not was damaged later."""
+        try:
+            check_whole(self.folder.adapter)
+        except UsageError as error:
+            raise StoreError(f"{error}; or remove {self.folder.adapter}, and the same command makes it again") from error
 
     def _restore(self) -> None:
         state = self.folder.load()
+        if state is not None:
+            try:
+                self._take(state)
+            except (MalformedError, UsageError) as error:
+                raise self.folder.damaged(error) from error
         self.folder.rewind(state.step if state else -1)
-        if state is None:
-            return
-        self.adapter.load_state_dict(state.tensors["adapter"])
-        entries: dict[int, dict[str, Tensor]] = {}
-        for key, value in state.tensors["optimizer"].items():
-            index, _, name = key.partition(".")
-            entries.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({"state": entries, "param_groups": self.optimizer.state_dict()["param_groups"]})
+
+    def _take(self, state: State) -> None:
+        """Go on from a state; what is not one of this training is a `MalformedError` or a `UsageError`."""
+        values = as_kind(state.values, _Values)
+        if missing := {"adapter", "optimizer", "best"} - state.tensors.keys():
+            raise MalformedError(f"it has no tensors of {min(missing)}")
+        if values.base_rewards is not None and len(values.base_rewards) != len(self.evaluation.tasks):
+            raise MalformedError(f"it has {len(values.base_rewards)} rewards of the base, and {len(self.evaluation.tasks)} are needed")
         self.best = dict(state.tensors["best"])
-        self.cost = TrainingCost(**state.values["cost"])
-        self.evaluation.base_rewards = state.values["base_rewards"]
-        self.step, self.kept, self.in_a_row = state.step, state.values["kept"], state.values["in_a_row"]
+        if bool(self.best) != (self.config.kind == "finetune" and values.kept is not None):
+            raise MalformedError("its best weights are missing, or of another kind of training")
+        if self.best:
+            self.adapter.load_state_dict(self.best)
+        self.adapter.load_state_dict(state.tensors["adapter"])
+        self.optimizer.load_state_dict(
+            {"state": self._entries(state.tensors["optimizer"]), "param_groups": self.optimizer.state_dict()["param_groups"]}
+        )
+        base = values.base_rewards
+        self.evaluation.base_rewards = None if base is None else [math.nan if reward is None else reward for reward in base]
+        self.cost, self.in_a_row = values.cost, values.in_a_row
+        self.step, self.kept = state.step, state.values["kept"]
+
+    def _entries(self, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+        """What the optimizer keeps of each parameter: as large as the parameter itself, or a number."""
+        entries: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            number, _, name = key.partition(".")
+            known = name in KEPT[self.config.optimizer] and number in map(str, range(len(self.parameters)))
+            if not known or value.shape != (() if name == "step" else self.parameters[int(number)].shape) or not value.is_floating_point():
+                raise MalformedError(f"{key[:60]} is nothing that {self.config.optimizer} keeps of its parameters")
+            entries.setdefault(int(number), {})[name] = value
+        if any(len(entry) != len(KEPT[self.config.optimizer]) for entry in entries.values()):
+            raise MalformedError(f"something is missing of what {self.config.optimizer} keeps of its parameters")
+        return entries
 
     def _finish(self) -> None:
         """Write the adapter, and drop what was only needed to go on."""

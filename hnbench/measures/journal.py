@@ -5,19 +5,20 @@ Two kinds of lines. A definition says what a measure is, once for every fingerpr
     {"schema":1,"measure":"lpips","fingerprint":"...","kind":"prompt","about":"...","higher_is_better":true,"source":"..."}
     {"schema":1,"measure":"lpips","fingerprint":"...","label":"random","images":"...","values":{"colors/0000":0.61,...}}
 
-A row names its definition by the beginning of the fingerprint. `values` are numbers by prompt; of a measure of images, lists with one for
-each image of the prompt; of a measure of sets, the distance and the sizes of both sets. `images` is the beginning of a SHA-256 over those
-of the images, in the order of `values` (of sets: this label's, then the base's), so that a row counts only as long as the images are those
-that were measured.
+A row names its definition, which stands before it, by the beginning of the fingerprint. `values` are numbers by prompt; of a measure of
+images, lists with one for each image of the prompt; of a measure of sets, the distance and the sizes of both sets. `images` is the
+beginning of a SHA-256 over those of the images, in the order of `values` (of sets: this label's, then the base's), so that a row counts
+only as long as the images are those that were measured.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
+
+from hnbench.decoding import as_kind, check_schema
 from hnbench.journal import Journal, read_lines
 from hnbench.measures.base import ImageMeasure, PromptMeasure, SetMeasure
 from hnbench.seeds import digest
@@ -37,22 +38,24 @@ DIGITS = 5
 """Significant digits of a value: far finer than any interval of it, and a reference run's file stays small."""
 
 Kind = Literal["image", "prompt", "set"]
+Named = Annotated[str, msgspec.Meta(min_length=1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 _KINDS: dict[type[Any], Kind] = {ImageMeasure: "image", PromptMeasure: "prompt", SetMeasure: "set"}
 
 Images = Mapping[str, Sequence[str]]
 """Prompt -> the SHA-256 of its images, in order."""
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a measure is."""
 
-    measure: str
-    fingerprint: str
+    measure: Named
+    fingerprint: Named
     kind: Kind
     about: str
     higher_is_better: bool | None
     source: str
+    schema: int = SCHEMA
 
     @staticmethod
     def of(measure: Measure) -> Definition:
@@ -61,8 +64,7 @@ class Definition:
         return Definition(measure.name, measure.fingerprint, kind, measure.about, measure.higher_is_better, measure.source)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The values of some prompts of one label, or the distance of its images to the base's."""
 
     measure: str
@@ -70,21 +72,28 @@ class Row:
     """The beginning of the definition's."""
     label: str
     images: str
-    values: Mapping[str, Any]
+    values: dict[str, Any]
+    """As `VALUES` says for the measure's kind."""
+    schema: int = SCHEMA
 
     def is_of(self, images: Images) -> bool:
-        """Whether these are the images that were measured."""
+        """Whether these are the images that were measured, each of them."""
         found = [images.get(prompt) for prompt in self.values]
-        return None not in found and self.images == images_digest(sha256 for one in found for sha256 in one or ())
+        if None in found or self.images != images_digest(sha256 for one in found for sha256 in one or ()):
+            return False
+        return all(len(value) == len(images[prompt]) for prompt, value in self.values.items() if isinstance(value, list))
 
 
-@dataclass(frozen=True)
-class Distance:
+class Distance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of a label's images to the base's: the value and the sizes of both sets."""
 
     value: float
-    images: int
-    base_images: int
+    images: Count
+    base_images: Count
+
+
+VALUES: dict[Kind, Any] = {"image": dict[str, list[float]], "prompt": dict[str, float], "set": Distance}
+"""What a row's values are, by the kind of its measure."""
 
 
 def images_digest(sha256s: Iterable[str]) -> str:
@@ -96,35 +105,34 @@ class Measurements:
     """What a journal's lines say of given images. A later line wins over an earlier one."""
 
     def __init__(self, lines: Iterable[Definition | Row]) -> None:
-        """Sort the lines."""
+        """Sort the lines. A row without its definition before it counts for nothing: it is measured again."""
         self.definitions: dict[tuple[str, str], Definition] = {}
         """By measure and the fingerprint's beginning."""
         self.rows: list[Row] = []
         for line in lines:
             if isinstance(line, Definition):
                 self.definitions[line.measure, line.fingerprint[:REFERENCE]] = line
-            else:
+            elif (line.measure, line.fingerprint) in self.definitions:
                 self.rows.append(line)
 
     def latest(self) -> dict[str, Definition]:
         """Measure -> the definition that its last row is of."""
-        order = dict.fromkeys(row.measure for row in self.rows)
-        last = {row.measure: self.definitions.get((row.measure, row.fingerprint)) for row in self.rows}
-        return {name: found for name in order if (found := last[name])}
+        return {row.measure: self.definitions[row.measure, row.fingerprint] for row in self.rows}
 
     def by_prompt(self, definition: Definition, label: str, images: Images) -> dict[str, tuple[float, ...]]:
         """Prompt -> its values (one, but of a measure of images), of those images alone."""
         found: dict[str, tuple[float, ...]] = {}
         for row in self._rows(definition, label):
             if row.is_of(images):
-                found.update({prompt: tuple(value) if isinstance(value, list) else (value,) for prompt, value in row.values.items()})
+                several = {prompt: value if isinstance(value, list) else [value] for prompt, value in row.values.items()}
+                found.update({prompt: tuple(map(float, values)) for prompt, values in several.items()})
         return found
 
     def distance(self, definition: Definition, label: str, images: Images, base: Images) -> Distance | None:
         """The distance of those images to those of the base, if it is known."""
-        known = _of_sets(images, base)
-        rows = [row for row in self._rows(definition, label) if row.images == known]
-        return Distance(**rows[-1].values) if rows else None
+        known, sizes = _of_sets(images, base), _sizes(images, base)
+        rows = [row for row in self._rows(definition, label) if row.images == known and row.values.items() >= sizes.items()]
+        return as_kind(rows[-1].values, Distance) if rows else None
 
     def _rows(self, definition: Definition, label: str) -> list[Row]:
         wanted = (definition.measure, definition.fingerprint[:REFERENCE], label)
@@ -137,19 +145,19 @@ def _of_sets(images: Images, base: Images) -> str:
 
 def open_journal(folder: Path) -> Journal[Definition | Row]:
     """The journal in a folder of measures, for writing."""
-    return Journal(folder / NAME, _parse)
+    return Journal(folder / NAME, _Reader())
 
 
 def read_measurements(run: Path) -> Measurements | None:
     """What was measured of a run's images, if anything was."""
     path = run / FOLDER / NAME
-    lines = read_lines(path, _parse)
+    lines = read_lines(path, _Reader())
     return Measurements(lines) if lines else None
 
 
 def definition_line(definition: Definition) -> dict[str, Any]:
     """The line of a definition."""
-    return {"schema": SCHEMA, **asdict(definition)}
+    return msgspec.structs.asdict(definition)
 
 
 def row_line(definition: Definition, label: str, images: Images, values: Mapping[str, Sequence[float]]) -> dict[str, Any]:
@@ -161,8 +169,11 @@ def row_line(definition: Definition, label: str, images: Images, values: Mapping
 
 def distance_line(definition: Definition, label: str, images: Images, base: Images, value: float) -> dict[str, Any]:
     """The line of a distance between two sets."""
-    sizes = {"images": sum(map(len, images.values())), "base_images": sum(map(len, base.values()))}
-    return _row(definition, label, _of_sets(images, base), {"value": _rounded(value), **sizes})
+    return _row(definition, label, _of_sets(images, base), {"value": _rounded(value), **_sizes(images, base)})
+
+
+def _sizes(images: Images, base: Images) -> dict[str, int]:
+    return {"images": sum(map(len, images.values())), "base_images": sum(map(len, base.values()))}
 
 
 def _row(definition: Definition, label: str, images: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,17 +185,24 @@ def _rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def _parse(value: Any) -> Definition | Row:
-    if value["schema"] > SCHEMA:
-        raise ValueError(f"schema {value['schema']} of a newer hnbench")
-    fields = {name: item for name, item in value.items() if name != "schema"}
-    if "values" not in fields:
-        return Definition(**fields)
-    row = Row(**fields)
-    numbers = [number for item in row.values.values() for number in (item if isinstance(item, list) else [item])]
-    if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers):
-        raise TypeError("a value is not a number")
-    return row
+class _Reader:
+    """Reads the lines of a journal in their order: what a row's values have to be is said by the definition before it."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[str, str], Kind] = {}
+
+    def __call__(self, line: dict[str, Any]) -> Definition | Row:
+        """One decoded line; `MalformedError` says what is wrong with it."""
+        check_schema(line, SCHEMA)
+        if "values" not in line:
+            definition = as_kind(line, Definition)
+            self._kinds[definition.measure, definition.fingerprint[:REFERENCE]] = definition.kind
+            return definition
+        row = as_kind(line, Row)
+        kind = self._kinds.get((row.measure, row.fingerprint))
+        if kind is not None:
+            as_kind(row.values, VALUES[kind])
+        return row
 
 
 def with_equal_numbers(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
+import warnings
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import PIL.Image
 
+from hnbench.escaping import printable
+from hnbench.reading import content_of
 from hnbench.report.drawing import new_figure
 from hnbench.report.glyphs import drawable, drawable_with
 from hnbench.report.labels import BASE, candidates_of, featured, style_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from PIL.Image import Image
@@ -34,14 +37,22 @@ _RIGHT, _WRONG, _UNJUDGED = "#009E73", "#D55E00", "#BBBBBB"
 
 
 def write_grid(summary: Summary, folder: Path) -> Path | str:
-    """Write `grid.png`: the first sample of some prompts, spread over the tags. A sentence when the images are not there."""
+    """Write `grid.png`: the first sample of some prompts, spread over the tags. A sentence when images are not there, or damaged."""
     labels = _shown(summary)
     rows = _rows(summary, labels)
     if not rows:
         return "The grid of images is not drawn: the images of these runs are not on this disk."
     path = folder / "grid.png"
-    _grid(rows, labels).save(path, optimize=True)
+    try:
+        pictures = {cell.image: _picture(cell.image) for row in rows for cell in row.values()}
+    except _DamagedError as error:
+        return f"The grid of images is not drawn: {error}; put the run's own image back."
+    _grid(rows, labels, pictures).save(path, optimize=True)
     return path
+
+
+class _DamagedError(Exception):
+    """Which image cannot be shown, and why."""
 
 
 def _shown(summary: Summary) -> list[str]:
@@ -85,7 +96,7 @@ def _first_samples(summary: Summary) -> dict[str, dict[str, _Cell]]:
     return cells
 
 
-def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str]) -> Image:
+def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str], pictures: Mapping[Path, Image]) -> Image:
     verdicts = any(cell.correct is not None for row in rows for cell in row.values())
     title = "Same prompts, same starting noise" + "; judged correct: green frame, wrong: dashed red" * verdicts
     figure = new_figure(0.75 + 1.06 * len(rows), title)
@@ -96,7 +107,7 @@ def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str]) -> Image:
         wrapped = textwrap.fill(prompt, 17, max_lines=5)
         line[0].text(0, 0.5, wrapped, va="center", fontsize=9, transform=line[0].transAxes, parse_math=False, fontfamily=fonts)
         for axes, label in zip(line[1:], labels, strict=True):
-            axes.imshow(_picture(row[label].image), interpolation="nearest")
+            axes.imshow(pictures[row[label].image], interpolation="nearest")
             axes.grid(visible=False)
             axes.set(xticks=[], yticks=[])
             _frame(axes, correct=row[label].correct)
@@ -114,9 +125,22 @@ def _frame(axes: Axes, *, correct: bool | None) -> None:
         spine.set(visible=True, color=colour, linewidth=2.5, linestyle=(0, (2, 1.2)) if correct is False else "-")
 
 
+_UNREADABLE = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)
+"""What reading a file and Pillow raise on damaged and on giant ones; a `MalformedError` is a ValueError."""
+
+
 def _picture(path: Path) -> Image:
-    with PIL.Image.open(path) as opened:
-        picture = opened.convert("RGB")
+    try:
+        content = io.BytesIO(content_of(path))
+        with (
+            warnings.catch_warnings(action="error", category=PIL.Image.DecompressionBombWarning),
+            PIL.Image.open(content, formats=("PNG",)) as opened,
+        ):
+            picture = opened.convert("RGB")
+    except PIL.UnidentifiedImageError as error:
+        raise _DamagedError(f"{printable(path.name)} is no PNG") from error
+    except _UNREADABLE as error:
+        raise _DamagedError(f"{printable(path.name)} cannot be read ({printable(str(error))[:200]})") from error
     if picture.width > _CELL:
-        return picture.resize((_CELL, round(picture.height * _CELL / picture.width)), PIL.Image.Resampling.LANCZOS)
+        return picture.resize((_CELL, max(1, round(picture.height * _CELL / picture.width))), PIL.Image.Resampling.LANCZOS)
     return picture

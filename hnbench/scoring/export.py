@@ -11,7 +11,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from hnbench.decoding import MalformedError
 from hnbench.errors import UsageError
+from hnbench.reading import json_of
 from hnbench.runs.plan import Plan
 from hnbench.runs.store import read_run
 from hnbench.scoring import compbench_layout, geneval_layout
@@ -85,8 +87,8 @@ def _require_own(one: _Export) -> None:
     try:
         if not one.folder.exists() or not any(path.name != WORKING for path in one.folder.iterdir()):
             return
-        found = json.loads((one.folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = json_of(one.folder / MARKER, dict[str, Any])
+    except (OSError, MalformedError):
         found = None
     if found != one.marker:
         other = "something else" if found is None else "the export of another run, plan or layout"
@@ -106,8 +108,8 @@ def _write(one: _Export, progress: Progress) -> None:
 def _put(one: _Export, name: str, content: bytes) -> None:
     """Write one file, unless it is there already; another file of that name is a `UsageError`."""
     path = one.folder / name
-    if path.exists():
-        if path.read_bytes() != content:
+    if os.path.lexists(path):
+        if not path.is_file() or path.read_bytes() != content:
             raise UsageError(f"{path} is not what this export would write; remove it, or give another folder by --out")
         return
     path.parent.mkdir(parents=True, exist_ok=True)

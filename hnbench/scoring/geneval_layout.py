@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
+from hnbench.decoding import MalformedError, decode
 from hnbench.measures.journal import FOLDER
+from hnbench.reading import content_of
 from hnbench.scoring.inventory import NOT_ASKED_FOR, TWICE, UNKNOWN, Findings, FoundImage, expected_of
 
 if TYPE_CHECKING:
@@ -56,10 +59,10 @@ def _is_ours(path: Path) -> bool:
 def _prompt_of(child: Path, by_text: dict[str, Prompt]) -> Prompt | None:
     """The suite's prompt whose metadata the folder has, all of it."""
     try:
-        metadata = json.loads((child / METADATA).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
+        metadata = decode(content_of(child / METADATA).removeprefix(BOM_UTF8), dict[str, Any])
+    except MalformedError:
         return None
-    text = metadata.get("prompt") if isinstance(metadata, dict) else None
+    text = metadata.get("prompt")
     prompt = by_text.get(text) if isinstance(text, str) else None
     return prompt if prompt is not None and metadata == metadata_of(prompt) else None
 

@@ -12,7 +12,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from hnbench.decoding import MalformedError
 from hnbench.errors import UsageError
+from hnbench.reading import content_of
 from hnbench.rgb import rgb
 
 if TYPE_CHECKING:
@@ -64,9 +66,9 @@ class FoundImage:
     def read(self) -> bytes:
         """The file's content. A file that cannot be read, or is not the one that it was, is a `UsageError`."""
         try:
-            content = (self.folder / self.name).read_bytes()
-        except OSError as error:
-            raise UsageError(f"{self.folder / self.name} cannot be read: {error.strerror}") from error
+            content = content_of(self.folder / self.name)
+        except MalformedError as error:
+            raise UsageError(f"{self.folder / self.name} cannot be read: {error}") from error
         if self.sha256 and hashlib.sha256(content).hexdigest() != self.sha256:
             raise UsageError(f"{self.folder / self.name} is not the file that it was (by SHA-256)")
         return content

@@ -8,9 +8,12 @@ the next batch begins (`hnbench.journal`).
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import msgspec
 
 from hnbench import journal
+from hnbench.decoding import as_kind, check_schema
 from hnbench.seeds import digest
 from hnbench.suites.base import Verdict
 
@@ -52,14 +55,29 @@ class Journal:
         self.verdicts.update({key: verdict for key, _, verdict in judged})
 
 
+class _Verdict(msgspec.Struct, forbid_unknown_fields=True):
+    correct: bool | None
+    reason: str = ""
+    score: float | None = None
+    details: dict[str, Any] = {}
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    schema: int
+    key: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: str
+    """Of the image; this and what follows is for people."""
+    name: str
+    prompt: str
+    verdict: _Verdict
+
+
 def _line(key: str, image: FoundImage, verdict: Verdict) -> dict[str, Any]:
     about = {"sha256": image.sha256, "name": image.name, "prompt": image.prompt.text}
     return {"schema": SCHEMA, "key": key, **about, "verdict": asdict(verdict)}
 
 
-def _parse(value: Any) -> tuple[str, Verdict]:
-    if value["schema"] > SCHEMA:
-        raise ValueError(f"schema {value['schema']} of a newer hnbench")
-    if not isinstance(value["key"], str) or not isinstance(value["verdict"]["correct"], bool | None):
-        raise TypeError("it is no verdict")
-    return value["key"], Verdict(**value["verdict"])
+def _parse(value: dict[str, Any]) -> tuple[str, Verdict]:
+    check_schema(value, SCHEMA)
+    line = as_kind(value, _Line)
+    return line.key, Verdict(**msgspec.structs.asdict(line.verdict))

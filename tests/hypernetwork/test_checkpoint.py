@@ -175,8 +175,9 @@ class Trap:
 def test_nothing_is_unpickled(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "adapter_config.json").write_text((saved / "adapter_config.json").read_text())
     torch.save({"conv_in.lora_A.weight": Trap()}, tmp_path / "adapter_model.bin")
-    with pytest.raises(UsageError, match="cannot be read as weights"):
+    with pytest.raises(UsageError, match="nothing of it was run") as caught:
         load_adapter(tmp_path, ToyGenerator(), "hypernoise")
+    assert "weights_only" not in str(caught.value)
     assert capsys.readouterr().out == ""
 
 
@@ -213,7 +214,7 @@ def test_options_of_peft_that_change_the_sum_are_refused(saved: Path) -> None:
     with pytest.raises(UsageError, match="uses use_rslora"):
         load_adapter(saved, ToyGenerator(), "hypernoise")
     (saved / "adapter_config.json").unlink()
-    with pytest.raises(UsageError, match="is missing or has no r, lora_alpha and target_modules"):
+    with pytest.raises(UsageError, match="is missing; an adapter needs peft's configuration with r"):
         load_adapter(saved, ToyGenerator(), "hypernoise")
 
 
@@ -224,7 +225,7 @@ def test_options_of_peft_that_change_the_sum_are_refused(saved: Path) -> None:
         ({"alpha_pattern": {"conv": 3}}, "uses alpha_pattern"),
         ({"an_option_to_come": True}, "uses an_option_to_come"),
         ({"peft_type": "LOKR"}, "of type LOKR; only LORA"),
-        ({"r": "four"}, "has no r, lora_alpha and target_modules"),
+        ({"r": "four"}, r"Expected `int`, got `str` - at `\$\.r`"),
         ({"layers_pattern": "blocks"}, "cannot be used"),
     ],
 )
@@ -259,7 +260,9 @@ def test_values_that_are_not_known_are_refused_and_take_no_memory(saved: Path, c
     path = saved / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     (name,) = change
-    with pytest.raises(UsageError, match="says rank" if change.get("r") in (5, 10**9) else f"{name}|unterminated subpattern"):
+    with pytest.raises(
+        UsageError, match="says rank" if change.get("r") in (5, 10**9) else f"{name}|unterminated subpattern|JSON is malformed"
+    ):
         load_adapter(saved, ToyGenerator(), "hypernoise")
 
 
@@ -339,7 +342,7 @@ def test_a_folder_that_is_no_adapter_is_named(tmp_path: Path, saved: Path) -> No
     with pytest.raises(UsageError, match="cannot be read"):
         describe_adapter(saved)
     (saved / "hnbench.json").write_text('{"schema": 2}')
-    with pytest.raises(StoreError, match="written by a newer hnbench"):
+    with pytest.raises(StoreError, match=r"written by a newer hnbench .* update hnbench"):
         describe_adapter(saved)
 
 

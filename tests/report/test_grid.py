@@ -9,6 +9,7 @@ from PIL import Image
 from hnbench.report import grid
 from hnbench.report.report import summarise_runs
 from hnbench.report.summary import Summary
+from tests.mutations import replaced
 from tests.report.synthetic import TAGS, write_run
 
 
@@ -53,6 +54,38 @@ def test_the_picture_holds_every_pixel_of_a_small_image(tmp_path: Path) -> None:
 def test_large_images_are_reduced(tmp_path: Path) -> None:
     Image.new("RGB", (512, 256)).save(tmp_path / "large.png")
     assert grid._picture(tmp_path / "large.png").size == (128, 64)
+
+
+@pytest.mark.parametrize("place", range(2))
+def test_anything_in_the_place_of_an_image_is_a_note(tmp_path: Path, place: int) -> None:
+    """No traceback, and no grid of other images than the report's."""
+    summary = summarise_runs([write_run(tmp_path / "run", ("random", "reno"), prompts_per_tag=1, samples=1, images=True)])
+    image = grid._rows(summary, ["random", "reno"])[0][("random", "reno")[place]].image
+    told = []
+    for what, put in replaced(image.read_bytes()):
+        put(image)
+        found = grid.write_grid(summary, tmp_path)
+        if isinstance(found, str):
+            told.append(what)
+            assert found.isprintable()
+            assert image.name in found
+    assert {"empty", "NUL bytes", "another format", "without its beginning"} <= set(told)
+
+
+def test_an_image_of_too_many_pixels_is_a_note(tmp_path: Path) -> None:
+    summary = summarise_runs([write_run(tmp_path / "run", ("random",), prompts_per_tag=1, samples=1, images=True)])
+    image = grid._rows(summary, ["random"])[0]["random"].image
+    for size in (10_000, 20_000):
+        Image.new("1", (size, size)).save(image)
+        found = grid.write_grid(summary, tmp_path)
+        assert isinstance(found, str)
+        assert f"{image.name} cannot be read (Image size ({size**2} pixels) exceeds limit" in found
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1)])
+def test_an_image_of_any_shape_is_drawn(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size).save(tmp_path / "thin.png")
+    assert grid._picture(tmp_path / "thin.png").size == ((128, 1) if size[0] == 3000 else size)
 
 
 def test_without_images_there_is_a_reason(gappy: Summary, tmp_path: Path) -> None:

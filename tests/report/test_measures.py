@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from hnbench.measures.journal import Definition, definition_line, distance_line, open_journal, row_line
 from hnbench.report.markdown import markdown
@@ -154,7 +154,7 @@ def test_measures_of_other_images_are_left_out(tmp_path: Path) -> None:
 
 def test_a_measure_that_one_run_lacks_or_has_of_other_weights_is_named(tmp_path: Path) -> None:
     measured(tmp_path / "0", made(tmp_path / "0"))
-    other = replace(SPREAD, fingerprint="99" * 32), replace(SHARPNESS, measure="blur"), GAP
+    other = structs.replace(SPREAD, fingerprint="99" * 32), structs.replace(SHARPNESS, measure="blur"), GAP
     measured(tmp_path / "1", made(tmp_path / "1", 1), 1, other)
     assert notes(tmp_path / "0", tmp_path / "1") == (
         "spread was not measured with the same weights in all of these runs, so it is left out.",

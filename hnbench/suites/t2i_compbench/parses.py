@@ -8,15 +8,17 @@ version are part of the judge's name.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from hnbench.data import VARIABLE
+from hnbench.decoding import MalformedError, decode
 from hnbench.errors import UsageError
 from hnbench.prompt_files import read_text
 from hnbench.seeds import digest
@@ -49,6 +51,25 @@ class Parses:
         return digest([self.parser, {prompt: dict(parse) for prompt, parse in self.of.items()}])
 
 
+_Place = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Parser(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    version: str
+
+
+class _Parse(msgspec.Struct, forbid_unknown_fields=True):
+    chunks: list[tuple[_Place, _Place]]
+    words: list[tuple[_Place, _Place]]
+    tags: str
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    parser: _Parser
+    prompts: dict[str, _Parse]
+
+
 @cache
 def load_parses(parser: str = "") -> Parses:
     """The parses of one of `PARSERS`. Without a name, those of the user's own file, where there is one, else of the default."""
@@ -56,11 +77,11 @@ def load_parses(parser: str = "") -> Parses:
     own = Path(folder) / FILE if folder and not parser else None
     path = own if own and own.is_file() else Path(__file__).with_name(f"parses-{parser or PARSERS[0]}.json")
     try:
-        value = json.loads(read_text(path))
-        return Parses(f"{value['parser']['name']} {value['parser']['version']}", value["prompts"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        found = decode(read_text(path), _File)
+        return Parses(f"{found.parser.name} {found.parser.version}", msgspec.to_builtins(found.prompts))
+    except MalformedError as error:
         raise UsageError(
-            f"{path} is no file of parses ({error!r}); make it anew: python -m hnbench.suites.t2i_compbench.parse FILE"
+            f"{path} is no file of parses ({error}); make it anew: python -m hnbench.suites.t2i_compbench.parse FILE"
         ) from error
 
 
