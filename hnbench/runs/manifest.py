@@ -6,13 +6,15 @@ from its content.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from hnbench.decoding import MalformedError, as_kind, decode
+from hnbench.decoding import MalformedError, as_kind
 from hnbench.errors import StoreError
+from hnbench.reading import json_of
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import SCHEMA, Amount
 from hnbench.seeds import digest
@@ -120,16 +122,10 @@ class _Manifest(Struct):
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The content of a folder's `run.json`, checked; None where there is none. Anything that is no such file is a `StoreError`."""
     path = folder / MANIFEST
-    if not path.is_file():
-        if path.is_symlink() or path.exists():
-            raise StoreError(f"{path} is not a file; put the run's back, or give another folder.")
+    if not os.path.lexists(path):
         return None
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
-    try:
-        value: dict[str, Any] = decode(content, dict)
+        value = json_of(path, dict[str, Any])
         _refuse_newer(path, value)
         _require_whole(value)
     except MalformedError as error:

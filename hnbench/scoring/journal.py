@@ -7,7 +7,6 @@ the next batch begins (`hnbench.journal`).
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import msgspec
@@ -55,13 +54,6 @@ class Journal:
         self.verdicts.update({key: verdict for key, _, verdict in judged})
 
 
-class _Verdict(msgspec.Struct, forbid_unknown_fields=True):
-    correct: bool | None
-    reason: str = ""
-    score: float | None = None
-    details: dict[str, Any] = {}
-
-
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
     schema: int
     key: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -69,15 +61,15 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     """Of the image; this and what follows is for people."""
     name: str
     prompt: str
-    verdict: _Verdict
+    verdict: Verdict
 
 
 def _line(key: str, image: FoundImage, verdict: Verdict) -> dict[str, Any]:
     about = {"sha256": image.sha256, "name": image.name, "prompt": image.prompt.text}
-    return {"schema": SCHEMA, "key": key, **about, "verdict": asdict(verdict)}
+    return {"schema": SCHEMA, "key": key, **about, "verdict": msgspec.to_builtins(verdict)}
 
 
 def _parse(value: dict[str, Any]) -> tuple[str, Verdict]:
     check_schema(value, SCHEMA)
     line = as_kind(value, _Line)
-    return line.key, Verdict(**msgspec.structs.asdict(line.verdict))
+    return line.key, line.verdict
