@@ -47,8 +47,8 @@ def write(summary: Summary, out: Path, *, published: bool = False) -> Path:
 
 def _write(summary: Summary, out: Path, *, published: bool) -> Path:
     out.mkdir(parents=True, exist_ok=True)
-    tables.records_frame(summary).to_csv(out / "records.csv", index=False, lineterminator="\n", float_format="%.9g")
-    tables.summary_frame(summary).to_csv(out / "summary.csv", index=False, lineterminator="\n", float_format="%.9g")
+    tables.write_csv(tables.records_frame(summary), out / "records.csv")
+    tables.write_csv(tables.summary_frame(summary), out / "summary.csv")
     (out / "headline.json").write_text(
         json.dumps([one.to_json() for one in headlines(summary)], indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n"
     )
