@@ -41,14 +41,14 @@ MORE = (
 """Of Markdown alone."""
 
 
-@pytest.mark.parametrize("text", (*TEXTS, *MORE))
+@pytest.mark.parametrize("text", [*TEXTS, *MORE])
 @pytest.mark.parametrize("place", PLACES)
 def test_markdown_shows_the_text_and_nothing_else_wherever_it_stands(place: str, text: str) -> None:
     made = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(place.format(markdown(text)))
     assert _without_spaces(made) == _without_spaces(PLACES[place].format(_html(printable(text))))
 
 
-@pytest.mark.parametrize("text", (*TEXTS, *MORE))
+@pytest.mark.parametrize("text", [*TEXTS, *MORE])
 def test_a_code_span_shows_the_text(text: str) -> None:
     assert MarkdownIt("commonmark").render(markdown_code(text)) == f"<p><code>{_html(printable(text))}</code></p>\n"
 
@@ -60,6 +60,11 @@ def _without_spaces(made: str) -> str:
 
 def _html(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+@pytest.mark.parametrize("text", ["＝1+1", "＋1", "－1", "＠A1"])  # noqa: RUF001
+def test_wide_signs_begin_formulas_too(text: str) -> None:
+    assert csv_cell(text) == f"'{text}"
 
 
 def test_what_is_plain_stays_as_it_is() -> None:

@@ -149,7 +149,8 @@ def published_section(summary: Summary) -> str:
     """The published numbers of this benchmark and model beside the run's own, or a sentence that there are none."""
     manifest = summary.pool.manifests[0]
     found = beside(summary)
-    about = f"{escaped(manifest['suite']['name'])} with {escaped(manifest['generator']['name'])} at {escaped(str(manifest['config'].get('steps')))} step(s)"
+    suite, generator, steps = manifest["suite"]["name"], manifest["generator"]["name"], manifest["config"].get("steps")
+    about = f"{escaped(suite)} with {escaped(generator)} at {escaped(str(steps))} step(s)"
     if not found:
         return f"## Published numbers\n\nNone is known of {about}."
     header = ["method", "task", "published", "this run [95%]", "published judge", "source"]
@@ -288,10 +289,8 @@ def _cost_table(summary: Summary) -> str:
             "Images after which HyperNoise's training is paid back by its cheaper images, against:",
             _table(["method", "by passes", "by seconds"], rows),
         ]
-        if _other_device(summary, training):
-            parts.append(
-                f"By seconds only if training and generation were equally fast: training ran on {escaped(_other_device(summary, training))}."
-            )
+        if other := _other_device(summary, training):
+            parts.append(f"By seconds only if training and generation were equally fast: training ran on {escaped(other)}.")
     return "\n\n".join(parts)
 
 
