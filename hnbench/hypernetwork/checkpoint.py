@@ -380,9 +380,9 @@ def _how_to_load(kind: str, generator: Mapping[str, Any], *, dense: bool, by_dif
         lines += ["and so does", "", call, "", "of diffusers,"]
     lines.append(f"where `backbone` is the pipeline's {markdown(str(generator.get('backbone', 'denoising network')))}.")
     if kind == "hypernoise":
+        layer = markdown(str(generator.get("last_layer", "see hnbench.json")))
         lines.append(
-            f"For the change of the noise, its last layer ({markdown(str(generator.get('last_layer', 'see hnbench.json')))}) must then give its low-rank "
-            "delta only, without base output and bias."
+            f"For the change of the noise, its last layer ({layer}) must then give its low-rank delta only, without base output and bias."
         )
     return lines
 
