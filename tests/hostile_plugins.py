@@ -22,7 +22,7 @@ from tests.toys import ToyGenerator
 STORABLE = [text for text in TEXTS if "\ud800" not in text]
 """JSON of UTF-8 holds no lone surrogates."""
 ALL = " ".join(STORABLE)
-REWARD = "**<b>|[x](y)[red]$a$\x1b[1m"
+REWARD = "**<b>|[x](y)[red]$\\frac{$\x1b[1m"
 LABELS = ("=1+1", "\x1b]0;title\x07", "<script>alert(1)</script>", "| a | table | row |", "[red]markup[/red]", "two\nlines")
 
 
