@@ -8,6 +8,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,15 @@ def test_the_report_is_text(run: tuple[Path, Result]) -> None:
     widths = [tag for tag, _ in found.elements if tag in ("th", "td", "tr", "table")]
     for table in "".join({"table": "T", "tr": "r", "th": "c", "td": "c"}[tag] for tag in widths).split("T")[1:]:
         assert len({len(row) for row in table.split("r")[1:]}) == 1
+
+
+def test_prompts_seen_in_training_are_listed_as_text(run: tuple[Path, Result]) -> None:
+    """In the whole text, and in each line of the list."""
+    made = markdown(replace(summarise_runs([run[0]]), seen={"*method*": STORABLE}), {}, [])
+    page(made)
+    lines = made.partition("<summary>The prompts</summary>")[2].partition("</details>")[0].strip().splitlines()
+    shown = [squeezed(page(line).text) for line in lines]
+    assert sorted(shown) == sorted(squeezed(printable(text)) for text in STORABLE)
 
 
 def test_plots_are_drawings(run: tuple[Path, Result]) -> None:
