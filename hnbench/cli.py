@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 
 from hnbench import __version__, registry
 from hnbench.errors import HnbenchError, SampleFailure, StoreError, UsageError
+from hnbench.escaping import printable
 from hnbench.loading import (
     Dtype,
     check_generator,
@@ -43,7 +45,7 @@ from hnbench.streams import prepare
 from hnbench.writing import ADVICE, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hnbench.config import RunConfig
     from hnbench.hypernetwork.config import TrainingConfig
@@ -69,29 +71,54 @@ MORE_MEMORY = {
 """What to do without enough memory, by command. `run`, `score` and `measure` have halved their batches before, down to one image."""
 
 
+BadUsage: type[Exception] = typer.BadParameter.__bases__[0]
+"""What typer raises of arguments; it has no name for it."""
+
+
 class Commands(TyperGroup):
     """Errors that a user can mend are one or two lines on stderr, and an exit code."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the arguments before the command's name."""
+        with _printable_usage():
+            return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with _printable_usage():
+                return super().invoke(ctx)
         except HnbenchError as error:
-            typer.echo(f"hnbench: {error}", err=True)
+            _echo(f"hnbench: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            typer.echo(f"hnbench: out of memory ({first_line(error)}); {MORE_MEMORY.get(ctx.invoked_subcommand, OTHER_DEVICE)}", err=True)
+            _echo(f"hnbench: out of memory ({first_line(error)}); {MORE_MEMORY.get(ctx.invoked_subcommand, OTHER_DEVICE)}", err=True)
             raise typer.Exit(UsageError.exit_code) from None
         except OSError as error:
             if error.errno not in ADVICE:  # a bug, or the network
                 raise
-            typer.echo(f"hnbench: {_named(error)}{error.strerror}; {ADVICE[error.errno]}", err=True)
+            _echo(f"hnbench: {_named(error)}{error.strerror}; {ADVICE[error.errno]}", err=True)
             raise typer.Exit(StoreError.exit_code) from None
         except KeyboardInterrupt:
-            typer.echo(f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}", err=True)
+            _echo(f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}", err=True)
             raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _printable_usage() -> Iterator[None]:
+    """Arguments may be names of files that others chose, as in `hnbench report *`."""
+    try:
+        yield
+    except BadUsage as error:
+        error.message = printable(error.message)  # type: ignore[attr-defined]
+        raise
+
+
+def _echo(text: str, *, err: bool = False) -> None:
+    """Print one line: all of it is text."""
+    typer.echo(printable(text), err=err)
 
 
 app = typer.Typer(
@@ -111,7 +138,7 @@ def main() -> None:
     try:
         app(prog_name="hnbench")
     except HnbenchError as error:  # of what is printed before a command begins, such as its help
-        typer.echo(f"hnbench: {error}", err=True)
+        _echo(f"hnbench: {error}", err=True)
         sys.exit(error.exit_code)
 
 
@@ -126,7 +153,7 @@ def examples(*commands: str) -> str:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"hnbench {__version__}")
+        _echo(f"hnbench {__version__}")
         raise typer.Exit
 
 
@@ -294,7 +321,7 @@ def run(
     folder = out or RESULTS / config.folder_name
     summary = _execute(config, chosen, preset, adapters, folder)
     if not summary.new:
-        typer.echo(f"all {summary.expected} samples are already done in {folder}", err=True)
+        _echo(f"all {summary.expected} samples are already done in {folder}", err=True)
     if report:
         _report([folder])
     if summary.failed:
@@ -389,8 +416,8 @@ def train(
     name = plain_name(f"train-{kind}-{generator}", ending=f"-seed{seed}-{identity[:8]}", also=OF_MODELS)
     adapter = _train(config, texts, _device(device), dtype_of(generator, dtype), out or RESULTS / name)
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
-    typer.echo(f"The adapter is in {adapter}. To compare it:")
-    typer.echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
+    _echo(f"The adapter is in {adapter}. To compare it:")
+    _echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
 
 
 @app.command(
@@ -472,7 +499,7 @@ def score(
         place = out or scores_folder(folder, judge)
         scores = judge_images(found, judge, place, batch_size=batch_size, progress=display)
     if not scores.new:
-        typer.echo(f"all {len(scores.verdicts)} images have their verdicts already in {place}", err=True)
+        _echo(f"all {len(scores.verdicts)} images have their verdicts already in {place}", err=True)
     path = write_results(scores, place)
     show_scores(table_of(scores), [*correct_lines(scores), *sentences(scores)], f"Image by image: {path}")
 
@@ -531,7 +558,7 @@ def measure(
             measurer = Measurer(found, journal, base=base, batch_size=batch_size, progress=display)
             measured = [measurer.measure(_load_measure(name, chosen)) for name in names]
     if not any(one.new for one in measured):
-        typer.echo(f"all of it was measured before, in {place}", err=True)
+        _echo(f"all of it was measured before, in {place}", err=True)
     show_scores(table_of(found, measured, base), sentences(found, measured), f"Prompt by prompt: {journal.path}")
 
 
@@ -566,9 +593,9 @@ def export(
         found = found.usable(display, partial=partial)
         folders = write_images(found, layout, out, display)
     if not found.complete:
-        typer.echo(f"PARTIAL: {found.described()}")
+        _echo(f"PARTIAL: {found.described()}")
     for name, place in folders.items():
-        typer.echo(f"{name}: {place}")
+        _echo(f"{name}: {place}")
 
 
 @app.command(
@@ -620,7 +647,7 @@ def diagnose(
     path = out or RESULTS / plain_name(f"diagnosis-{generator}", ending=f"-{adapter_sha256(folder)[:8]}.json", also=OF_MODELS)
     _write_json(path, {"adapter": adapter_sha256(folder), "generator": model.fingerprint, "base_seed": seed, **found})
     show_values(found)
-    typer.echo(f"The same as JSON: {path}")
+    _echo(f"The same as JSON: {path}")
 
 
 @app.command(epilog=examples("hnbench push results/my-training/adapter owner/name", "hnbench push adapter owner/name --private"))
@@ -635,7 +662,7 @@ def push(
     """
     from hnbench.publish import publish
 
-    typer.echo(f"The adapter is at {publish(folder, name, private=private)}")
+    _echo(f"The adapter is at {publish(folder, name, private=private)}")
 
 
 @app.command("list", epilog=examples("hnbench list methods", "hnbench list rewards"))
@@ -697,7 +724,7 @@ def fetch(
         fetch_measure(name)
     if suite:
         fetch_suite(suite)
-    typer.echo("all of it is on this machine now")
+    _echo("all of it is on this machine now")
 
 
 @app.command(
@@ -829,7 +856,7 @@ def _runnable(adapters: Mapping[str, str | Path]) -> list[str]:
     entries = registry.METHODS.built_in
     left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
     if left_out:
-        typer.echo(f"without a trained adapter, left out: {', '.join(left_out)}", err=True)
+        _echo(f"without a trained adapter, left out: {', '.join(left_out)}", err=True)
     return [entry.name for entry in entries if entry.name not in left_out]
 
 
@@ -857,7 +884,7 @@ def _name_of(specification: str, suite: Suite) -> dict[str, str]:
 
 def _tell(note: str) -> None:
     """Say what no result depends on."""
-    typer.echo(f"hnbench: {note}", err=True)
+    _echo(f"hnbench: {note}", err=True)
 
 
 def _options(config: RunConfig | TrainingConfig) -> dict[str, Any]:

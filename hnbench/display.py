@@ -2,7 +2,7 @@
 
 All of that is on stderr.
 
-And the small tables that commands print on stdout.
+And the small tables that commands print on stdout. Whatever is shown is text: no markup of rich, no control characters.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich import box, filesize
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from hnbench.escaping import printable
 from hnbench.fitting import fits, fitted
 
 if TYPE_CHECKING:
@@ -98,6 +98,14 @@ class Log:
         return f"about {timedelta(seconds=round(seconds / new * (self._total - self._done)))} left"
 
 
+class NameColumn(ProgressColumn):
+    """What a line counts."""
+
+    def render(self, task: Task) -> Text:
+        """The name, which is bold for the whole of the work."""
+        return Text(printable(task.description), style="bold" if task.fields.get("whole") else "")
+
+
 class RateColumn(ProgressColumn):
     """Images per second."""
 
@@ -111,7 +119,7 @@ def image_bars() -> Progress:
     """Lines that count images, with their rate; on a terminal alone."""
     console = _stderr()
     return Progress(
-        TextColumn("{task.description}"),
+        NameColumn(),
         BarColumn(),
         MofNCompleteColumn(),
         RateColumn(),
@@ -127,7 +135,7 @@ class RunDisplay:
     def __init__(self) -> None:
         self._bars = image_bars()
         self._log = Log(self._bars.console)
-        self._run = self._bars.add_task("[bold]all methods", total=None)
+        self._run = self._bars.add_task("all methods", total=None, whole=True)
         self._method: TaskID | None = None
 
     def start(self, total: int) -> None:
@@ -232,7 +240,7 @@ class TrainingDisplay:
     def stepped(self, record: Mapping[str, Any]) -> None:
         """Show a step's line of the log."""
         if "evaluation" in record:
-            self._bars.console.print(f"step {record['step']}: {paired_gain(record['evaluation'])}", highlight=False)
+            _say(self._bars.console, f"step {record['step']}: {paired_gain(record['evaluation'])}")
         self._log.note = figures(record)
         self._log.reach(record["step"])
         self._bars.update(self._task, completed=record["step"], figures=figures(record))
@@ -284,7 +292,7 @@ def show_entries(entries: Iterable[Entry]) -> None:
     table.columns[0].no_wrap = True
     for entry in entries:
         needs = entry.needs or ", ".join(dict.fromkeys(source.repo for source in entry.sources))
-        table.add_row(*map(escape, (entry.name, entry.summary, needs)))
+        table.add_row(entry.name, entry.summary, needs)
     _print(_stdout(), table)
 
 
@@ -294,7 +302,7 @@ def show_downloads(downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Sou
     for source, names in downloads.items():
         bytes_ = sizes[source]
         size = "unknown" if bytes_ is None else filesize.decimal(bytes_)
-        table.add_row(*map(escape, (", ".join(names), str(source), ", ".join(need[0][0] for need in source.needs), size)))
+        table.add_row(", ".join(names), str(source), ", ".join(need[0][0] for need in source.needs), size)
     _print(_stdout(), table)
 
 
@@ -302,7 +310,7 @@ def show_values(values: Mapping[str, Any]) -> None:
     """Print nested values, one per line, by their dotted names."""
     table = Table("what", "value", box=box.SIMPLE_HEAD)
     for name, value in _flat(values):
-        table.add_row(*map(escape, (name, f"{value:.6g}" if isinstance(value, float) else str(value))))
+        table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
     _print(_stdout(), table)
 
 
@@ -311,24 +319,26 @@ def show_report(table: Table, sentences: Iterable[str], path: Path, *, narrow: S
     console = _stdout()
     _print(console, *([table] if not narrow or fits(table, console) else narrow))
     for sentence in sentences:
-        console.print(f"\n{sentence}", markup=False, highlight=False)
-    console.print(f"\nThe report: {path}", markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(f"\n{printable(sentence)}"))
+    console.print()
+    _say(console, f"The report: {path}")
 
 
 def show_lines(lines: Iterable[str]) -> None:
     """Print text as it is."""
     console = _stdout()
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        _say(console, line)
 
 
 def show_scores(table: Table, sentences: Iterable[str], where: str) -> None:
     """Print what was found of a folder's images, after what has to be known of it, and `where` the details are."""
     console = _stdout()
     for sentence in sentences:
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        _say(console, sentence)
     _print(console, table)
-    console.print(f"\n{where}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
+    _say(console, where)
 
 
 def _print(console: Console, *tables: Table) -> None:
@@ -337,7 +347,7 @@ def _print(console: Console, *tables: Table) -> None:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(Text(printable(text)), soft_wrap=True)
 
 
 def _stderr() -> Console:

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-_FORMULA = ("=", "+", "-", "@")
-_MARKDOWN = {character: f"\\{character}" for character in "\\`*_[]|~$#"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+import re
+
+_FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001 - spreadsheets take the wide ones for the same
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", " ": "&#32;"}
+_MARKDOWN = re.compile(
+    r"""
+    (?P<plain>
+        (?<=[^\W_])_+(?=[^\W_])                           # an underscore in a word is no emphasis
+      | (?<=[^!\]])\[[A-Za-z0-9 .,%+-]*\](?=[ .,;:)])      # [0.1, 0.2] is no link where no address follows
+      | <(?=[ =\d])                                       # less than
+    )
+    | ^[ ]                                                # a code block, with more of them
+    | ^=                                                  # a line under a heading
+    | ^-(?=[\s-]|$) | ^\+(?=\s|$) | ^\d{1,9}[.)](?=\s|$)  # a list
+    | (?<!\S)\# | \#$                                    # a heading, or its end
+    | [\\`*_\[\]|~$<>&]
+    """,
+    re.VERBOSE,
+)
+"""Characters to escape, the last one of each match, and in `plain` those that mean nothing where they stand."""
 
 
 def printable(text: str) -> str:
     """The text in one line for a terminal or a log: what is not printable (control, direction, lone surrogates) is an escape."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else _escaped(character) for character in text)
 
 
@@ -18,15 +38,22 @@ def csv_cell(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """`printable`, and with every character escaped that Markdown or HTML gives a meaning to. For text and cells, not for code spans."""
-    return "".join(_MARKDOWN.get(character, character) for character in printable(text))
+    """`printable`, and with every character escaped that Markdown or HTML would give a meaning to in its place.
+
+    For text wherever it stands: in a sentence, a heading, a list, a table's cell or a picture's title; not for code spans. An address
+    stays one, which GitHub makes a link to itself.
+    """
+    return _MARKDOWN.sub(
+        lambda found: found["plain"] or _ENTITIES.get(found[0]) or f"{found[0][:-1]}\\{found[0][-1]}",
+        printable(text),
+    )
 
 
 def markdown_code(text: str) -> str:
-    """A code span of Markdown that shows the text, also in a table cell."""
-    shown = printable(text).replace("|", "\\|")
+    """A code span of Markdown that shows the text. Not for tables, where a `|` divides code too."""
+    shown = printable(text)
     longest = max((len(run) for run in "".join(c if c == "`" else " " for c in shown).split()), default=0)
-    fence, space = "`" * (longest + 1), " " if "`" in shown else ""
+    fence, space = "`" * (longest + 1), " " if "`" in shown or shown[:1] == " " == shown[-1:] else ""
     return f"{fence}{space}{shown}{space}{fence}"
 
 

@@ -1,6 +1,7 @@
 """Tables that fit their terminal: what is too wide is wrapped between words, then set as several tables, and last as stacked lines.
 
-Nothing is cut off: a number that lost its digits, or two names that became the same, are worse than a longer page.
+Nothing is cut off: a number that lost its digits, or two names that became the same, are worse than a longer page. Cells are text and
+nothing else: no markup of rich, no control characters.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
+
+from hnbench.escaping import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,21 +26,37 @@ _UNLIMITED = 1_000_000
 
 def fitted(tables: Sequence[Table], console: Console) -> list[RenderableType]:
     """The tables as they can be printed on `console` without an ellipsis; a caption comes after the last part of its table."""
-    return _separated([part for table in tables for part in _fitted(table, console)])
+    return _separated([part for table in tables for part in _fitted(_as_text(table), console)])
 
 
 def fits(table: Table, console: Console) -> bool:
     """Whether every column has room for its longest line, or its longest word where it may wrap."""
+    return _fits(_as_text(table), console)
+
+
+def _fits(table: Table, console: Console) -> bool:
     return _extra(table, console) + sum(_narrowest(column) for column in table.columns) <= console.width
 
 
+def _as_text(table: Table) -> Table:
+    """The same table, whose headers, cells and caption are texts that show every character."""
+    shown = _part(table, range(len(table.columns)))
+    shown.caption_justify, shown.caption = table.caption_justify, None if table.caption is None else _in_lines(table.caption)
+    return shown
+
+
+def _in_lines(text: RenderableType) -> Text:
+    """A header or a caption, which may have lines of its own."""
+    return Text("\n".join(printable(line) for line in str(text).split("\n")))
+
+
 def _fitted(table: Table, console: Console) -> list[RenderableType]:
-    if fits(table, console):
+    if _fits(table, console):
         _share_width(table, console)
         return [table]
     keys = _keys(table)
     groups = _groups(table, keys, console)
-    if not all(fits(_part(table, [*keys, *group]), console) for group in groups):
+    if not all(_fits(_part(table, [*keys, *group]), console) for group in groups):
         return [*_stacked(table, keys), *_caption(table)]
     parts = [_part(table, [*keys, *group]) for group in groups]
     for part in parts:
@@ -57,7 +76,7 @@ def _groups(table: Table, keys: Sequence[int], console: Console) -> list[list[in
     """The columns that are no keys, in their order, as many together as fit beside the keys."""
     groups: list[list[int]] = []
     for index in range(len(keys), len(table.columns)):
-        if groups and fits(_part(table, [*keys, *groups[-1], index]), console):
+        if groups and _fits(_part(table, [*keys, *groups[-1], index]), console):
             groups[-1].append(index)
         else:
             groups.append([index])
@@ -78,9 +97,9 @@ def _part(table: Table, indices: Iterable[int]) -> Table:
     chosen = [table.columns[index] for index in indices]
     part = Table(box=table.box, padding=table.padding, header_style=table.header_style)
     for column in chosen:
-        part.add_column(column.header, justify=column.justify, no_wrap=column.no_wrap)
+        part.add_column(_in_lines(column.header), justify=column.justify, no_wrap=column.no_wrap)
     for row, cells in zip(table.rows, zip(*(_cells(column) for column in chosen), strict=True), strict=True):
-        part.add_row(*cells, style=row.style)
+        part.add_row(*(Text(printable(cell)) for cell in cells), style=row.style)
     return part
 
 
@@ -88,9 +107,9 @@ def _stacked(table: Table, keys: Sequence[int]) -> list[RenderableType]:
     """A line for each cell, under the keys of its row."""
     lines: list[RenderableType] = []
     for row, cells in zip(table.rows, zip(*(_cells(column) for column in table.columns), strict=True), strict=True):
-        lines.append(Text(" ".join(_plain(cells[key]) for key in keys), style="bold", overflow="fold"))
+        lines.append(Text(" ".join(cells[key] for key in keys), style="bold", overflow="fold"))
         for index in range(len(keys), len(cells)):
-            header, value = _plain(table.columns[index].header), _plain(cells[index])
+            header, value = str(table.columns[index].header), cells[index]
             if value:
                 lines.append(Text(f"  {_joined(header)}: {value}", style=row.style or "", overflow="fold"))
     return lines
@@ -104,7 +123,7 @@ def _joined(header: str) -> str:
 
 
 def _caption(table: Table) -> list[RenderableType]:
-    return [Text.from_markup(table.caption, style="table.caption")] if isinstance(table.caption, str) else []
+    return [Text(str(table.caption), style="table.caption")] if table.caption else []
 
 
 def _share_width(table: Table, console: Console) -> None:
@@ -137,12 +156,8 @@ def _narrowest(column: Column) -> int:
 
 
 def _texts(column: Column) -> list[str]:
-    return [_plain(cell) for cell in (column.header, *_cells(column))]
+    return [str(column.header), *_cells(column)]
 
 
 def _cells(column: Column) -> list[str]:
     return [str(cell) for cell in column.cells]
-
-
-def _plain(cell: RenderableType) -> str:
-    return Text.from_markup(str(cell)).plain

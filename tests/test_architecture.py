@@ -59,11 +59,11 @@ ALLOWED = {
     | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet", "rgb", "weights"}
     | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring", "shapes"},
     "surroundings": {"verified", "runs", "data"},
-    "fitting": set(),
+    "fitting": {"escaping"},
     "streams": {"errors"},
     "writing": {"errors"},
     "out_of_memory": set(),
-    "display": {"fitting", "hub", "registry", "verify"},
+    "display": {"escaping", "fitting", "hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS
     | {"streams", "registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}

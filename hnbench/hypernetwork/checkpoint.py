@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import warnings
 import zipfile
@@ -29,7 +30,7 @@ import msgspec
 
 from hnbench.decoding import MalformedError, as_kind, check_schema
 from hnbench.errors import StoreError, UsageError
-from hnbench.escaping import printable
+from hnbench.escaping import markdown, printable
 from hnbench.hypernetwork.config import Count
 from hnbench.hypernetwork.seen import write_hashes
 from hnbench.reading import json_of
@@ -450,27 +451,30 @@ def _grouped(backbone: nn.Module, targets: Sequence[str]) -> list[str]:
 
 
 def _card(description: Mapping[str, Any], *, dense: bool, by_diffusers: bool) -> str:
-    """The model card. `by_diffusers`: whether the backbone has diffusers' own way to load an adapter, which PixArt's has not."""
+    """The model card. `by_diffusers`: whether the backbone has diffusers' own way to load an adapter, which PixArt's has not.
+
+    Its front matter holds nothing of the description, and everything else is `markdown`.
+    """
     generator, training = description.get("generator", {}), description.get("training", {})
     length = f"{training.get('steps')} steps, {training.get('images')} images, {training.get('seconds', 0):.0f} s"
     gain, error = (_figure(description.get("evaluation", {}).get(name)) for name in ("gain", "gain_standard_error"))
     config = description.get("config", {})
-    kind = str(description.get("kind"))
+    kind, name = str(description.get("kind")), markdown(str(generator.get("name", "unknown")))
     lines = [
         "---",
         "library_name: peft",
         "tags: [lora, text-to-image]",
         "---",
-        f"# {kind} for {generator.get('name', 'unknown')}",
+        f"# {markdown(kind)} for {name}",
         "",
         PURPOSES.get(kind, ""),
         "",
         "| | |",
         "|---|---|",
-        f"| generator | {generator.get('name')} ({str(generator.get('fingerprint'))[:12]}) |",
-        f"| rewards | {', '.join(f'{name} x {weight:g}' for name, weight in config.get('rewards', {}).items())} |",
+        f"| generator | {name} ({markdown(str(generator.get('fingerprint'))[:12])}) |",
+        f"| rewards | {', '.join(f'{markdown(reward)} x {weight:g}' for reward, weight in config.get('rewards', {}).items())} |",
         f"| LoRA | rank {config.get('rank')}, alpha {config.get('lora_alpha')} |",
-        f"| training | {length} on {training.get('device')} |",
+        f"| training | {length} on {markdown(str(training.get('device')))} |",
         f"| gain in held-out reward | {gain} +- {error} (standard error) |",
         "",
         *_how_to_load(kind, generator, dense=dense, by_diffusers=by_diffusers),
@@ -488,7 +492,8 @@ PURPOSES = {
 def _how_to_load(kind: str, generator: Mapping[str, Any], *, dense: bool, by_diffusers: bool) -> list[str]:
     """The end of the model card."""
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}.get(kind, "")
-    lines = ["Try it against its base:", "", f"    hnbench run --suite SUITE --generator {generator.get('name')} {option} THIS", ""]
+    name = shlex.quote(printable(str(generator.get("name", "unknown"))))
+    lines = ["Try it against its base:", "", f"    hnbench run --suite SUITE --generator {name} {option} THIS", ""]
     if dense:
         note = "The LoRA of grouped convolutions is dense, as peft before 0.16 made it; newer versions of peft and diffusers refuse it."
         return [*lines, note]
@@ -496,11 +501,11 @@ def _how_to_load(kind: str, generator: Mapping[str, Any], *, dense: bool, by_dif
     if by_diffusers:
         call = f'    backbone.load_lora_adapter(THIS, prefix="{PREFIX.rstrip(".")}", weight_name="{WEIGHTS}")'
         lines += ["and so does", "", call, "", "of diffusers,"]
-    lines.append(f"where `backbone` is the pipeline's {generator.get('backbone', 'denoising network')}.")
+    lines.append(f"where `backbone` is the pipeline's {markdown(str(generator.get('backbone', 'denoising network')))}.")
     if kind == "hypernoise":
+        layer = markdown(str(generator.get("last_layer", "see hnbench.json")))
         lines.append(
-            f"For the change of the noise, its last layer ({generator.get('last_layer', 'see hnbench.json')}) must then give its low-rank "
-            "delta only, without base output and bias."
+            f"For the change of the noise, its last layer ({layer}) must then give its low-rank delta only, without base output and bias."
         )
     return lines
 

@@ -28,6 +28,7 @@ _DPI = 150
 
 _SETTINGS = {
     "svg.hashsalt": "hnbench",
+    "text.parse_math": False,  # a name with `$` is a name
     "svg.fonttype": "none",  # text as text, which can be searched and edited, in a third of the bytes
     "font.family": "sans-serif",
     "font.size": 9.5,
@@ -64,7 +65,7 @@ def new_figure(height: float, title: str) -> Figure:
 
     figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", wrap=True)
+    figure.suptitle(drawable(title), x=0.01, ha="left", fontweight="bold", wrap=True)
     return figure
 
 

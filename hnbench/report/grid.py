@@ -105,7 +105,7 @@ def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str], pictures: Map
         line[0].axis("off")
         prompt, fonts = drawable_with(row[labels[0]].prompt[:_LONGEST])
         wrapped = textwrap.fill(prompt, 17, max_lines=5)
-        line[0].text(0, 0.5, wrapped, va="center", fontsize=9, transform=line[0].transAxes, parse_math=False, fontfamily=fonts)
+        line[0].text(0, 0.5, wrapped, va="center", fontsize=9, transform=line[0].transAxes, fontfamily=fonts)
         for axes, label in zip(line[1:], labels, strict=True):
             axes.imshow(pictures[row[label].image], interpolation="nearest")
             axes.grid(visible=False)

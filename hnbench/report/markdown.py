@@ -1,4 +1,7 @@
-"""The report as GitHub Markdown: findings, plots, tables, coverage, cost, protocol and provenance."""
+"""The report as GitHub Markdown: findings, plots, tables, coverage, cost, protocol and provenance.
+
+Whatever a run folder says (names, tags, prompts, notes, versions) is `escaped` where it is put into the text.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hnbench.escaping import markdown as escaped
+from hnbench.escaping import markdown_code, printable
 from hnbench.report.headlines import amount, headlines, interval_notes, number, probability, spanned
 from hnbench.report.labels import BASE, HYPERNOISE, OTHER_NOISE, RANDOM_DIRECTION, style_of
 from hnbench.report.published import beside
@@ -46,16 +51,21 @@ def markdown(summary: Summary, plots: Mapping[str, str], notes: Sequence[str], *
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:") -> str:
+    """A table whose cells are Markdown already."""
     aligned = ["---", *[align] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in [header, aligned, *rows])
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, aligned, *rows])
 
 
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
+def _all_escaped(texts: Iterable[str]) -> list[str]:
+    return [escaped(text) for text in texts]
+
+
+def _named(label: str) -> str:
+    return escaped(style_of(label).name)
 
 
 def _name(row: Row) -> str:
-    name = style_of(row.label).name + ("" if row.coverage.complete else " ⚠")
+    name = _named(row.label) + ("" if row.coverage.complete else " ⚠")
     return f"**{name}**" if row.label == HYPERNOISE else name
 
 
@@ -64,9 +74,9 @@ def _title(summary: Summary) -> str:
     manifest = pool.manifests[0]
     seeds = ", ".join(str(seed) for seed in pool.seeds)
     return (
-        f"# {manifest['suite']['name']} on {manifest['generator']['name']}\n\n"
+        f"# {escaped(manifest['suite']['name'])} on {escaped(manifest['generator']['name'])}\n\n"
         f"{_completeness(summary)}\n\n"
-        f"{pool.size} ({seeds}), {manifest['plan']['protocol']} protocol."
+        f"{pool.size} ({seeds}), {escaped(manifest['plan']['protocol'])} protocol."
     )
 
 
@@ -83,13 +93,13 @@ def _completeness(summary: Summary) -> str:
 
 
 def _findings(summary: Summary) -> str:
-    lines = [f"- {headline.sentence}" for headline in headlines(summary)]
+    lines = [f"- {escaped(headline.sentence)}" for headline in headlines(summary)]
     return "\n".join(["## Findings", "", *lines]) if lines else ""
 
 
 def _plots(plots: Mapping[str, str], notes: Sequence[str]) -> str:
-    images = [f"![{title}]({name})" for name, title in plots.items()]
-    return "\n\n".join(["## Plots", *images, *(f"_{note}_" for note in notes)])
+    images = [f"![{escaped(title)}]({name})" for name, title in plots.items()]
+    return "\n\n".join(["## Plots", *images, *(f"_{escaped(note)}_" for note in notes)])
 
 
 def _main_table(summary: Summary) -> str:
@@ -110,7 +120,7 @@ def _main_table(summary: Summary) -> str:
         f"{score} Generator passes are forward passes (NFE); all passes are those of generator and "
         "reward, with a backward pass counted as two forward passes. Seconds are those of this machine at this batch size."
     )
-    return "\n\n".join(["## Methods", _table(header, rows), note, *interval_notes(summary)])
+    return "\n\n".join(["## Methods", _table(header, rows), note, *_all_escaped(interval_notes(summary))])
 
 
 def _score_cells(row: Row) -> list[str]:
@@ -123,14 +133,14 @@ def _unseen_table(summary: Summary) -> str:
     """Which prompts a training saw, and the scores without them; nothing for runs that did not note it."""
     if not summary.seen:
         return ""
-    said = [_seen_sentence(style_of(name).name, seen, len(summary.pool.prompts)) for name, seen in summary.seen.items()]
+    said = [_seen_sentence(_named(name), seen, len(summary.pool.prompts)) for name, seen in summary.seen.items()]
     parts = ["## Prompts seen in training", "\n".join(f"- {sentence}" for sentence in said)]
     if summary.unseen:
         parts += [f"Without them, {summary.unseen.pool.size}:", _without_table(summary.unseen)]
     texts = {prompt.id: prompt.text for prompt in summary.pool.prompts}
     seen = sorted({texts[prompt] for found in summary.seen.values() for prompt in found or ()})
     if seen:
-        listed = "\n".join(f"- {_escaped(text)}" for text in seen)
+        listed = "\n".join(f"- {escaped(text)}" for text in seen)
         parts.append(f"<details><summary>The prompts</summary>\n\n{listed}\n\n</details>")
     return "\n\n".join(parts)
 
@@ -139,24 +149,26 @@ def published_section(summary: Summary) -> str:
     """The published numbers of this benchmark and model beside the run's own, or a sentence that there are none."""
     manifest = summary.pool.manifests[0]
     found = beside(summary)
-    about = f"{manifest['suite']['name']} with {manifest['generator']['name']} at {manifest['config'].get('steps')} step(s)"
+    suite, generator, steps = manifest["suite"]["name"], manifest["generator"]["name"], manifest["config"].get("steps")
+    about = f"{escaped(suite)} with {escaped(generator)} at {escaped(str(steps))} step(s)"
     if not found:
         return f"## Published numbers\n\nNone is known of {about}."
     header = ["method", "task", "published", "this run [95%]", "published judge", "source"]
     rows = [
         [
-            style_of(one.method).name,
-            one.tag,
+            _named(one.method),
+            escaped(one.tag),
             f"{one.value:g}",
             spanned(own) if own else "not in this run",
-            one.judge,
-            f"{one.source}{f' ({one.note})' if one.note else ''}",
+            escaped(one.judge),
+            escaped(f"{one.source}{f' ({one.note})' if one.note else ''}"),
         ]
         for one, own in found
     ]
     judge = manifest["suite"]["judge"]
     caution = (
-        f"This run: {summary.pool.size}, {manifest['plan']['protocol']} protocol, judge: {judge['name'] if judge else 'none'}. "
+        f"This run: {summary.pool.size}, {escaped(manifest['plan']['protocol'])} protocol, "
+        f"judge: {escaped(judge['name']) if judge else 'none'}. "
         "Numbers can be compared only where judge, prompts, images per prompt and precision are the same; "
         "another judge is another scale."
     )
@@ -176,7 +188,9 @@ def _without_table(unseen: Summary) -> str:
             [[_name(row), *_score_cells(row)] for row in unseen.rows.values()],
         )
     names = ["optimised", *unseen.pool.held_out]
-    return _table(["method", *names], [[_name(row), *(spanned(row.rewards[name]) for name in names)] for row in unseen.rows.values()])
+    return _table(
+        ["method", *_all_escaped(names)], [[_name(row), *(spanned(row.rewards[name]) for name in names)] for row in unseen.rows.values()]
+    )
 
 
 def _tag_table(summary: Summary) -> str:
@@ -185,8 +199,8 @@ def _tag_table(summary: Summary) -> str:
     tags = summary.pool.tags
     rows = [[_name(row), *(spanned(row.tags[tag], digits=2) for tag in tags)] for row in summary.rows.values()]
     absent = [tag for tag in summary.pool.manifests[0]["suite"]["tags"] if tag not in tags]
-    note = f"\n\nNot in this plan, and so not in the overall score: {', '.join(absent)}." if absent else ""
-    return f"## By tag\n\n{_table(['method', *tags], rows)}{note}"
+    note = f"\n\nNot in this plan, and so not in the overall score: {', '.join(_all_escaped(absent))}." if absent else ""
+    return f"## By tag\n\n{_table(['method', *_all_escaped(tags)], rows)}{note}"
 
 
 def _reward_table(summary: Summary) -> str:
@@ -194,7 +208,7 @@ def _reward_table(summary: Summary) -> str:
     names = ["optimised", *(name for name in pool.optimised if len(pool.optimised) > 1), *pool.held_out]
     header = [
         "method",
-        *(f"{name} ({'held out' if name in pool.held_out else 'optimised'})" if name != "optimised" else name for name in names),
+        *(f"{escaped(name)} ({'held out' if name in pool.held_out else 'optimised'})" if name != "optimised" else name for name in names),
     ]
     rows = []
     for row in summary.rows.values():
@@ -203,7 +217,7 @@ def _reward_table(summary: Summary) -> str:
             for name in names
         ]
         rows.append([_name(row), *(f"{number(row.rewards[name].estimate)}{gain}" for name, gain in zip(names, gains, strict=True))])
-    weights = ", ".join(f"{weight:g} x {name}" for name, weight in pool.optimised.items())
+    weights = ", ".join(f"{weight:g} x {escaped(name)}" for name, weight in pool.optimised.items())
     note = (
         f"The optimised reward is {weights}. Mean of the saved images' rewards; in brackets the paired gain over random noise in "
         "standard deviations of random noise's rewards. The optimised reward is what methods selected or ascended on, so its gain is "
@@ -217,7 +231,7 @@ def _measures(summary: Summary) -> str:
     if summary.measured is None:
         return ""
     measures = summary.measured.measures
-    parts = ["## Diversity and fidelity", *(f"_{note}_" for note in summary.measured.notes)]
+    parts = ["## Diversity and fidelity", *(f"_{escaped(note)}_" for note in summary.measured.notes)]
     if measures:
         rows = [
             [_name(row), *(_measure_cell(measure, row.label, len(summary.pool.seeds)) for measure in measures)]
@@ -225,7 +239,7 @@ def _measures(summary: Summary) -> str:
             if any(row.label in measure.labels for measure in measures)
         ]
         parts += [
-            _table(["method", *(measure.definition.measure for measure in measures)], rows),
+            _table(["method", *(escaped(measure.definition.measure) for measure in measures)], rows),
             "\n".join(f"- {_described(measure)}" for measure in measures),
             _measures_note(summary),
         ]
@@ -247,7 +261,7 @@ def _described(measure: PooledMeasure) -> str:
     definition = measure.definition
     sizes = sorted({size for one in measure.distances.values() for size in one.images})
     images = f" Sets of {' and '.join(map(str, sizes))} images." if sizes else ""
-    return f"{definition.measure} ({definition.fingerprint[:12]}): {definition.about}.{images}"
+    return escaped(f"{definition.measure} ({definition.fingerprint[:12]}): {definition.about}.") + images
 
 
 def _measures_note(summary: Summary) -> str:
@@ -270,15 +284,13 @@ def _cost_table(summary: Summary) -> str:
         return ""
     parts = ["## Cost of training", _training_table(summary, training)]
     if summary.break_even:
-        rows = [[style_of(one.against).name, _images(one.by_passes), _images(one.by_seconds)] for one in summary.break_even]
+        rows = [[_named(one.against), _images(one.by_passes), _images(one.by_seconds)] for one in summary.break_even]
         parts += [
             "Images after which HyperNoise's training is paid back by its cheaper images, against:",
             _table(["method", "by passes", "by seconds"], rows),
         ]
-        if _other_device(summary, training):
-            parts.append(
-                f"By seconds only if training and generation were equally fast: training ran on {_other_device(summary, training)}."
-            )
+        if other := _other_device(summary, training):
+            parts.append(f"By seconds only if training and generation were equally fast: training ran on {escaped(other)}.")
     return "\n\n".join(parts)
 
 
@@ -295,10 +307,10 @@ def _training_table(summary: Summary, training: Mapping[str, Any]) -> str:
     header = ["method", *(name.replace("_", " ") for name in columns), "all passes", "device"]
     rows = [
         [
-            style_of(name).name,
+            _named(name),
             *(amount(float(entry.get(column, math.nan))) for column in columns),
             amount(summary.training_passes[name]),
-            str(entry.get("device", "n/a")),
+            escaped(str(entry.get("device", "n/a"))),
         ]
         for name, entry in training.items()
     ]
@@ -318,9 +330,7 @@ def _coverage_table(summary: Summary) -> str:
     table = _table(["method", "planned", "done", "failed", "missing", "paired with base"], rows)
     failed = summary.pool.frame.loc[summary.pool.frame["status"] == "failed", ["label", "error"]]
     failures = Counter(zip(failed["label"], failed["error"], strict=True)).most_common(10)
-    listed = [
-        f"- {style_of(label).name}: {count} x `{error.replace('`', ' ').replace(chr(10), ' ')[:200]}`" for (label, error), count in failures
-    ]
+    listed = [f"- {_named(label)}: {count} x {markdown_code(error[:200])}" for (label, error), count in failures]
     failed_so = ["Failures:\n\n" + "\n".join(listed)] if listed else []
     return "\n\n".join(["## Coverage", table, *failed_so, " ".join(_integrity(summary))])
 
@@ -362,7 +372,7 @@ def _protocol(summary: Summary) -> str:
         "of zero width means that all samples agreed, not that nothing is uncertain. Seconds are shared by the samples of a batch: "
         "their intervals show the spread between prompts only."
     )
-    return f"## Protocol\n\n{_table(['', 'value'], facts, align='---')}\n\n{text}"
+    return f"## Protocol\n\n{_table(['', 'value'], map(_all_escaped, facts), align='---')}\n\n{text}"
 
 
 def _provenance(summary: Summary) -> str:
@@ -372,9 +382,9 @@ def _provenance(summary: Summary) -> str:
         packages = environment.pop("packages", None) or {}
         versions = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
         facts = [(name, value if isinstance(value, str) else json.dumps(value, sort_keys=True)) for name, value in environment.items()]
-        rows = [[key, value] for key, value in [("identity", manifest["identity"]), *facts, ("packages", versions)]]
-        rows += [[f"verified: {name}", _verified(found)] for name, found in manifest.get("verified", {}).items()]
-        parts += [f"### {folder.name}", _table(["", "value"], rows, align="---")]
+        rows = [_all_escaped(fact) for fact in [("identity", manifest["identity"]), *facts, ("packages", versions)]]
+        rows += [[f"verified: {escaped(name)}", _verified(found)] for name, found in manifest.get("verified", {}).items()]
+        parts += [f"### {escaped(folder.name)}", _table(["", "value"], rows, align="---")]
         if len({session.get("environment") for session in manifest.get("sessions", [])}) > 1:
             parts.append("Not all sessions of this run had the environment above, which is the latest one's.")
         parts += ["```\n" + "\n".join(_commands(manifest)) + "\n```"]
@@ -384,8 +394,10 @@ def _provenance(summary: Summary) -> str:
 def _verified(found: Sequence[Mapping[str, Any]]) -> str:
     """What `hnbench verify` had found of a model on the machine of the run, when it was made."""
     said = [
-        f"{one['check']} {'equal' if one['equal'] else 'DIFFERS'} ({one['date']}, {one['device']}, {one['dtype']}, "
-        f"at {one['difference']:.0%} of its tolerance)"
+        escaped(
+            f"{one['check']} {'equal' if one['equal'] else 'DIFFERS'} ({one['date']}, {one['device']}, {one['dtype']}, "
+            f"at {one['difference']:.0%} of its tolerance)"
+        )
         for one in found
     ]
     return "; ".join(said) or "not on this machine (`hnbench verify --list` says how)"
@@ -400,5 +412,5 @@ def _commands(manifest: Mapping[str, Any]) -> list[str]:
             f"batch size {session.get('batch_size', 'n/a')}",
         ]
         program, *arguments = [str(part) for part in session.get("argv", ["hnbench"])] or ["hnbench"]
-        lines.append(f"{shlex.join([Path(program).name, *arguments])}    # {', '.join(about)}")
+        lines.append(printable(f"{shlex.join([Path(program).name, *arguments])}    # {', '.join(about)}"))
     return lines

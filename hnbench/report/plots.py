@@ -216,7 +216,7 @@ def noise(summary: Summary) -> Figure | str:
         axes.set_ylim(len(shown) - 0.4, -0.9)
     left.axvline(shell, color="#333333", linestyle="--", linewidth=1)
     left.annotate(f"√d ≈ {shell:.1f}", (shell, -0.9), xytext=(4, -3), textcoords="offset points", va="top", color="#333333")
-    left.set_yticks(range(len(shown)), [style_of(label).name for label in shown])
+    left.set_yticks(range(len(shown)), [drawable(style_of(label).name) for label in shown])
     left.set_xlabel("norm of the chosen noise\n(line: median; box: quartiles; whiskers: 5 to 95%)")
     right.set_xlabel("distance from the starting noise (L2)")
     return figure

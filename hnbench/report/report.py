@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.report import tables
 from hnbench.report.drawing import save, settings
+from hnbench.report.folder import replacing
 from hnbench.report.grid import write_grid
 from hnbench.report.headlines import headlines, spanned
 from hnbench.report.labels import style_of
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.table import Table
+
+
+TEXT = "report.md"
+FILES = (
+    "summary.csv",
+    "records.csv",
+    "headline.json",
+    *(f"{name}.{ending}" for name in PLOTS for ending in ("png", "svg")),
+    "grid.png",
+    TEXT,
+)
+"""Whatever a report can have, the text last: it is there when the rest is."""
 
 
 def summarise_runs(run_folders: Sequence[Path], *, check: bool = False) -> Summary:
@@ -40,26 +53,28 @@ def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
 
 
 def write(summary: Summary, out: Path, *, published: bool = False) -> Path:
-    """Write all files of a report into `out` and return the path of its `report.md`, with published numbers where asked for."""
-    with writing(out, "The runs are not touched."):
-        return _write(summary, out, published=published)
+    """Write all files of a report into `out` and return the path of its `report.md`, with published numbers where asked for.
+
+    They take the places of an earlier report's when all of them are written; other files are kept. `UsageError` where files of these
+    names are someone else's, `StoreError` where nothing can be written.
+    """
+    with writing(out, "The runs are not touched."), replacing(out, FILES) as working:
+        _write(summary, working, published=published)
+    return out / TEXT
 
 
-def _write(summary: Summary, out: Path, *, published: bool) -> Path:
-    out.mkdir(parents=True, exist_ok=True)
-    tables.records_frame(summary).to_csv(out / "records.csv", index=False, lineterminator="\n", float_format="%.9g")
-    tables.summary_frame(summary).to_csv(out / "summary.csv", index=False, lineterminator="\n", float_format="%.9g")
+def _write(summary: Summary, out: Path, *, published: bool) -> None:
+    tables.write_csv(tables.records_frame(summary), out / "records.csv")
+    tables.write_csv(tables.summary_frame(summary), out / "summary.csv")
     (out / "headline.json").write_text(
         json.dumps([one.to_json() for one in headlines(summary)], indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n"
     )
     plots, notes = _draw(summary, out)
-    path = out / "report.md"
-    path.write_text(markdown(summary, plots, notes, published=published), encoding="utf-8", newline="\n")
-    return path
+    (out / TEXT).write_text(markdown(summary, plots, notes, published=published), encoding="utf-8", newline="\n")
 
 
 def _draw(summary: Summary, out: Path) -> tuple[dict[str, str], list[str]]:
-    """Draw every plot: file name -> title of those drawn, and the reasons for those not. An earlier report's files go."""
+    """Draw every plot: file name -> title of those drawn, and the reasons for those not."""
     plots: dict[str, str] = {}
     notes: list[str] = []
     with settings():
@@ -67,15 +82,12 @@ def _draw(summary: Summary, out: Path) -> tuple[dict[str, str], list[str]]:
             figure = plot(summary)
             if isinstance(figure, str):
                 notes.append(figure)
-                for ending in ("png", "svg"):
-                    (out / f"{name}.{ending}").unlink(missing_ok=True)
             else:
                 plots[f"{name}.png"] = figure.get_suptitle()
                 save(figure, out, name)
         grid = write_grid(summary, out)
     if isinstance(grid, str):
         notes.append(grid)
-        (out / "grid.png").unlink(missing_ok=True)
     else:
         plots["grid.png"] = "The same prompts and starting noises by method"
     return plots, notes

@@ -6,6 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hnbench.escaping import csv_cell
 from hnbench.report.headlines import interval_notes, number
 from hnbench.report.labels import BASE, HYPERNOISE, style_of
 from hnbench.report.pool import SCORE
@@ -13,6 +14,7 @@ from hnbench.stats.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from typing import Any
 
     import pandas as pd
@@ -24,6 +26,19 @@ if TYPE_CHECKING:
     """A header, and the cell of a row."""
 
 _INTERNAL = ("trajectory", "row", "column", "folder")
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table for programs and spreadsheets: its texts and headers are harmless to the latter (`csv_cell`)."""
+    import pandas as pd
+
+    texts = [name for name, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
+    shown = frame.assign(**{str(name): frame[name].map(_cell) for name in texts}).rename(columns=csv_cell)
+    shown.to_csv(path, index=False, lineterminator="\n", float_format="%.9g", encoding="utf-8")
+
+
+def _cell(value: Any) -> Any:
+    return csv_cell(value) if isinstance(value, str) else value
 
 
 def records_frame(summary: Summary) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich import box, filesize
-from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def list_table(references: Iterable[Reference], known: Sequence[Verification]) -
     table = Table("component", "check", "input", "expected", "download", "GPU", "here", box=box.SIMPLE_HEAD)
     for one in references:
         needs = filesize.decimal(one.download), "yes" if one.gpu else "no"
-        table.add_row(*map(escape, (one.component, one.name, _given(one), _expected(one), *needs, _last(one, known))))
+        table.add_row(one.component, one.name, _given(one), _expected(one), *needs, _last(one, known))
     return table
 
 
@@ -76,7 +75,7 @@ def result_table(results: Iterable[CheckResult]) -> Table:
     for result in results:
         worst = result.worst
         verdict = result.verdict if result.verdict != "not run" else f"not run: {result.why}"
-        table.add_row(*map(escape, (result.reference.name, *_columns(worst, len(result.comparisons)), verdict)))
+        table.add_row(result.reference.name, *_columns(worst, len(result.comparisons)), verdict)
     return table
 
 

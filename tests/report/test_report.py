@@ -24,7 +24,7 @@ PLOTS = ("quality_vs_cost", "best_of_n", "task_gains", "optimised_vs_held_out", 
 
 
 def test_all_files_are_there_and_small(out: Path) -> None:
-    expected = {"report.md", "records.csv", "summary.csv", "headline.json", "grid.png"}
+    expected = {".hnbench-report.lock", "report.md", "records.csv", "summary.csv", "headline.json", "grid.png"}
     expected |= {f"{name}.{ending}" for name in PLOTS for ending in ("png", "svg")}
     assert {path.name for path in out.iterdir()} == expected
     assert sum(path.stat().st_size for path in out.glob("*.[ps][nv]g")) < 2_000_000
