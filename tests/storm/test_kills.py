@@ -103,7 +103,10 @@ def nothing(_: Path) -> None:
 
 
 def with_run(whole: Path) -> Callable[[Path], None]:
-    return lambda folder: shutil.copytree(whole / "run", folder / "run") and None
+    def prepare(folder: Path) -> None:
+        shutil.copytree(whole / "run", folder / "run")
+
+    return prepare
 
 
 def look_at_journal(path: str) -> Callable[[Findings, Path, set[str]], None]:

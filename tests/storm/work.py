@@ -77,7 +77,7 @@ class Work:
             for value in listed:
                 self.record(digest(value))
 
-        Journal.add = add_and_tell  # type: ignore[method-assign]
+        Journal.add = add_and_tell  # type: ignore[assignment, method-assign]
 
 
 def _after(kind: type, name: str, tell: Callable[[Any, Any], None]) -> None:
