@@ -19,7 +19,7 @@ from hnbench.cli import main
 
 EXIT_CODES = (0, 2, 3, 4)
 """What a command may end in here: nobody interrupts it."""
-SECONDS = 20
+SECONDS = 10
 _WARNING = re.compile(r"\b\w+Warning: .{0,60}")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 

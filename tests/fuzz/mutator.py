@@ -213,11 +213,11 @@ def _picture(path: Path, dice: random.Random) -> str:
     return f"it says that it is {size} pixels wide"
 
 
-# What nobody should get away with, on purpose: (name, change of the records' list, whether the plan contradicts it).
 Records = list[dict[str, Any]]
+Apply = Callable[[Records], None]
 
 
-def _each(field: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Records], None]:
+def _each(field: str, change: Callable[[dict[str, Any]], Any]) -> Apply:
     def apply(records: Records) -> None:
         for record in records:
             record[field] = change(record)
@@ -235,11 +235,11 @@ def _without_wrong_verdicts(records: Records) -> None:
             record["verdict"] = None
 
 
-def _more(field: str, by: float) -> Callable[[Records], None]:
+def _more(field: str, by: float) -> Apply:
     return _each(field, lambda record: {name: value + by for name, value in record[field].items()})
 
 
-AGAINST_THE_PLAN: dict[str, Callable[[Records], None]] = {
+AGAINST_THE_PLAN: dict[str, Apply] = {
     "labels swapped": _each("label", _swap("random", "hypernoise")),
     "another tag": _each("tag", lambda record: {"low": "high", "high": "low"}[record["tag"]]),
     "another prompt": _each("prompt", lambda record: f"{record['prompt']}!"),
@@ -256,7 +256,7 @@ AGAINST_THE_PLAN: dict[str, Callable[[Records], None]] = {
     "other rewards of the base": _more("initial_rewards", 100.0),
 }
 """Changes that contradict run.json, or other records: refused, whatever the check value says."""
-AGAINST_THE_CHECK: dict[str, Callable[[Records], None]] = {
+AGAINST_THE_CHECK: dict[str, Apply] = {
     **AGAINST_THE_PLAN,
     "verdicts true, with the reason why not": _each("verdict", lambda record: {**record["verdict"], "correct": True}),
     "verdicts turned": _each("verdict", lambda record: {**record["verdict"], "correct": not record["verdict"]["correct"]}),
@@ -270,8 +270,8 @@ AGAINST_THE_CHECK: dict[str, Callable[[Records], None]] = {
 """Changes of what the check value is of."""
 
 
-def change(journal: Path, apply: Callable[[Records], None], *, reseal: bool) -> None:
-    """Apply a change to all records of a journal; their check values are as they were, or made anew."""
+def change(journal: Path, apply: Apply, *, reseal: bool) -> None:
+    """Apply a change to the records of a journal; their check values are as they were, or made anew."""
     lines = [opened(line) for line in journal.read_bytes().splitlines()]
     records = [json.loads(body) for body, _ in lines]
     apply(records)

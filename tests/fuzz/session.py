@@ -81,12 +81,12 @@ def try_folder(seed: int, world: Path, folder: Path, outcomes: Outcomes) -> None
 
 
 @contextmanager
-def drawing(dice: random.Random) -> Iterator[None]:
-    """Most reports have no plots and no grid, which take longest."""
+def drawing(dice: random.Random | None = None) -> Iterator[None]:
+    """Most reports have no plots and no grid, which take longest; without dice, none has."""
     with ExitStack() as stack:
-        if dice.random() > WITH_PLOTS:
+        if dice is None or dice.random() > WITH_PLOTS:
             stack.enter_context(patch.dict(PLOTS, clear=True))
-        if dice.random() > WITH_GRID:
+        if dice is None or dice.random() > WITH_GRID:
             stack.enter_context(patch("hnbench.report.report.write_grid", return_value="No grid."))
         yield
 

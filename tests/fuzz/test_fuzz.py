@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from hnbench.journal import unsealed
-from tests.fuzz.calls import call
-from tests.fuzz.mutator import AGAINST_THE_CHECK, AGAINST_THE_PLAN, Records, change, opened, resealed
-from tests.fuzz.session import Outcomes, limit_memory, try_folder
+from tests.fuzz.calls import Called, call
+from tests.fuzz.mutator import AGAINST_THE_CHECK, AGAINST_THE_PLAN, Apply, change, opened, resealed
+from tests.fuzz.session import Outcomes, drawing, limit_memory, try_folder
 from tests.fuzz.world import COMPLETE, REPORT, make_world, toys
 
 pytestmark = pytest.mark.fuzz
@@ -44,24 +45,37 @@ def test_damaged_folders(world: Path, tmp_path: Path, request: pytest.FixtureReq
 
 
 @pytest.mark.parametrize("reseal", [False, True])
-@pytest.mark.parametrize(("name", "apply"), [*AGAINST_THE_CHECK.items()])
-def test_deliberate_changes_are_refused(world: Path, tmp_path: Path, name: str, apply: Callable[[Records], None], reseal: bool) -> None:
-    if reseal and name not in AGAINST_THE_PLAN:
-        pytest.skip("whoever makes the check value anew is believed, where nothing else contradicts")
-    shutil.copytree(world / "run", tmp_path / "run")
-    os.chdir(tmp_path)
-    change(tmp_path / "run/journal-0000.jsonl", apply, reseal=reseal)
-    called = call(*REPORT)
+@pytest.mark.parametrize(("name", "apply"), AGAINST_THE_PLAN.items())
+def test_what_contradicts_is_refused(world: Path, tmp_path: Path, name: str, apply: Apply, reseal: bool) -> None:
+    called = report_of_changed(world, tmp_path, apply, reseal=reseal)
     assert (called.code, called.fault) == (4, ""), f"{name}: {called}"
+
+
+@pytest.mark.parametrize(("name", "apply"), AGAINST_THE_CHECK.items())
+def test_what_was_changed_is_refused(world: Path, tmp_path: Path, name: str, apply: Apply) -> None:
+    called = report_of_changed(world, tmp_path, apply, reseal=False)
+    assert (called.code, called.fault) == (4, ""), f"{name}: {called}"
+
+
+@pytest.mark.parametrize(("name", "apply"), AGAINST_THE_CHECK.items())
+def test_what_was_forged_is_no_traceback(world: Path, tmp_path: Path, name: str, apply: Apply) -> None:
+    """Whoever makes the check value anew is believed where nothing else contradicts; all plots that it concerns are drawn, or not."""
+    called = report_of_changed(world, tmp_path, apply, reseal=True, plots=True)
+    assert not called.fault, f"{name}: {called}"
+
+
+def report_of_changed(world: Path, folder: Path, apply: Apply, *, reseal: bool, plots: bool = False) -> Called:
+    shutil.copytree(world / "run", folder / "run")
+    os.chdir(folder)
+    change(folder / "run/journal-0000.jsonl", apply, reseal=reseal)
+    with nullcontext() if plots else drawing():
+        return call(*REPORT)
 
 
 def test_what_was_not_changed_is_complete(world: Path, tmp_path: Path) -> None:
     """Else the tests above could not fail: written by the same way, a journal that is as it was is accepted."""
-    shutil.copytree(world / "run", tmp_path / "run")
-    os.chdir(tmp_path)
-    change(tmp_path / "run/journal-0000.jsonl", lambda records: None, reseal=True)
+    assert report_of_changed(world, tmp_path, lambda records: None, reseal=True).code == 0
     assert (tmp_path / "run/journal-0000.jsonl").read_bytes() == (world / "run/journal-0000.jsonl").read_bytes()
-    assert call(*REPORT).code == 0
     assert COMPLETE in (tmp_path / "run/report/report.md").read_text()
 
 
