@@ -58,12 +58,12 @@ class Called:
         return f"a raw control character {found[0]!r} in its output" if found else ""
 
 
-def call(*arguments: str) -> Called:
+def call(*arguments: str, seconds: int = SECONDS) -> Called:
     """Run one command line; warnings are noted on its standard error, as they are for a user."""
     kept = [_Kept(), _Kept()]
     code: int | None = None
     error = ""
-    with _streams(*kept), _limit(), warnings.catch_warnings():
+    with _streams(*kept), _limit(seconds), warnings.catch_warnings():
         warnings.simplefilter("default")
         sys.argv = ["hnbench", *arguments]
         try:
@@ -97,12 +97,12 @@ def _streams(out: io.BytesIO, err: io.BytesIO) -> Iterator[None]:
 
 
 @contextmanager
-def _limit() -> Iterator[None]:
+def _limit(seconds: int) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise Hang(f"it took more than {SECONDS} seconds")
+        raise Hang(f"it took more than {seconds} seconds")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS, 1)  # again: one could be lost in a thread that is waited for
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # again: one could be lost in a thread that is waited for
     try:
         yield
     finally:

@@ -35,6 +35,8 @@ PROMPTS = {
     "prompts.json": '["low 0", {"prompt": "high 1"}]\n',
 }
 COMPLETE = "Complete:"
+_WITH_IMPORTS = 300
+"""Seconds that a first command may take."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def make_world(folder: Path) -> None:
     for name, text in PROMPTS.items():
         (folder / name).write_text(text)
     for arguments in ([*TRAIN, "trained"], RUN, MEASURE, SCORE, EXPORT, REPORT):
-        require(call(*arguments))
+        require(call(*arguments, seconds=_WITH_IMPORTS))
     begin_training()
 
 

@@ -15,7 +15,7 @@ from hnbench.runs.store import read_run
 from hnbench.seeds import digest
 from tests.runs.world import is_close
 
-TO_THE_BYTE = False
+TO_THE_BYTE = True
 """Whether a continued run is held to equality to the byte but for time and memory; else rewards may differ by rounding, and images."""
 
 _MEASURED = ("seconds", "peak_memory_bytes")
