@@ -64,6 +64,20 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def storm(session: nox.Session) -> None:
+    """Kill work at random moments and take its memory away; with `-- --full`, a thousand times and more."""
+    install(session, "test", "--editable", ".")
+    session.run("python", "-m", "pytest", "-m", "storm", "-rP", "tests/storm", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Damage folders and run the commands on them; with `-- --full`, ten thousand."""
+    install(session, "test", "--editable", ".")
+    session.run("python", "-m", "pytest", "-m", "fuzz", "-rP", "tests/fuzz", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the tests and fail when they reach too little of the code."""
     install(session, "test", "--editable", ".")

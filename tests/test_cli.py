@@ -16,10 +16,9 @@ from typer.testing import CliRunner, Result
 
 from hnbench import __version__, registry
 from hnbench.cli import app
-from hnbench.registry import Entry, Registry
 from tests.journals import journal_rows
+from tests.toy_plugins import toy_registries
 
-PLUGINS = "tests.toy_plugins"
 RUN = ["run", "--suite", "toy-suite", "--generator", "toy", "--optimise", "brightness=1.0", "--hold-out", "red", "--device", "cpu"]
 QUICK = [*RUN, "--method", "best-of-n:n=2", "--out", "run"]
 TRAIN = ["train", "--generator", "toy", "--optimise", "brightness=1.0", "--prompts", "prompts.txt", "--rank", "2", "--steps", "3"]
@@ -31,15 +30,8 @@ Hnbench = Callable[..., Result]
 def hnbench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hnbench:
     """Run a command line in an empty folder, with toys for models."""
     monkeypatch.chdir(tmp_path)
-    toys = {
-        "GENERATORS": [Entry("toy", f"{PLUGINS}:load_generator", ""), Entry("other-toy", f"{PLUGINS}:load_other_generator", "")],
-        "REWARDS": [Entry("brightness", f"{PLUGINS}:load_reward", ""), Entry("red", f"{PLUGINS}:load_red", "")],
-        "METHODS": [*registry.METHODS.built_in, Entry("failing", f"{PLUGINS}:Failing", "")],
-        "SUITES": [Entry("toy-suite", f"{PLUGINS}:ToySuite", "")],
-        "MEASURES": [Entry("lpips", f"{PLUGINS}:load_range", ""), Entry("shift", f"{PLUGINS}:load_shift", "")],
-    }
-    for name, entries in toys.items():
-        monkeypatch.setattr(registry, name, Registry(name.lower()[:-1], "hnbench.none", *entries))
+    for name, toys in toy_registries().items():
+        monkeypatch.setattr(registry, name, toys)
 
     def call(*arguments: str) -> Result:
         return CliRunner().invoke(app, list(arguments), prog_name="hnbench")

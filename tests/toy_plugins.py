@@ -13,6 +13,7 @@ from PIL import Image
 from hnbench.generators.base import Generator
 from hnbench.measures.base import PromptMeasure, SetMeasure
 from hnbench.methods.base import Method, Outcome
+from hnbench.registry import METHODS, Entry, Registry
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource, digest
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
@@ -150,3 +151,16 @@ class Shift(SetMeasure):
 def load_shift(device: str) -> Shift:
     assert device == "cpu"
     return Shift()
+
+
+def toy_registries() -> dict[str, Registry]:
+    """What `hnbench.registry` has under these names where the toys are all there is, beside the built-in methods."""
+    here = __name__
+    entries = {
+        "GENERATORS": [Entry("toy", f"{here}:load_generator", ""), Entry("other-toy", f"{here}:load_other_generator", "")],
+        "REWARDS": [Entry("brightness", f"{here}:load_reward", ""), Entry("red", f"{here}:load_red", "")],
+        "METHODS": [*METHODS.built_in, Entry("failing", f"{here}:Failing", "")],
+        "SUITES": [Entry("toy-suite", f"{here}:ToySuite", "")],
+        "MEASURES": [Entry("lpips", f"{here}:load_range", ""), Entry("shift", f"{here}:load_shift", "")],
+    }
+    return {name: Registry(name.lower()[:-1], "hnbench.none", *found) for name, found in entries.items()}
