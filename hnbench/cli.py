@@ -1,6 +1,7 @@
 """The command line. Every command is a few lines that call the library; results go to stdout, all else to stderr.
 
-Exit codes: 0 all is well, 2 wrong usage, 3 some samples failed, 4 a run or training folder cannot be used, 130 interrupted.
+Exit codes: 0 all is well, 2 wrong usage, 3 some samples failed, 4 a run or training folder cannot be used, 130 interrupted,
+143 terminated.
 Nothing heavy is imported before a command needs it.
 """
 
@@ -19,6 +20,7 @@ from typer.core import TyperGroup
 from hnbench import __version__, registry
 from hnbench.errors import HnbenchError, SampleFailure, StoreError, UsageError
 from hnbench.escaping import printable
+from hnbench.interrupts import exit_code_of, heed_sigterm
 from hnbench.loading import (
     Dtype,
     check_generator,
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 PRESET = "[default: the preset's]"
 NAMED = "[default: results/ and a name that says what it is]"
-INTERRUPTED = 130
 
 
 OTHER_DEVICE = "end what else uses the memory, or give another --device; what was written is kept, and the same command continues"
@@ -101,9 +102,9 @@ class Commands(TyperGroup):
                 raise
             _echo(f"hnbench: {_named(error)}{error.strerror}; {ADVICE[error.errno]}", err=True)
             raise typer.Exit(StoreError.exit_code) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as signal:
             _echo(f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(exit_code_of(signal)) from None
 
 
 @contextmanager
@@ -135,6 +136,7 @@ app = typer.Typer(
 def main() -> None:
     """The console script."""
     prepare()
+    heed_sigterm()
     try:
         app(prog_name="hnbench")
     except HnbenchError as error:  # of what is printed before a command begins, such as its help
@@ -256,7 +258,7 @@ def run(
     ] = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time; changes no result.")] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time; changes results to rounding only.")] = 32,
     device: DeviceName = "auto",
     dtype: DtypeName = None,
     steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
@@ -325,7 +327,8 @@ def run(
     if report:
         _report([folder])
     if summary.failed:
-        raise SampleFailure(f"{summary.failed} of {summary.expected} samples failed (see {folder}); the same command tries them again")
+        why = f": {summary.commonest}" if summary.commonest else ""
+        raise SampleFailure(f"{summary.failed} of {summary.expected} samples failed{why}. The same command tries them again (see {folder})")
 
 
 @app.command(
@@ -449,7 +452,7 @@ PartialChoice = Annotated[
     bool, typer.Option("--partial", help="Take what is there, though something is missing, unknown or unreadable; the output says what.")
 ]
 QuickChoice = Annotated[bool, typer.Option("--quick", help="The images are of the suite's quick protocol, not of the full one.")]
-ImagesAtATime = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time; changes no result.")]
+ImagesAtATime = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time; changes results to rounding only.")]
 Labels = Annotated[
     list[str] | None, typer.Option("--label", metavar="LABEL", help="A method's label, as in the report; repeatable. [default: all]")
 ]

@@ -15,6 +15,10 @@ class UsageError(HnbenchError):
     """An argument or a file given by the user cannot be used."""
 
 
+class PluginError(HnbenchError):
+    """A method, reward, judge or measure gave what its contract does not allow; the text names it, what it gave and what was expected."""
+
+
 class SampleFailure(HnbenchError):
     """Some samples failed; the run is complete otherwise and the report names them."""
 

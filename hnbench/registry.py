@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import difflib
 import types
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from hnbench.errors import UsageError
+from hnbench.escaping import printable
 from hnbench.measures import sources as measure_sources
 from hnbench.prompt_files import is_prompt_file
 from hnbench.rewards import sources
@@ -371,13 +372,23 @@ def make_method(specification: str, defaults: Mapping[str, Any] | None = None) -
     """The method of a specification. `defaults` are parameters (already typed) that the specification does not give."""
     name, typed = parse_method(specification)
     factory: Any = METHODS.get(name)
+    if not (isinstance(factory, type) and is_dataclass(factory)):
+        raise UsageError(
+            f"the method {name!r} cannot be made: {_name_of(factory)} is no dataclass, whose fields would be the method's parameters; "
+            "its package has to put @dataclass on it"
+        )
     parameters: dict[str, Any] = dict(defaults or {}) | _convert(name, factory, typed)
     missing = [item.name for item in fields(factory) if item.default is MISSING and item.default_factory is MISSING and item.init]
     for key in missing:
         if key not in parameters:
             raise UsageError(f"method {name!r} needs {key}; type {name}:{key}=VALUE")
-    method: Method = factory(**parameters)
-    return method
+    method: Any = factory(**parameters)
+    return method  # type: ignore[no-any-return]
+
+
+def _name_of(factory: Any) -> str:
+    name = getattr(factory, "__qualname__", type(factory).__qualname__)
+    return printable(f"{getattr(factory, '__module__', '')}.{name}")
 
 
 def _convert(name: str, factory: Any, typed: Mapping[str, str]) -> dict[str, Any]:

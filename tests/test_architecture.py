@@ -17,7 +17,20 @@ from hnbench.methods.base import Method
 from hnbench.tasks import Task
 
 PACKAGE = Path(hnbench.__file__).parent
-BASICS = {"errors", "escaping", "decoding", "reading", "out_of_memory", "writing", "tasks", "seeds", "config", "names"}
+BASICS = {
+    "errors",
+    "escaping",
+    "decoding",
+    "reading",
+    "answers",
+    "interrupts",
+    "out_of_memory",
+    "writing",
+    "tasks",
+    "seeds",
+    "config",
+    "names",
+}
 MODELS = {"generators", "rewards"}
 
 ALLOWED = {
@@ -38,6 +51,8 @@ ALLOWED = {
     "generators": BASICS | {"fingerprint", "quiet", "hub", "weights"},
     "rewards": BASICS | {"fingerprint", "quiet", "hub", "weights", "rgb"},
     "escaping": set(),
+    "answers": {"errors", "escaping"},
+    "interrupts": set(),
     "decoding": {"escaping"},
     "reading": {"decoding"},
     "journal": {"errors", "writing", "decoding"},
@@ -50,7 +65,7 @@ ALLOWED = {
     "runs": BASICS | MODELS | {"verified", "methods", "suites", "journal"},
     "report": {"errors", "escaping", "decoding", "reading", "writing", "quiet", "config", "stats", "runs", "measures"},
     "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures", "rgb"},
-    "registry": {"errors", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
+    "registry": {"errors", "escaping", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
     "presets": set(),
     "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
     "verified": {"errors", "hub", "decoding"},
@@ -62,7 +77,7 @@ ALLOWED = {
     "fitting": {"escaping"},
     "streams": {"errors"},
     "writing": {"errors"},
-    "out_of_memory": set(),
+    "out_of_memory": {"escaping"},
     "display": {"escaping", "fitting", "hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS

@@ -95,3 +95,49 @@ def test_batches_are_halved_down_to_one(error: Exception) -> None:
 
     assert in_chunks(batch, list(range(6)), 6) == list(range(6))  # type: ignore[arg-type]
     assert sizes == [6, 3, 1, 1, 1, 1, 1, 1] or max(sizes[2:]) <= 2
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("command", ["train", "diagnose"])
+def test_a_model_that_does_not_fit_is_one_line(error: Exception, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no batch is halved: from within the models, not before them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prompts.txt").write_text("a red circle\na ring\n")
+    module = {"train": "hnbench.hypernetwork.trainer.Trainer._backward", "diagnose": "hnbench.hypernetwork.diagnose.exact_divergence"}[
+        command
+    ]
+    monkeypatch.setattr("hnbench.hypernetwork.diagnose.EXACT_UP_TO", 10**6)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, fail)
+    arguments = TRAIN if command == "train" else ["diagnose", "--prompts", "prompts.txt", "--limit", "1", "--device", "cpu"]
+    result = hnbench(*arguments)
+    assert result.exit_code == 2, result.output
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("hnbench:")]
+    assert line.startswith("hnbench: out of memory (")
+    assert "--batch-size" in line
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("where", ["generate", "score", "judge"])
+def test_a_run_without_memory_for_one_image_records_it_and_says_so(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = {
+        "generate": "hnbench.generators.stable_diffusion.StableDiffusionGenerator.generate",
+        "score": "hnbench.rewards.open_clip.OpenClipReward.score_pictures",
+        "judge": "hnbench.suites.shapes.ShapesJudge.judge",
+    }[where]
+
+    def fail(*_: object, **__: object) -> None:
+        raise ERRORS[0]
+
+    monkeypatch.setattr(place, fail)
+    arguments = ["--suite", "geneval-shapes", "--method", "random", "--limit", "2", "--device", "cpu", "--no-report", "--out", "run"]
+    result = hnbench("run", *arguments)
+    assert result.exit_code == 3, result.output
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("hnbench:")]
+    assert "samples failed: " in line
+    assert "times OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB." in line
+    assert "Traceback" not in result.output

@@ -280,3 +280,21 @@ def test_bad_values_are_refused(text: str, message: str) -> None:
 def test_the_parameters_of_a_real_method() -> None:
     made = make_method("best-of-n:n=5")
     assert made.labels == ("best-of-2", "best-of-4", "best-of-5")
+
+
+def not_a_dataclass(rate: float = 0.5) -> Sample:
+    return Sample(adapter=Path("adapter"), rate=rate)
+
+
+class NotADataclass:
+    """A method's class whose author forgot the decorator."""
+
+
+@pytest.mark.parametrize("name", ["not_a_dataclass", "NotADataclass", "INSTANCE"])
+def test_a_method_that_is_no_dataclass_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(registry, "METHODS", Registry("method", "hnbench.none", Entry("odd", f"{__name__}:{name}", "")))
+    with pytest.raises(UsageError, match=r"the method 'odd' cannot be made: .* is no dataclass"):
+        make_method("odd:rate=1")
+
+
+INSTANCE = Sample(adapter=Path("adapter"))

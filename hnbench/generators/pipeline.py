@@ -212,9 +212,8 @@ class PipelineGenerator(Generator):
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._encoded]
         if new:
             with self._text_encoders_in_place(), quiet_loading():
-                found = {name: tensor.cpu() for name, tensor in self._encode(new).items()}
-            for row, prompt in enumerate(new):
-                self._keep(prompt, {name: tensor[row].clone() for name, tensor in found.items()})
+                for prompt in new:  # one by one: what is new together differs in a run that was interrupted, and with it the last digits
+                    self._keep(prompt, {name: tensor[0].cpu() for name, tensor in self._encode([prompt]).items()})
         rows = [self._encoded[prompt] for prompt in prompts]
         for prompt in prompts:
             self._encoded.move_to_end(prompt)

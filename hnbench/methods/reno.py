@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hnbench.answers import as_scores
 from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.base import Method, Outcome, conditioning_of, starting_noise
@@ -87,7 +88,8 @@ class ReNO(Method):
             with torch.set_grad_enabled(differentiable):
                 iterate = noise.detach().requires_grad_(differentiable)
                 image = generator.generate(iterate, conditioning)
-                return Candidates(iterate, image, reward.score(image, prompts))
+                scores = as_scores(f"the reward {reward.name}", reward.score(image, prompts), len(prompts), differentiable=differentiable)
+                return Candidates(iterate, image, scores)
 
         current = evaluate(noise, differentiable=self.iterations > 1)
         moving = current.score.detach().isfinite()

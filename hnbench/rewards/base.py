@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
+from hnbench.answers import as_scores
 from hnbench.rewards.pixels import shared_pixels
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
 
 
@@ -45,7 +46,10 @@ class Reward(ABC):
 
 
 class Mixture(Reward):
-    """A weighted sum of rewards: what a method optimises. Weights live here and nowhere else."""
+    """A weighted sum of rewards: what a method optimises. Weights live here and nowhere else.
+
+    A part that gives anything but one score per image, or no gradient where one is asked for, is a `PluginError` that names it.
+    """
 
     def __init__(self, parts: Mapping[str, tuple[Reward, float]], name: str = "mixture") -> None:
         if not parts:
@@ -61,13 +65,17 @@ class Mixture(Reward):
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         with shared_pixels():
-            return self._weighted(lambda reward: reward.score(images, prompts))
+            differentiable = images.requires_grad and torch.is_grad_enabled()
+            return self._weighted(lambda reward: reward.score(images, prompts), len(images), differentiable=differentiable)
 
     def score_pictures(self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device) -> Tensor:
-        return self._weighted(lambda reward: reward.score_pictures(pictures, prompts, device))
+        return self._weighted(lambda reward: reward.score_pictures(pictures, prompts, device), len(pictures), differentiable=False)
 
-    def _weighted(self, score: Callable[[Reward], Tensor]) -> Tensor:
-        scores = [weight * score(reward) for reward, weight in self.parts.values()]
+    def _weighted(self, score: Callable[[Reward], Tensor], count: int, *, differentiable: bool) -> Tensor:
+        scores = [
+            weight * as_scores(f"the reward {name}", score(reward), count, differentiable=differentiable)
+            for name, (reward, weight) in self.parts.items()
+        ]
         total = scores[0]
         for other in scores[1:]:
             total = total + other

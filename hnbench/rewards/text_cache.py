@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class TextCache:
-    """Prompt -> feature row. `encode` maps a list of prompts to `[B, D]` and is called with new prompts only."""
+    """Prompt -> feature row. `encode` maps a list of prompts to `[B, D]` and is called with new prompts only, one by one.
+
+    Encoded together, a prompt's features would depend in their last digits on which prompts are new at the same time, which is not the same
+    in a run that was interrupted.
+    """
 
     def __init__(self, encode: Callable[[list[str]], Tensor]) -> None:
         self._encode = encode
@@ -22,7 +26,7 @@ class TextCache:
     @torch.no_grad()
     def __call__(self, prompts: Sequence[str]) -> Tensor:
         """Features `[len(prompts), D]`, without gradient."""
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._rows]
-        if new:
-            self._rows.update(zip(new, self._encode(new), strict=True))
+        for prompt in prompts:
+            if prompt not in self._rows:
+                (self._rows[prompt],) = self._encode([prompt])
         return torch.stack([self._rows[prompt] for prompt in prompts])

@@ -2,7 +2,7 @@
 
 What is timed is exactly `list(method.propose(...))`. Text is encoded before, because it is cached and every method needs
 the same. A batch that does not fit the device is halved; a batch that raises is tried again task by task, so that one bad
-sample costs nobody else their result.
+sample costs nobody else their result. The same holds of what is asked of rewards, judges and measures (`in_chunks`, `attempted`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from hnbench.errors import HnbenchError
-from hnbench.out_of_memory import first_line, is_out_of_memory
+from hnbench.answers import as_many, is_usable, shown
+from hnbench.errors import PluginError
+from hnbench.out_of_memory import is_out_of_memory
 from hnbench.runs.cost import Meter, MeteredGenerator, MeteredReward, Usage, measured
+from hnbench.runs.failures import RECORDED, failure_of, is_for_user
+from hnbench.runs.outcomes import Expectation
 from hnbench.runs.record import Cost, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from torch import Tensor
 
@@ -35,13 +39,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of a batch: an outcome per task and label, or an error."""
+    """What came of a batch."""
 
     tasks: Sequence[Task]
     meter: Meter
     usage: Usage
-    outcomes: Mapping[tuple[Task, str], Outcome]
-    error: Failure | None = None
+    outcomes: Mapping[tuple[Task, str], Outcome | Failure]
+    """For every task and label."""
 
     def cost(self, share: float = 1.0) -> Cost:
         """The cost of one image of the batch whose label needed `share` of its task's work."""
@@ -59,6 +63,13 @@ class Models:
         self._warm: set[str] = set()
         self._blank: Tensor | None = None
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """`(3, H, W)` of the generator's images, known after the first `warm_up`."""
+        if self._blank is None:
+            raise RuntimeError("the generator has not made an image yet")
+        return tuple(self._blank.shape[1:])
+
     @torch.no_grad()
     def warm_up(self, tasks: Sequence[Task]) -> None:
         """Encode the batch's text; the first time, also pass the whole batch through generator and reward."""
@@ -66,6 +77,7 @@ class Models:
         if self._blank is None:
             seeded = conditioning.seeded(self.noises.step_seeds(tasks))
             images = self.generator.generate(self.noises.batch(tasks).to(self.generator.device), seeded, self.steps)
+            self._check(images, len(tasks))
             self._blank = torch.zeros_like(images[:1])
             prompts = [task.prompt for task in tasks]
         else:
@@ -75,65 +87,109 @@ class Models:
             self.reward.score(images.expand(len(prompts), -1, -1, -1), prompts)
             self._warm.update(prompts)
 
+    def _check(self, images: object, count: int) -> None:
+        if not (is_usable(images) and isinstance(images, torch.Tensor) and images.ndim == 4 and images.shape[:2] == (count, 3)):
+            raise PluginError(f"the generator {self.generator.name} gave {shown(images)}; images [{count}, 3, H, W] are expected")
+
 
 class Proposer:
-    """Runs the batches of one method. `batch_size` falls when memory runs out, and stays there."""
+    """Runs the batches of one method. `size`, the most tasks that are proposed together, falls when memory runs out, and stays there."""
 
-    def __init__(self, method: Method, models: Models, batch_size: int) -> None:
-        self.method, self.models, self.batch_size = method, models, batch_size
+    def __init__(self, method: Method, models: Models, size: int) -> None:
+        self.method, self.models, self.size = method, models, size
+        self._who = f"the method {method.name}"
 
-    def attempt(self, tasks: Sequence[Task]) -> list[Attempt]:
-        """Attempts that cover all of the tasks or, when memory runs out, the first half or less of them.
+    def attempts(self, batch: Sequence[Task], wanted: AbstractSet[Task]) -> Iterator[Attempt]:
+        """Attempts that cover the `wanted` tasks of a batch, and the others that are proposed together with them.
 
-        Errors meant for the user (`HnbenchError`) and Ctrl-C pass through.
+        A batch above `size` is proposed in halves of halves, so which tasks go together follows from the batch and the size, and not from
+        what is wanted. One that raises is tried again task by task. Errors meant for the user and Ctrl-C pass through.
         """
+        if wanted.isdisjoint(batch):
+            return
+        half = (len(batch) + 1) // 2
+        if len(batch) > self.size:
+            yield from self.attempts(batch[:half], wanted)
+            yield from self.attempts(batch[half:], wanted)
+            return
+        attempt, fits = self._attempt(batch, alone=len(batch) == 1)
+        if attempt is not None:
+            yield attempt
+            return
+        release_memory()
+        if not fits:
+            self.size = half
+            yield from self.attempts(batch, wanted)
+            return
+        for task in batch:
+            yield from self.attempts([task], wanted)
+
+    def _attempt(self, tasks: Sequence[Task], *, alone: bool) -> tuple[Attempt | None, bool]:
+        """The attempt, None if it raised; and whether it was no lack of memory. A task alone that raises is an attempt that failed."""
         meter, usage = Meter(), Usage()
         try:
             self.models.warm_up(tasks)
-            outcomes = self._propose(tasks, meter, usage)
-        except HnbenchError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a method raises is its sample's failure, and is recorded
-            failure = Failure(type=type(error).__name__, message=first_line(error))
-            parts: list[Sequence[Task]] = [[task] for task in tasks]
-            if is_out_of_memory(error):
-                self.batch_size = max(1, len(tasks) // 2)
-                parts = [tasks[: self.batch_size]]
-        else:
-            return [Attempt(tasks, meter, usage, outcomes)]
-        if len(tasks) == 1:
-            return [Attempt(tasks, meter, usage, {}, failure)]
-        release_memory()
-        return [attempt for part in parts for attempt in self.attempt(part)]
+            return Attempt(tasks, meter, usage, self._propose(tasks, meter, usage)), True
+        except RECORDED as error:
+            if is_for_user(error):
+                raise
+            failure = failure_of(error)
+            fits = not is_out_of_memory(error)
+        failed = Attempt(tasks, meter, usage, {(task, label): failure for task in tasks for label in self.method.labels})
+        return (failed if alone else None), fits
 
-    def _propose(self, tasks: Sequence[Task], meter: Meter, usage: Usage) -> dict[tuple[Task, str], Outcome]:
+    def _propose(self, tasks: Sequence[Task], meter: Meter, usage: Usage) -> Mapping[tuple[Task, str], Outcome | Failure]:
         models = self.models
         generator = MeteredGenerator(models.generator, meter, models.steps)
         reward = MeteredReward(models.reward, meter)
         with measured(models.generator.device, usage):
             listed = list(self.method.propose(tasks, generator, reward, models.noises))
-        outcomes = {(outcome.task, outcome.label): outcome for outcome in listed}
-        expected = {(task, label) for task in tasks for label in self.method.labels}
-        if outcomes.keys() != expected or len(listed) != len(expected):
-            raise RuntimeError(
-                f"{self.method.name} gave {len(listed)} outcomes; one for each of {len(tasks)} tasks and {self.method.labels} is due"
-            )
-        return outcomes
+        return Expectation(self._who, tasks, self.method.labels, models.image_shape, models.noises.batch(tasks)).check(listed)
 
 
-def in_chunks(function: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item], size: int) -> list[Result]:
-    """Apply a batch function to all items, `size` at a time and fewer when memory runs out; the results in order."""
+def in_chunks(
+    function: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item], size: int, who: str = "the function"
+) -> list[Result]:
+    """Apply a batch function to all items, `size` at a time and fewer when memory runs out; the results in order.
+
+    Another number of results than of items is a `PluginError` that names `who` is asked. `size` is at least 1.
+    """
+    if size < 1:
+        raise ValueError(f"batches of {size} items were asked for; at least 1 is needed")
     results: list[Result] = []
     while len(results) < len(items):
         chunk = items[len(results) : len(results) + size]
         try:
-            results.extend(function(chunk))
+            results.extend(as_many(who, function(chunk), len(chunk)))
         except (RuntimeError, MemoryError) as error:
             if len(chunk) == 1 or not is_out_of_memory(error):
                 raise
             size = len(chunk) // 2
             release_memory()
     return results
+
+
+def attempted(
+    function: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item], size: int, who: str, *, record_memory: bool = True
+) -> list[Result | Failure]:
+    """`in_chunks`, with a `Failure` in the place of every item that fails alone. A chunk that fails is tried again item by item.
+
+    Errors meant for the user pass through, and, unless `record_memory`, so does a lack of memory for a single item.
+    """
+
+    def chunk_or_each(chunk: Sequence[Item]) -> Sequence[Result | Failure]:
+        alone = len(chunk) == 1
+        try:
+            return as_many(who, function(chunk), len(chunk))
+        except RECORDED as error:
+            if is_for_user(error) or (is_out_of_memory(error) and not (alone and record_memory)):
+                raise
+            failure = failure_of(error)
+        if alone:
+            return [failure]
+        return [result for item in chunk for result in chunk_or_each([item])]
+
+    return in_chunks(chunk_or_each, items, size, who)
 
 
 def release_memory() -> None:

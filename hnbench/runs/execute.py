@@ -1,8 +1,13 @@
 """Carrying out a plan: every method over every pending sample, each batch measured and recorded before the next one.
 
 The base (the label `random`) runs first, because every other record carries the base's rewards of the same sample. A
-sample is pending for a method while any of its labels has no done record; records that are done are never made again, so
+sample is pending for a method while any of its labels has no done record; records that are done are never written again, so
 the same command again continues a run and does the failed samples anew.
+
+Batches are laid by the plan: sample by sample, `batch_size` at a time, whatever is done of them. A batch that was begun is proposed and
+measured whole, and only what is owed of it is recorded. So an interrupted and continued run equals an uninterrupted one to the bit, but
+for times and memory. Another batch size, or a plan that grew in between (`--limit`, `--full`), lays other batches, and so does a sample
+that failed for a while: then numbers are equal to rounding.
 """
 
 from __future__ import annotations
@@ -10,9 +15,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import signal
 import sys
-import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,19 +25,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hnbench.errors import HnbenchError
+from hnbench.interrupts import exit_code_of, interrupt_deferred
 from hnbench.runs.attempt import Attempt, Models, Proposer
 from hnbench.runs.cost import Meter, Usage
 from hnbench.runs.coverage import cover
 from hnbench.runs.environment import environment
+from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.measure import Chosen, Measurer
 from hnbench.runs.plan import make_plan
 from hnbench.runs.record import DIGITS, TRAJECTORY_DIGITS, Failure, Record, to_digits
+from hnbench.runs.verdicts import verify
 from hnbench.seeds import NoiseSource, digest
 from hnbench.verified import remembered, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from torch import Tensor
 
@@ -51,10 +59,17 @@ BASE = "random"
 """The label that every other one is compared with."""
 
 
-class Interrupted(HnbenchError):  # noqa: N818 - it names what the user did
-    """Ctrl-C: what was measured is kept, and the same command continues."""
+NO_BASE = "BaseFailed"
+"""The type of the failures that only follow from another one."""
 
-    exit_code = 130
+
+class Interrupted(HnbenchError):  # noqa: N818 - it names what happened
+    """Ctrl-C or SIGTERM: what was measured is kept, and the same command continues."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        """Say what is kept. The exit code is that of the signal."""
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class Progress(Protocol):
@@ -82,6 +97,8 @@ class Summary:
     failed: int
     new: int
     """Records that this session wrote, done or failed."""
+    commonest: str = ""
+    """Why most of the failed ones failed, and how many did; empty where none did."""
 
 
 def execute(
@@ -99,8 +116,8 @@ def execute(
     """Run or continue a run in an open store. The first method must be the base, with the one label `random`.
 
     `training` is what the trained methods cost to train, by method name; it is kept in `run.json`. Failed samples are recorded and
-    counted, not raised. Ctrl-C raises `Interrupted`, a folder of another run or a full disk `StoreError`, a judge that fails its check
-    (`Judge.verify`, asked when there is something to do) `UsageError`, before anything is written.
+    counted, not raised. Ctrl-C and SIGTERM raise `Interrupted`, a folder of another run or a full disk `StoreError`, a judge that fails its
+    check (`Judge.verify`, asked when there is something to do) `UsageError`, before anything is written.
     """
     if not methods or methods[0].labels != (BASE,):
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
@@ -121,7 +138,7 @@ def execute(
     expected = list(plan.expected())
     done = sum(store.is_done(item.id) for item in expected)
     if judge is not None and done < len(expected):
-        judge.verify()
+        verify(judge)
     store.begin(manifest, _session(config, surroundings))
     models = Models(generator, rewards, NoiseSource(config.base_seed, generator.noise_shape, config.noise_policy), config.steps)
     with _session_of(progress, store), ThreadPoolExecutor(max_workers=1) as worker:
@@ -140,7 +157,12 @@ def execute(
         for method in methods:
             execution.run(method, config.batch_size)
     coverage = cover(plan, store.records.values(), store.folder)
-    return Summary(coverage.expected, len(coverage.done), len(coverage.failed), execution.written)
+    return Summary(coverage.expected, len(coverage.done), len(coverage.failed), execution.written, _commonest(coverage.failed))
+
+
+def _commonest(failed: Sequence[Record]) -> str:
+    reasons = Counter(told(record.error) for record in failed if record.error and record.error.type != NO_BASE)
+    return "; ".join(f"{count} times {reason}" for reason, count in reasons.most_common(1))
 
 
 def _as_text(argument: str) -> str:
@@ -164,33 +186,12 @@ def _session_of(progress: Progress, store: RunStore) -> Iterator[None]:
     """End the progress display in any case, and turn Ctrl-C into a clean error."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as signal:
         raise Interrupted(
-            f"interrupted; {len(store.records)} records are kept in {store.folder}. Continue with the same command."
+            f"interrupted; {len(store.records)} records are kept in {store.folder}. Continue with the same command.", exit_code_of(signal)
         ) from None
     finally:
         progress.done()
-
-
-@contextmanager
-def interrupt_deferred() -> Iterator[None]:
-    """Hold a first Ctrl-C back until the block has ended; a second one interrupts at once."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    received: list[int] = []
-
-    def note(number: int, _: object) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if received:
-        raise KeyboardInterrupt
 
 
 class _Execution:
@@ -201,48 +202,54 @@ class _Execution:
         self.written = 0
 
     def run(self, method: Method, batch_size: int) -> None:
-        """Bring one method up to the plan."""
+        """Bring one method up to the plan, batch by batch."""
         self._progress.label(method.labels[0] if len(method.labels) == 1 else method.name)
-        pending = [task for task in self._plan.tasks if self._open(method, task)]
-        if method.labels != (BASE,):
-            pending = self._with_base(method, pending)
         proposer = Proposer(method, self._models, batch_size)
-        start = 0
-        while start < len(pending):
-            attempts = proposer.attempt(pending[start : start + proposer.batch_size])
-            with interrupt_deferred():
-                for attempt in attempts:
-                    self._record(method, attempt)
-            start += sum(len(attempt.tasks) for attempt in attempts)
+        tasks = self._plan.tasks
+        for start in range(0, len(tasks), batch_size):
+            batch = tasks[start : start + batch_size]
+            owing = {task for task in batch if self._open(method, task)}
+            if owing:
+                usable = self._with_base(method, batch, owing)
+                for attempt in proposer.attempts(usable, owing):
+                    with interrupt_deferred():
+                        self._record(method, attempt)
 
     def _open(self, method: Method, task: Task) -> list[Expected]:
         """The records of this task that the method still owes."""
-        items = [self._plan.item(task, label) for label in method.labels]
-        return [item for item in items if not self._store.is_done(item.id)]
+        return [item for item in self._items(method, task) if not self._store.is_done(item.id)]
 
-    def _with_base(self, method: Method, tasks: Sequence[Task]) -> list[Task]:
-        """The tasks whose base is done. The others are recorded as failed: without a base there is nothing to compare with."""
-        without = [task for task in tasks if not self._store.is_done(self._plan.item(task, BASE).id)]
-        if without:
-            failure = Failure(type="BaseFailed", message=f"the {BASE} image of this sample failed, so there is nothing to compare with")
-            self._record(method, Attempt(without, Meter(), Usage(), {}, failure))
-        return [task for task in tasks if task not in set(without)]
+    def _items(self, method: Method, task: Task) -> list[Expected]:
+        return [self._plan.item(task, label) for label in method.labels]
+
+    def _with_base(self, method: Method, batch: Sequence[Task], owing: AbstractSet[Task]) -> list[Task]:
+        """The tasks whose base is done. Of the others, what is owed is recorded as failed: there is nothing to compare with."""
+        if method.labels == (BASE,):
+            return list(batch)
+        without = [task for task in batch if not self._store.is_done(self._plan.item(task, BASE).id)]
+        owed = [task for task in without if task in owing]
+        if owed:
+            failure = Failure(type=NO_BASE, message=f"the {BASE} image of this sample failed, so there is nothing to compare with")
+            self._record(method, Attempt(owed, Meter(), Usage(), {(task, label): failure for task in owed for label in method.labels}))
+        return [task for task in batch if task not in without]
 
     def _record(self, method: Method, attempt: Attempt) -> None:
         """Measure what an attempt gave and record all that the method still owed for its tasks."""
-        owed = [item for task in attempt.tasks for item in self._open(method, task)]
-        chosen = [Chosen(item.id, item.task, attempt.outcomes[item.task, item.label].image) for item in owed if attempt.error is None]
-        measured = self._measurer.measure(chosen, len(attempt.tasks))
+        items = [item for task in attempt.tasks for item in self._items(method, task)]
+        owed = {item.id for item in items if not self._store.is_done(item.id)}
+        outcomes = [(item, attempt.outcomes[item.task, item.label]) for item in items]
+        chosen = [Chosen(item.id, item.task, found.image, item.id in owed) for item, found in outcomes if not isinstance(found, Failure)]
+        measured = self._measurer.measure(chosen, len(attempt.tasks)) if owed else {}
         starts = {task: self._models.noises.draw(task) for task in attempt.tasks}
-        for item in owed:
-            outcome = attempt.outcomes.get((item.task, item.label))
-            result = attempt.error or _noise_failure(outcome) or measured[item.id]
-            self._store.add(self._make(item, starts[item.task], attempt, result))
+        for item, outcome in outcomes:
+            if item.id in owed:
+                self._store.add(self._make(item, starts[item.task], attempt, outcome, measured.get(item.id)))
         self.written += len(owed)
         self._progress.advance(len(owed))
 
-    def _make(self, item: Expected, start: Tensor, attempt: Attempt, result: Measurement | Failure) -> Record:
-        outcome = attempt.outcomes.get((item.task, item.label))
+    def _make(
+        self, item: Expected, start: Tensor, attempt: Attempt, outcome: Outcome | Failure, result: Measurement | Failure | None
+    ) -> Record:
         common: dict[str, Any] = {
             "id": item.id,
             "prompt_id": item.task.prompt_id,
@@ -252,12 +259,14 @@ class _Execution:
             "base_seed": self._models.noises.base_seed,
             "label": item.label,
             "noise_sha256": hashlib.sha256(start.numpy().tobytes()).hexdigest(),
-            "cost": attempt.cost(outcome.share if outcome else 1.0),
+            "cost": attempt.cost(1.0 if isinstance(outcome, Failure) else outcome.share),
         }
+        if isinstance(outcome, Failure):
+            return Record(**common, status="failed", error=outcome)
         if isinstance(result, Failure):
             return Record(**common, status="failed", error=result)
-        assert outcome is not None  # noqa: S101 - what was measured had an outcome
-        noise = outcome.noise.cpu().double()
+        assert result is not None  # noqa: S101 - every image is measured
+        noise = outcome.noise.double()
         return Record(
             **common,
             status="done",
@@ -271,13 +280,8 @@ class _Execution:
         )
 
 
-def _noise_failure(outcome: Outcome | None) -> Failure | None:
-    if outcome is None or bool(outcome.noise.isfinite().all()):
-        return None
-    return Failure(type="NotFinite", message="the chosen noise has values that are not finite")
-
-
 def _trajectory(outcome: Outcome) -> tuple[float | None, ...] | None:
     if outcome.trajectory is None:
         return None
-    return tuple(to_digits(value, TRAJECTORY_DIGITS) if math.isfinite(value) else None for value in outcome.trajectory)
+    rounded = [to_digits(value, TRAJECTORY_DIGITS) for value in outcome.trajectory]
+    return tuple(value if math.isfinite(value) else None for value in rounded)

@@ -76,6 +76,8 @@ class RunStore:
         self._records: dict[str, Record] = {}
         self._lock = FileLock(self.folder / ".lock", timeout=0)
         self._journal: int | None = None
+        self._held: dict[Path, tuple[int, int]] = {}
+        """The files of this session by device and inode: while they are there, the folder is the one that was opened."""
 
     def __enter__(self) -> Self:
         with self._keeping():
@@ -87,6 +89,7 @@ class RunStore:
         except OSError as error:
             raise StoreError(cannot_write(self.folder, error)) from error
         try:
+            self._hold(self.folder / ".lock")
             self._read()
         except BaseException:
             self._lock.release()
@@ -126,6 +129,7 @@ class RunStore:
         text = json.dumps(self.manifest, indent=1, allow_nan=False) + "\n"
         with self._keeping():
             _write_atomically(self.folder / MANIFEST, text.encode())
+            self._hold(self.folder / MANIFEST)
 
     def _refuse_other(self, earlier: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
         there, here = shared_identity(earlier), shared_identity(manifest)
@@ -137,6 +141,7 @@ class RunStore:
     def save_image(self, record_id: str, png: bytes) -> SavedImage:
         """Write the image of a record: complete on the disk, or not there at all, whenever the process is killed."""
         relative = image_path(record_id)
+        self._require_still_there()
         with self._keeping():
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
             _write_atomically(self.folder / relative, png)
@@ -144,6 +149,7 @@ class RunStore:
 
     def add(self, record: Record) -> None:
         """Append a record and wait until it is on the disk. Its image must have been saved before."""
+        self._require_still_there()
         line = sealed(record.to_json())
         _require_readable(line)
         with self._keeping():
@@ -160,7 +166,25 @@ class RunStore:
 
     def _new_journal(self) -> int:
         path = self.folder / f"journal-{max(map(_number, _journals(self.folder)), default=-1) + 1:04d}.jsonl"
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY, 0o666)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY, 0o666)
+        self._hold(path)
+        return descriptor
+
+    def _hold(self, path: Path) -> None:
+        self._held[path] = _inode(path)
+
+    def _require_still_there(self) -> None:
+        """Refuse to write into a folder that was removed, moved or opened by another process since this one opened it."""
+        for path, inode in self._held.items():
+            try:
+                there = _inode(path) == inode
+            except OSError:
+                there = False
+            if not there:
+                raise StoreError(
+                    f"{path} was removed or replaced while this command was writing, so it has stopped. "
+                    "Put the folder back, or give another one by --out; the same command then computes what is not there."
+                )
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
@@ -168,6 +192,11 @@ class RunStore:
         kept = f"{len(self._records)} records are kept; then the same command continues." if self._records else ""
         with writing(self.folder, kept):
             yield
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _is_intact(folder: Path, image: SavedImage) -> bool:

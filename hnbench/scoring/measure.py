@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
-from hnbench.errors import UsageError
+from hnbench.answers import as_many, as_number, is_usable, shown
+from hnbench.errors import PluginError, UsageError
 from hnbench.measures.base import ImageMeasure, PromptMeasure, SetMeasure
 from hnbench.measures.journal import Definition, Measurements, definition_line, distance_line, row_line
-from hnbench.runs.attempt import in_chunks
+from hnbench.runs.attempt import attempted
+from hnbench.scoring.failed import refuse_failed
 from hnbench.scoring.inventory import SHOWN, decode
 
 if TYPE_CHECKING:
@@ -61,14 +62,19 @@ class Measurer:
             raise UsageError(f"{self._folder} has no image of {base}, which every label is compared with; run it again first")
 
     def measure(self, measure: Measure) -> Measured:
-        """Compute what the journal lacks. What cannot be measured is a `UsageError` before anything is computed."""
+        """Compute what the journal lacks. What cannot be measured is a `UsageError` before anything is computed.
+
+        What the measure fails for is a `SampleFailure` when the rest is measured.
+        """
+        if not isinstance(measure, ImageMeasure | PromptMeasure | SetMeasure):
+            raise PluginError(f"the measure gave {shown(measure)}; an ImageMeasure, a PromptMeasure or a SetMeasure is expected")
         definition = Definition.of(measure)
         found = {label: self._several(measure, by_prompt) for label, by_prompt in self._found.items()}
         images = {label: _hashes(by_prompt) for label, by_prompt in found.items()}
         new = 0
         if isinstance(measure, SetMeasure):
             new = self._measure_sets(measure, definition, found, images)
-        elif isinstance(measure, (ImageMeasure, PromptMeasure)):
+        else:
             new = self._measure_prompts(measure, definition, found, images)
         known = Measurements(self._journal.lines)
         return Measured(
@@ -100,6 +106,8 @@ class Measurer:
         done = {label: known.by_prompt(definition, label, images[label]) for label in found}
         pending = {label: [group for prompt, group in found[label].items() if prompt not in done[label]] for label in found}
         count = self._begin(definition, (image for groups in pending.values() for group in groups for image in group))
+        names: list[str] = []
+        results: list[object] = []
         for label, groups in pending.items():
             largest = max((len(group) for group in groups), default=1)
 
@@ -110,7 +118,9 @@ class Measurer:
                 self._progress.advance(sum(len(group) for group in chunk))
                 return chunk
 
-            in_chunks(batch, groups, max(1, self._batch_size // largest))
+            names += [f"{label} {group[0].prompt.id}".strip() for group in groups]
+            results += attempted(batch, groups, max(1, self._batch_size // largest), _named(measure), record_memory=False)
+        refuse_failed(_named(measure), names, results, "prompts")
         return count
 
     def _measure_sets(
@@ -132,17 +142,41 @@ class Measurer:
             if reference is None:
                 reference = features
                 continue
-            value = _finite(measure, label, measure.distance(features, reference))
+            value = self._distance_of(measure, label, features, reference)
             self._journal.add([distance_line(definition, label, images[label], images[base], value)])
         return count
 
     def _features(self, measure: SetMeasure, found: Sequence[FoundImage]) -> Tensor:
+        who = _named(measure)
+
         def batch(chunk: Sequence[FoundImage]) -> Sequence[Tensor]:
             features = measure.features(_pictures(chunk))
+            if not is_usable(features) or features.ndim != 2 or len(features) != len(chunk) or not features.is_floating_point():
+                raise PluginError(f"{who} gave {shown(features)}; features [{len(chunk)}, D] are expected")
+            if not bool(features.isfinite().all()):
+                raise PluginError(f"{who} gave features that are not finite")
             self._progress.advance(len(chunk))
             return list(features)
 
-        return torch.stack(in_chunks(batch, found, self._batch_size))
+        features = attempted(batch, found, self._batch_size, who, record_memory=False)
+        refuse_failed(who, [image.name for image in found], features, "images")
+        sizes = {len(row) for row in features if isinstance(row, torch.Tensor)}
+        if len(sizes) > 1:
+            raise PluginError(
+                f"{who} gave features of {' and '.join(map(str, sorted(sizes)))} numbers; the same of every image are expected"
+            )
+        return torch.stack([row for row in features if isinstance(row, torch.Tensor)])
+
+    def _distance_of(self, measure: SetMeasure, label: str, features: Tensor, reference: Tensor) -> float:
+        """The distance to the base, asked for in one piece."""
+        who = _named(measure)
+
+        def distance(_: Sequence[str]) -> list[float]:
+            return [as_number(who, measure.distance(features, reference), "the distance of a set")]
+
+        (value,) = attempted(distance, [label], 1, who, record_memory=False)
+        refuse_failed(who, [label], [value], "labels")
+        return as_number(who, value)
 
     def _distance(self, known: Measurements, definition: Definition, label: str, images: Mapping[str, Images]) -> Distance | None:
         if definition.kind != "set" or self._base is None or label == self._base:
@@ -159,22 +193,18 @@ class Measurer:
 
 def _values(measure: ImageMeasure | PromptMeasure, groups: Sequence[Sequence[FoundImage]]) -> list[list[float]]:
     """The values of each group: one of each image, or one of all."""
+    who = _named(measure)
     if isinstance(measure, PromptMeasure):
-        values = [[value] for value in measure.values([_pictures(group) for group in groups])]
-    else:
-        flat = [image for group in groups for image in group]
-        remaining = iter(measure.values(_pictures(flat), [image.prompt.text for image in flat]))
-        values = [[next(remaining) for _ in group] for group in groups]
-    for group, found in zip(groups, values, strict=True):
-        for value in found:
-            _finite(measure, f"{group[0].label} {group[0].prompt.id}", value)
-    return values
+        given = as_many(who, measure.values([_pictures(group) for group in groups]), len(groups), "values")
+        return [[as_number(who, value)] for value in given]
+    flat = [image for group in groups for image in group]
+    given = as_many(who, measure.values(_pictures(flat), [image.prompt.text for image in flat]), len(flat), "values")
+    remaining = iter(given)
+    return [[as_number(who, next(remaining)) for _ in group] for group in groups]
 
 
-def _finite(measure: Measure, what: str, value: float) -> float:
-    if not math.isfinite(value):
-        raise UsageError(f"{measure.name} gave {value} for {what.strip()}, which is no number; look at its images")
-    return value
+def _named(measure: Measure) -> str:
+    return f"the measure {measure.name}"
 
 
 def _pictures(found: Sequence[FoundImage]) -> list[Image]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
 from hnbench.names import plain_name
-from hnbench.runs.attempt import in_chunks
+from hnbench.runs.attempt import attempted
+from hnbench.runs.verdicts import named, verdicts_of, verify
+from hnbench.scoring.failed import refuse_failed
 from hnbench.scoring.inventory import decode
 from hnbench.scoring.journal import Journal, key_of
 
@@ -47,22 +49,25 @@ def scores_folder(folder: Path, judge: Judge) -> Path:
 def score(inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: Progress) -> Scores:
     """Judge what has no verdict yet in the folder `out`. The inventory has been checked, so its images' SHA-256 are known.
 
-    If there is anything to judge, the judge is checked before (`Judge.verify`, a `UsageError`).
+    If there is anything to judge, the judge is checked before (`Judge.verify`, a `UsageError`). An image that the judge fails for is a
+    `SampleFailure` at the end, when all the others have their verdicts.
     """
     fingerprint = judge.fingerprint
     keys = [key_of(image, fingerprint) for image in inventory.images]
     with Journal(out) as journal:
         pending = {key: image for key, image in zip(keys, inventory.images, strict=True) if key not in journal.verdicts}
         if pending:
-            judge.verify()
+            verify(judge)
         progress.label("judging", len(pending))
 
         def judge_batch(batch: Sequence[tuple[str, FoundImage]]) -> list[Verdict]:
-            verdicts = judge.judge([decode(image.read()) for _, image in batch], [image.prompt.metadata for _, image in batch])
+            pictures = [decode(image.read()) for _, image in batch]
+            verdicts = verdicts_of(judge, pictures, [image.prompt.metadata for _, image in batch])
             journal.add((key, image, verdict) for (key, image), verdict in zip(batch, verdicts, strict=True))
             progress.advance(len(batch))
             return verdicts
 
-        in_chunks(judge_batch, list(pending.items()), batch_size)
+        results = attempted(judge_batch, list(pending.items()), batch_size, named(judge), record_memory=False)
+        refuse_failed(named(judge), [image.name for image in pending.values()], results, "images")
         verdicts = tuple(journal.verdicts[key] for key in keys)
     return Scores(inventory, judge.name, fingerprint, verdicts, len(pending))

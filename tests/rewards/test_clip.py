@@ -104,7 +104,8 @@ def test_a_published_clip_may_have_its_weights_in_a_file_of_torch(tmp_path: Path
     (tmp_path / "model.safetensors").unlink()
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     own = load(device="cpu", dtype="float32", where=str(tmp_path))
-    assert torch.equal(own.score(images(), PROMPTS), safe.score(images(), PROMPTS))
+    # A product with a single row depends, in its last digits, on where in memory the weights lie.
+    torch.testing.assert_close(own.score(images(), PROMPTS), safe.score(images(), PROMPTS), rtol=1e-5, atol=1e-5)
     torch.save({**model.state_dict(), "logit_scale": torch.tensor(1.0)}, tmp_path / "pytorch_model.bin")
     assert load(device="cpu", dtype="float32", where=str(tmp_path)).fingerprint != own.fingerprint
 

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from hnbench.errors import StoreError, UsageError
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.interrupts import interrupt_deferred
 from hnbench.methods.base import Outcome
 from hnbench.rewards.base import Reward
-from hnbench.runs.execute import Interrupted, interrupt_deferred
+from hnbench.runs.execute import Interrupted
 from hnbench.runs.plan import Plan
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, read_run

@@ -4,8 +4,10 @@ import errno
 import json
 import lzma
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +358,34 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         pass
     with pytest.raises(StoreError, match="not a run folder"):
         read_run(tmp_path / "absent")
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def replace_with_a_copy(path: Path) -> None:
+    copy = path.with_name("copy")
+    shutil.copytree(path, copy) if path.is_dir() else shutil.copy(path, copy)
+    remove(path)
+    copy.rename(path)
+
+
+@pytest.mark.parametrize("change", [remove, replace_with_a_copy, lambda path: path.rename(path.with_name("moved"))])
+@pytest.mark.parametrize("name", [".", ".lock", "run.json", "journal-0000.jsonl"])
+def test_a_folder_that_is_taken_away_stops_the_run(tmp_path: Path, name: str, change: Callable[[Path], object]) -> None:
+    folder = tmp_path / "run"
+    with RunStore(folder) as store:
+        store.begin(MANIFEST, {})
+        add(store, numbered(1))
+        change((folder / name).resolve())
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(StoreError, match="was removed or replaced while this command was writing, so it has stopped") as caught:
+            add(store, numbered(2))
+        assert len(str(caught.value).splitlines()) == 1
+        with pytest.raises(StoreError, match="was removed or replaced"):
+            store.add(numbered(2))
+    assert sorted(tmp_path.rglob("*")) == before, "it was written into nothing"
 
 
 def test_a_failed_record_keeps_its_error(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from hnbench.errors import UsageError
+from hnbench.errors import SampleFailure, UsageError
 from hnbench.measures.base import ImageMeasure, Measure, PromptMeasure, SetMeasure
 from hnbench.measures.journal import Measurements, open_journal
 from hnbench.scoring.inventory import FoundImage, Inventory
@@ -210,7 +210,8 @@ def test_of_a_part_what_can_be_measured_is(geneval: Path, suite: SmallSuite) -> 
 def test_what_is_no_number_is_told(geneval: Path, suite: SmallSuite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.scoring.test_measure.red", lambda _: float("nan"))
     for measure in (Range(), Redness()):
-        with pytest.raises(UsageError, match=r"gave nan for single_object/0000, which is no number"):
+        match = rf"the measure {measure.name} failed for 12 of 12 prompts; of single_object/0000: the measure {measure.name} gave nan"
+        with pytest.raises(SampleFailure, match=match):
             measured(found_in(geneval, suite), measure)
     with open_journal(geneval / "measures") as journal:
         assert Measurements(journal.lines).rows == []

@@ -1,0 +1,61 @@
+"""Ctrl-C and SIGTERM, which a scheduler or a container sends before it kills: both end the work in the same orderly way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM. What handles a Ctrl-C handles it too."""
+
+
+def exit_code_of(interrupt: KeyboardInterrupt) -> int:
+    """128 and the signal's number, as shells have it: 143 for SIGTERM, 130 for Ctrl-C."""
+    return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
+
+
+def _terminate(_number: int, _frame: object) -> NoReturn:
+    raise Terminated
+
+
+_RAISING = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}
+"""The handlers that raise, by signal."""
+
+
+def heed_sigterm() -> None:
+    """Have SIGTERM raise `Terminated` in the main thread of this process, unless something else was installed for it before."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+@contextmanager
+def interrupt_deferred() -> Iterator[None]:
+    """Hold a first Ctrl-C or SIGTERM back until the block has ended; a second one interrupts at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = {number: handler for number, handler in _RAISING.items() if signal.getsignal(number) is handler}
+    received: list[int] = []
+
+    def give_back() -> None:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _frame: object) -> None:
+        received.append(number)
+        give_back()
+
+    for number in held:
+        signal.signal(number, note)
+    try:
+        yield
+    finally:
+        give_back()
+    if received:
+        raise Terminated if received[0] == signal.SIGTERM else KeyboardInterrupt
