@@ -384,7 +384,7 @@ def _lora_options(folder: Path) -> _Lora:
     config = _read_json(path)
     lora = _as_kind(path, config, _Lora)
     if lora.peft_type != "LORA":
-        raise UsageError(f"{path} is of an adapter of type {printable(str(lora.peft_type))}; only LORA is supported")
+        raise UsageError(f"{path} is of an adapter of type {printable(str(lora.peft_type)[:40])}; only LORA is supported")
     used = sorted(name for name, value in config.items() if not (ALLOWED[name](value) if name in ALLOWED else not value))
     if used:
         shown = ", ".join(f"{name[:40]} = {str(config[name])[:40]!r}" for name in used[:3])

@@ -93,7 +93,7 @@ class Models:
 
 
 class Proposer:
-    """Runs the batches of one method. `size`, the most tasks that are proposed together, falls when memory runs out, and stays there."""
+    """Runs the batches of one method. `size`, the most tasks that may fit together, falls when memory runs out, and stays there."""
 
     def __init__(self, method: Method, models: Models, size: int) -> None:
         self.method, self.models, self.size = method, models, size
@@ -118,7 +118,7 @@ class Proposer:
             return
         release_memory()
         if not fits:
-            self.size = half
+            self.size = len(batch) - 1  # what is smaller is tried, here and in a session that begins later
             yield from self.attempts(batch, wanted)
             return
         for task in batch:

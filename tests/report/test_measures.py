@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from hnbench.escaping import markdown as escaped
 from hnbench.measures.journal import Definition, definition_line, distance_line, open_journal, row_line
 from hnbench.report.markdown import markdown
 from hnbench.report.measures import SetDistance
@@ -134,7 +135,7 @@ def test_one_run_without_measures_is_named(tmp_path: Path) -> None:
     made(tmp_path / "1", 1)
     (note,) = notes(tmp_path / "0", tmp_path / "1")
     assert note == f"Not all of these runs were measured; missing is `hnbench measure {tmp_path / '1'}`."
-    assert f"_{note}_" in markdown(summarise_runs([tmp_path / "0", tmp_path / "1"]), {}, [])
+    assert f"_{escaped(note)}_" in markdown(summarise_runs([tmp_path / "0", tmp_path / "1"]), {}, [])
 
 
 def test_measures_of_other_images_are_left_out(tmp_path: Path) -> None:

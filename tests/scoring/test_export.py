@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from hnbench.errors import UsageError
-from hnbench.generators.base import Generator
+from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.base import Outcome
 from hnbench.rewards.base import Reward
 from hnbench.runs.store import read_run
@@ -32,6 +33,7 @@ from hnbench.suites.shapes import ShapesJudge
 from hnbench.tasks import Task
 from tests.runs.world import RedReward, WorldMethod, WorldSuite, run
 from tests.scoring.conftest import SmallSuite, Stages
+from tests.toys import ToyGenerator
 
 
 @dataclass
@@ -57,9 +59,16 @@ class Other(Drawn):
     name = "other"
 
 
+class Large(ToyGenerator):
+    """Its images are as large as the scenes that the methods draw."""
+
+    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+        return super().generate(noise, conditioning, steps).repeat_interleave(8, 2).repeat_interleave(8, 3)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, suite: SmallSuite) -> Path:
-    run(tmp_path / "run", [Drawn(), Other()], suite=suite, reward=RedReward())
+    run(tmp_path / "run", [Drawn(), Other()], suite=suite, generator=Large(), reward=RedReward())
     return tmp_path / "run"
 
 
