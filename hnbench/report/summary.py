@@ -200,7 +200,7 @@ class _Analysis:
         done, failed = self.pool.counts("done"), self.pool.counts("failed")
         memory = self.pool.frame.groupby("label")["peak_memory_bytes"].max()
         p_overall, p_tags = self._p_values()
-        units = {name: float(np.nanstd(self.values[f"{REWARD}{name}"][:, self.base], ddof=1)) for name in self.rewards}
+        units = {name: _deviation(self.values[f"{REWARD}{name}"][:, self.base]) for name in self.rewards}
         rows = {}
         for index, label in enumerate(labels):
             gains = {name: self.gain(f"{REWARD}{name}", label) for name in self.rewards}
@@ -279,6 +279,12 @@ def _reward_columns(pool: Pool) -> Iterable[str]:
 def _p_of_stratum(sums: Array, counts: Array, strata: Indices, stratum: int) -> Array:
     inside = strata == stratum
     return sign_flip_p(sums[inside], counts[inside], np.zeros(int(inside.sum()), dtype=np.intp))
+
+
+def _deviation(values: Array) -> float:
+    """The standard deviation of those that are not NaN; NaN where there are fewer than two, as when all of the base failed."""
+    known = values[~np.isnan(values)]
+    return float(known.std(ddof=1)) if len(known) > 1 else np.nan
 
 
 def _training_passes(entry: dict[str, float]) -> float:

@@ -8,9 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import Struct
-
 from hnbench.tasks import Task
 
 if TYPE_CHECKING:
@@ -27,7 +24,8 @@ class Prompt:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Verdict(Struct, frozen=True, forbid_unknown_fields=True):
+@dataclass(frozen=True)
+class Verdict:
     """A judge's word on one image. `reason` says what was found to be wrong, and is empty when `correct`."""
 
     correct: bool | None
@@ -35,7 +33,7 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
     score: float | None = None
     """The grade, higher is better, mostly in [0, 1]; None where `correct` says it all."""
-    details: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     """What the verdict rests on, as JSON; recorded where there is any."""
 
     def __post_init__(self) -> None:

@@ -230,7 +230,7 @@ def test_labels_that_cannot_name_a_folder_have_folders_of_their_own(tmp_path: Pa
     class Down(Drawn):
         name = "..\\up"
 
-    run(tmp_path / "run", [Drawn(), Up(), Down()], suite=suite, reward=RedReward())
+    run(tmp_path / "run", [Drawn(), Up(), Down()], suite=suite, generator=Large(), reward=RedReward())
     places = exported(tmp_path / "run", suite, tmp_path / "out")
     assert len(set(places.values())) == 3
     assert all(place.parent == tmp_path / "out" and re.fullmatch(r"random|_up-[0-9a-f]{8}", place.name) for place in places.values())
