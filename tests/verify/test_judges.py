@@ -207,6 +207,7 @@ def unloaded_depth(patch: pytest.MonkeyPatch) -> None:
 
     def begin(self: Any, *given: Any) -> None:
         real(self, *given)
+        torch.manual_seed(0)
         torch.nn.init.normal_(self.model.head.head[0].weight)
 
     patch.setattr(models.Depth, "__init__", begin)

@@ -144,7 +144,9 @@ def test_a_depth_map_spans_its_range_in_the_frame(depth_folder: Path, image: Ima
     scaled = (raw - raw.min()) / (raw.max() - raw.min())
     whole = torch.nn.functional.interpolate(scaled[None], size=(400, 600), mode="bilinear", align_corners=True)[0, 0]
     saved = Image.fromarray(255 * whole.numpy()).convert("L")
-    assert np.array_equal(depth, np.asarray(Resize(479, max_size=480)(saved)))
+    apart = np.abs(depth - np.asarray(Resize(479, max_size=480)(saved), dtype=np.float64))
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 1e-4, "more than the last step of 8 bits at a few pixels"
 
 
 def test_clip_s_pixels_are_the_published_ones(clip_folder: Path, image: Image.Image) -> None:
