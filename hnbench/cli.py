@@ -89,14 +89,14 @@ class Commands(TyperGroup):
         try:
             with _printable_usage():
                 return super().invoke(ctx)
-        except HnbenchError as error:
+        except (HnbenchError, RuntimeError, MemoryError, ImportError) as error:
+            if is_out_of_memory(error):
+                _echo(f"hnbench: out of memory ({first_line(error)}); {MORE_MEMORY.get(ctx.invoked_subcommand, OTHER_DEVICE)}", err=True)
+                raise typer.Exit(UsageError.exit_code) from None
+            if not isinstance(error, HnbenchError):
+                raise
             _echo(f"hnbench: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            _echo(f"hnbench: out of memory ({first_line(error)}); {MORE_MEMORY.get(ctx.invoked_subcommand, OTHER_DEVICE)}", err=True)
-            raise typer.Exit(UsageError.exit_code) from None
         except OSError as error:
             if error.errno not in ADVICE:  # a bug, or the network
                 raise

@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from hnbench.escaping import printable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 LONGEST = 500
 """Characters of an error's text that are shown."""
-_TEXTS = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
+_TEXTS = ("can't allocate memory", "not enough memory", "out of memory", "could not create a primitive")
+"""What torch and oneDNN say in a `RuntimeError`."""
+_OF_THE_SYSTEM = ("cannot allocate memory", "failed to map segment")
+"""What the system says, in whatever error it ends up: of a file of weights, or of a module that is imported."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this error is one of them."""
+    """Whether this error is one of them, or came from one."""
+    return any(_says_so(one) for one in _chain(error))
+
+
+def _says_so(error: BaseException) -> bool:
     torch = sys.modules.get("torch")  # without torch, none of its errors
     if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(text in _text(error).lower() for text in _TEXTS)
+    texts = _OF_THE_SYSTEM + (_TEXTS if isinstance(error, RuntimeError) else ())
+    return any(text in _text(error).lower() for text in texts)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those that it came from."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        yield one
+        seen.add(id(one))
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
 def first_line(error: BaseException) -> str:

@@ -62,7 +62,7 @@ class HostileJudge(Judge):
     fingerprint = "7" * 64
 
     def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-        return [Verdict(number % 2 == 0, about["text"]) for number, about in enumerate(metadata)]
+        return [Verdict(False, about["text"]) for about in metadata]
 
 
 class HostileSuite(Suite):

@@ -120,6 +120,6 @@ def test_what_is_not_all_of_an_adapter_stays_here(hub: Hub, adapter: Path, tmp_p
     with pytest.raises(UsageError, match=r"is not whole: it has no adapter_model.safetensors"):
         publish(adapter, "owner/name", private=False)
     (adapter / "adapter_config.json").write_text(json.dumps({"r": 4}))
-    with pytest.raises(UsageError, match="has no r, lora_alpha and target_modules"):
+    with pytest.raises(UsageError, match="missing required field `lora_alpha`"):
         publish(adapter, "owner/name", private=False)
     assert not hub.asked

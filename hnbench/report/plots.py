@@ -29,6 +29,8 @@ def quality_vs_cost(summary: Summary) -> Figure | str:
     if not summary.pool.judged:
         return "Quality against cost is not drawn: the suite has no judge."
     rows = summary.rows
+    if not any(row.costs["passes"].estimate > 0 and row.costs["seconds"].estimate > 0 for row in rows.values()):
+        return "Quality against cost is not drawn: no method has a cost."
     figure = new_figure(4.6, _cost_title(summary))
     panels = figure.subplots(1, 2, sharey=True)
     axis_names = {

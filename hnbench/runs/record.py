@@ -108,9 +108,9 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
         """The record as JSON types. Of a verdict, a score and details are written where there are any."""
         values: dict[str, Any] = msgspec.to_builtins(self)
         if self.verdict is not None and self.verdict.score is None:
-            del values["verdict"]["score"]
+            values["verdict"].pop("score", None)
         if self.verdict is not None and not self.verdict.details:
-            del values["verdict"]["details"]
+            values["verdict"].pop("details", None)
         return values
 
 
