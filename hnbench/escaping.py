@@ -28,6 +28,8 @@ def printable(text: str) -> str:
     """The text in one line for a terminal or a log: what is not printable (control, direction, lone surrogates) is an escape."""
     if text.isprintable():
         return text
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else _escaped(character) for character in text)
 
 
