@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from hnbench.tasks import Task
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(value: Any) -> str:
     """A JSON-serialisable value as text that is the same for equal values: sorted keys, no spaces, no escapes but those that must be."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:

@@ -70,7 +70,7 @@ class Plan:
     """Optimised reward -> weight."""
     held_out: tuple[str, ...]
 
-    @property
+    @cached_property
     def tasks(self) -> list[Task]:
         """All (prompt, sample) pairs, prompt by prompt."""
         return [Task(prompt.id, prompt.text, sample) for prompt in self.prompts for sample in range(prompt.samples)]

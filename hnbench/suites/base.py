@@ -24,7 +24,7 @@ class Prompt:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """A judge's word on one image. `reason` says what was found to be wrong, and is empty when `correct`."""
 
