@@ -23,6 +23,9 @@ _MARKDOWN = re.compile(
 )
 """Characters to escape, the last one of each match, and in `plain` those that mean nothing where they stand."""
 
+QUOTED = 80
+"""Characters of a value in a message."""
+
 
 def printable(text: str) -> str:
     """The text in one line for a terminal or a log: what is not printable (control, direction, lone surrogates) is an escape."""
@@ -31,6 +34,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
+def quoted(value: object) -> str:
+    """How Python writes a value, printable and short enough for a message."""
+    shown = printable(repr(value))
+    return shown if len(shown) <= QUOTED else f"{shown[:QUOTED]}..."
 
 
 def csv_cell(text: str) -> str:

@@ -221,7 +221,8 @@ def _rows(frame: pd.DataFrame, prompts: Sequence[PlannedPrompt], seeds: Sequence
     """The place of each record's sample in the plan."""
     starts = np.cumsum([0, *(prompt.samples for prompt in prompts)])
     start_of = {prompt.id: int(start) for prompt, start in zip(prompts, starts, strict=False)}
-    return frame["base_seed"].map(_positions(seeds)) * int(starts[-1]) + frame["prompt_id"].map(start_of) + frame["sample"]
+    rows = frame["base_seed"].map(_positions(seeds)) * int(starts[-1]) + frame["prompt_id"].map(start_of) + frame["sample"]
+    return rows.astype(np.intp)  # of a frame without rows, pandas would make floating-point numbers
 
 
 def _positions(names: Sequence[Any]) -> dict[Any, int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hnbench.errors import StoreError
+from hnbench.escaping import quoted
 from hnbench.runs.plan import OPTIMISED
 from hnbench.runs.store import place_of
 
@@ -71,7 +72,7 @@ def _contradictions(plan: Plan, item: Expected, record: Record, base: Record | N
     if found != planned:
         names = ("label", "prompt_id", "prompt", "sample", "tag", "base_seed")
         name, said, expected = next(three for three in zip(names, found, planned, strict=True) if three[1] != three[2])
-        yield f"{name} is {said!r}, and the plan of run.json says {expected!r}"
+        yield f"{name} is {quoted(said)}, and the plan of run.json says {quoted(expected)}"
     if record.status == "failed":
         return
     if plan.judged != (record.verdict is not None):
@@ -84,7 +85,7 @@ def _contradictions(plan: Plan, item: Expected, record: Record, base: Record | N
 def _wrong_rewards(plan: Plan, rewards: Mapping[str, float]) -> Iterator[str]:
     if rewards.keys() != plan.rewards:
         name = min(rewards.keys() ^ plan.rewards)
-        yield f"the reward {name!r} is {'not one of the run' if name in rewards else 'missing'}"
+        yield f"the reward {quoted(name)} is {'not one of the run' if name in rewards else 'missing'}"
         return
     parts = [weight * rewards[name] for name, weight in plan.weights.items()]
     if abs(sum(parts) - rewards[OPTIMISED]) > SAME_TOTAL * max(1.0, *map(abs, parts)):

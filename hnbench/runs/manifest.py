@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from hnbench.decoding import MalformedError, as_kind
 from hnbench.errors import StoreError
+from hnbench.escaping import quoted
 from hnbench.reading import json_of
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import SCHEMA, Amount
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MANIFEST = "run.json"
+MOST_SAMPLES = 10_000
+"""Of a prompt. The protocols ask for at most some dozens; whoever reads a plan lists them all."""
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
@@ -55,7 +58,7 @@ class _Prompt(Struct, forbid_unknown_fields=True):
     id: str
     text: str
     tag: str
-    samples: Annotated[int, Meta(ge=1)]
+    samples: Annotated[int, Meta(ge=1, le=MOST_SAMPLES)]
 
 
 class _Plan(Struct, forbid_unknown_fields=True):
@@ -165,10 +168,10 @@ def _require_seed(config: Mapping[str, Any]) -> None:
 def _require_known(what: str, names: Any, known: Any) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise MalformedError(f"{what} has {unknown[0]!r}, which is described nowhere")
+        raise MalformedError(f"{what} has {quoted(unknown[0])}, which is described nowhere")
 
 
 def _require_distinct(what: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
     if twice:
-        raise MalformedError(f"{what} has {twice[0]!r} twice")
+        raise MalformedError(f"{what} has {quoted(twice[0])} twice")

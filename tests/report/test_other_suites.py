@@ -163,3 +163,12 @@ def test_where_every_prompt_was_seen_no_score_is_left(tmp_path: Path) -> None:
 def test_older_runs_say_nothing_of_it(summary: Summary) -> None:
     assert summary.seen == {}
     assert "seen in training" not in markdown(summary, {}, [])
+
+
+def test_an_early_report_of_prompts_that_were_all_seen_in_training(tmp_path: Path) -> None:
+    """As while a run writes its first records."""
+    seen = ["colors/0001", "colors/0004"]
+    folder = write_run(tmp_path / "run", FEW, changes=trained(seen))
+    rows = journal_rows(folder / "journal-0000.jsonl")
+    write_journal(folder / "journal-0000.jsonl", [row for row in rows if row["prompt_id"] in seen][:2])
+    assert "Incomplete" in markdown(summarise_runs([folder]), {}, [])
