@@ -946,7 +946,7 @@ def _report(folders: Sequence[Path], out: Path | None = None, *, published: bool
     show_report(console_table(summary), sentences, path, narrow=narrow_tables(summary))
     if damaged := summary.pool.damaged:
         raise SampleFailure(
-            f"{len(damaged)} images are missing or not the files that were written, such as {damaged[0]}; "
+            f"missing or not the file that was written: {len(damaged)} of the images, such as {damaged[0]}; "
             "remove what is there, and `hnbench run` with the run's own options draws them again"
         )
 
