@@ -490,3 +490,17 @@ def test_report_of_what_is_no_run(hnbench: Hnbench, tmp_path: Path) -> None:
 def test_python_m_hnbench() -> None:
     done = subprocess.run([sys.executable, "-m", "hnbench", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"hnbench {__version__}\n"
+
+
+def test_report_compares_images_when_asked(hnbench: Hnbench) -> None:
+    assert hnbench(*QUICK).exit_code == 0
+    assert hnbench("report", "run", "--check").exit_code == 0
+    assert "images are the files that were written" in Path("run/report/report.md").read_text()
+    image = next(Path("run/images").rglob("*.png"))
+    image.write_bytes(image.read_bytes() + b"more")
+    assert hnbench("report", "run").exit_code == 0
+    assert "Images were not compared" in Path("run/report/report.md").read_text()
+    told = hnbench("report", "run", "--check")
+    assert told.exit_code == 3
+    assert f"missing or not the file that was written: 1 of the images, such as {image}" in told.stderr
+    assert "**1 of " in Path("run/report/report.md").read_text()
