@@ -76,7 +76,7 @@ def _line(path: Path, dice: random.Random) -> Damage:
     body, tail = opened(lines[number])
     try:
         value = json.loads(body)
-    except ValueError:  # damaged before
+    except (ValueError, RecursionError):  # damaged before
         return Damage("nothing")
     what, changed, fields = _mutated(value, dice)
     form = dice.choice(("old", "new", "no")) if tail else "no"
@@ -89,7 +89,7 @@ def _line(path: Path, dice: random.Random) -> Damage:
 def _document(path: Path, dice: random.Random) -> str:
     try:
         value = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return "nothing"
     what, changed, _ = _mutated(value, dice)
     path.write_bytes(changed)
