@@ -281,7 +281,8 @@ def place_of(folder: Path, record_id: str) -> str:
 
 def _write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+    temporary.unlink(missing_ok=True)  # of a killed process; or a link or a pipe, which must not be written into
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
     try:
         _write_all(descriptor, content)
         os.fsync(descriptor)

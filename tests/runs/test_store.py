@@ -393,3 +393,20 @@ def test_a_failed_record_keeps_its_error(tmp_path: Path) -> None:
         store.begin(MANIFEST, {})
         store.add(FAILED)
     assert read_run(tmp_path).records[0].error == Failure(type="NotFinite", message="the reward clip is not finite")
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a link"])
+def test_what_lies_in_the_place_of_a_temporary_file_is_not_written_into(tmp_path: Path, kind: str) -> None:
+    outside, place = tmp_path / "outside", tmp_path / "run" / image_path(DONE.id)
+    outside.write_bytes(b"mine")
+    place.parent.mkdir(parents=True)
+    temporary = place.with_name(f"{place.name}.tmp")
+    if kind == "a pipe":
+        os.mkfifo(temporary)
+    else:
+        temporary.symlink_to(outside)
+    with RunStore(tmp_path / "run") as store:
+        store.save_image(DONE.id, PNG)
+    assert place.read_bytes() == PNG
+    assert outside.read_bytes() == b"mine"
+    assert not temporary.exists()
