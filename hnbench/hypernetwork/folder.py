@@ -197,7 +197,8 @@ def _name(step: int) -> str:
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     working = path.with_name(f"{path.name}.writing")
-    with working.open("w", encoding="utf-8", newline="\n") as file:
+    working.unlink(missing_ok=True)  # of a killed process; or a link or a pipe, which must not be written into
+    with working.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -58,7 +58,8 @@ def _line(image: FoundImage, verdict: Verdict) -> dict[str, Any]:
 
 def _replace(path: Path, text: str) -> None:
     working = path.with_name(f"{path.name}.tmp")
-    with working.open("w", encoding="utf-8", newline="\n") as file:
+    working.unlink(missing_ok=True)  # of a killed process; or a link or a pipe, which must not be written into
+    with working.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
