@@ -12,6 +12,8 @@ import msgspec
 from hnbench.escaping import printable
 
 T = TypeVar("T")
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""64 hexadecimal digits and nothing else: some are names of files."""
 LONGEST = 200
 """Characters of a reason: it may quote what it found."""
 

@@ -4,6 +4,13 @@ The command line prints these in one or two lines, without a traceback, and leav
 `exit_code`. Everything else that escapes is a bug and keeps its traceback.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class HnbenchError(Exception):
     """What was given, what was expected, and what to type instead."""
@@ -29,3 +36,13 @@ class StoreError(HnbenchError):
     """A run or training folder is damaged, newer than this version, locked or otherwise unusable."""
 
     exit_code = 4
+
+
+def origins(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those that it came from."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        yield one
+        seen.add(id(one))
+        one = one.__cause__ or one.__context__

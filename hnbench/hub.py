@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hnbench.errors import UsageError
+from hnbench.errors import UsageError, origins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -229,7 +229,7 @@ def _explained(source: Source, error: BaseException, lack: str) -> UsageError | 
             f"the Hub has no repository {source.repo!r} (or it is private: type `hf auth login`); check the name or give a local folder",
         ),
     ):
-        if any(isinstance(one, kind) for one in _chain(error)):
+        if any(isinstance(one, kind) for one in origins(error)):
             return UsageError(text)
     because = reason(error)
     if because is None:
@@ -242,7 +242,7 @@ def reason(error: BaseException, otherwise: str = "give a local folder") -> str 
     """Why the Hub, or its cache on the disk, did not do what it was asked, and what to do; None where the error is of neither."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    chain = list(_chain(error))
+    chain = list(origins(error))
     unreachable: type[Exception] = HfHubHTTPError.__bases__[0]  # of httpx or httpx2, whichever this huggingface_hub is built on
     for one in chain:
         if isinstance(one, HfHubHTTPError):
@@ -256,16 +256,6 @@ def reason(error: BaseException, otherwise: str = "give a local folder") -> str 
         if isinstance(one, OSError) and not isinstance(one, LocalEntryNotFoundError):
             return disk_reason(one)
     return f"the Hub cannot be reached; connect, or {otherwise}" if isinstance(error, LocalEntryNotFoundError) else None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from."""
-    seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        yield one
-        seen.add(id(one))
-        one = one.__cause__ or one.__context__
 
 
 def _answered(error: BaseException, otherwise: str) -> str:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
+from hnbench.errors import origins
 from hnbench.escaping import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LONGEST = 500
 """Characters of an error's text that are shown."""
@@ -20,7 +17,7 @@ _OF_THE_SYSTEM = ("cannot allocate memory", "failed to map segment")
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether this error is one of them, or came from one."""
-    return any(_says_so(one) for one in _chain(error))
+    return any(_says_so(one) for one in origins(error))
 
 
 def _says_so(error: BaseException) -> bool:
@@ -29,16 +26,6 @@ def _says_so(error: BaseException) -> bool:
         return True
     texts = _OF_THE_SYSTEM + (_TEXTS if isinstance(error, RuntimeError) else ())
     return any(text in _text(error).lower() for text in texts)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, and those that it came from."""
-    seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        yield one
-        seen.add(id(one))
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Places that cannot be written to: one line that names the place and the cause, with advice that fits the cause."""
+"""Files that are whole or not there, and places that cannot be written to: one line that names place and cause, and says what helps."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+BINARY: int = getattr(os, "O_BINARY", 0)
+"""For `os.open`: without it, Windows would write another end of line."""
 _ROOM = "make room"
 _ACCESS = "get the right to write there, or give another place"
 _PLACE = "give another place"
@@ -76,3 +78,23 @@ def _of_safetensors(error: SafetensorError) -> OSError | None:
         return None
     number = int(found[1] or found[2])
     return OSError(number, os.strerror(number))
+
+
+def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
+    """Write a file so that it is whole, or as it was before, whenever the process is killed. Meanwhile its name has an `ending`."""
+    temporary = path.with_name(path.name + ending)
+    temporary.unlink(missing_ok=True)  # of a killed process; or a link or a pipe, which must not be written into
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
+    try:
+        write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(temporary, path)  # noqa: PTH105 - the same call by its usual name
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of it: `os.write` may write a part only."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -77,7 +77,7 @@ ALLOWED = {
     "fitting": {"escaping"},
     "streams": {"errors"},
     "writing": {"errors"},
-    "out_of_memory": {"escaping"},
+    "out_of_memory": {"errors", "escaping"},
     "display": {"escaping", "fitting", "hub", "registry", "verify"},
     "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
     "cli": BASICS

@@ -101,15 +101,22 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
     backbone: str = ""
 
 
-class _Training(msgspec.Struct, forbid_unknown_fields=True):
+class TrainingCost(msgspec.Struct):
+    """What a training took, evaluations included; passes are counted in images."""
+
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     steps: Count = 0
     skipped_steps: Count = 0
+    """Steps whose gradient was not finite."""
     images: Count = 0
+    """Images trained on."""
     generator_forward: Count = 0
     generator_backward: Count = 0
     reward_forward: Count = 0
     reward_backward: Count = 0
+
+
+class _Training(TrainingCost, forbid_unknown_fields=True):
     device: str = ""
 
 

@@ -28,7 +28,7 @@ from hnbench.errors import StoreError
 from hnbench.escaping import printable
 from hnbench.hypernetwork.config import Count
 from hnbench.reading import content_of, json_of
-from hnbench.writing import writing
+from hnbench.writing import write_whole, writing
 
 NOTHING = "not there"
 """What stands in a message for a field that is missing."""
@@ -196,13 +196,7 @@ def _name(step: int) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    working = path.with_name(f"{path.name}.writing")
-    working.unlink(missing_ok=True)  # of a killed process; or a link or a pipe, which must not be written into
-    with working.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    working.replace(path)
+    write_whole(path, text.encode(), ".writing")
 
 
 def _difference(name: str, found: Any, wanted: Any) -> str:

@@ -10,9 +10,8 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import torch
@@ -22,7 +21,7 @@ from hnbench.decoding import MalformedError, as_kind
 from hnbench.errors import StoreError, UsageError
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
-from hnbench.hypernetwork.checkpoint import Evaluation, check_whole, save_adapter
+from hnbench.hypernetwork.checkpoint import Evaluation, TrainingCost, check_whole, save_adapter
 from hnbench.hypernetwork.config import Count, TrainingConfig
 from hnbench.hypernetwork.evaluation import PairedEvaluation, split_prompts
 from hnbench.hypernetwork.folder import State, TrainingFolder
@@ -45,22 +44,6 @@ class TrainingProgress(Protocol):
 
     def stepped(self, record: Mapping[str, Any]) -> None:
         """A step is done; `record` is its line in train.jsonl, with `evaluation` where there was one."""
-
-
-@dataclass
-class TrainingCost:
-    """What the training took so far, evaluations included; passes are counted in images."""
-
-    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    steps: Count = 0
-    skipped_steps: Count = 0
-    """Steps whose gradient was not finite."""
-    images: Count = 0
-    """Images trained on."""
-    generator_forward: Count = 0
-    generator_backward: Count = 0
-    reward_forward: Count = 0
-    reward_backward: Count = 0
 
 
 class _Values(msgspec.Struct, forbid_unknown_fields=True):
@@ -295,7 +278,7 @@ class Trainer:
         tensors = {"adapter": self.adapter.state_dict(), "optimizer": optimizer, "best": self.best}
         base = self.evaluation.base_rewards
         rewards = None if base is None else [_finite(reward) for reward in base]
-        values = {"cost": asdict(self.cost), "kept": self.kept, "base_rewards": rewards, "in_a_row": self.in_a_row}
+        values = {"cost": msgspec.structs.asdict(self.cost), "kept": self.kept, "base_rewards": rewards, "in_a_row": self.in_a_row}
         return State(self.step, tensors, values)
 
     def _require_whole(self) -> None:
@@ -369,7 +352,7 @@ class Trainer:
             "config": self.config.as_dict(),
             "temperature": self.objective.temperature if self.hypernetwork else None,
             "parameters": sum(parameter.numel() for parameter in self.parameters),
-            "training": {**asdict(self.cost), "device": _device_name(generator.device)},
+            "training": {**msgspec.structs.asdict(self.cost), "device": _device_name(generator.device)},
             "evaluation": self.kept,
             "prompts": self.manifest["prompts"],
         }

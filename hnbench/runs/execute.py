@@ -134,10 +134,9 @@ def execute(
         "environment": surroundings,
         "verified": verified,
     }
-    cover(plan, store.records.values(), store.folder)  # a damaged record is refused before anything is computed
-    expected = list(plan.expected())
-    done = sum(store.is_done(item.id) for item in expected)
-    if judge is not None and done < len(expected):
+    before = cover(plan, store.records.values(), store.folder)  # a damaged record is refused before anything is computed
+    done = sum(store.is_done(record.id) for record in before.done)
+    if judge is not None and done < before.expected:
         verify(judge)
     store.begin(manifest, _session(config, surroundings))
     models = Models(generator, rewards, NoiseSource(config.base_seed, generator.noise_shape, config.noise_policy), config.steps)
@@ -152,7 +151,7 @@ def execute(
             worker=worker,
         )
         execution = _Execution(plan, models, measurer, store, progress)
-        progress.start(len(expected))
+        progress.start(before.expected)
         progress.advance(done)
         for method in methods:
             execution.run(method, config.batch_size)

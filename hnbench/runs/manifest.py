@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from hnbench.decoding import MalformedError, as_kind
+from hnbench.decoding import MalformedError, Sha256, as_kind
 from hnbench.errors import StoreError
 from hnbench.escaping import quoted
 from hnbench.reading import json_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 MANIFEST = "run.json"
 MOST_SAMPLES = 10_000
 """Of a prompt. The protocols ask for at most some dozens; whoever reads a plan lists them all."""
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class _Judge(Struct):

@@ -18,6 +18,7 @@ from PIL import Image
 
 from hnbench.answers import as_scores
 from hnbench.runs.attempt import attempted
+from hnbench.runs.plan import OPTIMISED
 from hnbench.runs.record import DIGITS, Failure, SavedImage, to_digits
 from hnbench.runs.verdicts import named, verdicts_of
 
@@ -121,7 +122,7 @@ class Measurer:
             if isinstance(value, Failure):
                 return value
             row[name] = value
-        row["optimised"] = sum(weight * row[name] for name, (_, weight) in self._rewards.parts.items())
+        row[OPTIMISED] = sum(weight * row[name] for name, (_, weight) in self._rewards.parts.items())
         wrong = [name for name, value in row.items() if not math.isfinite(value)]
         if wrong:
             return Failure(type="NotFinite", message=f"the reward {', '.join(wrong)} is not finite")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from hnbench.decoding import MalformedError, decode
+from hnbench.decoding import MalformedError, Sha256, decode
 from hnbench.suites.base import Verdict
 
 SCHEMA = 2
@@ -22,8 +22,6 @@ TRAJECTORY_DIGITS = 5
 """Of a trajectory's rewards, which are drawn and not computed with."""
 
 
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-"""An id is also a file's name: nothing but 64 hexadecimal digits may pass."""
 Amount = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=0)]
 

@@ -29,13 +29,10 @@ from hnbench.journal import sealed, unsealed, whole_lines
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.record import Record, SavedImage, image_path, read_record
-from hnbench.writing import cannot_write, writing
+from hnbench.writing import BINARY, cannot_write, write_all, write_whole, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-_BINARY: int = getattr(os, "O_BINARY", 0)
-"""Windows would write another end of line."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ class RunStore:
         self.manifest = {**manifest, "training": training, "sessions": sessions}
         text = json.dumps(self.manifest, indent=1, allow_nan=False) + "\n"
         with self._keeping():
-            _write_atomically(self.folder / MANIFEST, text.encode())
+            write_whole(self.folder / MANIFEST, text.encode())
             self._hold(self.folder / MANIFEST)
 
     def _refuse_other(self, earlier: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
@@ -144,7 +141,7 @@ class RunStore:
         self._require_still_there()
         with self._keeping():
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
-            _write_atomically(self.folder / relative, png)
+            write_whole(self.folder / relative, png)
         return SavedImage(path=relative, sha256=hashlib.sha256(png).hexdigest())
 
     def add(self, record: Record) -> None:
@@ -157,7 +154,7 @@ class RunStore:
                 self._journal = self._new_journal()
             start = os.lseek(self._journal, 0, os.SEEK_END)
             try:
-                _write_all(self._journal, line)
+                write_all(self._journal, line)
                 os.fsync(self._journal)
             except OSError:
                 os.ftruncate(self._journal, start)
@@ -166,7 +163,7 @@ class RunStore:
 
     def _new_journal(self) -> int:
         path = self.folder / f"journal-{max(map(_number, _journals(self.folder)), default=-1) + 1:04d}.jsonl"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY, 0o666)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | BINARY, 0o666)
         self._hold(path)
         return descriptor
 
@@ -277,22 +274,3 @@ def place_of(folder: Path, record_id: str) -> str:
         if f'"id":"{record_id}"'.encode() in line
     ]
     return places[-1] if places else str(folder)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)  # of a killed process; or a link or a pipe, which must not be written into
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
-    try:
-        _write_all(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, path)  # noqa: PTH105 - the same call by its usual name
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    """`os.write` may write a part only."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]

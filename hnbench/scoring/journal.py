@@ -7,12 +7,12 @@ the next batch begins (`hnbench.journal`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from hnbench import journal
-from hnbench.decoding import as_kind, check_schema
+from hnbench.decoding import Sha256, as_kind, check_schema
 from hnbench.seeds import digest
 from hnbench.suites.base import Verdict
 
@@ -56,7 +56,7 @@ class Journal:
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
     schema: int
-    key: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    key: Sha256
     sha256: str
     """Of the image; this and what follows is for people."""
     name: str

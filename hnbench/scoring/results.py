@@ -6,13 +6,12 @@ T2I-CompBench's suites have the result files of its own scripts besides.
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from hnbench.scoring.compbench_layout import result_files
 from hnbench.scoring.summary import to_json
 from hnbench.suites.t2i_compbench.suite import CompBenchSuite
-from hnbench.writing import writing
+from hnbench.writing import write_whole, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +31,12 @@ def write_results(scores: Scores, out: Path) -> Path:
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))
     lines = [json.dumps(_line(image, verdict)) + "\n" for image, verdict in judged]
     with writing(out, "The verdicts are kept; then the same command continues."):
-        _replace(path, "".join(lines))
-        _replace(out / "scores.json", json.dumps(to_json(scores), indent=1, allow_nan=False) + "\n")
+        write_whole(path, "".join(lines).encode())
+        write_whole(out / "scores.json", f"{json.dumps(to_json(scores), indent=1, allow_nan=False)}\n".encode())
         if isinstance(scores.inventory.suite, CompBenchSuite):
             for name, answers in result_files(judged, scores.inventory.suite.tags).items():
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
-                _replace(out / name, json.dumps(answers, allow_nan=False))
+                write_whole(out / name, json.dumps(answers, allow_nan=False).encode())
     return path
 
 
@@ -54,13 +53,3 @@ def _line(image: FoundImage, verdict: Verdict) -> dict[str, Any]:
     if verdict.score is not None:
         line["score"] = verdict.score
     return {**line, "label": image.label} if image.label else line
-
-
-def _replace(path: Path, text: str) -> None:
-    working = path.with_name(f"{path.name}.tmp")
-    working.unlink(missing_ok=True)  # of a killed process; or a link or a pipe, which must not be written into
-    with working.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    working.replace(path)

@@ -21,11 +21,12 @@ from hnbench.verify.check import CannotRun
 from hnbench.weights.checkpoint import read_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor
 
-    from hnbench.generators.base import Generator
+    from hnbench.generators.base import Conditioning, Generator
+    from hnbench.hypernetwork.adapter import LoraAdapter
     from hnbench.verify.check import CheckContext
 
 PREFIX = "base_model.model."
@@ -33,23 +34,21 @@ PREFIX = "base_model.model."
 
 def change(check: CheckContext) -> None:
     """The hypernetwork's change of given prompts' noises, and the same by hooks on the layers of a backbone of its own."""
-    generator, folder, noise, prompts = _prepared(check, "hypernoise")
-    adapter = load_adapter(folder, generator, "hypernoise")
-    with torch.no_grad():
-        ours = Hypernetwork(generator, adapter).displacement(noise, generator.encode(prompts)).float().cpu()
-    other: Any = load_generator(check.reference.given["generator"], check.device, check.dtype)
-    expected = _by_hooks(other, folder, noise, prompts, alone=True)
-    _compare(check, ours, expected)
+    _against_hooks(check, "hypernoise", lambda own, adapter, noise, text: Hypernetwork(own, adapter).displacement(noise, text))
 
 
 def finetuned(check: CheckContext) -> None:
     """The images of a fine-tuned generator, and the same by hooks on the layers."""
-    generator, folder, noise, prompts = _prepared(check, "finetune")
-    adapter = load_adapter(folder, generator, "finetune")
+    _against_hooks(check, "finetune", lambda own, adapter, noise, text: FinetunedGenerator(own, adapter).generate(noise, text))
+
+
+def _against_hooks(check: CheckContext, kind: str, computed: Callable[[Generator, LoraAdapter, Tensor, Conditioning], Tensor]) -> None:
+    generator, folder, noise, prompts = _prepared(check, kind)
+    adapter = load_adapter(folder, generator, kind)
     with torch.no_grad():
-        ours = FinetunedGenerator(generator, adapter).generate(noise, generator.encode(prompts)).float().cpu()
+        ours = computed(generator, adapter, noise, generator.encode(prompts)).float().cpu()
     other: Any = load_generator(check.reference.given["generator"], check.device, check.dtype)
-    _compare(check, ours, _by_hooks(other, folder, noise, prompts, alone=False))
+    _compare(check, ours, _by_hooks(other, folder, noise, prompts, alone=kind == "hypernoise"))
 
 
 def _prepared(check: CheckContext, kind: str) -> tuple[Generator, Path, Tensor, list[str]]:
