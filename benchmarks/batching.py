@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.console import Console
 
+from hnbench.catalogue.presets import preset_of
+from hnbench.catalogue.registry import GENERATORS, REWARDS
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.reno import ReNO
-from hnbench.presets import preset_of
-from hnbench.registry import GENERATORS, REWARDS
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task

@@ -42,6 +42,7 @@ from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
+from hnbench.metering import Usage, measured
 from hnbench.methods.base import Method
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.finetune import FineTuned
@@ -49,7 +50,6 @@ from hnbench.methods.hypernoise import HyperNoise
 from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
 from hnbench.rewards.base import Reward
-from hnbench.runs.cost import Usage, measured
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 

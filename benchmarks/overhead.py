@@ -34,16 +34,16 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
+from hnbench.catalogue.presets import preset_of
+from hnbench.catalogue.registry import GENERATORS, REWARDS, SUITES
 from hnbench.config import RunConfig
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.metering import MeteredGenerator, MeteredReward
 from hnbench.methods.base import Method, Outcome
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.random import Random
-from hnbench.presets import preset_of
-from hnbench.registry import GENERATORS, REWARDS, SUITES
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.attempt import Models
-from hnbench.runs.cost import MeteredGenerator, MeteredReward
 from hnbench.runs.execute import execute
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import NoiseSource

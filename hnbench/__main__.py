@@ -1,5 +1,5 @@
 """`python -m hnbench` is `hnbench`."""
 
-from hnbench.cli import main
+from hnbench.cli.app import main
 
 main()

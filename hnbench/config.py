@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.errors import UsageError
-from hnbench.names import OF_MODELS, plain_name
+from hnbench.files.names import OF_MODELS, plain_name
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from hnbench.journal import sealed, unsealed
+from hnbench.files.journal import sealed, unsealed
 
 
 def journal_rows(path: Path) -> list[dict[str, Any]]:

@@ -18,14 +18,14 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from hnbench import display, registry
-from hnbench.cli import app
-from hnbench.display import RunDisplay, StageDisplay, announce, show_entries, show_values
-from hnbench.escaping import csv_cell, printable
+from hnbench.catalogue import registry
+from hnbench.catalogue.registry import Entry, Registry
+from hnbench.cli.app import app, display
+from hnbench.cli.display import RunDisplay, StageDisplay, announce, show_entries, show_values
+from hnbench.files.escaping import csv_cell, printable
+from hnbench.files.prompt_files import file_name
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
-from hnbench.prompt_files import file_name
-from hnbench.registry import Entry, Registry
 from hnbench.report.markdown import markdown
 from hnbench.report.report import summarise_runs
 from tests.hostile import TEXTS

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hnbench.catalogue.registry import METHODS, Entry, Registry
 from hnbench.generators.base import Generator
 from hnbench.measures.base import PromptMeasure, SetMeasure
 from hnbench.methods.base import Method, Outcome
-from hnbench.registry import METHODS, Entry, Registry
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource, digest
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
@@ -154,7 +154,7 @@ def load_shift(device: str) -> Shift:
 
 
 def toy_registries() -> dict[str, Registry]:
-    """What `hnbench.registry` has under these names where the toys are all there is, beside the built-in methods."""
+    """What `hnbench.catalogue.registry` has under these names where the toys are all there is, beside the built-in methods."""
     here = __name__
     entries = {
         "GENERATORS": [Entry("toy", f"{here}:load_generator", ""), Entry("other-toy", f"{here}:load_other_generator", "")],

@@ -17,14 +17,14 @@ import torch
 import transformers
 
 from hnbench.errors import UsageError
-from hnbench.quiet import quiet_loading
 from hnbench.weights.checkpoint import UNREADABLE, first_line, load_pretrained, refuse_differences
+from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from hnbench.hub import Alternatives
+    from hnbench.weights.hub import Alternatives
 
 INDEX = "model_index.json"
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
@@ -53,7 +53,7 @@ def kind_of(part: str, class_name: str) -> Kind:
 
 
 def needs_of(part: str, kind: Kind, dtype: str) -> tuple[Alternatives, ...]:
-    """What a part cannot be loaded without (`hnbench.hub.Source.needs`)."""
+    """What a part cannot be loaded without (`hnbench.weights.hub.Source.needs`)."""
     if kind == "scheduler":
         return (((f"{part}/scheduler_config.json",),),)
     if kind == "tokenizer":

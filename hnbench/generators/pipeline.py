@@ -19,13 +19,13 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from hnbench.errors import UsageError
-from hnbench.fingerprint import fingerprint_of
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.memory import checkpoint_blocks
 from hnbench.generators.parts import INDEX, UNUSED, LoadedPart, kind_of, load_part, load_parts, load_scheduler, parts_of, read_json
-from hnbench.quiet import quiet_loading
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import UNREADABLE, first_line
+from hnbench.weights.fingerprint import fingerprint_of
+from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hnbench import hub
 from hnbench.errors import UsageError
 from hnbench.generators.flux import FluxGenerator
 from hnbench.generators.parts import INDEX, kind_of, needs_of, optional_files, parts_of, read_json
@@ -23,6 +22,7 @@ from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
 from hnbench.seeds import digest
+from hnbench.weights import hub
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Published:
     """Part of the pipeline -> the repository whose part of that name takes its place."""
 
     def __call__(self, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
-        """Fetch what is not cached yet, and load. What cannot be had is a `UsageError` (see `hnbench.hub`)."""
+        """Fetch what is not cached yet, and load. What cannot be had is a `UsageError` (see `hnbench.weights.hub`)."""
         folder, others = self.folders(dtype)
         family = family_of(folder, self.pipeline)
         commits = {"pipeline": _known_by(hub.Source.parse(self.pipeline), folder)}

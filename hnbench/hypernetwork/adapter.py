@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from hnbench.errors import UsageError
-from hnbench.escaping import printable
+from hnbench.files.escaping import printable
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.memory import recomputes_safely
 from hnbench.seeds import seed_of

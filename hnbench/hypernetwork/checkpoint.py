@@ -28,12 +28,12 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from hnbench.decoding import MalformedError, as_kind, check_schema
 from hnbench.errors import StoreError, UsageError
-from hnbench.escaping import markdown, printable
+from hnbench.files.decoding import MalformedError, as_kind, check_schema
+from hnbench.files.escaping import markdown, printable
+from hnbench.files.reading import json_of
 from hnbench.hypernetwork.config import Count
 from hnbench.hypernetwork.seen import write_hashes
-from hnbench.reading import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ OFFICIAL_WEIGHTS = "adapter_model.bin"
 FILES = (DESCRIPTION, CARD, "prompts.sha256")
 """What an adapter may have on the Hub beside its weights and their configuration."""
 NEEDS = ((CONFIG,),), ((WEIGHTS,), (OFFICIAL_WEIGHTS,))
-"""What it has to have there (`hnbench.hub.Source.needs`)."""
+"""What it has to have there (`hnbench.weights.hub.Source.needs`)."""
 PREFIX = "base_model.model."
 PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 """What a `LoraConfig` says of which layers are adapted."""

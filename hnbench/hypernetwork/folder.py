@@ -23,12 +23,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hnbench.decoding import MalformedError, decode
 from hnbench.errors import StoreError
-from hnbench.escaping import printable
+from hnbench.files.decoding import MalformedError, decode
+from hnbench.files.escaping import printable
+from hnbench.files.reading import content_of, json_of
+from hnbench.files.writing import write_whole, writing
 from hnbench.hypernetwork.config import Count
-from hnbench.reading import content_of, json_of
-from hnbench.writing import write_whole, writing
 
 NOTHING = "not there"
 """What stands in a message for a field that is missing."""

@@ -11,9 +11,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from hnbench.decoding import MalformedError
 from hnbench.errors import UsageError
-from hnbench.reading import content_of
+from hnbench.files.decoding import MalformedError
+from hnbench.files.reading import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

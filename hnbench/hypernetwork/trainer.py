@@ -17,8 +17,9 @@ import msgspec
 import torch
 from torch import Tensor
 
-from hnbench.decoding import MalformedError, as_kind
 from hnbench.errors import StoreError, UsageError
+from hnbench.files.decoding import MalformedError, as_kind
+from hnbench.files.writing import writing
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import Evaluation, TrainingCost, check_whole, save_adapter
@@ -28,7 +29,6 @@ from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.objective import NoiseObjective
 from hnbench.rewards.base import Mixture
 from hnbench.seeds import digest, seed_of
-from hnbench.writing import writing
 
 KEPT = {"sgd": ("momentum_buffer",), "adamw": ("step", "exp_avg", "exp_avg_sq")}
 """What an optimizer keeps of each parameter."""

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from hnbench.decoding import as_kind, check_schema
-from hnbench.journal import Journal, read_lines
+from hnbench.files.decoding import as_kind, check_schema
+from hnbench.files.journal import Journal, read_lines
 from hnbench.measures.base import ImageMeasure, PromptMeasure, SetMeasure
 from hnbench.seeds import digest
 

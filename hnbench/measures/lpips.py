@@ -17,12 +17,12 @@ import torch
 from torch import nn
 from torchvision.models import alexnet
 
-from hnbench.data import fetch, sha256_of
 from hnbench.errors import UsageError
 from hnbench.measures.base import PromptMeasure
-from hnbench.rewards.pictures import to_bytes
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import fill, read_weights
+from hnbench.weights.pictures import to_bytes
+from hnbench.weights.pinned_files import fetch, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,9 +9,9 @@ import torch
 from hnbench.measures.diversity import Similarity, Vendi
 from hnbench.measures.features import Features
 from hnbench.measures.fidelity import FrechetDistance, MeanDiscrepancy
-from hnbench.rewards.pictures import to_bytes
 from hnbench.seeds import digest
 from hnbench.shapes.models import load_resnet
+from hnbench.weights.pictures import to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hnbench.hub import Source
 from hnbench.weights.files import MODEL
+from hnbench.weights.hub import Source
 
 DINOV2_BASE = Source("facebook/dinov2-base", needs=MODEL)
 DINOV2_LARGE = Source("facebook/dinov2-large", needs=MODEL)

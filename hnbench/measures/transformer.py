@@ -16,14 +16,14 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 from transformers import CLIPVisionModelWithProjection, Dinov2Model
 
-from hnbench.fingerprint import fingerprint_of
-from hnbench.hub import find
 from hnbench.measures.features import Features
 from hnbench.measures.sources import CLIP_336, DINOV2_BASE, DINOV2_LARGE
-from hnbench.rewards.pictures import centre_cropped, to_bytes
-from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import load_pretrained
+from hnbench.weights.fingerprint import fingerprint_of
+from hnbench.weights.hub import find
+from hnbench.weights.pictures import centre_cropped, to_bytes
+from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from hnbench.hub import Found, Source
+    from hnbench.weights.hub import Found, Source
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
-from hnbench.fingerprint import fingerprint_of
 from hnbench.measures.sources import VQASCORE
-from hnbench.quiet import quiet_loading
 from hnbench.seeds import digest
+from hnbench.weights.fingerprint import fingerprint_of
+from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
     from pathlib import Path

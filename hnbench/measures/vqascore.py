@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
-from hnbench.hub import find
 from hnbench.measures.base import ImageMeasure
 from hnbench.measures.sources import VQASCORE
 from hnbench.measures.vision_language import SUPPORTED, VisionLanguageModel
 from hnbench.seeds import digest
-from hnbench.suites.smoke import photograph
+from hnbench.weights.hub import find
+from hnbench.weights.known_picture import photograph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

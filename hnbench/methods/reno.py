@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hnbench.answers import as_scores
 from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.guards.answers import as_scores
 from hnbench.methods.base import Method, Outcome, conditioning_of, starting_noise
 from hnbench.methods.candidates import Candidates, keep_better, per_sample
 from hnbench.rewards.base import Reward

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hnbench.quiet import import_matplotlib
 from hnbench.report.glyphs import drawable
 from hnbench.stats.intervals import Array
+from hnbench.weights.quiet import import_matplotlib
 
 Segment = tuple[float, float, float, float]
 """A straight line from (x0, y0) to (x1, y1), in data coordinates: x0, y0, x1, y1."""

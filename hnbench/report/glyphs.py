@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hnbench.quiet import import_matplotlib
+from hnbench.weights.quiet import import_matplotlib
 
 MAIN = "DejaVu Sans"
 """The font of all plots, which comes with matplotlib."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import PIL.Image
 
-from hnbench.escaping import printable
-from hnbench.reading import content_of
+from hnbench.files.escaping import printable
+from hnbench.files.reading import content_of
 from hnbench.report.drawing import new_figure
 from hnbench.report.glyphs import drawable, drawable_with
 from hnbench.report.labels import BASE, candidates_of, featured, style_of

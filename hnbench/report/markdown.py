@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hnbench.escaping import markdown as escaped
-from hnbench.escaping import markdown_code, printable
+from hnbench.files.escaping import markdown as escaped
+from hnbench.files.escaping import markdown_code, printable
 from hnbench.report.headlines import amount, headlines, interval_notes, number, probability, spanned
 from hnbench.report.labels import BASE, HYPERNOISE, OTHER_NOISE, RANDOM_DIRECTION, style_of
 from hnbench.report.published import beside

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from hnbench.files.writing import writing
 from hnbench.report import tables
 from hnbench.report.drawing import save, settings
 from hnbench.report.folder import replacing
@@ -16,7 +17,6 @@ from hnbench.report.plots import PLOTS
 from hnbench.report.pool import pool_runs
 from hnbench.report.published import beside
 from hnbench.report.summary import Summary, summarise
-from hnbench.writing import writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hnbench.escaping import csv_cell
+from hnbench.files.escaping import csv_cell
 from hnbench.report.headlines import interval_notes, number
 from hnbench.report.labels import BASE, HYPERNOISE, style_of
 from hnbench.report.pool import SCORE

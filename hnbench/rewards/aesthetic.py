@@ -11,16 +11,16 @@ import torch
 from torch.nn import functional
 
 from hnbench.errors import UsageError
-from hnbench.fingerprint import fingerprint_of
-from hnbench.hub import find
 from hnbench.rewards.checkpoint import load_clip
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.network import NetworkReward
-from hnbench.rewards.pictures import centre_cropped
-from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from hnbench.rewards.sources import AESTHETIC
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import existing, fill, read_weights
+from hnbench.weights.fingerprint import fingerprint_of
+from hnbench.weights.hub import find
+from hnbench.weights.pictures import centre_cropped
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from hnbench.answers import as_scores
-from hnbench.rewards.pixels import shared_pixels
+from hnbench.guards.answers import as_scores
+from hnbench.weights.pixels import shared_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,7 +40,7 @@ class Reward(ABC):
 
         Not differentiable. A reward that publishes none of its own is given its pictures as `score` is.
         """
-        from hnbench.rewards.pictures import to_bytes
+        from hnbench.weights.pictures import to_bytes
 
         return self.score(to_bytes(pictures).to(device).float() / 255, prompts)
 

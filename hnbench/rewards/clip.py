@@ -12,15 +12,15 @@ import torch
 from transformers import AutoTokenizer
 
 from hnbench.errors import UsageError
-from hnbench.fingerprint import fingerprint_of
-from hnbench.hub import find
 from hnbench.rewards.checkpoint import load_clip
 from hnbench.rewards.dual_encoder import DualEncoder
-from hnbench.rewards.pixels import Pixels
 from hnbench.rewards.sources import CLIP, PICKSCORE
-from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import existing
+from hnbench.weights.fingerprint import fingerprint_of
+from hnbench.weights.hub import find
+from hnbench.weights.pixels import Pixels
+from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from hnbench.hub import Source
+    from hnbench.weights.hub import Source
 
 
 class ClipReward(DualEncoder):

@@ -13,15 +13,15 @@ import torch
 from accelerate import init_empty_weights
 
 from hnbench.errors import UsageError
-from hnbench.fingerprint import fingerprint_of
-from hnbench.hub import find
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.rewards.open_clip import build
-from hnbench.rewards.pictures import letterboxed
-from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from hnbench.rewards.sources import HPSV2_0, HPSV2_1
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import existing, fill, read_weights
+from hnbench.weights.fingerprint import fingerprint_of
+from hnbench.weights.hub import find
+from hnbench.weights.pictures import letterboxed
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from hnbench.hub import Source
+    from hnbench.weights.hub import Source
 
 ARCHITECTURE = "ViT-H-14"
 

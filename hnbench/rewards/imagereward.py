@@ -15,16 +15,16 @@ from torch import nn
 from transformers import BertTokenizer, BlipTextConfig, BlipTextModel, BlipVisionConfig, BlipVisionModel
 
 from hnbench.errors import UsageError
-from hnbench.fingerprint import fingerprint_of
-from hnbench.hub import find
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.network import NetworkReward
-from hnbench.rewards.pictures import centre_cropped
-from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from hnbench.rewards.sources import IMAGEREWARD
 from hnbench.rewards.text_cache import TextCache
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import existing, fill, read_weights
+from hnbench.weights.fingerprint import fingerprint_of
+from hnbench.weights.hub import find
+from hnbench.weights.pictures import centre_cropped
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,9 +12,9 @@ from torch.nn import functional
 from transformers import AutoTokenizer
 
 from hnbench.errors import UsageError
-from hnbench.fingerprint import fingerprint_of
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.weights.checkpoint import fill
+from hnbench.weights.fingerprint import fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hnbench.hub import Source
 from hnbench.weights.files import MODEL
+from hnbench.weights.hub import Source
 
 _TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _PROCESSOR = (("preprocessor_config.json",),)

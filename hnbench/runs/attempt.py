@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from hnbench.answers import as_many, is_usable, shown
 from hnbench.errors import PluginError
-from hnbench.out_of_memory import is_out_of_memory
-from hnbench.runs.cost import Meter, MeteredGenerator, MeteredReward, Usage, measured
+from hnbench.guards.answers import as_many, is_usable, shown
+from hnbench.guards.out_of_memory import is_out_of_memory
+from hnbench.metering import Meter, MeteredGenerator, MeteredReward, Usage, measured
 from hnbench.runs.failures import RECORDED, failure_of, is_for_user
 from hnbench.runs.outcomes import Expectation
 from hnbench.runs.record import Cost, Failure

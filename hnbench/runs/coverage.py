@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hnbench.errors import StoreError
-from hnbench.escaping import quoted
+from hnbench.files.escaping import quoted
 from hnbench.runs.plan import OPTIMISED
 from hnbench.runs.store import place_of
 

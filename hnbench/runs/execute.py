@@ -25,19 +25,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hnbench.errors import HnbenchError
-from hnbench.interrupts import exit_code_of, interrupt_deferred
+from hnbench.guards.interrupts import exit_code_of, interrupt_deferred
+from hnbench.metering import Meter, Usage
 from hnbench.runs.attempt import Attempt, Models, Proposer
-from hnbench.runs.cost import Meter, Usage
 from hnbench.runs.coverage import cover
 from hnbench.runs.environment import environment
 from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
-from hnbench.runs.measure import Chosen, Measurer
 from hnbench.runs.plan import make_plan
 from hnbench.runs.record import DIGITS, TRAJECTORY_DIGITS, Failure, Record, to_digits
+from hnbench.runs.recorder import Chosen, Measurer
 from hnbench.runs.verdicts import verify
 from hnbench.seeds import NoiseSource, digest
-from hnbench.verified import remembered, status_of
+from hnbench.weights.verified import remembered, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from hnbench.generators.base import Generator
     from hnbench.methods.base import Method, Outcome
     from hnbench.rewards.base import Mixture, Reward
-    from hnbench.runs.measure import Measurement
     from hnbench.runs.plan import Expected, Plan
+    from hnbench.runs.recorder import Measurement
     from hnbench.runs.store import RunStore
     from hnbench.suites.base import Suite
     from hnbench.tasks import Task

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hnbench.errors import HnbenchError, PluginError
-from hnbench.escaping import printable
-from hnbench.out_of_memory import LONGEST, first_line
+from hnbench.files.escaping import printable
+from hnbench.guards.out_of_memory import LONGEST, first_line
 from hnbench.runs.record import Failure
 
 RECORDED = (Exception, SystemExit)

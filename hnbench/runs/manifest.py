@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from hnbench.decoding import MalformedError, Sha256, as_kind
 from hnbench.errors import StoreError
-from hnbench.escaping import quoted
-from hnbench.reading import json_of
+from hnbench.files.decoding import MalformedError, Sha256, as_kind
+from hnbench.files.escaping import quoted
+from hnbench.files.reading import json_of
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import SCHEMA, Amount
 from hnbench.seeds import digest

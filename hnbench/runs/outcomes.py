@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hnbench.answers import is_usable, real, shown
 from hnbench.errors import PluginError
+from hnbench.guards.answers import is_usable, real, shown
 from hnbench.methods.base import Outcome
 from hnbench.runs.failures import failure_of
 from hnbench.runs.record import Failure

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from hnbench.decoding import MalformedError, Sha256, decode
+from hnbench.files.decoding import MalformedError, Sha256, decode
 from hnbench.suites.base import Verdict
 
 SCHEMA = 2

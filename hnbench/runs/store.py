@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, Self
 from filelock import FileLock, Timeout
 from msgspec.structs import force_setattr
 
-from hnbench.decoding import MalformedError
 from hnbench.errors import StoreError
-from hnbench.journal import sealed, unsealed, whole_lines
+from hnbench.files.decoding import MalformedError
+from hnbench.files.journal import sealed, unsealed, whole_lines
+from hnbench.files.writing import BINARY, cannot_write, write_all, write_whole, writing
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.record import Record, SavedImage, image_path, read_record
-from hnbench.writing import BINARY, cannot_write, write_all, write_whole, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hnbench.answers import as_many, as_number, shown
-from hnbench.decoding import decode
 from hnbench.errors import HnbenchError, PluginError
-from hnbench.out_of_memory import first_line, is_out_of_memory
+from hnbench.files.decoding import decode
+from hnbench.guards.answers import as_many, as_number, shown
+from hnbench.guards.out_of_memory import first_line, is_out_of_memory
 from hnbench.suites.base import Verdict
 
 if TYPE_CHECKING:

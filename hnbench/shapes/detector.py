@@ -2,7 +2,7 @@
 
 Nothing here is learned, and nothing is shared with the rewards: foreground by brightness, objects by connected
 components of one palette colour, shape by overlap with the seven silhouettes. `THRESHOLD` was fixed from drawn images
-(`python -m hnbench.shapes.calibration`) before any generator was scored.
+(`python -m hnbench.shapes_training.calibration`) before any generator was scored.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from hnbench.detections import Detection
 from hnbench.shapes.drawing import stamp
 from hnbench.shapes.world import COLOURS, PALETTE, SHAPES
-from hnbench.suites.geneval.rules import Detection
 
 if TYPE_CHECKING:
     from hnbench.shapes.drawing import Image

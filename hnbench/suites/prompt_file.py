@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hnbench.prompt_files import read_prompt_file
+from hnbench.files.prompt_files import read_prompt_file
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge, Prompt, Suite
 

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hnbench.data import VARIABLE, data_file
 from hnbench.errors import UsageError
-from hnbench.prompt_files import read_every_prompt, read_whole_prompt
+from hnbench.files.prompt_files import read_every_prompt, read_whole_prompt
 from hnbench.suites.base import Prompt
 from hnbench.suites.prompt_file import PromptSuite
+from hnbench.weights.pinned_files import VARIABLE, data_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.shapes.captions import TAGS, evaluation_captions
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
-from hnbench.suites.smoke import distrusted
+from hnbench.weights.known_picture import distrusted
+from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -80,7 +80,7 @@ class CheckContext:
         """An input as an RGB picture."""
         from PIL import Image
 
-        from hnbench.rgb import rgb
+        from hnbench.weights.rgb import rgb
 
         with Image.open(self.input(name)) as image:
             return rgb(image)

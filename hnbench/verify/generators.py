@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import diffusers
 import torch
 
-from hnbench import registry
+from hnbench.catalogue import registry
+from hnbench.catalogue.loading import load_generator
 from hnbench.generators.base import Conditioning
 from hnbench.generators.sources import Published
-from hnbench.loading import load_generator
-from hnbench.quiet import quiet_loading
 from hnbench.seeds import NoiseSource
 from hnbench.shapes.models import WEIGHTS
 from hnbench.tasks import Task
 from hnbench.verify.check import CannotRun
+from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

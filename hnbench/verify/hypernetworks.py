@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from hnbench.catalogue.loading import find_adapter, load_generator
+from hnbench.catalogue.presets import preset_of
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork
 from hnbench.hypernetwork.checkpoint import adapter_sha256, load_adapter
-from hnbench.loading import find_adapter, load_generator
-from hnbench.presets import preset_of
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 from hnbench.verify.check import CannotRun

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hnbench import hub
-from hnbench.data import fetch, sha256_of
 from hnbench.errors import UsageError
 from hnbench.seeds import digest
+from hnbench.weights import hub
+from hnbench.weights.pinned_files import fetch, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hnbench import hub, registry
-from hnbench.fingerprint import fingerprint_of
-from hnbench.scoring.geneval_layout import METADATA, SAMPLES, read_geneval
-from hnbench.scoring.score import score
-from hnbench.scoring.summary import summarise
+from hnbench.catalogue import registry
+from hnbench.images.judging import score
+from hnbench.images.layouts.geneval import METADATA, SAMPLES, read_geneval
+from hnbench.images.score_table import summarise
 from hnbench.suites.geneval.colours import TEMPLATES, CutOut, load_colour_classifier
 from hnbench.suites.geneval.detector import Instance
 from hnbench.suites.geneval.judge import hugging_face_judge
 from hnbench.suites.geneval.rules import COLOURS
 from hnbench.suites.t2i_compbench.judge import ModelNames
 from hnbench.suites.t2i_compbench.models import BlipVqa, ClipCosine, Depth, Detector, folder_of
+from hnbench.weights import hub
+from hnbench.weights.fingerprint import fingerprint_of
 
 if TYPE_CHECKING:
     from pathlib import Path

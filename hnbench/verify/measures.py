@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hnbench import registry
+from hnbench.catalogue import registry
 from hnbench.measures.base import SetMeasure
 from hnbench.measures.sources import DINOV2_BASE, DINOV2_LARGE
 from hnbench.measures.transformer import DINOV2_SIZE, IMAGENET_MEAN, IMAGENET_STD, load_dinov2
@@ -127,8 +127,8 @@ def _independent(check: CheckContext, pictures: Sequence[Image]) -> Array:
     from PIL import Image as Pillow
     from transformers import Dinov2Model
 
-    from hnbench import hub
-    from hnbench.quiet import quiet_loading
+    from hnbench.weights import hub
+    from hnbench.weights.quiet import quiet_loading
 
     name, _, where = check.reference.component.partition("@")
     with quiet_loading():

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hnbench.catalogue.registry import REWARDS
 from hnbench.errors import UsageError
-from hnbench.registry import REWARDS
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:

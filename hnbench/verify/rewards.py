@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
-from hnbench.loading import load_reward
+from hnbench.catalogue.loading import load_reward
 from hnbench.rewards.hpsv2 import Hpsv2Reward
-from hnbench.rgb import rgb
 from hnbench.verify.archives import read_files
 from hnbench.verify.check import CannotRun
+from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -156,8 +156,8 @@ def _open_clip_folder(check: CheckContext) -> str:
     """With one file of weights: safetensors where the repository has it."""
     from dataclasses import replace
 
-    from hnbench import hub
     from hnbench.rewards.sources import CLIP
+    from hnbench.weights import hub
 
     where = check.reference.component.partition("@")[2]
     for weights in ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):
@@ -171,9 +171,9 @@ def against_transformers(check: CheckContext) -> None:
     """The scores of inputs, and those of transformers' automatic classes, called as PickScore's model card does."""
     from transformers import AutoModel, AutoProcessor
 
-    from hnbench import hub
-    from hnbench.quiet import quiet_loading
     from hnbench.rewards.sources import PICKSCORE
+    from hnbench.weights import hub
+    from hnbench.weights.quiet import quiet_loading
 
     files = hub.find(PICKSCORE, check.reference.component.partition("@")[2])
     with quiet_loading():

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hnbench.errors import HnbenchError
+from hnbench.files.writing import writing
 from hnbench.runs.environment import environment
-from hnbench.verified import Verification, remember
 from hnbench.verify.check import CheckResult, run_check
-from hnbench.writing import writing
+from hnbench.weights.verified import Verification, remember
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

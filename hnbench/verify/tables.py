@@ -10,9 +10,9 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from hnbench.verified import Verification
     from hnbench.verify.check import CheckResult, Comparison
     from hnbench.verify.reference import Reference, Value
+    from hnbench.weights.verified import Verification
 
 NEVER = "not yet run here"
 

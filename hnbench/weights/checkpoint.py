@@ -11,8 +11,8 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from hnbench.errors import UsageError
-from hnbench.quiet import quiet_loading
 from hnbench.weights.files import WEIGHTS
+from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

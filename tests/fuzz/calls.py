@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from hnbench.cli import main
+from hnbench.cli.app import main
 
 EXIT_CODES = (0, 2, 3, 4)
 """What a command may end in here: nobody interrupts it."""

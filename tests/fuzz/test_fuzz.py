@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hnbench.journal import unsealed
+from hnbench.files.journal import unsealed
 from tests.fuzz.calls import Called, call
 from tests.fuzz.mutator import AGAINST_THE_CHECK, AGAINST_THE_PLAN, Apply, change, opened, resealed
 from tests.fuzz.session import Outcomes, drawing, limit_memory, try_folder

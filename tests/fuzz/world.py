@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from hnbench import registry
+from hnbench.catalogue import registry
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.hypernetwork.trainer import Trainer
 from tests.fuzz.calls import Called, call

@@ -20,10 +20,10 @@ from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraA
 from hnbench.hypernetwork.checkpoint import save_adapter
 from hnbench.methods.hypernoise import HyperNoise
 from hnbench.methods.reno import ReNO
-from hnbench.quiet import quiet_loading
 from hnbench.rewards.redness import Redness
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
+from hnbench.weights.quiet import quiet_loading
 from tests.tiny import FAMILIES, PROMPTS
 
 Folders = dict[str, Path]

@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hnbench import hub
 from hnbench.errors import UsageError
 from hnbench.generators import pipeline, sources
 from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sources import FAMILIES, Published, load_by_place, load_folder
+from hnbench.weights import hub
 from tests import tiny
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -13,9 +13,9 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from hnbench.errors import UsageError
-from hnbench.fingerprint import fingerprint_of
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
-from hnbench.shapes.training.denoiser import scheduler
+from hnbench.shapes_training.denoiser import scheduler
+from hnbench.weights.fingerprint import fingerprint_of
 from tests import tiny
 
 PROMPTS = ["a photo of a red circle", "a photo of two stars", "a photo of a heart above a ring"]

@@ -15,8 +15,8 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.hypernetwork.checkpoint import attach, describe_adapter, load_adapter, training_cost
 from hnbench.hypernetwork.trainer import Draws, Trainer, learning_rate
+from hnbench.metering import Meter, MeteredGenerator, MeteredReward
 from hnbench.rewards.base import Mixture, Reward
-from hnbench.runs.cost import Meter, MeteredGenerator, MeteredReward
 from hnbench.seeds import digest
 from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
 from tests.toys import BrightnessReward, ToyGenerator

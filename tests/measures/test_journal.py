@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hnbench.errors import StoreError
-from hnbench.journal import sealed
+from hnbench.files.journal import sealed
 from hnbench.measures.journal import (
     Definition,
     Distance,

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torchvision.models import alexnet
 
-from hnbench import data
 from hnbench.errors import UsageError
 from hnbench.measures import lpips
 from hnbench.measures.lpips import Lpips, heads, heads_path
-from hnbench.rewards.pictures import to_bytes
+from hnbench.weights import pinned_files as data
+from hnbench.weights.pictures import to_bytes
 from tests.measures.pictures import pictures
 
 

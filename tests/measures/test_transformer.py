@@ -12,12 +12,13 @@ from PIL import Image
 from torchvision import transforms
 from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 
-from hnbench import hub, registry
+from hnbench.catalogue import registry
 from hnbench.errors import UsageError
-from hnbench.hub import Source
 from hnbench.measures import published
 from hnbench.measures.transformer import clip_336, dinov2_base, dinov2_large, positions
-from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD
+from hnbench.weights import hub
+from hnbench.weights.hub import Source
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
 from tests.measures.pictures import pictures
 from tests.rewards.tiny import TOWER, lively
 

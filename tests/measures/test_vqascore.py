@@ -22,13 +22,13 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from hnbench import hub
 from hnbench.errors import UsageError
-from hnbench.hub import Source
 from hnbench.measures import vqascore
 from hnbench.measures.sources import VQASCORE
 from hnbench.measures.vision_language import VisionLanguageModel
 from hnbench.measures.vqascore import VQAScore, load
+from hnbench.weights import hub
+from hnbench.weights.hub import Source
 from tests.measures.vision_language_models import idefics, llava, qwen
 from tests.rewards.samples import picture
 

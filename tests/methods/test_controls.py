@@ -7,10 +7,10 @@ import torch
 
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.hypernetwork.checkpoint import attach
+from hnbench.metering import Meter, MeteredGenerator
 from hnbench.methods.base import Outcome
 from hnbench.methods.controls import OtherNoise, RandomDirection
 from hnbench.methods.hypernoise import HyperNoise
-from hnbench.runs.cost import Meter, MeteredGenerator
 from hnbench.seeds import NoiseSource
 from tests.methods.adapters import TASKS, adapter_folder
 from tests.toys import BrightnessReward, ToyGenerator

@@ -7,9 +7,9 @@ import torch
 
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+from hnbench.metering import Meter, MeteredGenerator
 from hnbench.methods.finetune import FineTuned
 from hnbench.methods.hypernoise import HyperNoise
-from hnbench.runs.cost import Meter, MeteredGenerator
 from hnbench.seeds import NoiseSource
 from tests.methods.adapters import TASKS, adapter_folder
 from tests.toys import BrightnessReward, ToyGenerator

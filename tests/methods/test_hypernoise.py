@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from hnbench.catalogue.registry import make_method
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+from hnbench.metering import Meter, MeteredGenerator
 from hnbench.methods.hypernoise import HyperNoise
-from hnbench.registry import make_method
-from hnbench.runs.cost import Meter, MeteredGenerator
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 from tests.methods.adapters import TASKS, adapter_folder

@@ -20,9 +20,9 @@ from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
 from hnbench.errors import UsageError
-from hnbench.hub import Source, find
 from hnbench.rewards import aesthetic, clip, hpsv2, imagereward
 from hnbench.rewards.sources import AESTHETIC, HPSV2_1, IMAGEREWARD, PICKSCORE
+from hnbench.weights.hub import Source, find
 from tests.rewards.samples import PROMPTS, bert_vocabulary, images, picture
 
 pytestmark = pytest.mark.peers

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hnbench.journal import sealed
+from hnbench.files.journal import sealed
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.plan import Plan
 from hnbench.runs.record import Cost, Failure, Record, SavedImage

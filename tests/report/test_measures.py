@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from hnbench.escaping import markdown as escaped
+from hnbench.files.escaping import markdown as escaped
 from hnbench.measures.journal import Definition, definition_line, distance_line, open_journal, row_line
 from hnbench.report.markdown import markdown
 from hnbench.report.measures import SetDistance

@@ -16,8 +16,8 @@ from hnbench.errors import UsageError
 from hnbench.rewards.base import Reward
 from hnbench.rewards.clip import ClipReward, load
 from hnbench.rewards.open_clip import OpenClipReward, build
-from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
-from hnbench.shapes.training.contrastive import ResnetEncoder, VitEncoder
+from hnbench.shapes_training.contrastive import ResnetEncoder, VitEncoder
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from tests.rewards import tiny
 
 PROMPTS = ["a photo of a red circle", "a photo of two stars", "a photo of a heart above a ring"]

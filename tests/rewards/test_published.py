@@ -27,9 +27,9 @@ from hnbench.rewards.aesthetic import AestheticReward
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.rewards.hpsv2 import Hpsv2Reward
 from hnbench.rewards.imagereward import ImageReward
-from hnbench.rewards.pictures import letterboxed
-from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD
 from hnbench.weights.checkpoint import read_weights
+from hnbench.weights.pictures import letterboxed
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
 from tests.rewards import tiny
 from tests.rewards.samples import PROMPTS, images, picture
 

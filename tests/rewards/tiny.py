@@ -15,7 +15,7 @@ from transformers import BlipTextConfig, BlipVisionConfig, CLIPConfig, CLIPModel
 from hnbench.rewards.imagereward import _Network
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.open_clip import build
-from hnbench.rewards.pixels import OPENAI_MEAN, OPENAI_STD
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
 from tests.rewards.samples import PROMPTS, bert_vocabulary
 
 Module = TypeVar("Module", bound=nn.Module)

@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from hnbench.catalogue.loading import load_generator, load_mixture, load_reward
+from hnbench.catalogue.presets import preset_of
 from hnbench.config import RunConfig
 from hnbench.generators.base import Conditioning, Generator
-from hnbench.loading import load_generator, load_mixture, load_reward
 from hnbench.methods.base import Method
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.hypernoise import HyperNoise
 from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
-from hnbench.presets import preset_of
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.execute import execute
 from hnbench.runs.record import Record

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hnbench.errors import StoreError, UsageError
 from hnbench.generators.base import Conditioning, Generator
-from hnbench.interrupts import interrupt_deferred
+from hnbench.guards.interrupts import interrupt_deferred
 from hnbench.methods.base import Outcome
 from hnbench.rewards.base import Reward
 from hnbench.runs.execute import Interrupted

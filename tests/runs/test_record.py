@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hnbench.decoding import MalformedError
+from hnbench.files.decoding import MalformedError
 from hnbench.runs.record import Cost, Failure, Record, SavedImage, read_record
 from hnbench.suites.base import Verdict
 

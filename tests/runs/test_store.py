@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from hnbench.errors import StoreError
-from hnbench.journal import sealed
+from hnbench.files.journal import sealed
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import Failure, Record, SavedImage, image_path
 from hnbench.runs.store import RunStore, read_run
@@ -238,7 +238,7 @@ def test_two_writers_in_two_processes(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     code = f"""
 from hnbench.errors import StoreError
-from hnbench.journal import sealed
+from hnbench.files.journal import sealed
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import digest
 import sys
@@ -310,7 +310,7 @@ def test_a_real_limit_on_the_size_of_files(tmp_path: Path) -> None:
 import resource, signal
 from tests.runs.test_store import MANIFEST, numbered
 from hnbench.errors import StoreError
-from hnbench.journal import sealed
+from hnbench.files.journal import sealed
 from hnbench.runs.store import RunStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with RunStore({str(tmp_path)!r}) as store:

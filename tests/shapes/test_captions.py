@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from hnbench.detections import Detection
 from hnbench.shapes.captions import (
     EVALUATED,
     SHARED,
@@ -18,7 +19,7 @@ from hnbench.shapes.captions import (
     training_prompts,
 )
 from hnbench.shapes.world import GAP, SIZE, Scene
-from hnbench.suites.geneval.rules import Detection, evaluate
+from hnbench.suites.geneval.rules import evaluate
 
 
 def ideal(scene: Scene) -> dict[str, list[Detection]]:

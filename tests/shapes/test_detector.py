@@ -7,11 +7,11 @@ import random
 import numpy as np
 import pytest
 
-from hnbench.shapes.calibration import accuracy, look
 from hnbench.shapes.captions import TAGS, all_captions
 from hnbench.shapes.detector import THRESHOLD, detect
 from hnbench.shapes.drawing import draw
 from hnbench.shapes.world import COLOURS, SHAPES, Item, Scene
+from hnbench.shapes_training.calibration import accuracy, look
 
 
 def test_an_empty_image_holds_nothing() -> None:

@@ -16,8 +16,8 @@ from hnbench.hypernetwork.checkpoint import attach
 from hnbench.rewards.base import Reward
 from hnbench.shapes.captions import TAGS, all_captions, by_text
 from hnbench.shapes.models import WEIGHTS, load_clip, load_generator, load_resnet
-from hnbench.shapes.training.examples import Examples, to_tensor
-from hnbench.shapes.training.scores import judge_scores, to_pictures
+from hnbench.shapes_training.examples import Examples, to_tensor
+from hnbench.shapes_training.scores import judge_scores, to_pictures
 from hnbench.suites.shapes import ShapesJudge
 
 KINDS = ("swapped_colours", "swapped_position", "turned_position", "count", "colour", "shape")

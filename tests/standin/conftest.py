@@ -14,9 +14,7 @@ import pytest
 from huggingface_hub import constants
 from typer.testing import CliRunner, Result
 
-from hnbench import data
-from hnbench.cli import app
-from hnbench.data import DataFile
+from hnbench.cli.app import app
 from hnbench.measures import lpips
 from hnbench.measures.vqascore import VQAScore
 from hnbench.rewards import imagereward
@@ -24,6 +22,8 @@ from hnbench.suites.geneval import colours, conversion, judge
 from hnbench.suites.geneval import suite as geneval
 from hnbench.suites.t2i_compbench import judge as compbench
 from hnbench.suites.t2i_compbench import prompts as compbench_prompts
+from hnbench.weights import pinned_files as data
+from hnbench.weights.pinned_files import DataFile
 from tests.rewards import tiny as rewards
 from tests.standin import prompts, repositories
 from tests.standin.hub import StandInHub, forget_uploads

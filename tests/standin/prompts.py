@@ -68,5 +68,5 @@ def others() -> dict[str, str]:
 
 
 def all_files() -> dict[str, str]:
-    """All of them, by the names of `hnbench.data`."""
+    """All of them, by the names of `hnbench.weights.pinned_files`."""
     return {**compbench(), **geneval(), **others()}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from hnbench import registry
+from hnbench.catalogue import registry
 from hnbench.runs.store import read_run
 from tests.standin.conftest import Hnbench
 from tests.standin.hub import StandInHub

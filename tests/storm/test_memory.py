@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.storm, pytest.mark.skipif(not Path("/proc/self/statm")
 SCRIPT = """
 import resource, sys
 from pathlib import Path
-from hnbench.cli import main
+from hnbench.cli.app import main
 
 def call(arguments):
     sys.argv = ["hnbench", *arguments]

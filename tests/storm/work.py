@@ -16,18 +16,18 @@ import peft
 import torch
 import torchvision
 
-import hnbench.display
-import hnbench.rewards.pictures
+import hnbench.cli.display
+import hnbench.images.export
+import hnbench.images.layouts
+import hnbench.images.measuring
 import hnbench.runs.execute
-import hnbench.scoring.export
-import hnbench.scoring.layouts
-import hnbench.scoring.measure
-from hnbench import registry
-from hnbench.cli import main
+import hnbench.weights.pictures
+from hnbench.catalogue import registry
+from hnbench.cli.app import main
+from hnbench.files.journal import Journal
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.trainer import Trainer
-from hnbench.journal import Journal
 from hnbench.report.plots import PLOTS
 from hnbench.report.report import write_report
 from hnbench.runs.record import Record

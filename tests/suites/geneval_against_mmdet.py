@@ -30,7 +30,6 @@ from torch import Tensor
 from transformers import Mask2FormerConfig, SwinConfig
 from transformers.models.mask2former.modeling_mask2former import Mask2FormerPixelDecoderEncoderOnly, Mask2FormerSinePositionEmbedding
 
-from hnbench.data import fetch
 from hnbench.errors import UsageError
 from hnbench.suites.geneval import detector
 from hnbench.suites.geneval.conversion import (
@@ -44,6 +43,7 @@ from hnbench.suites.geneval.conversion import (
 )
 from hnbench.suites.geneval.detector import Detector, prepare, read
 from hnbench.suites.geneval.resize import resize
+from hnbench.weights.pinned_files import fetch
 
 
 class WithoutOperators(types.ModuleType):

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hnbench.data import VARIABLE
 from hnbench.errors import UsageError
 from hnbench.suites.geneval import detector as detector_module
 from hnbench.suites.geneval import judge as judge_module
@@ -23,6 +22,7 @@ from hnbench.suites.geneval.detector import Detector, Instance
 from hnbench.suites.geneval.judge import GenEvalJudge, class_names
 from hnbench.suites.geneval.rules import filter_detections
 from hnbench.suites.geneval.suite import COUNTS, GenEvalHuggingFaceSuite, GenEvalSuite, parse
+from hnbench.weights.pinned_files import VARIABLE
 from tests.suites.mask2former import NAMES, network
 from tests.suites.test_geneval_colours import classifier, clip
 

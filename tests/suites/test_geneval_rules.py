@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnbench.suites.geneval.rules import Box, Detection, evaluate, filter_detections, iou, relative_position
+from hnbench.detections import Box, Detection, iou_of_pixels
+from hnbench.suites.geneval.rules import evaluate, filter_detections, relative_position
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_geneval.json").read_text(encoding="utf-8"))
 
@@ -25,7 +26,7 @@ def test_golden_relative_positions(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", GOLDEN["geneval_iou"])
 def test_golden_ious(case: dict[str, Any]) -> None:
-    assert iou(box_of(case["a"]), box_of(case["b"])) == case["iou"]
+    assert iou_of_pixels(box_of(case["a"]), box_of(case["b"])) == case["iou"]
 
 
 @pytest.mark.parametrize("case", GOLDEN["geneval_evaluate"], ids=lambda case: case["case"])
@@ -77,12 +78,12 @@ def test_iou_counts_pixels(first: Box, second: Box) -> None:
     across = len(set(range(int(first[0]), int(first[2]) + 1)) & set(range(int(second[0]), int(second[2]) + 1)))
     down = len(set(range(int(first[1]), int(first[3]) + 1)) & set(range(int(second[1]), int(second[3]) + 1)))
     sizes = [(box[2] - box[0] + 1) * (box[3] - box[1] + 1) for box in (first, second)]
-    assert iou(first, second) == pytest.approx(across * down / (sum(sizes) - across * down))
+    assert iou_of_pixels(first, second) == pytest.approx(across * down / (sum(sizes) - across * down))
 
 
 def test_iou_is_geneval_s() -> None:
-    assert iou((0, 0, 9, 9), (5, 5, 14, 14)) == pytest.approx(1 / 7)  # 5x5 of 10x10 pixels each
-    assert iou((5.0, 5.0, 4.0, 4.0), (5.0, 5.0, 4.0, 4.0)) == 0.0
+    assert iou_of_pixels((0, 0, 9, 9), (5, 5, 14, 14)) == pytest.approx(1 / 7)  # 5x5 of 10x10 pixels each
+    assert iou_of_pixels((5.0, 5.0, 4.0, 4.0), (5.0, 5.0, 4.0, 4.0)) == 0.0
 
 
 def test_overlapping_detections_are_dropped_where_the_option_says_so() -> None:

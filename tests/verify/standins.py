@@ -25,11 +25,11 @@ from torchvision.models import alexnet
 from torchvision.transforms import functional as classic
 from transformers import AutoModel, AutoTokenizer, BertTokenizer, CLIPConfig, CLIPModel, CLIPTokenizer, Dinov2Model
 
-from hnbench import hub
-from hnbench.hub import Source
 from hnbench.measures import lpips as lpips_measure
 from hnbench.rewards import imagereward
 from hnbench.verify.measures import placed_positions
+from hnbench.weights import hub
+from hnbench.weights.hub import Source
 from tests.measures import test_transformer as features
 from tests.measures.vision_language_models import qwen
 from tests.rewards import tiny
@@ -74,7 +74,7 @@ class World:
         return self.models[repo]
 
     def download(self, source: Source) -> Path:
-        """In the place of `hnbench.hub.download`."""
+        """In the place of `hnbench.weights.hub.download`."""
         return self.folder(source.repo)
 
 

@@ -20,12 +20,13 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from hnbench.measures import fidelity, lpips, transformer
 from hnbench.measures.vision_language import VisionLanguageModel
-from hnbench.rewards import aesthetic, checkpoint, clip, hpsv2, imagereward, pictures
+from hnbench.rewards import aesthetic, checkpoint, clip, hpsv2, imagereward
 from hnbench.verify import check as verify_check
 from hnbench.verify import rewards as reward_checks
 from hnbench.verify.check import CheckResult, run_check
 from hnbench.verify.measures import placed_positions
 from hnbench.verify.reference import Reference, all_references
+from hnbench.weights import pictures
 from tests.rewards.samples import picture
 from tests.verify import standins
 from tests.verify.standins import LAION, World, truth_of

@@ -11,7 +11,7 @@ import torch
 from diffusers import FluxPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
-from hnbench import registry
+from hnbench.catalogue import registry
 from hnbench.generators import pixart, sana_sprint
 from hnbench.generators.base import Conditioning
 from hnbench.generators.flux import FluxGenerator
@@ -19,9 +19,9 @@ from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.sources import FLUX_SCHNELL, SDXL_TURBO
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
-from hnbench.quiet import quiet_loading
 from hnbench.verify.check import CheckResult, run_check
 from hnbench.verify.reference import Reference, all_references
+from hnbench.weights.quiet import quiet_loading
 from tests.standin.hub import StandInHub
 
 KNOWN = {one.name: one for one in all_references()}

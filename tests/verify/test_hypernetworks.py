@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from hnbench.catalogue.presets import preset_names, preset_of
 from hnbench.hypernetwork import checkpoint
 from hnbench.hypernetwork.adapter import LoraAdapter
-from hnbench.presets import preset_names, preset_of
 from hnbench.verify.check import CheckResult, run_check
 from hnbench.verify.reference import all_references
 

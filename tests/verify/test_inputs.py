@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hnbench import hub
 from hnbench.errors import UsageError
-from hnbench.hub import Source
 from hnbench.verify.inputs import fetch_input
 from hnbench.verify.reference import PinnedInput
+from hnbench.weights import hub
+from hnbench.weights.hub import Source
 
 BYTES = b"a picture"
 SHA256 = hashlib.sha256(BYTES).hexdigest()

@@ -26,10 +26,8 @@ from transformers import (
     pipeline,
 )
 
-from hnbench import hub as hub_module
-from hnbench import registry
-from hnbench.rgb import rgb
-from hnbench.scoring.inventory import decode
+from hnbench.catalogue import registry
+from hnbench.images.inventory import decode
 from hnbench.suites.base import Judge, Verdict
 from hnbench.suites.geneval import colours
 from hnbench.suites.geneval.detector import Detector as GenEvalDetector
@@ -39,6 +37,8 @@ from hnbench.suites.t2i_compbench.models import folder_of
 from hnbench.verify import judges
 from hnbench.verify.check import CheckContext, CheckResult, run_check
 from hnbench.verify.reference import PinnedInput, Reference, all_references
+from hnbench.weights import hub as hub_module
+from hnbench.weights.rgb import rgb
 from tests.rewards.samples import picture
 from tests.standin.hub import StandInHub
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hnbench import registry
+from hnbench.catalogue import registry
 from hnbench.errors import UsageError
 from hnbench.verify.reference import FOLDER, KINDS, PinnedInput, Reference, all_references, choose, field_names, read_references
 

@@ -14,14 +14,14 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from hnbench import verified
-from hnbench.cli import app
+from hnbench.cli.app import app
 from hnbench.errors import UsageError
-from hnbench.verified import Verification, memory_file, remember, remembered, status_of
 from hnbench.verify import reference, session
 from hnbench.verify.check import CannotRun, CheckContext, CheckResult, run_check
 from hnbench.verify.reference import PinnedInput, Reference
 from hnbench.verify.session import small_checks
+from hnbench.weights import verified
+from hnbench.weights.verified import Verification, memory_file, remember, remembered, status_of
 
 Check = Callable[..., Reference]
 MODULE = __name__

@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import AutoModel, CLIPModel, CLIPVisionModelWithProjection
 
 from hnbench.errors import UsageError
-from hnbench.fingerprint import fingerprint_of
 from hnbench.weights.checkpoint import load_pretrained
+from hnbench.weights.fingerprint import fingerprint_of
 from tests.rewards import tiny
 
 HEAD = "visual_projection.weight"

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from hnbench.data import sha256_of
-from hnbench.hub import Source, download
-from hnbench.rgb import rgb
 from hnbench.suites.geneval.rules import COLOURS
+from hnbench.weights.hub import Source, download
+from hnbench.weights.pinned_files import sha256_of
+from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

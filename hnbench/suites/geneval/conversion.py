@@ -22,10 +22,10 @@ import torch
 from safetensors.torch import save_file
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
-from hnbench.data import fetch, sha256_of
 from hnbench.errors import UsageError
-from hnbench.hub import assets_folder
 from hnbench.weights.checkpoint import load_pretrained
+from hnbench.weights.hub import assets_folder
+from hnbench.weights.pinned_files import fetch, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

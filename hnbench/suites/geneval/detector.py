@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from hnbench.detections import Detection
 from hnbench.suites.geneval.resize import resize
-from hnbench.suites.geneval.rules import Detection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

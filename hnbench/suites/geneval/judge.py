@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from hnbench.data import data_file, sha256_of
-from hnbench.hub import Source, download
-from hnbench.prompt_files import read_text
-from hnbench.rgb import rgb
+from hnbench.files.prompt_files import read_text
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge
 from hnbench.suites.geneval.colours import BACKGROUND, TEMPLATES, ColourClassifier, CutOut, load_colour_classifier
@@ -26,7 +23,10 @@ from hnbench.suites.geneval.rules import (
     evaluate,
     filter_detections,
 )
-from hnbench.suites.smoke import distrusted, photograph
+from hnbench.weights.hub import Source, download
+from hnbench.weights.known_picture import distrusted, photograph
+from hnbench.weights.pinned_files import data_file, sha256_of
+from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from hnbench.detections import Box, Detection, iou_of_pixels
 from hnbench.suites.base import Verdict
 
 THRESHOLD = 0.3
@@ -28,21 +28,6 @@ POSITION_THRESHOLD = 0.1
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 """The colour words, in the order in which reasons list them."""
-
-Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Detection:
-    """One object found in an image; its class is the key that it is stored under."""
-
-    box: Box
-    """Left, top, right, bottom in pixels; right and bottom are exclusive."""
-    score: float
-    """Confidence in [0, 1]."""
-    colour: str | None = None
-    """The colour's name, where the detector knows it without being asked."""
-
 
 Found = TypeVar("Found", bound=Detection)
 
@@ -86,20 +71,9 @@ def _apart(detections: Sequence[Found], max_overlap: float) -> list[Found]:
         return list(detections)
     kept: list[Found] = []
     for found in detections:
-        if all(iou(found.box, better.box) < max_overlap for better in kept):
+        if all(iou_of_pixels(found.box, better.box) < max_overlap for better in kept):
             kept.append(found)
     return kept
-
-
-def iou(first: Box, second: Box) -> float:
-    """Intersection over union of two boxes as GenEval counts pixels: the right and bottom ones are inside, so 0 to 9 is 10 wide."""
-    shared = _area((max(first[0], second[0]), max(first[1], second[1]), min(first[2], second[2]), min(first[3], second[3])))
-    union = _area(first) + _area(second) - shared
-    return shared / union if union else 0.0
-
-
-def _area(box: Box) -> float:
-    return max(box[2] - box[0] + 1, 0.0) * max(box[3] - box[1] + 1, 0.0)
 
 
 def relative_position(subject: Box, target: Box, threshold: float = POSITION_THRESHOLD) -> set[str]:

@@ -11,10 +11,10 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
-from hnbench.data import data_file
 from hnbench.errors import UsageError
-from hnbench.prompt_files import read_text
+from hnbench.files.prompt_files import read_text
 from hnbench.suites.base import Prompt, Suite
+from hnbench.weights.pinned_files import data_file
 
 if TYPE_CHECKING:
     from hnbench.suites.base import Judge

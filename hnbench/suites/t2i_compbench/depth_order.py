@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hnbench.suites.t2i_compbench.detections import Box, Detections, iou
+from hnbench.detections import Box, iou
+from hnbench.suites.t2i_compbench.detections import Detections
 from hnbench.suites.t2i_compbench.names import named
 
 if TYPE_CHECKING:

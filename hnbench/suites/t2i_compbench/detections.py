@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hnbench.detections import Box
+
 SHORT_SIDE, LONG_SIDE = 479, 480
 """The published scripts resize an image so that its short side is 479 pixels and its long side at most 480."""
 
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels of the frame."""
-
 
 @dataclass(frozen=True)
-class Found:
+class LabelledBox:
     """One object."""
 
     label: str
@@ -23,7 +22,7 @@ class Found:
     box: Box
 
 
-Detections = Sequence[Found]
+Detections = Sequence[LabelledBox]
 """The objects of one image, the most confident first."""
 
 
@@ -35,15 +34,6 @@ def frame_of(width: int, height: int) -> tuple[int, int]:
         # the ratio is that of the whole numbers before it, as in torchvision's Resize(479, max_size=480)
         new_short, new_long = int(LONG_SIDE * new_short / new_long), LONG_SIDE
     return (new_short, new_long) if width <= height else (new_long, new_short)
-
-
-def iou(first: Box, second: Box) -> float:
-    """Intersection over union; 0 where both boxes are empty."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return shared / (areas - shared) if areas > shared else 0.0
 
 
 def offset(first: Box, second: Box) -> tuple[float, float]:

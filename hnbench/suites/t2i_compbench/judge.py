@@ -13,17 +13,17 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from hnbench.fingerprint import fingerprint_of
-from hnbench.rgb import rgb
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge, Verdict
-from hnbench.suites.smoke import photograph
 from hnbench.suites.t2i_compbench import depth_order, spatial
 from hnbench.suites.t2i_compbench.models import BlipVqa, ClipCosine, Depth, Detector, folder_of
 from hnbench.suites.t2i_compbench.numeracy import counted_objects, numeracy_score
 from hnbench.suites.t2i_compbench.parses import NOT_ASKED, Parse, load_parses, parse_of
 from hnbench.suites.t2i_compbench.prompts import countable_objects, kinds_of_complex
 from hnbench.suites.t2i_compbench.verification import verify_blip, verify_clip, verify_depth, verify_detector
+from hnbench.weights.fingerprint import fingerprint_of
+from hnbench.weights.known_picture import photograph
+from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

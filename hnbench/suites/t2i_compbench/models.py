@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
-from hnbench.hub import Source, download
-from hnbench.rgb import rgb
-from hnbench.suites.t2i_compbench.detections import Found, frame_of
+from hnbench.suites.t2i_compbench.detections import LabelledBox, frame_of
 from hnbench.weights.files import MODEL
+from hnbench.weights.hub import Source, download
+from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,7 +179,7 @@ class Detector:
         self.processor = _processor(folder)
         self.device = device
 
-    def detect(self, image: Image.Image) -> list[Found]:
+    def detect(self, image: Image.Image) -> list[LabelledBox]:
         """All objects above the published confidence."""
         import torch
 
@@ -190,7 +190,7 @@ class Detector:
         (found,) = self.processor.post_process_object_detection(outputs, threshold=CONFIDENCE, target_sizes=[(height, width)])
         names = self.model.config.id2label
         objects = [
-            Found(str(names[int(label)]).lower(), float(score), (left, top, right, bottom))
+            LabelledBox(str(names[int(label)]).lower(), float(score), (left, top, right, bottom))
             for score, label, (left, top, right, bottom) in zip(found["scores"], found["labels"], found["boxes"].tolist(), strict=True)
         ]
         return sorted(objects, key=lambda one: one.score, reverse=True)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hnbench.suites.t2i_compbench.detections import Box, Detections, Found
+from hnbench.detections import Box
+from hnbench.suites.t2i_compbench.detections import Detections, LabelledBox
 from hnbench.suites.t2i_compbench.names import named
 from hnbench.suites.t2i_compbench.spatial import PEOPLE, as_label
 
@@ -64,9 +65,9 @@ def is_duplicate(first: Box, second: Box, rules: Rules = "published") -> bool:
     return rules == "published" and any(shared / area > SAME for area in areas)
 
 
-def without_duplicates(found: Detections, rules: Rules) -> list[Found]:
+def without_duplicates(found: Detections, rules: Rules) -> list[LabelledBox]:
     """The objects without those that an earlier one of the same label covers."""
-    kept: list[Found] = []
+    kept: list[LabelledBox] = []
     for one in found:
         if not any(one.label == other.label and is_duplicate(one.box, other.box, rules) for other in kept):
             kept.append(one)

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from hnbench.data import VARIABLE
-from hnbench.decoding import MalformedError, decode
 from hnbench.errors import UsageError
-from hnbench.prompt_files import read_text
+from hnbench.files.decoding import MalformedError, decode
+from hnbench.files.prompt_files import read_text
 from hnbench.seeds import digest
+from hnbench.weights.pinned_files import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from hnbench.data import data_file
 from hnbench.errors import UsageError
-from hnbench.prompt_files import read_every_prompt
+from hnbench.files.prompt_files import read_every_prompt
+from hnbench.weights.pinned_files import data_file
 
 CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "numeracy", "non_spatial", "complex")
 COUNT = 300

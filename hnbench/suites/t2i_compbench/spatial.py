@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from hnbench.suites.t2i_compbench.detections import Box, Detections, Found, iou, offset
+from hnbench.detections import Box, iou
+from hnbench.suites.t2i_compbench.detections import Detections, LabelledBox, offset
 from hnbench.suites.t2i_compbench.names import named
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def spatial_score(objects: tuple[str | None, str | None], relation: str | None, 
     return (score if score >= LEAST else 0.0), reason
 
 
-def _find(name: str | None, found: Detections, rules: Rules) -> Found | None:
+def _find(name: str | None, found: Detections, rules: Rules) -> LabelledBox | None:
     """The most confident object of that name."""
     if rules == "published":
         return next((one for one in found if one.label == name), None)

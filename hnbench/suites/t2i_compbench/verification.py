@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hnbench.suites.smoke import ABSENT, BOX, PRESENT, distrusted
-from hnbench.suites.t2i_compbench.detections import frame_of, iou
+from hnbench.detections import iou
+from hnbench.suites.t2i_compbench.detections import frame_of
+from hnbench.weights.known_picture import ABSENT, BOX, PRESENT, distrusted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

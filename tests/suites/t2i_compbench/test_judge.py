@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hnbench.suites.t2i_compbench import judge as judging
-from hnbench.suites.t2i_compbench.detections import Found
+from hnbench.suites.t2i_compbench.detections import LabelledBox
 from hnbench.suites.t2i_compbench.judge import CompBenchJudge, ModelNames
 from hnbench.suites.t2i_compbench.spatial import Rules
 from tests.suites.t2i_compbench.conftest import GOLDEN
@@ -30,7 +30,7 @@ def image() -> Image.Image:
 class Recorded:
     """Models that say what was recorded, and note what they were asked."""
 
-    def __init__(self, chances: list[float] | None = None, found: list[Found] | None = None, cosine: float = 0.0) -> None:
+    def __init__(self, chances: list[float] | None = None, found: list[LabelledBox] | None = None, cosine: float = 0.0) -> None:
         self.chances, self.found, self.similarity = chances or [], found or [], cosine
         self.asked: list[Any] = []
 
@@ -38,7 +38,7 @@ class Recorded:
         self.asked += phrases
         return self.chances[: len(phrases)]
 
-    def detect(self, image: Image.Image) -> list[Found]:
+    def detect(self, image: Image.Image) -> list[LabelledBox]:
         return self.found
 
     def cosine(self, image: Image.Image, text: str) -> float:
@@ -66,7 +66,7 @@ def test_attributes_are_a_product_over_the_phrases(names: ModelNames, image: Ima
 
 def test_chunks_that_are_no_things_are_not_asked_for(names: ModelNames, image: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "kinds_of_complex", lambda: {SPATIAL: "spatial"})
-    found = [Found("chair", 1.0, (0, 0, 100, 100)), Found("table", 1.0, (200, 0, 300, 100))]
+    found = [LabelledBox("chair", 1.0, (0, 0, 100, 100)), LabelledBox("table", 1.0, (200, 0, 300, 100))]
     model = Recorded(chances=[0.5, 0.5], found=found)
     (verdict,) = recorded("complex", model, names).judge([image], [about("complex", SPATIAL)])
     assert model.asked == ["The black chair", "the white table"]
@@ -89,7 +89,7 @@ def test_non_spatial_is_the_cosine_itself(names: ModelNames, image: Image.Image)
 
 def test_numeracy(names: ModelNames, image: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "countable_objects", lambda: {"boys": "boy"})
-    model = Recorded(found=[Found("person", 0.9, (0, 0, 9, 9))])
+    model = Recorded(found=[LabelledBox("person", 0.9, (0, 0, 9, 9))])
     (verdict,) = recorded("numeracy", model, names).judge([image], [about("numeracy", "two boys")])
     assert (verdict.score, verdict.reason) == (0.5, "expected 2 boy, found 1")
 

@@ -12,7 +12,6 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Norma
 from transformers import RTDetrImageProcessor
 
 from hnbench.errors import UsageError
-from hnbench.hub import Source, select
 from hnbench.suites.t2i_compbench.detections import frame_of
 from hnbench.suites.t2i_compbench.models import (
     CLIP_MEAN,
@@ -31,6 +30,7 @@ from hnbench.suites.t2i_compbench.models import (
     question,
 )
 from hnbench.weights.files import MODEL
+from hnbench.weights.hub import Source, select
 
 
 @pytest.fixture(scope="module")

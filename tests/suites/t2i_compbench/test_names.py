@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hnbench.suites.t2i_compbench.depth_order import depth_score
-from hnbench.suites.t2i_compbench.detections import Found
+from hnbench.suites.t2i_compbench.detections import LabelledBox
 from hnbench.suites.t2i_compbench.names import OTHER_THINGS, OTHER_WORDS, named
 from hnbench.suites.t2i_compbench.numeracy import counted_objects, numeracy_score
 from hnbench.suites.t2i_compbench.parses import load_parses, parse_of
@@ -58,7 +58,7 @@ def test_the_labels_that_a_noun_names(noun: str | None, labels: list[str], place
 
 @pytest.mark.parametrize(("noun", "label"), [("picture", "picture/frame"), ("turtle", "tortoise/turtle"), ("sofa", "couch")])
 def test_all_repaired_rules_name_alike(noun: str, label: str) -> None:
-    found, depth = [Found(label, 0.8, BOX), Found("cat", 0.8, BOX)], np.zeros((480, 480))
+    found, depth = [LabelledBox(label, 0.8, BOX), LabelledBox("cat", 0.8, BOX)], np.zeros((480, 480))
     assert depth_score((noun, "cat"), "behind", found, depth, "repaired") == (0.4, "not behind")
     score, reason = spatial_score((noun, "cat"), "next to", found, "repaired")
     assert (score, reason) == (0.9, "")
@@ -67,7 +67,7 @@ def test_all_repaired_rules_name_alike(noun: str, label: str) -> None:
 
 @pytest.mark.parametrize("noun", ["sofa", "picture", "table"])
 def test_the_published_rules_know_no_other_words(noun: str) -> None:
-    found = [Found("couch", 0.9, BOX), Found("picture/frame", 0.9, BOX), Found("dining table", 0.9, BOX)]
+    found = [LabelledBox("couch", 0.9, BOX), LabelledBox("picture/frame", 0.9, BOX), LabelledBox("dining table", 0.9, BOX)]
     assert spatial_score((noun, noun), "next to", found, "published") == (0.0, f"not found: {noun}, {noun}")
 
 
@@ -97,7 +97,7 @@ def findable(rules: Rules) -> dict[str, int]:
 
     placed = [prompt for prompt, kind in kinds_of_complex().items() if kind != "action"]
     counted = [counted_objects(re.findall(r"\w+", prompt), countable_objects()) for prompt in category_prompts("numeracy")]
-    found = [Found(label, 0.9, (10.0 * place, 0.0, 10.0 * place + 5, 5.0)) for place, label in enumerate(OBJECTS365)]
+    found = [LabelledBox(label, 0.9, (10.0 * place, 0.0, 10.0 * place + 5, 5.0)) for place, label in enumerate(OBJECTS365)]
     return {
         "spatial": sum(all(labelled(noun, within=False) for noun in nouns(prompt)) for prompt in category_prompts("spatial")),
         "3d-spatial": sum(all(labelled(noun, within=True) for noun in nouns(prompt)) for prompt in category_prompts("3d_spatial")),

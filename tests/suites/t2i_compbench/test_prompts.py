@@ -75,7 +75,7 @@ def test_the_parses_that_come_with_hnbench_are_those_of_its_parser() -> None:
 
 @pytest.mark.usefixtures("real_prompts")
 def test_nouns_that_are_no_labels_as_counted_upstream() -> None:
-    """Found there with spaCy: so many of the 300 spatial prompts name each of these."""
+    """LabelledBox there with spaCy: so many of the 300 spatial prompts name each of these."""
     counted: Counter[str] = Counter()
     for text in category_prompts("spatial"):
         tokens = rule_parser.tokens(text)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hnbench.suites.t2i_compbench.depth_order import depth_score, order_score
-from hnbench.suites.t2i_compbench.detections import Found
+from hnbench.suites.t2i_compbench.detections import LabelledBox
 from hnbench.suites.t2i_compbench.numeracy import counted_objects, is_duplicate, numeracy_score, without_duplicates
 from hnbench.suites.t2i_compbench.spatial import objects_of, objects_of_complex, position_score, relation_in, spatial_score
 from tests.suites.t2i_compbench.conftest import GOLDEN
@@ -65,7 +65,7 @@ def around(tagged: str) -> tuple[str | None, str | None]:
 
 
 def test_the_weights_of_a_2d_score() -> None:
-    found = [Found("cat", 0.9, LEFT), Found("dog", 0.7, RIGHT), Found("cat", 0.6, FAR)]
+    found = [LabelledBox("cat", 0.9, LEFT), LabelledBox("dog", 0.7, RIGHT), LabelledBox("cat", 0.6, FAR)]
     assert spatial_score(("cat", "dog"), "on the left of", found, "published") == approx(0.25 * 1.6 + 0.5, "")
     assert spatial_score(("cat", "dog"), "on the right of", found, "published") == (0.0, "not on the right of")
     assert spatial_score(("cat", "cow"), "on the left of", found, "published") == (0.0, "not found: cow")
@@ -73,13 +73,13 @@ def test_the_weights_of_a_2d_score() -> None:
 
 
 def test_quirk_on_top_of_has_no_rule() -> None:
-    found = [Found("cat", 0.9, (0, 0, 100, 100)), Found("box", 0.9, (0, 200, 100, 300))]
+    found = [LabelledBox("cat", 0.9, (0, 0, 100, 100)), LabelledBox("box", 0.9, (0, 200, 100, 300))]
     assert spatial_score(("cat", "box"), "on top of", found, "published")[0] == 0
     assert spatial_score(("cat", "box"), "on top of", found, "repaired")[0] == pytest.approx(0.95)
 
 
 def test_quirk_a_noun_must_be_a_label() -> None:
-    found = [Found("cat", 0.8, LEFT), Found("dining table", 0.8, RIGHT)]
+    found = [LabelledBox("cat", 0.8, LEFT), LabelledBox("dining table", 0.8, RIGHT)]
     assert spatial_score(("cat", "table"), "on the left of", found, "published")[0] == 0
     assert spatial_score(("cat", "table"), "on the left of", found, "repaired")[0] == pytest.approx(0.9)
     assert spatial_score(("cat", "tab"), "on the left of", found, "repaired")[0] == 0
@@ -106,17 +106,17 @@ def test_quirk_substrings_and_last_match() -> None:
     depth = np.zeros((480, 480))
     depth[:150, :150] = 1.0
     near, far = (0.0, 0.0, 100.0, 100.0), (10.0, 10.0, 110.0, 110.0)
-    cattle = [Found("cattle", 0.8, near), Found("desk", 0.8, far)]
+    cattle = [LabelledBox("cattle", 0.8, near), LabelledBox("desk", 0.8, far)]
     assert depth_score(("cat", "desk"), "behind", cattle, depth, "published")[0] == pytest.approx(0.4)
     assert depth_score(("cat", "desk"), "behind", cattle, depth, "repaired") == approx(0.2, "not found: cat")
-    cats = [Found("cat", 0.9, near), Found("cat", 0.5, FAR), Found("desk", 0.8, far)]
+    cats = [LabelledBox("cat", 0.9, near), LabelledBox("cat", 0.5, FAR), LabelledBox("desk", 0.8, far)]
     assert depth_score(("cat", "desk"), "near", cats, depth, "published")[0] == pytest.approx(0.25 * (0.5 + 0.8))
     assert depth_score(("cat", "desk"), "near", cats, depth, "repaired")[0] == pytest.approx(0.25 * (0.9 + 0.8))
 
 
 def test_a_single_object_has_a_quarter_in_3d_without_any_cut() -> None:
     depth = np.zeros((480, 480))
-    assert depth_score(("cat", "cow"), "behind", [Found("cat", 0.8, LEFT)], depth, "published") == approx(0.2, "not found: cow")
+    assert depth_score(("cat", "cow"), "behind", [LabelledBox("cat", 0.8, LEFT)], depth, "published") == approx(0.2, "not found: cow")
     assert depth_score(("cat", "cow"), "behind", [], depth, "published")[0] == 0
 
 
@@ -139,7 +139,7 @@ def test_what_a_prompt_counts(prompt: str, counted: list[tuple[str, int]]) -> No
 
 
 def test_the_weights_of_numeracy() -> None:
-    found = [Found("person", 0.9, LEFT), Found("person", 0.9, RIGHT), Found("cat", 0.9, FAR)]
+    found = [LabelledBox("person", 0.9, LEFT), LabelledBox("person", 0.9, RIGHT), LabelledBox("cat", 0.9, FAR)]
     assert numeracy_score([("boy", 2), ("cat", 2)], found, "published") == approx(0.75, "expected 2 cat, found 1")
     assert numeracy_score([("apple", 1)], found, "published")[0] == 0
     with pytest.raises(ValueError, match="counts nothing"):
@@ -148,14 +148,14 @@ def test_the_weights_of_numeracy() -> None:
 
 def test_quirk_near_duplicates() -> None:
     small, large = (10.0, 10.0, 20.0, 20.0), (0.0, 0.0, 100.0, 100.0)
-    found = [Found("cat", 0.9, small), Found("cat", 0.8, large), Found("dog", 0.8, large)]
+    found = [LabelledBox("cat", 0.9, small), LabelledBox("cat", 0.8, large), LabelledBox("dog", 0.8, large)]
     assert [one.label for one in without_duplicates(found, "published")] == ["cat", "dog"]
     assert [one.label for one in without_duplicates(found, "repaired")] == ["cat", "cat", "dog"]
 
 
 def test_quirk_renaming() -> None:
     """The pineapple is renamed to an apple, so it is no pineapple for the object after it."""
-    counted, found = [("apple", 1), ("pineapple", 1)], [Found("pineapple", 0.9, LEFT)]
+    counted, found = [("apple", 1), ("pineapple", 1)], [LabelledBox("pineapple", 0.9, LEFT)]
     assert numeracy_score(counted, found, "published")[0] == pytest.approx(0.5)
     assert numeracy_score(list(reversed(counted)), found, "published")[0] == pytest.approx(0.5 + 0.5)
     assert numeracy_score(counted, found, "repaired") == approx(0.5, "expected 1 apple, found 0")

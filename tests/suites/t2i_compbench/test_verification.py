@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from hnbench.errors import UsageError
-from hnbench.suites.t2i_compbench.detections import Found, frame_of
+from hnbench.suites.t2i_compbench.detections import LabelledBox, frame_of
 from hnbench.suites.t2i_compbench.judge import CompBenchJudge, ModelNames
 
 WHERE = (10.0, 15.0, 405.0, 478.0)
@@ -25,7 +25,7 @@ def names(blip_folder: Path, detector_folder: Path, depth_folder: Path, clip_fol
 class Seeing:
     """Sees a person, as a model of each of the four kinds would say it."""
 
-    def __init__(self, found: Found = Found("person", 0.6, WHERE), favourite: str = "person", nearest: float = 200.0) -> None:  # noqa: B008
+    def __init__(self, found: LabelledBox = LabelledBox("person", 0.6, WHERE), favourite: str = "person", nearest: float = 200.0) -> None:  # noqa: B008
         self.found, self.favourite, self.nearest = found, favourite, nearest
         self.asked: list[str] = []
 
@@ -39,10 +39,10 @@ class Seeing:
         self.asked.append("clip")
         return 0.3 if self.favourite in text else 0.1
 
-    def detect(self, image: Image.Image) -> list[Found]:
+    def detect(self, image: Image.Image) -> list[LabelledBox]:
         del image
         self.asked.append("detector")
-        return [Found("hat", 0.9, (60.0, 20.0, 290.0, 140.0)), self.found]
+        return [LabelledBox("hat", 0.9, (60.0, 20.0, 290.0, 140.0)), self.found]
 
     def depth(self, image: Image.Image) -> npt.NDArray[np.float64]:
         self.asked.append("depth")
@@ -95,8 +95,8 @@ def test_depth_that_is_constant_inverse_or_not_finite_is_refused(names: ModelNam
         judge_of("3d_spatial", names, Seeing(nearest=nearest)).verify()
 
 
-@pytest.mark.parametrize("found", [Found("man", 0.9, WHERE), Found("person", 0.9, (0.0, 0.0, 100.0, 480.0))])
-def test_another_label_or_another_place_is_refused(names: ModelNames, found: Found) -> None:
+@pytest.mark.parametrize("found", [LabelledBox("man", 0.9, WHERE), LabelledBox("person", 0.9, (0.0, 0.0, 100.0, 480.0))])
+def test_another_label_or_another_place_is_refused(names: ModelNames, found: LabelledBox) -> None:
     with pytest.raises(UsageError, match="expected a 'person' at about"):
         judge_of("spatial", names, Seeing(found)).verify()
 

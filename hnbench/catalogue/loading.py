@@ -1,0 +1,218 @@
+"""From names to loaded models: what `run`, `train` and `diagnose` have in common."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hnbench.catalogue import registry
+from hnbench.config import memory_policies
+from hnbench.errors import UsageError
+from hnbench.weights.hub import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hnbench.catalogue.presets import Preset
+    from hnbench.generators.base import Generator
+    from hnbench.methods.base import Method
+    from hnbench.rewards.base import Mixture, Reward
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+def choose_device(name: str) -> str:
+    """The torch device of a name; `"auto"` is CUDA where there is any. A device that is not there is a `UsageError`."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
+        raise UsageError(f"device {name!r} is unknown; choose auto, cpu, cuda or, of several GPUs, for example cuda:1")
+    kind, _, index = name.partition(":")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"the device was {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices; type --device cpu or auto")
+    return name
+
+
+def parse_weights(typed: Sequence[str], default: Mapping[str, float], generator: str) -> dict[str, float]:
+    """What to optimise: `NAME=WEIGHT` as typed, or the preset's where nothing was typed. Every name is known afterwards.
+
+    A mixture becomes its parts; it may be typed without a weight. A reward that is given twice is a `UsageError`.
+    """
+    pairs = [_name_and_weight(text) for text in typed] or list(default.items())
+    if not pairs:
+        raise UsageError(f"the generator {generator!r} has no preset; say what to optimise, for example --optimise redness=1.0")
+    weights: dict[str, float] = {}
+    for name, factor in pairs:
+        for part, weight in parts_of(name).items():
+            if part in weights:
+                raise UsageError(f"the reward {part!r} is given twice; give it once, with the weight that it shall have")
+            weights[part] = factor * weight
+    return weights
+
+
+def parse_angle(typed: str | None) -> float | Literal["even"] | None:
+    """SANA-Sprint's angle between two steps as typed: a number above 0 and below pi / 2, or `even`. Anything else is a `UsageError`."""
+    if typed is None or typed == "even":
+        return typed  # type: ignore[return-value]
+    try:
+        angle = float(typed)
+    except ValueError:
+        angle = math.nan
+    if not 0 < angle < math.pi / 2:
+        raise UsageError(f"--intermediate-timesteps was {typed!r}; it must be a number between 0 and 1.5708, or even")
+    return angle
+
+
+def parts_of(name: str) -> Mapping[str, float]:
+    """A mixture's rewards and weights; of any other reward, itself with weight 1."""
+    return registry.REWARDS.entry(name).weights or {name: 1.0}
+
+
+def _name_and_weight(text: str) -> tuple[str, float]:
+    name, equals, weight = text.partition("=")
+    if not equals and name in registry.REWARDS.entries and registry.REWARDS.entry(name).weights:
+        return name, 1.0
+    try:
+        value = float(weight)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value == 0:
+        raise UsageError(f"--optimise was {text!r}; it must be NAME=WEIGHT with a weight that is not zero, for example redness=1.0")
+    return name, value
+
+
+def training_settings(preset: Preset, kind: str, name: str | None, generator: str) -> dict[str, Any]:
+    """The fields of a training's configuration in the generator's training preset of this name, or in its default one."""
+    if name is None:
+        name = next(iter(preset.trainings), None)
+    elif name not in preset.trainings:
+        known = f"it has {', '.join(preset.trainings)}" if preset.trainings else "it has none"
+        raise UsageError(f"the generator {generator!r} has no training preset {name!r}; {known}")
+    return dict(preset.trainings[name].get(kind, {})) if name else {}
+
+
+def is_place(generator: str) -> bool:
+    """Whether a generator is given by where it is, a folder or a repository of the Hub, and not by a registered name."""
+    return generator not in registry.GENERATORS.entries and ("/" in generator or Path(generator).is_dir())
+
+
+def check_generator(generator: str) -> None:
+    """Refuse an unknown name, a folder that is not there and what cannot be a repository, before anything is loaded."""
+    if not is_place(generator):
+        registry.GENERATORS.entry(generator)
+    elif not Path(generator).expanduser().is_dir():
+        if generator.startswith((".", "/", "~")):
+            raise UsageError(
+                f"there is no folder {generator}; give a diffusers pipeline's folder, or owner/name of a repository on the Hub"
+            )
+        Source.parse(generator)
+
+
+def dtype_of(generator: str, asked: Dtype | None) -> str:
+    """What a generator computes in: as asked, or else its own type, which for a folder or a repository is float32."""
+    return asked or ("float32" if is_place(generator) else registry.GENERATORS.entry(generator).dtype)
+
+
+def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
+    """Load a generator, by name or by where it is, onto a device.
+
+    `options` are `image_size`, `prompt_prefix`, `max_sequence_length`, `intermediate_timesteps` and `memory` (as `memory_policies` reads
+    it); those that are None are left to the generator. An option that the generator does not have is a `UsageError`.
+    """
+    check_generator(name)
+    policies = memory_policies(options.pop("memory", "none"))
+    given = {option: value for option, value in {**options, "memory": policies or None}.items() if value is not None}
+    if is_place(name):
+        from hnbench.generators.sources import load_by_place
+
+        return load_by_place(name, device=device, dtype=dtype, **given)
+    factory = registry.GENERATORS.get(name)
+    taken = inspect.signature(factory).parameters
+    for option in given:
+        if option not in taken and not any(item.kind is item.VAR_KEYWORD for item in taken.values()):
+            raise UsageError(f"the generator {name!r} has no option {option.replace('_', ' ')}; leave --{option.replace('_', '-')} out")
+    generator: Generator = factory(device=device, dtype=dtype, **given)
+    return generator
+
+
+def load_reward(name: str, device: str, dtype: str) -> Reward:
+    """Load a reward onto a device; a mixture's name loads all of it."""
+    weights = registry.REWARDS.entry(name).weights
+    if weights:
+        return load_mixture(weights, device, dtype, name)
+    reward: Reward = registry.REWARDS.get(name)(device=device, dtype=dtype)
+    return reward
+
+
+def load_mixture(weights: Mapping[str, float], device: str, dtype: str, name: str = "mixture") -> Mixture:
+    """Load all rewards that are optimised."""
+    from hnbench.rewards.base import Mixture
+
+    return Mixture({part: (load_reward(part, device, dtype), weight) for part, weight in weights.items()}, name)
+
+
+def find_adapter(given: str | Path) -> Path:
+    """The folder of an adapter that was given as a folder, or as `owner/name[@revision]` of the Hub, which is downloaded.
+
+    A text that is neither, and a folder or repository without an adapter, are `UsageError`s. A `Path` is a folder that was found before.
+    """
+    if isinstance(given, Path):
+        return given
+
+    from hnbench.hypernetwork.checkpoint import FILES, NEEDS, adapter_sha256
+    from hnbench.weights import hub
+
+    folder = Path(given)
+    if not folder.exists():
+        try:
+            folder = hub.download(hub.Source.parse(given, FILES, NEEDS))
+        except UsageError as error:
+            raise UsageError(f"there is no folder {given}; as a name on the Hub: {error}") from error
+    try:
+        adapter_sha256(folder)
+    except UsageError as error:
+        raise UsageError(f"{given} cannot be used: {error}") from error
+    return folder
+
+
+def make_methods(specifications: Sequence[str], preset: Preset, adapters: Mapping[str, str | Path]) -> tuple[Method, ...]:
+    """The methods of specifications; `adapters` are trained adapters by kind of training: folders, or names on the Hub."""
+    return tuple(registry.make_method(text, _defaults(text, preset, adapters)) for text in specifications)
+
+
+def _defaults(specification: str, preset: Preset, adapters: Mapping[str, str | Path]) -> dict[str, Any]:
+    name, typed = registry.parse_method(specification)
+    kind = registry.METHODS.entry(name).adapter
+    defaults = dict(preset.parameters.get(name, {}))
+    if kind and "adapter" not in typed:
+        if kind not in adapters:
+            option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
+            raise UsageError(
+                f"the method {name!r} needs an adapter; give {option} FOLDER or OWNER/NAME, or train one: hnbench train --kind {kind}"
+            )
+        defaults["adapter"] = find_adapter(adapters[kind])
+    return defaults
+
+
+def prepare_adapters(methods: Sequence[Method], generator: Generator, prompts: Mapping[str, str]) -> dict[str, Any]:
+    """Put the built-in methods' adapters onto the generator, so that a wrong one is refused before any work.
+
+    The result is what their training took, by kind of training, and as `seen_prompts` which of `prompts` (id -> text) it saw: their
+    ids, or None where the adapter does not say.
+    """
+    from hnbench.hypernetwork.checkpoint import attach, training_cost
+    from hnbench.hypernetwork.seen import seen_prompts
+
+    costs: dict[str, Any] = {}
+    for method in methods:
+        kind = registry.METHODS.entry(method.name).adapter
+        if kind:
+            folder: Path = getattr(method, "adapter")  # noqa: B009 - only these methods have one
+            attach(generator, folder, kind)
+            costs.setdefault(kind, {**training_cost(folder), "seen_prompts": seen_prompts(folder, prompts)})
+    return costs

@@ -1,0 +1,1 @@
+"""What keeps a fault from spreading: answers of plug-ins, signals, memory that runs out."""

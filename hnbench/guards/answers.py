@@ -1,0 +1,85 @@
+"""What plug-ins answer, checked where it enters: how many answers there are, scores as tensors, and single numbers.
+
+A plug-in is anybody's code. What its contract does not allow is a `PluginError` that names it, what it gave and what was expected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hnbench.errors import PluginError
+from hnbench.files.escaping import printable
+
+LONGEST = 80
+"""Characters of a value that a message quotes."""
+
+
+def as_many(who: str, given: Any, expected: int, what: str = "answers") -> Sequence[Any]:
+    """The sequence that `who` (such as `"the judge geneval"`) gave, which has to have one entry for each of `expected` items."""
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        raise PluginError(f"{who} gave {shown(given)}; a list of {expected} {what} is expected, one for each item in order")
+    if len(given) != expected:
+        raise PluginError(f"{who} gave {len(given)} {what} for {expected} items; one for each in order is expected")
+    return given
+
+
+def as_scores(who: str, given: Any, count: int, *, differentiable: bool = False) -> Tensor:
+    """Scores `[count]`: real floating-point numbers on a device that holds values, in the images' graph where they have to be.
+
+    Whether they are finite is not looked at, because the host would have to wait for the device.
+    """
+    wanted = f"a floating-point tensor [{count}] is expected, one score per image"
+    if not is_usable(given) or not given.is_floating_point():
+        raise PluginError(f"{who} gave {shown(given)}; {wanted}")
+    if given.shape != (count,):
+        raise PluginError(f"{who} gave scores of shape {list(given.shape)} for {count} images; {wanted}")
+    if differentiable and not given.requires_grad:
+        raise PluginError(f"{who} gave no gradient: its scores do not depend on the images; it can be held out (--hold-out), not optimised")
+    scores: Tensor = given
+    return scores
+
+
+def as_number(who: str, given: Any, what: str = "a value") -> float:
+    """A finite number. Neither text nor a truth value is one."""
+    number = real(given)
+    if number is None or not math.isfinite(number):
+        raise PluginError(f"{who} gave {shown(given)} for {what}, which is no number; a finite one is expected")
+    return number
+
+
+def real(given: Any) -> float | None:
+    """The number as a float, infinite where it is too large for one; None for what is no real number."""
+    if isinstance(given, bool) or not isinstance(given, Real):
+        return None
+    try:
+        return float(given)
+    except OverflowError:
+        return math.inf
+
+
+def is_usable(given: Any) -> bool:
+    """Whether it is a tensor with values that can be read: not a meta, sparse or quantised one."""
+    return isinstance(given, Tensor) and given.layout is torch.strided and not given.is_meta and not given.is_quantized
+
+
+def shown(given: Any) -> str:
+    """What it is, in a few printable words: a tensor by type, shape and device, a number or short text as it is, all else by its type."""
+    if isinstance(given, Tensor):
+        return f"a tensor of {str(given.dtype).removeprefix('torch.')} {list(given.shape)} on {given.device}"
+    if given is None or isinstance(given, bool | int | float | complex | str):
+        text = printable(
+            f"{given:.3g}" if isinstance(given, float) else repr(given)[: 2 * LONGEST] if not _is_huge(given) else "a huge number"
+        )
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return printable(f"an object of the type {type(given).__name__}")[:LONGEST]
+
+
+def _is_huge(given: Any) -> bool:
+    """Python refuses to write whole numbers of more than some thousand digits."""
+    return isinstance(given, int) and given.bit_length() > 1000

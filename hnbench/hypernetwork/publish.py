@@ -1,0 +1,38 @@
+"""A trained adapter, put on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hnbench.errors import UsageError
+from hnbench.hypernetwork.checkpoint import check_whole
+from hnbench.weights.hub import Source, reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def publish(folder: Path, repo: str, *, private: bool) -> str:
+    """Put an adapter's folder into the model repository `owner/name`, which is made where there is none; the repository's address.
+
+    A folder that is not all of an adapter, no token, a token that may not write there, no network, and a public repository where a
+    private one was asked for are `UsageError`s.
+    """
+    from huggingface_hub import HfApi, get_token
+
+    check_whole(folder)
+    if Source.parse(repo).revision != "main":
+        raise UsageError(f"{repo!r} names a revision; write owner/name")
+    if not get_token():
+        raise UsageError("there is no token of the Hub; type `hf auth login`, or set HF_TOKEN to a token that may write")
+    api = HfApi()
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        if not private or api.model_info(repo).private:
+            api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Upload an adapter with hnbench")
+            return f"https://huggingface.co/{repo}"
+    except Exception as error:
+        if because := reason(error, "use a token that may write there"):
+            raise UsageError(f"{repo} was not written: {because}") from error
+        raise
+    raise UsageError(f"the repository {repo} is there and public; make it private on the Hub, choose another, or leave --private out")

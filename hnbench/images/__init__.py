@@ -1,0 +1,1 @@
+"""Folders of images, wherever they come from: found, checked, judged, measured, exported."""

@@ -1,0 +1,122 @@
+"""A run's saved images in the layouts that other projects' scripts read, one folder for each label.
+
+A folder says in `export.json` what it is an export of. The same command again adds what is missing; a folder that holds anything else
+is left alone. Files appear complete or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from hnbench.errors import UsageError
+from hnbench.files.decoding import MalformedError
+from hnbench.files.reading import json_of
+from hnbench.files.writing import writing
+from hnbench.images.layouts import geneval as geneval_layout
+from hnbench.images.layouts import t2i_compbench as compbench_layout
+from hnbench.runs.plan import Plan
+from hnbench.runs.store import read_run
+from hnbench.seeds import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from hnbench.images.inventory import FoundImage, Inventory, Progress
+    from hnbench.suites.base import Suite
+
+Layout = Literal["geneval", "t2i-compbench"]
+MARKER = "export.json"
+WORKING = ".working"
+"""Where a file is written before it gets its name: in the export's folder itself, because scripts count what lies in `samples`."""
+
+
+@dataclass(frozen=True)
+class _Export:
+    """One label's folder: what it is, its images by path, and its other files' contents by path."""
+
+    folder: Path
+    marker: Mapping[str, Any]
+    images: Mapping[str, FoundImage]
+    files: Mapping[str, bytes]
+
+
+def export(inventory: Inventory, layout: Layout, out: Path, progress: Progress) -> dict[str, Path]:
+    """Write the images of a run's inventory, which has been checked; label -> its folder.
+
+    Prompts that the layout cannot hold, and folders with other things in them, are `UsageError`s before anything is written.
+    """
+    run = read_run(inventory.folder)
+    plan = Plan.from_manifest(run.manifest)
+    place = _geneval if layout == "geneval" else _compbench
+    exports = {}
+    for label in dict.fromkeys(image.label for image in inventory.images):
+        images, files = place([image for image in inventory.images if image.label == label], inventory.suite)
+        method = digest([plan.shared, plan.methods[plan.method_of[label]]])
+        marker = {"run": method, "label": label, "layout": layout, "plan": digest([[one.id, one.samples] for one in plan.prompts])}
+        exports[label] = _Export(out / compbench_layout.folder_name(label), marker, images, files)
+    for one in exports.values():
+        _require_own(one)
+    progress.label("exporting", len(inventory.images))
+    for one in exports.values():
+        _write(one, progress)
+    return {label: one.folder for label, one in exports.items()}
+
+
+def _geneval(images: list[FoundImage], suite: Suite) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
+    """Folders are numbered by the prompts' places in the suite."""
+    number = {prompt.id: index for index, prompt in enumerate(suite.prompts())}
+    prompts = {image.prompt.id: image.prompt for image in images}
+    without = [prompt.id for prompt in prompts.values() if "include" not in prompt.metadata]
+    if without:
+        raise UsageError(f"the prompts of {suite.name} have no GenEval metadata (what to look for in an image); --layout geneval needs it")
+    files = {f"{number[name]:05}/{geneval_layout.METADATA}": geneval_layout.metadata_line(prompt) for name, prompt in prompts.items()}
+    return {geneval_layout.image_name(number[image.prompt.id], image.sample): image for image in images}, files
+
+
+def _compbench(images: list[FoundImage], suite: Suite) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
+    """Images are numbered in the plan's order."""
+    compbench_layout.require_names(dict.fromkeys(image.prompt.text for image in images))
+    return {compbench_layout.image_name(image, suite.tags): image for image in images}, {}
+
+
+def _require_own(one: _Export) -> None:
+    """Refuse a folder that is not empty and not this very export, begun or done."""
+    try:
+        if not one.folder.exists() or not any(path.name != WORKING for path in one.folder.iterdir()):
+            return
+        found = json_of(one.folder / MARKER, dict[str, Any])
+    except (OSError, MalformedError):
+        found = None
+    if found != one.marker:
+        other = "something else" if found is None else "the export of another run, plan or layout"
+        raise UsageError(f"{one.folder} holds {other}, which is not written over; give another folder by --out")
+
+
+def _write(one: _Export, progress: Progress) -> None:
+    with writing(one.folder, "Then the same command continues."):
+        _put(one, MARKER, json.dumps(one.marker, indent=1).encode() + b"\n")
+        for name, content in one.files.items():
+            _put(one, name, content)
+        for name, image in one.images.items():
+            _put(one, name, image.read())
+            progress.advance(1)
+
+
+def _put(one: _Export, name: str, content: bytes) -> None:
+    """Write one file, unless it is there already; another file of that name is a `UsageError`."""
+    path = one.folder / name
+    if os.path.lexists(path):
+        if not path.is_file() or path.read_bytes() != content:
+            raise UsageError(f"{path} is not what this export would write; remove it, or give another folder by --out")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    working = one.folder / WORKING
+    with working.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    working.replace(path)

@@ -1,0 +1,73 @@
+"""Judging the images of an inventory: in batches, each on the disk before the next, and none of them twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hnbench.errors import UsageError
+from hnbench.files.names import plain_name
+from hnbench.images.failed import refuse_failed
+from hnbench.images.inventory import decode
+from hnbench.images.verdict_journal import Journal, key_of
+from hnbench.runs.attempt import attempted
+from hnbench.runs.verdicts import named, verdicts_of, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hnbench.images.inventory import FoundImage, Inventory, Progress
+    from hnbench.suites.base import Judge, Suite, Verdict
+
+
+@dataclass(frozen=True)
+class Scores:
+    """An inventory's verdicts: one for each of its images, in order."""
+
+    inventory: Inventory
+    judge: str
+    fingerprint: str
+    verdicts: tuple[Verdict, ...]
+    new: int
+    """How many images were judged now; the others were before."""
+
+
+def judge_of(suite: Suite, device: str) -> Judge:
+    """The suite's judge; a suite without one is a `UsageError`."""
+    judge = suite.judge(device=device)
+    if judge is None:
+        raise UsageError(f"the suite {suite.name} has no judge, so nothing can be scored; see `hnbench list suites`")
+    return judge
+
+
+def scores_folder(folder: Path, judge: Judge) -> Path:
+    """Where the scores of a folder's images go unless told otherwise."""
+    return folder / plain_name(f"scores-{judge.name}")
+
+
+def score(inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: Progress) -> Scores:
+    """Judge what has no verdict yet in the folder `out`. The inventory has been checked, so its images' SHA-256 are known.
+
+    If there is anything to judge, the judge is checked before (`Judge.verify`, a `UsageError`). An image that the judge fails for is a
+    `SampleFailure` at the end, when all the others have their verdicts.
+    """
+    fingerprint = judge.fingerprint
+    keys = [key_of(image, fingerprint) for image in inventory.images]
+    with Journal(out) as journal:
+        pending = {key: image for key, image in zip(keys, inventory.images, strict=True) if key not in journal.verdicts}
+        if pending:
+            verify(judge)
+        progress.label("judging", len(pending))
+
+        def judge_batch(batch: Sequence[tuple[str, FoundImage]]) -> list[Verdict]:
+            pictures = [decode(image.read()) for _, image in batch]
+            verdicts = verdicts_of(judge, pictures, [image.prompt.metadata for _, image in batch])
+            journal.add((key, image, verdict) for (key, image), verdict in zip(batch, verdicts, strict=True))
+            progress.advance(len(batch))
+            return verdicts
+
+        results = attempted(judge_batch, list(pending.items()), batch_size, named(judge), record_memory=False)
+        refuse_failed(named(judge), [image.name for image in pending.values()], results, "images")
+        verdicts = tuple(journal.verdicts[key] for key in keys)
+    return Scores(inventory, judge.name, fingerprint, verdicts, len(pending))

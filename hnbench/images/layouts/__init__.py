@@ -1,0 +1,1 @@
+"""The layouts that a folder of images can have."""

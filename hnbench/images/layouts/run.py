@@ -1,0 +1,95 @@
+"""A run folder's images: those that its plan asks for, label by label, each with the SHA-256 that its record has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from hnbench.errors import UsageError
+from hnbench.images.inventory import NOT_ASKED_FOR, NOT_DONE, Findings, FoundImage
+from hnbench.runs.coverage import cover
+from hnbench.runs.plan import Plan
+from hnbench.runs.store import read_run
+from hnbench.suites.base import Prompt, Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hnbench.images.inventory import Inventory
+    from hnbench.runs.store import Run
+
+
+class PlannedSuite(Suite):
+    """What a run's `run.json` says of its suite: the prompts of the plan, without what only the suite itself knows (metadata, judge)."""
+
+    def __init__(self, run: Run) -> None:
+        suite = run.manifest["suite"]
+        self.name, self.version, self.tags = suite["name"], suite["version"], tuple(suite["tags"])
+        planned = Plan.from_manifest(run.manifest).prompts
+        self._prompts = tuple(Prompt(one.id, one.text, one.tag) for one in planned)
+        self._samples = {one.id: one.samples for one in planned}
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        return self._prompts
+
+    def subset(self) -> tuple[Prompt, ...]:
+        return self._prompts
+
+    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the plan is one protocol
+        return self._samples[prompt.id]
+
+    def judge(self, *, device: str = "cpu") -> None:  # noqa: ARG002 - there is none
+        return None
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's."""
+    return (folder / "run.json").is_file()
+
+
+def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
+    """The labels that were asked for, or all of the plan; a `UsageError` names those that there are."""
+    known: tuple[str, ...] = Plan.from_manifest(run.manifest).labels
+    for label in asked:
+        if label not in known:
+            raise UsageError(f"{run.folder} has no label {label!r}; choose from: {', '.join(known)}")
+    return tuple(dict.fromkeys(asked)) or known
+
+
+def read_run_images(folder: Path, suite: Suite | None, labels: Sequence[str] = ()) -> Inventory:
+    """The images of some labels, or of all. What is planned and not done is a problem, as is a prompt unknown to the suite.
+
+    None is the suite as the run's plan has it, for which nothing but the folder is needed.
+    """
+    run = read_run(folder)
+    suite = suite or PlannedSuite(run)
+    chosen = labels_of(run, labels)
+    plan = Plan.from_manifest(run.manifest)
+    prompts = {prompt.id: prompt for prompt in suite.prompts()}
+    findings = Findings()
+    strangers = set()
+    for planned in plan.prompts:
+        own = prompts.get(planned.id)
+        if own is None or (own.text, own.tag) != (planned.text, planned.tag):
+            strangers.add(planned.id)
+            findings.problem(NOT_ASKED_FOR, planned.id)
+    records = {record.id: record for record in cover(plan, run.records, folder).done}
+    numbers: Counter[tuple[str, str]] = Counter()
+    for item in (item for item in plan.expected() if item.label in chosen):
+        record = records.get(item.id)
+        number = numbers[item.label, item.tag]
+        numbers[item.label, item.tag] += 1
+        if record is None or record.image is None:
+            findings.problem(NOT_DONE, f"{item.label} {item.task.prompt_id} {item.task.sample}")
+        elif item.task.prompt_id not in strangers:
+            prompt = prompts[item.task.prompt_id]
+            image = FoundImage(folder, record.image.path, prompt, item.task.sample, item.label, record.image.sha256, number)
+            findings.images.append(image)
+    return findings.inventory(folder, "run", suite)
+
+
+def base_of(folder: Path) -> str:
+    """The label of a run that every other one is compared with."""
+    base: str = Plan.from_manifest(read_run(folder).manifest).labels[0]
+    return base

@@ -1,0 +1,144 @@
+"""T2I-CompBench's folders: `samples/{prompt}_{index:06d}.png`, all images of a category in one folder.
+
+Its evaluation (Karine-Huang/T2I-CompBench) reads the prompt from the name, up to the first `_`, and sorts by the number. Images of several
+categories may lie in one `samples`, or in `CATEGORY/samples` for each of them. Each of its scripts leaves a `vqa_result.json` of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hnbench.errors import UsageError
+from hnbench.files.names import distinct_name
+from hnbench.images.inventory import NOT_ASKED_FOR, UNKNOWN, Findings, FoundImage, expected_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from hnbench.images.inventory import Inventory
+    from hnbench.suites.base import Suite, Verdict
+
+SAMPLES = "samples"
+LONGEST = 150
+"""Characters of a prompt in a file name: as many as T2I-CompBench's longest one has."""
+_NAME_BYTES = 255
+_IMAGE = re.compile(r"([^_]+)_([0-9]{6,})\.png")
+
+
+def is_compbench(folder: Path, suite: Suite) -> bool:
+    """Whether a folder has `samples`, or one of the suite's categories with `samples` in it."""
+    return bool(_sections(folder, suite))
+
+
+def _sections(folder: Path, suite: Suite) -> list[Path]:
+    return [path for path in (folder / SAMPLES, *(folder / folder_name(tag) / SAMPLES for tag in suite.tags)) if path.is_dir()]
+
+
+def read_compbench(folder: Path, suite: Suite, *, full: bool) -> Inventory:
+    """The images of such a folder. A file in `samples` that is no such image would shift the published script's numbers: a problem."""
+    findings = Findings()
+    expected = expected_of(suite, full=full)
+    by_text = {prompt.text: prompt for prompt, _ in expected}
+    found = []
+    for section in _sections(folder, suite):
+        for path in sorted(section.iterdir()):
+            name = path.relative_to(folder).as_posix()
+            parts = _IMAGE.fullmatch(path.name)
+            if parts is None or not path.is_file():
+                findings.problem(UNKNOWN, name)
+            elif parts[1] not in by_text:
+                findings.problem(NOT_ASKED_FOR, name)
+            else:
+                found.append((by_text[parts[1]], int(parts[2]), name))
+    place = {prompt.id: index for index, (prompt, _) in enumerate(expected)}
+    counted: dict[str, int] = {}
+    for prompt, number, name in sorted(found, key=lambda item: (place[item[0].id], *item[1:])):
+        sample = counted[prompt.id] = counted.get(prompt.id, -1) + 1
+        findings.images.append(FoundImage(folder, name, prompt, sample, number=number))
+    findings.compare(expected)
+    return findings.inventory(folder, "t2i-compbench", suite)
+
+
+def image_name(image: FoundImage, tags: Sequence[str]) -> str:
+    """Where an image of a suite with these tags is in the layout. The prompt has passed `require_names`."""
+    return f"{_category_folder(image, tags)}{SAMPLES}/{image.prompt.text}_{image.number:06d}.png"
+
+
+def _category_folder(image: FoundImage, tags: Sequence[str]) -> str:
+    """Several categories have a folder each, as the published scripts take one at a time."""
+    return f"{folder_name(image.prompt.tag)}/" if len(tags) > 1 else ""
+
+
+def folder_name(name: str) -> str:
+    """The name of the folder of a label or a tag; different ones have different names."""
+    return distinct_name(name, also="=+")
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Where a category's published script leaves its result, and what it calls an image there."""
+
+    folder: str
+    numbered: bool
+    """By the number in the file's name; else by the place among the images that there are, in the order of these numbers."""
+    text: bool = False
+    """Answers are texts of four decimals, not numbers."""
+
+
+_RESULTS = {
+    **dict.fromkeys(("color", "shape", "texture"), _Results("annotation_blip", numbered=False, text=True)),
+    "spatial": _Results("labels/annotation_obj_detection_2d", numbered=True),
+    "3d_spatial": _Results("labels/annotation_obj_detection_3d", numbered=True),
+    "numeracy": _Results("annotation_num", numbered=True),
+    "non_spatial": _Results("annotation_clip", numbered=False),
+    "complex": _Results("annotation_3_in_1", numbered=False),
+}
+
+
+def result_files(judged: Iterable[tuple[FoundImage, Verdict]], tags: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The content of the result files that the published scripts leave beside `samples`, `[{"question_id", "answer"}, ...]`, by path.
+
+    One file for each category of T2I-CompBench; in a folder of its own where the suite has several, and within the label's in a run.
+    """
+    found: defaultdict[str, list[tuple[FoundImage, Verdict]]] = defaultdict(list)
+    for image, verdict in judged:
+        label = f"{folder_name(image.label)}/" if image.label else ""
+        folder = f"{label}{_category_folder(image, tags)}{_RESULTS[image.prompt.tag].folder}"
+        found[f"{folder}/vqa_result.json"].append((image, verdict))
+    return {path: _answers(pairs) for path, pairs in found.items()}
+
+
+def _answers(judged: Sequence[tuple[FoundImage, Verdict]]) -> list[dict[str, Any]]:
+    """The answers of one label and category."""
+    ordered = sorted(judged, key=lambda pair: pair[0].number)
+    results = _RESULTS[ordered[0][0].prompt.tag]
+    return [
+        {
+            "question_id": image.number if results.numbered else place,
+            "answer": f"{verdict.value:.4f}" if results.text else verdict.value,
+        }
+        for place, (image, verdict) in enumerate(ordered)
+    ]
+
+
+def require_names(prompts: Iterable[str]) -> None:
+    """Refuse prompts that are no part of a file name, or that the published script would not read back, by a `UsageError`."""
+    for text in prompts:
+        if wrong := _wrong_in(text):
+            shown = text if len(text) <= 60 else f"{text[:57]}..."
+            raise UsageError(f"the prompt {shown!r} {wrong}, and this layout has prompts in file names; use --layout geneval")
+
+
+def _wrong_in(text: str) -> str:
+    forbidden = sorted(character for character in set(text) if character in "/\\_" or not character.isprintable())
+    if forbidden:
+        return f"has the character {forbidden[0]!r}"
+    if not text or text.startswith(".") or text != text.strip():
+        return "is empty, or begins with a dot, or begins or ends with a space"
+    if len(text) > LONGEST or len(f"{text}_000000.png".encode()) > _NAME_BYTES:
+        return f"is longer than {LONGEST} characters, or than a file name can be"
+    return ""

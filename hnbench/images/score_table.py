@@ -1,0 +1,147 @@
+"""Scores as numbers: the mean of each task, and overall the unweighted mean of the tasks, as every suite here defines it.
+
+Intervals are those of a report: a stratified cluster bootstrap over prompts (`hnbench.stats.intervals`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hnbench.stats.intervals import ClusterBootstrap, Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from hnbench.images.inventory import FoundImage
+    from hnbench.images.judging import Scores
+    from hnbench.suites.base import Verdict
+
+OVERALL = "overall"
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """The score of one task, or overall, of one label (empty outside of runs)."""
+
+    label: str
+    task: str
+    images: int
+    prompts: int
+    score: Interval
+
+
+def summarise(scores: Scores) -> list[TaskScore]:
+    """The tasks in the suite's order and then overall, label by label. Tasks without any image are left out (see `sentences`)."""
+    judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))
+    labels = dict.fromkeys(image.label for image, _ in judged)
+    return [
+        line
+        for label in labels
+        for line in _of_label(label, scores.inventory.suite.tags, [pair for pair in judged if pair[0].label == label])
+    ]
+
+
+def _of_label(label: str, tags: Sequence[str], judged: Sequence[tuple[FoundImage, Verdict]]) -> list[TaskScore]:
+    clusters: dict[str, list[float]] = {}
+    tag_of: dict[str, str] = {}
+    for image, verdict in judged:
+        clusters.setdefault(image.prompt.id, []).append(verdict.value)
+        tag_of[image.prompt.id] = image.prompt.tag
+    present = [tag for tag in tags if tag in tag_of.values()]
+    strata = np.array([present.index(tag_of[prompt]) for prompt in clusters], dtype=np.intp)
+    sums = np.array([[math.fsum(values)] for values in clusters.values()])
+    counts = np.array([[float(len(values))] for values in clusters.values()])
+    means = ClusterBootstrap(strata).means(sums, counts)
+    lines = []
+    for stratum, tag in enumerate(present):
+        inside = strata == stratum
+        lines.append(TaskScore(label, tag, int(counts[inside].sum()), int(inside.sum()), means.stratum(stratum, 0).interval))
+    return [*lines, TaskScore(label, OVERALL, len(judged), len(clusters), means.overall(0).interval)]
+
+
+@dataclass(frozen=True)
+class CorrectShares:
+    """Of one label, the shares in [0, 1] that GenEval's own summary prints besides its score."""
+
+    label: str
+    images: float
+    """Correct images among all images, whatever their tasks."""
+    prompts: float
+    """Prompts with at least one correct image among all prompts."""
+
+
+def correct_shares(scores: Scores) -> list[CorrectShares]:
+    """One for each label; none where the judge grades."""
+    by_label: dict[str, dict[str, list[bool]]] = {}
+    for image, verdict in zip(scores.inventory.images, scores.verdicts, strict=True):
+        if verdict.correct is None:
+            return []
+        by_label.setdefault(image.label, {}).setdefault(image.prompt.id, []).append(verdict.correct)
+    return [
+        CorrectShares(label, fmean(correct for found in prompts.values() for correct in found), fmean(map(any, prompts.values())))
+        for label, prompts in by_label.items()
+    ]
+
+
+def correct_lines(scores: Scores) -> list[str]:
+    """The shares in words, to two decimals as GenEval prints them."""
+    return [
+        f"{f'{share.label}: ' if share.label else ''}{share.images:.2%} of the images are correct, and {share.prompts:.2%} of the prompts "
+        "have a correct image; neither is the score."
+        for share in correct_shares(scores)
+    ]
+
+
+def sentences(scores: Scores) -> list[str]:
+    """What has to be known of the numbers: what is not in them, and which protocol they are of."""
+    inventory = scores.inventory
+    suite, tags = inventory.suite, {image.prompt.tag for image in inventory.images}
+    found = []
+    if not inventory.complete:
+        found.append(f"PARTIAL: {inventory.described()}. The score is of what is there and is not {suite.name}'s.")
+    if absent := [tag for tag in suite.tags if tag not in tags]:
+        found.append(f"Overall is the mean of {len(suite.tags) - len(absent)} of {len(suite.tags)} tasks; without {', '.join(absent)}.")
+    prompts, all_prompts = len({image.prompt.id for image in inventory.images}), len(suite.prompts())
+    if prompts < all_prompts:
+        found.append(f"{prompts} of the {all_prompts} prompts of {suite.name} are in it.")
+    return found
+
+
+def to_json(scores: Scores) -> dict[str, Any]:
+    """The content of `scores.json`; bounds that the data cannot give are None."""
+    inventory = scores.inventory
+    return {
+        "suite": {"name": inventory.suite.name, "version": inventory.suite.version},
+        "judge": {"name": scores.judge, "fingerprint": scores.fingerprint},
+        "layout": inventory.layout,
+        "complete": inventory.complete,
+        "problems": {kind: list(found) for kind, found in inventory.problems.items()},
+        "scores": [
+            {**asdict(line), "score": {name: value if math.isfinite(value) else None for name, value in asdict(line.score).items()}}
+            for line in summarise(scores)
+        ],
+        "correct": [asdict(share) for share in correct_shares(scores)],
+    }
+
+
+def table_of(scores: Scores) -> Table:
+    """The numbers for a terminal."""
+    from rich.table import Table
+
+    lines = summarise(scores)
+    labelled = any(line.label for line in lines)
+    table = Table(*(["label"] if labelled else []), "task", box=None, padding=(0, 1, 0, 0), header_style="bold")
+    for header in ("prompts", "images", "score", "95%"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for line in lines:
+        low, high = line.score.low, line.score.high
+        numbers = [str(line.prompts), str(line.images), f"{line.score.estimate:.4f}", "" if math.isnan(low) else f"[{low:.3f}, {high:.3f}]"]
+        table.add_row(*([line.label] if labelled else []), line.task, *numbers, style="bold" if line.task == OVERALL else "")
+    return table

@@ -1,0 +1,75 @@
+"""The verdicts that were given, one JSON line each, in `journal.jsonl` of a folder of scores.
+
+A verdict belongs to what was judged and who judged it: the image's bytes, the prompt with its metadata, the judge's fingerprint. Where the
+image lies plays no part, so a folder that was moved or completed is judged only where it is new. Lines are on the disk before
+the next batch begins (`hnbench.files.journal`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from hnbench.files import journal
+from hnbench.files.decoding import Sha256, as_kind, check_schema
+from hnbench.seeds import digest
+from hnbench.suites.base import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from hnbench.images.inventory import FoundImage
+
+SCHEMA = 1
+"""The version of a line that this package writes."""
+
+
+def key_of(image: FoundImage, fingerprint: str) -> str:
+    """The SHA-256 that a verdict of the judge with this fingerprint is known by."""
+    prompt = image.prompt
+    return digest([image.sha256, prompt.text, prompt.tag, dict(prompt.metadata), fingerprint])
+
+
+class Journal:
+    """The journal of a folder of scores, open for one process at a time. Use it in a `with` statement."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; it is made, locked and read on entering the `with` statement."""
+        self._file = journal.Journal(folder / "journal.jsonl", _parse)
+        self.verdicts: dict[str, Verdict] = {}
+
+    def __enter__(self) -> Self:
+        self.verdicts = dict(self._file.__enter__().lines)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.__exit__()
+
+    def add(self, judged: Iterable[tuple[str, FoundImage, Verdict]]) -> None:
+        """Append the verdicts of a batch, with their keys, and wait until they are on the disk."""
+        judged = list(judged)
+        self._file.add(_line(key, image, verdict) for key, image, verdict in judged)
+        self.verdicts.update({key: verdict for key, _, verdict in judged})
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    schema: int
+    key: Sha256
+    sha256: str
+    """Of the image; this and what follows is for people."""
+    name: str
+    prompt: str
+    verdict: Verdict
+
+
+def _line(key: str, image: FoundImage, verdict: Verdict) -> dict[str, Any]:
+    about = {"sha256": image.sha256, "name": image.name, "prompt": image.prompt.text}
+    return {"schema": SCHEMA, "key": key, **about, "verdict": msgspec.to_builtins(verdict)}
+
+
+def _parse(value: dict[str, Any]) -> tuple[str, Verdict]:
+    check_schema(value, SCHEMA)
+    line = as_kind(value, _Line)
+    return line.key, line.verdict

@@ -1,1 +1,0 @@
-"""How the embedded world's small models are trained: `python -m hnbench.shapes.training STAGE`."""
