@@ -17,78 +17,41 @@ from hnbench.methods.base import Method
 from hnbench.tasks import Task
 
 PACKAGE = Path(hnbench.__file__).parent
-BASICS = {
-    "errors",
-    "escaping",
-    "decoding",
-    "reading",
-    "answers",
-    "interrupts",
-    "out_of_memory",
-    "writing",
-    "tasks",
-    "seeds",
-    "config",
-    "names",
-}
+GROUND = {"errors", "tasks", "seeds", "config", "detections", "files", "guards", "weights"}
+"""What every room may use: it knows nothing of models, methods, suites or runs."""
 MODELS = {"generators", "rewards"}
 
 ALLOWED = {
     "errors": set(),
     "tasks": set(),
+    "detections": set(),
     "seeds": {"tasks"},
-    "config": {"errors", "seeds", "names"},
-    "names": set(),
-    "prompt_files": {"errors", "escaping", "reading", "decoding"},
-    "fingerprint": {"seeds"},
-    "quiet": set(),
-    "rgb": set(),
-    "weights": {"errors", "quiet"},
-    "hub": {"errors"},
-    "data": {"errors", "hub"},
-    "prompts": {"errors", "decoding", "registry", "data", "shapes", "prompt_files"},
-    "publish": {"errors", "hub", "hypernetwork"},
-    "generators": BASICS | {"fingerprint", "quiet", "hub", "weights"},
-    "rewards": BASICS | {"fingerprint", "quiet", "hub", "weights", "rgb"},
-    "escaping": set(),
-    "answers": {"errors", "escaping"},
-    "interrupts": set(),
-    "decoding": {"escaping"},
-    "reading": {"decoding"},
-    "journal": {"errors", "writing", "decoding"},
-    "measures": BASICS | {"rewards", "shapes", "suites", "journal", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
+    "files": {"errors"},
+    "guards": {"errors", "files"},
+    "weights": {"errors", "files", "seeds"},
+    "config": {"errors", "files", "seeds"},
+    "generators": GROUND,
+    "rewards": GROUND,
+    "metering": MODELS,
     "stats": set(),
-    "suites": BASICS | {"prompt_files", "shapes", "data", "fingerprint", "hub", "quiet", "weights", "rgb"},
-    "shapes": BASICS | MODELS | {"suites"},
-    "hypernetwork": BASICS | MODELS,
-    "methods": BASICS | MODELS | {"hypernetwork"},
-    "runs": BASICS | MODELS | {"verified", "methods", "suites", "journal"},
-    "report": {"errors", "escaping", "decoding", "reading", "writing", "quiet", "config", "stats", "runs", "measures"},
-    "scoring": BASICS | {"stats", "runs", "suites", "journal", "measures", "rgb"},
-    "registry": {"errors", "escaping", "prompt_files", "hub", "methods", "rewards", "suites", "measures"},
-    "presets": set(),
-    "loading": {"errors", "config", "hub", "registry", "presets", "generators", "rewards", "methods", "hypernetwork"},
-    "verified": {"errors", "hub", "decoding"},
-    "verify": BASICS
-    | MODELS
-    | {"verified", "loading", "registry", "presets", "hub", "data", "fingerprint", "quiet", "rgb", "weights"}
-    | {"measures", "suites", "hypernetwork", "methods", "runs", "scoring", "shapes"},
-    "surroundings": {"verified", "runs", "data"},
-    "fitting": {"escaping"},
-    "streams": {"errors"},
-    "writing": {"errors"},
-    "out_of_memory": {"errors", "escaping"},
-    "display": {"escaping", "fitting", "hub", "registry", "verify"},
-    "fetch": {"errors", "hub", "registry", "generators", "hypernetwork"},
-    "cli": BASICS
-    | {"streams", "registry", "presets", "loading", "display", "fetch", "hub", "runs", "report", "hypernetwork", "prompts", "publish"}
-    | {"prompt_files", "suites", "scoring", "measures", "verify", "verified", "surroundings"},
+    "shapes": GROUND | MODELS,
+    "suites": GROUND | {"shapes"},
+    "measures": GROUND | {"shapes"},
+    "hypernetwork": GROUND | MODELS | {"metering"},
+    "methods": GROUND | MODELS | {"hypernetwork"},
+    "runs": GROUND | MODELS | {"metering", "methods", "suites"},
+    "report": {"errors", "files", "weights", "config", "stats", "runs", "measures"},
+    "images": GROUND | {"stats", "runs", "suites", "measures"},
+    "catalogue": GROUND | MODELS | {"hypernetwork", "methods", "suites", "measures", "shapes"},
+    "verify": GROUND | MODELS | {"catalogue", "hypernetwork", "images", "measures", "methods", "runs", "shapes", "suites"},
+    "shapes_training": GROUND | MODELS | {"shapes", "suites", "hypernetwork", "catalogue"},
+    "cli": GROUND | {"catalogue", "hypernetwork", "images", "measures", "report", "runs", "suites", "verify"},
     "__main__": {"cli"},
 }
-"""The part of the package -> the other parts that it may import, for types included."""
+"""The room of the package -> the rooms that it may import, for types included. From the ground floor up."""
 
-REBUILDS = {"hypernetwork", "presets"}
-"""What the rebuild of the shapes adapters uses besides; nothing but that rebuild imports it."""
+JUDGING = {"suites", "runs", "report", "images", "measures", "catalogue", "cli", "shapes"}
+"""What knows judges, or leads to them."""
 
 HOLDS_NETWORKS = {f"hnbench.suites.geneval.{name}" for name in ("colours", "conversion", "detector", "judge")}
 """The modules of `suites` that are imported only when a judge is made."""
@@ -138,20 +101,36 @@ def reachable(start: str) -> set[str]:
 def test_imports_go_one_way(module: str) -> None:
     own = part(module)
     others = {name for name in imports(module) if part(name) != own}
-    allowed = ALLOWED[own] | (REBUILDS if module == "hnbench.shapes_training.adapters" else set())
-    wrong = sorted(name for name in others if part(name) not in allowed)
+    wrong = sorted(name for name in others if part(name) not in ALLOWED[own])
     assert not wrong, f"{module} must not import {wrong}"
 
 
-def test_every_part_of_the_package_is_ruled() -> None:
+def test_every_room_of_the_package_is_ruled() -> None:
     assert {part(module) for module in MODULES} - {""} == set(ALLOWED)
+
+
+def test_no_room_is_above_itself() -> None:
+    floors = list(ALLOWED)
+    up = [(room, other) for room, others in ALLOWED.items() for other in others if floors.index(other) >= floors.index(room)]
+    assert not up
+
+
+def test_the_top_level_has_at_most_ten_files() -> None:
+    assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 10
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    found: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(module)
+    assert not {name: modules for name, modules in found.items() if len(modules) > 1}
 
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) in {"methods", "hypernetwork", "generators", "rewards"}))
 def test_nothing_that_optimises_can_reach_a_judge(module: str) -> None:
-    assert not [
-        name for name in reachable(module) if part(name) in {"suites", "runs", "report", "scoring", "measures", "registry", "cli", "shapes"}
-    ]
+    assert not [name for name in reachable(module) if part(name) in JUDGING]
 
 
 def test_a_method_is_given_nothing_that_a_judge_checks() -> None:
@@ -171,22 +150,7 @@ def python(code: str) -> str:
 
 
 def test_what_has_to_start_quickly_imports_no_torch() -> None:
-    light = {
-        "errors",
-        "streams",
-        "fitting",
-        "tasks",
-        "seeds",
-        "config",
-        "registry",
-        "presets",
-        "loading",
-        "cli",
-        "display",
-        "suites",
-        "stats",
-        "report",
-    }
+    light = {"errors", "tasks", "seeds", "config", "detections", "files", "catalogue", "cli", "suites", "stats", "report"}
     modules = ["hnbench", *(name for name in MODULES if part(name) in light and name not in HOLDS_NETWORKS), *READS_RECORDS_ONLY]
     code = f"""
 import importlib, sys
