@@ -44,9 +44,13 @@ def mmdet(session: nox.Session) -> None:
     """Compare GenEval's detector with mmdet itself: random weights, and the published ones where they are cached."""
     # mmcv-lite is built with what an older setuptools brings
     install(session, "test", "--editable", ".", "setuptools<81", "wheel")
-    session.install("--no-build-isolation", "mmdet==3.3.0", "mmengine==0.10.7", "mmcv-lite==2.1.0", *CONSTRAINTS)
+    session.install(
+        "--no-build-isolation", "mmdet==3.3.0", "mmengine==0.10.7", "mmcv-lite==2.1.0", *CONSTRAINTS
+    )
     file = "tests/suites/geneval_against_mmdet.py"
-    session.run("python", "-m", "pytest", "-W", "ignore", "-rPs", file, *session.posargs, env=ENVIRONMENT)
+    session.run(
+        "python", "-m", "pytest", "-W", "ignore", "-rPs", file, *session.posargs, env=ENVIRONMENT
+    )
 
 
 @nox.session
@@ -57,31 +61,84 @@ def peers(session: nox.Session) -> None:
     packages = Path(session.create_tmp()) / "packages"
     session.run("uv", "venv", "--quiet", "--clear", str(packages), external=True)
     requirements = str(ROOT / "tests" / "peers" / "requirements.txt")
-    session.run("uv", "pip", "install", "--quiet", "--python", str(packages), "--requirement", requirements, external=True)
-    other = next(path for path in (packages / "bin" / "python", packages / "Scripts" / "python.exe") if path.exists())
+    session.run(
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(packages),
+        "--requirement",
+        requirements,
+        external=True,
+    )
+    other = next(
+        path
+        for path in (packages / "bin" / "python", packages / "Scripts" / "python.exe")
+        if path.exists()
+    )
     variables = {**ENVIRONMENT, "PEERS_PYTHON": str(other)}
-    session.run("python", "-m", "pytest", "-m", "peers", "-rs", "tests/peers", *session.posargs, env=variables)
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "-m",
+        "peers",
+        "-rs",
+        "tests/peers",
+        *session.posargs,
+        env=variables,
+    )
 
 
 @nox.session
 def storm(session: nox.Session) -> None:
     """Kill work at random moments and take its memory away; with `-- --full`, a thousand times and more."""
     install(session, "test", "--editable", ".")
-    session.run("python", "-m", "pytest", "-m", "storm", "-rP", "tests/storm", *session.posargs, env=ENVIRONMENT)
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "-m",
+        "storm",
+        "-rP",
+        "tests/storm",
+        *session.posargs,
+        env=ENVIRONMENT,
+    )
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Damage folders and run the commands on them; with `-- --full`, ten thousand."""
     install(session, "test", "--editable", ".")
-    session.run("python", "-m", "pytest", "-m", "fuzz", "-rP", "tests/fuzz", *session.posargs, env=ENVIRONMENT)
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "-m",
+        "fuzz",
+        "-rP",
+        "tests/fuzz",
+        *session.posargs,
+        env=ENVIRONMENT,
+    )
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Run the tests and fail when they reach too little of the code."""
     install(session, "test", "--editable", ".")
-    session.run("python", "-m", "pytest", "--cov", "--cov-report=term", "--cov-fail-under=90", *session.posargs, env=ENVIRONMENT)
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "--cov",
+        "--cov-report=term",
+        "--cov-fail-under=90",
+        *session.posargs,
+        env=ENVIRONMENT,
+    )
 
 
 @nox.session
@@ -111,7 +168,10 @@ def build(session: nox.Session) -> None:
     size = wheel.stat().st_size
     if size >= LARGEST_WHEEL:
         session.error(f"{wheel.name} has {size} bytes; it must stay below {LARGEST_WHEEL}")
-    if not any(name.startswith("hnbench/shapes/weights/") and name.endswith(".safetensors") for name in zipfile.ZipFile(wheel).namelist()):
+    if not any(
+        name.startswith("hnbench/shapes/weights/") and name.endswith(".safetensors")
+        for name in zipfile.ZipFile(wheel).namelist()
+    ):
         session.error(f"{wheel.name} lacks the weights of shapes")
     session.install(str(wheel), *CONSTRAINTS)
     session.chdir(folder)

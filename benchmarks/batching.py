@@ -42,7 +42,9 @@ PROMPTS = (
 )
 
 
-def seconds_of(method: Method, batches: Sequence[Sequence[Task]], generator: Generator, reward: Reward) -> float:
+def seconds_of(
+    method: Method, batches: Sequence[Sequence[Task]], generator: Generator, reward: Reward
+) -> float:
     """Wall-clock seconds that the method takes for all batches, one after the other."""
     noises = NoiseSource(0, generator.noise_shape)
     started = time.perf_counter()
@@ -54,11 +56,16 @@ def seconds_of(method: Method, batches: Sequence[Sequence[Task]], generator: Gen
     return time.perf_counter() - started
 
 
-def measure(method: Method, tasks: Sequence[Task], generator: Generator, reward: Reward, repeats: int) -> dict[str, Any]:
+def measure(
+    method: Method, tasks: Sequence[Task], generator: Generator, reward: Reward, repeats: int
+) -> dict[str, Any]:
     """Time one method both ways `repeats` times, in alternating order after a warm-up of each. A line on stderr follows each repeat."""
     # lines between what is timed, and no bar, because a bar is drawn while the models run
     console = Console(stderr=True, highlight=False)
-    ways: dict[str, Sequence[Sequence[Task]]] = {"batched": [tasks], "single": [[task] for task in tasks]}
+    ways: dict[str, Sequence[Sequence[Task]]] = {
+        "batched": [tasks],
+        "single": [[task] for task in tasks],
+    }
     for batches in ways.values():
         seconds_of(method, batches[:1], generator, reward)
     seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -66,35 +73,56 @@ def measure(method: Method, tasks: Sequence[Task], generator: Generator, reward:
         for way in sorted(ways, reverse=repeat % 2 == 1):
             seconds[way].append(seconds_of(method, ways[way], generator, reward))
         batched, single = (seconds[way][-1] for way in ("batched", "single"))
-        console.print(f"{method.name}, repeat {repeat + 1} of {repeats}: batched {batched:.1f} s, one at a time {single:.1f} s")
-    ratios = [single / batched for single, batched in zip(seconds["single"], seconds["batched"], strict=True)]
+        console.print(
+            f"{method.name}, repeat {repeat + 1} of {repeats}: batched {batched:.1f} s, one at a time {single:.1f} s"
+        )
+    ratios = [
+        single / batched
+        for single, batched in zip(seconds["single"], seconds["batched"], strict=True)
+    ]
     return {
         "speed_up": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
-        "samples_per_second": {way: len(tasks) / statistics.median(taken) for way, taken in seconds.items()},
+        "samples_per_second": {
+            way: len(tasks) / statistics.median(taken) for way, taken in seconds.items()
+        },
     }
 
 
 def main() -> None:
     """Load the shapes world, measure both methods and print the result as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--iterations", type=int, default=8, help="ReNO's iterations and best-of-N's candidates")
+    parser.add_argument(
+        "--iterations", type=int, default=8, help="ReNO's iterations and best-of-N's candidates"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
 
     generator = GENERATORS.get("shapes")(device=chosen.device, dtype="float32")
     optimised = preset_of("shapes").optimised.items()
-    reward = Mixture({name: (REWARDS.get(name)(device=chosen.device, dtype="float32"), weight) for name, weight in optimised})
+    reward = Mixture(
+        {
+            name: (REWARDS.get(name)(device=chosen.device, dtype="float32"), weight)
+            for name, weight in optimised
+        }
+    )
     prompts = [PROMPTS[place % len(PROMPTS)] for place in range(chosen.batch_size)]
     tasks = [Task(prompt, prompt, place) for place, prompt in enumerate(prompts)]
     methods: list[Method] = [ReNO(iterations=chosen.iterations), BestOfN(n=chosen.iterations)]
     result = {
         **vars(chosen),
-        "device_name": torch.cuda.get_device_name() if chosen.device.startswith("cuda") else platform.processor() or platform.machine(),
+        "device_name": torch.cuda.get_device_name()
+        if chosen.device.startswith("cuda")
+        else platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "methods": {method.name: measure(method, tasks, generator, reward, chosen.repeats) for method in methods},
+        "methods": {
+            method.name: measure(method, tasks, generator, reward, chosen.repeats)
+            for method in methods
+        },
     }
     print(json.dumps(result, indent=2))
 

@@ -57,8 +57,13 @@ class AffineGenerator(Generator):
         draw = torch.Generator("cpu").manual_seed(seed)
         backbone = AffineBackbone().to(self.dtype).requires_grad_(False)
         self.backbone, self.weight = backbone, backbone.out.weight
-        self.weight.copy_(0.3 * torch.randn(DIMENSION, DIMENSION + 1, generator=draw, dtype=self.dtype))
-        self.decoder = torch.randn(math.prod(PIXELS), DIMENSION, generator=draw, dtype=self.dtype) / DIMENSION**0.5
+        self.weight.copy_(
+            0.3 * torch.randn(DIMENSION, DIMENSION + 1, generator=draw, dtype=self.dtype)
+        )
+        self.decoder = (
+            torch.randn(math.prod(PIXELS), DIMENSION, generator=draw, dtype=self.dtype)
+            / DIMENSION**0.5
+        )
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         return Conditioning({"text": torch.zeros(len(prompts), 1)})
@@ -74,7 +79,9 @@ class AffineGenerator(Generator):
     @property
     def matrix(self) -> Tensor:
         """The slope of g, A."""
-        matrix: Tensor = self.decoder @ (torch.eye(DIMENSION, dtype=self.dtype) - self.weight[:, :-1])
+        matrix: Tensor = self.decoder @ (
+            torch.eye(DIMENSION, dtype=self.dtype) - self.weight[:, :-1]
+        )
         return matrix
 
     @property
@@ -111,7 +118,9 @@ class Truth:
     def precision(self) -> Tensor:
         """Lambda, of the tilted noise."""
         identity = torch.eye(self.matrix.shape[1], dtype=self.matrix.dtype)
-        precision: Tensor = identity + self.curvature / self.temperature * self.matrix.T @ self.matrix
+        precision: Tensor = (
+            identity + self.curvature / self.temperature * self.matrix.T @ self.matrix
+        )
         return precision
 
     @property
@@ -138,7 +147,9 @@ class Truth:
         """The expected training loss of T(x) = slope x + shift."""
         change = slope - torch.eye(len(slope), dtype=slope.dtype)
         size = 0.5 * (change.square().sum() + shift.square().sum())
-        miss = (self.matrix @ slope).square().sum() + (self.matrix @ shift + self.offset - self.target).square().sum()
+        miss = (self.matrix @ slope).square().sum() + (
+            self.matrix @ shift + self.offset - self.target
+        ).square().sum()
         return float(self.temperature * size + 0.5 * self.curvature * miss)
 
     def divergence_to_target(self, slope: Tensor, shift: Tensor) -> float:
@@ -152,11 +163,15 @@ class Truth:
         return float(0.5 * (1 / values - 1 + values.log()).sum())
 
 
-def gaussian_divergence(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> float:
+def gaussian_divergence(
+    mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor
+) -> float:
     """KL(N(mean, covariance) || N(other_mean, other_covariance))."""
     precision, apart = torch.linalg.inv(other_covariance), other_mean - mean
     logs = torch.logdet(other_covariance) - torch.logdet(covariance)
-    return float(0.5 * (torch.trace(precision @ covariance) - len(mean) + apart @ precision @ apart + logs))
+    return float(
+        0.5 * (torch.trace(precision @ covariance) - len(mean) + apart @ precision @ apart + logs)
+    )
 
 
 def affine_map(network: Hypernetwork) -> tuple[Tensor, Tensor]:
@@ -174,7 +189,9 @@ def truth_of(generator: AffineGenerator, temperature: float, curvature: float = 
     return Truth(generator.matrix, generator.offset, curvature, target, temperature)
 
 
-def train(generator: AffineGenerator, truth: Truth, folder: Path, steps: int = 800, batch_size: int = 32) -> Hypernetwork:
+def train(
+    generator: AffineGenerator, truth: Truth, folder: Path, steps: int = 800, batch_size: int = 32
+) -> Hypernetwork:
     """A hypernetwork trained by hnbench's trainer towards that truth."""
     config = TrainingConfig(
         kind="hypernoise",
@@ -207,11 +224,18 @@ def row(temperature: float, steps: int) -> str:
         network = train(generator, truth, Path(folder) / "training", steps)
     slope, shift = affine_map(network)
     identity = torch.eye(DIMENSION, dtype=torch.float64)
-    start, best = truth.loss(identity, torch.zeros(DIMENSION, dtype=torch.float64)), truth.loss(truth.slope, truth.mean)
+    start, best = (
+        truth.loss(identity, torch.zeros(DIMENSION, dtype=torch.float64)),
+        truth.loss(truth.slope, truth.mean),
+    )
     reached = (start - truth.loss(slope, shift)) / (start - best)
-    noise = torch.randn(4096, DIMENSION, generator=torch.Generator("cpu").manual_seed(1), dtype=torch.float64)
+    noise = torch.randn(
+        4096, DIMENSION, generator=torch.Generator("cpu").manual_seed(1), dtype=torch.float64
+    )
     measured = exact_divergence(network.as_map(generator.encode([""] * len(noise))), noise)
-    exact = gaussian_divergence(truth.mean, truth.slope @ truth.slope, torch.zeros_like(truth.mean), identity)
+    exact = gaussian_divergence(
+        truth.mean, truth.slope @ truth.slope, torch.zeros_like(truth.mean), identity
+    )
     numbers = [
         f"{temperature:g}",
         f"{1 - 1 / float(torch.linalg.eigvalsh(truth.precision)[-1]):.3f}",
@@ -229,11 +253,21 @@ def row(temperature: float, steps: int) -> str:
 
 def main() -> None:
     """Print the table of docs/theory.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--temperatures", type=float, nargs="+", default=[0.3, 1, 3, 10, 100])
     parser.add_argument("--steps", type=int, default=800)
     arguments = parser.parse_args()
-    heads = ["alpha", "L", "decrease reached", "error of the slope", "KL to target, predicted", "trained", "with Jacobian term"]
+    heads = [
+        "alpha",
+        "L",
+        "decrease reached",
+        "error of the slope",
+        "KL to target, predicted",
+        "trained",
+        "with Jacobian term",
+    ]
     heads += ["KL to N(0, I), closed form", "measured (s.e.)", "E 1/2 norm f^2"]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for temperature in arguments.temperatures:

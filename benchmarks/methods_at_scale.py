@@ -61,10 +61,24 @@ class Tower(Reward):
     fingerprint = "tower"
 
     def __init__(self, device: str, dtype: torch.dtype, *, full: bool) -> None:
-        sizes = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 16, "patch_size": 14}
-        small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14}
+        sizes = {
+            "hidden_size": 1280,
+            "intermediate_size": 5120,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 16,
+            "patch_size": 14,
+        }
+        small = {
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "patch_size": 14,
+        }
         with torch.device(device):
-            network: Any = CLIPVisionModel(CLIPVisionConfig(image_size=224, **(sizes if full else small)))
+            network: Any = CLIPVisionModel(
+                CLIPVisionConfig(image_size=224, **(sizes if full else small))
+            )
         self._network, self._dtype = network.to(dtype).requires_grad_(False).eval(), dtype
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:  # noqa: ARG002
@@ -88,20 +102,55 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return output
 
 
-def sd_turbo(*, full: bool) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
+def sd_turbo(
+    *, full: bool
+) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
     """SD-Turbo, 512x512."""
-    wide = {"block_out_channels": (320, 640, 1280, 1280), "attention_head_dim": (5, 10, 20, 20), "cross_attention_dim": 1024}
-    narrow = {"block_out_channels": (32, 32, 32, 32), "attention_head_dim": 8, "cross_attention_dim": 32, "norm_num_groups": 8}
-    unet = UNet2DConditionModel(sample_size=64 if full else 8, use_linear_projection=True, **(wide if full else narrow))
-    scheduler = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="trailing")
-    parts = {"unet": unet, "vae": decoder(4, full=full), "scheduler": scheduler, "vae_scale_factor": 8}
+    wide = {
+        "block_out_channels": (320, 640, 1280, 1280),
+        "attention_head_dim": (5, 10, 20, 20),
+        "cross_attention_dim": 1024,
+    }
+    narrow = {
+        "block_out_channels": (32, 32, 32, 32),
+        "attention_head_dim": 8,
+        "cross_attention_dim": 32,
+        "norm_num_groups": 8,
+    }
+    unet = UNet2DConditionModel(
+        sample_size=64 if full else 8, use_linear_projection=True, **(wide if full else narrow)
+    )
+    scheduler = EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        timestep_spacing="trailing",
+    )
+    parts = {
+        "unet": unet,
+        "vae": decoder(4, full=full),
+        "scheduler": scheduler,
+        "vae_scale_factor": 8,
+    }
     return StableDiffusionGenerator, parts, {"hidden_states": (77, 1024 if full else 32)}
 
 
-def sana_sprint(*, full: bool) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
+def sana_sprint(
+    *, full: bool
+) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
     """SANA-Sprint 0.6B, 1024x1024."""
-    heads = {"num_attention_heads": 36, "num_cross_attention_heads": 16, "cross_attention_head_dim": 72, "cross_attention_dim": 1152}
-    few = {"num_attention_heads": 2, "num_cross_attention_heads": 2, "cross_attention_head_dim": 32, "cross_attention_dim": 64}
+    heads = {
+        "num_attention_heads": 36,
+        "num_cross_attention_heads": 16,
+        "cross_attention_head_dim": 72,
+        "cross_attention_dim": 1152,
+    }
+    few = {
+        "num_attention_heads": 2,
+        "num_cross_attention_heads": 2,
+        "cross_attention_head_dim": 32,
+        "cross_attention_dim": 64,
+    }
     transformer = SanaTransformer2DModel(
         in_channels=32,
         out_channels=32,
@@ -131,13 +180,30 @@ def sana_sprint(*, full: bool) -> tuple[type[PipelineGenerator], dict[str, Any],
         decoder_act_fns="silu",
         scaling_factor=0.41407,
     )
-    parts = {"transformer": transformer, "vae": vae, "scheduler": SCMScheduler(), "vae_scale_factor": 32}
-    return SanaSprintGenerator, parts, {"hidden_states": (300, 2304 if full else 32), "attention_mask": (300,)}
+    parts = {
+        "transformer": transformer,
+        "vae": vae,
+        "scheduler": SCMScheduler(),
+        "vae_scale_factor": 32,
+    }
+    return (
+        SanaSprintGenerator,
+        parts,
+        {"hidden_states": (300, 2304 if full else 32), "attention_mask": (300,)},
+    )
 
 
-def flux_schnell(*, full: bool) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
+def flux_schnell(
+    *, full: bool
+) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
     """FLUX.1-schnell, 512x512 (miniature: 64x64)."""
-    small = {"num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2, "axes_dims_rope": (4, 4, 8)}
+    small = {
+        "num_layers": 1,
+        "num_single_layers": 1,
+        "attention_head_dim": 16,
+        "num_attention_heads": 2,
+        "axes_dims_rope": (4, 4, 8),
+    }
     narrow = {"joint_attention_dim": 32, "pooled_projection_dim": 32}
     transformer = FluxTransformer2DModel(**({} if full else {**small, **narrow}))
     parts = {
@@ -146,7 +212,11 @@ def flux_schnell(*, full: bool) -> tuple[type[PipelineGenerator], dict[str, Any]
         "scheduler": FlowMatchEulerDiscreteScheduler(),
         "vae_scale_factor": 8,
     }
-    return FluxGenerator, parts, {"hidden_states": (512, 4096 if full else 32), "pooled": (768 if full else 32,)}
+    return (
+        FluxGenerator,
+        parts,
+        {"hidden_states": (512, 4096 if full else 32), "pooled": (768 if full else 32,)},
+    )
 
 
 def decoder(channels: int, *, full: bool) -> AutoencoderKL:
@@ -165,10 +235,14 @@ def decoder(channels: int, *, full: bool) -> AutoencoderKL:
 MODELS = {"sd-turbo": sd_turbo, "sana-sprint-0.6b": sana_sprint, "flux-schnell": flux_schnell}
 
 
-def build(name: str, device: str, dtype: torch.dtype, memory: tuple[str, ...], *, full: bool) -> PipelineGenerator:
+def build(
+    name: str, device: str, dtype: torch.dtype, memory: tuple[str, ...], *, full: bool
+) -> PipelineGenerator:
     """The generator with random weights and random text."""
     default = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)  # 12 billion parameters do not fit most devices in float32, not even for a moment
+    torch.set_default_dtype(
+        dtype
+    )  # 12 billion parameters do not fit most devices in float32, not even for a moment
     try:
         with torch.device(device):
             family, parts, text = MODELS[name](full=full)
@@ -179,12 +253,23 @@ def build(name: str, device: str, dtype: torch.dtype, memory: tuple[str, ...], *
         text_parts = ()
 
         def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
-            given = {key: torch.randn(len(prompts), *shape).to(self._dtype) for key, shape in text.items()}
-            return {key: torch.ones_like(value) if key == "attention_mask" else value for key, value in given.items()}
+            given = {
+                key: torch.randn(len(prompts), *shape).to(self._dtype)
+                for key, shape in text.items()
+            }
+            return {
+                key: torch.ones_like(value) if key == "attention_mask" else value
+                for key, value in given.items()
+            }
 
     size = None if full or name != "flux-schnell" else 64
     made: PipelineGenerator = WithRandomText(
-        SimpleNamespace(**parts), name=name, fingerprint=name, device=device, image_size=size, memory=memory
+        SimpleNamespace(**parts),
+        name=name,
+        fingerprint=name,
+        device=device,
+        image_size=size,
+        memory=memory,
     )
     return made
 
@@ -193,7 +278,11 @@ def methods_for(generator: PipelineGenerator, folder: Path, *, full: bool) -> li
     """Every method, with adapters of the published rank (miniature: 2)."""
     adapters = {kind: folder / kind for kind in ("hypernoise", "finetune")}
     adapter = LoraAdapter(generator.backbone, LoraSettings(rank=128 if full else 2, alpha=128))
-    about = {"fingerprint": generator.fingerprint, "noise_shape": list(generator.noise_shape), "name": generator.name}
+    about = {
+        "fingerprint": generator.fingerprint,
+        "noise_shape": list(generator.noise_shape),
+        "name": generator.name,
+    }
     for kind, path in adapters.items():
         save_adapter(path, adapter, generator.backbone, {"kind": kind, "generator": about})
     many = 50 if full else 4
@@ -217,7 +306,13 @@ def timed(work: Callable[[], Any], device: torch.device) -> Usage:
     return usage
 
 
-def measure(generator: PipelineGenerator, reward: Reward, methods: Sequence[Method], batch_size: int, rate: float) -> list[dict[str, Any]]:
+def measure(
+    generator: PipelineGenerator,
+    reward: Reward,
+    methods: Sequence[Method],
+    batch_size: int,
+    rate: float,
+) -> list[dict[str, Any]]:
     """One row per method; seconds per image, the device's peak memory with the whole batch, operations per image, share of the rate."""
     tasks = [Task(str(index), f"prompt {index}", 0) for index in range(batch_size)]
     noises, rows = NoiseSource(0, generator.noise_shape), []
@@ -245,11 +340,19 @@ def measure(generator: PipelineGenerator, reward: Reward, methods: Sequence[Meth
 def main() -> None:
     """Build, measure and print a table, or JSON."""
     cuda = torch.cuda.is_available()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=MODELS, action="append", help="repeatable; all of them by default")
-    parser.add_argument("--size", choices=("full", "miniature"), default="full" if cuda else "miniature")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model", choices=MODELS, action="append", help="repeatable; all of them by default"
+    )
+    parser.add_argument(
+        "--size", choices=("full", "miniature"), default="full" if cuda else "miniature"
+    )
     parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--memory", default="none", help="memory policies of the generator, with commas")
+    parser.add_argument(
+        "--memory", default="none", help="memory policies of the generator, with commas"
+    )
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     device, full = "cuda" if cuda else "cpu", chosen.size == "full"
@@ -276,9 +379,14 @@ def main() -> None:
 def table(results: dict[str, Any]) -> str:
     """The results for people."""
     told = ("device", "size", "dtype", "batch_size", "memory")
-    lines = [f"{', '.join(f'{key} {results[key]}' for key in told)}; matrix product {results['matrix_teraflops']:.2f} TFLOP/s"]
+    lines = [
+        f"{', '.join(f'{key} {results[key]}' for key in told)}; matrix product {results['matrix_teraflops']:.2f} TFLOP/s"
+    ]
     for name, rows in results["models"].items():
-        lines += ["", f"{name:<20}{'s/image':>12}{'peak GiB':>12}{'TFLOP/image':>14}{'of matrix rate':>16}"]
+        lines += [
+            "",
+            f"{name:<20}{'s/image':>12}{'peak GiB':>12}{'TFLOP/image':>14}{'of matrix rate':>16}",
+        ]
         for row in rows:
             figures = f"{row['seconds_per_image']:>12.4f}{row['peak_gib']:>12.2f}{row['teraflop_per_image']:>14.4f}"
             lines.append(f"{row['method']:<20}{figures}{row['share_of_matrix_rate']:>16.1%}")

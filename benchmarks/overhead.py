@@ -111,7 +111,9 @@ class TapedMethod(Method):
     def identity(self) -> dict[str, Any]:
         return self.method.identity()
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         with self.tape.during("propose"):
             yield from self.method.propose(tasks, generator, reward, noises)
 
@@ -136,14 +138,28 @@ class Bench:
     """Models, suite and methods of the run that is measured."""
 
     def __init__(
-        self, config: RunConfig, suite: Suite, generator: Generator, rewards: Sequence[tuple[Reward, float]], methods: Sequence[Method]
+        self,
+        config: RunConfig,
+        suite: Suite,
+        generator: Generator,
+        rewards: Sequence[tuple[Reward, float]],
+        methods: Sequence[Method],
     ) -> None:
         """Rewards of weight 0 are held out."""
-        self.config, self.suite, self.generator, self.rewards, self.methods = config, suite, generator, rewards, methods
+        self.config, self.suite, self.generator, self.rewards, self.methods = (
+            config,
+            suite,
+            generator,
+            rewards,
+            methods,
+        )
 
     def run(self, folder: Path, tape: Tape | None = None) -> float:
         """Carry out the run in a folder; its wall time in seconds."""
-        rewards = [(TapedReward(reward, tape) if tape else reward, weight) for reward, weight in self.rewards]
+        rewards = [
+            (TapedReward(reward, tape) if tape else reward, weight)
+            for reward, weight in self.rewards
+        ]
         with RunStore(folder) as store:
             started = time.perf_counter()
             summary = execute(
@@ -204,9 +220,15 @@ class Bench:
         """The wall time of judging what a run saved, equal images of a sample once."""
         metadata = {prompt.id: prompt.metadata for prompt in self.suite.prompts()}
         records = {
-            (record.prompt_id, record.label == "random", record.image.sha256): record for record in read_run(folder).records if record.image
+            (record.prompt_id, record.label == "random", record.image.sha256): record
+            for record in read_run(folder).records
+            if record.image
         }
-        images = [Image.open(folder / record.image.path).convert("RGB") for record in records.values() if record.image]
+        images = [
+            Image.open(folder / record.image.path).convert("RGB")
+            for record in records.values()
+            if record.image
+        ]
         judge = self.suite.judge()
         assert judge is not None
         started = time.perf_counter()
@@ -236,14 +258,22 @@ def measure(bench: Bench, repeats: int) -> dict[str, Any]:
             bares.append((bare_first or [bench.replay(calls)])[0])
             proposals.append(propose_seconds(folder, bench.methods))
             judging.append(bench.judge_seconds(folder))
-            console.print(f"repeat {repeat + 1} of {repeats}: the run {runs[-1]:.1f} s, its passes {sum(bares[-1].values()):.1f} s")
+            console.print(
+                f"repeat {repeat + 1} of {repeats}: the run {runs[-1]:.1f} s, its passes {sum(bares[-1].values()):.1f} s"
+            )
     return {
-        "run_over_bare": spread([run / sum(bare.values()) for run, bare in zip(runs, bares, strict=True)]),
-        "propose_over_bare": spread([proposal / bare["propose"] for proposal, bare in zip(proposals, bares, strict=True)]),
+        "run_over_bare": spread(
+            [run / sum(bare.values()) for run, bare in zip(runs, bares, strict=True)]
+        ),
+        "propose_over_bare": spread(
+            [proposal / bare["propose"] for proposal, bare in zip(proposals, bares, strict=True)]
+        ),
         "judge_share": spread([judged / run for judged, run in zip(judging, runs, strict=True)]),
         "run_seconds": spread(runs),
         "passes": len(calls),
-        "images_through_the_generator": sum(size for _, model, size in calls if model == "generate"),
+        "images_through_the_generator": sum(
+            size for _, model, size in calls if model == "generate"
+        ),
     }
 
 
@@ -254,7 +284,9 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 def main() -> None:
     """Load the models, measure and print the result as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--generator", default="shapes")
     parser.add_argument("--suite", default="geneval-shapes")
     parser.add_argument("--candidates", type=int, default=16)
@@ -276,12 +308,23 @@ def main() -> None:
         device=chosen.device,
     )
     weights = {**config.optimised, **dict.fromkeys(config.held_out, 0.0)}
-    rewards = [(REWARDS.get(name)(device=chosen.device, dtype=config.dtype), weight) for name, weight in weights.items()]
+    rewards = [
+        (REWARDS.get(name)(device=chosen.device, dtype=config.dtype), weight)
+        for name, weight in weights.items()
+    ]
     generator = GENERATORS.get(chosen.generator)(device=chosen.device, dtype=config.dtype)
-    bench = Bench(config, SUITES.get(chosen.suite)(), generator, rewards, [Random(), BestOfN(n=chosen.candidates)])
+    bench = Bench(
+        config,
+        SUITES.get(chosen.suite)(),
+        generator,
+        rewards,
+        [Random(), BestOfN(n=chosen.candidates)],
+    )
     result = {
         **vars(chosen),
-        "device_name": torch.cuda.get_device_name() if chosen.device.startswith("cuda") else platform.processor() or platform.machine(),
+        "device_name": torch.cuda.get_device_name()
+        if chosen.device.startswith("cuda")
+        else platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         **measure(bench, chosen.repeats),

@@ -31,8 +31,16 @@ def values_of(config: DataclassInstance, kind: Kind) -> dict[str, Any]:
 
     A field that was added later is there only with a value of its own, so that what had an identity before it came keeps it.
     """
-    chosen = {item: getattr(config, item.name) for item in fields(config) if item.metadata.get("kind") == kind}
-    return {item.name: _plain(value) for item, value in chosen.items() if value is not None or not item.metadata.get("added")}
+    chosen = {
+        item: getattr(config, item.name)
+        for item in fields(config)
+        if item.metadata.get("kind") == kind
+    }
+    return {
+        item.name: _plain(value)
+        for item, value in chosen.items()
+        if value is not None or not item.metadata.get("added")
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -48,7 +56,9 @@ def memory_policies(text: str) -> tuple[str, ...]:
     policies = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
     for name in policies:
         if name not in MEMORY:
-            raise UsageError(f"the memory policy {name!r} is unknown; choose none, or of {', '.join(MEMORY)} one or several, with commas")
+            raise UsageError(
+                f"the memory policy {name!r} is unknown; choose none, or of {', '.join(MEMORY)} one or several, with commas"
+            )
     return policies
 
 
@@ -75,7 +85,9 @@ class RunConfig:
     """Whether the generator's prompt prefix is on; None: the generator's default."""
     max_sequence_length: int | None = of_kind("identity", default=None, added=True)
     """Tokens of the text, for generators where it is a choice; None: the generator's default."""
-    intermediate_timesteps: float | Literal["even"] | None = of_kind("identity", default=None, added=True)
+    intermediate_timesteps: float | Literal["even"] | None = of_kind(
+        "identity", default=None, added=True
+    )
     """SANA-Sprint's angle between two steps, or `even`; None: the generator's default."""
     methods: tuple[str, ...] = of_kind("plan")
     """Method specifications as typed, e.g. `"reno"` or `"best-of-n:n=16"`."""
@@ -89,16 +101,26 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         if self.noise_policy not in ("per-prompt", "shared"):
-            raise UsageError(f"noise policy {self.noise_policy!r} is unknown; choose 'per-prompt' or 'shared'")
-        for name, value in (("steps", self.steps), ("batch size", self.batch_size), ("limit", 1 if self.limit is None else self.limit)):
+            raise UsageError(
+                f"noise policy {self.noise_policy!r} is unknown; choose 'per-prompt' or 'shared'"
+            )
+        for name, value in (
+            ("steps", self.steps),
+            ("batch size", self.batch_size),
+            ("limit", 1 if self.limit is None else self.limit),
+        ):
             if value < 1:
                 raise UsageError(f"{name} was {value}; it must be at least 1")
         memory_policies(self.memory)
         if self.intermediate_timesteps is not None and self.steps != 2:
-            raise UsageError(f"the intermediate timestep is the one between two steps, and steps was {self.steps}; give --steps 2")
+            raise UsageError(
+                f"the intermediate timestep is the one between two steps, and steps was {self.steps}; give --steps 2"
+            )
         both = set(self.optimised) & set(self.held_out)
         if both:
-            raise UsageError(f"{', '.join(sorted(both))} cannot be optimised and held out in one run")
+            raise UsageError(
+                f"{', '.join(sorted(both))} cannot be optimised and held out in one run"
+            )
 
     @property
     def identity(self) -> str:
@@ -109,4 +131,8 @@ class RunConfig:
     def folder_name(self) -> str:
         """The default name of the run's folder."""
         suite = self.suite if self.suite_version is None else plain_name(self.suite)
-        return plain_name(f"{suite}-{self.generator}", ending=f"-seed{self.base_seed}-{self.identity[:8]}", also=OF_MODELS)
+        return plain_name(
+            f"{suite}-{self.generator}",
+            ending=f"-seed{self.base_seed}-{self.identity[:8]}",
+            also=OF_MODELS,
+        )

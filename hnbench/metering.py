@@ -123,7 +123,9 @@ def measured(device: torch.device, usage: Usage) -> Iterator[None]:
         if cuda:
             torch.cuda.synchronize(device)
         usage.seconds = time.perf_counter() - start
-        usage.peak_memory_bytes = torch.cuda.max_memory_allocated(device) if cuda else _resident_bytes()
+        usage.peak_memory_bytes = (
+            torch.cuda.max_memory_allocated(device) if cuda else _resident_bytes()
+        )
 
 
 def _resident_bytes() -> int:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from hnbench.tasks import Task
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 def canonical(value: Any) -> str:
@@ -62,7 +64,9 @@ class NoiseSource:
         import torch
 
         prompt = task.prompt if self.policy == "per-prompt" else ""
-        generator = torch.Generator("cpu").manual_seed(seed_of(self.base_seed, prompt, task.sample, candidate))
+        generator = torch.Generator("cpu").manual_seed(
+            seed_of(self.base_seed, prompt, task.sample, candidate)
+        )
         return torch.randn(self.shape, generator=generator, dtype=torch.float32)
 
     def step_seeds(self, tasks: Sequence[Task]) -> tuple[int, ...]:
@@ -72,7 +76,10 @@ class NoiseSource:
         same noise between steps, so they differ in nothing but the starting noise. What is added after step k is the k-th draw.
         """
         texts = [task.prompt if self.policy == "per-prompt" else "" for task in tasks]
-        return tuple(seed_of("between steps", self.base_seed, text, task.sample) for text, task in zip(texts, tasks, strict=True))
+        return tuple(
+            seed_of("between steps", self.base_seed, text, task.sample)
+            for text, task in zip(texts, tasks, strict=True)
+        )
 
     def batch(self, tasks: Sequence[Task], candidate: int = 0) -> torch.Tensor:
         """The noises of several tasks: float32 on the CPU, `[len(tasks), *shape]`."""

@@ -8,11 +8,17 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="of storm and fuzz: all kills and all folders, which takes an hour each")
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="of storm and fuzz: all kills and all folders, which takes an hour each",
+    )
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_verified_yet(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_is_verified_yet(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was verified on this machine is none of the tests' business, and what they verify none of its."""
     memory: Path = tmp_path_factory.mktemp("memory") / "verified.jsonl"
     monkeypatch.setattr("hnbench.weights.verified.memory_file", lambda: memory)

@@ -23,7 +23,14 @@ STORABLE = [text for text in TEXTS if "\ud800" not in text]
 """JSON of UTF-8 holds no lone surrogates."""
 ALL = " ".join(STORABLE)
 REWARD = "**<b>|[x](y)[red]$\\frac{$\x1b[1m"
-LABELS = ("=1+1", "\x1b]0;title\x07", "<script>alert(1)</script>", "| a | table | row |", "[red]markup[/red]", "two\nlines")
+LABELS = (
+    "=1+1",
+    "\x1b]0;title\x07",
+    "<script>alert(1)</script>",
+    "| a | table | row |",
+    "[red]markup[/red]",
+    "two\nlines",
+)
 
 
 class HostileGenerator(ToyGenerator):
@@ -61,7 +68,9 @@ class HostileJudge(Judge):
     name = ALL
     fingerprint = "7" * 64
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         return [Verdict(False, about["text"]) for about in metadata]
 
 
@@ -98,7 +107,9 @@ class HostileMethod(Method):
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, "texts": STORABLE}
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         for task in tasks:
             if task.prompt in STORABLE[8:18]:
                 raise RuntimeError(task.prompt)

@@ -70,7 +70,10 @@ def mutated_json(value: Any) -> Iterator[tuple[str, bytes]]:
         if path and not isinstance(path[-1], int):
             yield f"{where} is missing", _dumped(_without(value, path))
         if isinstance(found, dict):
-            yield f"{where} has a key more", _dumped(_replace(value, path, {**found, "unheard of": 1}))
+            yield (
+                f"{where} has a key more",
+                _dumped(_replace(value, path, {**found, "unheard of": 1})),
+            )
         if isinstance(found, list) and found:
             yield f"{where} has an item more", _dumped(_replace(value, path, [*found, found[0]]))
 
@@ -134,10 +137,14 @@ def only_one_line() -> Iterator[Outcomes]:
     """Readings within the block; at its end, an assertion that each succeeded or was refused by a short, printable message."""
     outcomes = Outcomes()
     yield outcomes
-    assert not outcomes.faults, f"{len(outcomes.faults)} faults, such as " + "; ".join(outcomes.faults[:8])
+    assert not outcomes.faults, f"{len(outcomes.faults)} faults, such as " + "; ".join(
+        outcomes.faults[:8]
+    )
 
 
-def _values(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def _values(
+    value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     yield path, value
     items: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):
@@ -166,7 +173,9 @@ def _without(value: Any, path: tuple[str | int, ...]) -> Any:
     parent = value
     for key in path[:-1]:
         parent = parent[key]
-    return _replace(value, path[:-1], {key: item for key, item in parent.items() if key != path[-1]})
+    return _replace(
+        value, path[:-1], {key: item for key, item in parent.items() if key != path[-1]}
+    )
 
 
 def _with(value: Any, path: tuple[str | int, ...], text: str) -> bytes:

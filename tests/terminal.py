@@ -20,9 +20,20 @@ def in_terminal(arguments: list[str], width: int, folder: Path, **environment: s
     """What `python` with these arguments shows in a terminal of so many columns, without its colours."""
     terminal, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR", "TERM")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("COLUMNS", "LINES", "NO_COLOR", "TERM")
+    }
     variables = {**kept, "TERM": "xterm", "PYTHONPATH": str(PACKAGE), **environment}
-    process = subprocess.Popen([sys.executable, *arguments], stdin=inner, stdout=inner, stderr=inner, cwd=folder, env=variables)
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        cwd=folder,
+        env=variables,
+    )
     os.close(inner)
     shown = b""
     while True:

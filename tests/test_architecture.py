@@ -43,9 +43,12 @@ ALLOWED = {
     "report": {"errors", "files", "weights", "config", "stats", "runs", "measures"},
     "images": GROUND | {"stats", "runs", "suites", "measures"},
     "catalogue": GROUND | MODELS | {"hypernetwork", "methods", "suites", "measures", "shapes"},
-    "verify": GROUND | MODELS | {"catalogue", "hypernetwork", "images", "measures", "methods", "runs", "shapes", "suites"},
+    "verify": GROUND
+    | MODELS
+    | {"catalogue", "hypernetwork", "images", "measures", "methods", "runs", "shapes", "suites"},
     "shapes_training": GROUND | MODELS | {"shapes", "suites", "hypernetwork", "catalogue"},
-    "cli": GROUND | {"catalogue", "hypernetwork", "images", "measures", "report", "runs", "suites", "verify"},
+    "cli": GROUND
+    | {"catalogue", "hypernetwork", "images", "measures", "report", "runs", "suites", "verify"},
     "__main__": {"cli"},
 }
 """The room of the package -> the rooms that it may import, for types included. From the ground floor up."""
@@ -53,13 +56,29 @@ ALLOWED = {
 JUDGING = {"suites", "runs", "report", "images", "measures", "catalogue", "cli", "shapes"}
 """What knows judges, or leads to them."""
 
-HOLDS_NETWORKS = {f"hnbench.suites.geneval.{name}" for name in ("colours", "conversion", "detector", "judge")}
+HOLDS_NETWORKS = {
+    f"hnbench.suites.geneval.{name}" for name in ("colours", "conversion", "detector", "judge")
+}
 """The modules of `suites` that are imported only when a judge is made."""
 
-READS_RECORDS_ONLY = {f"hnbench.runs.{name}" for name in ("record", "store", "manifest", "plan", "coverage", "identity")}
+READS_RECORDS_ONLY = {
+    f"hnbench.runs.{name}"
+    for name in ("record", "store", "manifest", "plan", "coverage", "identity")
+}
 """The modules of `runs` that read what a run left, without models: all that a report may use of it."""
 
-HEAVY = ("torch", "torchvision", "diffusers", "transformers", "peft", "open_clip", "scipy", "pandas", "matplotlib", "PIL")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "peft",
+    "open_clip",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "PIL",
+)
 
 
 def module_name(path: Path) -> str:
@@ -80,7 +99,10 @@ def imports(module: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} has a relative import"
             source = node.module or ""
-            found |= {f"{source}.{alias.name}" if f"{source}.{alias.name}" in MODULES else source for alias in node.names}
+            found |= {
+                f"{source}.{alias.name}" if f"{source}.{alias.name}" in MODULES else source
+                for alias in node.names
+            }
     return frozenset(found & set(MODULES) - {"hnbench"})
 
 
@@ -111,7 +133,12 @@ def test_every_room_of_the_package_is_ruled() -> None:
 
 def test_no_room_is_above_itself() -> None:
     floors = list(ALLOWED)
-    up = [(room, other) for room, others in ALLOWED.items() for other in others if floors.index(other) >= floors.index(room)]
+    up = [
+        (room, other)
+        for room, others in ALLOWED.items()
+        for other in others
+        if floors.index(other) >= floors.index(room)
+    ]
     assert not up
 
 
@@ -128,13 +155,26 @@ def test_no_two_public_classes_have_one_name() -> None:
     assert not {name: modules for name, modules in found.items() if len(modules) > 1}
 
 
-@pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) in {"methods", "hypernetwork", "generators", "rewards"}))
+@pytest.mark.parametrize(
+    "module",
+    sorted(
+        name
+        for name in MODULES
+        if part(name) in {"methods", "hypernetwork", "generators", "rewards"}
+    ),
+)
 def test_nothing_that_optimises_can_reach_a_judge(module: str) -> None:
     assert not [name for name in reachable(module) if part(name) in JUDGING]
 
 
 def test_a_method_is_given_nothing_that_a_judge_checks() -> None:
-    assert list(inspect.signature(Method.propose).parameters) == ["self", "tasks", "generator", "reward", "noises"]
+    assert list(inspect.signature(Method.propose).parameters) == [
+        "self",
+        "tasks",
+        "generator",
+        "reward",
+        "noises",
+    ]
     assert [item.name for item in fields(Task)] == ["prompt_id", "prompt", "sample"]
 
 
@@ -150,8 +190,24 @@ def python(code: str) -> str:
 
 
 def test_what_has_to_start_quickly_imports_no_torch() -> None:
-    light = {"errors", "tasks", "seeds", "config", "detections", "files", "catalogue", "cli", "suites", "stats", "report"}
-    modules = ["hnbench", *(name for name in MODULES if part(name) in light and name not in HOLDS_NETWORKS), *READS_RECORDS_ONLY]
+    light = {
+        "errors",
+        "tasks",
+        "seeds",
+        "config",
+        "detections",
+        "files",
+        "catalogue",
+        "cli",
+        "suites",
+        "stats",
+        "report",
+    }
+    modules = [
+        "hnbench",
+        *(name for name in MODULES if part(name) in light and name not in HOLDS_NETWORKS),
+        *READS_RECORDS_ONLY,
+    ]
     code = f"""
 import importlib, sys
 for name in {modules!r}:
@@ -163,7 +219,15 @@ for name in {modules!r}:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["train", "--help"], ["score", "--help"], ["--version"], ["list", "methods"], ["list", "suites"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["train", "--help"],
+        ["score", "--help"],
+        ["--version"],
+        ["list", "methods"],
+        ["list", "suites"],
+    ],
 )
 def test_help_and_list_load_nothing_heavy(arguments: list[str]) -> None:
     code = f"""

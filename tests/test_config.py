@@ -8,7 +8,13 @@ import pytest
 from hnbench.config import RunConfig, of_kind, values_of
 from hnbench.errors import UsageError
 
-CONFIG = RunConfig(suite="geneval", generator="toy", optimised={"clip": 0.5}, held_out=("red",), methods=("random",))
+CONFIG = RunConfig(
+    suite="geneval",
+    generator="toy",
+    optimised={"clip": 0.5},
+    held_out=("red",),
+    methods=("random",),
+)
 OTHER: dict[str, Any] = {
     "suite": "other",
     "suite_version": "another",
@@ -34,7 +40,11 @@ OTHER: dict[str, Any] = {
 
 
 def undeclared(kind: type) -> list[str]:
-    return [item.name for item in fields(kind) if item.metadata.get("kind") not in ("identity", "plan", "runtime")]
+    return [
+        item.name
+        for item in fields(kind)
+        if item.metadata.get("kind") not in ("identity", "plan", "runtime")
+    ]
 
 
 def test_every_field_is_declared_identity_plan_or_runtime() -> None:
@@ -51,16 +61,25 @@ def test_an_undeclared_field_would_be_found() -> None:
 
 
 def test_the_kinds_share_out_all_fields() -> None:
-    given = replace(CONFIG, suite_version="1", max_sequence_length=256, intermediate_timesteps="even", steps=2)
+    given = replace(
+        CONFIG, suite_version="1", max_sequence_length=256, intermediate_timesteps="even", steps=2
+    )
     names = [name for kind in ("identity", "plan", "runtime") for name in values_of(given, kind)]
     assert sorted(names) == sorted(item.name for item in fields(RunConfig)) == sorted(OTHER)
 
 
 def test_a_field_that_came_later_leaves_identities_as_they_were() -> None:
-    assert not {"suite_version", "max_sequence_length", "intermediate_timesteps"} & values_of(CONFIG, "identity").keys()
+    assert (
+        not {"suite_version", "max_sequence_length", "intermediate_timesteps"}
+        & values_of(CONFIG, "identity").keys()
+    )
     assert replace(CONFIG, max_sequence_length=256).identity != CONFIG.identity
     two = replace(CONFIG, steps=2)
-    assert replace(two, intermediate_timesteps="even").identity != replace(two, intermediate_timesteps=0.5).identity != two.identity
+    assert (
+        replace(two, intermediate_timesteps="even").identity
+        != replace(two, intermediate_timesteps=0.5).identity
+        != two.identity
+    )
 
 
 @pytest.mark.parametrize("name", OTHER)
@@ -72,7 +91,10 @@ def test_identity_depends_on_identity_fields_and_on_no_other(name: str) -> None:
 
 
 def test_the_order_of_rewards_is_no_identity() -> None:
-    one, other = (replace(CONFIG, optimised=dict(pairs)) for pairs in ([("a", 1.0), ("b", 2.0)], [("b", 2.0), ("a", 1.0)]))
+    one, other = (
+        replace(CONFIG, optimised=dict(pairs))
+        for pairs in ([("a", 1.0), ("b", 2.0)], [("b", 2.0), ("a", 1.0)])
+    )
     assert one.identity == other.identity
 
 
@@ -87,7 +109,10 @@ def test_the_order_of_rewards_is_no_identity() -> None:
             {"memory": "checkpoint-everything"},
             "the memory policy 'checkpoint-everything' is unknown; choose none, or of checkpoint-decoder",
         ),
-        ({"intermediate_timesteps": "even"}, "is the one between two steps, and steps was 1; give --steps 2"),
+        (
+            {"intermediate_timesteps": "even"},
+            "is the one between two steps, and steps was 1; give --steps 2",
+        ),
         ({"held_out": ("clip",)}, "clip cannot be optimised and held out"),
     ],
 )
@@ -101,10 +126,16 @@ def test_bad_values_are_refused(changes: dict[str, Any], message: str) -> None:
     [
         ("geneval-shapes", "shapes", "geneval-shapes-shapes-seed0-fc049a1b"),
         ("t2i-compbench:color", "sd-turbo", "t2i-compbench-color-sd-turbo-seed0-bf5841b4"),
-        ("t2i-compbench:color,rules=repaired", "o/n@main", "t2i-compbench-color,rules=repaired-o_n@main-seed0-2646f907"),
+        (
+            "t2i-compbench:color,rules=repaired",
+            "o/n@main",
+            "t2i-compbench-color,rules=repaired-o_n@main-seed0-2646f907",
+        ),
     ],
 )
-def test_suites_known_by_name_have_the_folders_they_had_before_prompt_files_had_versions(suite: str, generator: str, folder: str) -> None:
+def test_suites_known_by_name_have_the_folders_they_had_before_prompt_files_had_versions(
+    suite: str, generator: str, folder: str
+) -> None:
     assert replace(CONFIG, suite=suite, generator=generator).folder_name == folder
 
 
@@ -125,7 +156,10 @@ def test_the_folder_of_a_prompt_file_s_run_is_a_plain_name(suite: str, beginning
 
 
 def test_a_long_file_name_still_tells_the_runs_apart() -> None:
-    one, other = (replace(CONFIG, suite="x" * 250 + end, suite_version="1", base_seed=7).folder_name for end in (".txt", ".csv"))
+    one, other = (
+        replace(CONFIG, suite="x" * 250 + end, suite_version="1", base_seed=7).folder_name
+        for end in (".txt", ".csv")
+    )
     assert one != other
     assert max(len(one), len(other)) <= 255
     assert "-seed7-" in one

@@ -20,7 +20,8 @@ from typer.testing import CliRunner, Result
 
 from hnbench.catalogue import registry
 from hnbench.catalogue.registry import Entry, Registry
-from hnbench.cli.app import app, display
+from hnbench.cli import display
+from hnbench.cli.app import app
 from hnbench.cli.display import RunDisplay, StageDisplay, announce, show_entries, show_values
 from hnbench.files.escaping import csv_cell, printable
 from hnbench.files.prompt_files import file_name
@@ -37,9 +38,22 @@ ARGUMENTS = [text for text in STORABLE if "\x00" not in text]
 """What a command line can hold."""
 NAMES = [text for text in ARGUMENTS if "/" not in text]
 """What a file name can hold."""
-TAGS = {"p", "strong", "em", "code", "pre", "details", "summary", "blockquote", "img", "h1", "h2", "h3", "ul", "li"} | {
-    *("table", "thead", "tbody", "tr", "th", "td")
-}
+TAGS = {
+    "p",
+    "strong",
+    "em",
+    "code",
+    "pre",
+    "details",
+    "summary",
+    "blockquote",
+    "img",
+    "h1",
+    "h2",
+    "h3",
+    "ul",
+    "li",
+} | {*("table", "thead", "tbody", "tr", "th", "td")}
 """What a report is made of."""
 
 
@@ -79,14 +93,22 @@ def squeezed(text: str) -> str:
 
 
 def assert_no_control(shown: str) -> None:
-    assert all(character == "\n" or character.isprintable() for character in shown), re.sub(r"[ -~\n]", "", shown)
+    assert all(character == "\n" or character.isprintable() for character in shown), re.sub(
+        r"[ -~\n]", "", shown
+    )
 
 
 @pytest.fixture(autouse=True, scope="module")
 def plugins() -> Iterator[None]:
     entries = {
-        "GENERATORS": [Entry("strange", f"{PLUGINS}:load_generator", ""), Entry("toy", "tests.toy_plugins:load_generator", "")],
-        "REWARDS": [Entry(REWARD, f"{PLUGINS}:load_reward", ""), Entry("brightness", "tests.toy_plugins:load_reward", "")],
+        "GENERATORS": [
+            Entry("strange", f"{PLUGINS}:load_generator", ""),
+            Entry("toy", "tests.toy_plugins:load_generator", ""),
+        ],
+        "REWARDS": [
+            Entry(REWARD, f"{PLUGINS}:load_reward", ""),
+            Entry("brightness", "tests.toy_plugins:load_reward", ""),
+        ],
         "METHODS": [*registry.METHODS.built_in, Entry("hostile", f"{PLUGINS}:HostileMethod", "")],
         "SUITES": [Entry("hostile", f"{PLUGINS}:HostileSuite", "")],
         "MEASURES": [Entry("much", f"{PLUGINS}:load_measure", "")],
@@ -105,24 +127,48 @@ def hnbench(*arguments: str) -> Result:
     return done
 
 
-RUN = ["run", "--generator", "strange", "--optimise", "brightness=1", "--hold-out", REWARD, "--device", "cpu"]
+RUN = [
+    "run",
+    "--generator",
+    "strange",
+    "--optimise",
+    "brightness=1",
+    "--hold-out",
+    REWARD,
+    "--device",
+    "cpu",
+]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """The folder of a run of all plug-ins with its report, and what was printed."""
     folder = tmp_path_factory.mktemp("hostile") / "run"
-    done = hnbench(*RUN, "--suite", "hostile", "--method", "hostile", "--method", "best-of-n:n=2", "--out", str(folder))
+    done = hnbench(
+        *RUN,
+        "--suite",
+        "hostile",
+        "--method",
+        "hostile",
+        "--method",
+        "best-of-n:n=2",
+        "--out",
+        str(folder),
+    )
     assert done.exit_code == 3, done.output
     return folder, done
 
 
 def test_json_keeps_the_texts(run: tuple[Path, Result]) -> None:
     folder, _ = run
-    records = [json.loads(line) for line in (folder / "journal-0000.jsonl").read_text().splitlines()]
+    records = [
+        json.loads(line) for line in (folder / "journal-0000.jsonl").read_text().splitlines()
+    ]
     assert {record["prompt"] for record in records} == set(STORABLE)
     assert {record["label"] for record in records} == {"random", "best-of-2", *LABELS}
-    assert {record["verdict"]["reason"] for record in records if record.get("verdict")} == set(STORABLE)
+    assert {record["verdict"]["reason"] for record in records if record.get("verdict")} == set(
+        STORABLE
+    )
     manifest = json.loads((folder / "run.json").read_text())
     assert manifest["suite"]["tags"] == STORABLE
     assert manifest["generator"]["name"] == ALL
@@ -134,11 +180,21 @@ def test_csv_has_no_formula_and_no_control_character(run: tuple[Path, Result]) -
         text = (run[0] / "report" / name).read_text()
         assert_no_control(text)
         for cell in (cell for row in csv.reader(io.StringIO(text), strict=True) for cell in row):
-            assert not cell.strip().startswith(("=", "+", "-", "@")) or re.fullmatch(r"-[\d.e+-]+|-inf", cell), cell
-    rows = list(csv.DictReader(io.StringIO((run[0] / "report/records.csv").read_text()), strict=True))
-    assert {row["prompt"] for row in rows} == {row["tag"] for row in rows} == {csv_cell(text) for text in STORABLE}
+            assert not cell.strip().startswith(("=", "+", "-", "@")) or re.fullmatch(
+                r"-[\d.e+-]+|-inf", cell
+            ), cell
+    rows = list(
+        csv.DictReader(io.StringIO((run[0] / "report/records.csv").read_text()), strict=True)
+    )
+    assert (
+        {row["prompt"] for row in rows}
+        == {row["tag"] for row in rows}
+        == {csv_cell(text) for text in STORABLE}
+    )
     assert {row["reason"] for row in rows} == {csv_cell(text) for text in STORABLE} | {""}
-    assert {row["label"] for row in rows} == {csv_cell(text) for text in ("random", "best-of-2", *LABELS)}
+    assert {row["label"] for row in rows} == {
+        csv_cell(text) for text in ("random", "best-of-2", *LABELS)
+    }
 
 
 def test_the_report_is_text(run: tuple[Path, Result]) -> None:
@@ -147,7 +203,9 @@ def test_the_report_is_text(run: tuple[Path, Result]) -> None:
     for text in (ALL, *STORABLE, *LABELS, REWARD):
         assert squeezed(printable(text)) in shown
     widths = [tag for tag, _ in found.elements if tag in ("th", "td", "tr", "table")]
-    for table in "".join({"table": "T", "tr": "r", "th": "c", "td": "c"}[tag] for tag in widths).split("T")[1:]:
+    for table in "".join(
+        {"table": "T", "tr": "r", "th": "c", "td": "c"}[tag] for tag in widths
+    ).split("T")[1:]:
         assert len({len(row) for row in table.split("r")[1:]}) == 1
 
 
@@ -155,7 +213,12 @@ def test_prompts_seen_in_training_are_listed_as_text(run: tuple[Path, Result]) -
     """In the whole text, and in each line of the list."""
     made = markdown(replace(summarise_runs([run[0]]), seen={"*method*": STORABLE}), {}, [])
     page(made)
-    lines = made.partition("<summary>The prompts</summary>")[2].partition("</details>")[0].strip().splitlines()
+    lines = (
+        made.partition("<summary>The prompts</summary>")[2]
+        .partition("</details>")[0]
+        .strip()
+        .splitlines()
+    )
     shown = [squeezed(page(line).text) for line in lines]
     assert sorted(shown) == sorted(squeezed(printable(text)) for text in STORABLE)
 
@@ -178,16 +241,46 @@ def test_the_terminal_shows_the_texts(run: tuple[Path, Result]) -> None:
 
 def test_score_measure_and_export_show_the_texts(run: tuple[Path, Result], tmp_path: Path) -> None:
     folder, _ = run
-    scored = hnbench("score", str(folder), "--suite", "hostile", "--partial", "--device", "cpu", "--out", str(tmp_path / "scores"))
+    scored = hnbench(
+        "score",
+        str(folder),
+        "--suite",
+        "hostile",
+        "--partial",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path / "scores"),
+    )
     assert scored.exit_code == 0, scored.output
     for text in (*STORABLE, *LABELS):
         assert squeezed(printable(text)) in squeezed(scored.stdout)
-    lines = [json.loads(line) for line in (tmp_path / "scores/results.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "scores/results.jsonl").read_text().splitlines()
+    ]
     assert {line["prompt"] for line in lines} == {line["tag"] for line in lines} == set(STORABLE)
-    measured = hnbench("measure", str(folder), "--suite", "hostile", "--measure", "much", "--partial", "--device", "cpu")
+    measured = hnbench(
+        "measure",
+        str(folder),
+        "--suite",
+        "hostile",
+        "--measure",
+        "much",
+        "--partial",
+        "--device",
+        "cpu",
+    )
     assert measured.exit_code == 0, measured.output
     assert squeezed(printable(HostileMeasure.about)) in squeezed(measured.stdout)
-    exported = hnbench("export", str(folder), "--layout", "geneval", "--partial", "--out", str(tmp_path / "exported"))
+    exported = hnbench(
+        "export",
+        str(folder),
+        "--layout",
+        "geneval",
+        "--partial",
+        "--out",
+        str(tmp_path / "exported"),
+    )
     assert exported.exit_code == 0, exported.output
     for label in LABELS:
         assert f"{printable(label)}: " in exported.stdout
@@ -195,17 +288,23 @@ def test_score_measure_and_export_show_the_texts(run: tuple[Path, Result], tmp_p
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_prompt_file_of_any_name_gives_its_report_that_title(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_file_of_any_name_gives_its_report_that_title(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path(f"x{name}.txt").write_text("a red circle\n")
-    done = hnbench(*RUN, "--suite", f"x{name}.txt", "--method", "random", "--out", "out", "--no-report")
+    done = hnbench(
+        *RUN, "--suite", f"x{name}.txt", "--method", "random", "--out", "out", "--no-report"
+    )
     assert done.exit_code == 0, done.output
     title = page(markdown(summarise_runs([Path("out")]), {}, [])).text.splitlines()[0]
     assert squeezed(title) == squeezed(printable(f"{file_name(Path(f'x{name}.txt'))} on {ALL}"))
 
 
 @pytest.mark.parametrize("text", ARGUMENTS)
-def test_errors_show_what_was_typed_as_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_show_what_was_typed_as_text(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     commands = [
         ["report", "--", text],
@@ -237,11 +336,22 @@ def test_a_model_card_shows_names_as_text(text: str, tmp_path: Path) -> None:
     generator = ToyGenerator()
     description: dict[str, Any] = {
         "kind": "hypernoise",
-        "generator": {"name": text, "fingerprint": text, "backbone": text, "last_layer": text, "noise_shape": [1]},
+        "generator": {
+            "name": text,
+            "fingerprint": text,
+            "backbone": text,
+            "last_layer": text,
+            "noise_shape": [1],
+        },
         "config": {"rewards": {text: 2.0}, "rank": 4, "lora_alpha": 8},
         "training": {"seconds": 12.5, "steps": 3, "images": 12, "device": text},
     }
-    save_adapter(tmp_path / "a", LoraAdapter(generator.backbone, LoraSettings(4, 8)), generator.backbone, description)
+    save_adapter(
+        tmp_path / "a",
+        LoraAdapter(generator.backbone, LoraSettings(4, 8)),
+        generator.backbone,
+        description,
+    )
     _, front, body = (tmp_path / "a/README.md").read_text().split("---\n", 2)
     yaml: Any = pytest.importorskip("yaml")
     assert yaml.safe_load(front) == {"library_name": "peft", "tags": ["lora", "text-to-image"]}
@@ -268,7 +378,9 @@ _OF_RICH = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 @pytest.mark.parametrize("text", TEXTS)
 def test_bars_on_a_terminal_show_text(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
-    monkeypatch.setattr(display, "_stderr", lambda: Console(file=written, force_terminal=True, width=200))
+    monkeypatch.setattr(
+        display, "_stderr", lambda: Console(file=written, force_terminal=True, width=200)
+    )
     bars = RunDisplay()
     bars.start(2)
     bars.label(text)

@@ -20,17 +20,28 @@ PROMPTS = ["a", "b", "c"]
 
 def models(steps: int | None = None) -> tuple[Meter, MeteredGenerator, MeteredReward]:
     meter = Meter()
-    return meter, MeteredGenerator(ToyGenerator(), meter, steps), MeteredReward(BrightnessReward(), meter)
+    return (
+        meter,
+        MeteredGenerator(ToyGenerator(), meter, steps),
+        MeteredReward(BrightnessReward(), meter),
+    )
 
 
 def counts(meter: Meter) -> tuple[float, float, float, float]:
-    return meter.generator_forward, meter.generator_backward, meter.reward_forward, meter.reward_backward
+    return (
+        meter.generator_forward,
+        meter.generator_backward,
+        meter.reward_forward,
+        meter.reward_backward,
+    )
 
 
 def test_one_pass_each_way_of_a_batch_of_three() -> None:
     meter, generator, reward = models()
     noise = torch.randn(3, 2, 4, 4, requires_grad=True)
-    torch.autograd.backward(reward.score(generator.generate(noise, generator.encode(PROMPTS)), PROMPTS).sum())
+    torch.autograd.backward(
+        reward.score(generator.generate(noise, generator.encode(PROMPTS)), PROMPTS).sum()
+    )
     assert counts(meter) == (3, 3, 3, 3)
     assert noise.grad is not None
 
@@ -38,15 +49,21 @@ def test_one_pass_each_way_of_a_batch_of_three() -> None:
 def test_without_gradient_there_is_no_backward_pass() -> None:
     meter, generator, reward = models()
     with torch.no_grad():
-        reward.score(generator.generate(torch.randn(3, 2, 4, 4), generator.encode(PROMPTS)), PROMPTS)
-    images = generator.generate(torch.randn(3, 2, 4, 4, requires_grad=True), generator.encode(PROMPTS))
+        reward.score(
+            generator.generate(torch.randn(3, 2, 4, 4), generator.encode(PROMPTS)), PROMPTS
+        )
+    images = generator.generate(
+        torch.randn(3, 2, 4, 4, requires_grad=True), generator.encode(PROMPTS)
+    )
     reward.score(images, PROMPTS)  # a graph, and nobody goes back through it
     assert counts(meter) == (6, 0, 6, 0)
 
 
 def test_only_the_part_that_the_gradient_reaches_is_counted() -> None:
     meter, generator, reward = models()
-    images = generator.generate(torch.randn(3, 2, 4, 4, requires_grad=True), generator.encode(PROMPTS))
+    images = generator.generate(
+        torch.randn(3, 2, 4, 4, requires_grad=True), generator.encode(PROMPTS)
+    )
     torch.autograd.grad(reward.score(images, PROMPTS).sum(), images)  # stops at the images
     assert counts(meter) == (3, 0, 3, 3)
 
@@ -64,7 +81,11 @@ def test_steps_and_predictions_are_passes() -> None:
     meter, generator, _ = models()
     noise = torch.randn(2, 2, 4, 4, requires_grad=True)
     conditioning = generator.encode(PROMPTS[:2])
-    torch.autograd.backward(generator.generate(noise + generator.predict(noise, conditioning), conditioning, steps=4).sum())
+    torch.autograd.backward(
+        generator.generate(
+            noise + generator.predict(noise, conditioning), conditioning, steps=4
+        ).sum()
+    )
     assert counts(meter) == (2 + 2 * 4, 2 + 2 * 4, 0, 0)
 
 
@@ -72,7 +93,9 @@ def test_a_run_decides_the_steps() -> None:
     meter, generator, _ = models(steps=3)
     noise, plain = torch.randn(2, 2, 4, 4), ToyGenerator()
     conditioning = generator.encode(PROMPTS[:2])
-    assert torch.equal(generator.generate(noise, conditioning), plain.generate(noise, conditioning, 3))
+    assert torch.equal(
+        generator.generate(noise, conditioning), plain.generate(noise, conditioning, 3)
+    )
     assert counts(meter) == (6, 0, 0, 0)
 
 
@@ -85,7 +108,9 @@ def test_the_wrappers_are_the_models_they_wrap() -> None:
     for name in ("name", "noise_shape", "last_layer", "device", "dtype", "fingerprint"):
         assert getattr(generator, name) == getattr(plain, name)
     assert torch.equal(generator.encode(PROMPTS).tensors["text"], conditioning.tensors["text"])
-    assert torch.equal(generator.generate(noise, conditioning, 2), plain.generate(noise, conditioning, 2))
+    assert torch.equal(
+        generator.generate(noise, conditioning, 2), plain.generate(noise, conditioning, 2)
+    )
     assert torch.equal(generator.predict(noise, conditioning), plain.predict(noise, conditioning))
     images = torch.rand(3, 3, 8, 8)
     assert torch.equal(reward.score(images, PROMPTS), BrightnessReward().score(images, PROMPTS))
@@ -96,7 +121,9 @@ def test_gradients_are_those_of_the_wrapped_models() -> None:
     _, generator, reward = models()
     noise = torch.randn(3, 2, 4, 4, requires_grad=True)
     found = [
-        torch.autograd.grad(scorer.score(maker.generate(noise, maker.encode(PROMPTS)), PROMPTS).sum(), noise)[0]
+        torch.autograd.grad(
+            scorer.score(maker.generate(noise, maker.encode(PROMPTS)), PROMPTS).sum(), noise
+        )[0]
         for maker, scorer in ((generator, reward), (ToyGenerator(), BrightnessReward()))
     ]
     assert torch.equal(*found)
@@ -107,7 +134,9 @@ def test_time_and_memory() -> None:
     with measured(torch.device("cpu"), usage):
         time.sleep(0.02)
     assert 0.02 <= usage.seconds < 1
-    assert usage.peak_memory_bytes == pytest.approx(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, rel=0.05)
+    assert usage.peak_memory_bytes == pytest.approx(
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, rel=0.05
+    )
 
 
 def test_what_raises_is_measured_too() -> None:
@@ -121,11 +150,31 @@ def test_a_run_needs_no_module_of_posix_alone(tmp_path: Path) -> None:
     """Windows has neither; psutil, which others import, needs one of them, but on Windows."""
     code = "import psutil, sys; sys.modules.update(dict.fromkeys(('resource', 'fcntl')));from hnbench.cli.app import main; main()"
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_OFFLINE": "1"}
-    command = ["run", "--suite", "geneval-shapes", "--limit", "1", "--method", "random", "--out", "run", "--device", "cpu"]
-    done = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, env=variables, capture_output=True, check=False)
+    command = [
+        "run",
+        "--suite",
+        "geneval-shapes",
+        "--limit",
+        "1",
+        "--method",
+        "random",
+        "--out",
+        "run",
+        "--device",
+        "cpu",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr.decode()
     (journal,) = (tmp_path / "run").glob("journal-*.jsonl")
-    assert {json.loads(line)["cost"]["peak_memory_bytes"] for line in journal.read_text().splitlines()} == {0}
+    assert {
+        json.loads(line)["cost"]["peak_memory_bytes"] for line in journal.read_text().splitlines()
+    } == {0}
 
 
 def test_the_largest_working_set_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:

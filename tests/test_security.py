@@ -22,12 +22,21 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize("pattern", FORBIDDEN)
 def test_nothing_runs_code_of_others(pattern: str) -> None:
-    found = [f"{path.name}: {line}" for path in SOURCES for line in path.read_text("utf-8").splitlines() if re.search(pattern, line)]
+    found = [
+        f"{path.name}: {line}"
+        for path in SOURCES
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(pattern, line)
+    ]
     assert not found
 
 
 def test_every_torch_load_is_of_weights_only() -> None:
-    calls = [call for path in SOURCES for call in re.findall(r"torch\.load\([^\n]*", path.read_text("utf-8"))]
+    calls = [
+        call
+        for path in SOURCES
+        for call in re.findall(r"torch\.load\([^\n]*", path.read_text("utf-8"))
+    ]
     assert calls
     assert all("weights_only=True" in call for call in calls)
 

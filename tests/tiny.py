@@ -57,7 +57,9 @@ def seeded(seed: int = 0) -> Iterator[None]:
 
 def tokenizer(template: str, special: list[str], max_length: int = 77) -> PreTrainedTokenizerFast:
     """One token per letter; `template` puts start and end tokens around the text `$A`. The last special token has the largest id."""
-    vocabulary = {token: index for index, token in enumerate([*special[:-1], *LETTERS, special[-1]])}
+    vocabulary = {
+        token: index for index, token in enumerate([*special[:-1], *LETTERS, special[-1]])
+    }
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     used = [(token, vocabulary[token]) for token in template.split() if token in vocabulary]
@@ -65,7 +67,12 @@ def tokenizer(template: str, special: list[str], max_length: int = 77) -> PreTra
     last = template.rsplit(maxsplit=1)[-1]
     end = last if last in vocabulary else special[-1]
     return PreTrainedTokenizerFast(
-        tokenizer_object=made, model_max_length=max_length, eos_token=end, bos_token="<start>", unk_token="<unk>", pad_token="<pad>"
+        tokenizer_object=made,
+        model_max_length=max_length,
+        eos_token=end,
+        bos_token="<start>",
+        unk_token="<unk>",
+        pad_token="<pad>",
     )
 
 
@@ -143,7 +150,12 @@ def autoencoder(**changes: Any) -> AutoencoderKL:
     return AutoencoderKL(**(settings | changes))
 
 
-_BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "timestep_spacing": "trailing"}
+_BETAS = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "timestep_spacing": "trailing",
+}
 
 
 def stable_diffusion(scheduler: Any = None) -> StableDiffusionPipeline:
@@ -295,7 +307,12 @@ def flux(**changes: Any) -> FluxPipeline:
             tokenizer=clip_tokenizer(),
             tokenizer_2=t5_tokenizer(),
             transformer=transformer,
-            vae=autoencoder(use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.1159, scaling_factor=0.3611),
+            vae=autoencoder(
+                use_quant_conv=False,
+                use_post_quant_conv=False,
+                shift_factor=0.1159,
+                scaling_factor=0.3611,
+            ),
         )
 
 

@@ -63,8 +63,13 @@ class RedJudge(Judge):
     def fingerprint(self) -> str:
         return digest("red judge")
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-        reds = [sum(image.getchannel(0).tobytes()) / (image.width * image.height * 255) for image in images]
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
+        reds = [
+            sum(image.getchannel(0).tobytes()) / (image.width * image.height * 255)
+            for image in images
+        ]
         return [
             Verdict(red > about["limit"], "" if red > about["limit"] else "too little red")
             for red, about in zip(reds, metadata, strict=True)
@@ -79,7 +84,11 @@ class ToySuite(Suite):
     tags = ("low", "high")
 
     def prompts(self) -> tuple[Prompt, ...]:
-        return tuple(Prompt(f"{tag}/{number}", f"{tag} {number}", tag, {"limit": 0.5}) for tag in self.tags for number in range(3))
+        return tuple(
+            Prompt(f"{tag}/{number}", f"{tag} {number}", tag, {"limit": 0.5})
+            for tag in self.tags
+            for number in range(3)
+        )
 
     def subset(self) -> tuple[Prompt, ...]:
         return tuple(prompt for prompt in self.prompts() if not prompt.id.endswith("2"))
@@ -106,7 +115,9 @@ class Failing(Method):
     def identity(self) -> dict[str, Any]:
         return {"name": self.name}
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         for task in tasks:
             if self.word in task.prompt:
                 raise KeyboardInterrupt if self.interrupt else RuntimeError(f"no {self.word} today")
@@ -157,10 +168,21 @@ def toy_registries() -> dict[str, Registry]:
     """What `hnbench.catalogue.registry` has under these names where the toys are all there is, beside the built-in methods."""
     here = __name__
     entries = {
-        "GENERATORS": [Entry("toy", f"{here}:load_generator", ""), Entry("other-toy", f"{here}:load_other_generator", "")],
-        "REWARDS": [Entry("brightness", f"{here}:load_reward", ""), Entry("red", f"{here}:load_red", "")],
+        "GENERATORS": [
+            Entry("toy", f"{here}:load_generator", ""),
+            Entry("other-toy", f"{here}:load_other_generator", ""),
+        ],
+        "REWARDS": [
+            Entry("brightness", f"{here}:load_reward", ""),
+            Entry("red", f"{here}:load_red", ""),
+        ],
         "METHODS": [*METHODS.built_in, Entry("failing", f"{here}:Failing", "")],
         "SUITES": [Entry("toy-suite", f"{here}:ToySuite", "")],
-        "MEASURES": [Entry("lpips", f"{here}:load_range", ""), Entry("shift", f"{here}:load_shift", "")],
+        "MEASURES": [
+            Entry("lpips", f"{here}:load_range", ""),
+            Entry("shift", f"{here}:load_shift", ""),
+        ],
     }
-    return {name: Registry(name.lower()[:-1], "hnbench.none", *found) for name, found in entries.items()}
+    return {
+        name: Registry(name.lower()[:-1], "hnbench.none", *found) for name, found in entries.items()
+    }

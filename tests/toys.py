@@ -54,7 +54,10 @@ class ToyGenerator(Generator):
         return digest(["toy", self._seed])
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        rows = [torch.randn(4, generator=torch.Generator().manual_seed(seed_of(prompt))) for prompt in prompts]
+        rows = [
+            torch.randn(4, generator=torch.Generator().manual_seed(seed_of(prompt)))
+            for prompt in prompts
+        ]
         return Conditioning({"text": torch.stack(rows).to(self._dtype)})
 
     def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
@@ -79,5 +82,10 @@ class BrightnessReward(Reward):
         return digest("brightness")
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        patterns = [torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(seed_of("pattern", prompt))) for prompt in prompts]
+        patterns = [
+            torch.randn(
+                3, 8, 8, generator=torch.Generator().manual_seed(seed_of("pattern", prompt))
+            )
+            for prompt in prompts
+        ]
         return (images * torch.stack(patterns).to(images)).mean(dim=(1, 2, 3))

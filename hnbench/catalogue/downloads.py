@@ -33,16 +33,29 @@ def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]
 
     Which files a generator has is written in an index of its own, which is downloaded for that.
     """
-    from hnbench.generators.sources import Published
+    from hnbench.generators.sources import PublishedGenerator
     from hnbench.hypernetwork.checkpoint import FILES, NEEDS
 
     factory: object = None
     if generator in registry.GENERATORS.entries:
         factory = registry.GENERATORS.get(generator)
     elif not Path(generator).expanduser().is_dir():
-        factory = Published(generator, generator)
-    found = [(source, generator) for source in factory.sources(dtype)] if isinstance(factory, Published) else []
-    return _joined([*found, *((hub.Source.parse(name, FILES, NEEDS), "its hypernetwork") for name in adapters if isinstance(name, str))])
+        factory = PublishedGenerator(generator, generator)
+    found = (
+        [(source, generator) for source in factory.sources(dtype)]
+        if isinstance(factory, PublishedGenerator)
+        else []
+    )
+    return _joined(
+        [
+            *found,
+            *(
+                (hub.Source.parse(name, FILES, NEEDS), "its hypernetwork")
+                for name in adapters
+                if isinstance(name, str)
+            ),
+        ]
+    )
 
 
 def _joined(pairs: Iterable[tuple[Source, str]]) -> Needs:
@@ -79,7 +92,9 @@ def _size(source: Source) -> int | None:
         return None
 
 
-def download_all(bytes_of: Mapping[Source, int | None], told: Callable[[str], None] = lambda _: None) -> None:
+def download_all(
+    bytes_of: Mapping[Source, int | None], told: Callable[[str], None] = lambda _: None
+) -> None:
     """Download all sources, each after `told` was told of it.
 
     Those that the Hub said nothing of come first: they are in the cache, or end this before anything large.

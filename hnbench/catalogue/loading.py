@@ -31,26 +31,36 @@ def choose_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
-        raise UsageError(f"device {name!r} is unknown; choose auto, cpu, cuda or, of several GPUs, for example cuda:1")
+        raise UsageError(
+            f"device {name!r} is unknown; choose auto, cpu, cuda or, of several GPUs, for example cuda:1"
+        )
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"the device was {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices; type --device cpu or auto")
+        raise UsageError(
+            f"the device was {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices; type --device cpu or auto"
+        )
     return name
 
 
-def parse_weights(typed: Sequence[str], default: Mapping[str, float], generator: str) -> dict[str, float]:
+def parse_weights(
+    typed: Sequence[str], default: Mapping[str, float], generator: str
+) -> dict[str, float]:
     """What to optimise: `NAME=WEIGHT` as typed, or the preset's where nothing was typed. Every name is known afterwards.
 
     A mixture becomes its parts; it may be typed without a weight. A reward that is given twice is a `UsageError`.
     """
     pairs = [_name_and_weight(text) for text in typed] or list(default.items())
     if not pairs:
-        raise UsageError(f"the generator {generator!r} has no preset; say what to optimise, for example --optimise redness=1.0")
+        raise UsageError(
+            f"the generator {generator!r} has no preset; say what to optimise, for example --optimise redness=1.0"
+        )
     weights: dict[str, float] = {}
     for name, factor in pairs:
         for part, weight in parts_of(name).items():
             if part in weights:
-                raise UsageError(f"the reward {part!r} is given twice; give it once, with the weight that it shall have")
+                raise UsageError(
+                    f"the reward {part!r} is given twice; give it once, with the weight that it shall have"
+                )
             weights[part] = factor * weight
     return weights
 
@@ -64,7 +74,9 @@ def parse_angle(typed: str | None) -> float | Literal["even"] | None:
     except ValueError:
         angle = math.nan
     if not 0 < angle < math.pi / 2:
-        raise UsageError(f"--intermediate-timesteps was {typed!r}; it must be a number between 0 and 1.5708, or even")
+        raise UsageError(
+            f"--intermediate-timesteps was {typed!r}; it must be a number between 0 and 1.5708, or even"
+        )
     return angle
 
 
@@ -82,11 +94,15 @@ def _name_and_weight(text: str) -> tuple[str, float]:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value == 0:
-        raise UsageError(f"--optimise was {text!r}; it must be NAME=WEIGHT with a weight that is not zero, for example redness=1.0")
+        raise UsageError(
+            f"--optimise was {text!r}; it must be NAME=WEIGHT with a weight that is not zero, for example redness=1.0"
+        )
     return name, value
 
 
-def training_settings(preset: Preset, kind: str, name: str | None, generator: str) -> dict[str, Any]:
+def training_settings(
+    preset: Preset, kind: str, name: str | None, generator: str
+) -> dict[str, Any]:
     """The fields of a training's configuration in the generator's training preset of this name, or in its default one."""
     if name is None:
         name = next(iter(preset.trainings), None)
@@ -98,7 +114,9 @@ def training_settings(preset: Preset, kind: str, name: str | None, generator: st
 
 def is_place(generator: str) -> bool:
     """Whether a generator is given by where it is, a folder or a repository of the Hub, and not by a registered name."""
-    return generator not in registry.GENERATORS.entries and ("/" in generator or Path(generator).is_dir())
+    return generator not in registry.GENERATORS.entries and (
+        "/" in generator or Path(generator).is_dir()
+    )
 
 
 def check_generator(generator: str) -> None:
@@ -115,7 +133,9 @@ def check_generator(generator: str) -> None:
 
 def dtype_of(generator: str, asked: Dtype | None) -> str:
     """What a generator computes in: as asked, or else its own type, which for a folder or a repository is float32."""
-    return asked or ("float32" if is_place(generator) else registry.GENERATORS.entry(generator).dtype)
+    return asked or (
+        "float32" if is_place(generator) else registry.GENERATORS.entry(generator).dtype
+    )
 
 
 def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
@@ -126,7 +146,11 @@ def load_generator(name: str, device: str, dtype: str, **options: Any) -> Genera
     """
     check_generator(name)
     policies = memory_policies(options.pop("memory", "none"))
-    given = {option: value for option, value in {**options, "memory": policies or None}.items() if value is not None}
+    given = {
+        option: value
+        for option, value in {**options, "memory": policies or None}.items()
+        if value is not None
+    }
     if is_place(name):
         from hnbench.generators.sources import load_by_place
 
@@ -134,8 +158,12 @@ def load_generator(name: str, device: str, dtype: str, **options: Any) -> Genera
     factory = registry.GENERATORS.get(name)
     taken = inspect.signature(factory).parameters
     for option in given:
-        if option not in taken and not any(item.kind is item.VAR_KEYWORD for item in taken.values()):
-            raise UsageError(f"the generator {name!r} has no option {option.replace('_', ' ')}; leave --{option.replace('_', '-')} out")
+        if option not in taken and not any(
+            item.kind is item.VAR_KEYWORD for item in taken.values()
+        ):
+            raise UsageError(
+                f"the generator {name!r} has no option {option.replace('_', ' ')}; leave --{option.replace('_', '-')} out"
+            )
     generator: Generator = factory(device=device, dtype=dtype, **given)
     return generator
 
@@ -149,11 +177,15 @@ def load_reward(name: str, device: str, dtype: str) -> Reward:
     return reward
 
 
-def load_mixture(weights: Mapping[str, float], device: str, dtype: str, name: str = "mixture") -> Mixture:
+def load_mixture(
+    weights: Mapping[str, float], device: str, dtype: str, name: str = "mixture"
+) -> Mixture:
     """Load all rewards that are optimised."""
     from hnbench.rewards.base import Mixture
 
-    return Mixture({part: (load_reward(part, device, dtype), weight) for part, weight in weights.items()}, name)
+    return Mixture(
+        {part: (load_reward(part, device, dtype), weight) for part, weight in weights.items()}, name
+    )
 
 
 def find_adapter(given: str | Path) -> Path:
@@ -172,7 +204,9 @@ def find_adapter(given: str | Path) -> Path:
         try:
             folder = hub.download(hub.Source.parse(given, FILES, NEEDS))
         except UsageError as error:
-            raise UsageError(f"there is no folder {given}; as a name on the Hub: {error}") from error
+            raise UsageError(
+                f"there is no folder {given}; as a name on the Hub: {error}"
+            ) from error
     try:
         adapter_sha256(folder)
     except UsageError as error:
@@ -180,12 +214,18 @@ def find_adapter(given: str | Path) -> Path:
     return folder
 
 
-def make_methods(specifications: Sequence[str], preset: Preset, adapters: Mapping[str, str | Path]) -> tuple[Method, ...]:
+def make_methods(
+    specifications: Sequence[str], preset: Preset, adapters: Mapping[str, str | Path]
+) -> tuple[Method, ...]:
     """The methods of specifications; `adapters` are trained adapters by kind of training: folders, or names on the Hub."""
-    return tuple(registry.make_method(text, _defaults(text, preset, adapters)) for text in specifications)
+    return tuple(
+        registry.make_method(text, _defaults(text, preset, adapters)) for text in specifications
+    )
 
 
-def _defaults(specification: str, preset: Preset, adapters: Mapping[str, str | Path]) -> dict[str, Any]:
+def _defaults(
+    specification: str, preset: Preset, adapters: Mapping[str, str | Path]
+) -> dict[str, Any]:
     name, typed = registry.parse_method(specification)
     kind = registry.METHODS.entry(name).adapter
     defaults = dict(preset.parameters.get(name, {}))
@@ -199,7 +239,9 @@ def _defaults(specification: str, preset: Preset, adapters: Mapping[str, str | P
     return defaults
 
 
-def prepare_adapters(methods: Sequence[Method], generator: Generator, prompts: Mapping[str, str]) -> dict[str, Any]:
+def prepare_adapters(
+    methods: Sequence[Method], generator: Generator, prompts: Mapping[str, str]
+) -> dict[str, Any]:
     """Put the built-in methods' adapters onto the generator, so that a wrong one is refused before any work.
 
     The result is what their training took, by kind of training, and as `seen_prompts` which of `prompts` (id -> text) it saw: their
@@ -214,5 +256,7 @@ def prepare_adapters(methods: Sequence[Method], generator: Generator, prompts: M
         if kind:
             folder: Path = getattr(method, "adapter")  # noqa: B009 - only these methods have one
             attach(generator, folder, kind)
-            costs.setdefault(kind, {**training_cost(folder), "seen_prompts": seen_prompts(folder, prompts)})
+            costs.setdefault(
+                kind, {**training_cost(folder), "seen_prompts": seen_prompts(folder, prompts)}
+            )
     return costs

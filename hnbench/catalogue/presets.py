@@ -61,14 +61,19 @@ _RENO_1024 = {"reno": {"learning_rate": 10.0}}
 """For images of 1024 pixels (arXiv 2406.04312); ReNO's own default, 5, is the one for 512."""
 
 
-def _trainings(code: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+def _trainings(
+    code: Mapping[str, Any], paper: Mapping[str, Any]
+) -> dict[str, dict[str, dict[str, Any]]]:
     """The two published sets of values, for a hypernetwork and for the fine-tuning that it is compared with, which has no regulariser.
 
     The paper's objective has the sum over a noise, its code the mean.
     """
     reductions = {"code": (code, "mean"), "paper": (paper, "sum")}
     return {
-        name: {"hypernoise": {**values, "regulariser_reduction": reduction}, "finetune": dict(values)}
+        name: {
+            "hypernoise": {**values, "regulariser_reduction": reduction},
+            "finetune": dict(values),
+        }
         for name, (values, reduction) in reductions.items()
     }
 
@@ -76,14 +81,35 @@ def _trainings(code: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, d
 # Of arXiv 2508.09968, Table 4, and of the scripts in ExplainableML/HyperNoise; docs/training.md has the tables, and how steps follow from
 # epochs. A batch here is what the scripts put on one GPU; the batches of an optimizer step make up the published effective batch.
 _ALL = {"rank": 128, "eval_every": 500, "save_every": 500}
-_SGD = {**_ALL, "optimizer": "sgd", "learning_rate": 1e-3, "momentum": 0.9, "gradient_clip": 1.0, "lora_alpha": 256.0}
+_SGD = {
+    **_ALL,
+    "optimizer": "sgd",
+    "learning_rate": 1e-3,
+    "momentum": 0.9,
+    "gradient_clip": 1.0,
+    "lora_alpha": 256.0,
+}
 
 _SD_TURBO = _trainings(
-    code={**_SGD, "gradient_clip": 10.0, "lora_alpha": 128.0, "batch_size": 3, "accumulation": 6, "steps": 97_625},
+    code={
+        **_SGD,
+        "gradient_clip": 10.0,
+        "lora_alpha": 128.0,
+        "batch_size": 3,
+        "accumulation": 6,
+        "steps": 97_625,
+    },
     paper={**_SGD, "batch_size": 8, "accumulation": 6, "steps": 36_600},
 )
 
-_SANA = {**_SGD, "batch_size": 3, "accumulation": 18, "noise": "batch", "warmup_steps": 600, "dense_convolutions": True}
+_SANA = {
+    **_SGD,
+    "batch_size": 3,
+    "accumulation": 18,
+    "noise": "batch",
+    "warmup_steps": 600,
+    "dense_convolutions": True,
+}
 _SANA_SPRINT = _trainings(code={**_SANA, "steps": 39_030}, paper={**_SANA, "steps": 32_525})
 
 _FLUX = {
@@ -97,18 +123,33 @@ _FLUX = {
     "noise": "batch",
     "warmup_steps": 700,
 }
-_FLUX_SCHNELL = _trainings(code={**_FLUX, "lora_alpha": 640.0, "steps": 75_300}, paper={**_FLUX, "lora_alpha": 5.0, "steps": 62_750})
+_FLUX_SCHNELL = _trainings(
+    code={**_FLUX, "lora_alpha": 640.0, "steps": 75_300},
+    paper={**_FLUX, "lora_alpha": 5.0, "steps": 62_750},
+)
 
 _PRESETS = {
     "shapes": Preset(
         optimised={"shapes-clip": 1.0},
         held_out=("shapes-resnet", "redness"),
         parameters={"reno": {"learning_rate": 2.0}},
-        adapters={"hypernoise": _SHAPES_WEIGHTS / "hypernoise", "finetune": _SHAPES_WEIGHTS / "finetune"},
+        adapters={
+            "hypernoise": _SHAPES_WEIGHTS / "hypernoise",
+            "finetune": _SHAPES_WEIGHTS / "finetune",
+        },
         trainings={
             "shapes": {
-                "hypernoise": {**_SHAPES_TRAINING, "regulariser_reduction": "sum", "regulariser_weight": 0.05},
-                "finetune": {**_SHAPES_TRAINING, "steps": 1600, "learning_rate": 3e-4, "image_penalty": 10.0},
+                "hypernoise": {
+                    **_SHAPES_TRAINING,
+                    "regulariser_reduction": "sum",
+                    "regulariser_weight": 0.05,
+                },
+                "finetune": {
+                    **_SHAPES_TRAINING,
+                    "steps": 1600,
+                    "learning_rate": 3e-4,
+                    "image_penalty": 10.0,
+                },
             }
         },
         training_prompts="shapes",

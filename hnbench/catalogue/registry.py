@@ -70,7 +70,9 @@ class Entry:
         except (ImportError, AttributeError) as error:
             if self.package == "hnbench":
                 raise
-            raise UsageError(f"{self.name!r} of package {self.package} cannot be imported from {self.target}: {error}") from error
+            raise UsageError(
+                f"{self.name!r} of package {self.package} cannot be imported from {self.target}: {error}"
+            ) from error
         return factory
 
 
@@ -97,9 +99,13 @@ class Registry:
         return found
 
     def _third_party(self) -> Iterable[Entry]:
-        for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, point.value)):
+        for point in sorted(
+            entry_points(group=self.group), key=lambda point: (point.name, point.value)
+        ):
             package = point.dist.name if point.dist else "an unknown package"
-            yield Entry(point.name, point.value, f"provided by the package {package}", package=package)
+            yield Entry(
+                point.name, point.value, f"provided by the package {package}", package=package
+            )
 
     def entry(self, name: str) -> Entry:
         """The entry of `NAME` or `NAME@WHERE`; its factory is not imported. An unknown name is a `UsageError` that lists the known ones."""
@@ -109,7 +115,10 @@ class Registry:
             raise UsageError(f"unknown {self.kind} {shown!r}{_near(shown, self.entries)}")
         entry = self.entries[own]
         if at and not (where and entry.sources):
-            raise UsageError(f"the {self.kind} was {name!r}; " + (f"type {own}@FOLDER" if entry.sources else f"nothing can follow {own!r}"))
+            raise UsageError(
+                f"the {self.kind} was {name!r}; "
+                + (f"type {own}@FOLDER" if entry.sources else f"nothing can follow {own!r}")
+            )
         return entry
 
     def get(self, name: str) -> Callable[..., Any]:
@@ -130,7 +139,9 @@ class Registry:
 def _near(name: str, known: Iterable[str]) -> str:
     listed = sorted(known)
     near = difflib.get_close_matches(name, listed, n=1)
-    return (f"; did you mean {near[0]!r}?" if near else ";") + f" known: {', '.join(listed) or 'none'}"
+    return (
+        f"; did you mean {near[0]!r}?" if near else ";"
+    ) + f" known: {', '.join(listed) or 'none'}"
 
 
 _SOURCES = "hnbench.generators.sources"
@@ -139,10 +150,32 @@ _DOWNLOAD = "a download from the Hub; in practice a GPU"
 GENERATORS = Registry(
     "generator",
     "hnbench.generators",
-    Entry("shapes", "hnbench.shapes.models:load_generator", "one-step distilled Stable Diffusion of the embedded shapes world, 64x64"),
-    Entry("sd-turbo", f"{_SOURCES}:SD_TURBO", "SD-Turbo, 0.9 billion parameters, 512x512, 1 to 4 steps", needs=_DOWNLOAD, dtype="bfloat16"),
-    Entry("sdxl-turbo", f"{_SOURCES}:SDXL_TURBO", "SDXL-Turbo, 512x512, 1 to 4 steps", needs=_DOWNLOAD, dtype="bfloat16"),
-    Entry("pixart-dmd", f"{_SOURCES}:PIXART_DMD", "PixArt-alpha DMD, 512x512, one step", needs=_DOWNLOAD, dtype="bfloat16"),
+    Entry(
+        "shapes",
+        "hnbench.shapes.models:load_generator",
+        "one-step distilled Stable Diffusion of the embedded shapes world, 64x64",
+    ),
+    Entry(
+        "sd-turbo",
+        f"{_SOURCES}:SD_TURBO",
+        "SD-Turbo, 0.9 billion parameters, 512x512, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+    ),
+    Entry(
+        "sdxl-turbo",
+        f"{_SOURCES}:SDXL_TURBO",
+        "SDXL-Turbo, 512x512, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+    ),
+    Entry(
+        "pixart-dmd",
+        f"{_SOURCES}:PIXART_DMD",
+        "PixArt-alpha DMD, 512x512, one step",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+    ),
     Entry(
         "sana-sprint-0.6b",
         f"{_SOURCES}:SANA_SPRINT_SMALL",
@@ -169,15 +202,57 @@ GENERATORS = Registry(
 REWARDS = Registry(
     "reward",
     "hnbench.rewards",
-    Entry("shapes-clip", "hnbench.shapes.models:load_clip", "CLIP-like score of shapes images; the one that the shapes preset optimises"),
-    Entry("shapes-resnet", "hnbench.shapes.models:load_resnet", "the same question asked of another architecture and seed; held out"),
-    Entry("redness", "hnbench.rewards.redness:load", "red minus the mean of green and blue; knows nothing of the prompt"),
-    Entry("hpsv2.1", "hnbench.rewards.hpsv2:load_v21", "human preference score v2.1, a cosine", sources=sources.HPSV2_1),
-    Entry("hpsv2.0", "hnbench.rewards.hpsv2:load_v20", "human preference score v2.0, a cosine", sources=sources.HPSV2_0),
-    Entry("imagereward", "hnbench.rewards.imagereward:load", "human preference, by BLIP", sources=sources.IMAGEREWARD),
-    Entry("pickscore", "hnbench.rewards.clip:load_pickscore", "human preference: CLIP trained on Pick-a-Pic", sources=sources.PICKSCORE),
-    Entry("clip", "hnbench.rewards.clip:load", "CLIP score, 100 times a cosine; clip@OTHER for any CLIPModel", sources=sources.CLIP),
-    Entry("aesthetic", "hnbench.rewards.aesthetic:load", "LAION's aesthetic predictor; ignores the prompt", sources=sources.AESTHETIC),
+    Entry(
+        "shapes-clip",
+        "hnbench.shapes.models:load_clip",
+        "CLIP-like score of shapes images; the one that the shapes preset optimises",
+    ),
+    Entry(
+        "shapes-resnet",
+        "hnbench.shapes.models:load_resnet",
+        "the same question asked of another architecture and seed; held out",
+    ),
+    Entry(
+        "redness",
+        "hnbench.rewards.redness:load",
+        "red minus the mean of green and blue; knows nothing of the prompt",
+    ),
+    Entry(
+        "hpsv2.1",
+        "hnbench.rewards.hpsv2:load_v21",
+        "human preference score v2.1, a cosine",
+        sources=sources.HPSV2_1,
+    ),
+    Entry(
+        "hpsv2.0",
+        "hnbench.rewards.hpsv2:load_v20",
+        "human preference score v2.0, a cosine",
+        sources=sources.HPSV2_0,
+    ),
+    Entry(
+        "imagereward",
+        "hnbench.rewards.imagereward:load",
+        "human preference, by BLIP",
+        sources=sources.IMAGEREWARD,
+    ),
+    Entry(
+        "pickscore",
+        "hnbench.rewards.clip:load_pickscore",
+        "human preference: CLIP trained on Pick-a-Pic",
+        sources=sources.PICKSCORE,
+    ),
+    Entry(
+        "clip",
+        "hnbench.rewards.clip:load",
+        "CLIP score, 100 times a cosine; clip@OTHER for any CLIPModel",
+        sources=sources.CLIP,
+    ),
+    Entry(
+        "aesthetic",
+        "hnbench.rewards.aesthetic:load",
+        "LAION's aesthetic predictor; ignores the prompt",
+        sources=sources.AESTHETIC,
+    ),
     Entry(
         "human-preference",
         "hnbench.rewards.base:Mixture",
@@ -191,20 +266,46 @@ _BY_HAND = "its prompt files, got by hand: set HNBENCH_DATA"
 SUITES = Registry(
     "suite",
     "hnbench.suites",
-    Entry("geneval-shapes", "hnbench.suites.shapes:ShapesSuite", "GenEval's six tasks in the shapes world, judged by a classical detector"),
+    Entry(
+        "geneval-shapes",
+        "hnbench.suites.shapes:ShapesSuite",
+        "GenEval's six tasks in the shapes world, judged by a classical detector",
+    ),
     Entry(
         "t2i-compbench",
         "hnbench.suites.t2i_compbench.suite:CompBenchSuite",
         "T2I-CompBench++'s eight categories (t2i-compbench:color for one), judged by BLIP-VQA, a detector and CLIPScore",
         needs="its prompts and its judges' models, downloaded on first use",
-        parts=("color", "shape", "texture", "spatial", "3d-spatial", "numeracy", "non-spatial", "complex"),
+        parts=(
+            "color",
+            "shape",
+            "texture",
+            "spatial",
+            "3d-spatial",
+            "numeracy",
+            "non-spatial",
+            "complex",
+        ),
         options=("blip", "clip", "detector", "depth", "parser", "rules"),
     ),
     Entry(
-        "parti", "hnbench.suites.prompt_sets:parti", "PartiPrompts, 1632 prompts; no judge", needs="its prompts, downloaded on first use"
+        "parti",
+        "hnbench.suites.prompt_sets:parti",
+        "PartiPrompts, 1632 prompts; no judge",
+        needs="its prompts, downloaded on first use",
     ),
-    Entry("hpdv2", "hnbench.suites.prompt_sets:hpdv2", "HPDv2's benchmark, 3200 prompts in four styles; no judge", needs=_BY_HAND),
-    Entry("dpg", "hnbench.suites.prompt_sets:dpg", "DPG-Bench's 1065 long prompts; no judge", needs=_BY_HAND),
+    Entry(
+        "hpdv2",
+        "hnbench.suites.prompt_sets:hpdv2",
+        "HPDv2's benchmark, 3200 prompts in four styles; no judge",
+        needs=_BY_HAND,
+    ),
+    Entry(
+        "dpg",
+        "hnbench.suites.prompt_sets:dpg",
+        "DPG-Bench's 1065 long prompts; no judge",
+        needs=_BY_HAND,
+    ),
     Entry(
         "geneval",
         "hnbench.suites.geneval.suite:GenEvalSuite",
@@ -258,21 +359,41 @@ MEASURES = Registry(
         "does the image show what the prompt says, asked of a vision-language model; vqascore@OWNER/NAME for another",
         sources=(measure_sources.VQASCORE,),
     ),
-    Entry("shapes-similarity", "hnbench.measures.shapes:similarity", "dino-similarity's formula over the image features of shapes-resnet"),
+    Entry(
+        "shapes-similarity",
+        "hnbench.measures.shapes:similarity",
+        "dino-similarity's formula over the image features of shapes-resnet",
+    ),
     Entry("shapes-vendi", "hnbench.measures.shapes:vendi", "dino-vendi's formula over them"),
     Entry("shapes-mmd", "hnbench.measures.shapes:mmd", "cmmd's formula over them"),
     Entry("shapes-fd", "hnbench.measures.shapes:frechet", "fd-dinov2's formula over them"),
 )
 
-PROMPT_FILES = Entry("FILE", "hnbench.suites.prompt_file:PromptFileSuite", "the prompts of a text, CSV, TSV, JSONL or JSON file; no judge")
+PROMPT_FILES = Entry(
+    "FILE",
+    "hnbench.suites.prompt_file:PromptFileSuite",
+    "the prompts of a text, CSV, TSV, JSONL or JSON file; no judge",
+)
 """What a suite is that is named by a path."""
 
 METHODS = Registry(
     "method",
     "hnbench.methods",
-    Entry("random", "hnbench.methods.random:Random", "the starting noise itself; the base of every comparison"),
-    Entry("best-of-n", "hnbench.methods.best_of_n:BestOfN", "the best of n noises by the optimised reward"),
-    Entry("reno", "hnbench.methods.reno:ReNO", "gradient ascent of the optimised reward in the noise, per sample"),
+    Entry(
+        "random",
+        "hnbench.methods.random:Random",
+        "the starting noise itself; the base of every comparison",
+    ),
+    Entry(
+        "best-of-n",
+        "hnbench.methods.best_of_n:BestOfN",
+        "the best of n noises by the optimised reward",
+    ),
+    Entry(
+        "reno",
+        "hnbench.methods.reno:ReNO",
+        "gradient ascent of the optimised reward in the noise, per sample",
+    ),
     Entry(
         "hypernoise",
         "hnbench.methods.hypernoise:HyperNoise",
@@ -307,7 +428,11 @@ METHODS = Registry(
 PROMPTS = Registry(
     "prompt set",
     "hnbench.prompts",
-    Entry("shapes", "hnbench.catalogue.training_prompts:shapes", "the captions that the shapes adapters were trained on"),
+    Entry(
+        "shapes",
+        "hnbench.catalogue.training_prompts:shapes",
+        "the captions that the shapes adapters were trained on",
+    ),
     Entry(
         "hypernoise",
         "hnbench.catalogue.training_prompts:hypernoise",
@@ -376,7 +501,9 @@ def parse_method(specification: str) -> tuple[str, dict[str, str]]:
     for part in listed.split(",") if colon else ():
         key, equals, value = part.partition("=")
         if not (key.strip() and equals):
-            raise UsageError(f"method {specification!r}: {part!r} is not key=value; type for example reno:iterations=20")
+            raise UsageError(
+                f"method {specification!r}: {part!r} is not key=value; type for example reno:iterations=20"
+            )
         if key.strip() in values:
             raise UsageError(f"method {specification!r} gives {key.strip()} twice")
         values[key.strip()] = value.strip()
@@ -393,7 +520,11 @@ def make_method(specification: str, defaults: Mapping[str, Any] | None = None) -
             "its package has to put @dataclass on it"
         )
     parameters: dict[str, Any] = dict(defaults or {}) | _convert(name, factory, typed)
-    missing = [item.name for item in fields(factory) if item.default is MISSING and item.default_factory is MISSING and item.init]
+    missing = [
+        item.name
+        for item in fields(factory)
+        if item.default is MISSING and item.default_factory is MISSING and item.init
+    ]
     for key in missing:
         if key not in parameters:
             raise UsageError(f"method {name!r} needs {key}; type {name}:{key}=VALUE")
@@ -417,7 +548,9 @@ def _convert(name: str, factory: Any, typed: Mapping[str, str]) -> dict[str, Any
         try:
             values[key] = _value(text, hints[key])
         except ValueError as error:
-            raise UsageError(f"method {name!r}: {key} was {text!r}; it must be {_describe(hints[key])}") from error
+            raise UsageError(
+                f"method {name!r}: {key} was {text!r}; it must be {_describe(hints[key])}"
+            ) from error
     return values
 
 
@@ -436,4 +569,10 @@ def _value(text: str, annotation: Any) -> Any:
 def _describe(annotation: Any) -> str:
     if get_origin(annotation) in (Union, types.UnionType):
         return " or ".join(_describe(kind) for kind in get_args(annotation))
-    return {bool: "true or false", int: "a whole number", float: "a number", Path: "a path", type(None): "none"}.get(annotation, "text")
+    return {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        Path: "a path",
+        type(None): "none",
+    }.get(annotation, "text")

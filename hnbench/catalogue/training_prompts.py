@@ -19,11 +19,21 @@ from hnbench.weights.pinned_files import data_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-COMPBENCH_CATEGORIES = ("color", "complex", "texture", "shape", "spatial", "non_spatial", "numeracy")
+COMPBENCH_CATEGORIES = (
+    "color",
+    "complex",
+    "texture",
+    "shape",
+    "spatial",
+    "non_spatial",
+    "numeracy",
+)
 """Those that the official training code reads: all but 3d_spatial."""
 
 
-def find_prompts(given: str, data: Path | None = None, tell: Callable[[str], None] = lambda _: None) -> tuple[str, ...]:
+def find_prompts(
+    given: str, data: Path | None = None, tell: Callable[[str], None] = lambda _: None
+) -> tuple[str, ...]:
     """The prompts of a named set, or of a prompt file. A file called like a set is reached by its path, as in `./hypernoise`.
 
     `tell` is told what a user should know of a file's prompts, line by line.
@@ -32,7 +42,9 @@ def find_prompts(given: str, data: Path | None = None, tell: Callable[[str], Non
         return tuple(registry.PROMPTS.get(given)(data))
     if not os.path.exists(given):  # noqa: PTH110 - `Path.exists` raises where a name is too long
         known = ", ".join(registry.PROMPTS.entries)
-        raise UsageError(f"there is no prompt file {shown(Path(given))}, and no prompt set of that name; give a file or one of: {known}")
+        raise UsageError(
+            f"there is no prompt file {shown(Path(given))}, and no prompt set of that name; give a file or one of: {known}"
+        )
     file = read_prompt_file(Path(given))
     for note in file.notes:
         tell(note)
@@ -53,7 +65,9 @@ def shapes(_data: Path | None = None) -> Sequence[str]:
 
 def t2i_compbench(data: Path | None = None) -> list[str]:
     """T2I-CompBench's 4,900 training prompts, 700 per category."""
-    files = [data_file(f"t2i-compbench/{category}_train.txt", data) for category in COMPBENCH_CATEGORIES]
+    files = [
+        data_file(f"t2i-compbench/{category}_train.txt", data) for category in COMPBENCH_CATEGORIES
+    ]
     return [prompt for file in files for prompt in read_every_prompt(file)]
 
 
@@ -71,7 +85,9 @@ def pick_a_pic(data: Path | None = None) -> list[str]:
     try:
         listed = decode(read_text(path), dict[str, str])
     except MalformedError as error:
-        raise UsageError(f"{path} is no JSON object of texts ({error}); remove it, and it is downloaded again") from error
+        raise UsageError(
+            f"{path} is no JSON object of texts ({error}); remove it, and it is downloaded again"
+        ) from error
     return [text.strip() for text in listed.values() if text.strip()]
 
 

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from hnbench.catalogue.presets import Preset
     from hnbench.config import RunConfig
     from hnbench.hypernetwork.config import TrainingConfig
-    from hnbench.runs.execute import Summary
+    from hnbench.runs.execute import Tally
     from hnbench.suites.base import Suite
 
 RESULTS = Path("results")
@@ -92,7 +92,10 @@ class Commands(TyperGroup):
                 return super().invoke(ctx)
         except (HnbenchError, RuntimeError, MemoryError, ImportError) as error:
             if is_out_of_memory(error):
-                _echo(f"hnbench: out of memory ({first_line(error)}); {MORE_MEMORY.get(ctx.invoked_subcommand, OTHER_DEVICE)}", err=True)
+                _echo(
+                    f"hnbench: out of memory ({first_line(error)}); {MORE_MEMORY.get(ctx.invoked_subcommand, OTHER_DEVICE)}",
+                    err=True,
+                )
                 raise typer.Exit(UsageError.exit_code) from None
             if not isinstance(error, HnbenchError):
                 raise
@@ -104,7 +107,10 @@ class Commands(TyperGroup):
             _echo(f"hnbench: {_named(error)}{error.strerror}; {ADVICE[error.errno]}", err=True)
             raise typer.Exit(StoreError.exit_code) from None
         except KeyboardInterrupt as signal:
-            _echo(f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}", err=True)
+            _echo(
+                f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}",
+                err=True,
+            )
             raise typer.Exit(exit_code_of(signal)) from None
 
 
@@ -163,7 +169,10 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def options(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
     ] = False,
 ) -> None:
     """Options of all commands."""
@@ -177,10 +186,16 @@ GeneratorName = Annotated[
         help="The text-to-image model: see `hnbench list generators`; or a diffusers pipeline's folder or repository on the Hub.",
     ),
 ]
-ImageSize = Annotated[int | None, typer.Option("--image-size", help="Width and height in pixels. [default: the generator's]")]
+ImageSize = Annotated[
+    int | None,
+    typer.Option("--image-size", help="Width and height in pixels. [default: the generator's]"),
+]
 PromptPrefix = Annotated[
     bool | None,
-    typer.Option("--prompt-prefix/--no-prompt-prefix", help="SANA-Sprint: put its instruction before the prompt. [default: no]"),
+    typer.Option(
+        "--prompt-prefix/--no-prompt-prefix",
+        help="SANA-Sprint: put its instruction before the prompt. [default: no]",
+    ),
 ]
 TextLength = Annotated[
     int | None,
@@ -193,10 +208,14 @@ TextLength = Annotated[
 Memory = Annotated[
     str,
     typer.Option(
-        "--memory", metavar="POLICY[,...]", help="none, checkpoint-decoder, checkpoint-all, offload-text: slower; changes no result."
+        "--memory",
+        metavar="POLICY[,...]",
+        help="none, checkpoint-decoder, checkpoint-all, offload-text: slower; changes no result.",
     ),
 ]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")]
+DeviceName = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")
+]
 DtypeName = Annotated[
     Dtype | None,
     typer.Option(
@@ -206,25 +225,43 @@ DtypeName = Annotated[
 ]
 Weights = Annotated[
     list[str] | None,
-    typer.Option("--optimise", metavar="NAME=WEIGHT", help=f"A reward to optimise, or human-preference alone; repeatable. {PRESET}"),
+    typer.Option(
+        "--optimise",
+        metavar="NAME=WEIGHT",
+        help=f"A reward to optimise, or human-preference alone; repeatable. {PRESET}",
+    ),
 ]
 HeldOut = Annotated[
-    list[str] | None, typer.Option("--hold-out", metavar="NAME", help=f"A reward to report and not optimise; repeatable. {PRESET}")
+    list[str] | None,
+    typer.Option(
+        "--hold-out",
+        metavar="NAME",
+        help=f"A reward to report and not optimise; repeatable. {PRESET}",
+    ),
 ]
 ADAPTER = "FOLDER|OWNER/NAME"
 HypernetworkName = Annotated[
     str | None,
-    typer.Option("--hypernetwork", metavar=ADAPTER, help=f"A trained hypernetwork: its folder, or its name on the Hub. {PRESET}"),
+    typer.Option(
+        "--hypernetwork",
+        metavar=ADAPTER,
+        help=f"A trained hypernetwork: its folder, or its name on the Hub. {PRESET}",
+    ),
 ]
 PromptsName = Annotated[
     str | None,
     typer.Option(
-        "--prompts", metavar="NAME|FILE", help=f"A set of `hnbench list prompts`, or a .txt, .csv, .tsv, .jsonl or .json file. {PRESET}"
+        "--prompts",
+        metavar="NAME|FILE",
+        help=f"A set of `hnbench list prompts`, or a .txt, .csv, .tsv, .jsonl or .json file. {PRESET}",
     ),
 ]
 DataFolder = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="A folder with the prompt files of other projects. [default: $HNBENCH_DATA, else downloads]"),
+    typer.Option(
+        "--data-dir",
+        help="A folder with the prompt files of other projects. [default: $HNBENCH_DATA, else downloads]",
+    ),
 ]
 
 
@@ -248,18 +285,35 @@ def run(
     generator: GeneratorName = "shapes",
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", metavar="NAME[:K=V,...]", help="A method; repeatable. random is always there. [default: all of them]"),
+        typer.Option(
+            "--method",
+            metavar="NAME[:K=V,...]",
+            help="A method; repeatable. random is always there. [default: all of them]",
+        ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="The suite's full protocol instead of the quick one.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", help="At most so many prompts, spread over the suite's tasks.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="The suite's full protocol instead of the quick one.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", help="At most so many prompts, spread over the suite's tasks."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
     hypernetwork: HypernetworkName = None,
     finetuned: Annotated[
-        str | None, typer.Option("--finetuned", metavar=ADAPTER, help=f"A fine-tuned adapter: its folder, or its name on the Hub. {PRESET}")
+        str | None,
+        typer.Option(
+            "--finetuned",
+            metavar=ADAPTER,
+            help=f"A fine-tuned adapter: its folder, or its name on the Hub. {PRESET}",
+        ),
     ] = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time; changes results to rounding only.")] = 32,
+    batch_size: Annotated[
+        int,
+        typer.Option("--batch-size", help="Samples at a time; changes results to rounding only."),
+    ] = 32,
     device: DeviceName = "auto",
     dtype: DtypeName = None,
     steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
@@ -279,11 +333,14 @@ def run(
     noise_policy: Annotated[
         Literal["per-prompt", "shared"],
         typer.Option(
-            "--noise-policy", help="per-prompt: each prompt has its own noises; shared: all have the same few, as in GenEval's script."
+            "--noise-policy",
+            help="per-prompt: each prompt has its own noises; shared: all have the same few, as in GenEval's script.",
         ),
     ] = "per-prompt",
     out: Annotated[Path | None, typer.Option("--out", help=f"The run's folder. {NAMED}")] = None,
-    report: Annotated[bool, typer.Option("--report/--no-report", help="Write and print the report at the end.")] = True,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write and print the report at the end.")
+    ] = True,
 ) -> None:
     """Run methods on a suite and compare them.
 
@@ -329,7 +386,9 @@ def run(
         _report([folder])
     if summary.failed:
         why = f": {summary.commonest}" if summary.commonest else ""
-        raise SampleFailure(f"{summary.failed} of {summary.expected} samples failed{why}. The same command tries them again (see {folder})")
+        raise SampleFailure(
+            f"{summary.failed} of {summary.expected} samples failed{why}. The same command tries them again (see {folder})"
+        )
 
 
 @app.command(
@@ -341,39 +400,68 @@ def run(
 )
 def train(
     kind: Annotated[
-        Literal["hypernoise", "finetune"], typer.Option("--kind", help="A noise hypernetwork, or the same LoRA on the generator itself.")
+        Literal["hypernoise", "finetune"],
+        typer.Option(
+            "--kind", help="A noise hypernetwork, or the same LoRA on the generator itself."
+        ),
     ] = "hypernoise",
     generator: GeneratorName = "shapes",
     named: Annotated[
         str | None,
-        typer.Option("--preset", metavar="NAME", help="Which of the generator's training presets: code or paper. [default: the first]"),
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="Which of the generator's training presets: code or paper. [default: the first]",
+        ),
     ] = None,
     optimise: Weights = None,
     prompts: PromptsName = None,
     data_dir: DataFolder = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Optimizer steps.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Images per batch.")] = None,
-    accumulation: Annotated[int | None, typer.Option("--accumulation", help="Batches per optimizer step.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Images per batch.")
+    ] = None,
+    accumulation: Annotated[
+        int | None, typer.Option("--accumulation", help="Batches per optimizer step.")
+    ] = None,
     optimizer: Annotated[Literal["sgd", "adamw"] | None, typer.Option("--optimizer")] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
-    schedule: Annotated[Literal["constant", "cosine"] | None, typer.Option("--schedule", help="Of the learning rate.")] = None,
-    gradient_clip: Annotated[float | None, typer.Option("--gradient-clip", help="The largest norm of the gradient.")] = None,
+    schedule: Annotated[
+        Literal["constant", "cosine"] | None,
+        typer.Option("--schedule", help="Of the learning rate."),
+    ] = None,
+    gradient_clip: Annotated[
+        float | None, typer.Option("--gradient-clip", help="The largest norm of the gradient.")
+    ] = None,
     rank: Annotated[int | None, typer.Option("--rank", help="Of the LoRA.")] = None,
-    lora_alpha: Annotated[float | None, typer.Option("--lora-alpha", help="The LoRA is scaled by alpha / rank.")] = None,
+    lora_alpha: Annotated[
+        float | None, typer.Option("--lora-alpha", help="The LoRA is scaled by alpha / rank.")
+    ] = None,
     lora_dtype: Annotated[
-        Literal["float32", "bfloat16"] | None, typer.Option("--lora-dtype", help="What the LoRA's weights are kept and stepped in.")
+        Literal["float32", "bfloat16"] | None,
+        typer.Option("--lora-dtype", help="What the LoRA's weights are kept and stepped in."),
     ] = None,
     target_pattern: Annotated[
         str | None,
-        typer.Option("--target-pattern", help="A regular expression on layer names. [default: every linear and convolution layer]"),
+        typer.Option(
+            "--target-pattern",
+            help="A regular expression on layer names. [default: every linear and convolution layer]",
+        ),
     ] = None,
     regulariser_weight: Annotated[
-        float | None, typer.Option("--regulariser-weight", help="hypernoise: what a change of the noise costs.")
+        float | None,
+        typer.Option("--regulariser-weight", help="hypernoise: what a change of the noise costs."),
     ] = None,
     regulariser_reduction: Annotated[
-        Literal["sum", "mean"] | None, typer.Option("--regulariser-reduction", help="hypernoise: sum as in the paper, mean as in its code.")
+        Literal["sum", "mean"] | None,
+        typer.Option(
+            "--regulariser-reduction", help="hypernoise: sum as in the paper, mean as in its code."
+        ),
     ] = None,
-    image_penalty: Annotated[float | None, typer.Option("--image-penalty", help="finetune: what a change of the image costs.")] = None,
+    image_penalty: Annotated[
+        float | None,
+        typer.Option("--image-penalty", help="finetune: what a change of the image costs."),
+    ] = None,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,
@@ -381,7 +469,9 @@ def train(
     seed: Annotated[int, typer.Option("--seed", help="Of first weights, prompts and noises.")] = 0,
     device: DeviceName = "auto",
     dtype: DtypeName = None,
-    out: Annotated[Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")
+    ] = None,
 ) -> None:
     """Train a noise hypernetwork, or a fine-tuning.
 
@@ -415,29 +505,62 @@ def train(
         "memory": memory,
     }
     settings = {**published, **{name: value for name, value in asked.items() if value is not None}}
-    config = TrainingConfig(kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings)
+    config = TrainingConfig(
+        kind=kind, generator=generator, rewards=weights, prompts=source, seed=seed, **settings
+    )
     identity = config.identity if is_set(source) else digest([config.identity, list(texts)])
-    name = plain_name(f"train-{kind}-{generator}", ending=f"-seed{seed}-{identity[:8]}", also=OF_MODELS)
-    adapter = _train(config, texts, _device(device), dtype_of(generator, dtype), out or RESULTS / name)
+    name = plain_name(
+        f"train-{kind}-{generator}", ending=f"-seed{seed}-{identity[:8]}", also=OF_MODELS
+    )
+    adapter = _train(
+        config, texts, _device(device), dtype_of(generator, dtype), out or RESULTS / name
+    )
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
     _echo(f"The adapter is in {adapter}. To compare it:")
-    _echo(shlex.join(["hnbench", "run", "--suite", preset.suite or "SUITE", "--generator", generator, option, str(adapter)]))
+    _echo(
+        shlex.join(
+            [
+                "hnbench",
+                "run",
+                "--suite",
+                preset.suite or "SUITE",
+                "--generator",
+                generator,
+                option,
+                str(adapter),
+            ]
+        )
+    )
 
 
 @app.command(
     epilog=examples(
-        "hnbench report", "hnbench report results/my-run --published", "hnbench report results/seed0 results/seed1 --out results/report"
+        "hnbench report",
+        "hnbench report results/my-run --published",
+        "hnbench report results/seed0 results/seed1 --out results/report",
     )
 )
 def report(
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RUN]...", help="Run folders. [default: the newest one under results/]")
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN]...", help="Run folders. [default: the newest one under results/]"
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="The report's folder; needed for several runs. [default: report/ in the run's folder]")
+        Path | None,
+        typer.Option(
+            "--out",
+            help="The report's folder; needed for several runs. [default: report/ in the run's folder]",
+        ),
     ] = None,
-    published: Annotated[bool, typer.Option("--published", help="Set the numbers of papers beside the run's own.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Also compare every image with the SHA-256 of its record.")] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="Set the numbers of papers beside the run's own.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Also compare every image with the SHA-256 of its record."),
+    ] = False,
 ) -> None:
     """Write and print the report of a run.
 
@@ -445,17 +568,36 @@ def report(
     """
     chosen = runs or [_newest_run()]
     if len(chosen) > 1 and out is None:
-        raise UsageError(f"{len(chosen)} runs were given; say where their common report goes, for example --out {RESULTS / 'report'}")
+        raise UsageError(
+            f"{len(chosen)} runs were given; say where their common report goes, for example --out {RESULTS / 'report'}"
+        )
     _report(chosen, out, published=published, check=check)
 
 
 PartialChoice = Annotated[
-    bool, typer.Option("--partial", help="Take what is there, though something is missing, unknown or unreadable; the output says what.")
+    bool,
+    typer.Option(
+        "--partial",
+        help="Take what is there, though something is missing, unknown or unreadable; the output says what.",
+    ),
 ]
-QuickChoice = Annotated[bool, typer.Option("--quick", help="The images are of the suite's quick protocol, not of the full one.")]
-ImagesAtATime = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time; changes results to rounding only.")]
+QuickChoice = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="The images are of the suite's quick protocol, not of the full one."
+    ),
+]
+ImagesAtATime = Annotated[
+    int,
+    typer.Option("--batch-size", min=1, help="Images at a time; changes results to rounding only."),
+]
 Labels = Annotated[
-    list[str] | None, typer.Option("--label", metavar="LABEL", help="A method's label, as in the report; repeatable. [default: all]")
+    list[str] | None,
+    typer.Option(
+        "--label",
+        metavar="LABEL",
+        help="A method's label, as in the report; repeatable. [default: all]",
+    ),
 ]
 
 
@@ -469,15 +611,27 @@ Labels = Annotated[
 def score(
     folder: Annotated[
         Path,
-        typer.Argument(help="Images in GenEval's layout (00000/metadata.jsonl, 00000/samples) or T2I-CompBench's (samples), or a run."),
+        typer.Argument(
+            help="Images in GenEval's layout (00000/metadata.jsonl, 00000/samples) or T2I-CompBench's (samples), or a run."
+        ),
     ],
-    suite: Annotated[str, typer.Option("--suite", metavar="NAME[:PART]", help="Prompts and judge; see `hnbench list suites`.")],
+    suite: Annotated[
+        str,
+        typer.Option(
+            "--suite", metavar="NAME[:PART]", help="Prompts and judge; see `hnbench list suites`."
+        ),
+    ],
     quick: QuickChoice = False,
     partial: PartialChoice = False,
     label: Labels = None,
     batch_size: ImagesAtATime = 32,
     device: DeviceName = "auto",
-    out: Annotated[Path | None, typer.Option("--out", help="Where verdicts and scores go. [default: scores-JUDGE in the folder]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Where verdicts and scores go. [default: scores-JUDGE in the folder]"
+        ),
+    ] = None,
 ) -> None:
     """Judge images that lie in a folder, wherever they come from.
 
@@ -505,12 +659,18 @@ def score(
     if not scores.new:
         _echo(f"all {len(scores.verdicts)} images have their verdicts already in {place}", err=True)
     path = write_results(scores, place)
-    show_scores(table_of(scores), [*correct_lines(scores), *sentences(scores)], f"Image by image: {path}")
+    show_scores(
+        table_of(scores), [*correct_lines(scores), *sentences(scores)], f"Image by image: {path}"
+    )
 
 
 MeasureNames = Annotated[
     list[str] | None,
-    typer.Option("--measure", metavar="NAME", help=f"A measure of `hnbench list measures`; repeatable. {PRESET}"),
+    typer.Option(
+        "--measure",
+        metavar="NAME",
+        help=f"A measure of `hnbench list measures`; repeatable. {PRESET}",
+    ),
 ]
 
 
@@ -523,17 +683,27 @@ MeasureNames = Annotated[
     )
 )
 def measure(
-    folder: Annotated[Path, typer.Argument(help="A run, or images in a layout that `hnbench score` reads.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A run, or images in a layout that `hnbench score` reads.")
+    ],
     measure: MeasureNames = None,
     suite: Annotated[
-        str | None, typer.Option("--suite", metavar="NAME[:PART]", help="Whose prompts the images are of. [default: the run's]")
+        str | None,
+        typer.Option(
+            "--suite",
+            metavar="NAME[:PART]",
+            help="Whose prompts the images are of. [default: the run's]",
+        ),
     ] = None,
     quick: QuickChoice = False,
     partial: PartialChoice = False,
     label: Labels = None,
     batch_size: ImagesAtATime = 32,
     device: DeviceName = "auto",
-    out: Annotated[Path | None, typer.Option("--out", help="Where the values go. [default: measures in the folder]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where the values go. [default: measures in the folder]"),
+    ] = None,
 ) -> None:
     """Measure images that are there: diversity, fidelity, and what else no method saw.
 
@@ -553,7 +723,9 @@ def measure(
 
     base = base_of(folder) if is_run(folder) else None
     labels = [base, *label] if label and base else label or ()
-    found = find_images(folder, registry.make_suite(suite) if suite else None, quick=quick, labels=labels)
+    found = find_images(
+        folder, registry.make_suite(suite) if suite else None, quick=quick, labels=labels
+    )
     place = out or folder / FOLDER
     chosen = choose_device(device)
     with StageDisplay() as display:
@@ -563,7 +735,11 @@ def measure(
             measured = [measurer.measure(_load_measure(name, chosen)) for name in names]
     if not any(one.new for one in measured):
         _echo(f"all of it was measured before, in {place}", err=True)
-    show_scores(table_of(found, measured, base), sentences(found, measured), f"Prompt by prompt: {journal.path}")
+    show_scores(
+        table_of(found, measured, base),
+        sentences(found, measured),
+        f"Prompt by prompt: {journal.path}",
+    )
 
 
 @app.command(
@@ -574,7 +750,10 @@ def measure(
 )
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
-    layout: Annotated[Literal["geneval", "t2i-compbench"], typer.Option("--layout", help="Whose scripts are to read the images.")],
+    layout: Annotated[
+        Literal["geneval", "t2i-compbench"],
+        typer.Option("--layout", help="Whose scripts are to read the images."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Where the folders go, one for each label.")],
     label: Labels = None,
     partial: PartialChoice = False,
@@ -591,8 +770,12 @@ def export(
     from hnbench.runs.store import read_run
 
     suite = read_run(run).manifest["config"]["suite"]
-    needs_metadata = layout == "geneval" and registry.find_suite(suite)[0] is not registry.PROMPT_FILES
-    found = read_run_images(run, registry.make_suite(suite) if needs_metadata else None, label or ())
+    needs_metadata = (
+        layout == "geneval" and registry.find_suite(suite)[0] is not registry.PROMPT_FILES
+    )
+    found = read_run_images(
+        run, registry.make_suite(suite) if needs_metadata else None, label or ()
+    )
     with StageDisplay() as display:
         found = found.usable(display, partial=partial)
         folders = write_images(found, layout, out, display)
@@ -603,14 +786,19 @@ def export(
 
 
 @app.command(
-    epilog=examples("hnbench diagnose", "hnbench diagnose --hypernetwork results/my-training/adapter --limit 8 --out diagnosis.json")
+    epilog=examples(
+        "hnbench diagnose",
+        "hnbench diagnose --hypernetwork results/my-training/adapter --limit 8 --out diagnosis.json",
+    )
 )
 def diagnose(
     hypernetwork: HypernetworkName = None,
     generator: GeneratorName = "shapes",
     prompts: PromptsName = None,
     data_dir: DataFolder = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many of the prompts.")] = 8,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="At most so many of the prompts.")
+    ] = 8,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Noises per prompt.")] = 4,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
     image_size: ImageSize = None,
@@ -620,7 +808,10 @@ def diagnose(
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
     device: DeviceName = "auto",
     dtype: DtypeName = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The JSON file. [default: results/diagnosis-... by adapter]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The JSON file. [default: results/diagnosis-... by adapter]"),
+    ] = None,
 ) -> None:
     """Look at what a hypernetwork does to noise.
 
@@ -629,7 +820,9 @@ def diagnose(
     preset = preset_of(generator)
     adapters = _adapters(preset, hypernoise=hypernetwork)
     if "hypernoise" not in adapters:
-        raise UsageError(f"the generator {generator!r} comes with no hypernetwork; give --hypernetwork FOLDER, or its name on the Hub")
+        raise UsageError(
+            f"the generator {generator!r} comes with no hypernetwork; give --hypernetwork FOLDER, or its name on the Hub"
+        )
     texts, _ = _prompts(prompts, preset, generator, data_dir)
 
     from hnbench.cli.display import show_values
@@ -647,18 +840,46 @@ def diagnose(
     }
     model = load_generator(generator, _device(device), dtype_of(generator, dtype), **options)
     network = Hypernetwork(model, attach(model, folder, "hypernoise"))
-    found = look(network, texts[:limit], NoiseSource(seed, model.noise_shape), samples=samples, batch_size=batch_size)
-    path = out or RESULTS / plain_name(f"diagnosis-{generator}", ending=f"-{adapter_sha256(folder)[:8]}.json", also=OF_MODELS)
-    _write_json(path, {"adapter": adapter_sha256(folder), "generator": model.fingerprint, "base_seed": seed, **found})
+    found = look(
+        network,
+        texts[:limit],
+        NoiseSource(seed, model.noise_shape),
+        samples=samples,
+        batch_size=batch_size,
+    )
+    path = out or RESULTS / plain_name(
+        f"diagnosis-{generator}", ending=f"-{adapter_sha256(folder)[:8]}.json", also=OF_MODELS
+    )
+    _write_json(
+        path,
+        {
+            "adapter": adapter_sha256(folder),
+            "generator": model.fingerprint,
+            "base_seed": seed,
+            **found,
+        },
+    )
     show_values(found)
     _echo(f"The same as JSON: {path}")
 
 
-@app.command(epilog=examples("hnbench push results/my-training/adapter owner/name", "hnbench push adapter owner/name --private"))
+@app.command(
+    epilog=examples(
+        "hnbench push results/my-training/adapter owner/name",
+        "hnbench push adapter owner/name --private",
+    )
+)
 def push(
     folder: Annotated[Path, typer.Argument(help="A trained adapter's folder.")],
-    name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository of the Hub; made where there is none.")],
-    private: Annotated[bool, typer.Option("--private", help="Only for those who are given access.")] = False,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="OWNER/NAME", help="The repository of the Hub; made where there is none."
+        ),
+    ],
+    private: Annotated[
+        bool, typer.Option("--private", help="Only for those who are given access.")
+    ] = False,
 ) -> None:
     """Put a trained adapter on the Hugging Face Hub.
 
@@ -671,7 +892,10 @@ def push(
 
 @app.command("list", epilog=examples("hnbench list methods", "hnbench list rewards"))
 def list_names(
-    kind: Annotated[Literal["generators", "rewards", "methods", "suites", "measures", "prompts"], typer.Argument(help="What to list.")],
+    kind: Annotated[
+        Literal["generators", "rewards", "methods", "suites", "measures", "prompts"],
+        typer.Argument(help="What to list."),
+    ],
 ) -> None:
     """List generators, rewards, methods, suites, measures or prompt sets.
 
@@ -679,7 +903,12 @@ def list_names(
     """
     from hnbench.cli.display import show_entries
 
-    known = {"generators": registry.GENERATORS, "rewards": registry.REWARDS, "methods": registry.METHODS, "suites": registry.SUITES}
+    known = {
+        "generators": registry.GENERATORS,
+        "rewards": registry.REWARDS,
+        "methods": registry.METHODS,
+        "suites": registry.SUITES,
+    }
     known["measures"], known["prompts"] = registry.MEASURES, registry.PROMPTS
     show_entries(known[kind].entries.values())
 
@@ -693,13 +922,21 @@ def list_names(
 )
 def fetch(
     generator: Annotated[
-        str | None, typer.Option("--generator", help="A text-to-image model, with its preset's rewards and hypernetwork.")
+        str | None,
+        typer.Option(
+            "--generator", help="A text-to-image model, with its preset's rewards and hypernetwork."
+        ),
     ] = None,
     dtype: DtypeName = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
-    suite: Annotated[str | None, typer.Option("--suite", help="A suite: its prompts, and its judge's models.")] = None,
-    measure: Annotated[list[str] | None, typer.Option("--measure", metavar="NAME", help="A measure's models; repeatable.")] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", help="A suite: its prompts, and its judge's models.")
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option("--measure", metavar="NAME", help="A measure's models; repeatable."),
+    ] = None,
 ) -> None:
     """Download what a run will need.
 
@@ -720,12 +957,20 @@ def fetch(
     if generator:
         check_generator(generator)
     preset = preset_of(generator) if generator else Preset()
-    weights = parse_weights(optimise or (), preset.optimised, generator or "") if optimise or preset.optimised else {}
+    weights = (
+        parse_weights(optimise or (), preset.optimised, generator or "")
+        if optimise or preset.optimised
+        else {}
+    )
     rewards = (*weights, *_held_out(hold_out, preset, weights))
     if not (rewards or generator or suite or measure):
-        raise UsageError("say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME")
+        raise UsageError(
+            "say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME"
+        )
     needed = reward_sources(rewards) | (
-        generator_sources(generator, dtype_of(generator, dtype), preset.adapters.values()) if generator else {}
+        generator_sources(generator, dtype_of(generator, dtype), preset.adapters.values())
+        if generator
+        else {}
     )
     needed |= measure_sources(measure or ())
     bytes_of = sizes(needed)
@@ -751,17 +996,33 @@ def verify(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...", help="Generators, rewards, suites, measures, or single checks. [default: all without GPU and below 5 GB]"
+            metavar="[NAME]...",
+            help="Generators, rewards, suites, measures, or single checks. [default: all without GPU and below 5 GB]",
         ),
     ] = None,
-    listed: Annotated[bool, typer.Option("--list", help="Print the checks that there are, and run none.")] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Print the checks that there are, and run none.")
+    ] = False,
     explain: Annotated[
-        str | None, typer.Option("--explain", metavar="NAME", help="Print where the expected numbers come from, and run none.")
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="NAME",
+            help="Print where the expected numbers come from, and run none.",
+        ),
     ] = None,
-    slow: Annotated[bool, typer.Option("--slow", help="Also run on a CPU what takes a GPU to be quick: hours.")] = False,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Also run on a CPU what takes a GPU to be quick: hours.")
+    ] = False,
     device: DeviceName = "auto",
-    dtype: Annotated[Dtype | None, typer.Option("--dtype", help="What the models compute in. [default: the check's own]")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The JSON file. [default: results/verified/ and the time]")] = None,
+    dtype: Annotated[
+        Dtype | None,
+        typer.Option("--dtype", help="What the models compute in. [default: the check's own]"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The JSON file. [default: results/verified/ and the time]"),
+    ] = None,
 ) -> None:
     """Check that this installation, on this machine, gives the published numbers.
 
@@ -779,7 +1040,9 @@ def verify(
         return
     if listed:
         show_scores(
-            tables.list_table(choose(names, known) if names else known, remembered()), (), "hnbench verify --explain NAME: its source"
+            tables.list_table(choose(names, known) if names else known, remembered()),
+            (),
+            "hnbench verify --explain NAME: its source",
         )
         return
 
@@ -789,11 +1052,19 @@ def verify(
     chosen = choose(names, known) if names else small_checks(known)
     display = VerifyDisplay(chosen, len(known))
     session = run_checks(chosen, choose_device(device), display, dtype=dtype, slow=slow)
-    path = out or RESULTS / "verified" / f"{session.started.replace(':', '').partition('+')[0]}.json"
+    path = (
+        out or RESULTS / "verified" / f"{session.started.replace(':', '').partition('+')[0]}.json"
+    )
     write_session(session, path)
-    show_scores(tables.result_table(session.results), tables.sentences(session.results), f"The same as JSON: {path}")
+    show_scores(
+        tables.result_table(session.results),
+        tables.sentences(session.results),
+        f"The same as JSON: {path}",
+    )
     if session.failed:
-        raise SampleFailure("not everything that was checked is equal; the table says what, `hnbench verify --explain NAME` with what")
+        raise SampleFailure(
+            "not everything that was checked is equal; the table says what, `hnbench verify --explain NAME` with what"
+        )
 
 
 @app.command(epilog=examples("hnbench env", "hnbench env --json"))
@@ -833,7 +1104,9 @@ def _measure_names(folder: Path, typed: Sequence[str] | None) -> tuple[str, ...]
     """The measures that were typed, or the preset's of a run's generator; all of their names are known afterwards."""
     names = tuple(dict.fromkeys(typed or ()))
     if not names:
-        names = preset_of(_config_of(folder, "say what to measure of other images by --measure")["generator"]).measures
+        names = preset_of(
+            _config_of(folder, "say what to measure of other images by --measure")["generator"]
+        ).measures
     for name in names:
         registry.MEASURES.entry(name)
     return names
@@ -850,7 +1123,9 @@ def _config_of(folder: Path, otherwise: str) -> dict[str, Any]:
     return config
 
 
-def _held_out(typed: Sequence[str] | None, preset: Preset, optimised: Mapping[str, float]) -> tuple[str, ...]:
+def _held_out(
+    typed: Sequence[str] | None, preset: Preset, optimised: Mapping[str, float]
+) -> tuple[str, ...]:
     """The rewards to report only: what was typed, a mixture as its parts, or the preset's without what is optimised."""
     if typed:
         return tuple(dict.fromkeys(part for name in typed for part in parts_of(name)))
@@ -877,7 +1152,9 @@ def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
     return ("random", *(text for text in specifications if text != "random"))
 
 
-def _check_names(suite: str, generator: str, rewards: Iterable[str], methods: Iterable[str]) -> None:
+def _check_names(
+    suite: str, generator: str, rewards: Iterable[str], methods: Iterable[str]
+) -> None:
     """Refuse unknown names before anything is imported or loaded."""
     registry.find_suite(suite)
     check_generator(generator)
@@ -901,11 +1178,23 @@ def _tell(note: str) -> None:
 
 def _options(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     """The options of a configuration's generator."""
-    names = ("image_size", "prompt_prefix", "max_sequence_length", "intermediate_timesteps", "memory")
+    names = (
+        "image_size",
+        "prompt_prefix",
+        "max_sequence_length",
+        "intermediate_timesteps",
+        "memory",
+    )
     return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 
-def _execute(config: RunConfig, suite: Suite, preset: Preset, adapters: Mapping[str, str | Path], folder: Path) -> Summary:
+def _execute(
+    config: RunConfig,
+    suite: Suite,
+    preset: Preset,
+    adapters: Mapping[str, str | Path],
+    folder: Path,
+) -> Tally:
     """Load all models and carry the run out."""
     from hnbench.cli.display import RunDisplay
     from hnbench.runs.execute import execute
@@ -914,36 +1203,62 @@ def _execute(config: RunConfig, suite: Suite, preset: Preset, adapters: Mapping[
     methods = make_methods(config.methods, preset, adapters)
     _announce(f"loading {config.generator}")
     generator = load_generator(config.generator, config.device, config.dtype, **_options(config))
-    training = prepare_adapters(methods, generator, {prompt.id: prompt.text for prompt in suite.prompts()})
+    training = prepare_adapters(
+        methods, generator, {prompt.id: prompt.text for prompt in suite.prompts()}
+    )
     _announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
     with RunStore(folder) as store:
-        return execute(config, suite, generator, rewards, held_out, methods, store, RunDisplay(), training=training)
+        return execute(
+            config,
+            suite,
+            generator,
+            rewards,
+            held_out,
+            methods,
+            store,
+            RunDisplay(),
+            training=training,
+        )
 
 
-def _train(config: TrainingConfig, prompts: Sequence[str], device: str, dtype: str, folder: Path) -> Path:
+def _train(
+    config: TrainingConfig, prompts: Sequence[str], device: str, dtype: str, folder: Path
+) -> Path:
     """Train in a folder, or go on there; the result is the adapter's folder."""
     from hnbench.cli.display import TrainingDisplay
     from hnbench.hypernetwork.trainer import Trainer
 
     _announce(f"loading {config.generator}, {', '.join(config.rewards)}")
     generator = load_generator(config.generator, device, dtype, **_options(config))
-    trainer = Trainer(config, generator, load_mixture(config.rewards, device, dtype), prompts, folder)
+    trainer = Trainer(
+        config, generator, load_mixture(config.rewards, device, dtype), prompts, folder
+    )
     with TrainingDisplay() as display:
         return trainer.train(display)
 
 
-def _prompts(given: str | None, preset: Preset, generator: str, data: Path | None) -> tuple[tuple[str, ...], str]:
+def _prompts(
+    given: str | None, preset: Preset, generator: str, data: Path | None
+) -> tuple[tuple[str, ...], str]:
     """Prompts to train on, and where they come from: the set's name, as given or the preset's, or a file's own name without its folder."""
     source = given or preset.training_prompts
     if not source:
-        raise UsageError(f"the generator {generator!r} has no preset; give --prompts FILE, or a set of `hnbench list prompts`")
+        raise UsageError(
+            f"the generator {generator!r} has no preset; give --prompts FILE, or a set of `hnbench list prompts`"
+        )
     texts = find_prompts(source, data, _tell)
     return texts, source if is_set(source) else file_name(Path(source))
 
 
-def _report(folders: Sequence[Path], out: Path | None = None, *, published: bool = False, check: bool = False) -> None:
+def _report(
+    folders: Sequence[Path],
+    out: Path | None = None,
+    *,
+    published: bool = False,
+    check: bool = False,
+) -> None:
     """Write the report and print its table, its findings, the published numbers where asked for, and where it is."""
     from hnbench.cli.display import show_report
     from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
@@ -964,11 +1279,15 @@ def _newest_run() -> Path:
     """The run under results/ whose run.json was written last."""
     found = sorted(RESULTS.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise UsageError(f"there is no run under {RESULTS}/; give a run's folder, or make one: hnbench run --suite geneval-shapes")
+        raise UsageError(
+            f"there is no run under {RESULTS}/; give a run's folder, or make one: hnbench run --suite geneval-shapes"
+        )
     return found[-1].parent
 
 
 def _write_json(path: Path, value: Any) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
+        path.write_text(
+            json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8", newline="\n"
+        )

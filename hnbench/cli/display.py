@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich import box, filesize
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -130,7 +139,7 @@ def image_bars() -> Progress:
 
 
 class RunDisplay:
-    """One line for the whole run and one for each method that has something to do (see `hnbench.runs.execute.Progress`)."""
+    """One line for the whole run and one for each method that has something to do (see `hnbench.runs.execute.RunProgress`)."""
 
     def __init__(self) -> None:
         self._bars = image_bars()
@@ -253,7 +262,9 @@ class VerifyDisplay:
         """Say what is about to be done, and what it downloads at most."""
         self._console = _stderr()
         total = sum(one.download for one in {one.component: one for one in chosen}.values())
-        self._say(f"{len(chosen)} of {known} checks; at most {filesize.decimal(total)} of downloads, less what is in the cache")
+        self._say(
+            f"{len(chosen)} of {known} checks; at most {filesize.decimal(total)} of downloads, less what is in the cache"
+        )
 
     def check_started(self, number: int, total: int, reference: Reference) -> None:
         """Name the check."""
@@ -283,7 +294,9 @@ def paired_gain(evaluation: Mapping[str, Any]) -> str:
     gain, error = evaluation["gain"], evaluation["gain_standard_error"]
     if gain is None:
         return "the reward is not finite"
-    return f"paired reward gain {gain:+.4f}" + (f" ± {error:.4f} (standard error)" if error is not None else "")
+    return f"paired reward gain {gain:+.4f}" + (
+        f" ± {error:.4f} (standard error)" if error is not None else ""
+    )
 
 
 def show_entries(entries: Iterable[Entry]) -> None:
@@ -296,13 +309,17 @@ def show_entries(entries: Iterable[Entry]) -> None:
     _print(_stdout(), table)
 
 
-def show_downloads(downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Source, int | None]) -> None:
+def show_downloads(
+    downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Source, int | None]
+) -> None:
     """Print what is fetched, from where, and how large it is (None where nobody can say)."""
     table = Table("for", "from the Hub", "files", "size", box=box.SIMPLE_HEAD)
     for source, names in downloads.items():
         bytes_ = sizes[source]
         size = "unknown" if bytes_ is None else filesize.decimal(bytes_)
-        table.add_row(", ".join(names), str(source), ", ".join(need[0][0] for need in source.needs), size)
+        table.add_row(
+            ", ".join(names), str(source), ", ".join(need[0][0] for need in source.needs), size
+        )
     _print(_stdout(), table)
 
 
@@ -314,7 +331,9 @@ def show_values(values: Mapping[str, Any]) -> None:
     _print(_stdout(), table)
 
 
-def show_report(table: Table, sentences: Iterable[str], path: Path, *, narrow: Sequence[Table] = ()) -> None:
+def show_report(
+    table: Table, sentences: Iterable[str], path: Path, *, narrow: Sequence[Table] = ()
+) -> None:
     """Print a report's main table, or the `narrow` ones where there is no room for it, its findings and where all of it is."""
     console = _stdout()
     _print(console, *([table] if not narrow or fits(table, console) else narrow))

@@ -35,13 +35,19 @@ def fits(table: Table, console: Console) -> bool:
 
 
 def _fits(table: Table, console: Console) -> bool:
-    return _extra(table, console) + sum(_narrowest(column) for column in table.columns) <= console.width
+    return (
+        _extra(table, console) + sum(_narrowest(column) for column in table.columns)
+        <= console.width
+    )
 
 
 def _as_text(table: Table) -> Table:
     """The same table, whose headers, cells and caption are texts that show every character."""
     shown = _part(table, range(len(table.columns)))
-    shown.caption_justify, shown.caption = table.caption_justify, None if table.caption is None else _in_lines(table.caption)
+    shown.caption_justify, shown.caption = (
+        table.caption_justify,
+        None if table.caption is None else _in_lines(table.caption),
+    )
     return shown
 
 
@@ -98,7 +104,9 @@ def _part(table: Table, indices: Iterable[int]) -> Table:
     part = Table(box=table.box, padding=table.padding, header_style=table.header_style)
     for column in chosen:
         part.add_column(_in_lines(column.header), justify=column.justify, no_wrap=column.no_wrap)
-    for row, cells in zip(table.rows, zip(*(_cells(column) for column in chosen), strict=True), strict=True):
+    for row, cells in zip(
+        table.rows, zip(*(_cells(column) for column in chosen), strict=True), strict=True
+    ):
         part.add_row(*(Text(printable(cell)) for cell in cells), style=row.style)
     return part
 
@@ -106,20 +114,31 @@ def _part(table: Table, indices: Iterable[int]) -> Table:
 def _stacked(table: Table, keys: Sequence[int]) -> list[RenderableType]:
     """A line for each cell, under the keys of its row."""
     lines: list[RenderableType] = []
-    for row, cells in zip(table.rows, zip(*(_cells(column) for column in table.columns), strict=True), strict=True):
+    for row, cells in zip(
+        table.rows, zip(*(_cells(column) for column in table.columns), strict=True), strict=True
+    ):
         lines.append(Text(" ".join(cells[key] for key in keys), style="bold", overflow="fold"))
         for index in range(len(keys), len(cells)):
             header, value = str(table.columns[index].header), cells[index]
             if value:
-                lines.append(Text(f"  {_joined(header)}: {value}", style=row.style or "", overflow="fold"))
+                lines.append(
+                    Text(f"  {_joined(header)}: {value}", style=row.style or "", overflow="fold")
+                )
     return lines
 
 
 def _joined(header: str) -> str:
     """A header in one line; a word that was divided by a hyphen at a line's end is whole again, as is what a slash divides."""
     lines = header.split("\n")
-    joints = ["" if first.endswith("-") or second.startswith("/") else " " for first, second in pairwise(lines)]
-    return "".join(part for pair in zip([line.removesuffix("-") for line in lines], [*joints, ""], strict=True) for part in pair)
+    joints = [
+        "" if first.endswith("-") or second.startswith("/") else " "
+        for first, second in pairwise(lines)
+    ]
+    return "".join(
+        part
+        for pair in zip([line.removesuffix("-") for line in lines], [*joints, ""], strict=True)
+        for part in pair
+    )
 
 
 def _caption(table: Table) -> list[RenderableType]:
@@ -132,7 +151,9 @@ def _share_width(table: Table, console: Console) -> None:
     least = [_narrowest(column) for column in table.columns]
     excess = sum(widths) + _extra(table, console) - console.width
     while excess > 0:
-        index = max((one for one in range(len(widths)) if widths[one] > least[one]), key=widths.__getitem__)
+        index = max(
+            (one for one in range(len(widths)) if widths[one] > least[one]), key=widths.__getitem__
+        )
         widths[index] -= 1
         excess -= 1
     for column, width in zip(table.columns, widths, strict=True):
@@ -146,7 +167,10 @@ def _extra(table: Table, console: Console) -> int:
 
 
 def _widest(column: Column) -> int:
-    return max((cell_len(line) for text in _texts(column) for line in text.splitlines()), default=1) or 1
+    return (
+        max((cell_len(line) for text in _texts(column) for line in text.splitlines()), default=1)
+        or 1
+    )
 
 
 def _narrowest(column: Column) -> int:

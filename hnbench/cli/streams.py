@@ -50,7 +50,10 @@ _HANDLER = "hnbench-readable"
 
 def readable(text: str) -> str:
     """Every character by its replacement, or else as an escape."""
-    return "".join(READABLE.get(character) or character.encode("ascii", "backslashreplace").decode() for character in text)
+    return "".join(
+        READABLE.get(character) or character.encode("ascii", "backslashreplace").decode()
+        for character in text
+    )
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
@@ -78,7 +81,9 @@ class Output(io.TextIOWrapper):
         if isinstance(error, BrokenPipeError):
             return error
         _discard(self)
-        return StoreError(f"standard output cannot be written ({error.strerror or error}); what a command saves in files is not touched")
+        return StoreError(
+            f"standard output cannot be written ({error.strerror or error}); what a command saves in files is not touched"
+        )
 
 
 class Messages(io.TextIOWrapper):
@@ -118,7 +123,12 @@ def _opened(stream: object, kind: type[io.TextIOWrapper]) -> io.TextIOWrapper:
         return kind(open(os.devnull, "wb"), encoding="utf-8")  # noqa: PTH123 - for as long as the process lives
     if type(stream) is not io.TextIOWrapper:
         return stream  # type: ignore[return-value]
-    return kind(stream.buffer, encoding=stream.encoding, errors=_HANDLER, line_buffering=stream.line_buffering)
+    return kind(
+        stream.buffer,
+        encoding=stream.encoding,
+        errors=_HANDLER,
+        line_buffering=stream.line_buffering,
+    )
 
 
 def _discard(stream: io.TextIOWrapper) -> None:

@@ -46,7 +46,9 @@ def check_schema(value: Any, newest: int) -> None:
     """Refuse what a newer hnbench wrote: `MalformedError` where the `schema` of a decoded object is above `newest`, or no number."""
     found = as_kind(value, _Versioned).schema
     if found > newest:
-        raise MalformedError(f"it was written by a newer hnbench (schema {found}, this one reads up to {newest}): update hnbench")
+        raise MalformedError(
+            f"it was written by a newer hnbench (schema {found}, this one reads up to {newest}): update hnbench"
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -33,7 +33,9 @@ def printable(text: str) -> str:
         return text
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+    return "".join(
+        character if character.isprintable() else _escaped(character) for character in text
+    )
 
 
 def quoted(value: object) -> str:
@@ -55,7 +57,9 @@ def markdown(text: str) -> str:
     stays one, which GitHub makes a link to itself.
     """
     return _MARKDOWN.sub(
-        lambda found: found["plain"] or _ENTITIES.get(found[0]) or f"{found[0][:-1]}\\{found[0][-1]}",
+        lambda found: (
+            found["plain"] or _ENTITIES.get(found[0]) or f"{found[0][:-1]}\\{found[0][-1]}"
+        ),
         printable(text),
     )
 
@@ -63,13 +67,22 @@ def markdown(text: str) -> str:
 def markdown_code(text: str) -> str:
     """A code span of Markdown that shows the text. Not for tables, where a `|` divides code too."""
     shown = printable(text)
-    longest = max((len(run) for run in "".join(c if c == "`" else " " for c in shown).split()), default=0)
-    fence, space = "`" * (longest + 1), " " if "`" in shown or shown[:1] == " " == shown[-1:] else ""
+    longest = max(
+        (len(run) for run in "".join(c if c == "`" else " " for c in shown).split()), default=0
+    )
+    fence, space = (
+        "`" * (longest + 1),
+        " " if "`" in shown or shown[:1] == " " == shown[-1:] else "",
+    )
     return f"{fence}{space}{shown}{space}{fence}"
 
 
 def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii") if not _is_surrogate(character) else f"\\u{ord(character):04x}"
+    return (
+        character.encode("unicode_escape").decode("ascii")
+        if not _is_surrogate(character)
+        else f"\\u{ord(character):04x}"
+    )
 
 
 def _is_surrogate(character: str) -> bool:

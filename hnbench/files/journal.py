@@ -39,7 +39,9 @@ def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
 
     `parse` says by a ValueError, KeyError or TypeError what a line is not.
     """
-    return [line for each in (_packed(path), path) if _is_there(each) for line in _parsed(each, parse)]
+    return [
+        line for each in (_packed(path), path) if _is_there(each) for line in _parsed(each, parse)
+    ]
 
 
 def sealed(value: Any) -> bytes:
@@ -55,7 +57,9 @@ def unsealed(line: bytes) -> tuple[bytes, bool]:
         return line, False
     body = line[:-_SEAL] + b"}"
     if _check_of(body) != tail[len(_OPENING) : -len(_CLOSING)]:
-        raise MalformedError("it was changed after it was written: its check value is of another content")
+        raise MalformedError(
+            "it was changed after it was written: its check value is of another content"
+        )
     return body, True
 
 
@@ -69,7 +73,9 @@ def whole_lines(path: Path) -> Iterator[bytes]:
     What is no file, cannot be read or cannot be unpacked is a `StoreError`, and so is a file that becomes far larger than a journal would.
     """
     if not path.is_file():
-        raise StoreError(f"{path} is not a file; put the journal back, or remove it, and what it held is computed again.")
+        raise StoreError(
+            f"{path} is not a file; put the journal back, or remove it, and what it held is computed again."
+        )
     try:
         with path.open("rb") as file:
             if path.suffix != ".xz":
@@ -115,7 +121,9 @@ def _parsed(path: Path, parse: Callable[[Any], T]) -> list[T]:
         try:
             found.append(parse(decode(unsealed(line)[0], dict)))
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path}:{number} is damaged ({error}); remove that line, and what it held is computed again.") from error
+            raise StoreError(
+                f"{path}:{number} is damaged ({error}); remove that line, and what it held is computed again."
+            ) from error
     return found
 
 
@@ -135,7 +143,9 @@ class Journal(Generic[T]):
             folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout:
-            raise StoreError(f"{folder} is in use by another process; wait for it to end, or give another folder by --out.") from None
+            raise StoreError(
+                f"{folder} is in use by another process; wait for it to end, or give another folder by --out."
+            ) from None
         except OSError as error:
             raise StoreError(f"{cannot_write(folder, error)}, by --out.") from error
         try:
@@ -153,7 +163,10 @@ class Journal(Generic[T]):
     def add(self, values: Iterable[Mapping[str, Any]]) -> None:
         """Append lines, and wait until they are on the disk."""
         lines = [sealed(value) for value in values]
-        with writing(self.path, "What was written is kept; then the same command continues."), self.path.open("ab") as file:
+        with (
+            writing(self.path, "What was written is kept; then the same command continues."),
+            self.path.open("ab") as file,
+        ):
             file.write(b"".join(lines))
             file.flush()
             os.fsync(file.fileno())

@@ -7,7 +7,13 @@ import re
 
 LONGEST = 240
 """Bytes of a name. File systems take 255; the rest is for what a program appends while it writes, for example `.tmp`."""
-_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
+_RESERVED = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10)),
+}
 """What Windows takes for a device, with any ending: `nul.txt` is no file."""
 
 

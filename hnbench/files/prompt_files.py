@@ -115,11 +115,15 @@ def read_text(path: Path) -> str:
     """A UTF-8 file's text without byte-order marks at its beginning, with one newline character for every line end."""
     try:
         if not (path.is_file() or path.is_dir()) and path.exists():
-            raise UsageError(f"the prompt file {shown(path)} cannot be read (it is a device or a pipe); give a file")
+            raise UsageError(
+                f"the prompt file {shown(path)} cannot be read (it is a device or a pipe); give a file"
+            )
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"the prompt file {shown(path)} cannot be read ({reason}); give a UTF-8 file that ends in {_ENDINGS}") from error
+        raise UsageError(
+            f"the prompt file {shown(path)} cannot be read ({reason}); give a UTF-8 file that ends in {_ENDINGS}"
+        ) from error
     try:
         content = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -134,7 +138,9 @@ def _entries(path: Path) -> Iterator[tuple[str, str]]:
     """Where each prompt is, and its text, which has been checked and may be empty."""
     reader = _READERS.get(kind_of(path))
     if reader is None:
-        raise UsageError(f"the prompt file {shown(path)} ends in {kind_of(path)!r}; a prompt file ends in {_ENDINGS}")
+        raise UsageError(
+            f"the prompt file {shown(path)} ends in {kind_of(path)!r}; a prompt file ends in {_ENDINGS}"
+        )
     for place, text in reader(path, read_text(path)):
         yield place, _checked(place, text)
 
@@ -143,7 +149,11 @@ def _checked(place: str, text: str) -> str:
     """A prompt's text without white space around it. What no prompt can hold is a `UsageError`."""
     bad = _FORBIDDEN.search(text)
     if bad:
-        what = "half of a surrogate pair, which is not valid Unicode" if "\ud800" <= bad[0] <= "\udfff" else "a control character"
+        what = (
+            "half of a surrogate pair, which is not valid Unicode"
+            if "\ud800" <= bad[0] <= "\udfff"
+            else "a control character"
+        )
         raise UsageError(f"{place} has {what} (U+{ord(bad[0]):04X}); remove it from the prompt")
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip(_AROUND)
     if _BOM in text:
@@ -153,7 +163,11 @@ def _checked(place: str, text: str) -> str:
 
 def _notes(name: str, texts: Sequence[str], repeats: int) -> Iterator[str]:
     if repeats:
-        what = "1 prompt repeats an earlier one and is" if repeats == 1 else f"{repeats} prompts repeat earlier ones and are"
+        what = (
+            "1 prompt repeats an earlier one and is"
+            if repeats == 1
+            else f"{repeats} prompts repeat earlier ones and are"
+        )
         yield f"{name}: {what} left out"
     long = [text for text in texts if len(text) > LONG]
     if long:
@@ -193,19 +207,25 @@ def _tsv(path: Path, content: str) -> Iterator[tuple[str, str]]:
     except UsageError:
         if _QUOTED.search(content):
             raise
-        rows = [(number, line.split("\t")) for number, line in enumerate(content.split("\n"), start=1)]
+        rows = [
+            (number, line.split("\t")) for number, line in enumerate(content.split("\n"), start=1)
+        ]
     return _column(path, rows, "tab")
 
 
 def _quoted_rows(path: Path, content: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The rows, each with the number of the line that it begins in."""
-    rows = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    rows = csv.reader(
+        io.StringIO(content, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
     while True:
         line = rows.line_num + 1
         try:
             row = _next(rows)
         except csv.Error as error:
-            raise UsageError(f"{shown(path)}:{_opened_in(content, line, delimiter)} {_malformed(str(error))}") from error
+            raise UsageError(
+                f"{shown(path)}:{_opened_in(content, line, delimiter)} {_malformed(str(error))}"
+            ) from error
         if row is None:
             return
         yield line, row
@@ -240,7 +260,9 @@ def _malformed(error: str) -> str:
     return f"is not a well-formed row ({error}); {advice}"
 
 
-def _column(path: Path, rows: Iterable[tuple[int, list[str]]], delimiter: str) -> Iterator[tuple[str, str]]:
+def _column(
+    path: Path, rows: Iterable[tuple[int, list[str]]], delimiter: str
+) -> Iterator[tuple[str, str]]:
     """The prompts' column of a table. Rows without any text are left out; every other row has as many fields as the header."""
     written = ((line, row) for line, row in rows if any(cell.strip(_AROUND) for cell in row))
     _, header = next(written, (0, []))
@@ -259,9 +281,13 @@ def _place_of_prompts(path: Path, header: Sequence[str], delimiter: str) -> int:
     if name is None:
         found = ", ".join(header)
         told = f"; it is {found[:60]!r}, read with a {delimiter} between fields" if found else ""
-        raise UsageError(f"the prompt file {shown(path)} has no column for the prompts; name one {COLUMNS[0]!r} in its first line{told}")
+        raise UsageError(
+            f"the prompt file {shown(path)} has no column for the prompts; name one {COLUMNS[0]!r} in its first line{told}"
+        )
     if header.count(name) > 1:
-        raise UsageError(f"the prompt file {shown(path)} has {header.count(name)} columns {name!r}; give the others another name")
+        raise UsageError(
+            f"the prompt file {shown(path)} has {header.count(name)} columns {name!r}; give the others another name"
+        )
     return header.index(name)
 
 
@@ -282,7 +308,9 @@ def _json_lines(path: Path, content: str) -> Iterator[tuple[str, str]]:
 def _json_list(path: Path, content: str) -> Iterator[tuple[str, str]]:
     values = _parsed(shown(path), content)
     if not isinstance(values, list):
-        raise UsageError(f'{shown(path)} holds no list of texts; write ["a prompt", "another prompt"], or one value per line as .jsonl')
+        raise UsageError(
+            f'{shown(path)} holds no list of texts; write ["a prompt", "another prompt"], or one value per line as .jsonl'
+        )
     for number, value in enumerate(values, start=1):
         place = f"{shown(path)}: entry {number}"
         yield place, _prompt_of(place, value)
@@ -293,7 +321,9 @@ def _parsed(place: str, text: str) -> Any:
     try:
         return json.loads(text, parse_int=float, object_pairs_hook=_unambiguous)
     except RecursionError as error:
-        raise UsageError(f"{place} is nested too deeply to be prompts; write texts, or objects with the key {COLUMNS[0]!r}") from error
+        raise UsageError(
+            f"{place} is nested too deeply to be prompts; write texts, or objects with the key {COLUMNS[0]!r}"
+        ) from error
     except ValueError as error:
         raise UsageError(f"{place} is not JSON: {error}") from error
 
@@ -310,7 +340,9 @@ def _prompt_of(place: str, value: Any) -> str:
     if isinstance(value, dict):
         value = next((value[name] for name in COLUMNS if name in value), None)
     if not isinstance(value, str):
-        raise UsageError(f"{place} is no prompt; write a text, or an object with the key {COLUMNS[0]!r}")
+        raise UsageError(
+            f"{place} is no prompt; write a text, or an object with the key {COLUMNS[0]!r}"
+        )
     return value
 
 

@@ -83,7 +83,9 @@ def _of_safetensors(error: SafetensorError) -> OSError | None:
 def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
     """Write a file so that it is whole, or as it was before, whenever the process is killed. Meanwhile its name has an `ending`."""
     temporary = path.with_name(path.name + ending)
-    temporary.unlink(missing_ok=True)  # of a killed process; or a link or a pipe, which must not be written into
+    temporary.unlink(
+        missing_ok=True
+    )  # of a killed process; or a link or a pipe, which must not be written into
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
     try:
         write_all(descriptor, content)

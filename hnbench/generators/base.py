@@ -32,7 +32,10 @@ class Conditioning:
         seeds = None
         if self.step_seeds is not None:
             # by way of positions: a seed has 63 bits, and every way of choosing that a tensor has is allowed
-            seeds = tuple(self.step_seeds[place] for place in torch.arange(len(self.step_seeds))[_on_cpu(chosen)].tolist())
+            seeds = tuple(
+                self.step_seeds[place]
+                for place in torch.arange(len(self.step_seeds))[_on_cpu(chosen)].tolist()
+            )
         return Conditioning({name: tensor[chosen] for name, tensor in self.tensors.items()}, seeds)
 
     def seeded(self, step_seeds: Sequence[int]) -> Conditioning:
@@ -46,8 +49,16 @@ class Conditioning:
         """Join batches end to end. Seeds are kept where every batch has them."""
         listed = list(parts)
         seeds = [part.step_seeds for part in listed if part.step_seeds is not None]
-        joined = tuple(seed for part in seeds for seed in part) if len(seeds) == len(listed) else None
-        return Conditioning({name: torch.cat([part.tensors[name] for part in listed]) for name in listed[0].tensors}, joined)
+        joined = (
+            tuple(seed for part in seeds for seed in part) if len(seeds) == len(listed) else None
+        )
+        return Conditioning(
+            {
+                name: torch.cat([part.tensors[name] for part in listed])
+                for name in listed[0].tensors
+            },
+            joined,
+        )
 
 
 def _on_cpu(chosen: slice | Tensor) -> slice | Tensor:

@@ -52,11 +52,16 @@ class FluxGenerator(PipelineGenerator):
 
     def _set_text_length(self, tokens: int | None) -> None:
         if tokens is not None and not 1 <= tokens <= MAX_TOKENS:
-            raise UsageError(f"the text length was {tokens}; {self.name} reads 1 to {MAX_TOKENS} tokens")
+            raise UsageError(
+                f"the text length was {tokens}; {self.name} reads 1 to {MAX_TOKENS} tokens"
+            )
         self._tokens = tokens or MAX_TOKENS
 
     def _options(self) -> dict[str, Any]:
-        return {**super()._options(), **({} if self._tokens == MAX_TOKENS else {"max_sequence_length": self._tokens})}
+        return {
+            **super()._options(),
+            **({} if self._tokens == MAX_TOKENS else {"max_sequence_length": self._tokens}),
+        }
 
     def _default_size(self) -> int:
         return DEFAULT_SIZE
@@ -68,19 +73,27 @@ class FluxGenerator(PipelineGenerator):
         return ((side // PACKED) ** 2, int(self.architecture.in_channels))
 
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
-        hidden, pooled, _ = self.pipeline.encode_prompt(prompts, device=self._device, max_sequence_length=self._tokens)
+        hidden, pooled, _ = self.pipeline.encode_prompt(
+            prompts, device=self._device, max_sequence_length=self._tokens
+        )
         return {"hidden_states": hidden.to(self._dtype), "pooled": pooled.to(self._dtype)}
 
     def _started(self, steps: int, **arguments: Any) -> Any:
         config = self.scheduler.config
         limits = [config.get(name, value) for name, value in _SHIFT.items()]
         return super()._started(
-            steps, sigmas=np.linspace(1.0, 1 / steps, steps), mu=calculate_shift(self.noise_shape[0], *limits), **arguments
+            steps,
+            sigmas=np.linspace(1.0, 1 / steps, steps),
+            mu=calculate_shift(self.noise_shape[0], *limits),
+            **arguments,
         )
 
     def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """One pass; `time` is the network's own, 0 to 1."""
-        hidden, side = conditioning.tensors["hidden_states"], self.image_size // self.pipeline.vae_scale_factor // PACKED
+        hidden, side = (
+            conditioning.tensors["hidden_states"],
+            self.image_size // self.pipeline.vae_scale_factor // PACKED,
+        )
         found: Tensor = self.backbone(
             hidden_states=latents.to(self._dtype),
             timestep=time.to(self._dtype).expand(len(latents)),
@@ -88,7 +101,9 @@ class FluxGenerator(PipelineGenerator):
             pooled_projections=conditioning.tensors["pooled"],
             encoder_hidden_states=hidden,
             txt_ids=torch.zeros(hidden.shape[1], 3, device=self._device, dtype=self._dtype),
-            img_ids=FluxPipeline._prepare_latent_image_ids(len(latents), side, side, self._device, self._dtype),  # noqa: SLF001
+            img_ids=FluxPipeline._prepare_latent_image_ids(
+                len(latents), side, side, self._device, self._dtype
+            ),  # noqa: SLF001
             return_dict=False,
         )[0]
         return found
@@ -99,10 +114,21 @@ class FluxGenerator(PipelineGenerator):
         step_noise = self._step_noise(scheduler, conditioning, steps)
         for timestep in scheduler.timesteps:
             prediction = self._denoise(latents, timestep / 1000, conditioning).to(latents.dtype)
-            latents = scheduler.step(prediction, timestep, latents, **step_noise, return_dict=False)[0]
-        unpacked = FluxPipeline._unpack_latents(latents, self.image_size, self.image_size, self.pipeline.vae_scale_factor)  # noqa: SLF001
-        return self._decode(unpacked / self.decoder.config.scaling_factor + self.decoder.config.shift_factor)
+            latents = scheduler.step(
+                prediction, timestep, latents, **step_noise, return_dict=False
+            )[0]
+        unpacked = FluxPipeline._unpack_latents(
+            latents, self.image_size, self.image_size, self.pipeline.vae_scale_factor
+        )  # noqa: SLF001
+        return self._decode(
+            unpacked / self.decoder.config.scaling_factor + self.decoder.config.shift_factor
+        )
 
 
-_SHIFT = {"base_image_seq_len": 256, "max_image_seq_len": 4096, "base_shift": 0.5, "max_shift": 1.15}
+_SHIFT = {
+    "base_image_seq_len": 256,
+    "max_image_seq_len": 4096,
+    "base_shift": 0.5,
+    "max_shift": 1.15,
+}
 """The scheduler's settings that shift the timesteps by the number of tokens, and what the pipeline takes where they are missing."""

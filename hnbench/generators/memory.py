@@ -29,22 +29,37 @@ def checkpoint_blocks(network: Any) -> None:
 
 def recomputes_safely(network: nn.Module) -> bool:
     """Whether all that a network recomputes in the backward pass, if anything, is recomputed as it was first computed."""
-    recomputing = [module for module in network.modules() if getattr(module, "gradient_checkpointing", False)]
-    return all(getattr(module, "_gradient_checkpointing_func", None) is recompute_block for module in recomputing)
+    recomputing = [
+        module for module in network.modules() if getattr(module, "gradient_checkpointing", False)
+    ]
+    return all(
+        getattr(module, "_gradient_checkpointing_func", None) is recompute_block
+        for module in recomputing
+    )
 
 
 def recompute_block(block: nn.Module, *inputs: Any) -> Any:
     """The block's output; its activations are dropped, and computed again in the backward pass by the layers it has now."""
     tree = _Tree(block)
     # Nothing here draws random numbers, so their state need not be kept.
-    return checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False, context_fn=lambda: (nullcontext(), tree))
+    return checkpoint(
+        block,
+        *inputs,
+        use_reentrant=False,
+        preserve_rng_state=False,
+        context_fn=lambda: (nullcontext(), tree),
+    )
 
 
 class _Tree:
     """Which module was whose child. Within the context it is so again; afterwards it is as it was before."""
 
     def __init__(self, root: nn.Module) -> None:
-        self._children = [(parent, name, child) for parent in root.modules() for name, child in parent.named_children()]
+        self._children = [
+            (parent, name, child)
+            for parent in root.modules()
+            for name, child in parent.named_children()
+        ]
         self._replaced: list[tuple[nn.Module, str, nn.Module]] = []
 
     def __enter__(self) -> None:

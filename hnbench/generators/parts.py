@@ -31,7 +31,10 @@ UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 """Optional parts of pipelines that nothing here needs."""
 _SAFE, _PICKLED = ("diffusion_pytorch_model", "model"), ("diffusion_pytorch_model", "pytorch_model")
 """What diffusers and transformers call a part's weights: as safetensors, and pickled, of which only the tensors are read."""
-_WORDS = tuple(("tokenizer.json", second, "spiece.model", "tokenizer.model", "vocab.txt") for second in ("vocab.json", "merges.txt"))
+_WORDS = tuple(
+    ("tokenizer.json", second, "spiece.model", "tokenizer.model", "vocab.txt")
+    for second in ("vocab.json", "merges.txt")
+)
 """A tokenizer's vocabulary, in the order of preference. Where it is in two files, both are needed."""
 _BEYOND = r"(decoder|lm_head|vision_model|visual_projection|text_projection|logit_scale)(\..*)?"
 """What a text encoder's checkpoint may have of the larger model that it was taken from."""
@@ -41,8 +44,16 @@ Kind = Literal["weights", "tokenizer", "scheduler"]
 
 def parts_of(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """The parts of a pipeline's index that are used here: name -> library and class."""
-    listed = {part: value for part, value in index.items() if isinstance(value, list) and len(value) == 2 and value[0]}
-    return {part: (str(value[0]), str(value[1])) for part, value in sorted(listed.items()) if part not in UNUSED}
+    listed = {
+        part: value
+        for part, value in index.items()
+        if isinstance(value, list) and len(value) == 2 and value[0]
+    }
+    return {
+        part: (str(value[0]), str(value[1]))
+        for part, value in sorted(listed.items())
+        if part not in UNUSED
+    }
 
 
 def kind_of(part: str, class_name: str) -> Kind:
@@ -72,8 +83,14 @@ class _Way:
 
 def _ways(dtype: str) -> list[_Way]:
     """The ways in the order of preference: nothing pickled where there are safetensors, and the variant that is made for the type."""
-    variants = {"float16": ("fp16", None, "bf16"), "bfloat16": ("bf16", "fp16", None)}.get(dtype, (None, "bf16", "fp16"))
-    return [_Way(names, ending, one) for names, ending in ((_SAFE, "safetensors"), (_PICKLED, "bin")) for one in variants]
+    variants = {"float16": ("fp16", None, "bf16"), "bfloat16": ("bf16", "fp16", None)}.get(
+        dtype, (None, "bf16", "fp16")
+    )
+    return [
+        _Way(names, ending, one)
+        for names, ending in ((_SAFE, "safetensors"), (_PICKLED, "bin"))
+        for one in variants
+    ]
 
 
 def _patterns(part: str, way: _Way) -> list[str]:
@@ -97,7 +114,10 @@ class LoadedPart:
 
 
 def load_parts(
-    folder: Path, dtype: torch.dtype, other_dtypes: Mapping[str, torch.dtype], leave: Collection[str] = ()
+    folder: Path,
+    dtype: torch.dtype,
+    other_dtypes: Mapping[str, torch.dtype],
+    leave: Collection[str] = (),
 ) -> dict[str, LoadedPart]:
     """The models of a pipeline's folder by part, but for those to `leave`; `other_dtypes` are those of parts that differ from `dtype`."""
     return {
@@ -107,27 +127,51 @@ def load_parts(
     }
 
 
-def load_part(folder: Path, part: str, library: str, class_name: str, dtype: torch.dtype) -> LoadedPart:
+def load_part(
+    folder: Path, part: str, library: str, class_name: str, dtype: torch.dtype
+) -> LoadedPart:
     """One model of a pipeline, every tensor of it from the folder. Anything else is a `UsageError` that names what is wrong."""
     way = _way_there(folder, part, str(dtype).removeprefix("torch."))
     kind = getattr(transformers if library == "transformers" else diffusers, class_name, None)
     if kind is None:
-        raise UsageError(f"{folder / part} is a {class_name} of {library}, which is not known here; update {library}")
+        raise UsageError(
+            f"{folder / part} is a {class_name} of {library}, which is not known here; update {library}"
+        )
     if library == "transformers":
-        return LoadedPart(load_pretrained(kind, folder / part, dtype=dtype, left_over=_BEYOND, variant=way.variant), way.variant)
+        return LoadedPart(
+            load_pretrained(
+                kind, folder / part, dtype=dtype, left_over=_BEYOND, variant=way.variant
+            ),
+            way.variant,
+        )
     return LoadedPart(_load_network(kind, folder, part, dtype, way), way.variant)
 
 
 def _load_network(kind: Any, folder: Path, part: str, dtype: torch.dtype, way: _Way) -> Any:
     """A network of diffusers. Of a pickled file only tensors are read (`weights_only`)."""
-    options = {"local_files_only": True, "use_safetensors": way.ending == "safetensors", "variant": way.variant}
+    options = {
+        "local_files_only": True,
+        "use_safetensors": way.ending == "safetensors",
+        "variant": way.variant,
+    }
     try:
         with quiet_loading():
-            model, found = kind.from_pretrained(folder, subfolder=part, dtype=dtype, output_loading_info=True, **options)
+            model, found = kind.from_pretrained(
+                folder, subfolder=part, dtype=dtype, output_loading_info=True, **options
+            )
     except (*UNREADABLE, pickle.UnpicklingError) as error:
-        raise UsageError(f"{folder / part} cannot be loaded as a {kind.__name__}: {first_line(error)}") from error
-    reshaped = {str(key[0] if isinstance(key, (tuple, list)) else key) for key in found["mismatched_keys"]}
-    refuse_differences(folder / part, missing=set(found["missing_keys"]) - reshaped, unexpected=found["unexpected_keys"], reshaped=reshaped)
+        raise UsageError(
+            f"{folder / part} cannot be loaded as a {kind.__name__}: {first_line(error)}"
+        ) from error
+    reshaped = {
+        str(key[0] if isinstance(key, (tuple, list)) else key) for key in found["mismatched_keys"]
+    }
+    refuse_differences(
+        folder / part,
+        missing=set(found["missing_keys"]) - reshaped,
+        unexpected=found["unexpected_keys"],
+        reshaped=reshaped,
+    )
     return model
 
 
@@ -138,14 +182,18 @@ def _way_there(folder: Path, part: str, dtype: str) -> _Way:
         if any(fnmatch(name, pattern) for name in names for pattern in _patterns(part, way)):
             return way
     there = ", ".join(name.removeprefix(f"{part}/") for name in sorted(names)) or "nothing"
-    raise UsageError(f"{folder / part} has no weights (there is {there}); save or fetch the pipeline again")
+    raise UsageError(
+        f"{folder / part} has no weights (there is {there}); save or fetch the pipeline again"
+    )
 
 
 def load_scheduler(folder: Path, part: str = "scheduler") -> Any:
     """The scheduler of a folder by itself."""
     name = str(read_json(folder / part / "scheduler_config.json").get("_class_name"))
     if not hasattr(diffusers, name):
-        raise UsageError(f"{folder / part} is a {name}, which diffusers does not have; update diffusers")
+        raise UsageError(
+            f"{folder / part} is a {name}, which diffusers does not have; update diffusers"
+        )
     return getattr(diffusers, name).from_pretrained(folder, subfolder=part, local_files_only=True)
 
 
@@ -154,7 +202,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); fetch or save the pipeline again") from error
+        raise UsageError(
+            f"{path} cannot be read ({error}); fetch or save the pipeline again"
+        ) from error
     if not isinstance(value, dict):
         raise UsageError(f"{path} holds no JSON object; fetch or save the pipeline again")
     return value

@@ -21,7 +21,17 @@ from torch.utils.checkpoint import checkpoint
 from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.memory import checkpoint_blocks
-from hnbench.generators.parts import INDEX, UNUSED, LoadedPart, kind_of, load_part, load_parts, load_scheduler, parts_of, read_json
+from hnbench.generators.parts import (
+    INDEX,
+    UNUSED,
+    LoadedPart,
+    kind_of,
+    load_part,
+    load_parts,
+    load_scheduler,
+    parts_of,
+    read_json,
+)
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import UNREADABLE, first_line
 from hnbench.weights.fingerprint import fingerprint_of
@@ -78,13 +88,23 @@ class PipelineGenerator(Generator):
         self.name, self._weights, self._source = name, fingerprint, dict(source or {})
         self._device: torch.device = torch.device(device)
         self.pipeline, self.scheduler = pipeline, pipeline.scheduler
-        parts = {part: getattr(pipeline, part).requires_grad_(False).eval() for part in (*self.text_parts, self.backbone_part, "vae")}
+        parts = {
+            part: getattr(pipeline, part).requires_grad_(False).eval()
+            for part in (*self.text_parts, self.backbone_part, "vae")
+        }
         self.text_encoders = [parts[part] for part in self.text_parts]
-        self.backbone, self.decoder = parts[self.backbone_part].to(self._device), parts["vae"].to(self._device)
+        self.backbone, self.decoder = (
+            parts[self.backbone_part].to(self._device),
+            parts["vae"].to(self._device),
+        )
         self._dtype: torch.dtype = getattr(pipeline, self.backbone_part).dtype
         self.architecture: Any = self.backbone.config
         """The backbone's configuration."""
-        if self.upcast_decoder and self._dtype == torch.float16 and self.decoder.config.force_upcast:
+        if (
+            self.upcast_decoder
+            and self._dtype == torch.float16
+            and self.decoder.config.force_upcast
+        ):
             self.decoder.float()
         self._set_memory(memory)
         self._set_size(image_size)
@@ -118,10 +138,20 @@ class PipelineGenerator(Generator):
             )
         others = cls.beside_float16 if dtype == torch.float16 else {}
         loaded = _loaded(folder, replaced or {}, dtype, others)
-        variants = {part: one.variant for part, one in loaded.items() if isinstance(one, LoadedPart) and one.variant}
+        variants = {
+            part: one.variant
+            for part, one in loaded.items()
+            if isinstance(one, LoadedPart) and one.variant
+        }
         known = fingerprint or fingerprint_of(folder)
         return cls(
-            cls._assembled(folder, {part: one.model if isinstance(one, LoadedPart) else one for part, one in loaded.items()}),
+            cls._assembled(
+                folder,
+                {
+                    part: one.model if isinstance(one, LoadedPart) else one
+                    for part, one in loaded.items()
+                },
+            ),
             name=name,
             fingerprint=digest([known, variants]) if variants else known,
             device=device,
@@ -134,12 +164,18 @@ class PipelineGenerator(Generator):
         """The pipeline of these parts, and of what else the folder has: tokenizers, and a scheduler."""
         stock = getattr(diffusers, cls.pipeline_class)
         taken = inspect.signature(stock.__init__).parameters
-        arguments = {**dict.fromkeys(part for part in UNUSED if part in taken), **cls.loading, **parts}
+        arguments = {
+            **dict.fromkeys(part for part in UNUSED if part in taken),
+            **cls.loading,
+            **parts,
+        }
         try:
             with quiet_loading():
                 return stock.from_pretrained(folder, local_files_only=True, **arguments)
         except (*UNREADABLE, AttributeError) as error:
-            raise UsageError(f"{folder} cannot be loaded as a {cls.pipeline_class}: {_why(error)}") from error
+            raise UsageError(
+                f"{folder} cannot be loaded as a {cls.pipeline_class}: {_why(error)}"
+            ) from error
 
     # Options.
 
@@ -154,21 +190,29 @@ class PipelineGenerator(Generator):
     def _set_size(self, size: int | None) -> None:
         multiple = self.pipeline.vae_scale_factor * self._patch()
         if size is not None and (size < multiple or size % multiple):
-            raise UsageError(f"the image size was {size}; {self.name} needs a multiple of {multiple}, for example {self._default_size()}")
+            raise UsageError(
+                f"the image size was {size}; {self.name} needs a multiple of {multiple}, for example {self._default_size()}"
+            )
         self.image_size = size or self._default_size()
         self.noise_shape = self._shape_of_noise(self.image_size // self.pipeline.vae_scale_factor)
 
     def _set_prefix(self, prefix: bool | None) -> None:
         if prefix is not None:
-            raise UsageError(f"{self.name} has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out")
+            raise UsageError(
+                f"{self.name} has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out"
+            )
 
     def _set_text_length(self, tokens: int | None) -> None:
         if tokens is not None:
-            raise UsageError(f"{self.name} has one length of text only; leave --max-sequence-length out")
+            raise UsageError(
+                f"{self.name} has one length of text only; leave --max-sequence-length out"
+            )
 
     def _set_intermediate(self, angle: float | Literal["even"] | None) -> None:
         if angle is not None:
-            raise UsageError(f"{self.name} has no intermediate timesteps to choose; leave --intermediate-timesteps out")
+            raise UsageError(
+                f"{self.name} has no intermediate timesteps to choose; leave --intermediate-timesteps out"
+            )
 
     def _default_size(self) -> int:
         """Width and height in pixels."""
@@ -186,7 +230,10 @@ class PipelineGenerator(Generator):
         """What decides the image beside the weights, where it is not the family's only way."""
         size = {} if self.image_size == self._default_size() else {"image_size": self.image_size}
         others = self.beside_float16 if self._dtype == torch.float16 else {}
-        return {**size, **({"computes": {part: str(kind) for part, kind in others.items()}} if others else {})}
+        return {
+            **size,
+            **({"computes": {part: str(kind) for part, kind in others.items()}} if others else {}),
+        }
 
     # The contract.
 
@@ -213,12 +260,17 @@ class PipelineGenerator(Generator):
         if new:
             with self._text_encoders_in_place(), quiet_loading():
                 for prompt in new:  # one by one: what is new together differs in a run that was interrupted, and with it the last digits
-                    self._keep(prompt, {name: tensor[0].cpu() for name, tensor in self._encode([prompt]).items()})
+                    self._keep(
+                        prompt,
+                        {name: tensor[0].cpu() for name, tensor in self._encode([prompt]).items()},
+                    )
         rows = [self._encoded[prompt] for prompt in prompts]
         for prompt in prompts:
             self._encoded.move_to_end(prompt)
         self._forget()
-        return Conditioning({name: torch.stack([row[name] for row in rows]).to(self._device) for name in rows[0]})
+        return Conditioning(
+            {name: torch.stack([row[name] for row in rows]).to(self._device) for name in rows[0]}
+        )
 
     def _keep(self, prompt: str, row: dict[str, Tensor]) -> None:
         self._encoded[prompt] = row
@@ -242,7 +294,11 @@ class PipelineGenerator(Generator):
                     encoder.to("cpu")
 
     def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        first = self._started(1).timesteps[0] if self.first_time is None else torch.full((1,), self.first_time, device=self._device)
+        first = (
+            self._started(1).timesteps[0]
+            if self.first_time is None
+            else torch.full((1,), self.first_time, device=self._device)
+        )
         return self._denoise(noise, first, conditioning)
 
     # What a family does in its own way.
@@ -260,9 +316,13 @@ class PipelineGenerator(Generator):
     def _started(self, steps: int, **arguments: Any) -> Any:
         """A scheduler of its own for each call: schedulers keep count of the steps taken."""
         scheduler = copy.copy(self.scheduler)
-        scheduler.set_timesteps(**{"num_inference_steps": steps, "device": self._device, **arguments})
+        scheduler.set_timesteps(
+            **{"num_inference_steps": steps, "device": self._device, **arguments}
+        )
         if hasattr(scheduler, "set_begin_index"):
-            scheduler.set_begin_index(0)  # otherwise it waits for the device, to find out where the first timestep stands
+            scheduler.set_begin_index(
+                0
+            )  # otherwise it waits for the device, to find out where the first timestep stands
         return scheduler
 
     def _step_noise(self, scheduler: Any, conditioning: Conditioning, steps: int) -> dict[str, Any]:
@@ -270,7 +330,9 @@ class PipelineGenerator(Generator):
         if not _draws_noise(scheduler):
             return {}
         seeds = conditioning.step_seeds
-        if steps == 1:  # nothing comes between; some schedulers draw all the same, and must not take torch's own random numbers
+        if (
+            steps == 1
+        ):  # nothing comes between; some schedulers draw all the same, and must not take torch's own random numbers
             seeds = (0,) * len(conditioning)
         if seeds is None:
             raise ValueError(
@@ -286,7 +348,9 @@ class PipelineGenerator(Generator):
         """
         scaled = latents.to(self.decoder.dtype)
         if self._checkpoint_decoder and torch.is_grad_enabled():
-            decoded = checkpoint(self._decoded, scaled, use_reentrant=False, preserve_rng_state=False)
+            decoded = checkpoint(
+                self._decoded, scaled, use_reentrant=False, preserve_rng_state=False
+            )
         else:
             decoded = self._decoded(scaled)
         image = decoded.to(latents.dtype) / 2 + 0.5
@@ -299,11 +363,16 @@ class PipelineGenerator(Generator):
 
 
 def _loaded(
-    folder: Path, replaced: Mapping[str, Path], dtype: torch.dtype, others: Mapping[str, torch.dtype]
+    folder: Path,
+    replaced: Mapping[str, Path],
+    dtype: torch.dtype,
+    others: Mapping[str, torch.dtype],
 ) -> dict[str, LoadedPart | Any]:
     """The models of the folder, with those parts (and the scheduler, where it is one) that come from other folders in their place."""
     index = parts_of(read_json(folder / INDEX))
-    found: dict[str, LoadedPart | Any] = dict(load_parts(folder, dtype, others, leave=tuple(replaced)))
+    found: dict[str, LoadedPart | Any] = dict(
+        load_parts(folder, dtype, others, leave=tuple(replaced))
+    )
     for part, place in replaced.items():
         library, class_name = index[part]
         if kind_of(part, class_name) == "scheduler":
@@ -322,7 +391,11 @@ def _why(error: BaseException) -> str:
     transformers falls back to another kind of file where the packages for the one that is there are missing, and then names the wrong one.
     """
     lines = str(error).lower()
-    missing = [name for name, module in (("sentencepiece", "sentencepiece"), ("protobuf", "google.protobuf")) if not _importable(module)]
+    missing = [
+        name
+        for name, module in (("sentencepiece", "sentencepiece"), ("protobuf", "google.protobuf"))
+        if not _importable(module)
+    ]
     if missing and any(name in lines for name in _TOKENIZER_NEEDS):
         return f"its tokenizer needs the packages {' and '.join(missing)}; type pip install {' '.join(missing)}"
     return first_line(error)

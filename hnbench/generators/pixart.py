@@ -55,21 +55,30 @@ class PixArtGenerator(PipelineGenerator):
             added_cond_kwargs=self._size_conditions(len(latents)),
             return_dict=False,
         )[0]
-        return found[:, : latents.shape[1]]  # the second half, where there is one, is a variance that one-step models do not use
+        return found[
+            :, : latents.shape[1]
+        ]  # the second half, where there is one, is a variance that one-step models do not use
 
     def _size_conditions(self, samples: int) -> dict[str, Tensor | None]:
         if self.architecture.sample_size != SIZE_CONDITIONED:
             return {"resolution": None, "aspect_ratio": None}
         size = float(self.image_size)
         values = {"resolution": [[size, size]], "aspect_ratio": [[1.0]]}
-        return {name: torch.tensor(value, device=self._device, dtype=self._dtype).expand(samples, -1) for name, value in values.items()}
+        return {
+            name: torch.tensor(value, device=self._device, dtype=self._dtype).expand(samples, -1)
+            for name, value in values.items()
+        }
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         scheduler = self._started(steps)
         latents = noise.to(self._device) * scheduler.init_noise_sigma
         step_noise = self._step_noise(scheduler, conditioning, steps)
         for timestep in scheduler.timesteps:
-            prediction = self._denoise(scheduler.scale_model_input(latents, timestep), timestep, conditioning)
-            following, clean = scheduler.step(prediction.to(latents.dtype), timestep, latents, **step_noise, return_dict=False)
+            prediction = self._denoise(
+                scheduler.scale_model_input(latents, timestep), timestep, conditioning
+            )
+            following, clean = scheduler.step(
+                prediction.to(latents.dtype), timestep, latents, **step_noise, return_dict=False
+            )
             latents = clean if steps == 1 else following
         return self._decode(latents / self.decoder.config.scaling_factor)

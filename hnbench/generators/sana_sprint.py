@@ -36,13 +36,18 @@ class SanaSprintGenerator(PipelineGenerator):
     pipeline_class = "SanaSprintPipeline"
     last_layer = "proj_out"
     first_time = 1.0
-    beside_float16: ClassVar[Mapping[str, torch.dtype]] = {"text_encoder": torch.bfloat16, "vae": torch.float32}
+    beside_float16: ClassVar[Mapping[str, torch.dtype]] = {
+        "text_encoder": torch.bfloat16,
+        "vae": torch.float32,
+    }
 
     def _set_prefix(self, prefix: bool | None) -> None:
         self.prompt_prefix = bool(prefix)
 
     def _set_intermediate(self, angle: float | Literal["even"] | None) -> None:
-        self._between: float | None = BETWEEN_TWO_STEPS if angle is None else None if angle == "even" else angle
+        self._between: float | None = (
+            BETWEEN_TWO_STEPS if angle is None else None if angle == "even" else angle
+        )
 
     @property
     def details(self) -> dict[str, Any]:
@@ -53,7 +58,11 @@ class SanaSprintGenerator(PipelineGenerator):
         return {**super()._options(), "guidance": GUIDANCE, "prompt_prefix": self.prompt_prefix}
 
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
-        stock = inspect.signature(SanaSprintPipeline.__call__).parameters["complex_human_instruction"].default
+        stock = (
+            inspect.signature(SanaSprintPipeline.__call__)
+            .parameters["complex_human_instruction"]
+            .default
+        )
         hidden, mask = self.pipeline.encode_prompt(
             prompts,
             device=self._device,
@@ -76,7 +85,9 @@ class SanaSprintGenerator(PipelineGenerator):
         return found
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        scheduler = self._started(steps, intermediate_timesteps=self._between if steps == 2 else None)
+        scheduler = self._started(
+            steps, intermediate_timesteps=self._between if steps == 2 else None
+        )
         deviation = scheduler.config.sigma_data
         latents = clean = noise.to(self._device) * deviation
         step_noise = self._step_noise(scheduler, conditioning, steps)
@@ -86,6 +97,10 @@ class SanaSprintGenerator(PipelineGenerator):
             length = (time.square() + (1 - time).square()).sqrt()
             scaled = latents / deviation * length
             prediction = self._denoise(scaled, time, conditioning).to(latents.dtype)
-            velocity = ((1 - 2 * time) * scaled + (1 - 2 * time + 2 * time.square()) * prediction) / length
-            latents, clean = scheduler.step(velocity * deviation, angle, latents, **step_noise, return_dict=False)
+            velocity = (
+                (1 - 2 * time) * scaled + (1 - 2 * time + 2 * time.square()) * prediction
+            ) / length
+            latents, clean = scheduler.step(
+                velocity * deviation, angle, latents, **step_noise, return_dict=False
+            )
         return self._decode(clean / deviation / self.decoder.config.scaling_factor)

@@ -31,12 +31,18 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, type[PipelineGenerator]] = {
     family.pipeline_class: family
-    for family in (StableDiffusionGenerator, StableDiffusionXLGenerator, SanaSprintGenerator, PixArtGenerator, FluxGenerator)
+    for family in (
+        StableDiffusionGenerator,
+        StableDiffusionXLGenerator,
+        SanaSprintGenerator,
+        PixArtGenerator,
+        FluxGenerator,
+    )
 }
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedGenerator:
     """A generator on the Hub; call it to load it."""
 
     name: str
@@ -50,7 +56,10 @@ class Published:
         folder, others = self.folders(dtype)
         family = family_of(folder, self.pipeline)
         commits = {"pipeline": _known_by(hub.Source.parse(self.pipeline), folder)}
-        commits |= {part: _known_by(hub.Source.parse(self.replaced[part]), path) for part, path in others.items()}
+        commits |= {
+            part: _known_by(hub.Source.parse(self.replaced[part]), path)
+            for part, path in others.items()
+        }
         return family.from_folder(
             folder,
             name=self.name,
@@ -65,7 +74,10 @@ class Published:
     def folders(self, dtype: str) -> tuple[Path, dict[str, Path]]:
         """The pipeline's folder on this machine, and those of the parts that are replaced; fetched where they are not cached yet."""
         pipeline, *replacing = self.sources(dtype)
-        others = {part: hub.download(source) for part, source in zip(self.replaced, replacing, strict=True)}
+        others = {
+            part: hub.download(source)
+            for part, source in zip(self.replaced, replacing, strict=True)
+        }
         return hub.download(pipeline), others
 
     def sources(self, dtype: str) -> tuple[hub.Source, ...]:
@@ -73,17 +85,33 @@ class Published:
         source = hub.Source.parse(self.pipeline)
         index = hub.download(replace(source, needs=(((INDEX,),),)))
         family_of(index, self.pipeline)
-        kinds = {part: kind_of(part, name) for part, (_, name) in parts_of(read_json(index / INDEX)).items()}
+        kinds = {
+            part: kind_of(part, name)
+            for part, (_, name) in parts_of(read_json(index / INDEX)).items()
+        }
         pinned = replace(source, revision=hub.commit_of(index) or source.revision)
         own = {part: kind for part, kind in kinds.items() if part not in self.replaced}
-        replacing = [_files(hub.Source.parse(place), {part: kinds[part]}, dtype) for part, place in self.replaced.items()]
-        return (replace(made := _files(pinned, own, dtype), needs=(((INDEX,),), *made.needs)), *replacing)
+        replacing = [
+            _files(hub.Source.parse(place), {part: kinds[part]}, dtype)
+            for part, place in self.replaced.items()
+        ]
+        return (
+            replace(made := _files(pinned, own, dtype), needs=(((INDEX,),), *made.needs)),
+            *replacing,
+        )
 
 
-def load_folder(folder: Path, *, name: str, device: str, dtype: str, **options: Any) -> PipelineGenerator:
+def load_folder(
+    folder: Path, *, name: str, device: str, dtype: str, **options: Any
+) -> PipelineGenerator:
     """A generator from a local folder in diffusers' layout. Another family's, or no pipeline's, is a `UsageError`."""
     return family_of(folder, str(folder)).from_folder(
-        folder, name=name, device=device, dtype=getattr(torch, dtype), source={"folder": str(folder)}, **options
+        folder,
+        name=name,
+        device=device,
+        dtype=getattr(torch, dtype),
+        source={"folder": str(folder)},
+        **options,
     )
 
 
@@ -92,16 +120,20 @@ def load_by_place(place: str, *, device: str, dtype: str, **options: Any) -> Pip
     folder = Path(place).expanduser()
     if folder.is_dir():
         return load_folder(folder, name=place, device=device, dtype=dtype, **options)
-    return Published(place, place)(device=device, dtype=dtype, **options)
+    return PublishedGenerator(place, place)(device=device, dtype=dtype, **options)
 
 
 def family_of(folder: Path, shown: str) -> type[PipelineGenerator]:
     """The generator class for a pipeline's folder, which messages call `shown`."""
     if not (folder / INDEX).is_file():
-        raise UsageError(f"{shown} holds no diffusers pipeline (there is no {INDEX} in it); give a pipeline's own folder or repository")
+        raise UsageError(
+            f"{shown} holds no diffusers pipeline (there is no {INDEX} in it); give a pipeline's own folder or repository"
+        )
     found = read_json(folder / INDEX).get("_class_name")
     if found not in FAMILIES:
-        raise UsageError(f"{shown} is a {found}, which is not supported; these are: {', '.join(sorted(FAMILIES))}")
+        raise UsageError(
+            f"{shown} is a {found}, which is not supported; these are: {', '.join(sorted(FAMILIES))}"
+        )
     return FAMILIES[found]
 
 
@@ -116,14 +148,20 @@ def _known_by(source: hub.Source, folder: Path) -> str:
     return f"{source.repo}@{hub.commit_of(folder) or source.revision}"
 
 
-SD_TURBO = Published("sd-turbo", "stabilityai/sd-turbo")
-SDXL_TURBO = Published("sdxl-turbo", "stabilityai/sdxl-turbo")
-SANA_SPRINT_SMALL = Published("sana-sprint-0.6b", "Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers")
-SANA_SPRINT_LARGE = Published("sana-sprint-1.6b", "Efficient-Large-Model/Sana_Sprint_1.6B_1024px_diffusers")
-FLUX_SCHNELL = Published("flux-schnell", "black-forest-labs/FLUX.1-schnell")
+SD_TURBO = PublishedGenerator("sd-turbo", "stabilityai/sd-turbo")
+SDXL_TURBO = PublishedGenerator("sdxl-turbo", "stabilityai/sdxl-turbo")
+SANA_SPRINT_SMALL = PublishedGenerator(
+    "sana-sprint-0.6b", "Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers"
+)
+SANA_SPRINT_LARGE = PublishedGenerator(
+    "sana-sprint-1.6b", "Efficient-Large-Model/Sana_Sprint_1.6B_1024px_diffusers"
+)
+FLUX_SCHNELL = PublishedGenerator("flux-schnell", "black-forest-labs/FLUX.1-schnell")
 # Text encoder and decoder from the repository that ReNO takes them from; transformer and scheduler are PixArt-DMD's own.
-PIXART_DMD = Published(
+PIXART_DMD = PublishedGenerator(
     "pixart-dmd",
     "PixArt-alpha/PixArt-XL-2-1024-MS",
-    replaced=dict.fromkeys(("transformer", "scheduler"), "PixArt-alpha/PixArt-Alpha-DMD-XL-2-512x512"),
+    replaced=dict.fromkeys(
+        ("transformer", "scheduler"), "PixArt-alpha/PixArt-Alpha-DMD-XL-2-512x512"
+    ),
 )

@@ -22,11 +22,15 @@ class StableDiffusionGenerator(PipelineGenerator):
     loading: ClassVar[Mapping[str, Any]] = {"requires_safety_checker": False}
 
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
-        hidden, _ = self.pipeline.encode_prompt(prompts, self._device, num_images_per_prompt=1, do_classifier_free_guidance=False)
+        hidden, _ = self.pipeline.encode_prompt(
+            prompts, self._device, num_images_per_prompt=1, do_classifier_free_guidance=False
+        )
         return {"hidden_states": hidden.to(self._dtype)}
 
     def _denoise(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
-        found: Tensor = self.backbone(latents.to(self._dtype), timestep, return_dict=False, **self._conditions(conditioning))[0]
+        found: Tensor = self.backbone(
+            latents.to(self._dtype), timestep, return_dict=False, **self._conditions(conditioning)
+        )[0]
         return found
 
     def _conditions(self, conditioning: Conditioning) -> dict[str, Any]:
@@ -38,8 +42,12 @@ class StableDiffusionGenerator(PipelineGenerator):
         latents = noise.to(self._device) * scheduler.init_noise_sigma
         step_noise = self._step_noise(scheduler, conditioning, steps)
         for timestep in scheduler.timesteps:
-            prediction = self._denoise(scheduler.scale_model_input(latents, timestep), timestep, conditioning)
-            latents = scheduler.step(prediction.to(latents.dtype), timestep, latents, **step_noise, return_dict=False)[0]
+            prediction = self._denoise(
+                scheduler.scale_model_input(latents, timestep), timestep, conditioning
+            )
+            latents = scheduler.step(
+                prediction.to(latents.dtype), timestep, latents, **step_noise, return_dict=False
+            )[0]
         return self._decode(self._unscaled(latents))
 
     def _unscaled(self, latents: Tensor) -> Tensor:

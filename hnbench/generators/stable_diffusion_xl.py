@@ -32,7 +32,9 @@ class StableDiffusionXLGenerator(StableDiffusionGenerator):
     def _conditions(self, conditioning: Conditioning) -> dict[str, Any]:
         size = (self.image_size, self.image_size)
         # original size, upper left corner of the crop, target size
-        ids = torch.tensor([[*size, 0, 0, *size]], device=self._device, dtype=self._dtype).expand(len(conditioning), -1)
+        ids = torch.tensor([[*size, 0, 0, *size]], device=self._device, dtype=self._dtype).expand(
+            len(conditioning), -1
+        )
         added = {"text_embeds": conditioning.tensors["pooled"], "time_ids": ids}
         return {**super()._conditions(conditioning), "added_cond_kwargs": added}
 
@@ -41,5 +43,8 @@ class StableDiffusionXLGenerator(StableDiffusionGenerator):
         mean, deviation = config.get("latents_mean"), config.get("latents_std")
         if mean is None or deviation is None:
             return super()._unscaled(latents)
-        shift, scale = (torch.tensor(values, device=latents.device, dtype=latents.dtype)[:, None, None] for values in (mean, deviation))
+        shift, scale = (
+            torch.tensor(values, device=latents.device, dtype=latents.dtype)[:, None, None]
+            for values in (mean, deviation)
+        )
         return super()._unscaled(latents * scale) + shift

@@ -23,9 +23,13 @@ LONGEST = 80
 def as_many(who: str, given: Any, expected: int, what: str = "answers") -> Sequence[Any]:
     """The sequence that `who` (such as `"the judge geneval"`) gave, which has to have one entry for each of `expected` items."""
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
-        raise PluginError(f"{who} gave {shown(given)}; a list of {expected} {what} is expected, one for each item in order")
+        raise PluginError(
+            f"{who} gave {shown(given)}; a list of {expected} {what} is expected, one for each item in order"
+        )
     if len(given) != expected:
-        raise PluginError(f"{who} gave {len(given)} {what} for {expected} items; one for each in order is expected")
+        raise PluginError(
+            f"{who} gave {len(given)} {what} for {expected} items; one for each in order is expected"
+        )
     return given
 
 
@@ -38,9 +42,13 @@ def as_scores(who: str, given: Any, count: int, *, differentiable: bool = False)
     if not is_usable(given) or not given.is_floating_point():
         raise PluginError(f"{who} gave {shown(given)}; {wanted}")
     if given.shape != (count,):
-        raise PluginError(f"{who} gave scores of shape {list(given.shape)} for {count} images; {wanted}")
+        raise PluginError(
+            f"{who} gave scores of shape {list(given.shape)} for {count} images; {wanted}"
+        )
     if differentiable and not given.requires_grad:
-        raise PluginError(f"{who} gave no gradient: its scores do not depend on the images; it can be held out (--hold-out), not optimised")
+        raise PluginError(
+            f"{who} gave no gradient: its scores do not depend on the images; it can be held out (--hold-out), not optimised"
+        )
     scores: Tensor = given
     return scores
 
@@ -49,7 +57,9 @@ def as_number(who: str, given: Any, what: str = "a value") -> float:
     """A finite number. Neither text nor a truth value is one."""
     number = real(given)
     if number is None or not math.isfinite(number):
-        raise PluginError(f"{who} gave {shown(given)} for {what}, which is no number; a finite one is expected")
+        raise PluginError(
+            f"{who} gave {shown(given)} for {what}, which is no number; a finite one is expected"
+        )
     return number
 
 
@@ -65,7 +75,12 @@ def real(given: Any) -> float | None:
 
 def is_usable(given: Any) -> bool:
     """Whether it is a tensor with values that can be read: not a meta, sparse or quantised one."""
-    return isinstance(given, Tensor) and given.layout is torch.strided and not given.is_meta and not given.is_quantized
+    return (
+        isinstance(given, Tensor)
+        and given.layout is torch.strided
+        and not given.is_meta
+        and not given.is_quantized
+    )
 
 
 def shown(given: Any) -> str:
@@ -74,7 +89,11 @@ def shown(given: Any) -> str:
         return f"a tensor of {str(given.dtype).removeprefix('torch.')} {list(given.shape)} on {given.device}"
     if given is None or isinstance(given, bool | int | float | complex | str):
         text = printable(
-            f"{given:.3g}" if isinstance(given, float) else repr(given)[: 2 * LONGEST] if not _is_huge(given) else "a huge number"
+            f"{given:.3g}"
+            if isinstance(given, float)
+            else repr(given)[: 2 * LONGEST]
+            if not _is_huge(given)
+            else "a huge number"
         )
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return printable(f"an object of the type {type(given).__name__}")[:LONGEST]

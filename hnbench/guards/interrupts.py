@@ -30,7 +30,10 @@ _RAISING = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminat
 
 def heed_sigterm() -> None:
     """Have SIGTERM raise `Terminated` in the main thread of this process, unless something else was installed for it before."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
         signal.signal(signal.SIGTERM, _terminate)
 
 
@@ -40,7 +43,11 @@ def interrupt_deferred() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    held = {number: handler for number, handler in _RAISING.items() if signal.getsignal(number) is handler}
+    held = {
+        number: handler
+        for number, handler in _RAISING.items()
+        if signal.getsignal(number) is handler
+    }
     received: list[int] = []
 
     def give_back() -> None:

@@ -9,7 +9,12 @@ from hnbench.files.escaping import printable
 
 LONGEST = 500
 """Characters of an error's text that are shown."""
-_TEXTS = ("can't allocate memory", "not enough memory", "out of memory", "could not create a primitive")
+_TEXTS = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "could not create a primitive",
+)
 """What torch and oneDNN say in a `RuntimeError`."""
 _OF_THE_SYSTEM = ("cannot allocate memory", "failed to map segment")
 """What the system says, in whatever error it ends up: of a file of weights, or of a module that is imported."""
@@ -22,7 +27,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _says_so(error: BaseException) -> bool:
     torch = sys.modules.get("torch")  # without torch, none of its errors
-    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+    if isinstance(error, MemoryError) or (
+        torch is not None and isinstance(error, torch.OutOfMemoryError)
+    ):
         return True
     texts = _OF_THE_SYSTEM + (_TEXTS if isinstance(error, RuntimeError) else ())
     return any(text in _text(error).lower() for text in texts)

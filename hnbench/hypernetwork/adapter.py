@@ -57,10 +57,18 @@ def find_targets(backbone: nn.Module, settings: LoraSettings) -> tuple[str, ...]
     Every `nn.Linear` and `nn.Conv2d`, except grouped convolutions whose groups do not divide the rank (unless the LoRA is dense)
     and the projection inside `nn.MultiheadAttention`, whose weight is used without its forward.
     """
-    attention = tuple(f"{name}." for name, module in backbone.named_modules() if isinstance(module, nn.MultiheadAttention))
-    carrying = [name for name, module in backbone.named_modules() if _carries_lora(module, settings)]
+    attention = tuple(
+        f"{name}."
+        for name, module in backbone.named_modules()
+        if isinstance(module, nn.MultiheadAttention)
+    )
+    carrying = [
+        name for name, module in backbone.named_modules() if _carries_lora(module, settings)
+    ]
     names = [name for name in carrying if not name.startswith(attention or "\0")]
-    return tuple(name for name in names if settings.pattern is None or re.fullmatch(settings.pattern, name))
+    return tuple(
+        name for name in names if settings.pattern is None or re.fullmatch(settings.pattern, name)
+    )
 
 
 def _carries_lora(module: nn.Module, settings: LoraSettings) -> bool:
@@ -74,9 +82,17 @@ def lora_config(backbone: nn.Module, settings: LoraSettings, targets: Sequence[s
     from peft import LoraConfig
 
     chosen = set(targets)
-    others = [name for name, module in backbone.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d)) and name not in chosen]
+    others = [
+        name
+        for name, module in backbone.named_modules()
+        if isinstance(module, (nn.Linear, nn.Conv2d)) and name not in chosen
+    ]
     # peft also takes a name that ends with ".<target>", so the layers that are not meant are excluded by their full names.
-    excluded = "|".join(re.escape(name) for name in others if name.endswith(tuple(f".{target}" for target in targets)))
+    excluded = "|".join(
+        re.escape(name)
+        for name in others
+        if name.endswith(tuple(f".{target}" for target in targets))
+    )
     return LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -103,7 +119,9 @@ class LoraAdapter:
     around the same base modules, and at most one is active at a time.
     """
 
-    def __init__(self, backbone: nn.Module, settings: LoraSettings, targets: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, backbone: nn.Module, settings: LoraSettings, targets: Sequence[str] | None = None
+    ) -> None:
         if settings.rank < 1:
             raise UsageError(f"the LoRA rank was {settings.rank}; it must be at least 1")
         self.settings = settings
@@ -129,7 +147,10 @@ class LoraAdapter:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Detached copies of the weights, on the CPU, by name."""
-        return {name: parameter.detach().cpu().clone().contiguous() for name, parameter in self.named_parameters().items()}
+        return {
+            name: parameter.detach().cpu().clone().contiguous()
+            for name, parameter in self.named_parameters().items()
+        }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take these weights. Raises `UsageError` when a name is missing, unexpected, or has another shape or kind."""
@@ -183,7 +204,11 @@ class _DeltaOnly(nn.Module):
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
-        self.down, self.up, self.scaling = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER], layer.scaling[ADAPTER]
+        self.down, self.up, self.scaling = (
+            layer.lora_A[ADAPTER],
+            layer.lora_B[ADAPTER],
+            layer.scaling[ADAPTER],
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         delta: Tensor = self.up(self.down(x.to(self.down.weight.dtype))) * self.scaling
@@ -195,13 +220,17 @@ def refuse_other_names(targets: Sequence[str], state: Mapping[str, Tensor]) -> N
     own = {f"{name}.{half}.weight" for name in targets for half in HALVES}
     missing, unexpected = sorted(own - state.keys()), sorted(state.keys() - own)
     if missing or unexpected:
-        raise UsageError(f"the adapter's weights do not fit this backbone: missing {_some(missing)}; unexpected {_some(unexpected)}")
+        raise UsageError(
+            f"the adapter's weights do not fit this backbone: missing {_some(missing)}; unexpected {_some(unexpected)}"
+        )
 
 
 def require_shape(name: str, weight: Tensor, wanted: Sequence[int]) -> None:
     """A `UsageError` when the weight of that name has another shape."""
     if tuple(weight.shape) != tuple(wanted):
-        raise UsageError(f"the adapter's weight {name} has shape {tuple(weight.shape)}; this backbone needs {tuple(wanted)}")
+        raise UsageError(
+            f"the adapter's weight {name} has shape {tuple(weight.shape)}; this backbone needs {tuple(wanted)}"
+        )
 
 
 def _some(names: Sequence[str]) -> str:
@@ -209,13 +238,19 @@ def _some(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def _inject(backbone: nn.Module, settings: LoraSettings, targets: Sequence[str]) -> dict[str, _Site]:
+def _inject(
+    backbone: nn.Module, settings: LoraSettings, targets: Sequence[str]
+) -> dict[str, _Site]:
     """Let peft build its layers, then take them out of the tree again."""
     from peft import inject_adapter_in_model
 
     config = lora_config(backbone, settings, targets)
     base = {name: backbone.get_submodule(name) for name in targets}
-    stand_ins = {name: _ungrouped(module) for name, module in base.items() if settings.dense and getattr(module, "groups", 1) > 1}
+    stand_ins = {
+        name: _ungrouped(module)
+        for name, module in base.items()
+        if settings.dense and getattr(module, "groups", 1) > 1
+    }
     trainable = {id(parameter) for parameter in backbone.parameters() if parameter.requires_grad}
     had_config = hasattr(backbone, "peft_config")
     sites: dict[str, _Site] = {}
@@ -259,7 +294,11 @@ def _ungrouped(layer: nn.Module) -> nn.Module:
 def _prepare(lora: nn.Module, base: nn.Module, settings: LoraSettings) -> nn.Module:
     """Trainable LoRA weights on the base layer's device, around the base layer itself, which is not touched."""
     weight: Tensor = base.weight  # type: ignore[assignment]
-    dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.promote_types(weight.dtype, torch.float32)
+    dtype = (
+        torch.bfloat16
+        if settings.dtype == "bfloat16"
+        else torch.promote_types(weight.dtype, torch.float32)
+    )
     for half in HALVES:
         getattr(lora, half).to(device=weight.device, dtype=dtype).requires_grad_(True)
     lora.base_layer = base

@@ -48,7 +48,12 @@ T = TypeVar("T")
 SCHEMA = 1
 LONGEST = 200
 """Characters of another program's message."""
-WEIGHTS, CONFIG, DESCRIPTION, CARD = "adapter_model.safetensors", "adapter_config.json", "hnbench.json", "README.md"
+WEIGHTS, CONFIG, DESCRIPTION, CARD = (
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "hnbench.json",
+    "README.md",
+)
 OFFICIAL_WEIGHTS = "adapter_model.bin"
 """What the official training code writes instead of safetensors, with layer names that lack peft's prefix."""
 FILES = (DESCRIPTION, CARD, "prompts.sha256")
@@ -59,14 +64,27 @@ PREFIX = "base_model.model."
 PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 """What a `LoraConfig` says of which layers are adapted."""
 ALLOWED: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("r", "lora_alpha", *PLACES, "peft_version", "base_model_name_or_path", "revision", "auto_mapping"), lambda _: True),
+    **dict.fromkeys(
+        (
+            "r",
+            "lora_alpha",
+            *PLACES,
+            "peft_version",
+            "base_model_name_or_path",
+            "revision",
+            "auto_mapping",
+        ),
+        lambda _: True,
+    ),
     "task_type": lambda value: value is None or isinstance(value, str),
     "peft_type": lambda value: value == "LORA",
     "inference_mode": lambda value: isinstance(value, bool),
     "lora_dropout": lambda value: isinstance(value, (int, float)),  # in training alone
     # Ways that leave the base weights as they are. PiSSA, OLoRA, LoftQ, CorDA and others take something out of the base: their adapter is
     # right only on that changed base.
-    "init_lora_weights": lambda value: isinstance(value, bool) or value in (None, "gaussian", "orthogonal", "mica"),
+    "init_lora_weights": lambda value: (
+        isinstance(value, bool) or value in (None, "gaussian", "orthogonal", "mica")
+    ),
     "bias": lambda value: value == "none",
     "megatron_core": lambda value: isinstance(value, str),  # of no effect without megatron_config
     "qalora_group_size": lambda value: isinstance(value, int),  # of no effect without use_qalora
@@ -85,7 +103,10 @@ class _Lora(msgspec.Struct):
 
     r: AtLeastOne
     lora_alpha: float
-    target_modules: Annotated[str, msgspec.Meta(min_length=1)] | Annotated[list[str], msgspec.Meta(min_length=1)]
+    target_modules: (
+        Annotated[str, msgspec.Meta(min_length=1)]
+        | Annotated[list[str], msgspec.Meta(min_length=1)]
+    )
     exclude_modules: Layers | None = None
     layers_to_transform: int | list[int] | None = None
     layers_pattern: Layers | None = None
@@ -149,7 +170,11 @@ class _Description(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def save_adapter(
-    folder: Path, adapter: LoraAdapter, backbone: nn.Module, description: Mapping[str, Any], prompts: Sequence[str] = ()
+    folder: Path,
+    adapter: LoraAdapter,
+    backbone: nn.Module,
+    description: Mapping[str, Any],
+    prompts: Sequence[str] = (),
 ) -> None:
     """Write an adapter's folder whole or not at all; one that is there is replaced. `prompts` are those that the training saw."""
     from safetensors.torch import save_file
@@ -162,16 +187,24 @@ def save_adapter(
     config = lora_config(backbone, adapter.settings, adapter.targets)
     # One entry only: safetensors writes several in an order that changes from file to file, and so does the file's hash.
     header = {"lora_adapter_metadata": _for_diffusers(config)}
-    save_file({PREFIX + name: tensor for name, tensor in adapter.state_dict().items()}, working / WEIGHTS, metadata=header)
+    save_file(
+        {PREFIX + name: tensor for name, tensor in adapter.state_dict().items()},
+        working / WEIGHTS,
+        metadata=header,
+    )
     config.base_model_name_or_path = description.get("generator", {}).get("name")
     config.save_pretrained(str(working))
     written = {"schema": SCHEMA, **description}
     (working / DESCRIPTION).write_text(
-        json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8", newline="\n"
+        json.dumps(written, indent=2, sort_keys=True, allow_nan=False) + "\n",
+        encoding="utf-8",
+        newline="\n",
     )
     dense = adapter.settings.dense and bool(_grouped(backbone, adapter.targets))
     (working / CARD).write_text(
-        _card(written, dense=dense, by_diffusers=hasattr(backbone, "load_lora_adapter")), encoding="utf-8", newline="\n"
+        _card(written, dense=dense, by_diffusers=hasattr(backbone, "load_lora_adapter")),
+        encoding="utf-8",
+        newline="\n",
     )
     if prompts:
         write_hashes(working, prompts)
@@ -197,7 +230,9 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
     """The contents of hnbench.json. A missing or damaged one is a `UsageError`, a newer one a `StoreError`."""
     path = folder / DESCRIPTION
     if not is_described(folder):
-        raise UsageError(f"{folder} is no trained adapter: it has no {DESCRIPTION}; give the folder 'adapter' of a training")
+        raise UsageError(
+            f"{folder} is no trained adapter: it has no {DESCRIPTION}; give the folder 'adapter' of a training"
+        )
     description = _read_json(path)
     try:
         check_schema(description, SCHEMA)
@@ -214,7 +249,9 @@ def is_described(folder: Path) -> bool:
 
 def training_cost(folder: Path) -> dict[str, Any]:
     """What the training took: seconds, steps, images, passes of generator and reward, device; empty for a foreign adapter."""
-    cost: dict[str, Any] = describe_adapter(folder).get("training", {}) if is_described(folder) else {}
+    cost: dict[str, Any] = (
+        describe_adapter(folder).get("training", {}) if is_described(folder) else {}
+    )
     return cost
 
 
@@ -224,7 +261,9 @@ def check_whole(folder: Path) -> None:
     _lora_options(folder)
     for name in (WEIGHTS, CARD):
         if not (folder / name).is_file():
-            raise UsageError(f"{folder} is not whole: it has no {name}; give the folder 'adapter' of a training")
+            raise UsageError(
+                f"{folder} is not whole: it has no {name}; give the folder 'adapter' of a training"
+            )
 
 
 def adapter_sha256(folder: Path) -> str:
@@ -245,7 +284,9 @@ def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
     if is_described(folder):
         _check(folder, describe_adapter(folder), generator, kind)
     elif kind != "hypernoise":
-        raise UsageError(f"{folder} has no {DESCRIPTION}, so it counts as a noise hypernetwork and not as {kind}")
+        raise UsageError(
+            f"{folder} has no {DESCRIPTION}, so it counts as a noise hypernetwork and not as {kind}"
+        )
     state = _read_weights(weights)
     config = _lora_options(folder)
     targets = _targets(folder, config, state, generator)
@@ -258,7 +299,9 @@ def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
     return adapter
 
 
-_attached: WeakKeyDictionary[nn.Module, dict[tuple[str, tuple[str, int, int]], LoraAdapter]] = WeakKeyDictionary()
+_attached: WeakKeyDictionary[nn.Module, dict[tuple[str, tuple[str, int, int]], LoraAdapter]] = (
+    WeakKeyDictionary()
+)
 
 
 def attach(generator: Generator, folder: Path, kind: str) -> LoraAdapter:
@@ -286,14 +329,18 @@ def _hash(path: str, _time: int, _size: int) -> str:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); make it readable, or get the adapter again") from error
+        raise UsageError(
+            f"{path} cannot be read ({error.strerror}); make it readable, or get the adapter again"
+        ) from error
 
 
 def _weights_file(folder: Path) -> Path:
     for name in (WEIGHTS, OFFICIAL_WEIGHTS):
         if (folder / name).is_file():
             return folder / name
-    raise UsageError(f"{folder} holds no adapter: {WEIGHTS} is missing; give the folder 'adapter' of a training")
+    raise UsageError(
+        f"{folder} holds no adapter: {WEIGHTS} is missing; give the folder 'adapter' of a training"
+    )
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
@@ -301,9 +348,19 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     import torch
 
     found = _read_tensors(path)
-    state = {str(name).removeprefix(PREFIX): tensor for name, tensor in found.items()} if isinstance(found, dict) else {}
-    if not state or len(state) < len(found) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise UsageError(f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft saves it")
+    state = (
+        {str(name).removeprefix(PREFIX): tensor for name, tensor in found.items()}
+        if isinstance(found, dict)
+        else {}
+    )
+    if (
+        not state
+        or len(state) < len(found)
+        or not all(isinstance(tensor, torch.Tensor) for tensor in state.values())
+    ):
+        raise UsageError(
+            f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft saves it"
+        )
     for name, tensor in state.items():
         if why := _unusable(tensor):
             raise UsageError(f"{path}: {printable(name)[:100]} {why}")
@@ -317,9 +374,17 @@ def _unusable(weight: Tensor) -> str:
     kind = str(weight.dtype).removeprefix("torch.")
     if kind not in ("float64", "float32", "float16", "bfloat16"):
         return f"is of type {kind}, and not of floating point with 16 bits or more; save it again"
-    if weight.layout != torch.strided or weight.device.type != "cpu" or weight.nbytes > weight.untyped_storage().nbytes():
+    if (
+        weight.layout != torch.strided
+        or weight.device.type != "cpu"
+        or weight.nbytes > weight.untyped_storage().nbytes()
+    ):
         return "is no plain tensor with a value for each of its places; save it again"
-    return "" if bool(weight.isfinite().all()) else "has values that are not finite; the training diverged"
+    return (
+        ""
+        if bool(weight.isfinite().all())
+        else "has values that are not finite; the training diverged"
+    )
 
 
 def _read_tensors(path: Path) -> Any:
@@ -340,7 +405,9 @@ def _read_tensors(path: Path) -> Any:
         ) from error
     except Exception as error:
         why = printable(str(error).strip().partition("\n")[0])[:LONGEST]
-        raise UsageError(f"{path} cannot be read as weights ({why or type(error).__name__}); get the adapter again") from error
+        raise UsageError(
+            f"{path} cannot be read as weights ({why or type(error).__name__}); get the adapter again"
+        ) from error
 
 
 def _refuse_compressed(path: Path) -> None:
@@ -368,7 +435,9 @@ def _as_kind(path: Path, value: Any, kind: type[T]) -> T:
 
 def _check(folder: Path, description: Mapping[str, Any], generator: Generator, kind: str) -> None:
     if description["kind"] != kind:
-        raise UsageError(f"{folder} is an adapter of kind {description['kind'][:60]!r}; {kind!r} is needed here")
+        raise UsageError(
+            f"{folder} is an adapter of kind {description['kind'][:60]!r}; {kind!r} is needed here"
+        )
     trained = description["generator"]
     name, fingerprint = trained["name"][:60], printable(trained["fingerprint"][:12])
     if tuple(trained["noise_shape"]) != tuple(generator.noise_shape):
@@ -387,19 +456,31 @@ def _lora_options(folder: Path) -> _Lora:
     """What adapter_config.json says, if it is a plain LoRA."""
     path = folder / CONFIG
     if not os.path.lexists(path):
-        raise UsageError(f"{path} is missing; an adapter needs peft's configuration with r, lora_alpha and target_modules")
+        raise UsageError(
+            f"{path} is missing; an adapter needs peft's configuration with r, lora_alpha and target_modules"
+        )
     config = _read_json(path)
     lora = _as_kind(path, config, _Lora)
     if lora.peft_type != "LORA":
-        raise UsageError(f"{path} is of an adapter of type {printable(str(lora.peft_type)[:40])}; only LORA is supported")
-    used = sorted(name for name, value in config.items() if not (ALLOWED[name](value) if name in ALLOWED else not value))
+        raise UsageError(
+            f"{path} is of an adapter of type {printable(str(lora.peft_type)[:40])}; only LORA is supported"
+        )
+    used = sorted(
+        name
+        for name, value in config.items()
+        if not (ALLOWED[name](value) if name in ALLOWED else not value)
+    )
     if used:
         shown = ", ".join(f"{name[:40]} = {str(config[name])[:40]!r}" for name in used[:3])
-        raise UsageError(f"{path} uses {printable(shown)}, which is not supported; train with plain LoRA")
+        raise UsageError(
+            f"{path} uses {printable(shown)}, which is not supported; train with plain LoRA"
+        )
     return lora
 
 
-def _targets(folder: Path, config: _Lora, state: Mapping[str, Tensor], generator: Generator) -> list[str]:
+def _targets(
+    folder: Path, config: _Lora, state: Mapping[str, Tensor], generator: Generator
+) -> list[str]:
     """The layers that the configuration means, in the backbone's order, by peft's own rule for names that are given in part."""
     from peft import LoraConfig
     from peft.tuners.tuners_utils import check_target_module_exists
@@ -412,17 +493,27 @@ def _targets(folder: Path, config: _Lora, state: Mapping[str, Tensor], generator
             f"{folder}: the backbone of {generator.name!r} has no layer {unknown[0][:100]!r} ({len(unknown)} such); take its own generator"
         )
     try:
-        places = LoraConfig(**{name: value for name in PLACES if (value := getattr(config, name)) is not None})
-        adaptable = [name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))]
+        places = LoraConfig(
+            **{name: value for name in PLACES if (value := getattr(config, name)) is not None}
+        )
+        adaptable = [
+            name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))
+        ]
         found = [name for name in adaptable if check_target_module_exists(places, name)]
     except (TypeError, ValueError, re.error, RecursionError, OverflowError) as error:
-        raise UsageError(f"{folder / CONFIG} cannot be used: {printable(str(error))[:LONGEST]}; get the adapter again") from error
+        raise UsageError(
+            f"{folder / CONFIG} cannot be used: {printable(str(error))[:LONGEST]}; get the adapter again"
+        ) from error
     if not found:
-        raise UsageError(f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG} names; take its own generator")
+        raise UsageError(
+            f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG} names; take its own generator"
+        )
     return found
 
 
-def _settings(config: _Lora, targets: Sequence[str], state: Mapping[str, Tensor], generator: Generator) -> Any:
+def _settings(
+    config: _Lora, targets: Sequence[str], state: Mapping[str, Tensor], generator: Generator
+) -> Any:
     """Rank and scale, and of which of the two kinds the LoRA beside grouped convolutions is, by the shape of its second half.
 
     What does not fit the backbone is a `UsageError` before anything of that size is made.
@@ -430,9 +521,14 @@ def _settings(config: _Lora, targets: Sequence[str], state: Mapping[str, Tensor]
     from hnbench.hypernetwork.adapter import LoraSettings, refuse_other_names, require_shape
 
     rank = config.r
-    other = next((name for name, half in state.items() if ".lora_A." in name and half.shape[:1] != (rank,)), None)
+    other = next(
+        (name for name, half in state.items() if ".lora_A." in name and half.shape[:1] != (rank,)),
+        None,
+    )
     if other:
-        raise UsageError(f"{CONFIG} says rank {rank}, and {other} has {list(state[other].shape)}; take the configuration of these weights")
+        raise UsageError(
+            f"{CONFIG} says rank {rank}, and {other} has {list(state[other].shape)}; take the configuration of these weights"
+        )
     refuse_other_names(targets, state)
     for name in targets:
         half = f"{name}.lora_A.weight"
@@ -464,7 +560,10 @@ def _card(description: Mapping[str, Any], *, dense: bool, by_diffusers: bool) ->
     """
     generator, training = description.get("generator", {}), description.get("training", {})
     length = f"{training.get('steps')} steps, {training.get('images')} images, {training.get('seconds', 0):.0f} s"
-    gain, error = (_figure(description.get("evaluation", {}).get(name)) for name in ("gain", "gain_standard_error"))
+    gain, error = (
+        _figure(description.get("evaluation", {}).get(name))
+        for name in ("gain", "gain_standard_error")
+    )
     config = description.get("config", {})
     kind, name = str(description.get("kind")), markdown(str(generator.get("name", "unknown")))
     lines = [
@@ -496,19 +595,30 @@ PURPOSES = {
 }
 
 
-def _how_to_load(kind: str, generator: Mapping[str, Any], *, dense: bool, by_diffusers: bool) -> list[str]:
+def _how_to_load(
+    kind: str, generator: Mapping[str, Any], *, dense: bool, by_diffusers: bool
+) -> list[str]:
     """The end of the model card."""
     option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}.get(kind, "")
     name = shlex.quote(printable(str(generator.get("name", "unknown"))))
-    lines = ["Try it against its base:", "", f"    hnbench run --suite SUITE --generator {name} {option} THIS", ""]
+    lines = [
+        "Try it against its base:",
+        "",
+        f"    hnbench run --suite SUITE --generator {name} {option} THIS",
+        "",
+    ]
     if dense:
         note = "The LoRA of grouped convolutions is dense, as peft before 0.16 made it; newer versions of peft and diffusers refuse it."
         return [*lines, note]
-    lines.append("THIS is this folder, or its name on the Hub. In Python, `peft.PeftModel.from_pretrained(backbone, THIS)` loads it,")
+    lines.append(
+        "THIS is this folder, or its name on the Hub. In Python, `peft.PeftModel.from_pretrained(backbone, THIS)` loads it,"
+    )
     if by_diffusers:
         call = f'    backbone.load_lora_adapter(THIS, prefix="{PREFIX.rstrip(".")}", weight_name="{WEIGHTS}")'
         lines += ["and so does", "", call, "", "of diffusers,"]
-    lines.append(f"where `backbone` is the pipeline's {markdown(str(generator.get('backbone', 'denoising network')))}.")
+    lines.append(
+        f"where `backbone` is the pipeline's {markdown(str(generator.get('backbone', 'denoising network')))}."
+    )
     if kind == "hypernoise":
         layer = markdown(str(generator.get("last_layer", "see hnbench.json")))
         lines.append(

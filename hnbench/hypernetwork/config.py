@@ -23,7 +23,16 @@ CHOICES = {
     "noise": ("fresh", "batch"),
     "lora_dtype": ("float32", "bfloat16"),
 }
-AT_LEAST_ONE = ("steps", "batch_size", "accumulation", "rank", "eval_every", "eval_prompts", "eval_samples", "save_every")
+AT_LEAST_ONE = (
+    "steps",
+    "batch_size",
+    "accumulation",
+    "rank",
+    "eval_every",
+    "eval_prompts",
+    "eval_samples",
+    "save_every",
+)
 NOT_NEGATIVE = ("momentum", "weight_decay", "warmup_steps", "regulariser_weight", "image_penalty")
 POSITIVE = ("learning_rate", "gradient_clip", "lora_alpha")
 
@@ -92,10 +101,14 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                raise UsageError(f"{name} was {getattr(self, name)!r}; choose one of {', '.join(choices)}")
+                raise UsageError(
+                    f"{name} was {getattr(self, name)!r}; choose one of {', '.join(choices)}"
+                )
         self._check_numbers()
         if not self.rewards:
-            raise UsageError("no reward was given; a training needs at least one, as name and weight")
+            raise UsageError(
+                "no reward was given; a training needs at least one, as name and weight"
+            )
         self._check_pattern()
         self._check_kind()
         memory_policies(self.memory)
@@ -106,17 +119,23 @@ class TrainingConfig:
         limits += [(name, math.ulp(0.0), "above 0") for name in POSITIVE]
         for name, least, wanted in limits:
             if not least <= getattr(self, name) < math.inf:
-                raise UsageError(f"{name.replace('_', ' ')} was {getattr(self, name)}; it must be {wanted}")
+                raise UsageError(
+                    f"{name.replace('_', ' ')} was {getattr(self, name)}; it must be {wanted}"
+                )
 
     def _check_pattern(self) -> None:
         try:
             re.compile(self.target_pattern or "")
         except re.error as error:
-            raise UsageError(f"the target pattern {self.target_pattern!r} is not a regular expression: {error}") from error
+            raise UsageError(
+                f"the target pattern {self.target_pattern!r} is not a regular expression: {error}"
+            ) from error
 
     def _check_kind(self) -> None:
         if self.kind == "hypernoise" and self.image_penalty:
-            raise UsageError("image penalty belongs to --kind finetune; a hypernoise training has the regulariser weight")
+            raise UsageError(
+                "image penalty belongs to --kind finetune; a hypernoise training has the regulariser weight"
+            )
 
     @property
     def identity_values(self) -> dict[str, Any]:

@@ -48,36 +48,64 @@ def diagnose(
     """
     if not prompts:
         raise ValueError("diagnose needs at least one prompt")
-    tasks = [Task(str(index), prompt, sample) for index, prompt in enumerate(prompts) for sample in range(samples)]
+    tasks = [
+        Task(str(index), prompt, sample)
+        for index, prompt in enumerate(prompts)
+        for sample in range(samples)
+    ]
     exact = torch.Size(noises.shape).numel() <= EXACT_UP_TO
     divergences, constants, before, after = [], [], [], []
     for start in range(0, len(tasks), batch_size):
         chosen = tasks[start : start + batch_size]
         noise = noises.batch(chosen).to(hypernetwork.generator.device)
-        change = hypernetwork.as_map(hypernetwork.generator.encode([task.prompt for task in chosen]))
+        change = hypernetwork.as_map(
+            hypernetwork.generator.encode([task.prompt for task in chosen])
+        )
         with torch.no_grad():
             after.append((noise + change(noise)).cpu())
         before.append(noise.cpu())
-        parts = exact_divergence(change, noise) if exact else estimated_divergence(change, noise, probes=probes, terms=terms, seed=start)
+        parts = (
+            exact_divergence(change, noise)
+            if exact
+            else estimated_divergence(change, noise, probes=probes, terms=terms, seed=start)
+        )
         divergences.append(Divergence(parts.half_squared_norm.cpu(), parts.jacobian_term.cpu()))
-        constants.append(lipschitz_constants(change, noise, iterations=iterations, seed=start).cpu())
-    lipschitz = _lipschitz(torch.cat(constants), torch.Size(noises.shape).numel(), None if exact else terms, iterations)
+        constants.append(
+            lipschitz_constants(change, noise, iterations=iterations, seed=start).cpu()
+        )
+    lipschitz = _lipschitz(
+        torch.cat(constants), torch.Size(noises.shape).numel(), None if exact else terms, iterations
+    )
     return {
         "prompts": len(prompts),
         "samples": samples,
         **_divergence(divergences, known=exact or lipschitz["bound"] < 1),
-        "jacobian": {"exact": exact, "probes": None if exact else probes, "terms": None if exact else terms},
+        "jacobian": {
+            "exact": exact,
+            "probes": None if exact else probes,
+            "terms": None if exact else terms,
+        },
         "lipschitz": lipschitz,
         "relative_change": _relative(torch.cat(before), torch.cat(after)),
-        "gaussianity": {"before": gaussianity(torch.cat(before)), "after": gaussianity(torch.cat(after))},
+        "gaussianity": {
+            "before": gaussianity(torch.cat(before)),
+            "after": gaussianity(torch.cat(after)),
+        },
     }
 
 
 def _divergence(parts: Sequence[Divergence], *, known: bool) -> dict[str, Any]:
-    half, term = torch.cat([part.half_squared_norm for part in parts]), torch.cat([part.jacobian_term for part in parts])
+    half, term = (
+        torch.cat([part.half_squared_norm for part in parts]),
+        torch.cat([part.jacobian_term for part in parts]),
+    )
     if not known:
         return {"half_squared_norm": _mean(half), "jacobian_term": None, "kl": None}
-    return {"half_squared_norm": _mean(half), "jacobian_term": _mean(term), "kl": _mean(half + term)}
+    return {
+        "half_squared_norm": _mean(half),
+        "jacobian_term": _mean(term),
+        "kl": _mean(half + term),
+    }
 
 
 def _mean(values: Tensor) -> dict[str, float | None]:
@@ -85,7 +113,9 @@ def _mean(values: Tensor) -> dict[str, float | None]:
     return {"mean": float(values.double().mean()), "standard_error": error}
 
 
-def _lipschitz(constants: Tensor, dimension: int, terms: int | None, iterations: int) -> dict[str, Any]:
+def _lipschitz(
+    constants: Tensor, dimension: int, terms: int | None, iterations: int
+) -> dict[str, Any]:
     """Quantiles over samples, a bound on the largest, and the bounds that hold if that held everywhere."""
     largest = float(constants.max())
     bound = spectral_norm_bound(largest, dimension, iterations, FAILURE / len(constants))

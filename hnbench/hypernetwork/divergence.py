@@ -42,18 +42,25 @@ def exact_divergence(change: Map, noise: Tensor) -> Divergence:
     """By the full Jacobian: as many backward passes as a noise has entries. Computed in float64 from f's derivatives."""
     value, jacobian = _jacobian(change, noise)
     identity = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype, device=jacobian.device)
-    term = jacobian.diagonal(dim1=1, dim2=2).sum(1) - torch.linalg.slogdet(identity + jacobian).logabsdet
+    term = (
+        jacobian.diagonal(dim1=1, dim2=2).sum(1)
+        - torch.linalg.slogdet(identity + jacobian).logabsdet
+    )
     return Divergence(_half_squared_norm(value), term)
 
 
-def estimated_divergence(change: Map, noise: Tensor, *, probes: int = 4, terms: int = 6, seed: int = 0) -> Divergence:
+def estimated_divergence(
+    change: Map, noise: Tensor, *, probes: int = 4, terms: int = 6, seed: int = 0
+) -> Divergence:
     """By Hutchinson's estimator on the power series E(J) = sum over k >= 2 of (-1)^k Tr(J^k) / k, cut after k = `terms`.
 
     With a random sign vector v, v^T J^k v has mean Tr(J^k); every further power costs one backward pass. The series
     converges where the spectral radius of J is below 1; `truncation_bound` says what is lost. The mean over `probes` sign vectors.
     """
     if probes < 1 or terms < 2:
-        raise ValueError(f"probes must be at least 1 and terms at least 2, not {probes} and {terms}")
+        raise ValueError(
+            f"probes must be at least 1 and terms at least 2, not {probes} and {terms}"
+        )
     source, value = _evaluate(change, noise)
     signs = torch.Generator("cpu").manual_seed(seed)
     total = torch.zeros(noise.shape[0], dtype=torch.float64, device=noise.device)
@@ -82,7 +89,9 @@ def error_bound(lipschitz: float, dimension: int) -> float:
 
 
 @sdpa_kernel(SDPBackend.MATH)
-def lipschitz_constants(change: Map, noise: Tensor, *, iterations: int = 20, seed: int = 0) -> Tensor:
+def lipschitz_constants(
+    change: Map, noise: Tensor, *, iterations: int = 20, seed: int = 0
+) -> Tensor:
     """The spectral norm of f's Jacobian at each noise `[B]`, by power iteration on J^T J, from below (`spectral_norm_bound`: from above).
 
     J v is got by differentiating the backward pass, which is linear in its argument. Attention runs in its plain form
@@ -90,13 +99,20 @@ def lipschitz_constants(change: Map, noise: Tensor, *, iterations: int = 20, see
     """
     source, value = _evaluate(change, noise)
     dual = torch.zeros_like(value, requires_grad=True)
-    (pullback,) = torch.autograd.grad(value, source, dual, create_graph=True, materialize_grads=True)
+    (pullback,) = torch.autograd.grad(
+        value, source, dual, create_graph=True, materialize_grads=True
+    )
     start = torch.randn(noise.shape, generator=torch.Generator("cpu").manual_seed(seed)).to(source)
-    vector, norm = _normalised(start)[0], torch.zeros(noise.shape[0], dtype=value.dtype, device=noise.device)
+    vector, norm = (
+        _normalised(start)[0],
+        torch.zeros(noise.shape[0], dtype=value.dtype, device=noise.device),
+    )
     if not pullback.requires_grad:
         return norm
     for _ in range(iterations):
-        (image,) = torch.autograd.grad(pullback, dual, vector, retain_graph=True, materialize_grads=True)
+        (image,) = torch.autograd.grad(
+            pullback, dual, vector, retain_graph=True, materialize_grads=True
+        )
         image = image.detach()
         norm = image.flatten(1).norm(dim=1)
         vector = _normalised(_transposed_product(value, source, image))[0]
@@ -111,7 +127,9 @@ def spectral_norm_bound(found: float, dimension: int, iterations: int, failure: 
     Matrix Anal. Appl. 13(4), 1992, Theorem 4.1). Solved for e; a norm is the root of an eigenvalue.
     """
     if not 0 < failure < 1 or iterations < 1:
-        raise ValueError(f"failure must be between 0 and 1 and iterations at least 1, not {failure} and {iterations}")
+        raise ValueError(
+            f"failure must be between 0 and 1 and iterations at least 1, not {failure} and {iterations}"
+        )
     share = (failure / (0.824 * math.sqrt(dimension))) ** (1 / (iterations - 0.5))
     return found / math.sqrt(min(1.0, share))
 
@@ -125,7 +143,9 @@ def _evaluate(change: Map, noise: Tensor) -> tuple[Tensor, Tensor]:
 
 def _transposed_product(value: Tensor, source: Tensor, vector: Tensor) -> Tensor:
     """J^T vector, per sample."""
-    (product,) = torch.autograd.grad(value, source, vector.to(value), retain_graph=True, materialize_grads=True)
+    (product,) = torch.autograd.grad(
+        value, source, vector.to(value), retain_graph=True, materialize_grads=True
+    )
     return product.detach()
 
 
@@ -149,4 +169,6 @@ def _half_squared_norm(value: Tensor) -> Tensor:
 
 def _normalised(vector: Tensor) -> tuple[Tensor, Tensor]:
     norm = vector.flatten(1).norm(dim=1)
-    return vector / norm.clamp_min(torch.finfo(vector.dtype).tiny).view(-1, *[1] * (vector.dim() - 1)), norm
+    return vector / norm.clamp_min(torch.finfo(vector.dtype).tiny).view(
+        -1, *[1] * (vector.dim() - 1)
+    ), norm

@@ -25,18 +25,34 @@ def split_prompts(prompts: Sequence[str], seed: int) -> tuple[list[str], list[st
     distinct = list(dict.fromkeys(prompts))
     if len(distinct) == 1:
         return distinct, distinct
-    order = torch.randperm(len(distinct), generator=torch.Generator("cpu").manual_seed(seed_of("held out", seed))).tolist()
+    order = torch.randperm(
+        len(distinct), generator=torch.Generator("cpu").manual_seed(seed_of("held out", seed))
+    ).tolist()
     cut = max(1, len(distinct) // 10)
-    return [distinct[index] for index in sorted(order[cut:])], [distinct[index] for index in order[:cut]]
+    return [distinct[index] for index in sorted(order[cut:])], [
+        distinct[index] for index in order[:cut]
+    ]
 
 
 class PairedEvaluation:
     """Fixed held-out tasks; `base_rewards` are the base's rewards `[prompts * samples]` once known."""
 
-    def __init__(self, generator: Generator, reward: Reward, prompts: Sequence[str], samples: int, seed: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        reward: Reward,
+        prompts: Sequence[str],
+        samples: int,
+        seed: int,
+        batch_size: int,
+    ) -> None:
         self.generator, self.reward, self.batch_size = generator, reward, batch_size
         self.prompts, self.samples = list(prompts), samples
-        self.tasks = [Task(str(index), prompt, sample) for index, prompt in enumerate(prompts) for sample in range(samples)]
+        self.tasks = [
+            Task(str(index), prompt, sample)
+            for index, prompt in enumerate(prompts)
+            for sample in range(samples)
+        ]
         self.noises = NoiseSource(seed_of("evaluation", seed), tuple(generator.noise_shape))
         self.base_rewards: list[float] | None = None
 
@@ -44,7 +60,9 @@ class PairedEvaluation:
     def measure(self, draw: Draw) -> dict[str, Any]:
         """The mean gain in reward over the base, with its standard error, and the size of the noise's change."""
         if self.base_rewards is None:
-            self.base_rewards = self._run(lambda noise, conditioning: (self.generator.generate(noise, conditioning), None))[0].tolist()
+            self.base_rewards = self._run(
+                lambda noise, conditioning: (self.generator.generate(noise, conditioning), None)
+            )[0].tolist()
         rewards, sizes = self._run(draw)
         gain, error = self._gain(rewards - torch.tensor(self.base_rewards, dtype=rewards.dtype))
         return {
@@ -52,7 +70,9 @@ class PairedEvaluation:
             "gain_standard_error": error,
             "reward": float(rewards.mean()),
             "base_reward": sum(self.base_rewards) / len(self.base_rewards),
-            "half_squared_norm": None if sizes is None else float(0.5 * sizes[:, 0].square().mean()),
+            "half_squared_norm": None
+            if sizes is None
+            else float(0.5 * sizes[:, 0].square().mean()),
             "relative_change": None if sizes is None else float((sizes[:, 0] / sizes[:, 1]).mean()),
             "prompts": len(self.prompts),
             "samples": self.samples,
@@ -64,11 +84,21 @@ class PairedEvaluation:
         for start in range(0, len(self.tasks), self.batch_size):
             tasks = self.tasks[start : start + self.batch_size]
             prompts = [task.prompt for task in tasks]
-            noise = self.noises.batch(tasks).to(self.generator.device, torch.promote_types(self.generator.dtype, torch.float32))
-            images, change = draw(noise, self.generator.encode(prompts).seeded(self.noises.step_seeds(tasks)))
+            noise = self.noises.batch(tasks).to(
+                self.generator.device, torch.promote_types(self.generator.dtype, torch.float32)
+            )
+            images, change = draw(
+                noise, self.generator.encode(prompts).seeded(self.noises.step_seeds(tasks))
+            )
             rewards.append(self.reward.score(images, prompts).double().cpu())
             if change is not None:
-                sizes.append(torch.stack([change.flatten(1).norm(dim=1), noise.flatten(1).norm(dim=1)], dim=1).double().cpu())
+                sizes.append(
+                    torch.stack(
+                        [change.flatten(1).norm(dim=1), noise.flatten(1).norm(dim=1)], dim=1
+                    )
+                    .double()
+                    .cpu()
+                )
         return torch.cat(rewards), torch.cat(sizes) if sizes else None
 
     def _gain(self, gains: Tensor) -> tuple[float, float | None]:

@@ -74,7 +74,9 @@ class TrainingFolder:
             try:
                 lock.acquire()
             except Timeout as error:
-                raise StoreError(f"{self.path} is in use by another training; wait for it or choose another folder") from error
+                raise StoreError(
+                    f"{self.path} is in use by another training; wait for it or choose another folder"
+                ) from error
         try:
             yield
         finally:
@@ -82,7 +84,9 @@ class TrainingFolder:
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
-        with writing(self.path, "The state that was saved last is kept; then the same command continues."):
+        with writing(
+            self.path, "The state that was saved last is kept; then the same command continues."
+        ):
             yield
 
     def claim(self, manifest: Mapping[str, Any]) -> None:
@@ -96,8 +100,12 @@ class TrainingFolder:
         try:
             found = json_of(path, dict[str, Any])
         except MalformedError as error:
-            raise StoreError(f"{path} is damaged ({error}); put it back, or choose another folder") from error
-        differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+            raise StoreError(
+                f"{path} is damaged ({error}); put it back, or choose another folder"
+            ) from error
+        differing = sorted(
+            name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+        )
         if differing:
             name = differing[0]
             raise StoreError(
@@ -116,7 +124,10 @@ class TrainingFolder:
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir(parents=True)
         for group, tensors in state.tensors.items():
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, working / f"{group}.safetensors")
+            save_file(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+                working / f"{group}.safetensors",
+            )
         written = {"step": state.step, "groups": sorted(state.tensors), "values": state.values}
         _write(working / "state.json", json.dumps(written, allow_nan=False))
         shutil.rmtree(target, ignore_errors=True)
@@ -137,7 +148,9 @@ class TrainingFolder:
 
     def damaged(self, why: Exception, place: Path | None = None) -> StoreError:
         """The error that says so of the saved state."""
-        return StoreError(f"{place or self.path / 'state'} is damaged ({printable(str(why))[:300]}); delete it to start the training again")
+        return StoreError(
+            f"{place or self.path / 'state'} is damaged ({printable(str(why))[:300]}); delete it to start the training again"
+        )
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line."""
@@ -153,7 +166,9 @@ class TrainingFolder:
             try:
                 logged = decode(line, _Logged)
             except MalformedError as error:
-                raise StoreError(f"{self._log}:{number} is damaged ({error}); remove that line, it is for people only") from error
+                raise StoreError(
+                    f"{self._log}:{number} is damaged ({error}); remove that line, it is for people only"
+                ) from error
             if logged.step > step:
                 break
             kept.append(line + b"\n")
@@ -165,7 +180,9 @@ class TrainingFolder:
         try:
             return content_of(self._log).split(b"\n")[:-1]
         except MalformedError as error:
-            raise StoreError(f"{self._log} cannot be read ({error}); remove it, it is for people only") from error
+            raise StoreError(
+                f"{self._log} cannot be read ({error}); remove it, it is for people only"
+            ) from error
 
     def discard_state(self) -> None:
         """Delete what is only needed to go on, and what a killed training was writing."""
@@ -201,6 +218,10 @@ def _write(path: Path, text: str) -> None:
 
 def _difference(name: str, found: Any, wanted: Any) -> str:
     if isinstance(found, dict) and isinstance(wanted, dict):
-        inner = min(key for key in found.keys() | wanted.keys() if found.get(key, NOTHING) != wanted.get(key, NOTHING))
+        inner = min(
+            key
+            for key in found.keys() | wanted.keys()
+            if found.get(key, NOTHING) != wanted.get(key, NOTHING)
+        )
         return _difference(inner, found.get(inner, NOTHING), wanted.get(inner, NOTHING))
     return f"{printable(name)[:60]} was {printable(str(found))[:60]}, and is {str(wanted)[:60]} now"

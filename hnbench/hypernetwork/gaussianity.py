@@ -31,17 +31,26 @@ def gaussianity(noise: Tensor, bins: int = 8) -> dict[str, Any]:
         "moments": _moments(values.flatten()),
         "position_mean": _position_mean(values.flatten(1)),
         "spectrum": _spectrum(values, bins) if spatial else None,
-        "lag_one": {"vertical": _lag_one(values, 2), "horizontal": _lag_one(values, 3)} if spatial else None,
+        "lag_one": {"vertical": _lag_one(values, 2), "horizontal": _lag_one(values, 3)}
+        if spatial
+        else None,
     }
 
 
 def _against(observed: float, expected: float, error: float) -> dict[str, float]:
-    return {"observed": observed, "expected": expected, "standard_error": error, "z": (observed - expected) / error}
+    return {
+        "observed": observed,
+        "expected": expected,
+        "standard_error": error,
+        "z": (observed - expected) / error,
+    }
 
 
 def _norm(flat: Tensor) -> dict[str, float]:
     count, dimension = flat.shape
-    expected = math.sqrt(2) * math.exp(math.lgamma((dimension + 1) / 2) - math.lgamma(dimension / 2))
+    expected = math.sqrt(2) * math.exp(
+        math.lgamma((dimension + 1) / 2) - math.lgamma(dimension / 2)
+    )
     # d - E[chi]^2 loses all digits in large d, where the variance tends to 1/2.
     variance = dimension - expected**2 if dimension < 10_000 else 0.5
     return _against(float(flat.norm(dim=1).mean()), expected, math.sqrt(variance / count))
@@ -68,7 +77,10 @@ def _spectrum(values: Tensor, bins: int) -> list[dict[str, float]]:
     """Mean power in rings of equal width of the spatial frequency, per Nyquist frequency; white noise has power 1 everywhere."""
     height, width = values.shape[2:]
     power = torch.fft.fft2(values, norm="ortho").abs().square().mean(dim=(0, 1))
-    rows, columns = torch.fft.fftfreq(height, device=values.device), torch.fft.fftfreq(width, device=values.device)
+    rows, columns = (
+        torch.fft.fftfreq(height, device=values.device),
+        torch.fft.fftfreq(width, device=values.device),
+    )
     radius = 2 * torch.hypot(rows[:, None], columns[None, :])
     ring = (radius / math.sqrt(2) * bins).long().clamp_max(bins - 1)
     found = []
@@ -77,7 +89,12 @@ def _spectrum(values: Tensor, bins: int) -> list[dict[str, float]]:
         if chosen.any():
             # A frequency and its negative carry the same power, hence the variance 2 per pair of squared Gaussians.
             error = math.sqrt(2 / (int(chosen.sum()) * values.shape[0] * values.shape[1]))
-            found.append({"frequency": float(radius[chosen].mean()), **_against(float(power[chosen].mean()), 1.0, error)})
+            found.append(
+                {
+                    "frequency": float(radius[chosen].mean()),
+                    **_against(float(power[chosen].mean()), 1.0, error),
+                }
+            )
     return found
 
 

@@ -24,15 +24,21 @@ def publish(folder: Path, repo: str, *, private: bool) -> str:
     if Source.parse(repo).revision != "main":
         raise UsageError(f"{repo!r} names a revision; write owner/name")
     if not get_token():
-        raise UsageError("there is no token of the Hub; type `hf auth login`, or set HF_TOKEN to a token that may write")
+        raise UsageError(
+            "there is no token of the Hub; type `hf auth login`, or set HF_TOKEN to a token that may write"
+        )
     api = HfApi()
     try:
         api.create_repo(repo, private=private, exist_ok=True)
         if not private or api.model_info(repo).private:
-            api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Upload an adapter with hnbench")
+            api.upload_folder(
+                repo_id=repo, folder_path=folder, commit_message="Upload an adapter with hnbench"
+            )
             return f"https://huggingface.co/{repo}"
     except Exception as error:
         if because := reason(error, "use a token that may write there"):
             raise UsageError(f"{repo} was not written: {because}") from error
         raise
-    raise UsageError(f"the repository {repo} is there and public; make it private on the Hub, choose another, or leave --private out")
+    raise UsageError(
+        f"the repository {repo} is there and public; make it private on the Hub, choose another, or leave --private out"
+    )

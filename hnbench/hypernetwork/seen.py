@@ -37,7 +37,9 @@ def prompt_hash(prompt: str) -> str:
 def write_hashes(folder: Path, prompts: Iterable[str]) -> None:
     """Write the hashes of all prompts that a training saw, its own evaluation included."""
     hashes = sorted({prompt_hash(prompt) for prompt in prompts})
-    (folder / FILE).write_text("".join(f"{line}\n" for line in hashes), encoding="ascii", newline="\n")
+    (folder / FILE).write_text(
+        "".join(f"{line}\n" for line in hashes), encoding="ascii", newline="\n"
+    )
 
 
 def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
@@ -51,9 +53,13 @@ def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
     try:
         known = set(content_of(path).decode("ascii").split())
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} cannot be read: it is not ASCII; remove it, and contamination is not checked") from error
+        raise UsageError(
+            f"{path} cannot be read: it is not ASCII; remove it, and contamination is not checked"
+        ) from error
     except MalformedError as error:
-        raise UsageError(f"{path} cannot be read: {error}; remove it, and contamination is not checked") from error
+        raise UsageError(
+            f"{path} cannot be read: {error}; remove it, and contamination is not checked"
+        ) from error
     if not known or not all(_HASH.fullmatch(line) for line in known):
         raise UsageError(
             f"{path} is damaged: it does not hold {_DIGITS} hexadecimal digits per line; remove it, and contamination is not checked"

@@ -59,7 +59,9 @@ class _Values(msgspec.Struct, forbid_unknown_fields=True):
 class Draws:
     """The prompts and noises of every step, from (seed, step) alone. Each epoch goes through all prompts in an order of its own."""
 
-    def __init__(self, config: TrainingConfig, prompts: Sequence[str], shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, config: TrainingConfig, prompts: Sequence[str], shape: tuple[int, ...]
+    ) -> None:
         self.config, self.texts, self.shape = config, list(prompts), shape
 
     def prompts(self, step: int, micro: int) -> list[str]:
@@ -85,8 +87,13 @@ class Draws:
 
     def _order(self, epoch: int) -> list[int]:
         if getattr(self, "_epoch", None) != epoch:
-            generator = torch.Generator("cpu").manual_seed(seed_of("epoch", self.config.seed, epoch))
-            self._epoch, self._permutation = epoch, torch.randperm(len(self.texts), generator=generator).tolist()
+            generator = torch.Generator("cpu").manual_seed(
+                seed_of("epoch", self.config.seed, epoch)
+            )
+            self._epoch, self._permutation = (
+                epoch,
+                torch.randperm(len(self.texts), generator=generator).tolist(),
+            )
         return self._permutation
 
 
@@ -95,7 +102,9 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
     The warm-up is that of the official code (diffusers' `constant_with_warmup`): 0, 1/w, 2/w, ... of the rate, full from step w on.
     """
-    rate = config.learning_rate * (min(1.0, step / config.warmup_steps) if config.warmup_steps else 1.0)
+    rate = config.learning_rate * (
+        min(1.0, step / config.warmup_steps) if config.warmup_steps else 1.0
+    )
     if config.schedule == "cosine":
         rate *= 0.5 * (1 + math.cos(math.pi * step / config.steps))
     return rate
@@ -104,25 +113,51 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 class Trainer:
     """One training in one folder; `train` starts it or goes on with it."""
 
-    def __init__(self, config: TrainingConfig, generator: Generator, reward: Mixture, prompts: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        generator: Generator,
+        reward: Mixture,
+        prompts: Sequence[str],
+        folder: Path,
+    ) -> None:
         if not prompts:
             raise UsageError(f"no prompts to train on: {config.prompts!r} is empty")
         weights = {name: weight for name, (_, weight) in reward.parts.items()}
         if weights != config.rewards:
             raise ValueError(f"the mixture {weights} is not the configuration's {config.rewards}")
-        self.config, self.generator, self.reward, self.folder = config, generator, reward, TrainingFolder(folder)
+        self.config, self.generator, self.reward, self.folder = (
+            config,
+            generator,
+            reward,
+            TrainingFolder(folder),
+        )
         texts, held_out = split_prompts(prompts, config.seed)
         self.draws = Draws(config, texts, tuple(generator.noise_shape))
         self.evaluation = PairedEvaluation(
-            generator, reward, held_out[: config.eval_prompts], config.eval_samples, config.seed, config.batch_size
+            generator,
+            reward,
+            held_out[: config.eval_prompts],
+            config.eval_samples,
+            config.seed,
+            config.batch_size,
         )
-        self.objective = NoiseObjective(config.regulariser_reduction, config.regulariser_weight, tuple(generator.noise_shape))
+        self.objective = NoiseObjective(
+            config.regulariser_reduction, config.regulariser_weight, tuple(generator.noise_shape)
+        )
         self.manifest, self.prompts = self._manifest(prompts), prompts
         settings = LoraSettings(
-            config.rank, config.lora_alpha, config.target_pattern, config.seed, config.dense_convolutions, config.lora_dtype
+            config.rank,
+            config.lora_alpha,
+            config.target_pattern,
+            config.seed,
+            config.dense_convolutions,
+            config.lora_dtype,
         )
         self.adapter = LoraAdapter(generator.backbone, settings)
-        self.hypernetwork = Hypernetwork(generator, self.adapter) if config.kind == "hypernoise" else None
+        self.hypernetwork = (
+            Hypernetwork(generator, self.adapter) if config.kind == "hypernoise" else None
+        )
         self.finetuned = FinetunedGenerator(generator, self.adapter)
         self.parameters = list(self.adapter.named_parameters().values())
         self.optimizer = self._optimizer()
@@ -184,12 +219,19 @@ class Trainer:
         conditioning = self.generator.encode(prompts)
         images, change = self._draw(noise, conditioning)
         reward = self.reward.score(images, prompts)
-        loss = (self.objective(change, reward) if change is not None else self._image_loss(images, noise, conditioning) - reward).mean()
+        loss = (
+            self.objective(change, reward)
+            if change is not None
+            else self._image_loss(images, noise, conditioning) - reward
+        ).mean()
         torch.autograd.backward(loss / self.config.accumulation)
         self.cost.reward_forward += len(prompts)
         self.cost.reward_backward += len(prompts)
         self.cost.generator_backward += len(prompts) * (2 if self.hypernetwork else 1)
-        facts: dict[str, float | None] = {"loss": float(loss.detach()), "reward": float(reward.detach().mean())}
+        facts: dict[str, float | None] = {
+            "loss": float(loss.detach()),
+            "reward": float(reward.detach().mean()),
+        }
         return facts | _size_of(change, noise)
 
     def _draw(self, noise: Tensor, conditioning: Conditioning) -> tuple[Tensor, Tensor | None]:
@@ -227,13 +269,22 @@ class Trainer:
             )
 
     def _place(self, noise: Tensor) -> Tensor:
-        return noise.to(self.generator.device, torch.promote_types(self.generator.dtype, torch.float32))
+        return noise.to(
+            self.generator.device, torch.promote_types(self.generator.dtype, torch.float32)
+        )
 
     def _optimizer(self) -> torch.optim.Optimizer:
         config = self.config
         if config.optimizer == "sgd":
-            return torch.optim.SGD(self.parameters, config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay)
-        return torch.optim.AdamW(self.parameters, config.learning_rate, weight_decay=config.weight_decay)
+            return torch.optim.SGD(
+                self.parameters,
+                config.learning_rate,
+                momentum=config.momentum,
+                weight_decay=config.weight_decay,
+            )
+        return torch.optim.AdamW(
+            self.parameters, config.learning_rate, weight_decay=config.weight_decay
+        )
 
     # Evaluation and log.
 
@@ -250,7 +301,9 @@ class Trainer:
         if self.evaluation.base_rewards is None:
             self.cost.generator_forward += len(self.evaluation.tasks)
             self.cost.reward_forward += len(self.evaluation.tasks)
-        found = {name: _finite(value) for name, value in self.evaluation.measure(self._draw).items()}
+        found = {
+            name: _finite(value) for name, value in self.evaluation.measure(self._draw).items()
+        }
         self.cost.reward_forward += len(self.evaluation.tasks)
         self.cost.seconds += time.perf_counter() - start
         if self.config.kind == "hypernoise":
@@ -266,7 +319,11 @@ class Trainer:
         return {
             "schema": 1,
             "config": self.config.identity_values,
-            "generator": {"name": self.generator.name, "fingerprint": self.generator.fingerprint, "dtype": str(self.generator.dtype)},
+            "generator": {
+                "name": self.generator.name,
+                "fingerprint": self.generator.fingerprint,
+                "dtype": str(self.generator.dtype),
+            },
             "reward": self.reward.fingerprint,
             "prompts": digest(list(prompts)),
         }
@@ -274,11 +331,18 @@ class Trainer:
     def _state(self) -> State:
         optimizer: dict[str, Tensor] = {}
         for index, entry in self.optimizer.state_dict()["state"].items():
-            optimizer |= {f"{index}.{name}": value for name, value in entry.items() if value is not None}
+            optimizer |= {
+                f"{index}.{name}": value for name, value in entry.items() if value is not None
+            }
         tensors = {"adapter": self.adapter.state_dict(), "optimizer": optimizer, "best": self.best}
         base = self.evaluation.base_rewards
         rewards = None if base is None else [_finite(reward) for reward in base]
-        values = {"cost": msgspec.structs.asdict(self.cost), "kept": self.kept, "base_rewards": rewards, "in_a_row": self.in_a_row}
+        values = {
+            "cost": msgspec.structs.asdict(self.cost),
+            "kept": self.kept,
+            "base_rewards": rewards,
+            "in_a_row": self.in_a_row,
+        }
         return State(self.step, tensors, values)
 
     def _require_whole(self) -> None:
@@ -286,7 +350,9 @@ class Trainer:
         try:
             check_whole(self.folder.adapter)
         except UsageError as error:
-            raise StoreError(f"{error}; or remove {self.folder.adapter}, and the same command makes it again") from error
+            raise StoreError(
+                f"{error}; or remove {self.folder.adapter}, and the same command makes it again"
+            ) from error
 
     def _restore(self) -> None:
         state = self.folder.load()
@@ -302,8 +368,12 @@ class Trainer:
         values = as_kind(state.values, _Values)
         if missing := {"adapter", "optimizer", "best"} - state.tensors.keys():
             raise MalformedError(f"it has no tensors of {min(missing)}")
-        if values.base_rewards is not None and len(values.base_rewards) != len(self.evaluation.tasks):
-            raise MalformedError(f"it has {len(values.base_rewards)} rewards of the base, and {len(self.evaluation.tasks)} are needed")
+        if values.base_rewards is not None and len(values.base_rewards) != len(
+            self.evaluation.tasks
+        ):
+            raise MalformedError(
+                f"it has {len(values.base_rewards)} rewards of the base, and {len(self.evaluation.tasks)} are needed"
+            )
         self.best = dict(state.tensors["best"])
         if bool(self.best) != (self.config.kind == "finetune" and values.kept is not None):
             raise MalformedError("its best weights are missing, or of another kind of training")
@@ -311,10 +381,15 @@ class Trainer:
             self.adapter.load_state_dict(self.best)
         self.adapter.load_state_dict(state.tensors["adapter"])
         self.optimizer.load_state_dict(
-            {"state": self._entries(state.tensors["optimizer"]), "param_groups": self.optimizer.state_dict()["param_groups"]}
+            {
+                "state": self._entries(state.tensors["optimizer"]),
+                "param_groups": self.optimizer.state_dict()["param_groups"],
+            }
         )
         base = values.base_rewards
-        self.evaluation.base_rewards = None if base is None else [math.nan if reward is None else reward for reward in base]
+        self.evaluation.base_rewards = (
+            None if base is None else [math.nan if reward is None else reward for reward in base]
+        )
         self.cost, self.in_a_row = values.cost, values.in_a_row
         self.step, self.kept = state.step, state.values["kept"]
 
@@ -323,20 +398,39 @@ class Trainer:
         entries: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             number, _, name = key.partition(".")
-            known = name in KEPT[self.config.optimizer] and number in map(str, range(len(self.parameters)))
-            if not known or value.shape != (() if name == "step" else self.parameters[int(number)].shape) or not value.is_floating_point():
-                raise MalformedError(f"{key[:60]} is nothing that {self.config.optimizer} keeps of its parameters")
+            known = name in KEPT[self.config.optimizer] and number in map(
+                str, range(len(self.parameters))
+            )
+            if (
+                not known
+                or value.shape != (() if name == "step" else self.parameters[int(number)].shape)
+                or not value.is_floating_point()
+            ):
+                raise MalformedError(
+                    f"{key[:60]} is nothing that {self.config.optimizer} keeps of its parameters"
+                )
             entries.setdefault(int(number), {})[name] = value
         if any(len(entry) != len(KEPT[self.config.optimizer]) for entry in entries.values()):
-            raise MalformedError(f"something is missing of what {self.config.optimizer} keeps of its parameters")
+            raise MalformedError(
+                f"something is missing of what {self.config.optimizer} keeps of its parameters"
+            )
         return entries
 
     def _finish(self) -> None:
         """Write the adapter, and drop what was only needed to go on."""
         if self.best:
             self.adapter.load_state_dict(self.best)
-        with writing(self.folder.adapter, "The state that was saved last is kept; then the same command continues."):
-            save_adapter(self.folder.adapter, self.adapter, self.generator.backbone, self._description(), self.prompts)
+        with writing(
+            self.folder.adapter,
+            "The state that was saved last is kept; then the same command continues.",
+        ):
+            save_adapter(
+                self.folder.adapter,
+                self.adapter,
+                self.generator.backbone,
+                self._description(),
+                self.prompts,
+            )
         self.folder.discard_state()
 
     def _description(self) -> dict[str, Any]:
@@ -352,7 +446,10 @@ class Trainer:
             "config": self.config.as_dict(),
             "temperature": self.objective.temperature if self.hypernetwork else None,
             "parameters": sum(parameter.numel() for parameter in self.parameters),
-            "training": {**msgspec.structs.asdict(self.cost), "device": _device_name(generator.device)},
+            "training": {
+                **msgspec.structs.asdict(self.cost),
+                "device": _device_name(generator.device),
+            },
             "evaluation": self.kept,
             "prompts": self.manifest["prompts"],
         }
@@ -362,7 +459,10 @@ def _size_of(change: Tensor | None, noise: Tensor) -> dict[str, float | None]:
     if change is None:
         return {"half_squared_norm": None, "relative_change": None}
     norm = change.detach().flatten(1).norm(dim=1)
-    return {"half_squared_norm": float(0.5 * norm.square().mean()), "relative_change": float((norm / noise.flatten(1).norm(dim=1)).mean())}
+    return {
+        "half_squared_norm": float(0.5 * norm.square().mean()),
+        "relative_change": float((norm / noise.flatten(1).norm(dim=1)).mean()),
+    }
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

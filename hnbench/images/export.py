@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hnbench.images.inventory import FoundImage, Inventory, Progress
+    from hnbench.images.inventory import FoundImage, Inventory, StageProgress
     from hnbench.suites.base import Suite
 
 Layout = Literal["geneval", "t2i-compbench"]
@@ -44,7 +44,9 @@ class _Export:
     files: Mapping[str, bytes]
 
 
-def export(inventory: Inventory, layout: Layout, out: Path, progress: Progress) -> dict[str, Path]:
+def export(
+    inventory: Inventory, layout: Layout, out: Path, progress: StageProgress
+) -> dict[str, Path]:
     """Write the images of a run's inventory, which has been checked; label -> its folder.
 
     Prompts that the layout cannot hold, and folders with other things in them, are `UsageError`s before anything is written.
@@ -54,9 +56,16 @@ def export(inventory: Inventory, layout: Layout, out: Path, progress: Progress) 
     place = _geneval if layout == "geneval" else _compbench
     exports = {}
     for label in dict.fromkeys(image.label for image in inventory.images):
-        images, files = place([image for image in inventory.images if image.label == label], inventory.suite)
+        images, files = place(
+            [image for image in inventory.images if image.label == label], inventory.suite
+        )
         method = digest([plan.shared, plan.methods[plan.method_of[label]]])
-        marker = {"run": method, "label": label, "layout": layout, "plan": digest([[one.id, one.samples] for one in plan.prompts])}
+        marker = {
+            "run": method,
+            "label": label,
+            "layout": layout,
+            "plan": digest([[one.id, one.samples] for one in plan.prompts]),
+        }
         exports[label] = _Export(out / compbench_layout.folder_name(label), marker, images, files)
     for one in exports.values():
         _require_own(one)
@@ -66,18 +75,29 @@ def export(inventory: Inventory, layout: Layout, out: Path, progress: Progress) 
     return {label: one.folder for label, one in exports.items()}
 
 
-def _geneval(images: list[FoundImage], suite: Suite) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
+def _geneval(
+    images: list[FoundImage], suite: Suite
+) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
     """Folders are numbered by the prompts' places in the suite."""
     number = {prompt.id: index for index, prompt in enumerate(suite.prompts())}
     prompts = {image.prompt.id: image.prompt for image in images}
     without = [prompt.id for prompt in prompts.values() if "include" not in prompt.metadata]
     if without:
-        raise UsageError(f"the prompts of {suite.name} have no GenEval metadata (what to look for in an image); --layout geneval needs it")
-    files = {f"{number[name]:05}/{geneval_layout.METADATA}": geneval_layout.metadata_line(prompt) for name, prompt in prompts.items()}
-    return {geneval_layout.image_name(number[image.prompt.id], image.sample): image for image in images}, files
+        raise UsageError(
+            f"the prompts of {suite.name} have no GenEval metadata (what to look for in an image); --layout geneval needs it"
+        )
+    files = {
+        f"{number[name]:05}/{geneval_layout.METADATA}": geneval_layout.metadata_line(prompt)
+        for name, prompt in prompts.items()
+    }
+    return {
+        geneval_layout.image_name(number[image.prompt.id], image.sample): image for image in images
+    }, files
 
 
-def _compbench(images: list[FoundImage], suite: Suite) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
+def _compbench(
+    images: list[FoundImage], suite: Suite
+) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
     """Images are numbered in the plan's order."""
     compbench_layout.require_names(dict.fromkeys(image.prompt.text for image in images))
     return {compbench_layout.image_name(image, suite.tags): image for image in images}, {}
@@ -86,17 +106,21 @@ def _compbench(images: list[FoundImage], suite: Suite) -> tuple[dict[str, FoundI
 def _require_own(one: _Export) -> None:
     """Refuse a folder that is not empty and not this very export, begun or done."""
     try:
-        if not one.folder.exists() or not any(path.name != WORKING for path in one.folder.iterdir()):
+        if not one.folder.exists() or not any(
+            path.name != WORKING for path in one.folder.iterdir()
+        ):
             return
         found = json_of(one.folder / MARKER, dict[str, Any])
     except (OSError, MalformedError):
         found = None
     if found != one.marker:
         other = "something else" if found is None else "the export of another run, plan or layout"
-        raise UsageError(f"{one.folder} holds {other}, which is not written over; give another folder by --out")
+        raise UsageError(
+            f"{one.folder} holds {other}, which is not written over; give another folder by --out"
+        )
 
 
-def _write(one: _Export, progress: Progress) -> None:
+def _write(one: _Export, progress: StageProgress) -> None:
     with writing(one.folder, "Then the same command continues."):
         _put(one, MARKER, json.dumps(one.marker, indent=1).encode() + b"\n")
         for name, content in one.files.items():
@@ -111,7 +135,9 @@ def _put(one: _Export, name: str, content: bytes) -> None:
     path = one.folder / name
     if os.path.lexists(path):
         if not path.is_file() or path.read_bytes() != content:
-            raise UsageError(f"{path} is not what this export would write; remove it, or give another folder by --out")
+            raise UsageError(
+                f"{path} is not what this export would write; remove it, or give another folder by --out"
+            )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     working = one.folder / WORKING

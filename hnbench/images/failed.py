@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def refuse_failed(who: str, names: Sequence[str], results: Sequence[object], what: str) -> None:
     """`SampleFailure` if any of the results, which belong to `names`, is a failure; it names the first. `what` are `"images"` or so."""
-    failed = [(name, result) for name, result in zip(names, results, strict=True) if isinstance(result, Failure)]
+    failed = [
+        (name, result)
+        for name, result in zip(names, results, strict=True)
+        if isinstance(result, Failure)
+    ]
     if failed:
         name, first = failed[0]
         raise SampleFailure(

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from hnbench.suites.base import Suite
 
 
-def find_images(folder: Path, suite: Suite | None, *, quick: bool = False, labels: Sequence[str] = ()) -> Inventory:
+def find_images(
+    folder: Path, suite: Suite | None, *, quick: bool = False, labels: Sequence[str] = ()
+) -> Inventory:
     """The suite's images in a folder of any known layout. `labels` are for a run folder, whose plan says what there should be.
 
     The suite may be None for a run: its plan has the prompts. Elsewhere the suite's full protocol says what there should be, or with
@@ -25,7 +27,9 @@ def find_images(folder: Path, suite: Suite | None, *, quick: bool = False, label
     """
     if is_run(folder):
         if quick:
-            raise UsageError(f"{folder} is a run, and its plan says which images there should be; leave --quick out")
+            raise UsageError(
+                f"{folder} is a run, and its plan says which images there should be; leave --quick out"
+            )
         return read_run_images(folder, suite, labels)
     if suite is None:
         raise UsageError(f"{folder} is no run; say whose prompts other images are of by --suite")
@@ -37,4 +41,6 @@ def find_images(folder: Path, suite: Suite | None, *, quick: bool = False, label
         return read_geneval(folder, suite, full=not quick)
     if is_compbench(folder, suite):
         return read_compbench(folder, suite, full=not quick)
-    raise UsageError(f"{folder} has no known layout: no run.json, no 00000/metadata.jsonl with 00000/samples, no samples/PROMPT_000000.png")
+    raise UsageError(
+        f"{folder} has no known layout: no run.json, no 00000/metadata.jsonl with 00000/samples, no samples/PROMPT_000000.png"
+    )

@@ -36,7 +36,7 @@ SHOWN = 3
 """Examples given of each kind of problem."""
 
 
-class Progress(Protocol):
+class StageProgress(Protocol):
     """Who is told how far the work on a folder is. Counts are in images."""
 
     def label(self, name: str, total: int) -> None:
@@ -90,7 +90,7 @@ class Inventory:
         """Whether the folder is exactly what the protocol asks for."""
         return not self.problems
 
-    def usable(self, progress: Progress, *, partial: bool) -> Inventory:
+    def usable(self, progress: StageProgress, *, partial: bool) -> Inventory:
         """The same with every image read and decoded once, so that its SHA-256 is known; those that cannot be are a problem instead.
 
         Any problem is a `UsageError` that says which; with `partial`, only a folder without any image is.
@@ -114,7 +114,9 @@ class Inventory:
 
     def described(self) -> str:
         """The problems in words: how many of each kind, and the first few."""
-        return "; ".join(f"{len(found)} {kind} ({_some(found)})" for kind, found in self.problems.items())
+        return "; ".join(
+            f"{len(found)} {kind} ({_some(found)})" for kind, found in self.problems.items()
+        )
 
 
 _UNDECODABLE = (OSError, SyntaxError, ValueError)
@@ -163,12 +165,21 @@ class Findings:
 
     def inventory(self, folder: Path, layout: str, suite: Suite) -> Inventory:
         """All of it."""
-        return Inventory(folder, layout, suite, tuple(self.images), {kind: tuple(found) for kind, found in self._problems.items()})
+        return Inventory(
+            folder,
+            layout,
+            suite,
+            tuple(self.images),
+            {kind: tuple(found) for kind, found in self._problems.items()},
+        )
 
 
 def expected_of(suite: Suite, *, full: bool) -> list[tuple[Prompt, int]]:
     """The prompts of the full or the quick protocol, and how many images each should have."""
-    return [(prompt, suite.samples(prompt, full=full)) for prompt in (suite.prompts() if full else suite.subset())]
+    return [
+        (prompt, suite.samples(prompt, full=full))
+        for prompt in (suite.prompts() if full else suite.subset())
+    ]
 
 
 def _some(found: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from hnbench.errors import UsageError
 from hnbench.files.names import plain_name
 from hnbench.images.failed import refuse_failed
 from hnbench.images.inventory import decode
-from hnbench.images.verdict_journal import Journal, key_of
+from hnbench.images.verdict_journal import VerdictJournal, key_of
 from hnbench.runs.attempt import attempted
 from hnbench.runs.verdicts import named, verdicts_of, verify
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hnbench.images.inventory import FoundImage, Inventory, Progress
+    from hnbench.images.inventory import FoundImage, Inventory, StageProgress
     from hnbench.suites.base import Judge, Suite, Verdict
 
 
@@ -37,7 +37,9 @@ def judge_of(suite: Suite, device: str) -> Judge:
     """The suite's judge; a suite without one is a `UsageError`."""
     judge = suite.judge(device=device)
     if judge is None:
-        raise UsageError(f"the suite {suite.name} has no judge, so nothing can be scored; see `hnbench list suites`")
+        raise UsageError(
+            f"the suite {suite.name} has no judge, so nothing can be scored; see `hnbench list suites`"
+        )
     return judge
 
 
@@ -46,7 +48,9 @@ def scores_folder(folder: Path, judge: Judge) -> Path:
     return folder / plain_name(f"scores-{judge.name}")
 
 
-def score(inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: Progress) -> Scores:
+def score(
+    inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: StageProgress
+) -> Scores:
     """Judge what has no verdict yet in the folder `out`. The inventory has been checked, so its images' SHA-256 are known.
 
     If there is anything to judge, the judge is checked before (`Judge.verify`, a `UsageError`). An image that the judge fails for is a
@@ -54,8 +58,12 @@ def score(inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, pro
     """
     fingerprint = judge.fingerprint
     keys = [key_of(image, fingerprint) for image in inventory.images]
-    with Journal(out) as journal:
-        pending = {key: image for key, image in zip(keys, inventory.images, strict=True) if key not in journal.verdicts}
+    with VerdictJournal(out) as journal:
+        pending = {
+            key: image
+            for key, image in zip(keys, inventory.images, strict=True)
+            if key not in journal.verdicts
+        }
         if pending:
             verify(judge)
         progress.label("judging", len(pending))
@@ -63,11 +71,15 @@ def score(inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, pro
         def judge_batch(batch: Sequence[tuple[str, FoundImage]]) -> list[Verdict]:
             pictures = [decode(image.read()) for _, image in batch]
             verdicts = verdicts_of(judge, pictures, [image.prompt.metadata for _, image in batch])
-            journal.add((key, image, verdict) for (key, image), verdict in zip(batch, verdicts, strict=True))
+            journal.add(
+                (key, image, verdict) for (key, image), verdict in zip(batch, verdicts, strict=True)
+            )
             progress.advance(len(batch))
             return verdicts
 
-        results = attempted(judge_batch, list(pending.items()), batch_size, named(judge), record_memory=False)
+        results = attempted(
+            judge_batch, list(pending.items()), batch_size, named(judge), record_memory=False
+        )
         refuse_failed(named(judge), [image.name for image in pending.values()], results, "images")
         verdicts = tuple(journal.verdicts[key] for key in keys)
     return Scores(inventory, judge.name, fingerprint, verdicts, len(pending))

@@ -28,7 +28,9 @@ def table_of(inventory: Inventory, found: Sequence[Measured], base: str | None) 
         table.add_column(header, justify="right", no_wrap=True)
     for measured in found:
         for label, *cells in _lines(inventory, measured, base):
-            table.add_row(measured.definition.measure, *([label] if base is not None else []), *cells)
+            table.add_row(
+                measured.definition.measure, *([label] if base is not None else []), *cells
+            )
     return table
 
 
@@ -42,9 +44,15 @@ def _lines(inventory: Inventory, measured: Measured, base: str | None) -> Iterat
     tag_of = {image.prompt.id: image.prompt.tag for image in inventory.images}
     table = with_equal_numbers(measured.values, measured.images, base)
     used = {prompt for by_prompt in table.values() for prompt in by_prompt}
-    compared = compare([table], {prompt: tag for prompt, tag in tag_of.items() if prompt in used}, base)
+    compared = compare(
+        [table], {prompt: tag for prompt, tag in tag_of.items() if prompt in used}, base
+    )
     for label, one in compared.items():
-        differences = ["", ""] if one.difference is None else [f"{one.difference.estimate:+.4g}", _bounds(one.difference)]
+        differences = (
+            ["", ""]
+            if one.difference is None
+            else [f"{one.difference.estimate:+.4g}", _bounds(one.difference)]
+        )
         shown = [label, str(one.prompts), _number(one.level.estimate), _bounds(one.level)]
         yield [*shown, *(differences if base is not None else ())]
 
@@ -55,7 +63,11 @@ def sentences(inventory: Inventory, found: Sequence[Measured]) -> list[str]:
     if not inventory.complete:
         said.append(f"PARTIAL: {inventory.described()}. The means are of what is there.")
     for measured in found:
-        left_out = f" {measured.left_out} prompts with a single image are not in it." if measured.left_out else ""
+        left_out = (
+            f" {measured.left_out} prompts with a single image are not in it."
+            if measured.left_out
+            else ""
+        )
         said.append(f"{measured.definition.measure}: {measured.definition.about}.{left_out}")
     return said
 

@@ -12,7 +12,13 @@ from hnbench.guards.answers import as_many, as_number, is_usable, shown
 from hnbench.images.failed import refuse_failed
 from hnbench.images.inventory import SHOWN, decode
 from hnbench.measures.base import ImageMeasure, PromptMeasure, SetMeasure
-from hnbench.measures.journal import Definition, Measurements, definition_line, distance_line, row_line
+from hnbench.measures.journal import (
+    Definition,
+    Measurements,
+    definition_line,
+    distance_line,
+    row_line,
+)
 from hnbench.runs.attempt import attempted
 
 if TYPE_CHECKING:
@@ -22,9 +28,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hnbench.files.journal import Journal
-    from hnbench.images.inventory import FoundImage, Inventory, Progress
+    from hnbench.images.inventory import FoundImage, Inventory, StageProgress
     from hnbench.measures.base import Measure
-    from hnbench.measures.journal import Distance, Images, Row
+    from hnbench.measures.journal import Distance, Images, MeasureRow
 
     ByPrompt = Mapping[str, Sequence[FoundImage]]
 
@@ -50,16 +56,29 @@ class Measurer:
     """Measures an inventory, whose images' SHA-256 are known, with one measure after another."""
 
     def __init__(
-        self, inventory: Inventory, journal: Journal[Definition | Row], *, base: str | None, batch_size: int, progress: Progress
+        self,
+        inventory: Inventory,
+        journal: Journal[Definition | MeasureRow],
+        *,
+        base: str | None,
+        batch_size: int,
+        progress: StageProgress,
     ) -> None:
         """Take what is measured, and where values go. `base` is the label of the base's images, None where images have no labels."""
-        self._journal, self._base, self._batch_size, self._progress = journal, base, batch_size, progress
+        self._journal, self._base, self._batch_size, self._progress = (
+            journal,
+            base,
+            batch_size,
+            progress,
+        )
         self._whole, self._folder = inventory.complete, inventory.folder
         self._found: dict[str, dict[str, list[FoundImage]]] = {}
         for image in inventory.images:
             self._found.setdefault(image.label, {}).setdefault(image.prompt.id, []).append(image)
         if base is not None and base not in self._found:
-            raise UsageError(f"{self._folder} has no image of {base}, which every label is compared with; run it again first")
+            raise UsageError(
+                f"{self._folder} has no image of {base}, which every label is compared with; run it again first"
+            )
 
     def measure(self, measure: Measure) -> Measured:
         """Compute what the journal lacks. What cannot be measured is a `UsageError` before anything is computed.
@@ -67,9 +86,13 @@ class Measurer:
         What the measure fails for is a `SampleFailure` when the rest is measured.
         """
         if not isinstance(measure, ImageMeasure | PromptMeasure | SetMeasure):
-            raise PluginError(f"the measure gave {shown(measure)}; an ImageMeasure, a PromptMeasure or a SetMeasure is expected")
+            raise PluginError(
+                f"the measure gave {shown(measure)}; an ImageMeasure, a PromptMeasure or a SetMeasure is expected"
+            )
         definition = Definition.of(measure)
-        found = {label: self._several(measure, by_prompt) for label, by_prompt in self._found.items()}
+        found = {
+            label: self._several(measure, by_prompt) for label, by_prompt in self._found.items()
+        }
         images = {label: _hashes(by_prompt) for label, by_prompt in found.items()}
         new = 0
         if isinstance(measure, SetMeasure):
@@ -80,15 +103,25 @@ class Measurer:
         return Measured(
             definition,
             images,
-            {label: known.by_prompt(definition, label, images[label]) for label in found} if definition.kind != "set" else {},
-            {label: distance for label in found if (distance := self._distance(known, definition, label, images))},
+            {label: known.by_prompt(definition, label, images[label]) for label in found}
+            if definition.kind != "set"
+            else {},
+            {
+                label: distance
+                for label in found
+                if (distance := self._distance(known, definition, label, images))
+            },
             sum(len(self._found[label]) - len(found[label]) for label in found),
             new,
         )
 
     def _several(self, measure: Measure, by_prompt: ByPrompt) -> ByPrompt:
         """The prompts that the measure can say something of."""
-        single = [f"{image.label} {prompt} {image.sample}".strip() for prompt, (image, *others) in by_prompt.items() if not others]
+        single = [
+            f"{image.label} {prompt} {image.sample}".strip()
+            for prompt, (image, *others) in by_prompt.items()
+            if not others
+        ]
         if not (single and isinstance(measure, PromptMeasure)):
             return by_prompt
         if self._whole or len(single) == len(by_prompt):
@@ -100,31 +133,55 @@ class Measurer:
         return {prompt: found for prompt, found in by_prompt.items() if len(found) > 1}
 
     def _measure_prompts(
-        self, measure: ImageMeasure | PromptMeasure, definition: Definition, found: Mapping[str, ByPrompt], images: Mapping[str, Images]
+        self,
+        measure: ImageMeasure | PromptMeasure,
+        definition: Definition,
+        found: Mapping[str, ByPrompt],
+        images: Mapping[str, Images],
     ) -> int:
         known = Measurements(self._journal.lines)
         done = {label: known.by_prompt(definition, label, images[label]) for label in found}
-        pending = {label: [group for prompt, group in found[label].items() if prompt not in done[label]] for label in found}
-        count = self._begin(definition, (image for groups in pending.values() for group in groups for image in group))
+        pending = {
+            label: [group for prompt, group in found[label].items() if prompt not in done[label]]
+            for label in found
+        }
+        count = self._begin(
+            definition,
+            (image for groups in pending.values() for group in groups for image in group),
+        )
         names: list[str] = []
         results: list[object] = []
         for label, groups in pending.items():
             largest = max((len(group) for group in groups), default=1)
 
-            def batch(chunk: Sequence[Sequence[FoundImage]], label: str = label) -> Sequence[Sequence[FoundImage]]:
+            def batch(
+                chunk: Sequence[Sequence[FoundImage]], label: str = label
+            ) -> Sequence[Sequence[FoundImage]]:
                 values = _values(measure, chunk)
-                by_prompt = {group[0].prompt.id: value for group, value in zip(chunk, values, strict=True)}
+                by_prompt = {
+                    group[0].prompt.id: value for group, value in zip(chunk, values, strict=True)
+                }
                 self._journal.add([row_line(definition, label, images[label], by_prompt)])
                 self._progress.advance(sum(len(group) for group in chunk))
                 return chunk
 
             names += [f"{label} {group[0].prompt.id}".strip() for group in groups]
-            results += attempted(batch, groups, max(1, self._batch_size // largest), _named(measure), record_memory=False)
+            results += attempted(
+                batch,
+                groups,
+                max(1, self._batch_size // largest),
+                _named(measure),
+                record_memory=False,
+            )
         refuse_failed(_named(measure), names, results, "prompts")
         return count
 
     def _measure_sets(
-        self, measure: SetMeasure, definition: Definition, found: Mapping[str, ByPrompt], images: Mapping[str, Images]
+        self,
+        measure: SetMeasure,
+        definition: Definition,
+        found: Mapping[str, ByPrompt],
+        images: Mapping[str, Images],
     ) -> int:
         if self._base is None:
             raise UsageError(
@@ -133,17 +190,28 @@ class Measurer:
             )
         known = Measurements(self._journal.lines)
         base = self._base
-        pending = [label for label in found if label != base and not self._distance(known, definition, label, images)]
+        pending = [
+            label
+            for label in found
+            if label != base and not self._distance(known, definition, label, images)
+        ]
         labels = [base, *pending] if pending else []
-        count = self._begin(definition, (image for label in labels for group in found[label].values() for image in group))
+        count = self._begin(
+            definition,
+            (image for label in labels for group in found[label].values() for image in group),
+        )
         reference: Tensor | None = None
         for label in labels:
-            features = self._features(measure, [image for group in found[label].values() for image in group])
+            features = self._features(
+                measure, [image for group in found[label].values() for image in group]
+            )
             if reference is None:
                 reference = features
                 continue
             value = self._distance_of(measure, label, features, reference)
-            self._journal.add([distance_line(definition, label, images[label], images[base], value)])
+            self._journal.add(
+                [distance_line(definition, label, images[label], images[base], value)]
+            )
         return count
 
     def _features(self, measure: SetMeasure, found: Sequence[FoundImage]) -> Tensor:
@@ -151,8 +219,15 @@ class Measurer:
 
         def batch(chunk: Sequence[FoundImage]) -> Sequence[Tensor]:
             features = measure.features(_pictures(chunk))
-            if not is_usable(features) or features.ndim != 2 or len(features) != len(chunk) or not features.is_floating_point():
-                raise PluginError(f"{who} gave {shown(features)}; features [{len(chunk)}, D] are expected")
+            if (
+                not is_usable(features)
+                or features.ndim != 2
+                or len(features) != len(chunk)
+                or not features.is_floating_point()
+            ):
+                raise PluginError(
+                    f"{who} gave {shown(features)}; features [{len(chunk)}, D] are expected"
+                )
             if not bool(features.isfinite().all()):
                 raise PluginError(f"{who} gave features that are not finite")
             self._progress.advance(len(chunk))
@@ -167,7 +242,9 @@ class Measurer:
             )
         return torch.stack([row for row in features if isinstance(row, torch.Tensor)])
 
-    def _distance_of(self, measure: SetMeasure, label: str, features: Tensor, reference: Tensor) -> float:
+    def _distance_of(
+        self, measure: SetMeasure, label: str, features: Tensor, reference: Tensor
+    ) -> float:
         """The distance to the base, asked for in one piece."""
         who = _named(measure)
 
@@ -178,7 +255,9 @@ class Measurer:
         refuse_failed(who, [label], [value], "labels")
         return as_number(who, value)
 
-    def _distance(self, known: Measurements, definition: Definition, label: str, images: Mapping[str, Images]) -> Distance | None:
+    def _distance(
+        self, known: Measurements, definition: Definition, label: str, images: Mapping[str, Images]
+    ) -> Distance | None:
         if definition.kind != "set" or self._base is None or label == self._base:
             return None
         return known.distance(definition, label, images[label], images[self._base])
@@ -191,14 +270,23 @@ class Measurer:
         return count
 
 
-def _values(measure: ImageMeasure | PromptMeasure, groups: Sequence[Sequence[FoundImage]]) -> list[list[float]]:
+def _values(
+    measure: ImageMeasure | PromptMeasure, groups: Sequence[Sequence[FoundImage]]
+) -> list[list[float]]:
     """The values of each group: one of each image, or one of all."""
     who = _named(measure)
     if isinstance(measure, PromptMeasure):
-        given = as_many(who, measure.values([_pictures(group) for group in groups]), len(groups), "values")
+        given = as_many(
+            who, measure.values([_pictures(group) for group in groups]), len(groups), "values"
+        )
         return [[as_number(who, value)] for value in given]
     flat = [image for group in groups for image in group]
-    given = as_many(who, measure.values(_pictures(flat), [image.prompt.text for image in flat]), len(flat), "values")
+    given = as_many(
+        who,
+        measure.values(_pictures(flat), [image.prompt.text for image in flat]),
+        len(flat),
+        "values",
+    )
     remaining = iter(given)
     return [[as_number(who, next(remaining)) for _ in group] for group in groups]
 

@@ -32,7 +32,10 @@ def write_results(scores: Scores, out: Path) -> Path:
     lines = [json.dumps(_line(image, verdict)) + "\n" for image, verdict in judged]
     with writing(out, "The verdicts are kept; then the same command continues."):
         write_whole(path, "".join(lines).encode())
-        write_whole(out / "scores.json", f"{json.dumps(to_json(scores), indent=1, allow_nan=False)}\n".encode())
+        write_whole(
+            out / "scores.json",
+            f"{json.dumps(to_json(scores), indent=1, allow_nan=False)}\n".encode(),
+        )
         if isinstance(scores.inventory.suite, CompBenchSuite):
             for name, answers in result_files(judged, scores.inventory.suite.tags).items():
                 (out / name).parent.mkdir(parents=True, exist_ok=True)

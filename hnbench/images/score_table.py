@@ -44,11 +44,15 @@ def summarise(scores: Scores) -> list[TaskScore]:
     return [
         line
         for label in labels
-        for line in _of_label(label, scores.inventory.suite.tags, [pair for pair in judged if pair[0].label == label])
+        for line in _of_label(
+            label, scores.inventory.suite.tags, [pair for pair in judged if pair[0].label == label]
+        )
     ]
 
 
-def _of_label(label: str, tags: Sequence[str], judged: Sequence[tuple[FoundImage, Verdict]]) -> list[TaskScore]:
+def _of_label(
+    label: str, tags: Sequence[str], judged: Sequence[tuple[FoundImage, Verdict]]
+) -> list[TaskScore]:
     clusters: dict[str, list[float]] = {}
     tag_of: dict[str, str] = {}
     for image, verdict in judged:
@@ -62,8 +66,19 @@ def _of_label(label: str, tags: Sequence[str], judged: Sequence[tuple[FoundImage
     lines = []
     for stratum, tag in enumerate(present):
         inside = strata == stratum
-        lines.append(TaskScore(label, tag, int(counts[inside].sum()), int(inside.sum()), means.stratum(stratum, 0).interval))
-    return [*lines, TaskScore(label, OVERALL, len(judged), len(clusters), means.overall(0).interval)]
+        lines.append(
+            TaskScore(
+                label,
+                tag,
+                int(counts[inside].sum()),
+                int(inside.sum()),
+                means.stratum(stratum, 0).interval,
+            )
+        )
+    return [
+        *lines,
+        TaskScore(label, OVERALL, len(judged), len(clusters), means.overall(0).interval),
+    ]
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,11 @@ def correct_shares(scores: Scores) -> list[CorrectShares]:
             return []
         by_label.setdefault(image.label, {}).setdefault(image.prompt.id, []).append(verdict.correct)
     return [
-        CorrectShares(label, fmean(correct for found in prompts.values() for correct in found), fmean(map(any, prompts.values())))
+        CorrectShares(
+            label,
+            fmean(correct for found in prompts.values() for correct in found),
+            fmean(map(any, prompts.values())),
+        )
         for label, prompts in by_label.items()
     ]
 
@@ -105,10 +124,17 @@ def sentences(scores: Scores) -> list[str]:
     suite, tags = inventory.suite, {image.prompt.tag for image in inventory.images}
     found = []
     if not inventory.complete:
-        found.append(f"PARTIAL: {inventory.described()}. The score is of what is there and is not {suite.name}'s.")
+        found.append(
+            f"PARTIAL: {inventory.described()}. The score is of what is there and is not {suite.name}'s."
+        )
     if absent := [tag for tag in suite.tags if tag not in tags]:
-        found.append(f"Overall is the mean of {len(suite.tags) - len(absent)} of {len(suite.tags)} tasks; without {', '.join(absent)}.")
-    prompts, all_prompts = len({image.prompt.id for image in inventory.images}), len(suite.prompts())
+        found.append(
+            f"Overall is the mean of {len(suite.tags) - len(absent)} of {len(suite.tags)} tasks; without {', '.join(absent)}."
+        )
+    prompts, all_prompts = (
+        len({image.prompt.id for image in inventory.images}),
+        len(suite.prompts()),
+    )
     if prompts < all_prompts:
         found.append(f"{prompts} of the {all_prompts} prompts of {suite.name} are in it.")
     return found
@@ -124,7 +150,13 @@ def to_json(scores: Scores) -> dict[str, Any]:
         "complete": inventory.complete,
         "problems": {kind: list(found) for kind, found in inventory.problems.items()},
         "scores": [
-            {**asdict(line), "score": {name: value if math.isfinite(value) else None for name, value in asdict(line.score).items()}}
+            {
+                **asdict(line),
+                "score": {
+                    name: value if math.isfinite(value) else None
+                    for name, value in asdict(line.score).items()
+                },
+            }
             for line in summarise(scores)
         ],
         "correct": [asdict(share) for share in correct_shares(scores)],
@@ -137,11 +169,27 @@ def table_of(scores: Scores) -> Table:
 
     lines = summarise(scores)
     labelled = any(line.label for line in lines)
-    table = Table(*(["label"] if labelled else []), "task", box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table = Table(
+        *(["label"] if labelled else []),
+        "task",
+        box=None,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+    )
     for header in ("prompts", "images", "score", "95%"):
         table.add_column(header, justify="right", no_wrap=True)
     for line in lines:
         low, high = line.score.low, line.score.high
-        numbers = [str(line.prompts), str(line.images), f"{line.score.estimate:.4f}", "" if math.isnan(low) else f"[{low:.3f}, {high:.3f}]"]
-        table.add_row(*([line.label] if labelled else []), line.task, *numbers, style="bold" if line.task == OVERALL else "")
+        numbers = [
+            str(line.prompts),
+            str(line.images),
+            f"{line.score.estimate:.4f}",
+            "" if math.isnan(low) else f"[{low:.3f}, {high:.3f}]",
+        ]
+        table.add_row(
+            *([line.label] if labelled else []),
+            line.task,
+            *numbers,
+            style="bold" if line.task == OVERALL else "",
+        )
     return table

@@ -32,7 +32,7 @@ def key_of(image: FoundImage, fingerprint: str) -> str:
     return digest([image.sha256, prompt.text, prompt.tag, dict(prompt.metadata), fingerprint])
 
 
-class Journal:
+class VerdictJournal:
     """The journal of a folder of scores, open for one process at a time. Use it in a `with` statement."""
 
     def __init__(self, folder: Path) -> None:

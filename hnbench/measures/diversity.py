@@ -50,7 +50,10 @@ class FeatureDiversity(FeatureMeasure, PromptMeasure):
 
     def values(self, groups: Sequence[Sequence[Image]]) -> list[float]:
         features = self._features.of([picture for group in groups for picture in group])
-        return [type(self).formula(part) for part in torch.split(features, [len(group) for group in groups])]
+        return [
+            type(self).formula(part)
+            for part in torch.split(features, [len(group) for group in groups])
+        ]
 
 
 class Similarity(FeatureDiversity):

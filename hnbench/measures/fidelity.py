@@ -51,11 +51,15 @@ def frechet(ours: Tensor, base: Tensor) -> float:
     nearly singular, which it always is where N < D.
     """
     if min(len(ours), len(base)) < 2:
-        raise UsageError(f"a Fréchet distance needs at least two images in each set; there are {len(ours)} and {len(base)}")
+        raise UsageError(
+            f"a Fréchet distance needs at least two images in each set; there are {len(ours)} and {len(base)}"
+        )
     x, y = ours.double(), base.double()
     a, b = (_root_of_covariance(features) for features in (x, y))
     means = (x.mean(0) - y.mean(0)).square().sum()
-    return float(means + a.square().sum() + b.square().sum() - 2 * torch.linalg.svdvals(a @ b.T).sum())
+    return float(
+        means + a.square().sum() + b.square().sum() - 2 * torch.linalg.svdvals(a @ b.T).sum()
+    )
 
 
 def _root_of_covariance(features: Tensor) -> Tensor:

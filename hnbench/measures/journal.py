@@ -61,10 +61,17 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def of(measure: Measure) -> Definition:
         """The definition of a loaded measure."""
         kind = next(kind for base, kind in _KINDS.items() if isinstance(measure, base))
-        return Definition(measure.name, measure.fingerprint, kind, measure.about, measure.higher_is_better, measure.source)
+        return Definition(
+            measure.name,
+            measure.fingerprint,
+            kind,
+            measure.about,
+            measure.higher_is_better,
+            measure.source,
+        )
 
 
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MeasureRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The values of some prompts of one label, or the distance of its images to the base's."""
 
     measure: str
@@ -79,9 +86,15 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def is_of(self, images: Images) -> bool:
         """Whether these are the images that were measured, each of them."""
         found = [images.get(prompt) for prompt in self.values]
-        if None in found or self.images != images_digest(sha256 for one in found for sha256 in one or ()):
+        if None in found or self.images != images_digest(
+            sha256 for one in found for sha256 in one or ()
+        ):
             return False
-        return all(len(value) == len(images[prompt]) for prompt, value in self.values.items() if isinstance(value, list))
+        return all(
+            len(value) == len(images[prompt])
+            for prompt, value in self.values.items()
+            if isinstance(value, list)
+        )
 
 
 class Distance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +105,11 @@ class Distance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_images: Count
 
 
-VALUES: dict[Kind, Any] = {"image": dict[str, list[float]], "prompt": dict[str, float], "set": Distance}
+VALUES: dict[Kind, Any] = {
+    "image": dict[str, list[float]],
+    "prompt": dict[str, float],
+    "set": Distance,
+}
 """What a row's values are, by the kind of its measure."""
 
 
@@ -104,11 +121,11 @@ def images_digest(sha256s: Iterable[str]) -> str:
 class Measurements:
     """What a journal's lines say of given images. A later line wins over an earlier one."""
 
-    def __init__(self, lines: Iterable[Definition | Row]) -> None:
+    def __init__(self, lines: Iterable[Definition | MeasureRow]) -> None:
         """Sort the lines. A row without its definition before it counts for nothing: it is measured again."""
         self.definitions: dict[tuple[str, str], Definition] = {}
         """By measure and the fingerprint's beginning."""
-        self.rows: list[Row] = []
+        self.rows: list[MeasureRow] = []
         for line in lines:
             if isinstance(line, Definition):
                 self.definitions[line.measure, line.fingerprint[:REFERENCE]] = line
@@ -119,31 +136,49 @@ class Measurements:
         """Measure -> the definition that its last row is of."""
         return {row.measure: self.definitions[row.measure, row.fingerprint] for row in self.rows}
 
-    def by_prompt(self, definition: Definition, label: str, images: Images) -> dict[str, tuple[float, ...]]:
+    def by_prompt(
+        self, definition: Definition, label: str, images: Images
+    ) -> dict[str, tuple[float, ...]]:
         """Prompt -> its values (one, but of a measure of images), of those images alone."""
         found: dict[str, tuple[float, ...]] = {}
         for row in self._rows(definition, label):
             if row.is_of(images):
-                several = {prompt: value if isinstance(value, list) else [value] for prompt, value in row.values.items()}
-                found.update({prompt: tuple(map(float, values)) for prompt, values in several.items()})
+                several = {
+                    prompt: value if isinstance(value, list) else [value]
+                    for prompt, value in row.values.items()
+                }
+                found.update(
+                    {prompt: tuple(map(float, values)) for prompt, values in several.items()}
+                )
         return found
 
-    def distance(self, definition: Definition, label: str, images: Images, base: Images) -> Distance | None:
+    def distance(
+        self, definition: Definition, label: str, images: Images, base: Images
+    ) -> Distance | None:
         """The distance of those images to those of the base, if it is known."""
         known, sizes = _of_sets(images, base), _sizes(images, base)
-        rows = [row for row in self._rows(definition, label) if row.images == known and row.values.items() >= sizes.items()]
+        rows = [
+            row
+            for row in self._rows(definition, label)
+            if row.images == known and row.values.items() >= sizes.items()
+        ]
         return as_kind(rows[-1].values, Distance) if rows else None
 
-    def _rows(self, definition: Definition, label: str) -> list[Row]:
+    def _rows(self, definition: Definition, label: str) -> list[MeasureRow]:
         wanted = (definition.measure, definition.fingerprint[:REFERENCE], label)
         return [row for row in self.rows if (row.measure, row.fingerprint, row.label) == wanted]
 
 
 def _of_sets(images: Images, base: Images) -> str:
-    return images_digest([images_digest(sha256 for one in each.values() for sha256 in one) for each in (images, base)])
+    return images_digest(
+        [
+            images_digest(sha256 for one in each.values() for sha256 in one)
+            for each in (images, base)
+        ]
+    )
 
 
-def open_journal(folder: Path) -> Journal[Definition | Row]:
+def open_journal(folder: Path) -> Journal[Definition | MeasureRow]:
     """The journal in a folder of measures, for writing."""
     return Journal(folder / NAME, _Reader())
 
@@ -160,24 +195,47 @@ def definition_line(definition: Definition) -> dict[str, Any]:
     return msgspec.structs.asdict(definition)
 
 
-def row_line(definition: Definition, label: str, images: Images, values: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def row_line(
+    definition: Definition, label: str, images: Images, values: Mapping[str, Sequence[float]]
+) -> dict[str, Any]:
     """The line of some prompts' values."""
     measured = images_digest(sha256 for prompt in values for sha256 in images[prompt])
     rounded = {prompt: [_rounded(value) for value in found] for prompt, found in values.items()}
-    return _row(definition, label, measured, rounded if definition.kind == "image" else {prompt: one for prompt, (one,) in rounded.items()})
+    return _row(
+        definition,
+        label,
+        measured,
+        rounded
+        if definition.kind == "image"
+        else {prompt: one for prompt, (one,) in rounded.items()},
+    )
 
 
-def distance_line(definition: Definition, label: str, images: Images, base: Images, value: float) -> dict[str, Any]:
+def distance_line(
+    definition: Definition, label: str, images: Images, base: Images, value: float
+) -> dict[str, Any]:
     """The line of a distance between two sets."""
-    return _row(definition, label, _of_sets(images, base), {"value": _rounded(value), **_sizes(images, base)})
+    return _row(
+        definition,
+        label,
+        _of_sets(images, base),
+        {"value": _rounded(value), **_sizes(images, base)},
+    )
 
 
 def _sizes(images: Images, base: Images) -> dict[str, int]:
     return {"images": sum(map(len, images.values())), "base_images": sum(map(len, base.values()))}
 
 
-def _row(definition: Definition, label: str, images: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    about = {"measure": definition.measure, "fingerprint": definition.fingerprint[:REFERENCE], "label": label, "images": images}
+def _row(
+    definition: Definition, label: str, images: str, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    about = {
+        "measure": definition.measure,
+        "fingerprint": definition.fingerprint[:REFERENCE],
+        "label": label,
+        "images": images,
+    }
     return {"schema": SCHEMA, **about, "values": values}
 
 
@@ -191,14 +249,14 @@ class _Reader:
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str], Kind] = {}
 
-    def __call__(self, line: dict[str, Any]) -> Definition | Row:
+    def __call__(self, line: dict[str, Any]) -> Definition | MeasureRow:
         """One decoded line; `MalformedError` says what is wrong with it."""
         check_schema(line, SCHEMA)
         if "values" not in line:
             definition = as_kind(line, Definition)
             self._kinds[definition.measure, definition.fingerprint[:REFERENCE]] = definition.kind
             return definition
-        row = as_kind(line, Row)
+        row = as_kind(line, MeasureRow)
         kind = self._kinds.get((row.measure, row.fingerprint))
         if kind is not None:
             as_kind(row.values, VALUES[kind])
@@ -206,11 +264,16 @@ class _Reader:
 
 
 def with_equal_numbers(
-    values: Mapping[str, Mapping[str, tuple[float, ...]]], images: Mapping[str, Images], base: str | None
+    values: Mapping[str, Mapping[str, tuple[float, ...]]],
+    images: Mapping[str, Images],
+    base: str | None,
 ) -> dict[str, dict[str, tuple[float, ...]]]:
     """By label, the values of the prompts that have as many images as the base has of them: diversity depends on the number."""
 
     def is_equal(label: str, prompt: str) -> bool:
         return base is None or len(images[label][prompt]) == len(images[base].get(prompt, ()))
 
-    return {label: {prompt: value for prompt, value in found.items() if is_equal(label, prompt)} for label, found in values.items()}
+    return {
+        label: {prompt: value for prompt, value in found.items() if is_equal(label, prompt)}
+        for label, found in values.items()
+    }

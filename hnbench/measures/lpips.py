@@ -56,10 +56,16 @@ class Lpips(PromptMeasure):
         with torch.device("meta"):
             network = alexnet(weights=None)
         fill(network, read_weights(weights), weights)
-        self._features: nn.Sequential = network.features[: LAYERS[-1] + 1].to(device).requires_grad_(False).eval()
+        self._features: nn.Sequential = (
+            network.features[: LAYERS[-1] + 1].to(device).requires_grad_(False).eval()
+        )
         self._heads = [head.to(device) for head in heads(heads_path())]
-        self._shift, self._scale = (torch.tensor(values, device=device)[:, None, None] for values in (SHIFT, SCALE))
-        self._fingerprint = digest(["mean pairwise LPIPS 1", sha256_of(weights), sha256_of(heads_path())])
+        self._shift, self._scale = (
+            torch.tensor(values, device=device)[:, None, None] for values in (SHIFT, SCALE)
+        )
+        self._fingerprint = digest(
+            ["mean pairwise LPIPS 1", sha256_of(weights), sha256_of(heads_path())]
+        )
         self._device = device
 
     @property
@@ -74,10 +80,14 @@ class Lpips(PromptMeasure):
         sizes = {picture.size for picture in pictures}
         if len(sizes) > 1 or min(min(sizes)) < SMALLEST:
             shown = ", ".join(sorted(f"{width}x{height}" for width, height in sizes))
-            raise UsageError(f"LPIPS compares images of one size, at least {SMALLEST} pixels; those of one prompt here have {shown}")
+            raise UsageError(
+                f"LPIPS compares images of one size, at least {SMALLEST} pixels; those of one prompt here have {shown}"
+            )
         pixels = to_bytes(pictures).to(self._device).float() / 127.5 - 1
         layers = zip(self._layers((pixels - self._shift) / self._scale), self._heads, strict=True)
-        return float(sum((2 * (unit.var(0) * head).sum(0).mean()).double() for unit, head in layers))
+        return float(
+            sum((2 * (unit.var(0) * head).sum(0).mean()).double() for unit, head in layers)
+        )
 
     def _layers(self, values: Tensor) -> Iterator[Tensor]:
         """The compared features `[B, C, h, w]`, of length 1 over channels."""
@@ -91,8 +101,16 @@ def heads_path() -> Path:
     """The file with the published weights of the channels, in torchmetrics' package."""
     spec = find_spec("torchmetrics")
     if spec is None or not spec.submodule_search_locations:
-        raise UsageError("the measure lpips needs torchmetrics, which brings LPIPS's weights; type pip install torchmetrics")
-    return Path(spec.submodule_search_locations[0]) / "functional" / "image" / "lpips_models" / "alex.pth"
+        raise UsageError(
+            "the measure lpips needs torchmetrics, which brings LPIPS's weights; type pip install torchmetrics"
+        )
+    return (
+        Path(spec.submodule_search_locations[0])
+        / "functional"
+        / "image"
+        / "lpips_models"
+        / "alex.pth"
+    )
 
 
 def heads(path: Path) -> list[Tensor]:

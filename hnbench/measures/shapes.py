@@ -36,7 +36,12 @@ class ShapesFeatures(Features):
     def of(self, pictures: Sequence[Image]) -> Tensor:
         alike = len({picture.size for picture in pictures}) == 1
         batches = [pictures] if alike else [[picture] for picture in pictures]
-        return torch.cat([self._reward.image_features(to_bytes(batch).to(self._device).float() / 255) for batch in batches]).cpu()
+        return torch.cat(
+            [
+                self._reward.image_features(to_bytes(batch).to(self._device).float() / 255)
+                for batch in batches
+            ]
+        ).cpu()
 
 
 def similarity(device: str) -> Similarity:

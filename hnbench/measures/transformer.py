@@ -50,7 +50,16 @@ class TransformerFeatures(Features):
     way: str
     """The way from a picture to its features, and its version."""
 
-    def __init__(self, model: Any, folder: Path, device: str, *, about: str, source: str = "", patterns: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        model: Any,
+        folder: Path,
+        device: str,
+        *,
+        about: str,
+        source: str = "",
+        patterns: Sequence[str] = (),
+    ) -> None:
         self._model = model.to(device)
         self._weights = fingerprint_of(folder, *([patterns] if patterns else []))
         self._device, self.about, self.source = device, about, source
@@ -82,16 +91,24 @@ class Dinov2Features(TransformerFeatures):
 
     way = "Dinov2Model, class token, whole picture to 224x224 by Pillow's bicubic, positions placed as by torch.hub 2"
 
-    def __init__(self, model: Any, folder: Path, device: str, *, offset: float = HUB_OFFSET, **origin: Any) -> None:
+    def __init__(
+        self, model: Any, folder: Path, device: str, *, offset: float = HUB_OFFSET, **origin: Any
+    ) -> None:
         """`offset` is that of `positions`; 0 is transformers' own placing."""
         embeddings = model.embeddings
-        table = positions(embeddings.position_embeddings, DINOV2_SIZE // model.config.patch_size, offset)
+        table = positions(
+            embeddings.position_embeddings, DINOV2_SIZE // model.config.patch_size, offset
+        )
         embeddings.position_embeddings = nn.Parameter(table, requires_grad=False)
         super().__init__(model, folder, device, **origin)
 
     def prepared(self, picture: Image) -> Tensor:
-        resized = transforms.resize(rgb(picture), [DINOV2_SIZE, DINOV2_SIZE], InterpolationMode.BICUBIC)
-        pixels: Tensor = transforms.normalize(to_bytes([resized])[0].float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD))
+        resized = transforms.resize(
+            rgb(picture), [DINOV2_SIZE, DINOV2_SIZE], InterpolationMode.BICUBIC
+        )
+        pixels: Tensor = transforms.normalize(
+            to_bytes([resized])[0].float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD)
+        )
         return pixels
 
     def encoded(self, pixels: Tensor) -> Tensor:
@@ -128,7 +145,9 @@ class ClipFeatures(TransformerFeatures):
         return functional.normalize(self._model(pixels).image_embeds, dim=-1)
 
 
-def load_dinov2(source: Source, device: str, where: str = "", *, offset: float = HUB_OFFSET) -> Dinov2Features:
+def load_dinov2(
+    source: Source, device: str, where: str = "", *, offset: float = HUB_OFFSET
+) -> Dinov2Features:
     """A DINOv2 model of the Hub, or the one that `where` names. `offset` is that of `positions`."""
     found = find((source,), where)
     return Dinov2Features(
@@ -162,4 +181,8 @@ def clip_336(device: str, where: str = "") -> ClipFeatures:
 
 
 def _origin(found: Found, source: Source) -> dict[str, Any]:
-    return {"about": found.origin.partition("@")[0], "source": found.origin, "patterns": source.files}
+    return {
+        "about": found.origin.partition("@")[0],
+        "source": found.origin,
+        "patterns": source.files,
+    }

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-SUPPORTED = "give a decoder with image input and a chat template, such as Qwen/Qwen2.5-VL-7B-Instruct"
+SUPPORTED = (
+    "give a decoder with image input and a chat template, such as Qwen/Qwen2.5-VL-7B-Instruct"
+)
 ANYTHING = ".*"
 """What a checkpoint may have beyond the class: vision-language models come with parts for training and for speculative decoding."""
 
@@ -37,7 +39,11 @@ class VisionLanguageModel:
         self.processor = _processor(folder)
         self.model = _model(folder, self.dtype).to(device)
         # what a prompt must not contain: it would be read as the template's own mark, not as text
-        self._marks = [token.content for token in self.processor.tokenizer.added_tokens_decoder.values() if token.special]
+        self._marks = [
+            token.content
+            for token in self.processor.tokenizer.added_tokens_decoder.values()
+            if token.special
+        ]
 
     @cached_property
     def fingerprint(self) -> str:  # once: it reads all weights
@@ -49,7 +55,10 @@ class VisionLanguageModel:
         question = _message("user", "?", {"type": "image"})
         asked = self.processor.apply_chat_template([question], add_generation_prompt=True)
         answered = self.processor.apply_chat_template([question, _message("assistant", answer)])
-        before, after = (self.processor.tokenizer(text, add_special_tokens=False).input_ids for text in (asked, answered))
+        before, after = (
+            self.processor.tokenizer(text, add_special_tokens=False).input_ids
+            for text in (asked, answered)
+        )
         if after[: len(before)] != before or len(after) == len(before):
             raise UsageError(
                 f"the chat template of {self.folder} does not go on with the answer (models that think first do not); {SUPPORTED}"
@@ -60,7 +69,9 @@ class VisionLanguageModel:
     def asked(self, picture: Image, question: str) -> Any:
         """What the model is given, on the CPU: token numbers and pixels by name. See `probability` for what is refused."""
         if found := [mark for mark in self._marks if mark in question]:
-            raise UsageError(f"the question {question!r} has {found[0]!r}, which is a special token of this model; leave that prompt out")
+            raise UsageError(
+                f"the question {question!r} has {found[0]!r}, which is a special token of this model; leave that prompt out"
+            )
         return self.processor.apply_chat_template(
             [_message("user", question, {"type": "image", "image": picture})],
             add_generation_prompt=True,
@@ -94,9 +105,13 @@ def _processor(folder: Path) -> Any:
 
     try:
         with quiet_loading():
-            processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            processor = AutoProcessor.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
     except (OSError, ValueError, ImportError) as error:
-        raise UsageError(f"{folder} has no processor that can be loaded: {first_line(error)}; {SUPPORTED}") from error
+        raise UsageError(
+            f"{folder} has no processor that can be loaded: {first_line(error)}; {SUPPORTED}"
+        ) from error
     if getattr(processor, "image_processor", None) is None:
         raise UsageError(f"{folder} has no processor of images and text; {SUPPORTED}")
     if not processor.chat_template:
@@ -110,7 +125,9 @@ def _model(folder: Path, dtype: torch.dtype) -> Any:
     from hnbench.weights.checkpoint import load_pretrained
 
     try:
-        model = load_pretrained(AutoModelForImageTextToText, folder, dtype=dtype, left_over=ANYTHING)
+        model = load_pretrained(
+            AutoModelForImageTextToText, folder, dtype=dtype, left_over=ANYTHING
+        )
     except UsageError as error:
         raise UsageError(f"{error}; {SUPPORTED}") from error
     if model.config.is_encoder_decoder or model.config.get_text_config().is_encoder_decoder:

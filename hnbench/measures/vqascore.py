@@ -41,7 +41,9 @@ class VQAScore(ImageMeasure):
         self.model, self.name, self.about, self.source = model, name, about, source
         self._token = model.first_token(ANSWER)
         if self._token == model.first_token(OTHER_ANSWER):
-            raise UsageError(f"{ANSWER!r} and {OTHER_ANSWER!r} begin with the same token in the chat of {source}; {SUPPORTED}")
+            raise UsageError(
+                f"{ANSWER!r} and {OTHER_ANSWER!r} begin with the same token in the chat of {source}; {SUPPORTED}"
+            )
         self._verified = False
 
     @cached_property
@@ -51,7 +53,9 @@ class VQAScore(ImageMeasure):
     def values(self, pictures: Sequence[Image], prompts: Sequence[str]) -> list[float]:
         if not self._verified:
             self.verify()
-        return [self._value(picture, prompt) for picture, prompt in zip(pictures, prompts, strict=True)]
+        return [
+            self._value(picture, prompt) for picture, prompt in zip(pictures, prompts, strict=True)
+        ]
 
     def verify(self) -> None:
         """Ask about a photograph of a person. A model that finds a bicycle in it at least as probable is a `UsageError`."""

@@ -20,7 +20,9 @@ from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 
 
-def starting_noise(generator: Generator, noises: NoiseSource, tasks: Sequence[Task], candidate: int = 0) -> Tensor:
+def starting_noise(
+    generator: Generator, noises: NoiseSource, tasks: Sequence[Task], candidate: int = 0
+) -> Tensor:
     """The tasks' noises on the generator's device, `[B, *noise_shape]`.
 
     They, their norms and what is computed from them stay in float32 (or wider) even where the model computes in bfloat16.
@@ -29,7 +31,9 @@ def starting_noise(generator: Generator, noises: NoiseSource, tasks: Sequence[Ta
     return noises.batch(tasks, candidate).to(generator.device, dtype, non_blocking=True)
 
 
-def conditioning_of(generator: Generator, noises: NoiseSource, tasks: Sequence[Task]) -> Conditioning:
+def conditioning_of(
+    generator: Generator, noises: NoiseSource, tasks: Sequence[Task]
+) -> Conditioning:
     """What the tasks' images are generated for: their prompts, and the seeds of the noise between steps."""
     return generator.encode([task.prompt for task in tasks]).seeded(noises.step_seeds(tasks))
 
@@ -69,7 +73,9 @@ class Method(ABC):
         """All that decides the outcome (JSON types only): the method's name, its parameters, an adapter's SHA-256."""
 
     @abstractmethod
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         """Yield, for every task, one outcome per label. The tasks are one batch: they fit the device together.
 
         The result for a task does not depend on the other tasks of the batch (beyond floating-point reduction order). Generate with

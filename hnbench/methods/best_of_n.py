@@ -33,7 +33,9 @@ class BestOfN(Method):
 
     def __post_init__(self) -> None:
         if not isinstance(self.n, int) or self.n < 1:
-            raise UsageError(f"best-of-n: n was {self.n!r}; it must be a whole number of at least 1, for example best-of-n:n=50")
+            raise UsageError(
+                f"best-of-n: n was {self.n!r}; it must be a whole number of at least 1, for example best-of-n:n=50"
+            )
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -47,13 +49,22 @@ class BestOfN(Method):
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, "n": self.n}
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         best, scores = self._search(tasks, generator, reward, noises)
         trajectories = scores.tolist()
         for row, task in enumerate(tasks):
             for size, label in zip(self.sizes, self.labels, strict=True):
                 found, trajectory = best[size], tuple(trajectories[row][:size])
-                yield Outcome(task, label, found.image[row], found.noise[row], share=size / self.n, trajectory=trajectory)
+                yield Outcome(
+                    task,
+                    label,
+                    found.image[row],
+                    found.noise[row],
+                    share=size / self.n,
+                    trajectory=trajectory,
+                )
 
     # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
     @torch.no_grad()

@@ -25,7 +25,12 @@ class RandomDirection(HyperNoise):
     name = "hypernoise-random-direction"
 
     def _change(
-        self, network: Hypernetwork, noise: Tensor, conditioning: Conditioning, tasks: Sequence[Task], noises: NoiseSource
+        self,
+        network: Hypernetwork,
+        noise: Tensor,
+        conditioning: Conditioning,
+        tasks: Sequence[Task],
+        noises: NoiseSource,
     ) -> Tensor:
         length = super()._change(network, noise, conditioning, tasks, noises).flatten(1).norm(dim=1)
         direction = starting_noise(network.generator, noises, tasks, DIRECTION)

@@ -23,7 +23,9 @@ class FineTuned(AdapterMethod):
     name = "finetune"
     kind = "finetune"
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:  # noqa: ARG002
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:  # noqa: ARG002
         finetuned = FinetunedGenerator(generator, self.prepare(generator))
         noise = starting_noise(generator, noises, tasks)
         # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.

@@ -27,7 +27,9 @@ class HyperNoise(AdapterMethod):
     name = "hypernoise"
     kind = "hypernoise"
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:  # noqa: ARG002
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:  # noqa: ARG002
         network = Hypernetwork(generator, self.prepare(generator))
         # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
         with torch.no_grad():

@@ -28,7 +28,9 @@ class Random(Method):
     def identity(self) -> dict[str, Any]:
         return {"name": self.name}
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:  # noqa: ARG002
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:  # noqa: ARG002
         noise = starting_noise(generator, noises, tasks)
         # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
         with torch.no_grad():

@@ -50,16 +50,27 @@ class ReNO(Method):
 
     def __post_init__(self) -> None:
         if not isinstance(self.iterations, int) or self.iterations < 1:
-            raise UsageError(f"reno: iterations was {self.iterations!r}; it must be a whole number of at least 1")
-        for name, value in (("learning_rate", self.learning_rate), ("gradient_clip", self.gradient_clip)):
+            raise UsageError(
+                f"reno: iterations was {self.iterations!r}; it must be a whole number of at least 1"
+            )
+        for name, value in (
+            ("learning_rate", self.learning_rate),
+            ("gradient_clip", self.gradient_clip),
+        ):
             if not 0 < value < math.inf:
                 raise UsageError(f"reno: {name} was {value}; it must be a number above 0")
         if not 0 <= self.regulariser_weight < math.inf:
-            raise UsageError(f"reno: regulariser_weight was {self.regulariser_weight}; it must be a number of at least 0")
+            raise UsageError(
+                f"reno: regulariser_weight was {self.regulariser_weight}; it must be a number of at least 0"
+            )
         if not 0 <= self.momentum < 1:
-            raise UsageError(f"reno: momentum was {self.momentum}; it must be at least 0 and below 1")
+            raise UsageError(
+                f"reno: momentum was {self.momentum}; it must be at least 0 and below 1"
+            )
         if self.nesterov and self.momentum == 0:
-            raise UsageError("reno: nesterov needs a momentum above 0; add nesterov=false, or a momentum such as 0.9")
+            raise UsageError(
+                "reno: nesterov needs a momentum above 0; add nesterov=false, or a momentum such as 0.9"
+            )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -68,16 +79,31 @@ class ReNO(Method):
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, **asdict(self)}
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         noise = starting_noise(generator, noises, tasks)
         conditioning = conditioning_of(generator, noises, tasks)
-        best, rewards = self._ascend([task.prompt for task in tasks], noise, conditioning, generator, reward)
+        best, rewards = self._ascend(
+            [task.prompt for task in tasks], noise, conditioning, generator, reward
+        )
         trajectories = rewards.tolist()
         for row, task in enumerate(tasks):
-            yield Outcome(task, self.name, best.image[row], best.noise[row], trajectory=tuple(trajectories[row]))
+            yield Outcome(
+                task,
+                self.name,
+                best.image[row],
+                best.noise[row],
+                trajectory=tuple(trajectories[row]),
+            )
 
     def _ascend(
-        self, prompts: Sequence[str], noise: Tensor, conditioning: Conditioning, generator: Generator, reward: Reward
+        self,
+        prompts: Sequence[str],
+        noise: Tensor,
+        conditioning: Conditioning,
+        generator: Generator,
+        reward: Reward,
     ) -> tuple[Candidates, Tensor]:
         """Return the best iterate of every sample, and the rewards of all of them `[B, iterations]`, on the device.
 
@@ -88,7 +114,12 @@ class ReNO(Method):
             with torch.set_grad_enabled(differentiable):
                 iterate = noise.detach().requires_grad_(differentiable)
                 image = generator.generate(iterate, conditioning)
-                scores = as_scores(f"the reward {reward.name}", reward.score(image, prompts), len(prompts), differentiable=differentiable)
+                scores = as_scores(
+                    f"the reward {reward.name}",
+                    reward.score(image, prompts),
+                    len(prompts),
+                    differentiable=differentiable,
+                )
                 return Candidates(iterate, image, scores)
 
         current = evaluate(noise, differentiable=self.iterations > 1)
@@ -123,7 +154,11 @@ class ReNO(Method):
 
 def _seen(current: Candidates, moving: Tensor) -> Candidates:
     """Detach an iterate, with NaN for the score of a sample that has stopped."""
-    return Candidates(current.noise.detach(), current.image.detach(), torch.where(moving, current.score.detach(), math.nan))
+    return Candidates(
+        current.noise.detach(),
+        current.image.detach(),
+        torch.where(moving, current.score.detach(), math.nan),
+    )
 
 
 def norm_penalty(noise: Tensor) -> Tensor:

@@ -116,7 +116,9 @@ def label_points(axes: Axes, labels: Sequence[PointLabel], busy: Iterable[Segmen
     for label, point in zip(labels, points, strict=True):
         note = _note(axes, label)
         half = np.array(note.get_window_extent(renderer).size) / 2
-        offsets = centres + np.sign(np.round(centres, 6)) * half * np.minimum(1, np.abs(centres / (distances[:, None] * scale)) * 1.6)
+        offsets = centres + np.sign(np.round(centres, 6)) * half * np.minimum(
+            1, np.abs(centres / (distances[:, None] * scale)) * 1.6
+        )
         boxes = np.hstack([point + offsets - half, point + offsets + half])
         outside = 4 * half.prod() - _shared(boxes, frame[None])[:, 0]
         crowding = _shared(boxes, np.array(taken)).sum(axis=1) + 4 * outside
@@ -149,7 +151,9 @@ def _places(scale: float) -> tuple[Array, Array]:
     """Distances `[P]` in points, from near to far, and the offsets `[P, 2]` in pixels of a text's edge from its point."""
     distances = np.repeat(_DISTANCES, len(_ANGLES))
     angles = np.tile(np.deg2rad(_ANGLES), len(_DISTANCES))
-    return distances, np.stack([np.cos(angles), np.sin(angles)], axis=1) * distances[:, None] * scale
+    return distances, np.stack([np.cos(angles), np.sin(angles)], axis=1) * distances[
+        :, None
+    ] * scale
 
 
 def _shared(boxes: Array, others: Array) -> Array:

@@ -24,7 +24,11 @@ WORKING = ".hnbench-report"
 LOCK = ".hnbench-report.lock"
 PATIENCE = 600.0
 """Seconds to wait for another report into the same folder."""
-_BEGINNINGS = {"summary.csv": b"label,metric,", "records.csv": b"label,prompt_id,", "headline.json": b'[\n {\n  "key": '}
+_BEGINNINGS = {
+    "summary.csv": b"label,metric,",
+    "records.csv": b"label,prompt_id,",
+    "headline.json": b'[\n {\n  "key": ',
+}
 """What tells a report's folder: any of these files, with its beginning in every version."""
 
 
@@ -55,7 +59,9 @@ def _locked(out: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise StoreError(f"another report is being written into {out}; wait for it to end, or give another folder by --out") from None
+        raise StoreError(
+            f"another report is being written into {out}; wait for it to end, or give another folder by --out"
+        ) from None
     try:
         yield
     finally:
@@ -71,7 +77,9 @@ def _require_own(out: Path, names: Sequence[str]) -> None:
     if not any(_begins(out / name, beginning) for name, beginning in _BEGINNINGS.items()):
         for path in there:
             if not path.is_file() or path.stat().st_size:
-                raise UsageError(f"{path} was not written by `hnbench report`; move it, or give another folder for the report by --out")
+                raise UsageError(
+                    f"{path} was not written by `hnbench report`; move it, or give another folder for the report by --out"
+                )
 
 
 def _begins(path: Path, beginning: bytes) -> bool:

@@ -14,22 +14,34 @@ MAIN = "DejaVu Sans"
 
 def drawable(text: str) -> str:
     """The text in one line, for the plots' own font alone."""
-    return "".join(character if _has(_main(), character) else _escaped(character) for character in " ".join(text.split()))
+    return "".join(
+        character if _has(_main(), character) else _escaped(character)
+        for character in " ".join(text.split())
+    )
 
 
 def drawable_with(text: str) -> tuple[str, list[str]]:
     """The text in one line, and the fonts to draw it with: an installed one beside the plots' own, where that has all that is lacking."""
-    lacking = frozenset(character for character in " ".join(text.split()) if not _has(_main(), character))
+    lacking = frozenset(
+        character for character in " ".join(text.split()) if not _has(_main(), character)
+    )
     wanted = frozenset(character for character in lacking if character.isprintable())
     font = _installed_with(wanted) if wanted else None
     if font is None:
         return drawable(text), [MAIN]
-    shown = (_escaped(character) if character in lacking - wanted else character for character in " ".join(text.split()))
+    shown = (
+        _escaped(character) if character in lacking - wanted else character
+        for character in " ".join(text.split())
+    )
     return "".join(shown), [MAIN, font]
 
 
 def _escaped(character: str) -> str:
-    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 0x7F else f"\\x{ord(character):02x}"
+    return (
+        character.encode("ascii", "backslashreplace").decode()
+        if ord(character) > 0x7F
+        else f"\\x{ord(character):02x}"
+    )
 
 
 def _has(font: Any, character: str) -> bool:
@@ -51,7 +63,9 @@ def _installed_with(characters: frozenset[str]) -> str | None:
     from matplotlib import font_manager
 
     own = Path(matplotlib.get_data_path())
-    for entry in sorted(font_manager.fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)):
+    for entry in sorted(
+        font_manager.fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)
+    ):
         if own not in Path(entry.fname).parents and _covers(entry.fname, characters):
             return str(entry.name)
     return None

@@ -80,39 +80,67 @@ def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
             by_tag.setdefault(prompt.tag, []).append(row)
     # The first prompt of every tag, then the second of every tag, and so on.
     ranked = [row for rank in zip_longest(*by_tag.values()) for row in rank if row]
-    chosen = list(islice((row for row in ranked if all(row[label].image.is_file() for label in labels)), _PROMPTS))
+    chosen = list(
+        islice(
+            (row for row in ranked if all(row[label].image.is_file() for label in labels)), _PROMPTS
+        )
+    )
     return [row for rows in by_tag.values() for row in rows if row in chosen]
 
 
 def _first_samples(summary: Summary) -> dict[str, dict[str, _Cell]]:
     """Prompt -> label -> the first sample under the first base seed, where it is done."""
     frame = summary.pool.frame
-    first = frame[(frame["base_seed"] == summary.pool.seeds[0]) & (frame["sample"] == 0) & (frame["status"] == "done")]
+    first = frame[
+        (frame["base_seed"] == summary.pool.seeds[0])
+        & (frame["sample"] == 0)
+        & (frame["status"] == "done")
+    ]
     cells: dict[str, dict[str, _Cell]] = {}
-    for record in first[["prompt_id", "prompt", "label", "folder", "image_path", "correct"]].to_dict("records"):
-        correct = None if record["correct"] is None or math.isnan(record["correct"]) else bool(record["correct"])
+    for record in first[
+        ["prompt_id", "prompt", "label", "folder", "image_path", "correct"]
+    ].to_dict("records"):
+        correct = (
+            None
+            if record["correct"] is None or math.isnan(record["correct"])
+            else bool(record["correct"])
+        )
         cell = _Cell(record["prompt"], Path(record["folder"]) / record["image_path"], correct)
         cells.setdefault(record["prompt_id"], {})[record["label"]] = cell
     return cells
 
 
-def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str], pictures: Mapping[Path, Image]) -> Image:
+def _grid(
+    rows: Sequence[dict[str, _Cell]], labels: Sequence[str], pictures: Mapping[Path, Image]
+) -> Image:
     verdicts = any(cell.correct is not None for row in rows for cell in row.values())
-    title = "Same prompts, same starting noise" + "; judged correct: green frame, wrong: dashed red" * verdicts
+    title = (
+        "Same prompts, same starting noise"
+        + "; judged correct: green frame, wrong: dashed red" * verdicts
+    )
     figure = new_figure(0.75 + 1.06 * len(rows), title)
-    panels = figure.subplots(len(rows), len(labels) + 1, squeeze=False, gridspec_kw={"width_ratios": [1.35, *[1.0] * len(labels)]})
+    panels = figure.subplots(
+        len(rows),
+        len(labels) + 1,
+        squeeze=False,
+        gridspec_kw={"width_ratios": [1.35, *[1.0] * len(labels)]},
+    )
     for line, row in zip(panels, rows, strict=True):
         line[0].axis("off")
         prompt, fonts = drawable_with(row[labels[0]].prompt[:_LONGEST])
         wrapped = textwrap.fill(prompt, 17, max_lines=5)
-        line[0].text(0, 0.5, wrapped, va="center", fontsize=9, transform=line[0].transAxes, fontfamily=fonts)
+        line[0].text(
+            0, 0.5, wrapped, va="center", fontsize=9, transform=line[0].transAxes, fontfamily=fonts
+        )
         for axes, label in zip(line[1:], labels, strict=True):
             axes.imshow(pictures[row[label].image], interpolation="nearest")
             axes.grid(visible=False)
             axes.set(xticks=[], yticks=[])
             _frame(axes, correct=row[label].correct)
     for axes, label in zip(panels[0][1:], labels, strict=True):
-        axes.set_title(drawable(style_of(label).short), color=style_of(label).colour, fontsize=9, loc="center")
+        axes.set_title(
+            drawable(style_of(label).short), color=style_of(label).colour, fontsize=9, loc="center"
+        )
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=_DPI, format="png")
     # A palette keeps a grid of photographs within a few hundred kilobytes.
@@ -122,10 +150,21 @@ def _grid(rows: Sequence[dict[str, _Cell]], labels: Sequence[str], pictures: Map
 def _frame(axes: Axes, *, correct: bool | None) -> None:
     colour = {True: _RIGHT, False: _WRONG, None: _UNJUDGED}[correct]
     for spine in axes.spines.values():
-        spine.set(visible=True, color=colour, linewidth=2.5, linestyle=(0, (2, 1.2)) if correct is False else "-")
+        spine.set(
+            visible=True,
+            color=colour,
+            linewidth=2.5,
+            linestyle=(0, (2, 1.2)) if correct is False else "-",
+        )
 
 
-_UNREADABLE = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    PIL.Image.DecompressionBombError,
+    PIL.Image.DecompressionBombWarning,
+)
 """What reading a file and Pillow raise on damaged and on giant ones; a `MalformedError` is a ValueError."""
 
 
@@ -140,7 +179,12 @@ def _picture(path: Path) -> Image:
     except PIL.UnidentifiedImageError as error:
         raise _DamagedError(f"{printable(path.name)} is no PNG") from error
     except _UNREADABLE as error:
-        raise _DamagedError(f"{printable(path.name)} cannot be read ({printable(str(error))[:200]})") from error
+        raise _DamagedError(
+            f"{printable(path.name)} cannot be read ({printable(str(error))[:200]})"
+        ) from error
     if picture.width > _CELL:
-        return picture.resize((_CELL, max(1, round(picture.height * _CELL / picture.width))), PIL.Image.Resampling.LANCZOS)
+        return picture.resize(
+            (_CELL, max(1, round(picture.height * _CELL / picture.width))),
+            PIL.Image.Resampling.LANCZOS,
+        )
     return picture

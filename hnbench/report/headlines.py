@@ -26,7 +26,11 @@ class Headline:
 
     def to_json(self) -> dict[str, Any]:
         """JSON types; what is not finite is None."""
-        return {"key": self.key, "sentence": self.sentence, **{name: _json(value) for name, value in self.numbers.items()}}
+        return {
+            "key": self.key,
+            "sentence": self.sentence,
+            **{name: _json(value) for name, value in self.numbers.items()},
+        }
 
 
 def headlines(summary: Summary) -> list[Headline]:
@@ -36,11 +40,16 @@ def headlines(summary: Summary) -> list[Headline]:
     return [*_gaps(summary), *_hypernoise(summary), *_others(summary)]
 
 
-def spanned(interval: Interval, *, sign: bool = False, percent: bool = False, digits: int = 3) -> str:
+def spanned(
+    interval: Interval, *, sign: bool = False, percent: bool = False, digits: int = 3
+) -> str:
     """Write "0.623 [0.601, 0.645]"; the bracket says "no interval" where the data give none."""
     if math.isnan(interval.estimate):
         return "not measured"
-    bounds = [number(value, sign=sign, percent=percent, digits=digits) for value in (interval.low, interval.high)]
+    bounds = [
+        number(value, sign=sign, percent=percent, digits=digits)
+        for value in (interval.low, interval.high)
+    ]
     bracket = "no interval" if math.isnan(interval.low) else ", ".join(bounds)
     return f"{number(interval.estimate, sign=sign, percent=percent, digits=digits)} [{bracket}]"
 
@@ -125,7 +134,12 @@ def _hypernoise(summary: Summary) -> Iterator[Headline]:
         f"HyperNoise scores {spanned(row.overall)} overall, random noise {spanned(summary.rows[BASE].overall)}: "
         f"a paired difference of {spanned(row.gain, sign=True)} ({probability(row.p_holm)}), "
         f"at {amount(row.costs['nfe'].estimate)} generator passes per image.{_doubt(row.gain)}",
-        {"overall": row.overall, "base": summary.rows[BASE].overall, "gain": row.gain, "p_holm": row.p_holm},
+        {
+            "overall": row.overall,
+            "base": summary.rows[BASE].overall,
+            "gain": row.gain,
+            "p_holm": row.p_holm,
+        },
     )
     yield from _contamination(summary)
     yield from _against_reno(summary)
@@ -138,7 +152,9 @@ def _hypernoise(summary: Summary) -> Iterator[Headline]:
 def _unjudged(summary: Summary) -> Iterator[Headline]:
     """A suite of prompts alone: rewards are all there is."""
     yield Headline(
-        "no_judge", "This suite has no judge: there are rewards only, and the optimised one favours whatever chose or ascended by it.", {}
+        "no_judge",
+        "This suite has no judge: there are rewards only, and the optimised one favours whatever chose or ascended by it.",
+        {},
     )
     for label in summary.rows:
         if label != BASE:
@@ -151,16 +167,28 @@ def _contamination(summary: Summary) -> Iterator[Headline]:
     number = len({prompt for seen in summary.seen.values() for prompt in seen or ()})
     if not number:
         return
-    sentence = f"{number} of the {len(summary.pool.prompts)} prompts were among the training prompts"
+    sentence = (
+        f"{number} of the {len(summary.pool.prompts)} prompts were among the training prompts"
+    )
     if summary.unseen is None:
-        yield Headline("contamination", f"{sentence}: no score is left without them.", {"seen_prompts": float(number)})
+        yield Headline(
+            "contamination",
+            f"{sentence}: no score is left without them.",
+            {"seen_prompts": float(number)},
+        )
         return
     row, base = (summary.unseen.rows[label] for label in (HYPERNOISE, BASE))
     yield Headline(
         "contamination",
         f"{sentence}; without them HyperNoise scores {spanned(row.overall)} overall, random noise {spanned(base.overall)}: "
         f"a paired difference of {spanned(row.gain, sign=True)} ({probability(row.p_holm)}).",
-        {"seen_prompts": float(number), "overall": row.overall, "base": base.overall, "gain": row.gain, "p_holm": row.p_holm},
+        {
+            "seen_prompts": float(number),
+            "overall": row.overall,
+            "base": base.overall,
+            "gain": row.gain,
+            "p_holm": row.p_holm,
+        },
     )
 
 
@@ -181,7 +209,11 @@ def _against_reno(summary: Summary) -> Iterator[Headline]:
         f"at {spanned(shares.costs['nfe'], percent=True)} of its generator passes, "
         f"{spanned(shares.costs['passes'], percent=True)} of all its passes (a backward pass counted as two forward) "
         f"and {spanned(shares.costs['seconds'], percent=True)} of its seconds.",
-        {"reno_gain": reno, "share_of_gain": shares.gain, **{f"share_of_{name}": share for name, share in shares.costs.items()}},
+        {
+            "reno_gain": reno,
+            "share_of_gain": shares.gain,
+            **{f"share_of_{name}": share for name, share in shares.costs.items()},
+        },
     )
 
 
@@ -189,7 +221,9 @@ def _against_search(summary: Summary) -> Iterator[Headline]:
     if summary.equivalent:
         largest = max(best_of_labels(summary.pool.labels))
         yield Headline(
-            "equivalent_best_of_n", _equivalence(summary.equivalent, largest), {"n": summary.equivalent, "largest_n": float(largest)}
+            "equivalent_best_of_n",
+            _equivalence(summary.equivalent, largest),
+            {"n": summary.equivalent, "largest_n": float(largest)},
         )
     for comparison in summary.comparisons:
         if comparison.against == RIVAL:
@@ -203,22 +237,29 @@ def _against_search(summary: Summary) -> Iterator[Headline]:
 
 def _equivalence(equivalent: Interval, largest: int) -> str:
     def bound(value: float) -> str:
-        return f"more than {largest}" if math.isinf(value) else "1" if value <= 1 else f"{value:.1f}"
+        return (
+            f"more than {largest}" if math.isinf(value) else "1" if value <= 1 else f"{value:.1f}"
+        )
 
-    bracket = "no interval" if math.isnan(equivalent.low) else f"{bound(equivalent.low)} to {bound(equivalent.high)}"
+    bracket = (
+        "no interval"
+        if math.isnan(equivalent.low)
+        else f"{bound(equivalent.low)} to {bound(equivalent.high)}"
+    )
     if math.isinf(equivalent.estimate):
         return f"No best-of-N up to N = {largest} reaches HyperNoise's score [{bracket}]."
     if equivalent.estimate <= 1:
         return f"Random noise already reaches HyperNoise's score (best-of-1) [{bracket}]."
-    return (
-        f"Best-of-N reaches HyperNoise's score at N ≈ {equivalent.estimate:.1f} [{bracket}], read off the measured curve, linear in log N."
-    )
+    return f"Best-of-N reaches HyperNoise's score at N ≈ {equivalent.estimate:.1f} [{bracket}], read off the measured curve, linear in log N."
 
 
 def _against_controls(summary: Summary) -> Iterator[Headline]:
     controls = [comparison for comparison in summary.comparisons if comparison.against != RIVAL]
     if controls:
-        listed = "; ".join(f"{style_of(one.against).name} {spanned(one.gain, sign=True)}, {probability(one.p_holm)}" for one in controls)
+        listed = "; ".join(
+            f"{style_of(one.against).name} {spanned(one.gain, sign=True)}, {probability(one.p_holm)}"
+            for one in controls
+        )
         numbers: dict[str, Interval | float] = {one.against: one.gain for one in controls}
         yield Headline("over_controls", f"HyperNoise minus each control: {listed}.", numbers)
 
@@ -228,7 +269,9 @@ def _transfer(summary: Summary, label: str) -> Iterator[Headline]:
     held_out = [name for name in summary.pool.held_out if name in gains]
     if "optimised" not in gains or not (held_out or not summary.pool.judged):
         return
-    listed = ", ".join(f"{name} by {spanned(gains[name], sign=True, digits=2)}" for name in held_out)
+    listed = ", ".join(
+        f"{name} by {spanned(gains[name], sign=True, digits=2)}" for name in held_out
+    )
     yield Headline(
         "held_out_rewards" if label == HYPERNOISE else f"held_out_rewards/{label}",
         f"In standard deviations of random noise's rewards, {style_of(label).name} moves the optimised reward by "
@@ -266,8 +309,16 @@ def _others(summary: Summary) -> Iterator[Headline]:
     for label, row in summary.rows.items():
         if label != BASE:
             sentence = f"{style_of(label).name} scores {spanned(row.overall)} overall, {spanned(row.gain, sign=True)} against random noise"
-            numbers: dict[str, Interval | float] = {"overall": row.overall, "gain": row.gain, "p_holm": row.p_holm}
-            yield Headline(f"gain/{label}", f"{sentence} ({probability(row.p_holm)}).{_doubt(row.gain)}", numbers)
+            numbers: dict[str, Interval | float] = {
+                "overall": row.overall,
+                "gain": row.gain,
+                "p_holm": row.p_holm,
+            }
+            yield Headline(
+                f"gain/{label}",
+                f"{sentence} ({probability(row.p_holm)}).{_doubt(row.gain)}",
+                numbers,
+            )
 
 
 def _doubt(gain: Interval) -> str:

@@ -68,4 +68,8 @@ def featured(labels: Sequence[str]) -> list[str]:
     """The labels for plots with little room: all but the base, and of best-of-N the smallest and the largest N."""
     numbers = [number for number in best_of_labels(labels) if number > 1]
     kept = {min(numbers), max(numbers)} if numbers else set()
-    return [label for label in labels if label != BASE and (candidates_of(label) is None or candidates_of(label) in kept)]
+    return [
+        label
+        for label in labels
+        if label != BASE and (candidates_of(label) is None or candidates_of(label) in kept)
+    ]

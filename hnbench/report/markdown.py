@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from hnbench.report.summary import Row, Summary
 
 
-def markdown(summary: Summary, plots: Mapping[str, str], notes: Sequence[str], *, published: bool = False) -> str:
+def markdown(
+    summary: Summary, plots: Mapping[str, str], notes: Sequence[str], *, published: bool = False
+) -> str:
     """The whole text. `plots` maps a file name in the report's folder to its title; `notes` say which plots are absent and why.
 
     With `published`, numbers of papers are set beside the run's own.
@@ -84,7 +86,10 @@ def _completeness(summary: Summary) -> str:
     if not summary.incomplete:
         judged = " and judged" if summary.pool.judged else ""
         return f"Complete: all {summary.pool.planned} planned samples of all {len(summary.rows)} methods are there{judged}."
-    absent = sum(summary.rows[label].coverage.planned - summary.rows[label].coverage.done for label in summary.incomplete)
+    absent = sum(
+        summary.rows[label].coverage.planned - summary.rows[label].coverage.done
+        for label in summary.incomplete
+    )
     return (
         f"> [!WARNING]\n> **Incomplete: {absent} planned samples failed or are missing**, "
         f"in {len(summary.incomplete)} of {len(summary.rows)} methods, marked ⚠ below. "
@@ -115,25 +120,38 @@ def _main_table(summary: Summary) -> str:
         ]
         for row in summary.rows.values()
     ]
-    score = "Overall is the unweighted mean of the tag means." if judged else "This suite has no judge, so there is no score."
+    score = (
+        "Overall is the unweighted mean of the tag means."
+        if judged
+        else "This suite has no judge, so there is no score."
+    )
     note = (
         f"{score} Generator passes are forward passes (NFE); all passes are those of generator and "
         "reward, with a backward pass counted as two forward passes. Seconds are those of this machine at this batch size."
     )
-    return "\n\n".join(["## Methods", _table(header, rows), note, *_all_escaped(interval_notes(summary))])
+    return "\n\n".join(
+        ["## Methods", _table(header, rows), note, *_all_escaped(interval_notes(summary))]
+    )
 
 
 def _score_cells(row: Row) -> list[str]:
     if row.label == BASE:
         return [spanned(row.overall), "", ""]
-    return [spanned(row.overall), spanned(row.gain, sign=True), probability(row.p_holm).removeprefix("p ").removeprefix("= ")]
+    return [
+        spanned(row.overall),
+        spanned(row.gain, sign=True),
+        probability(row.p_holm).removeprefix("p ").removeprefix("= "),
+    ]
 
 
 def _unseen_table(summary: Summary) -> str:
     """Which prompts a training saw, and the scores without them; nothing for runs that did not note it."""
     if not summary.seen:
         return ""
-    said = [_seen_sentence(_named(name), seen, len(summary.pool.prompts)) for name, seen in summary.seen.items()]
+    said = [
+        _seen_sentence(_named(name), seen, len(summary.pool.prompts))
+        for name, seen in summary.seen.items()
+    ]
     parts = ["## Prompts seen in training", "\n".join(f"- {sentence}" for sentence in said)]
     if summary.unseen:
         parts += [f"Without them, {summary.unseen.pool.size}:", _without_table(summary.unseen)]
@@ -149,7 +167,11 @@ def published_section(summary: Summary) -> str:
     """The published numbers of this benchmark and model beside the run's own, or a sentence that there are none."""
     manifest = summary.pool.manifests[0]
     found = beside(summary)
-    suite, generator, steps = manifest["suite"]["name"], manifest["generator"]["name"], manifest["config"].get("steps")
+    suite, generator, steps = (
+        manifest["suite"]["name"],
+        manifest["generator"]["name"],
+        manifest["config"].get("steps"),
+    )
     about = f"{escaped(suite)} with {escaped(generator)} at {escaped(str(steps))} step(s)"
     if not found:
         return f"## Published numbers\n\nNone is known of {about}."
@@ -189,7 +211,11 @@ def _without_table(unseen: Summary) -> str:
         )
     names = ["optimised", *unseen.pool.held_out]
     return _table(
-        ["method", *_all_escaped(names)], [[_name(row), *(spanned(row.rewards[name]) for name in names)] for row in unseen.rows.values()]
+        ["method", *_all_escaped(names)],
+        [
+            [_name(row), *(spanned(row.rewards[name]) for name in names)]
+            for row in unseen.rows.values()
+        ],
     )
 
 
@@ -197,26 +223,52 @@ def _tag_table(summary: Summary) -> str:
     if not summary.pool.judged:
         return ""
     tags = summary.pool.tags
-    rows = [[_name(row), *(spanned(row.tags[tag], digits=2) for tag in tags)] for row in summary.rows.values()]
+    rows = [
+        [_name(row), *(spanned(row.tags[tag], digits=2) for tag in tags)]
+        for row in summary.rows.values()
+    ]
     absent = [tag for tag in summary.pool.manifests[0]["suite"]["tags"] if tag not in tags]
-    note = f"\n\nNot in this plan, and so not in the overall score: {', '.join(_all_escaped(absent))}." if absent else ""
+    note = (
+        f"\n\nNot in this plan, and so not in the overall score: {', '.join(_all_escaped(absent))}."
+        if absent
+        else ""
+    )
     return f"## By tag\n\n{_table(['method', *_all_escaped(tags)], rows)}{note}"
 
 
 def _reward_table(summary: Summary) -> str:
     pool = summary.pool
-    names = ["optimised", *(name for name in pool.optimised if len(pool.optimised) > 1), *pool.held_out]
+    names = [
+        "optimised",
+        *(name for name in pool.optimised if len(pool.optimised) > 1),
+        *pool.held_out,
+    ]
     header = [
         "method",
-        *(f"{escaped(name)} ({'held out' if name in pool.held_out else 'optimised'})" if name != "optimised" else name for name in names),
+        *(
+            f"{escaped(name)} ({'held out' if name in pool.held_out else 'optimised'})"
+            if name != "optimised"
+            else name
+            for name in names
+        ),
     ]
     rows = []
     for row in summary.rows.values():
         gains = [
-            "" if row.label == BASE or name not in row.standard_gains else f" ({spanned(row.standard_gains[name], sign=True, digits=2)} sd)"
+            ""
+            if row.label == BASE or name not in row.standard_gains
+            else f" ({spanned(row.standard_gains[name], sign=True, digits=2)} sd)"
             for name in names
         ]
-        rows.append([_name(row), *(f"{number(row.rewards[name].estimate)}{gain}" for name, gain in zip(names, gains, strict=True))])
+        rows.append(
+            [
+                _name(row),
+                *(
+                    f"{number(row.rewards[name].estimate)}{gain}"
+                    for name, gain in zip(names, gains, strict=True)
+                ),
+            ]
+        )
     weights = ", ".join(f"{weight:g} x {escaped(name)}" for name, weight in pool.optimised.items())
     note = (
         f"The optimised reward is {weights}. Mean of the saved images' rewards; in brackets the paired gain over random noise in "
@@ -231,15 +283,26 @@ def _measures(summary: Summary) -> str:
     if summary.measured is None:
         return ""
     measures = summary.measured.measures
-    parts = ["## Diversity and fidelity", *(f"_{escaped(note)}_" for note in summary.measured.notes)]
+    parts = [
+        "## Diversity and fidelity",
+        *(f"_{escaped(note)}_" for note in summary.measured.notes),
+    ]
     if measures:
         rows = [
-            [_name(row), *(_measure_cell(measure, row.label, len(summary.pool.seeds)) for measure in measures)]
+            [
+                _name(row),
+                *(
+                    _measure_cell(measure, row.label, len(summary.pool.seeds))
+                    for measure in measures
+                ),
+            ]
             for row in summary.rows.values()
             if any(row.label in measure.labels for measure in measures)
         ]
         parts += [
-            _table(["method", *(escaped(measure.definition.measure) for measure in measures)], rows),
+            _table(
+                ["method", *(escaped(measure.definition.measure) for measure in measures)], rows
+            ),
             "\n".join(f"- {_described(measure)}" for measure in measures),
             _measures_note(summary),
         ]
@@ -253,7 +316,9 @@ def _measure_cell(measure: PooledMeasure, label: str, seeds: int) -> str:
     if label not in measure.by_prompt:
         return "" if label == BASE else "not measured"
     compared = measure.by_prompt[label]
-    difference = "" if compared.difference is None else f" (Δ {spanned(compared.difference, sign=True)})"
+    difference = (
+        "" if compared.difference is None else f" (Δ {spanned(compared.difference, sign=True)})"
+    )
     return f"{spanned(compared.level)}{difference}"
 
 
@@ -261,7 +326,10 @@ def _described(measure: PooledMeasure) -> str:
     definition = measure.definition
     sizes = sorted({size for one in measure.distances.values() for size in one.images})
     images = f" Sets of {' and '.join(map(str, sizes))} images." if sizes else ""
-    return escaped(f"{definition.measure} ({definition.fingerprint[:12]}): {definition.about}.") + images
+    return (
+        escaped(f"{definition.measure} ({definition.fingerprint[:12]}): {definition.about}.")
+        + images
+    )
 
 
 def _measures_note(summary: Summary) -> str:
@@ -269,7 +337,9 @@ def _measures_note(summary: Summary) -> str:
         "By prompt: the mean, over prompts within tags and over tags, and in brackets Δ, the paired difference to random noise. Distances "
         "to random noise's images: the mean over base seeds, and the smallest and the largest."
     )
-    controls = [style_of(label).name for label in (RANDOM_DIRECTION, OTHER_NOISE) if label in summary.rows]
+    controls = [
+        style_of(label).name for label in (RANDOM_DIRECTION, OTHER_NOISE) if label in summary.rows
+    ]
     if HYPERNOISE in summary.rows and controls:
         text += (
             f" A distance is not zero for a change that means nothing: the distances of {' and '.join(controls)}, whose change of the "
@@ -279,18 +349,27 @@ def _measures_note(summary: Summary) -> str:
 
 
 def _cost_table(summary: Summary) -> str:
-    training = {name: entry for manifest in reversed(summary.pool.manifests) for name, entry in manifest.get("training", {}).items()}
+    training = {
+        name: entry
+        for manifest in reversed(summary.pool.manifests)
+        for name, entry in manifest.get("training", {}).items()
+    }
     if not training:
         return ""
     parts = ["## Cost of training", _training_table(summary, training)]
     if summary.break_even:
-        rows = [[_named(one.against), _images(one.by_passes), _images(one.by_seconds)] for one in summary.break_even]
+        rows = [
+            [_named(one.against), _images(one.by_passes), _images(one.by_seconds)]
+            for one in summary.break_even
+        ]
         parts += [
             "Images after which HyperNoise's training is paid back by its cheaper images, against:",
             _table(["method", "by passes", "by seconds"], rows),
         ]
         if other := _other_device(summary, training):
-            parts.append(f"By seconds only if training and generation were equally fast: training ran on {escaped(other)}.")
+            parts.append(
+                f"By seconds only if training and generation were equally fast: training ran on {escaped(other)}."
+            )
     return "\n\n".join(parts)
 
 
@@ -298,12 +377,24 @@ def _other_device(summary: Summary, training: Mapping[str, Any]) -> str:
     """The device of HyperNoise's training, where the runs were made on none of that name."""
     trained_on = training.get(HYPERNOISE, {}).get("device")
     used = {manifest.get("environment", {}).get("device") for manifest in summary.pool.manifests}
-    used |= {session.get("device") for manifest in summary.pool.manifests for session in manifest.get("sessions", [])}
+    used |= {
+        session.get("device")
+        for manifest in summary.pool.manifests
+        for session in manifest.get("sessions", [])
+    }
     return str(trained_on) if trained_on and trained_on not in used else ""
 
 
 def _training_table(summary: Summary, training: Mapping[str, Any]) -> str:
-    columns = ("steps", "images", "generator_forward", "generator_backward", "reward_forward", "reward_backward", "seconds")
+    columns = (
+        "steps",
+        "images",
+        "generator_forward",
+        "generator_backward",
+        "reward_forward",
+        "reward_backward",
+        "seconds",
+    )
     header = ["method", *(name.replace("_", " ") for name in columns), "all passes", "device"]
     rows = [
         [
@@ -330,7 +421,10 @@ def _coverage_table(summary: Summary) -> str:
     table = _table(["method", "planned", "done", "failed", "missing", "paired with base"], rows)
     failed = summary.pool.frame.loc[summary.pool.frame["status"] == "failed", ["label", "error"]]
     failures = Counter(zip(failed["label"], failed["error"], strict=True)).most_common(10)
-    listed = [f"- {_named(label)}: {count} x {markdown_code(error[:200])}" for (label, error), count in failures]
+    listed = [
+        f"- {_named(label)}: {count} x {markdown_code(error[:200])}"
+        for (label, error), count in failures
+    ]
     failed_so = ["Failures:\n\n" + "\n".join(listed)] if listed else []
     return "\n\n".join(["## Coverage", table, *failed_so, " ".join(_integrity(summary))])
 
@@ -357,12 +451,29 @@ def _protocol(summary: Summary) -> str:
     config = manifest["config"]
     facts = [
         ("suite", f"{manifest['suite']['name']} {manifest['suite']['version']}"),
-        ("judge", f"{judge['name']} ({judge['fingerprint'][:12]})" if (judge := manifest["suite"]["judge"]) else "none: rewards only"),
-        ("generator", f"{manifest['generator']['name']} ({manifest['generator']['fingerprint'][:12]})"),
+        (
+            "judge",
+            f"{judge['name']} ({judge['fingerprint'][:12]})"
+            if (judge := manifest["suite"]["judge"])
+            else "none: rewards only",
+        ),
+        (
+            "generator",
+            f"{manifest['generator']['name']} ({manifest['generator']['fingerprint'][:12]})",
+        ),
         ("steps, dtype", f"{config.get('steps', 'n/a')}, {config.get('dtype', 'n/a')}"),
-        ("starting noise", f"{config.get('noise_policy', 'n/a')}, the same for every method; base seeds {', '.join(map(str, pool.seeds))}"),
-        *((f"reward {name}", fingerprint[:12]) for name, fingerprint in manifest["rewards"]["fingerprints"].items()),
-        ("methods", "; ".join(json.dumps(method, sort_keys=True) for method in manifest["plan"]["methods"])),
+        (
+            "starting noise",
+            f"{config.get('noise_policy', 'n/a')}, the same for every method; base seeds {', '.join(map(str, pool.seeds))}",
+        ),
+        *(
+            (f"reward {name}", fingerprint[:12])
+            for name, fingerprint in manifest["rewards"]["fingerprints"].items()
+        ),
+        (
+            "methods",
+            "; ".join(json.dumps(method, sort_keys=True) for method in manifest["plan"]["methods"]),
+        ),
     ]
     text = (
         "The unit of the statistics is the prompt: all its samples and base seeds form one cluster. Intervals are 95% expanded "
@@ -372,7 +483,9 @@ def _protocol(summary: Summary) -> str:
         "of zero width means that all samples agreed, not that nothing is uncertain. Seconds are shared by the samples of a batch: "
         "their intervals show the spread between prompts only."
     )
-    return f"## Protocol\n\n{_table(['', 'value'], map(_all_escaped, facts), align='---')}\n\n{text}"
+    return (
+        f"## Protocol\n\n{_table(['', 'value'], map(_all_escaped, facts), align='---')}\n\n{text}"
+    )
 
 
 def _provenance(summary: Summary) -> str:
@@ -381,12 +494,23 @@ def _provenance(summary: Summary) -> str:
         environment = dict(manifest.get("environment", {}))
         packages = environment.pop("packages", None) or {}
         versions = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
-        facts = [(name, value if isinstance(value, str) else json.dumps(value, sort_keys=True)) for name, value in environment.items()]
-        rows = [_all_escaped(fact) for fact in [("identity", manifest["identity"]), *facts, ("packages", versions)]]
-        rows += [[f"verified: {escaped(name)}", _verified(found)] for name, found in manifest.get("verified", {}).items()]
+        facts = [
+            (name, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+            for name, value in environment.items()
+        ]
+        rows = [
+            _all_escaped(fact)
+            for fact in [("identity", manifest["identity"]), *facts, ("packages", versions)]
+        ]
+        rows += [
+            [f"verified: {escaped(name)}", _verified(found)]
+            for name, found in manifest.get("verified", {}).items()
+        ]
         parts += [f"### {escaped(folder.name)}", _table(["", "value"], rows, align="---")]
         if len({session.get("environment") for session in manifest.get("sessions", [])}) > 1:
-            parts.append("Not all sessions of this run had the environment above, which is the latest one's.")
+            parts.append(
+                "Not all sessions of this run had the environment above, which is the latest one's."
+            )
         parts += ["```\n" + "\n".join(_commands(manifest)) + "\n```"]
     return "\n\n".join(parts)
 
@@ -411,6 +535,10 @@ def _commands(manifest: Mapping[str, Any]) -> list[str]:
             f"device {session.get('device', 'n/a')}",
             f"batch size {session.get('batch_size', 'n/a')}",
         ]
-        program, *arguments = [str(part) for part in session.get("argv", ["hnbench"])] or ["hnbench"]
-        lines.append(printable(f"{shlex.join([Path(program).name, *arguments])}    # {', '.join(about)}"))
+        program, *arguments = [str(part) for part in session.get("argv", ["hnbench"])] or [
+            "hnbench"
+        ]
+        lines.append(
+            printable(f"{shlex.join([Path(program).name, *arguments])}    # {', '.join(about)}")
+        )
     return lines

@@ -71,7 +71,10 @@ def pooled_measures(pool: Pool) -> PooledMeasures | None:
         return None
     without = [folder for folder, found in zip(pool.folders, journals, strict=True) if not found]
     if without:
-        return PooledMeasures((), (f"Not all of these runs were measured; missing is `hnbench measure {without[0]}`.",))
+        return PooledMeasures(
+            (),
+            (f"Not all of these runs were measured; missing is `hnbench measure {without[0]}`.",),
+        )
     runs = [
         _Run(folder, found, _images(pool, seed))
         for folder, found, seed in zip(pool.folders, journals, pool.seeds, strict=True)
@@ -93,7 +96,9 @@ def _images(pool: Pool, seed: int) -> dict[str, Images]:
     frame = pool.frame
     done = frame[(frame["base_seed"] == seed) & (frame["status"] == "done")].sort_values("row")
     found: dict[str, dict[str, list[str]]] = {label: {} for label in pool.labels}
-    for label, prompt, sha256 in zip(done["label"], done["prompt_id"], done["image_sha256"], strict=True):
+    for label, prompt, sha256 in zip(
+        done["label"], done["prompt_id"], done["image_sha256"], strict=True
+    ):
         found[label].setdefault(prompt, []).append(sha256)
     return dict(found)
 
@@ -101,11 +106,15 @@ def _images(pool: Pool, seed: int) -> dict[str, Images]:
 def _of_other_images(runs: Sequence[_Run]) -> list[str]:
     notes = []
     for run in runs:
-        pairs = dict.fromkeys((row.measure, row.label) for row in run.found.rows if row.label in run.images)
+        pairs = dict.fromkeys(
+            (row.measure, row.label) for row in run.found.rows if row.label in run.images
+        )
         stale = [measure for measure, label in pairs if not _is_known(run, measure, label)]
         if stale:
             named = ", ".join(dict.fromkeys(stale))
-            notes.append(f"{run.folder.name}: what was measured of other images than its records' is left out ({named}).")
+            notes.append(
+                f"{run.folder.name}: what was measured of other images than its records' is left out ({named})."
+            )
     return notes
 
 
@@ -115,7 +124,9 @@ def _is_known(run: _Run, measure: str, label: str) -> bool:
     if definition is None:
         return False
     if definition.kind == "set":
-        return run.found.distance(definition, label, run.images[label], run.images[BASE]) is not None
+        return (
+            run.found.distance(definition, label, run.images[label], run.images[BASE]) is not None
+        )
     return bool(run.found.by_prompt(definition, label, run.images[label]))
 
 
@@ -124,15 +135,25 @@ def _pooled(pool: Pool, runs: Sequence[_Run], name: str) -> PooledMeasure | str:
     definitions = [run.found.latest().get(name) for run in runs]
     definition = definitions[0]
     if definition is None or None in definitions:
-        lacking = next(run.folder for run, found in zip(runs, definitions, strict=True) if found is None)
+        lacking = next(
+            run.folder for run, found in zip(runs, definitions, strict=True) if found is None
+        )
         return f"{name} was not measured in all of these runs; missing is `hnbench measure {lacking} --measure {name}`."
     if any(found and found.fingerprint != definition.fingerprint for found in definitions):
         return f"{name} was not measured with the same weights in all of these runs, so it is left out."
     if definition.kind == "set":
-        distances = {label: found for label in pool.labels if label != BASE and (found := _distance(runs, definition, label))}
+        distances = {
+            label: found
+            for label in pool.labels
+            if label != BASE and (found := _distance(runs, definition, label))
+        }
         return PooledMeasure(definition, distances=distances) if distances else _unknown(name)
     tables = [
-        {label: run.found.by_prompt(definition, label, run.images[label]) for label in pool.labels if _is_whole(run, definition, label)}
+        {
+            label: run.found.by_prompt(definition, label, run.images[label])
+            for label in pool.labels
+            if _is_whole(run, definition, label)
+        }
         for run in runs
     ]
     whole = [label for label in pool.labels if all(label in table for table in tables)]
@@ -141,7 +162,10 @@ def _pooled(pool: Pool, runs: Sequence[_Run], name: str) -> PooledMeasure | str:
     equal = []
     for run, table in zip(runs, tables, strict=True):
         equal.append(with_equal_numbers({label: table[label] for label in whole}, run.images, BASE))
-    return PooledMeasure(definition, by_prompt=compare(equal, {prompt.id: prompt.tag for prompt in pool.prompts}, BASE))
+    return PooledMeasure(
+        definition,
+        by_prompt=compare(equal, {prompt.id: prompt.tag for prompt in pool.prompts}, BASE),
+    )
 
 
 def _unknown(name: str) -> str:

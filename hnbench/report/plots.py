@@ -9,7 +9,15 @@ import numpy as np
 
 from hnbench.report.drawing import PointLabel, Segment, fix_layout, label_points, new_figure
 from hnbench.report.glyphs import drawable
-from hnbench.report.labels import BASE, HYPERNOISE, RENO, best_of_labels, candidates_of, featured, style_of
+from hnbench.report.labels import (
+    BASE,
+    HYPERNOISE,
+    RENO,
+    best_of_labels,
+    candidates_of,
+    featured,
+    style_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +37,10 @@ def quality_vs_cost(summary: Summary) -> Figure | str:
     if not summary.pool.judged:
         return "Quality against cost is not drawn: the suite has no judge."
     rows = summary.rows
-    if not any(row.costs["passes"].estimate > 0 and row.costs["seconds"].estimate > 0 for row in rows.values()):
+    if not any(
+        row.costs["passes"].estimate > 0 and row.costs["seconds"].estimate > 0
+        for row in rows.values()
+    ):
         return "Quality against cost is not drawn: no method has a cost."
     figure = new_figure(4.6, _cost_title(summary))
     panels = figure.subplots(1, 2, sharey=True)
@@ -40,7 +51,11 @@ def quality_vs_cost(summary: Summary) -> Figure | str:
     searched = list(best_of_labels(list(rows)).values())
     drawn = []
     for axes, (column, axis_name) in zip(panels, axis_names.items(), strict=True):
-        points = {label: (row.costs[column].estimate, row.overall) for label, row in rows.items() if row.costs[column].estimate > 0}
+        points = {
+            label: (row.costs[column].estimate, row.overall)
+            for label, row in rows.items()
+            if row.costs[column].estimate > 0
+        }
         _log_axis(axes, axis_name, [x for x, _ in points.values()])
         drawn.append(_score_points(axes, points, [label for label in searched if label in points]))
     panels[0].set_ylabel(f"{_SCORE}\nwith 95% intervals")
@@ -59,24 +74,55 @@ def best_of_n(summary: Summary) -> Figure | str:
     numbers = list(summary.curve)
     colour = style_of("best-of-2").colour
     others = {
-        label: (row.costs["nfe"].estimate, row.overall) for label, row in summary.rows.items() if label != BASE and not candidates_of(label)
+        label: (row.costs["nfe"].estimate, row.overall)
+        for label, row in summary.rows.items()
+        if label != BASE and not candidates_of(label)
     }
     others = {label: point for label, point in others.items() if point[0] > 0}
     _log_axis(axes, f"{_NFE}, log scale", [*numbers, *(x for x, _ in others.values())])
     curve = list(summary.curve.values())
-    axes.fill_between(numbers, [one.low for one in curve], [one.high for one in curve], color=colour, alpha=0.15, linewidth=0)
+    axes.fill_between(
+        numbers,
+        [one.low for one in curve],
+        [one.high for one in curve],
+        color=colour,
+        alpha=0.15,
+        linewidth=0,
+    )
     axes.plot(numbers, [one.estimate for one in curve], color=colour, marker="s", markersize=4.5)
     labels = [PointLabel(1, curve[0].estimate, "random noise", style_of(BASE).colour)]
-    labels += [PointLabel(number, one.estimate, f"N = {number}", colour) for number, one in list(summary.curve.items())[1:-1]]
+    labels += [
+        PointLabel(number, one.estimate, f"N = {number}", colour)
+        for number, one in list(summary.curve.items())[1:-1]
+    ]
     labels.append(PointLabel(numbers[-1], curve[-1].estimate, f"best-of-{numbers[-1]}", colour))
     for label, (x, overall) in others.items():
         _marked(axes, label, x, overall)
         backward = " (plus backward passes)" if label == RENO else ""
-        labels.append(PointLabel(x, overall.estimate, style_of(label).name + backward, style_of(label).colour, bold=label == HYPERNOISE))
+        labels.append(
+            PointLabel(
+                x,
+                overall.estimate,
+                style_of(label).name + backward,
+                style_of(label).colour,
+                bold=label == HYPERNOISE,
+            )
+        )
     busy = _segments(numbers, curve) + [_bar(x, overall) for x, overall in others.values()]
-    if summary.equivalent and math.isfinite(summary.equivalent.estimate) and summary.equivalent.estimate > 1:
+    if (
+        summary.equivalent
+        and math.isfinite(summary.equivalent.estimate)
+        and summary.equivalent.estimate > 1
+    ):
         own = summary.rows[HYPERNOISE]
-        busy.append((own.costs["nfe"].estimate, own.overall.estimate, summary.equivalent.estimate, own.overall.estimate))
+        busy.append(
+            (
+                own.costs["nfe"].estimate,
+                own.overall.estimate,
+                summary.equivalent.estimate,
+                own.overall.estimate,
+            )
+        )
         axes.plot(
             [own.costs["nfe"].estimate, summary.equivalent.estimate],
             [own.overall.estimate] * 2,
@@ -93,7 +139,11 @@ def best_of_n(summary: Summary) -> Figure | str:
 def trajectories(summary: Summary) -> Figure | str:
     """The optimised reward in the course of ReNO's iterations and of best-of-N's candidates: median and quartiles."""
     searched = max(best_of_labels(summary.pool.labels).items())[1]
-    courses = {label: _courses(summary, label) for label in (RENO, searched) if label in summary.rows and label != BASE}
+    courses = {
+        label: _courses(summary, label)
+        for label in (RENO, searched)
+        if label in summary.rows and label != BASE
+    }
     courses = {label: course for label, course in courses.items() if course.size}
     if not courses:
         return "The trajectories are not drawn: no method of these runs recorded any."
@@ -110,11 +160,21 @@ def trajectories(summary: Summary) -> Figure | str:
         _quartiles(axes, steps, course if label == RENO else best, colour)
         if own is not None:
             axes.axhline(own, color=style_of(HYPERNOISE).colour, linestyle=":")
-            labels.append(PointLabel(steps[-1] * 0.8, own, "HyperNoise", style_of(HYPERNOISE).colour, bold=True))
+            labels.append(
+                PointLabel(
+                    steps[-1] * 0.8, own, "HyperNoise", style_of(HYPERNOISE).colour, bold=True
+                )
+            )
         axes.set_title("ReNO" if label == RENO else "best-of-N")
-        axes.set_xlabel("iteration (one forward, one backward pass)" if label == RENO else "candidates drawn (one forward pass each)")
+        axes.set_xlabel(
+            "iteration (one forward, one backward pass)"
+            if label == RENO
+            else "candidates drawn (one forward pass each)"
+        )
         axes.set_xlim(0, len(steps) * 1.02)
-        drawn.append((labels, _course_lines(steps, [best, course] if label == RENO else [best], own)))
+        drawn.append(
+            (labels, _course_lines(steps, [best, course] if label == RENO else [best], own))
+        )
     panels[0].set_ylabel("optimised reward: median, quartiles shaded")
     fix_layout(figure)
     for axes, (labels, busy) in zip(panels, drawn, strict=True):
@@ -124,7 +184,11 @@ def trajectories(summary: Summary) -> Figure | str:
 
 def optimised_vs_held_out(summary: Summary) -> Figure | str:
     """How much of the gain in the optimised reward carries over to each held-out reward."""
-    names = [name for name in summary.pool.held_out if all(name in row.standard_gains for row in summary.rows.values())]
+    names = [
+        name
+        for name in summary.pool.held_out
+        if all(name in row.standard_gains for row in summary.rows.values())
+    ]
     if not names or not all("optimised" in row.standard_gains for row in summary.rows.values()):
         return "Optimised against held-out rewards is not drawn: these runs have no held-out reward that varies."
     columns = min(2, len(names))
@@ -141,7 +205,10 @@ def optimised_vs_held_out(summary: Summary) -> Figure | str:
         labels: list[PointLabel] = []
         busy: list[Segment] = []
         for label in shown:
-            x, y = summary.rows[label].standard_gains["optimised"], summary.rows[label].standard_gains[name]
+            x, y = (
+                summary.rows[label].standard_gains["optimised"],
+                summary.rows[label].standard_gains[name],
+            )
             style = style_of(label)
             spread = {"xerr": _error(x), "yerr": _error(y)}
             axes.errorbar(
@@ -154,7 +221,11 @@ def optimised_vs_held_out(summary: Summary) -> Figure | str:
                 linestyle="none",
                 elinewidth=1,
             )
-            labels.append(PointLabel(x.estimate, y.estimate, style.short, style.colour, bold=label == HYPERNOISE))
+            labels.append(
+                PointLabel(
+                    x.estimate, y.estimate, style.short, style.colour, bold=label == HYPERNOISE
+                )
+            )
             busy += [_bar(x.estimate, y), (x.low, y.estimate, x.high, y.estimate)]
         axes.margins(0.14)
         axes.set_title(drawable(name))
@@ -176,7 +247,9 @@ def task_gains(summary: Summary) -> Figure | str:
         return "The gains by tag are not drawn: these runs have no method but random noise."
     columns = min(4, len(shown))
     height = -(-len(shown) // columns)
-    figure = new_figure(0.9 + height * (0.9 + 0.24 * (len(summary.pool.tags) + 1)), _task_title(summary))
+    figure = new_figure(
+        0.9 + height * (0.9 + 0.24 * (len(summary.pool.tags) + 1)), _task_title(summary)
+    )
     panels = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True).ravel()
     names = [*(drawable(tag.replace("_", " ")) for tag in summary.pool.tags), "overall"]
     for axes in panels[len(shown) :]:
@@ -188,15 +261,29 @@ def task_gains(summary: Summary) -> Figure | str:
             last = at == len(names) - 1
             width = 2.2 if last else 1.2
             axes.errorbar(
-                gain.estimate, at, xerr=_error(gain), color=style.colour, marker=style.marker, markersize=_size(label), elinewidth=width
+                gain.estimate,
+                at,
+                xerr=_error(gain),
+                color=style.colour,
+                marker=style.marker,
+                markersize=_size(label),
+                elinewidth=width,
             )
         axes.axhline(len(names) - 1.5, color="#BBBBBB", linewidth=0.8)
-        axes.set_title(drawable(style.name), color=style.colour, fontsize=9.5, fontweight="bold" if label == HYPERNOISE else "normal")
+        axes.set_title(
+            drawable(style.name),
+            color=style.colour,
+            fontsize=9.5,
+            fontweight="bold" if label == HYPERNOISE else "normal",
+        )
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.locator_params(axis="x", nbins=4)
         axes.tick_params(labelbottom=place + columns >= len(shown))
-    figure.supxlabel("difference in score to random noise, paired by prompt, sample and seed (95% intervals)", fontsize=9.5)
+    figure.supxlabel(
+        "difference in score to random noise, paired by prompt, sample and seed (95% intervals)",
+        fontsize=9.5,
+    )
     return figure
 
 
@@ -204,8 +291,14 @@ def noise(summary: Summary) -> Figure | str:
     """The norm of the noise that each method chose, against the shell of Gaussian noise, and how far it moved."""
     frame = summary.pool.frame[summary.pool.frame["status"] == "done"]
     shown = [BASE, *featured(list(summary.rows))]
-    norms = {label: frame.loc[frame["label"] == label, "noise_norm"].to_numpy(dtype=np.float64) for label in shown}
-    moves = {label: frame.loc[frame["label"] == label, "displacement"].to_numpy(dtype=np.float64) for label in shown}
+    norms = {
+        label: frame.loc[frame["label"] == label, "noise_norm"].to_numpy(dtype=np.float64)
+        for label in shown
+    }
+    moves = {
+        label: frame.loc[frame["label"] == label, "displacement"].to_numpy(dtype=np.float64)
+        for label in shown
+    }
     if not len(norms[BASE]):
         return "The noise is not drawn: no sample of random noise is done."
     # The mean squared norm of standard normal noise is its dimension, so its root needs no knowledge of the generator.
@@ -217,7 +310,14 @@ def noise(summary: Summary) -> Figure | str:
             _box(axes, at, values[label], label)
         axes.set_ylim(len(shown) - 0.4, -0.9)
     left.axvline(shell, color="#333333", linestyle="--", linewidth=1)
-    left.annotate(f"√d ≈ {shell:.1f}", (shell, -0.9), xytext=(4, -3), textcoords="offset points", va="top", color="#333333")
+    left.annotate(
+        f"√d ≈ {shell:.1f}",
+        (shell, -0.9),
+        xytext=(4, -3),
+        textcoords="offset points",
+        va="top",
+        color="#333333",
+    )
     left.set_yticks(range(len(shown)), [drawable(style_of(label).name) for label in shown])
     left.set_xlabel("norm of the chosen noise\n(line: median; box: quartiles; whiskers: 5 to 95%)")
     right.set_xlabel("distance from the starting noise (L2)")
@@ -235,16 +335,26 @@ PLOTS: dict[str, Callable[[Summary], Figure | str]] = {
 """File name -> plot, in the order of the report."""
 
 
-def _score_points(axes: Axes, points: dict[str, tuple[float, Interval]], curve: Sequence[str]) -> tuple[list[PointLabel], list[Segment]]:
+def _score_points(
+    axes: Axes, points: dict[str, tuple[float, Interval]], curve: Sequence[str]
+) -> tuple[list[PointLabel], list[Segment]]:
     """Draw methods as points with intervals, the best-of-N ones joined and named by N alone; return what to label and to avoid."""
     xs, scores = [points[label][0] for label in curve], [points[label][1] for label in curve]
-    axes.plot(xs, [score.estimate for score in scores], color=style_of("best-of-2").colour, linewidth=1.2, zorder=1)
+    axes.plot(
+        xs,
+        [score.estimate for score in scores],
+        color=style_of("best-of-2").colour,
+        linewidth=1.2,
+        zorder=1,
+    )
     labels = []
     for label, (x, overall) in points.items():
         _marked(axes, label, x, overall)
         number = candidates_of(label)
         short = f"{number}" if number and label != curve[-1] else style_of(label).short
-        labels.append(PointLabel(x, overall.estimate, short, style_of(label).colour, bold=label == HYPERNOISE))
+        labels.append(
+            PointLabel(x, overall.estimate, short, style_of(label).colour, bold=label == HYPERNOISE)
+        )
     axes.margins(y=0.1)
     return labels, _segments(xs, scores) + [_bar(x, overall) for x, overall in points.values()]
 
@@ -300,7 +410,13 @@ def _log_axis(axes: Axes, name: str, values: Sequence[float]) -> None:
 def _courses(summary: Summary, label: str) -> Array:
     """The trajectories of one label, `[samples, steps]`; NaN where a reward was not finite or a course ended early."""
     frame = summary.pool.frame
-    found = [course for course in frame.loc[(frame["label"] == label) & (frame["status"] == "done"), "trajectory"] if course]
+    found = [
+        course
+        for course in frame.loc[
+            (frame["label"] == label) & (frame["status"] == "done"), "trajectory"
+        ]
+        if course
+    ]
     table = np.full((len(found), max((len(course) for course in found), default=0)), np.nan)
     for at, course in enumerate(found):
         table[at, : len(course)] = np.array(course, dtype=np.float64)
@@ -323,7 +439,10 @@ def _course_lines(steps: Any, courses: Sequence[Array], level: float | None) -> 
     lines = [] if level is None else [(0.0, level, float(steps[-1]), level)]
     for course in courses:
         middle = np.nanmedian(course, axis=0)
-        lines += [(float(steps[i]), float(middle[i]), float(steps[i + 1]), float(middle[i + 1])) for i in range(len(steps) - 1)]
+        lines += [
+            (float(steps[i]), float(middle[i]), float(steps[i + 1]), float(middle[i + 1]))
+            for i in range(len(steps) - 1)
+        ]
     return lines
 
 
@@ -341,7 +460,9 @@ def _box(axes: Axes, at: int, values: Array, label: str) -> None:
     low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
     colour = style_of(label).colour
     axes.plot([low, high], [at, at], color=colour, linewidth=1.2)
-    axes.plot([first, third], [at, at], color=colour, linewidth=9, alpha=0.45, solid_capstyle="butt")
+    axes.plot(
+        [first, third], [at, at], color=colour, linewidth=9, alpha=0.45, solid_capstyle="butt"
+    )
     axes.plot([middle, middle], [at - 0.22, at + 0.22], color=colour, linewidth=2.2)
 
 
@@ -354,7 +475,10 @@ def _cost_title(summary: Summary) -> str:
     if HYPERNOISE not in rows:
         return f"What each method scores for its cost; random noise scores {_score(summary, BASE)}"
     named = [HYPERNOISE, *([RENO] if RENO in rows else [])]
-    said = ", ".join(f"{style_of(label).name} {_score(summary, label)} for {rows[label].costs['passes'].estimate:.3g}" for label in named)
+    said = ", ".join(
+        f"{style_of(label).name} {_score(summary, label)} for {rows[label].costs['passes'].estimate:.3g}"
+        for label in named
+    )
     return f"Score for passes per image: {said}; random noise {_score(summary, BASE)}"
 
 

@@ -61,7 +61,9 @@ class Pool:
     @property
     def clusters(self) -> Indices:
         """`[S]`, the prompt of each planned sample."""
-        one_seed = np.repeat(np.arange(len(self.prompts)), [prompt.samples for prompt in self.prompts])
+        one_seed = np.repeat(
+            np.arange(len(self.prompts)), [prompt.samples for prompt in self.prompts]
+        )
         return np.tile(one_seed, len(self.seeds))
 
     @property
@@ -98,7 +100,9 @@ class Pool:
         table = np.full((self.planned, len(self.labels)), np.nan)
         if column not in done:
             return table  # no sample is done, so no reward is known
-        table[done["row"].to_numpy(), done["column"].to_numpy()] = done[column].to_numpy(dtype=np.float64)
+        table[done["row"].to_numpy(), done["column"].to_numpy()] = done[column].to_numpy(
+            dtype=np.float64
+        )
         return table
 
     def without(self, prompt_ids: Collection[str]) -> Pool:
@@ -125,28 +129,42 @@ def pool_runs(folders: Sequence[Path], *, check: bool = False) -> Pool:
     With `check`, every image is read and compared with the SHA-256 of its record.
     """
     if not folders:
-        raise UsageError("no run was given; name at least one run folder, for example `hnbench report results/<run>`")
+        raise UsageError(
+            "no run was given; name at least one run folder, for example `hnbench report results/<run>`"
+        )
     runs = [read_run(folder) for folder in folders]
     plans = [Plan.from_manifest(run.manifest) for run in runs]
     _require_same_measurement(runs, plans)
     seeds = [_seed(run) for run in runs]
     twice = sorted({str(seed) for seed in seeds if seeds.count(seed) > 1})
     if twice:
-        raise UsageError(f"two of the runs have base seed {', '.join(twice)}; pooled runs need different base seeds")
+        raise UsageError(
+            f"two of the runs have base seed {', '.join(twice)}; pooled runs need different base seeds"
+        )
     plan = plans[0]
     if BASE not in plan.labels:
-        raise UsageError(f"the runs have no {BASE!r}, which every method is compared with; run again with `{BASE}` among the methods")
+        raise UsageError(
+            f"the runs have no {BASE!r}, which every method is compared with; run again with `{BASE}` among the methods"
+        )
     covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
     records = [(*coverage.done, *coverage.failed) for coverage in covered]
     for run, found in zip(runs, records, strict=True):
         if not found:
-            raise UsageError(f"{run.folder} has no record of its plan yet; run `hnbench run` first, the same command continues it")
+            raise UsageError(
+                f"{run.folder} has no record of its plan yet; run `hnbench run` first, the same command continues it"
+            )
     used = {prompt.tag for prompt in plan.prompts}
-    tags = tuple(dict.fromkeys([*(tag for tag in runs[0].manifest["suite"]["tags"] if tag in used), *sorted(used)]))
+    tags = tuple(
+        dict.fromkeys(
+            [*(tag for tag in runs[0].manifest["suite"]["tags"] if tag in used), *sorted(used)]
+        )
+    )
     frame = frame_of([record for found in records for record in found])
     frame["row"] = _rows(frame, plan.prompts, seeds)
     frame["column"] = frame["label"].map(_positions(plan.labels))
-    frame["folder"] = frame["base_seed"].map({seed: str(run.folder) for seed, run in zip(seeds, runs, strict=True)})
+    frame["folder"] = frame["base_seed"].map(
+        {seed: str(run.folder) for seed, run in zip(seeds, runs, strict=True)}
+    )
     _require_same_noise(frame)
     return Pool(
         folders=tuple(run.folder for run in runs),
@@ -164,7 +182,11 @@ def pool_runs(folders: Sequence[Path], *, check: bool = False) -> Pool:
 
 def _damaged(runs: Sequence[Run], covered: Sequence[Coverage]) -> tuple[str, ...]:
     pairs = zip(runs, covered, strict=True)
-    return tuple(str(run.folder / path) for run, coverage in pairs for path in damaged_images(run.folder, coverage.done))
+    return tuple(
+        str(run.folder / path)
+        for run, coverage in pairs
+        for path in damaged_images(run.folder, coverage.done)
+    )
 
 
 def frame_of(records: Sequence[Record]) -> pd.DataFrame:
@@ -175,8 +197,13 @@ def frame_of(records: Sequence[Record]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns: dict[str, Any] = {name: [of(record) for record in records] for name, of in _BEFORE_REWARDS.items()}
-    for prefix, of_record in ((REWARD, attrgetter("rewards")), ("initial:", attrgetter("initial_rewards"))):
+    columns: dict[str, Any] = {
+        name: [of(record) for record in records] for name, of in _BEFORE_REWARDS.items()
+    }
+    for prefix, of_record in (
+        (REWARD, attrgetter("rewards")),
+        ("initial:", attrgetter("initial_rewards")),
+    ):
         for name in dict.fromkeys(name for record in records for name in of_record(record)):
             columns[f"{prefix}{name}"] = _numbers(of_record(record).get(name) for record in records)
     columns |= {name: _numbers(of(record) for record in records) for name, of in _NUMBERS.items()}
@@ -190,11 +217,18 @@ def _numbers(values: Iterable[float | None]) -> Array:
 
 
 def _correct(record: Record) -> float:
-    return math.nan if record.verdict is None or record.verdict.correct is None else float(record.verdict.correct)
+    return (
+        math.nan
+        if record.verdict is None or record.verdict.correct is None
+        else float(record.verdict.correct)
+    )
 
 
 _BEFORE_REWARDS: dict[str, Callable[[Record], Any]] = {
-    **{name: attrgetter(name) for name in ("label", "prompt_id", "prompt", "tag", "base_seed", "sample", "status")},
+    **{
+        name: attrgetter(name)
+        for name in ("label", "prompt_id", "prompt", "tag", "base_seed", "sample", "status")
+    },
     "correct": _correct,
     SCORE: lambda record: math.nan if record.verdict is None else record.verdict.value,
     "reason": lambda record: "" if record.verdict is None else record.verdict.reason,
@@ -202,26 +236,42 @@ _BEFORE_REWARDS: dict[str, Callable[[Record], Any]] = {
 _NUMBERS: dict[str, Callable[[Record], Any]] = {
     "noise_norm": attrgetter("noise_norm"),
     "displacement": attrgetter("displacement"),
-    **{name: attrgetter(f"cost.{name}") for name in ("generator_forward", "generator_backward", "reward_forward", "reward_backward")},
+    **{
+        name: attrgetter(f"cost.{name}")
+        for name in ("generator_forward", "generator_backward", "reward_forward", "reward_backward")
+    },
     "nfe": attrgetter("cost.generator_forward"),
 }
-_PASSES = {"generator_forward": 1, "reward_forward": 1, "generator_backward": 2, "reward_backward": 2}
+_PASSES = {
+    "generator_forward": 1,
+    "reward_forward": 1,
+    "generator_backward": 2,
+    "reward_backward": 2,
+}
 _AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
     **{name: attrgetter(f"cost.{name}") for name in ("seconds", "peak_memory_bytes", "batch_size")},
     "noise_sha256": attrgetter("noise_sha256"),
     "image_path": lambda record: "" if record.image is None else record.image.path,
     "image_sha256": lambda record: "" if record.image is None else record.image.sha256,
-    "error": lambda record: "" if record.error is None else f"{record.error.type}: {record.error.message}",
+    "error": lambda record: (
+        "" if record.error is None else f"{record.error.type}: {record.error.message}"
+    ),
     "id": attrgetter("id"),
     "trajectory": attrgetter("trajectory"),
 }
 
 
-def _rows(frame: pd.DataFrame, prompts: Sequence[PlannedPrompt], seeds: Sequence[int]) -> pd.Series[int]:
+def _rows(
+    frame: pd.DataFrame, prompts: Sequence[PlannedPrompt], seeds: Sequence[int]
+) -> pd.Series[int]:
     """The place of each record's sample in the plan."""
     starts = np.cumsum([0, *(prompt.samples for prompt in prompts)])
     start_of = {prompt.id: int(start) for prompt, start in zip(prompts, starts, strict=False)}
-    rows = frame["base_seed"].map(_positions(seeds)) * int(starts[-1]) + frame["prompt_id"].map(start_of) + frame["sample"]
+    rows = (
+        frame["base_seed"].map(_positions(seeds)) * int(starts[-1])
+        + frame["prompt_id"].map(start_of)
+        + frame["sample"]
+    )
     return rows.astype(np.intp)  # of a frame without rows, pandas would make floating-point numbers
 
 
@@ -250,7 +300,11 @@ def _require_same_measurement(runs: Sequence[Run], plans: Sequence[Plan]) -> Non
                 "only runs that differ in nothing but the base seed can be pooled. Report them one by one."
             )
     for run, plan in zip(runs, plans, strict=True):
-        differing = sorted(name for name, value in plan.shared.items() if name != "base_seed" and value != plans[0].shared.get(name))
+        differing = sorted(
+            name
+            for name, value in plan.shared.items()
+            if name != "base_seed" and value != plans[0].shared.get(name)
+        )
         if differing:
             raise UsageError(
                 f"{runs[0].folder} and {run.folder} differ in {', '.join(differing)}; only runs that differ in nothing but the "

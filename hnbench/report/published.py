@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedScore:
     """One number of one table."""
 
     model: str
@@ -39,26 +39,36 @@ class Published:
 
 
 @cache
-def load_published() -> tuple[Published, ...]:
+def load_published() -> tuple[PublishedScore, ...]:
     """All of them, in the order of the file."""
     with Path(__file__).with_name("published.csv").open(encoding="utf-8", newline="") as file:
         return tuple(_published(**row) for row in csv.DictReader(file))
 
 
-def _published(*, steps: str, value: str, **texts: str) -> Published:
-    return Published(steps=int(steps) if steps else None, value=float(value), **texts)
+def _published(*, steps: str, value: str, **texts: str) -> PublishedScore:
+    return PublishedScore(steps=int(steps) if steps else None, value=float(value), **texts)
 
 
-def beside(summary: Summary) -> list[tuple[Published, Interval | None]]:
+def beside(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
     """The published numbers of the run's benchmark, model and steps, each with the run's own (None where it has no such row)."""
     manifest = summary.pool.manifests[0]
     benchmark = str(manifest["suite"]["name"]).partition(":")[0]
     model, steps = manifest["generator"]["name"], manifest["config"].get("steps")
-    found = [one for one in load_published() if (one.benchmark, one.model, one.steps) == (benchmark, model, steps)]
+    found = [
+        one
+        for one in load_published()
+        if (one.benchmark, one.model, one.steps) == (benchmark, model, steps)
+    ]
     return [(one, _own(summary, one)) for one in found]
 
 
-def _own(summary: Summary, published: Published) -> Interval | None:
+def _own(summary: Summary, published: PublishedScore) -> Interval | None:
     row = summary.rows.get(published.method)
-    interval = None if row is None else row.overall if published.tag == "overall" else row.tags.get(published.tag)
+    interval = (
+        None
+        if row is None
+        else row.overall
+        if published.tag == "overall"
+        else row.tags.get(published.tag)
+    )
     return None if interval is None or math.isnan(interval.estimate) else interval

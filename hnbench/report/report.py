@@ -67,10 +67,15 @@ def _write(summary: Summary, out: Path, *, published: bool) -> None:
     tables.write_csv(tables.records_frame(summary), out / "records.csv")
     tables.write_csv(tables.summary_frame(summary), out / "summary.csv")
     (out / "headline.json").write_text(
-        json.dumps([one.to_json() for one in headlines(summary)], indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n"
+        json.dumps([one.to_json() for one in headlines(summary)], indent=1, ensure_ascii=False)
+        + "\n",
+        encoding="utf-8",
+        newline="\n",
     )
     plots, notes = _draw(summary, out)
-    (out / TEXT).write_text(markdown(summary, plots, notes, published=published), encoding="utf-8", newline="\n")
+    (out / TEXT).write_text(
+        markdown(summary, plots, notes, published=published), encoding="utf-8", newline="\n"
+    )
 
 
 def _draw(summary: Summary, out: Path) -> tuple[dict[str, str], list[str]]:

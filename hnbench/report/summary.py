@@ -30,7 +30,7 @@ COSTS = ("nfe", "passes", "seconds")
 
 
 @dataclass(frozen=True)
-class Coverage:
+class LabelCoverage:
     """What became of the samples planned for a label."""
 
     planned: int
@@ -53,7 +53,7 @@ class Row:
     """One label. Gains are paired differences to the base; the base's own are zero, with p-values of NaN."""
 
     label: str
-    coverage: Coverage
+    coverage: LabelCoverage
     pairs: int
     """Samples that are done for this label and for the base: what its means are over."""
     overall: Interval
@@ -146,7 +146,9 @@ def _seen(pool: Pool) -> dict[str, list[str] | None]:
         for name, entry in manifest.get("training", {}).items():
             if "seen_prompts" in entry:
                 seen = entry["seen_prompts"]
-                found[name] = None if seen is None else [prompt for prompt in seen if prompt in planned]
+                found[name] = (
+                    None if seen is None else [prompt for prompt in seen if prompt in planned]
+                )
     return found
 
 
@@ -162,8 +164,15 @@ class _Analysis:
         self.values = {column: pool.values(column) for column in columns}
         there = ~np.isnan(self.values[SCORE if pool.judged else OPTIMISED])
         self.paired = there & there[:, [self.base]]
-        self.levels = {column: self._means(np.where(self.paired, self.values[column], np.nan)) for column in columns}
-        self.gains = {column: self._means(differences(self.values[column], self.base)) for column in columns if column not in COSTS}
+        self.levels = {
+            column: self._means(np.where(self.paired, self.values[column], np.nan))
+            for column in columns
+        }
+        self.gains = {
+            column: self._means(differences(self.values[column], self.base))
+            for column in columns
+            if column not in COSTS
+        }
 
     def _sums(self, values: Array) -> tuple[Array, Array]:
         return cluster_sums(values, self.pool.clusters, len(self.pool.prompts))
@@ -189,8 +198,15 @@ class _Analysis:
             rows=self._rows(),
             comparisons=self._comparisons() if trained and judged else (),
             shares=self._shares() if trained and RENO in labels else None,
-            equivalent=self._equivalent() if trained and judged and len(best_of_labels(labels)) > 1 else None,
-            curve={} if not judged else {number: self.level(SCORE, label).interval for number, label in best_of_labels(labels).items()},
+            equivalent=self._equivalent()
+            if trained and judged and len(best_of_labels(labels)) > 1
+            else None,
+            curve={}
+            if not judged
+            else {
+                number: self.level(SCORE, label).interval
+                for number, label in best_of_labels(labels).items()
+            },
             break_even=self._break_even(training.get(HYPERNOISE)) if trained else (),
             training_passes=training,
         )
@@ -200,23 +216,37 @@ class _Analysis:
         done, failed = self.pool.counts("done"), self.pool.counts("failed")
         memory = self.pool.frame.groupby("label")["peak_memory_bytes"].max()
         p_overall, p_tags = self._p_values()
-        units = {name: _deviation(self.values[f"{REWARD}{name}"][:, self.base]) for name in self.rewards}
+        units = {
+            name: _deviation(self.values[f"{REWARD}{name}"][:, self.base]) for name in self.rewards
+        }
         rows = {}
         for index, label in enumerate(labels):
             gains = {name: self.gain(f"{REWARD}{name}", label) for name in self.rewards}
             rows[label] = Row(
                 label=label,
-                coverage=Coverage(self.pool.planned, done[label], failed[label]),
+                coverage=LabelCoverage(self.pool.planned, done[label], failed[label]),
                 pairs=int(self.paired[:, index].sum()),
                 overall=self.level(SCORE, label).interval,
-                tags={tag: self.levels[SCORE].stratum(at, index).interval for at, tag in enumerate(tags)},
+                tags={
+                    tag: self.levels[SCORE].stratum(at, index).interval
+                    for at, tag in enumerate(tags)
+                },
                 gain=self.gain(SCORE, label).interval,
                 p_holm=float(p_overall[index]),
-                tag_gains={tag: self.gains[SCORE].stratum(at, index).interval for at, tag in enumerate(tags)},
+                tag_gains={
+                    tag: self.gains[SCORE].stratum(at, index).interval
+                    for at, tag in enumerate(tags)
+                },
                 tag_p_holm={tag: float(p_tags[at, index]) for at, tag in enumerate(tags)},
-                rewards={name: self.level(f"{REWARD}{name}", label).interval for name in self.rewards},
+                rewards={
+                    name: self.level(f"{REWARD}{name}", label).interval for name in self.rewards
+                },
                 reward_gains={name: gain.interval for name, gain in gains.items()},
-                standard_gains={name: gain.scaled(1 / units[name]).interval for name, gain in gains.items() if units[name] > 0},
+                standard_gains={
+                    name: gain.scaled(1 / units[name]).interval
+                    for name, gain in gains.items()
+                    if units[name] > 0
+                },
                 costs={column: self.level(column, label).interval for column in COSTS},
                 peak_memory_bytes=float(memory.get(label, np.nan)),
             )
@@ -227,7 +257,9 @@ class _Analysis:
         sums, counts = self._sums(differences(self.values[SCORE], self.base))
         strata = self.pool.strata
         overall = sign_flip_p(sums, counts, strata)
-        by_tag = np.stack([_p_of_stratum(sums, counts, strata, stratum) for stratum in range(len(self.pool.tags))])
+        by_tag = np.stack(
+            [_p_of_stratum(sums, counts, strata, stratum) for stratum in range(len(self.pool.tags))]
+        )
         overall[self.base], by_tag[:, self.base] = np.nan, np.nan
         return holm(overall), holm(by_tag.ravel()).reshape(by_tag.shape)
 
@@ -236,16 +268,28 @@ class _Analysis:
         if not others:
             return ()
         verdicts = self.values[SCORE]
-        gaps = verdicts[:, [self._index(HYPERNOISE)]] - verdicts[:, [self._index(label) for label in others]]
+        gaps = (
+            verdicts[:, [self._index(HYPERNOISE)]]
+            - verdicts[:, [self._index(label) for label in others]]
+        )
         sums, counts = self._sums(gaps)
-        means, p_values = self.bootstrap.means(sums, counts), holm(sign_flip_p(sums, counts, self.pool.strata))
-        return tuple(Comparison(label, means.overall(at).interval, float(p_values[at])) for at, label in enumerate(others))
+        means, p_values = (
+            self.bootstrap.means(sums, counts),
+            holm(sign_flip_p(sums, counts, self.pool.strata)),
+        )
+        return tuple(
+            Comparison(label, means.overall(at).interval, float(p_values[at]))
+            for at, label in enumerate(others)
+        )
 
     def _shares(self) -> Shares | None:
         reno = self.gain(SCORE, RENO)
         if not reno.interval.excludes_zero:
             return None
-        costs = {column: (self.level(column, HYPERNOISE) / self.level(column, RENO)).interval for column in COSTS}
+        costs = {
+            column: (self.level(column, HYPERNOISE) / self.level(column, RENO)).interval
+            for column in COSTS
+        }
         return Shares((self.gain(SCORE, HYPERNOISE) / reno).interval, costs)
 
     def _equivalent(self) -> Interval:
@@ -263,13 +307,22 @@ class _Analysis:
         if training_passes is None:
             return ()
         seconds = self._training()[HYPERNOISE].get("seconds", np.nan)
-        rivals = [label for label in self.pool.labels if label == RENO or label in list(best_of_labels(self.pool.labels).values())[1:]]
+        rivals = [
+            label
+            for label in self.pool.labels
+            if label == RENO or label in list(best_of_labels(self.pool.labels).values())[1:]
+        ]
 
         def images(column: str, invested: float, rival: str) -> float:
             saved = self.level(column, rival).value - self.level(column, HYPERNOISE).value
             return float(np.ceil(invested / saved)) if saved > 0 else np.inf
 
-        return tuple(BreakEven(rival, images("passes", training_passes, rival), images("seconds", seconds, rival)) for rival in rivals)
+        return tuple(
+            BreakEven(
+                rival, images("passes", training_passes, rival), images("seconds", seconds, rival)
+            )
+            for rival in rivals
+        )
 
 
 def _reward_columns(pool: Pool) -> Iterable[str]:
@@ -290,4 +343,6 @@ def _deviation(values: Array) -> float:
 def _training_passes(entry: dict[str, float]) -> float:
     """Passes of a training, counted as those of an image are: generator and reward, backward as two forward."""
     forward = entry.get("generator_forward", np.nan) + entry.get("reward_forward", np.nan)
-    return forward + 2 * (entry.get("generator_backward", np.nan) + entry.get("reward_backward", np.nan))
+    return forward + 2 * (
+        entry.get("generator_backward", np.nan) + entry.get("reward_backward", np.nan)
+    )

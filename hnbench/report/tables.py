@@ -39,7 +39,9 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for start in range(0, max(len(frame), 1), _ROWS):
             rows = frame.iloc[start : start + _ROWS]
-            shown = pd.DataFrame({csv_cell(str(name)): _cells(column) for name, column in rows.items()})
+            shown = pd.DataFrame(
+                {csv_cell(str(name)): _cells(column) for name, column in rows.items()}
+            )
             shown.to_csv(file, index=False, header=start == 0, lineterminator="\n")
 
 
@@ -51,7 +53,9 @@ def _cells(column: pd.Series[Any]) -> Any:
         return ["" if math.isnan(value) else f"{value:.9g}" for value in column.tolist()]
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy()
-    known = {value: csv_cell(value) if isinstance(value, str) else value for value in column.unique()}
+    known = {
+        value: csv_cell(value) if isinstance(value, str) else value for value in column.unique()
+    }
     return column.map(known)
 
 
@@ -76,12 +80,25 @@ def summary_frame(summary: Summary) -> pd.DataFrame:
     """
     import pandas as pd
 
-    roles = {**dict.fromkeys(["optimised", *summary.pool.optimised], "optimised"), **dict.fromkeys(summary.pool.held_out, "held_out")}
-    lines = [*(line for row in summary.rows.values() for line in _lines(row)), *_hypernoise_lines(summary), *_unseen_lines(summary)]
+    roles = {
+        **dict.fromkeys(["optimised", *summary.pool.optimised], "optimised"),
+        **dict.fromkeys(summary.pool.held_out, "held_out"),
+    }
+    lines = [
+        *(line for row in summary.rows.values() for line in _lines(row)),
+        *_hypernoise_lines(summary),
+        *_unseen_lines(summary),
+    ]
     lines += _measure_lines(summary)
-    frame = pd.DataFrame(lines if summary.pool.judged else [line for line in lines if not _is_score(line["metric"])])
+    frame = pd.DataFrame(
+        lines if summary.pool.judged else [line for line in lines if not _is_score(line["metric"])]
+    )
     parts = frame["metric"].str.rpartition("/")
-    frame.insert(2, "role", parts[2].map(roles).where(parts[0].isin(["reward", "gain/reward", "standard_gain"]), ""))
+    frame.insert(
+        2,
+        "role",
+        parts[2].map(roles).where(parts[0].isin(["reward", "gain/reward", "standard_gain"]), ""),
+    )
     return frame
 
 
@@ -114,10 +131,16 @@ def _measure_lines(summary: Summary) -> Iterator[dict[str, Any]]:
         for label, one in measure.by_prompt.items():
             yield {**_line(summary.rows[label], f"measure/{name}", one.level), "n": one.prompts}
             if one.difference is not None:
-                yield {**_line(summary.rows[label], f"gain/measure/{name}", one.difference), "n": one.prompts}
+                yield {
+                    **_line(summary.rows[label], f"gain/measure/{name}", one.difference),
+                    "n": one.prompts,
+                }
         for label, distance in measure.distances.items():
             interval = Interval(distance.mean, distance.low, distance.high)
-            yield {**_line(summary.rows[label], f"measure/{name}", interval), "n": len(summary.pool.seeds)}
+            yield {
+                **_line(summary.rows[label], f"measure/{name}", interval),
+                "n": len(summary.pool.seeds),
+            }
 
 
 def _is_score(metric: str) -> bool:
@@ -131,9 +154,16 @@ def _lines(row: Row) -> Iterator[dict[str, Any]]:
     yield from (line(f"reward/{name}", interval) for name, interval in row.rewards.items())
     if row.label != BASE:
         yield line("gain/overall", row.gain, row.p_holm)
-        yield from (line(f"gain/tag/{tag}", interval, row.tag_p_holm[tag]) for tag, interval in row.tag_gains.items())
-        yield from (line(f"gain/reward/{name}", interval) for name, interval in row.reward_gains.items())
-        yield from (line(f"standard_gain/{name}", interval) for name, interval in row.standard_gains.items())
+        yield from (
+            line(f"gain/tag/{tag}", interval, row.tag_p_holm[tag])
+            for tag, interval in row.tag_gains.items()
+        )
+        yield from (
+            line(f"gain/reward/{name}", interval) for name, interval in row.reward_gains.items()
+        )
+        yield from (
+            line(f"standard_gain/{name}", interval) for name, interval in row.standard_gains.items()
+        )
     yield from (line(f"cost/{name}", interval) for name, interval in row.costs.items())
     yield line("peak_memory_bytes", Interval(row.peak_memory_bytes, math.nan, math.nan))
 
@@ -144,7 +174,15 @@ def console_table(summary: Summary) -> Table:
     `optimised` and `held-out` are gains over the base in its standard deviations, the latter averaged over the held-out rewards.
     """
     tags = summary.pool.tags if summary.pool.judged else ()
-    return _table(summary, [*_score_columns(summary), *_tag_columns(tags, _short_names(tags)), *_reward_columns(summary), *_COSTS])
+    return _table(
+        summary,
+        [
+            *_score_columns(summary),
+            *_tag_columns(tags, _short_names(tags)),
+            *_reward_columns(summary),
+            *_COSTS,
+        ],
+    )
 
 
 def narrow_tables(summary: Summary) -> list[Table]:
@@ -162,13 +200,23 @@ def narrow_tables(summary: Summary) -> list[Table]:
 def _table(summary: Summary, columns: Sequence[_Column]) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", caption=_caption(summary), caption_justify="left")
+    table = Table(
+        box=None,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+        caption=_caption(summary),
+        caption_justify="left",
+    )
     table.add_column("method", no_wrap=True)
     for header, _ in columns:
         table.add_column(header, justify="right", no_wrap=True)
     for row in summary.rows.values():
         name = style_of(row.label).short + ("" if row.coverage.complete else " (!)")
-        table.add_row(name, *(cell(row) for _, cell in columns), style="bold" if row.label == HYPERNOISE else "")
+        table.add_row(
+            name,
+            *(cell(row) for _, cell in columns),
+            style="bold" if row.label == HYPERNOISE else "",
+        )
     return table
 
 
@@ -196,10 +244,18 @@ def _short_names(tags: Sequence[str]) -> list[str]:
 
 def _reward_columns(summary: Summary) -> list[_Column]:
     def optimised(row: Row) -> str:
-        return "" if row.label == BASE or "optimised" not in row.standard_gains else _gain(row.standard_gains["optimised"].estimate)
+        return (
+            ""
+            if row.label == BASE or "optimised" not in row.standard_gains
+            else _gain(row.standard_gains["optimised"].estimate)
+        )
 
     def held_out(row: Row) -> str:
-        gains = [row.standard_gains[name].estimate for name in summary.pool.held_out if name in row.standard_gains]
+        gains = [
+            row.standard_gains[name].estimate
+            for name in summary.pool.held_out
+            if name in row.standard_gains
+        ]
         return "" if row.label == BASE or not gains else _gain(sum(gains) / len(gains))
 
     return [("opti-\nmised", optimised), ("held-\nout", held_out)]
@@ -217,12 +273,20 @@ def _gain(value: float) -> str:
 
 def _tight(interval: Interval, *, sign: bool = False) -> str:
     """Write "0.623 [.601,.645]"."""
-    bounds = ",".join(number(value).replace("0.", ".", 1) for value in (interval.low, interval.high))
+    bounds = ",".join(
+        number(value).replace("0.", ".", 1) for value in (interval.low, interval.high)
+    )
     return f"{number(interval.estimate, sign=sign)} [{bounds}]"
 
 
 def _brief(value: float) -> str:
-    return number(value) if not math.isfinite(value) else f"{value:.0f}" if value >= 99.5 else f"{value:.2g}"
+    return (
+        number(value)
+        if not math.isfinite(value)
+        else f"{value:.0f}"
+        if value >= 99.5
+        else f"{value:.2g}"
+    )
 
 
 def _caption(summary: Summary) -> str:
@@ -230,9 +294,15 @@ def _caption(summary: Summary) -> str:
     units = "optimised, held-out: gain over random noise in its standard deviations"
     lines = [
         f"{pool.size}; "
-        + ("overall = mean of the tag means; 95% by cluster bootstrap over prompts." if pool.judged else "no judge: rewards only."),
+        + (
+            "overall = mean of the tag means; 95% by cluster bootstrap over prompts."
+            if pool.judged
+            else "no judge: rewards only."
+        ),
         f"{units} (held-out: mean of {', '.join(pool.held_out) or 'none'}). passes: generator + reward, backward = 2 forward.",
     ]
     if summary.incomplete:
-        lines.append("(!) some planned samples failed or are missing: see the coverage table of the report.")
+        lines.append(
+            "(!) some planned samples failed or are missing: see the coverage table of the report."
+        )
     return "\n".join([*lines, *interval_notes(summary)])

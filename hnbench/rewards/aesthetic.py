@@ -33,17 +33,31 @@ class AestheticReward(NetworkReward):
     """The head's file and a folder of the CLIPModel that it was trained on, as a reward."""
 
     def __init__(
-        self, head: Path, clip: Path, *, name: str, device: str = "cpu", dtype: torch.dtype = torch.float32, source: str = ""
+        self,
+        head: Path,
+        clip: Path,
+        *,
+        name: str,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        source: str = "",
     ) -> None:
         model = load_clip(clip, dtype)
         self.vision, self.projection = model.vision_model, model.visual_projection
         self.head = linear_head(self.projection.out_features)
         fill(self.head, _weights(head), head)
-        for part, type_ in ((self.vision, dtype), (self.projection, dtype), (self.head, torch.float32)):
+        for part, type_ in (
+            (self.vision, dtype),
+            (self.projection, dtype),
+            (self.head, torch.float32),
+        ):
             part.to(device, type_).requires_grad_(False).eval()
         self._dtype = dtype
         size = model.config.vision_config.image_size
-        prints = [fingerprint_of(head.parent, [head.name]), fingerprint_of(clip, AESTHETIC[1].files)]
+        prints = [
+            fingerprint_of(head.parent, [head.name]),
+            fingerprint_of(clip, AESTHETIC[1].files),
+        ]
         super().__init__(
             name=name,
             fingerprint=digest(["head of normalised features", *prints]),
@@ -61,7 +75,9 @@ class AestheticReward(NetworkReward):
 def _weights(path: Path) -> dict[str, Tensor]:
     found = read_weights(path)
     if not isinstance(found, dict):
-        raise UsageError(f"{path} holds no weights by name; it must be the head of LAION's aesthetic predictor")
+        raise UsageError(
+            f"{path} holds no weights by name; it must be the head of LAION's aesthetic predictor"
+        )
     return {name.removeprefix("layers."): value for name, value in found.items()}
 
 

@@ -35,7 +35,9 @@ class Reward(ABC):
         Text features are cached per prompt: scoring the same prompt again encodes no text, and never waits for the device.
         """
 
-    def score_pictures(self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device) -> Tensor:
+    def score_pictures(
+        self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device
+    ) -> Tensor:
         """What is reported: scores `[B]` of saved RGB pictures of one size, by the published preprocessing. `device` is the weights'.
 
         Not differentiable. A reward that publishes none of its own is given its pictures as `score` is.
@@ -61,19 +63,34 @@ class Mixture(Reward):
     def fingerprint(self) -> str:
         from hnbench.seeds import digest
 
-        return digest({name: [reward.fingerprint, weight] for name, (reward, weight) in self.parts.items()})
+        return digest(
+            {name: [reward.fingerprint, weight] for name, (reward, weight) in self.parts.items()}
+        )
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         with shared_pixels():
             differentiable = images.requires_grad and torch.is_grad_enabled()
-            return self._weighted(lambda reward: reward.score(images, prompts), len(images), differentiable=differentiable)
+            return self._weighted(
+                lambda reward: reward.score(images, prompts),
+                len(images),
+                differentiable=differentiable,
+            )
 
-    def score_pictures(self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device) -> Tensor:
-        return self._weighted(lambda reward: reward.score_pictures(pictures, prompts, device), len(pictures), differentiable=False)
+    def score_pictures(
+        self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device
+    ) -> Tensor:
+        return self._weighted(
+            lambda reward: reward.score_pictures(pictures, prompts, device),
+            len(pictures),
+            differentiable=False,
+        )
 
-    def _weighted(self, score: Callable[[Reward], Tensor], count: int, *, differentiable: bool) -> Tensor:
+    def _weighted(
+        self, score: Callable[[Reward], Tensor], count: int, *, differentiable: bool
+    ) -> Tensor:
         scores = [
-            weight * as_scores(f"the reward {name}", score(reward), count, differentiable=differentiable)
+            weight
+            * as_scores(f"the reward {name}", score(reward), count, differentiable=differentiable)
             for name, (reward, weight) in self.parts.items()
         ]
         total = scores[0]

@@ -69,10 +69,12 @@ class ClipReward(DualEncoder):
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         length = self.model.config.text_config.max_position_embeddings
-        tokens = self.tokenizer(prompts, padding="max_length", truncation=True, max_length=length, return_tensors="pt").to(
-            self.model.device
-        )
-        pooled = self.model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
+        tokens = self.tokenizer(
+            prompts, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+        ).to(self.model.device)
+        pooled = self.model.text_model(
+            input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
+        ).pooler_output
         features: Tensor = self.model.text_projection(pooled)
         return features
 
@@ -95,12 +97,17 @@ def load_pickscore(*, device: str, dtype: str, where: str = "") -> ClipReward:
     return _published("pickscore", PICKSCORE, where, device, dtype)
 
 
-def _published(name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str) -> ClipReward:
+def _published(
+    name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str
+) -> ClipReward:
     """A model from one folder, and from the same or another one its tokenizer, its statistics and its way with pictures."""
     files = find(sources, where)
     folder, processor_folder = files.folders[0], files.folders[-1]
     mean, std, published = _processor(processor_folder)
-    prints = [fingerprint_of(place, source.files) for place, source in zip(files.folders, sources, strict=True)]
+    prints = [
+        fingerprint_of(place, source.files)
+        for place, source in zip(files.folders, sources, strict=True)
+    ]
     existing(processor_folder, "tokenizer.json", "vocab.json")
     return ClipReward(
         folder,
@@ -124,7 +131,9 @@ def _processor(folder: Path) -> tuple[Sequence[float], Sequence[float], Callable
     try:
         processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{path} is no image processor of a CLIP model ({error}); give a folder or a repository of one") from error
+        raise UsageError(
+            f"{path} is no image processor of a CLIP model ({error}); give a folder or a repository of one"
+        ) from error
 
     def published(picture: Image) -> Tensor:
         pixels: Tensor = processor(rgb(picture), return_tensors="pt").pixel_values[0]

@@ -39,7 +39,9 @@ class DualEncoder(NetworkReward):
 
     @cached_property
     def _text(self) -> TextCache:
-        return TextCache(lambda prompts: functional.normalize(self.encode_text(prompts).float(), dim=-1))
+        return TextCache(
+            lambda prompts: functional.normalize(self.encode_text(prompts).float(), dim=-1)
+        )
 
     def image_features(self, images: Tensor) -> Tensor:
         """Image features `[B, D]` of length 1, in float32, of images `[B, 3, H, W]` in [0, 1]."""

@@ -52,7 +52,9 @@ class Hpsv2Reward(DualEncoder):
             self.model = build(config)
         fill(self.model, _weights(path), path)
         self.model.to(device, dtype).requires_grad_(False).eval()
-        self.tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
+        self.tokenizer = open_clip.SimpleTokenizer(
+            context_length=config["text_cfg"]["context_length"]
+        )
         self._device, self._dtype = device, dtype
         self._size: int = config["vision_cfg"]["image_size"]
         super().__init__(
@@ -82,7 +84,9 @@ class Hpsv2Reward(DualEncoder):
 def _weights(path: Path) -> Mapping[str, Tensor]:
     found = read_weights(path)
     if not isinstance(found, dict) or not isinstance(found.get("state_dict"), dict):
-        raise UsageError(f"{path} has no 'state_dict'; it must be a checkpoint of HPSv2, such as HPS_v2.1_compressed.pt")
+        raise UsageError(
+            f"{path} has no 'state_dict'; it must be a checkpoint of HPSv2, such as HPS_v2.1_compressed.pt"
+        )
     weights: dict[str, Tensor] = found["state_dict"]
     return weights
 
@@ -97,7 +101,9 @@ def load_v21(*, device: str, dtype: str, where: str = "") -> Hpsv2Reward:
     return _load("hpsv2.1", HPSV2_1, where, device, dtype)
 
 
-def _load(name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str) -> Hpsv2Reward:
+def _load(
+    name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str
+) -> Hpsv2Reward:
     files = find(sources, where)
     return Hpsv2Reward(
         existing(files.folders[0], *sources[0].files),

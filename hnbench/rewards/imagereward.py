@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate import init_empty_weights
 from torch import nn
-from transformers import BertTokenizer, BlipTextConfig, BlipTextModel, BlipVisionConfig, BlipVisionModel
+from transformers import (
+    BertTokenizer,
+    BlipTextConfig,
+    BlipTextModel,
+    BlipVisionConfig,
+    BlipVisionModel,
+)
 
 from hnbench.errors import UsageError
 from hnbench.rewards.linear_head import linear_head
@@ -79,7 +85,9 @@ class _Network(nn.Module):
         seen = self.vision(pixels).last_hidden_state
         # What is added to the attention, in the shape that transformers takes as it is: it looks at the values of any other one.
         hidden = (1 - mask[:, None, None, :]).to(seen.dtype) * torch.finfo(seen.dtype).min
-        read = self.text(input_ids=ids, attention_mask=hidden, encoder_hidden_states=seen, is_decoder=False)
+        read = self.text(
+            input_ids=ids, attention_mask=hidden, encoder_hidden_states=seen, is_decoder=False
+        )
         raw: Tensor = self.head(read.last_hidden_state[:, 0].float())[:, 0]
         return raw
 
@@ -107,7 +115,10 @@ class ImageReward(NetworkReward):
         self.tokenizer = _tokenizer(tokenizer, text.vocab_size)
         self._device, self._dtype = device, dtype
         self._text = TextCache(self._tokens)
-        prints = [fingerprint_of(path.parent, [path.name]), fingerprint_of(tokenizer, IMAGEREWARD[1].files)]
+        prints = [
+            fingerprint_of(path.parent, [path.name]),
+            fingerprint_of(tokenizer, IMAGEREWARD[1].files),
+        ]
         super().__init__(
             name=name,
             fingerprint=digest(["standardised", *prints]),
@@ -118,7 +129,9 @@ class ImageReward(NetworkReward):
 
     def _tokens(self, prompts: list[str]) -> Tensor:
         """Token numbers and mask, `[B, 2, TOKENS]`. The text's features depend on the image, so there is nothing more to keep."""
-        found = self.tokenizer(prompts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt")
+        found = self.tokenizer(
+            prompts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt"
+        )
         return torch.stack([found.input_ids, found.attention_mask], dim=1).to(self._device)
 
     def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:

@@ -48,7 +48,9 @@ class NetworkReward(Reward):
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         return self.score_pixels(self._pixels(images), prompts)
 
-    def score_pictures(self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device) -> Tensor:
+    def score_pictures(
+        self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device
+    ) -> Tensor:
         if self._published is None:
             return super().score_pictures(pictures, prompts, device)
         return self.score_pixels(self.published_pixels(pictures).to(device), prompts)

@@ -31,15 +31,23 @@ def build(config: Mapping[str, Any]) -> CLIP:
 
     A key that would be dropped here and change the score (`custom_text`, `init_logit_bias` and what is not known) is a `UsageError`.
     """
-    if unknown := sorted(name for name, value in config.items() if name not in _KNOWN and value is not None and value is not False):
+    if unknown := sorted(
+        name
+        for name, value in config.items()
+        if name not in _KNOWN and value is not None and value is not False
+    ):
         raise UsageError(
             f"the open_clip configuration has {', '.join(unknown)}, which is not supported; known: {', '.join(sorted(_KNOWN))}"
         )
     try:
         vision, text = CLIPVisionCfg(**config["vision_cfg"]), CLIPTextCfg(**config["text_cfg"])
-        return CLIP(config["embed_dim"], vision, text, quick_gelu=bool(config.get("quick_gelu", False)))
+        return CLIP(
+            config["embed_dim"], vision, text, quick_gelu=bool(config.get("quick_gelu", False))
+        )
     except (KeyError, TypeError) as error:
-        raise UsageError(f"the open_clip configuration cannot be used: {error}; give that of an image and a text tower") from error
+        raise UsageError(
+            f"the open_clip configuration cannot be used: {error}; give that of an image and a text tower"
+        ) from error
 
 
 class OpenClipReward(DualEncoder):
@@ -58,7 +66,9 @@ class OpenClipReward(DualEncoder):
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        config: dict[str, Any] = json.loads((folder / "open_clip_config.json").read_text("utf-8"))["model_cfg"]
+        config: dict[str, Any] = json.loads((folder / "open_clip_config.json").read_text("utf-8"))[
+            "model_cfg"
+        ]
         self.model = build(config)
         path = folder / "open_clip_model.safetensors"
         fill(self.model, load_file(path), path)
@@ -68,16 +78,32 @@ class OpenClipReward(DualEncoder):
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._length = config["text_cfg"]["context_length"]
         self._size = config["vision_cfg"]["image_size"]
-        self._mean, self._std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
+        self._mean, self._std = (
+            torch.tensor(values, device=device)[:, None, None] for values in (mean, std)
+        )
         self._dtype = dtype
-        super().__init__(name=name, fingerprint=fingerprint_of(folder), source="", pixels=self._resized, published=None)
+        super().__init__(
+            name=name,
+            fingerprint=fingerprint_of(folder),
+            source="",
+            pixels=self._resized,
+            published=None,
+        )
 
     def _resized(self, images: Tensor) -> Tensor:
         normalised = (images - self._mean) / self._std
-        return functional.interpolate(normalised, size=(self._size, self._size), mode="bilinear", align_corners=False)
+        return functional.interpolate(
+            normalised, size=(self._size, self._size), mode="bilinear", align_corners=False
+        )
 
     def encode_text(self, prompts: list[str]) -> Tensor:
-        ids = self.tokenizer(prompts, padding="max_length", truncation=True, max_length=self._length, return_tensors="pt").input_ids
+        ids = self.tokenizer(
+            prompts,
+            padding="max_length",
+            truncation=True,
+            max_length=self._length,
+            return_tensors="pt",
+        ).input_ids
         features: Tensor = self.model.encode_text(ids.to(self._mean.device))
         return features
 

@@ -28,11 +28,15 @@ HPSV2_1 = (Source("xswu/HPSv2", needs=(_one("HPS_v2.1_compressed.pt"),)),)
 IMAGEREWARD = (
     Source("THUDM/ImageReward", needs=(_one("ImageReward.pt"),)),
     Source(
-        "google-bert/bert-base-uncased", patterns=("tokenizer_config.json", "vocab.txt"), needs=((("tokenizer.json",), ("vocab.txt",)),)
+        "google-bert/bert-base-uncased",
+        patterns=("tokenizer_config.json", "vocab.txt"),
+        needs=((("tokenizer.json",), ("vocab.txt",)),),
     ),
 )
 AESTHETIC = (
-    Source("camenduru/improved-aesthetic-predictor", needs=(_one("sac+logos+ava1-l14-linearMSE.pth"),)),
+    Source(
+        "camenduru/improved-aesthetic-predictor", needs=(_one("sac+logos+ava1-l14-linearMSE.pth"),)
+    ),
     Source("openai/clip-vit-large-patch14", needs=MODEL),
 )
 """The head is in the authors' GitHub repository; this is a copy of it on the Hub. The record's fingerprint is by content."""

@@ -52,13 +52,20 @@ class Attempt:
         each = share / len(self.tasks)
         passes = {name: count * each for name, count in asdict(self.meter).items()}
         peak = self.usage.peak_memory_bytes
-        return Cost(**passes, seconds=self.usage.seconds * each, peak_memory_bytes=peak, batch_size=len(self.tasks))
+        return Cost(
+            **passes,
+            seconds=self.usage.seconds * each,
+            peak_memory_bytes=peak,
+            batch_size=len(self.tasks),
+        )
 
 
 class Models:
     """What a method works with, and which prompts' text is encoded already."""
 
-    def __init__(self, generator: Generator, reward: Reward, noises: NoiseSource, steps: int) -> None:
+    def __init__(
+        self, generator: Generator, reward: Reward, noises: NoiseSource, steps: int
+    ) -> None:
         self.generator, self.reward, self.noises, self.steps = generator, reward, noises, steps
         self._warm: set[str] = set()
         self._blank: Tensor | None = None
@@ -76,7 +83,9 @@ class Models:
         conditioning = self.generator.encode([task.prompt for task in tasks])
         if self._blank is None:
             seeded = conditioning.seeded(self.noises.step_seeds(tasks))
-            images = self.generator.generate(self.noises.batch(tasks).to(self.generator.device), seeded, self.steps)
+            images = self.generator.generate(
+                self.noises.batch(tasks).to(self.generator.device), seeded, self.steps
+            )
             self._check(images, len(tasks))
             self._blank = torch.zeros_like(images[:1])
             prompts = [task.prompt for task in tasks]
@@ -88,8 +97,15 @@ class Models:
             self._warm.update(prompts)
 
     def _check(self, images: object, count: int) -> None:
-        if not (is_usable(images) and isinstance(images, torch.Tensor) and images.ndim == 4 and images.shape[:2] == (count, 3)):
-            raise PluginError(f"the generator {self.generator.name} gave {shown(images)}; images [{count}, 3, H, W] are expected")
+        if not (
+            is_usable(images)
+            and isinstance(images, torch.Tensor)
+            and images.ndim == 4
+            and images.shape[:2] == (count, 3)
+        ):
+            raise PluginError(
+                f"the generator {self.generator.name} gave {shown(images)}; images [{count}, 3, H, W] are expected"
+            )
 
 
 class Proposer:
@@ -118,7 +134,9 @@ class Proposer:
             return
         release_memory()
         if not fits:
-            self.size = len(batch) - 1  # what is smaller is tried, here and in a session that begins later
+            self.size = (
+                len(batch) - 1
+            )  # what is smaller is tried, here and in a session that begins later
             yield from self.attempts(batch, wanted)
             return
         for task in batch:
@@ -135,20 +153,32 @@ class Proposer:
                 raise
             failure = failure_of(error)
             fits = not is_out_of_memory(error)
-        failed = Attempt(tasks, meter, usage, {(task, label): failure for task in tasks for label in self.method.labels})
+        failed = Attempt(
+            tasks,
+            meter,
+            usage,
+            {(task, label): failure for task in tasks for label in self.method.labels},
+        )
         return (failed if alone else None), fits
 
-    def _propose(self, tasks: Sequence[Task], meter: Meter, usage: Usage) -> Mapping[tuple[Task, str], Outcome | Failure]:
+    def _propose(
+        self, tasks: Sequence[Task], meter: Meter, usage: Usage
+    ) -> Mapping[tuple[Task, str], Outcome | Failure]:
         models = self.models
         generator = MeteredGenerator(models.generator, meter, models.steps)
         reward = MeteredReward(models.reward, meter)
         with measured(models.generator.device, usage):
             listed = list(self.method.propose(tasks, generator, reward, models.noises))
-        return Expectation(self._who, tasks, self.method.labels, models.image_shape, models.noises.batch(tasks)).check(listed)
+        return Expectation(
+            self._who, tasks, self.method.labels, models.image_shape, models.noises.batch(tasks)
+        ).check(listed)
 
 
 def in_chunks(
-    function: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item], size: int, who: str = "the function"
+    function: Callable[[Sequence[Item]], Sequence[Result]],
+    items: Sequence[Item],
+    size: int,
+    who: str = "the function",
 ) -> list[Result]:
     """Apply a batch function to all items, `size` at a time and fewer when memory runs out; the results in order.
 
@@ -170,7 +200,12 @@ def in_chunks(
 
 
 def attempted(
-    function: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item], size: int, who: str, *, record_memory: bool = True
+    function: Callable[[Sequence[Item]], Sequence[Result]],
+    items: Sequence[Item],
+    size: int,
+    who: str,
+    *,
+    record_memory: bool = True,
 ) -> list[Result | Failure]:
     """`in_chunks`, with a `Failure` in the place of every item that fails alone. A chunk that fails is tried again item by item.
 

@@ -56,7 +56,11 @@ def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
         if record is None:
             missing.append(item)
             continue
-        base = bases.setdefault(item.task, record) if item.label == plan.labels[0] else bases.get(item.task)
+        base = (
+            bases.setdefault(item.task, record)
+            if item.label == plan.labels[0]
+            else bases.get(item.task)
+        )
         for wrong in _contradictions(plan, item, record, base):
             raise StoreError(
                 f"{place_of(folder, record.id)} is damaged: {wrong}. Remove that line and run the same command to compute its sample again."
@@ -65,20 +69,39 @@ def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
     return Coverage(tuple(found["done"]), tuple(found["failed"]), tuple(missing))
 
 
-def _contradictions(plan: Plan, item: Expected, record: Record, base: Record | None) -> Iterator[str]:
+def _contradictions(
+    plan: Plan, item: Expected, record: Record, base: Record | None
+) -> Iterator[str]:
     task = item.task
     planned = (item.label, task.prompt_id, task.prompt, task.sample, item.tag, plan.base_seed)
-    found = (record.label, record.prompt_id, record.prompt, record.sample, record.tag, record.base_seed)
+    found = (
+        record.label,
+        record.prompt_id,
+        record.prompt,
+        record.sample,
+        record.tag,
+        record.base_seed,
+    )
     if found != planned:
         names = ("label", "prompt_id", "prompt", "sample", "tag", "base_seed")
-        name, said, expected = next(three for three in zip(names, found, planned, strict=True) if three[1] != three[2])
+        name, said, expected = next(
+            three for three in zip(names, found, planned, strict=True) if three[1] != three[2]
+        )
         yield f"{name} is {quoted(said)}, and the plan of run.json says {quoted(expected)}"
     if record.status == "failed":
         return
     if plan.judged != (record.verdict is not None):
-        yield "it has no verdict, and the suite has a judge" if plan.judged else "it has a verdict, and the suite has no judge"
+        yield (
+            "it has no verdict, and the suite has a judge"
+            if plan.judged
+            else "it has a verdict, and the suite has no judge"
+        )
     yield from _wrong_rewards(plan, record.rewards)
-    if base is not None and base.status == "done" and not _same(record.initial_rewards, base.rewards):
+    if (
+        base is not None
+        and base.status == "done"
+        and not _same(record.initial_rewards, base.rewards)
+    ):
         yield f"its initial rewards are not those of the {plan.labels[0]} image of the same sample"
 
 
@@ -94,5 +117,9 @@ def _wrong_rewards(plan: Plan, rewards: Mapping[str, float]) -> Iterator[str]:
 
 def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     return one == other or (
-        one.keys() == other.keys() and all(abs(value - other[name]) <= SAME_REWARD * max(1.0, abs(value)) for name, value in one.items())
+        one.keys() == other.keys()
+        and all(
+            abs(value - other[name]) <= SAME_REWARD * max(1.0, abs(value))
+            for name, value in one.items()
+        )
     )

@@ -10,7 +10,17 @@ from typing import Any
 
 import hnbench
 
-PACKAGES = ("torch", "torchvision", "diffusers", "transformers", "peft", "open_clip_torch", "safetensors", "numpy", "pillow")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "peft",
+    "open_clip_torch",
+    "safetensors",
+    "numpy",
+    "pillow",
+)
 """The packages whose version can change an image, a reward or a verdict."""
 
 
@@ -31,13 +41,18 @@ def git_state(package: Path) -> dict[str, Any] | None:
     """The commit that the package's source is at and whether tracked files differ from it; None outside a checkout."""
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(package), *arguments], capture_output=True, check=True, timeout=20)  # noqa: S603, S607
+        done = subprocess.run(
+            ["git", "-C", str(package), *arguments], capture_output=True, check=True, timeout=20
+        )  # noqa: S603, S607
         return done.stdout.decode(errors="replace").strip()
 
     try:
         # An installed copy can lie inside the checkout of something else: only a tracked package has a commit.
         git("ls-files", "--error-unmatch", "__init__.py")
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -53,7 +68,11 @@ def device_name(device: str) -> str:
     except OSError:
         lines = []
     models = [line for line in lines if line.startswith("model name")]
-    return models[0].partition(":")[2].strip() if models else platform.processor() or platform.machine()
+    return (
+        models[0].partition(":")[2].strip()
+        if models
+        else platform.processor() or platform.machine()
+    )
 
 
 def torch_flags() -> dict[str, Any]:

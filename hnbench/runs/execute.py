@@ -34,7 +34,7 @@ from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.plan import make_plan
 from hnbench.runs.record import DIGITS, TRAJECTORY_DIGITS, Failure, Record, to_digits
-from hnbench.runs.recorder import Chosen, Measurer
+from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.verdicts import verify
 from hnbench.seeds import NoiseSource, digest
 from hnbench.weights.verified import remembered, status_of
@@ -72,7 +72,7 @@ class Interrupted(HnbenchError):  # noqa: N818 - it names what happened
         self.exit_code = exit_code
 
 
-class Progress(Protocol):
+class RunProgress(Protocol):
     """Who is told how far a run is. Counts are in records."""
 
     def start(self, total: int) -> None:
@@ -89,7 +89,7 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True)
-class Summary:
+class Tally:
     """What became of the plan."""
 
     expected: int
@@ -109,10 +109,10 @@ def execute(
     held_out: Sequence[Reward],
     methods: Sequence[Method],
     store: RunStore,
-    progress: Progress,
+    progress: RunProgress,
     *,
     training: Mapping[str, Any] | None = None,
-) -> Summary:
+) -> Tally:
     """Run or continue a run in an open store. The first method must be the base, with the one label `random`.
 
     `training` is what the trained methods cost to train, by method name; it is kept in `run.json`. Failed samples are recorded and
@@ -126,7 +126,10 @@ def execute(
     plan = make_plan(config, suite, methods, described)
     surroundings = environment(config.device)
     known = remembered()
-    verified = {name: status_of(fingerprint, known) for name, fingerprint in models_of(described, judge, methods).items()}
+    verified = {
+        name: status_of(fingerprint, known)
+        for name, fingerprint in models_of(described, judge, methods).items()
+    }
     manifest = {
         **described,
         "plan": plan.to_json(),
@@ -134,14 +137,21 @@ def execute(
         "environment": surroundings,
         "verified": verified,
     }
-    before = cover(plan, store.records.values(), store.folder)  # a damaged record is refused before anything is computed
+    before = cover(
+        plan, store.records.values(), store.folder
+    )  # a damaged record is refused before anything is computed
     done = sum(store.is_done(record.id) for record in before.done)
     if judge is not None and done < before.expected:
         verify(judge)
     store.begin(manifest, _session(config, surroundings))
-    models = Models(generator, rewards, NoiseSource(config.base_seed, generator.noise_shape, config.noise_policy), config.steps)
+    models = Models(
+        generator,
+        rewards,
+        NoiseSource(config.base_seed, generator.noise_shape, config.noise_policy),
+        config.steps,
+    )
     with _session_of(progress, store), ThreadPoolExecutor(max_workers=1) as worker:
-        measurer = Measurer(
+        measurer = Recorder(
             store=store,
             rewards=rewards,
             held_out=held_out,
@@ -156,11 +166,19 @@ def execute(
         for method in methods:
             execution.run(method, config.batch_size)
     coverage = cover(plan, store.records.values(), store.folder)
-    return Summary(coverage.expected, len(coverage.done), len(coverage.failed), execution.written, _commonest(coverage.failed))
+    return Tally(
+        coverage.expected,
+        len(coverage.done),
+        len(coverage.failed),
+        execution.written,
+        _commonest(coverage.failed),
+    )
 
 
 def _commonest(failed: Sequence[Record]) -> str:
-    reasons = Counter(told(record.error) for record in failed if record.error and record.error.type != NO_BASE)
+    reasons = Counter(
+        told(record.error) for record in failed if record.error and record.error.type != NO_BASE
+    )
     return "; ".join(f"{count} times {reason}" for reason, count in reasons.most_common(1))
 
 
@@ -181,13 +199,14 @@ def _session(config: RunConfig, surroundings: Mapping[str, Any]) -> dict[str, An
 
 
 @contextmanager
-def _session_of(progress: Progress, store: RunStore) -> Iterator[None]:
+def _session_of(progress: RunProgress, store: RunStore) -> Iterator[None]:
     """End the progress display in any case, and turn Ctrl-C into a clean error."""
     try:
         yield
     except KeyboardInterrupt as signal:
         raise Interrupted(
-            f"interrupted; {len(store.records)} records are kept in {store.folder}. Continue with the same command.", exit_code_of(signal)
+            f"interrupted; {len(store.records)} records are kept in {store.folder}. Continue with the same command.",
+            exit_code_of(signal),
         ) from None
     finally:
         progress.done()
@@ -196,8 +215,16 @@ def _session_of(progress: Progress, store: RunStore) -> Iterator[None]:
 class _Execution:
     """One session's way through a plan."""
 
-    def __init__(self, plan: Plan, models: Models, measurer: Measurer, store: RunStore, progress: Progress) -> None:
-        self._plan, self._models, self._measurer, self._store, self._progress = plan, models, measurer, store, progress
+    def __init__(
+        self, plan: Plan, models: Models, measurer: Recorder, store: RunStore, progress: RunProgress
+    ) -> None:
+        self._plan, self._models, self._measurer, self._store, self._progress = (
+            plan,
+            models,
+            measurer,
+            store,
+            progress,
+        )
         self.written = 0
 
     def run(self, method: Method, batch_size: int) -> None:
@@ -221,15 +248,30 @@ class _Execution:
     def _items(self, method: Method, task: Task) -> list[Expected]:
         return [self._plan.item(task, label) for label in method.labels]
 
-    def _with_base(self, method: Method, batch: Sequence[Task], owing: AbstractSet[Task]) -> list[Task]:
+    def _with_base(
+        self, method: Method, batch: Sequence[Task], owing: AbstractSet[Task]
+    ) -> list[Task]:
         """The tasks whose base is done. Of the others, what is owed is recorded as failed: there is nothing to compare with."""
         if method.labels == (BASE,):
             return list(batch)
-        without = [task for task in batch if not self._store.is_done(self._plan.item(task, BASE).id)]
+        without = [
+            task for task in batch if not self._store.is_done(self._plan.item(task, BASE).id)
+        ]
         owed = [task for task in without if task in owing]
         if owed:
-            failure = Failure(type=NO_BASE, message=f"the {BASE} image of this sample failed, so there is nothing to compare with")
-            self._record(method, Attempt(owed, Meter(), Usage(), {(task, label): failure for task in owed for label in method.labels}))
+            failure = Failure(
+                type=NO_BASE,
+                message=f"the {BASE} image of this sample failed, so there is nothing to compare with",
+            )
+            self._record(
+                method,
+                Attempt(
+                    owed,
+                    Meter(),
+                    Usage(),
+                    {(task, label): failure for task in owed for label in method.labels},
+                ),
+            )
         return [task for task in batch if task not in without]
 
     def _record(self, method: Method, attempt: Attempt) -> None:
@@ -237,17 +279,28 @@ class _Execution:
         items = [item for task in attempt.tasks for item in self._items(method, task)]
         owed = {item.id for item in items if not self._store.is_done(item.id)}
         outcomes = [(item, attempt.outcomes[item.task, item.label]) for item in items]
-        chosen = [Chosen(item.id, item.task, found.image, item.id in owed) for item, found in outcomes if not isinstance(found, Failure)]
+        chosen = [
+            Chosen(item.id, item.task, found.image, item.id in owed)
+            for item, found in outcomes
+            if not isinstance(found, Failure)
+        ]
         measured = self._measurer.measure(chosen, len(attempt.tasks)) if owed else {}
         starts = {task: self._models.noises.draw(task) for task in attempt.tasks}
         for item, outcome in outcomes:
             if item.id in owed:
-                self._store.add(self._make(item, starts[item.task], attempt, outcome, measured.get(item.id)))
+                self._store.add(
+                    self._make(item, starts[item.task], attempt, outcome, measured.get(item.id))
+                )
         self.written += len(owed)
         self._progress.advance(len(owed))
 
     def _make(
-        self, item: Expected, start: Tensor, attempt: Attempt, outcome: Outcome | Failure, result: Measurement | Failure | None
+        self,
+        item: Expected,
+        start: Tensor,
+        attempt: Attempt,
+        outcome: Outcome | Failure,
+        result: Measurement | Failure | None,
     ) -> Record:
         common: dict[str, Any] = {
             "id": item.id,
@@ -272,7 +325,9 @@ class _Execution:
             displacement=to_digits(float((noise - start.double()).norm()), DIGITS),
             noise_norm=to_digits(float(noise.norm()), DIGITS),
             rewards=result.rewards,
-            initial_rewards=result.rewards if item.label == BASE else self._store.records[self._plan.item(item.task, BASE).id].rewards,
+            initial_rewards=result.rewards
+            if item.label == BASE
+            else self._store.records[self._plan.item(item.task, BASE).id].rewards,
             verdict=result.verdict,
             trajectory=_trajectory(outcome),
             image=result.image,

@@ -18,7 +18,11 @@ def is_for_user(error: BaseException) -> bool:
 
 def told(failure: Failure) -> str:
     """The failure in a sentence for the user; what a plug-in's wrong answer was needs no name of an error before it."""
-    return failure.message if failure.type == PluginError.__name__ else f"{failure.type}: {failure.message}"
+    return (
+        failure.message
+        if failure.type == PluginError.__name__
+        else f"{failure.type}: {failure.message}"
+    )
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -21,26 +21,53 @@ if TYPE_CHECKING:
     from hnbench.suites.base import Judge, Suite
     from hnbench.tasks import Task
 
-_BY_FINGERPRINT = ("suite", "suite_version", "generator", "image_size", "prompt_prefix", "max_sequence_length", "optimised", "held_out")
+_BY_FINGERPRINT = (
+    "suite",
+    "suite_version",
+    "generator",
+    "image_size",
+    "prompt_prefix",
+    "max_sequence_length",
+    "optimised",
+    "held_out",
+)
 """Identity fields of the configuration that enter by version or fingerprint instead: names, and the generator's options."""
 
 
 def describe(
-    config: RunConfig, suite: Suite, judge: Judge | None, generator: Generator, *, rewards: Mixture, held_out: Sequence[Reward]
+    config: RunConfig,
+    suite: Suite,
+    judge: Judge | None,
+    generator: Generator,
+    *,
+    rewards: Mixture,
+    held_out: Sequence[Reward],
 ) -> dict[str, Any]:
     """The part of `run.json` that says what is measured with what."""
-    scorers = {name: reward for name, (reward, _) in rewards.parts.items()} | {reward.name: reward for reward in held_out}
+    scorers = {name: reward for name, (reward, _) in rewards.parts.items()} | {
+        reward.name: reward for reward in held_out
+    }
     described: dict[str, Any] = {
         "schema": SCHEMA,
-        "config": {**values_of(config, "identity"), **values_of(config, "plan"), **values_of(config, "runtime")},
+        "config": {
+            **values_of(config, "identity"),
+            **values_of(config, "plan"),
+            **values_of(config, "runtime"),
+        },
         "identity_fields": sorted(values_of(config, "identity")),
         "suite": {
             "name": suite.name,
             "version": suite.version,
             "tags": list(suite.tags),
-            "judge": None if judge is None else {"name": judge.name, "fingerprint": judge.fingerprint},
+            "judge": None
+            if judge is None
+            else {"name": judge.name, "fingerprint": judge.fingerprint},
         },
-        "generator": {"name": generator.name, "fingerprint": generator.fingerprint, "details": generator.details},
+        "generator": {
+            "name": generator.name,
+            "fingerprint": generator.fingerprint,
+            "details": generator.details,
+        },
         "rewards": {
             "optimised": {name: weight for name, (_, weight) in rewards.parts.items()},
             "held_out": [reward.name for reward in held_out],
@@ -53,13 +80,23 @@ def describe(
     return {**described, "identity": digest(shared_identity(described))}
 
 
-def models_of(described: Mapping[str, Any], judge: Judge | None, methods: Sequence[Method]) -> dict[str, str]:
+def models_of(
+    described: Mapping[str, Any], judge: Judge | None, methods: Sequence[Method]
+) -> dict[str, str]:
     """Every model that a run's numbers rest on: what people call it -> its fingerprint."""
     found = {f"generator {described['generator']['name']}": described["generator"]["fingerprint"]}
-    found |= {f"reward {name}": fingerprint for name, fingerprint in described["rewards"]["fingerprints"].items()}
-    found |= {f"judge's {name}": fingerprint for name, fingerprint in (judge.networks if judge else {}).items()}
+    found |= {
+        f"reward {name}": fingerprint
+        for name, fingerprint in described["rewards"]["fingerprints"].items()
+    }
+    found |= {
+        f"judge's {name}": fingerprint
+        for name, fingerprint in (judge.networks if judge else {}).items()
+    }
     adapters = {method.name: method.identity().get("adapter") for method in methods}
-    return found | {f"adapter of {name}": sha256 for name, sha256 in adapters.items() if isinstance(sha256, str)}
+    return found | {
+        f"adapter of {name}": sha256 for name, sha256 in adapters.items() if isinstance(sha256, str)
+    }
 
 
 def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,11 +109,21 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "suite version": suite["version"],
         "judge": suite["judge"] and suite["judge"]["fingerprint"],
         "generator": manifest["generator"]["fingerprint"],
-        "optimised rewards": {name: [prints[name], weight] for name, weight in rewards["optimised"].items()},
+        "optimised rewards": {
+            name: [prints[name], weight] for name, weight in rewards["optimised"].items()
+        },
         "held-out rewards": {name: prints[name] for name in rewards["held_out"]},
-        **{name: config[name] for name in manifest["identity_fields"] if name not in _BY_FINGERPRINT},
+        **{
+            name: config[name]
+            for name in manifest["identity_fields"]
+            if name not in _BY_FINGERPRINT
+        },
         # Runs of several steps that were made before have one noise between steps for all samples: other images.
-        **({"noise between steps": manifest["noise_between_steps"]} if "noise_between_steps" in manifest else {}),
+        **(
+            {"noise between steps": manifest["noise_between_steps"]}
+            if "noise_between_steps" in manifest
+            else {}
+        ),
     }
 
 
@@ -101,6 +148,14 @@ class RecordIds:
 
     def of(self, task: Task, method: str, label: str) -> str:
         """The id of one record. `method` is the canonical text of the method's identity (`hnbench.seeds.canonical`)."""
-        own = (canonical(label), method, canonical(task.prompt), canonical(task.prompt_id), str(task.sample))
+        own = (
+            canonical(label),
+            method,
+            canonical(task.prompt),
+            canonical(task.prompt_id),
+            str(task.sample),
+        )
         first, *others = self._between
-        return digest_of_text(f"{{{first}{''.join(value + text for value, text in zip(own, others, strict=True))}}}")
+        return digest_of_text(
+            f"{{{first}{''.join(value + text for value, text in zip(own, others, strict=True))}}}"
+        )

@@ -131,7 +131,9 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         _refuse_newer(path, value)
         _require_whole(value)
     except MalformedError as error:
-        raise StoreError(f"{path} is damaged: {error}. Put a whole copy back, or give another folder.") from error
+        raise StoreError(
+            f"{path} is damaged: {error}. Put a whole copy back, or give another folder."
+        ) from error
     return value
 
 
@@ -155,7 +157,9 @@ def _require_whole(value: dict[str, Any]) -> None:
     _require_distinct("plan.labels", plan.labels)
     _require_distinct("plan.prompts", [prompt.id for prompt in plan.prompts])
     if digest(shared_identity(value)) != found.identity:
-        raise MalformedError("its identity is not that of its content: something that decides the results was changed")
+        raise MalformedError(
+            "its identity is not that of its content: something that decides the results was changed"
+        )
 
 
 def _require_seed(config: Mapping[str, Any]) -> None:
@@ -171,6 +175,10 @@ def _require_known(what: str, names: Any, known: Any) -> None:
 
 
 def _require_distinct(what: str, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
+    twice = (
+        sorted({name for name in names if names.count(name) > 1})
+        if len(set(names)) != len(names)
+        else []
+    )
     if twice:
         raise MalformedError(f"{what} has {quoted(twice[0])} twice")

@@ -55,8 +55,14 @@ class Expectation:
         Other tasks or labels than were asked for, or another number of them, are a `PluginError`.
         """
         for item in given:
-            if not isinstance(item, Outcome) or not isinstance(item.task, Task) or not isinstance(item.label, str):
-                raise PluginError(f"{self.who} gave {shown(item)}; an Outcome with its task and label is expected")
+            if (
+                not isinstance(item, Outcome)
+                or not isinstance(item.task, Task)
+                or not isinstance(item.label, str)
+            ):
+                raise PluginError(
+                    f"{self.who} gave {shown(item)}; an Outcome with its task and label is expected"
+                )
         found = Counter((item.task, item.label) for item in given)
         if found != Counter((task, label) for task in self.tasks for label in self.labels):
             raise PluginError(
@@ -89,7 +95,9 @@ class Expectation:
         if not (math.isfinite(low) and math.isfinite(high)):
             raise NotFinite(f"{self.who} gave an image that has values that are not finite")
         if low < -TOLERANCE or high > 1 + TOLERANCE:
-            raise PluginError(f"{self.who} gave an image with values from {low:.3g} to {high:.3g}; {wanted}")
+            raise PluginError(
+                f"{self.who} gave an image with values from {low:.3g} to {high:.3g}; {wanted}"
+            )
         return checked
 
     def _noise(self, outcome: Outcome) -> Tensor:
@@ -99,7 +107,9 @@ class Expectation:
         if not is_usable(noise) or noise.dtype not in (torch.float32, torch.float64):
             raise PluginError(f"{self.who} gave as the chosen noise {shown(noise)}; {wanted}")
         if tuple(noise.shape) != shape:
-            raise PluginError(f"{self.who} gave a chosen noise of shape {list(noise.shape)}; {wanted}")
+            raise PluginError(
+                f"{self.who} gave a chosen noise of shape {list(noise.shape)}; {wanted}"
+            )
         checked: Tensor = noise.detach().cpu()
         if not math.isfinite(float(checked.double().norm())):
             raise NotFinite(f"{self.who} gave a chosen noise that has values that are not finite")
@@ -112,12 +122,16 @@ class Expectation:
         distances = (self.starts - noise).flatten(1).norm(dim=1)
         nearest = int(distances.argmin())
         if NEARER * float(distances[nearest]) < float(distances[row]):
-            raise PluginError(f"{self.who} gave one task the noise of another of its batch; each task has to keep its own")
+            raise PluginError(
+                f"{self.who} gave one task the noise of another of its batch; each task has to keep its own"
+            )
 
     def _share(self, given: Any) -> float:
         share = real(given)
         if share is None or not 0 <= share <= 1:
-            raise PluginError(f"{self.who} gave {shown(given)} as the share of a task's cost; a number from 0 to 1 is expected")
+            raise PluginError(
+                f"{self.who} gave {shown(given)} as the share of a task's cost; a number from 0 to 1 is expected"
+            )
         return share
 
     def _trajectory(self, given: Any) -> tuple[float, ...] | None:

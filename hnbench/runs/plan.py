@@ -73,7 +73,11 @@ class Plan:
     @cached_property
     def tasks(self) -> list[Task]:
         """All (prompt, sample) pairs, prompt by prompt."""
-        return [Task(prompt.id, prompt.text, sample) for prompt in self.prompts for sample in range(prompt.samples)]
+        return [
+            Task(prompt.id, prompt.text, sample)
+            for prompt in self.prompts
+            for sample in range(prompt.samples)
+        ]
 
     @cached_property
     def rewards(self) -> frozenset[str]:
@@ -138,7 +142,9 @@ def _shared_by_all(described: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def make_plan(config: RunConfig, suite: Suite, methods: Sequence[Method], described: Mapping[str, Any]) -> Plan:
+def make_plan(
+    config: RunConfig, suite: Suite, methods: Sequence[Method], described: Mapping[str, Any]
+) -> Plan:
     """The plan that a command asks for; `described` is what `identity.describe` says of the run.
 
     Two methods that produce the same label are a `UsageError`.
@@ -150,11 +156,16 @@ def make_plan(config: RunConfig, suite: Suite, methods: Sequence[Method], descri
     for index, method in enumerate(methods):
         for label in method.labels:
             if label in method_of:
-                raise UsageError(f"two of the methods give a row named {label!r}; ask for one of them at a time")
+                raise UsageError(
+                    f"two of the methods give a row named {label!r}; ask for one of them at a time"
+                )
             method_of[label] = index
     return Plan(
         protocol="full" if config.full else "quick",
-        prompts=tuple(PlannedPrompt(item.id, item.text, item.tag, suite.samples(item, full=config.full)) for item in prompts),
+        prompts=tuple(
+            PlannedPrompt(item.id, item.text, item.tag, suite.samples(item, full=config.full))
+            for item in prompts
+        ),
         labels=tuple(method_of),
         methods=tuple(method.identity() for method in methods),
         method_of=method_of,
@@ -168,7 +179,9 @@ def _require_unicode(prompt: Prompt) -> None:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise UsageError(f"the suite's prompt {prompt.id!r} is not valid Unicode: {text!r}; mend it in the suite") from None
+            raise UsageError(
+                f"the suite's prompt {prompt.id!r} is not valid Unicode: {text!r}; mend it in the suite"
+            ) from None
 
 
 def spread(prompts: Sequence[Prompt], limit: int | None) -> tuple[Prompt, ...]:
@@ -181,6 +194,8 @@ def spread(prompts: Sequence[Prompt], limit: int | None) -> tuple[Prompt, ...]:
     by_tag: defaultdict[str, list[int]] = defaultdict(list)
     for index, prompt in enumerate(prompts):
         by_tag[prompt.tag].append(index)
-    rounds = sorted((rank, index) for indices in by_tag.values() for rank, index in enumerate(indices))
+    rounds = sorted(
+        (rank, index) for indices in by_tag.values() for rank, index in enumerate(indices)
+    )
     chosen = sorted(index for _, index in rounds[:limit])
     return tuple(prompts[index] for index in chosen)

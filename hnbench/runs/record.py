@@ -94,13 +94,27 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     error: Failure | None = None
 
     def __post_init__(self) -> None:
-        own = (self.displacement, self.noise_norm, self.rewards or None, self.initial_rewards or None, self.image)
+        own = (
+            self.displacement,
+            self.noise_norm,
+            self.rewards or None,
+            self.initial_rewards or None,
+            self.image,
+        )
         if self.status == "done" and (None in own or self.error is not None):
             raise ValueError("a done record has an image, rewards and norms, and no error")
-        if self.status == "failed" and (self.error is None or self.verdict is not None or any(value is not None for value in own)):
-            raise ValueError("a failed record has an error, and no image, rewards, norms or verdict")
+        if self.status == "failed" and (
+            self.error is None
+            or self.verdict is not None
+            or any(value is not None for value in own)
+        ):
+            raise ValueError(
+                "a failed record has an error, and no image, rewards, norms or verdict"
+            )
         if self.image is not None and self.image.path != image_path(self.id):
-            raise ValueError(f"image.path is {self.image.path!r}; it must be {image_path(self.id)!r}")
+            raise ValueError(
+                f"image.path is {self.image.path!r}; it must be {image_path(self.id)!r}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON types. Of a verdict, a score and details are written where there are any."""
@@ -125,7 +139,9 @@ def read_record(content: bytes) -> Record:
         newer = _newer_schema(content)
         if newer is None:
             raise
-        raise MalformedError(f"a newer hnbench wrote it (schema {newer}; this version reads up to {SCHEMA}): upgrade it") from error
+        raise MalformedError(
+            f"a newer hnbench wrote it (schema {newer}; this version reads up to {SCHEMA}): upgrade it"
+        ) from error
 
 
 def _newer_schema(content: bytes) -> int | None:

@@ -66,7 +66,7 @@ class _Picture:
         return Image.fromarray(self.pixels.permute(1, 2, 0).contiguous().numpy())
 
 
-class Measurer:
+class Recorder:
     """Saves, scores and judges images. The rewards are asked on this thread, the judge and the disk on `worker`'s."""
 
     def __init__(
@@ -81,11 +81,21 @@ class Measurer:
         worker: Executor,
     ) -> None:
         """Take what images are measured with; `metadata` is by prompt id, and for the judge alone."""
-        self._store, self._judge, self._metadata, self._device, self._worker = store, judge, metadata, device, worker
+        self._store, self._judge, self._metadata, self._device, self._worker = (
+            store,
+            judge,
+            metadata,
+            device,
+            worker,
+        )
         self._rewards = rewards
-        self._scorers = {name: reward for name, (reward, _) in rewards.parts.items()} | {reward.name: reward for reward in held_out}
+        self._scorers = {name: reward for name, (reward, _) in rewards.parts.items()} | {
+            reward.name: reward for reward in held_out
+        }
 
-    def measure(self, chosen: Sequence[Chosen], batch_size: int) -> dict[str, Measurement | Failure]:
+    def measure(
+        self, chosen: Sequence[Chosen], batch_size: int
+    ) -> dict[str, Measurement | Failure]:
         """Measure every image, and give what is owed by record id. What fails for an image alone is a `Failure` of its own."""
         pictures = _distinct(chosen)
         kept = self._worker.submit(self._save_and_judge, pictures, batch_size)
@@ -99,17 +109,29 @@ class Measurer:
                 results[record_id] = failure or Measurement(saved[record_id], rewards, verdict)  # type: ignore[arg-type]
         return results
 
-    def _score(self, pictures: Sequence[_Picture], batch_size: int) -> list[dict[str, float] | Failure]:
+    def _score(
+        self, pictures: Sequence[_Picture], batch_size: int
+    ) -> list[dict[str, float] | Failure]:
         shown = [(picture.to_image(), picture.task.prompt) for picture in pictures]
-        columns = {name: self._ask(name, reward, shown, batch_size) for name, reward in self._scorers.items()}
-        return [self._row(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+        columns = {
+            name: self._ask(name, reward, shown, batch_size)
+            for name, reward in self._scorers.items()
+        }
+        return [
+            self._row(dict(zip(columns, row, strict=True)))
+            for row in zip(*columns.values(), strict=True)
+        ]
 
-    def _ask(self, name: str, reward: Reward, shown: Sequence[tuple[Image.Image, str]], batch_size: int) -> list[float | Failure]:
+    def _ask(
+        self, name: str, reward: Reward, shown: Sequence[tuple[Image.Image, str]], batch_size: int
+    ) -> list[float | Failure]:
         who = f"the reward {name}"
 
         @torch.no_grad()
         def scores(chunk: Sequence[tuple[Image.Image, str]]) -> list[float]:
-            given = reward.score_pictures([image for image, _ in chunk], [prompt for _, prompt in chunk], self._device)
+            given = reward.score_pictures(
+                [image for image, _ in chunk], [prompt for _, prompt in chunk], self._device
+            )
             found: list[float] = as_scores(who, given, len(chunk)).tolist()
             return found
 
@@ -122,7 +144,9 @@ class Measurer:
             if isinstance(value, Failure):
                 return value
             row[name] = value
-        row[OPTIMISED] = sum(weight * row[name] for name, (_, weight) in self._rewards.parts.items())
+        row[OPTIMISED] = sum(
+            weight * row[name] for name, (_, weight) in self._rewards.parts.items()
+        )
         wrong = [name for name, value in row.items() if not math.isfinite(value)]
         if wrong:
             return Failure(type="NotFinite", message=f"the reward {', '.join(wrong)} is not finite")
@@ -136,7 +160,9 @@ class Measurer:
         for picture, image in zip(pictures, images, strict=True):
             if picture.ids:
                 png = to_png(image)
-                saved.update({record_id: self._store.save_image(record_id, png) for record_id in picture.ids})
+                saved.update(
+                    {record_id: self._store.save_image(record_id, png) for record_id in picture.ids}
+                )
         judge = self._judge
         if judge is None:
             return saved, [None] * len(pictures)
@@ -145,7 +171,9 @@ class Measurer:
         def verdicts(pairs: Sequence[tuple[Image.Image, Mapping[str, Any]]]) -> list[Verdict]:
             return verdicts_of(judge, [image for image, _ in pairs], [about for _, about in pairs])
 
-        return saved, attempted(verdicts, list(zip(images, metadata, strict=True)), batch_size, named(judge))
+        return saved, attempted(
+            verdicts, list(zip(images, metadata, strict=True)), batch_size, named(judge)
+        )
 
 
 def quantise(image: Tensor) -> Tensor:

@@ -50,7 +50,11 @@ class Run:
 
 def damaged_images(folder: Path, records: Iterable[Record]) -> Iterator[str]:
     """The images (their paths in the folder) of records that are missing or are not the files that were written (by SHA-256)."""
-    return (record.image.path for record in records if record.image and not _is_intact(folder, record.image))
+    return (
+        record.image.path
+        for record in records
+        if record.image and not _is_intact(folder, record.image)
+    )
 
 
 def read_run(folder: Path | str) -> Run:
@@ -58,7 +62,9 @@ def read_run(folder: Path | str) -> Run:
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest is None:
-        raise StoreError(f"{folder} is not a run folder: it has no {MANIFEST}. Give a folder that `hnbench run` made.")
+        raise StoreError(
+            f"{folder} is not a run folder: it has no {MANIFEST}. Give a folder that `hnbench run` made."
+        )
     lines = _Lines(folder)
     return Run(folder, manifest, tuple(lines.records.values()), lines.unchecked)
 
@@ -82,7 +88,9 @@ class RunStore:
         try:
             self._lock.acquire()
         except Timeout:
-            raise StoreError(f"{self.folder} is in use by another process; wait for it to end, or give another folder.") from None
+            raise StoreError(
+                f"{self.folder} is in use by another process; wait for it to end, or give another folder."
+            ) from None
         except OSError as error:
             raise StoreError(cannot_write(self.folder, error)) from error
         try:
@@ -97,7 +105,9 @@ class RunStore:
         self.manifest = read_manifest(self.folder)
         self._records = _Lines(self.folder).records
         if self.manifest is None and self._records:
-            raise StoreError(f"{self.folder} has journals but no {MANIFEST}; put it back, or give another folder.")
+            raise StoreError(
+                f"{self.folder} has journals but no {MANIFEST}; put it back, or give another folder."
+            )
 
     def __exit__(self, *_: object) -> None:
         if self._journal is not None:
@@ -113,7 +123,11 @@ class RunStore:
     def is_done(self, record_id: str) -> bool:
         """Whether the record is there, is not a failed one, and still has its image."""
         record = self._records.get(record_id)
-        return record is not None and record.image is not None and (self.folder / record.image.path).is_file()
+        return (
+            record is not None
+            and record.image is not None
+            and (self.folder / record.image.path).is_file()
+        )
 
     def begin(self, manifest: Mapping[str, Any], session: Mapping[str, Any]) -> None:
         """Write `run.json` for this session. The folder of another run (by `shared_identity`) is a `StoreError`."""
@@ -130,10 +144,17 @@ class RunStore:
 
     def _refuse_other(self, earlier: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
         there, here = shared_identity(earlier), shared_identity(manifest)
-        differing = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+        differing = sorted(
+            name for name in there.keys() | here.keys() if there.get(name) != here.get(name)
+        )
         if differing:
-            listed = "; ".join(f"{name}: {_short(there.get(name))} there, {_short(here.get(name))} asked for" for name in differing)
-            raise StoreError(f"{self.folder} holds another run ({listed}). Give another folder, or ask for the run that is there.")
+            listed = "; ".join(
+                f"{name}: {_short(there.get(name))} there, {_short(here.get(name))} asked for"
+                for name in differing
+            )
+            raise StoreError(
+                f"{self.folder} holds another run ({listed}). Give another folder, or ask for the run that is there."
+            )
 
     def save_image(self, record_id: str, png: bytes) -> SavedImage:
         """Write the image of a record: complete on the disk, or not there at all, whenever the process is killed."""
@@ -162,8 +183,13 @@ class RunStore:
         self._records[record.id] = record
 
     def _new_journal(self) -> int:
-        path = self.folder / f"journal-{max(map(_number, _journals(self.folder)), default=-1) + 1:04d}.jsonl"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | BINARY, 0o666)
+        path = (
+            self.folder
+            / f"journal-{max(map(_number, _journals(self.folder)), default=-1) + 1:04d}.jsonl"
+        )
+        descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | BINARY, 0o666
+        )
         self._hold(path)
         return descriptor
 
@@ -186,7 +212,11 @@ class RunStore:
     @contextmanager
     def _keeping(self) -> Iterator[None]:
         """Turn a full disk, and whatever else keeps a file from being written, into one clear error."""
-        kept = f"{len(self._records)} records are kept; then the same command continues." if self._records else ""
+        kept = (
+            f"{len(self._records)} records are kept; then the same command continues."
+            if self._records
+            else ""
+        )
         with writing(self.folder, kept):
             yield
 
@@ -214,7 +244,10 @@ _JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
 
 def _journals(folder: Path) -> list[Path]:
     """The journals, oldest first. A file of another name, such as a copy that a file manager made, is none."""
-    return sorted((path for path in folder.glob("journal-*") if _JOURNAL.fullmatch(path.name)), key=lambda path: (_number(path), path.name))
+    return sorted(
+        (path for path in folder.glob("journal-*") if _JOURNAL.fullmatch(path.name)),
+        key=lambda path: (_number(path), path.name),
+    )
 
 
 def _number(path: Path) -> int:
@@ -240,7 +273,9 @@ class _Lines:
         try:
             record, checked = _read_line(line)
         except MalformedError as error:
-            raise StoreError(f"{place} is damaged: {error}. Remove that line to have its sample computed again.") from error
+            raise StoreError(
+                f"{place} is damaged: {error}. Remove that line to have its sample computed again."
+            ) from error
         for name in _SHARED:  # texts that many records have: one copy each
             text = getattr(record, name)
             force_setattr(record, name, self._texts.setdefault(text, text))

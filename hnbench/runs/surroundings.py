@@ -9,7 +9,14 @@ from hnbench.runs.environment import environment
 from hnbench.weights.pinned_files import VARIABLE
 from hnbench.weights.verified import remembered
 
-VARIABLES = (VARIABLE, "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES")
+VARIABLES = (
+    VARIABLE,
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_ENDPOINT",
+    "HF_HUB_OFFLINE",
+    "CUDA_VISIBLE_DEVICES",
+)
 
 
 def surroundings(device: str) -> dict[str, Any]:
@@ -22,9 +29,13 @@ def surroundings(device: str) -> dict[str, Any]:
     latest = {one.check: one for one in remembered()}
     return {
         **environment(device),
-        "cache": {"models": str(constants.HF_HUB_CACHE), "other files": str(constants.HF_ASSETS_CACHE)},
+        "cache": {
+            "models": str(constants.HF_HUB_CACHE),
+            "other files": str(constants.HF_ASSETS_CACHE),
+        },
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "verified": {
-            name: f"{'equal' if one.equal else 'differs'} on {one.device} in {one.dtype}, {one.date}" for name, one in latest.items()
+            name: f"{'equal' if one.equal else 'differs'} on {one.device} in {one.dtype}, {one.date}"
+            for name, one in latest.items()
         },
     }

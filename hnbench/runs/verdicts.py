@@ -32,23 +32,34 @@ def verify(judge: Judge) -> None:
     except Exception as error:
         if isinstance(error, HnbenchError) or is_out_of_memory(error):
             raise
-        raise PluginError(f"{named(judge)} failed its own check: {type(error).__name__}: {first_line(error)}") from error
+        raise PluginError(
+            f"{named(judge)} failed its own check: {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
-def verdicts_of(judge: Judge, images: Sequence[Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+def verdicts_of(
+    judge: Judge, images: Sequence[Image], metadata: Sequence[Mapping[str, Any]]
+) -> list[Verdict]:
     """The judge's verdicts on the images, checked."""
     who = named(judge)
-    return [_checked(who, one) for one in as_many(who, judge.judge(images, metadata), len(images), "verdicts")]
+    return [
+        _checked(who, one)
+        for one in as_many(who, judge.judge(images, metadata), len(images), "verdicts")
+    ]
 
 
 def _checked(who: str, given: Any) -> Verdict:
     if not isinstance(given, Verdict):
         raise PluginError(f"{who} gave {shown(given)}; a Verdict is expected for each image")
     if not isinstance(given.correct, bool | None):
-        raise PluginError(f"{who} gave a verdict whose correct is {shown(given.correct)}; True, False or None is expected")
+        raise PluginError(
+            f"{who} gave a verdict whose correct is {shown(given.correct)}; True, False or None is expected"
+        )
     score = None if given.score is None else as_number(who, given.score, "a verdict's score")
     if not isinstance(given.reason, str) or not _is_unicode(given.reason):
-        raise PluginError(f"{who} gave a verdict whose reason is {shown(given.reason)}; text is expected")
+        raise PluginError(
+            f"{who} gave a verdict whose reason is {shown(given.reason)}; text is expected"
+        )
     return Verdict(given.correct, given.reason, score, _details(who, given.details))
 
 
@@ -63,7 +74,9 @@ def _is_unicode(text: str) -> bool:
 def _details(who: str, given: Any) -> dict[str, Any]:
     """The details as JSON types, by the way that they will go: written, and read back."""
     if not isinstance(given, Mapping):
-        raise PluginError(f"{who} gave a verdict whose details are {shown(given)}; a mapping of JSON types is expected")
+        raise PluginError(
+            f"{who} gave a verdict whose details are {shown(given)}; a mapping of JSON types is expected"
+        )
     try:
         return decode(json.dumps(dict(given), allow_nan=False), dict)
     except (TypeError, ValueError, RecursionError) as error:

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 NUMBERS = {2: "two", 3: "three", 4: "four"}
-EVALUATED = {"single_object": 7, "two_object": 21, "counting": 21, "colors": 28, "position": 84, "color_attr": 84}
+EVALUATED = {
+    "single_object": 7,
+    "two_object": 21,
+    "counting": 21,
+    "colors": 28,
+    "position": 84,
+    "color_attr": 84,
+}
 """Captions of each task that are used in evaluation."""
 SHARED = ("single_object", "counting")
 """Tasks with too few captions to be split: evaluated and trained on."""
@@ -47,12 +54,17 @@ class Caption:
         if self.tag == "counting":
             return f"a photo of {NUMBERS[self.count]} {_plural(self.shapes[0])}"
         colours = self.colours or (None,) * len(self.shapes)
-        phrases = [_article(f"{colour} {shape}" if colour else shape) for colour, shape in zip(colours, self.shapes, strict=True)]
+        phrases = [
+            _article(f"{colour} {shape}" if colour else shape)
+            for colour, shape in zip(colours, self.shapes, strict=True)
+        ]
         return f"a photo of {f' {self.relation} '.join(phrases) if self.relation else ' and '.join(phrases)}"
 
     def metadata(self) -> dict[str, Any]:
         """The caption as GenEval's evaluation metadata (tag, include, exclude, prompt)."""
-        clauses: list[dict[str, Any]] = [{"class": shape, "count": self.count} for shape in self.shapes]
+        clauses: list[dict[str, Any]] = [
+            {"class": shape, "count": self.count} for shape in self.shapes
+        ]
         for clause, colour in zip(clauses, self.colours, strict=False):
             if colour:
                 clause["color"] = colour
@@ -67,7 +79,9 @@ class Caption:
         """A scene that the caption is true of and that holds nothing else; what it leaves open is drawn at random."""
         if self.tag == "counting":
             colour = COLOURS[rng.integers(len(COLOURS))]
-            return Scene(tuple(Item(self.shapes[0], colour, *spot) for spot in place(self.count, rng)))
+            return Scene(
+                tuple(Item(self.shapes[0], colour, *spot) for spot in place(self.count, rng))
+            )
         spots = place(len(self.shapes), rng, self.relation)
         colours = self.colours or (None,) * len(self.shapes)
         return Scene(
@@ -86,15 +100,25 @@ class Caption:
         if self.tag == "color_attr":
             found["swapped_colours"] = Caption(self.tag, self.shapes, self.colours[::-1])
         if self.relation:
-            turned = ("above", "below") if self.relation in ("left of", "right of") else ("left of", "right of")
-            found["swapped_position"] = Caption(self.tag, self.shapes, relation=INVERSE[self.relation])
+            turned = (
+                ("above", "below")
+                if self.relation in ("left of", "right of")
+                else ("left of", "right of")
+            )
+            found["swapped_position"] = Caption(
+                self.tag, self.shapes, relation=INVERSE[self.relation]
+            )
             found["turned_position"] = Caption(self.tag, self.shapes, relation=rng.choice(turned))
         if self.tag == "counting":
-            found["count"] = Caption(self.tag, self.shapes, count=rng.choice([n for n in NUMBERS if n != self.count]))
+            found["count"] = Caption(
+                self.tag, self.shapes, count=rng.choice([n for n in NUMBERS if n != self.count])
+            )
         if any(self.colours):
             index = rng.randrange(len(self.colours))
             other = rng.choice([colour for colour in COLOURS if colour not in self.colours])
-            found["colour"] = Caption(self.tag, self.shapes, (*self.colours[:index], other, *self.colours[index + 1 :]))
+            found["colour"] = Caption(
+                self.tag, self.shapes, (*self.colours[:index], other, *self.colours[index + 1 :])
+            )
         index = rng.randrange(len(self.shapes))
         shape = rng.choice([shape for shape in SHAPES if shape not in self.shapes])
         shapes = (*self.shapes[:index], shape, *self.shapes[index + 1 :])
@@ -123,8 +147,12 @@ def all_captions(tag: str) -> tuple[Caption, ...]:
     if tag == "colors":
         return tuple(Caption(tag, (shape,), (colour,)) for shape in SHAPES for colour in COLOURS)
     if tag == "position":
-        return tuple(Caption(tag, pair, relation=relation) for pair in pairs for relation in RELATIONS)
-    return tuple(Caption(tag, pair, colours) for pair in pairs for colours in permutations(COLOURS, 2))
+        return tuple(
+            Caption(tag, pair, relation=relation) for pair in pairs for relation in RELATIONS
+        )
+    return tuple(
+        Caption(tag, pair, colours) for pair in pairs for colours in permutations(COLOURS, 2)
+    )
 
 
 @cache
@@ -149,7 +177,9 @@ def training_captions(tag: str) -> tuple[Caption, ...]:
 def training_prompts() -> tuple[str, ...]:
     """Prompts for `hnbench train`, the six tasks in equal shares: 84 of each (tasks with fewer captions repeat them)."""
     share = 84
-    return tuple(_cycle(training_captions(tag), share)[index].text for index in range(share) for tag in TAGS)
+    return tuple(
+        _cycle(training_captions(tag), share)[index].text for index in range(share) for tag in TAGS
+    )
 
 
 def _cycle(captions: Sequence[Caption], length: int) -> list[Caption]:
@@ -176,4 +206,6 @@ def holds(caption: Caption, truth: Caption) -> bool:
         inverse = Caption("position", caption.shapes[::-1], relation=INVERSE[caption.relation])
         return inverse == truth
     wanted = zip(caption.shapes, caption.colours or (None,) * len(caption.shapes), strict=True)
-    return all(shape in stated and (colour is None or stated[shape] == colour) for shape, colour in wanted)
+    return all(
+        shape in stated and (colour is None or stated[shape] == colour) for shape, colour in wanted
+    )

@@ -41,7 +41,12 @@ _CONNECTED = np.ones((3, 3), np.int8)
 @cache
 def silhouettes() -> npt.NDArray[np.bool_]:
     """Each shape as it is drawn small and large, sharp and blurred, stretched to fill a square; bool `[7, 6, 32, 32]`."""
-    return np.stack([np.stack([_silhouette(shape, radius, blur) for radius in RADII for blur in BLURS]) for shape in SHAPES])
+    return np.stack(
+        [
+            np.stack([_silhouette(shape, radius, blur) for radius in RADII for blur in BLURS])
+            for shape in SHAPES
+        ]
+    )
 
 
 def _silhouette(shape: str, radius: float, blur: float) -> Bools:
@@ -52,9 +57,15 @@ def _silhouette(shape: str, radius: float, blur: float) -> Bools:
 def _stretched(mask: Bools) -> Bools:
     """The mask's bounding box resampled to 32x32, bilinearly, at one half."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    patch = np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32), 1, mode="edge")
+    patch = np.pad(
+        mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32),
+        1,
+        mode="edge",
+    )
     height, width = patch.shape[0] - 2, patch.shape[1] - 2
-    down, across = ((np.arange(TEMPLATE) + 0.5) / TEMPLATE * length + 0.5 for length in (height, width))
+    down, across = (
+        (np.arange(TEMPLATE) + 0.5) / TEMPLATE * length + 0.5 for length in (height, width)
+    )
     grid = np.meshgrid(down, across, indexing="ij")
     return np.asarray(ndimage.map_coordinates(patch, grid, order=1) >= 0.5)
 

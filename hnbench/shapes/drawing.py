@@ -47,7 +47,9 @@ _OUTLINES: dict[str, Callable[[Floats, Floats], npt.NDArray[np.bool_]]] = {
     "square": lambda x, y: np.maximum(np.abs(x), np.abs(y)) <= 0.9,
     "triangle": lambda x, y: (y <= 0.85) & (np.abs(x) * 1.75 <= y + 0.95),
     "star": _star,
-    "cross": lambda x, y: ((np.abs(x) <= 0.34) & (np.abs(y) <= 1)) | ((np.abs(y) <= 0.34) & (np.abs(x) <= 1)),
+    "cross": lambda x, y: (
+        ((np.abs(x) <= 0.34) & (np.abs(y) <= 1)) | ((np.abs(y) <= 0.34) & (np.abs(x) <= 1))
+    ),
     "ring": lambda x, y: (np.hypot(x, y) <= 1) & (np.hypot(x, y) >= 0.52),
     "heart": _heart,
 }
@@ -71,11 +73,18 @@ def _quantised(value: float, step: float) -> float:
 def _paste(canvas: npt.NDArray[np.float32], item: Item, colour: npt.NDArray[np.float32]) -> None:
     """Blend one object into the canvas. Sub-pixel position and radius are quantised so that stamps can be reused."""
     cx, cy = int(np.floor(item.x)), int(np.floor(item.y))
-    mask = stamp(item.shape, _quantised(item.radius, 0.25), _quantised(item.x - cx - 0.5, 0.25), _quantised(item.y - cy - 0.5, 0.25))
+    mask = stamp(
+        item.shape,
+        _quantised(item.radius, 0.25),
+        _quantised(item.x - cx - 0.5, 0.25),
+        _quantised(item.y - cy - 0.5, 0.25),
+    )
     reach = mask.shape[0] // 2
     top, left = max(cy - reach, 0), max(cx - reach, 0)
     bottom, right = min(cy + reach + 1, SIZE), min(cx + reach + 1, SIZE)
-    part = mask[top - cy + reach : bottom - cy + reach, left - cx + reach : right - cx + reach, None]
+    part = mask[
+        top - cy + reach : bottom - cy + reach, left - cx + reach : right - cx + reach, None
+    ]
     window = canvas[top:bottom, left:right]
     window += item.opacity * part * (colour - window)
 
@@ -99,7 +108,9 @@ def draw(scene: Scene, rng: np.random.Generator, background: Background | None =
     """The scene as an RGB image, uint8 `[64, 64, 3]`, on the given background or on any."""
     canvas = _spread(background or any_background(rng))
     for item in scene.items:
-        colour = np.asarray(PALETTE[item.colour], np.float32) + rng.uniform(-10, 10, 3).astype(np.float32)
+        colour = np.asarray(PALETTE[item.colour], np.float32) + rng.uniform(-10, 10, 3).astype(
+            np.float32
+        )
         _paste(canvas, item, colour)
     canvas += rng.normal(0, NOISE_SIGMA, canvas.shape).astype(np.float32)
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)

@@ -19,12 +19,18 @@ WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
 _HALF = (0.5, 0.5, 0.5)
 
 
-def load_generator(*, device: str, dtype: str, memory: Sequence[str] = (), weights: Path = WEIGHTS) -> StableDiffusionGenerator:
+def load_generator(
+    *, device: str, dtype: str, memory: Sequence[str] = (), weights: Path = WEIGHTS
+) -> StableDiffusionGenerator:
     """The one-step generator: 64x64 images from 16x8x8 noise."""
     from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 
     return StableDiffusionGenerator.from_folder(
-        weights / "generator", name="shapes", device=device, dtype=getattr(torch, dtype), memory=memory
+        weights / "generator",
+        name="shapes",
+        device=device,
+        dtype=getattr(torch, dtype),
+        memory=memory,
     )
 
 
@@ -32,11 +38,25 @@ def load_clip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> ClipReward
     """The reward that is optimised: a ViT."""
     from hnbench.rewards.clip import ClipReward
 
-    return ClipReward(weights / "clip", name="shapes-clip", mean=_HALF, std=_HALF, device=device, dtype=getattr(torch, dtype))
+    return ClipReward(
+        weights / "clip",
+        name="shapes-clip",
+        mean=_HALF,
+        std=_HALF,
+        device=device,
+        dtype=getattr(torch, dtype),
+    )
 
 
 def load_resnet(*, device: str, dtype: str) -> OpenClipReward:
     """The reward that is held out: a convolutional network of another seed."""
     from hnbench.rewards.open_clip import OpenClipReward
 
-    return OpenClipReward(WEIGHTS / "resnet", name="shapes-resnet", mean=_HALF, std=_HALF, device=device, dtype=getattr(torch, dtype))
+    return OpenClipReward(
+        WEIGHTS / "resnet",
+        name="shapes-resnet",
+        mean=_HALF,
+        std=_HALF,
+        device=device,
+        dtype=getattr(torch, dtype),
+    )

@@ -50,7 +50,9 @@ class Scene:
     items: tuple[Item, ...]
 
 
-def place(count: int, rng: np.random.Generator, relation: str | None = None) -> list[tuple[float, float, float]]:
+def place(
+    count: int, rng: np.random.Generator, relation: str | None = None
+) -> list[tuple[float, float, float]]:
     """Centres and radii `(x, y, r)` of `count` objects that do not overlap.
 
     With a `relation`, object 0 stands in it to object 1, clearly: the axis of the relation carries at least 1.4
@@ -66,10 +68,16 @@ def place(count: int, rng: np.random.Generator, relation: str | None = None) -> 
 
 
 def _apart(placed: list[tuple[float, float, float]]) -> bool:
-    return all(math.hypot(a[0] - b[0], a[1] - b[1]) >= a[2] + b[2] + GAP for index, a in enumerate(placed) for b in placed[:index])
+    return all(
+        math.hypot(a[0] - b[0], a[1] - b[1]) >= a[2] + b[2] + GAP
+        for index, a in enumerate(placed)
+        for b in placed[:index]
+    )
 
 
-def _stands(first: tuple[float, float, float], second: tuple[float, float, float], relation: str) -> bool:
+def _stands(
+    first: tuple[float, float, float], second: tuple[float, float, float], relation: str
+) -> bool:
     dx, dy = first[0] - second[0], first[1] - second[1]
     along = {"left of": -dx, "right of": dx, "above": -dy, "below": dy}[relation]
     across = abs(dy) if relation in ("left of", "right of") else abs(dx)

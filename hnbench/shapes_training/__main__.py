@@ -43,12 +43,16 @@ def train_autoencoder(out: Path, device: str) -> dict[str, float]:
 
 def train_clip(out: Path, device: str) -> dict[str, float]:
     """The reward that is optimised."""
-    return contrastive.train("clip", out / "clip", steps=(2000, 1800, 1600, 2400), seed=1, device=device)
+    return contrastive.train(
+        "clip", out / "clip", steps=(2000, 1800, 1600, 2400), seed=1, device=device
+    )
 
 
 def train_resnet(out: Path, device: str) -> dict[str, float]:
     """The reward that is held out."""
-    return contrastive.train("resnet", out / "resnet", steps=(800, 500, 500, 0), seed=2, device=device)
+    return contrastive.train(
+        "resnet", out / "resnet", steps=(800, 500, 500, 0), seed=2, device=device
+    )
 
 
 def pretrain(out: Path, device: str) -> dict[str, float]:
@@ -68,11 +72,16 @@ def pretrain(out: Path, device: str) -> dict[str, float]:
 def train_flow(out: Path, device: str) -> dict[str, float]:
     """The flow-matching teacher, on the images that the stage before it drew."""
     encoder, model = _autoencoder(out, device), _denoiser(out / "pretrained.safetensors", device)
-    train_teacher(model, Encoded.load(out / DATA), steps=4500, batch_size=32, learning_rate=1e-3, seed=14)
+    train_teacher(
+        model, Encoded.load(out / DATA), steps=4500, batch_size=32, learning_rate=1e-3, seed=14
+    )
     save_file(model.state_dict(), out / "teacher.safetensors")
     noises = torch.Generator().manual_seed(0)
     return judge_scores(
-        lambda texts: _decoded(encoder, sample(model, torch.randn((len(texts), *SHAPE), generator=noises), texts)), per_task=100
+        lambda texts: _decoded(
+            encoder, sample(model, torch.randn((len(texts), *SHAPE), generator=noises), texts)
+        ),
+        per_task=100,
     )
 
 
@@ -103,7 +112,9 @@ def one_step_scores(folder: Path, *, per_task: int = 300) -> dict[str, float]:
 
     @torch.no_grad()
     def generate(texts: list[str]) -> Tensor:
-        return model.generate(torch.randn((len(texts), *model.noise_shape), generator=noises), model.encode(texts))
+        return model.generate(
+            torch.randn((len(texts), *model.noise_shape), generator=noises), model.encode(texts)
+        )
 
     return judge_scores(generate, per_task=per_task)
 
@@ -139,12 +150,16 @@ STAGES: dict[str, Callable[[Path, str], dict[str, float]]] = {
 def main() -> None:
     """Run one stage or all of them; write scores and seconds to `FOLDER/scores.json` and the model cards."""
     parser = argparse.ArgumentParser(
-        prog="python -m hnbench.shapes_training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m hnbench.shapes_training",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stage", choices=[*STAGES, "all"])
     parser.add_argument("--out", type=Path, required=True, help="folder for the models")
     parser.add_argument("--threads", type=int, default=THREADS, help="threads of PyTorch")
-    parser.add_argument("--device", default="cpu", help="for example cuda; drawing stays on the CPU")
+    parser.add_argument(
+        "--device", default="cpu", help="for example cuda; drawing stays on the CPU"
+    )
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -152,7 +167,16 @@ def main() -> None:
         began = time.monotonic()
         scores = STAGES[stage](chosen.out, chosen.device)
         seconds = round(time.monotonic() - began)
-        cards.note(chosen.out, stage, {"scores": scores, "seconds": seconds, "threads": chosen.threads, "device": chosen.device})
+        cards.note(
+            chosen.out,
+            stage,
+            {
+                "scores": scores,
+                "seconds": seconds,
+                "threads": chosen.threads,
+                "device": chosen.device,
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ def train(kind: str, out: Path, device: str) -> dict[str, float]:
     )
     generator = load_generator(device=device, dtype="float32", weights=out)
     reward = Mixture({"shapes-clip": (load_clip(device=device, dtype="float32", weights=out), 1.0)})
-    adapter = Trainer(config, generator, reward, training_prompts(), out / f"{kind}-training").train()
+    adapter = Trainer(
+        config, generator, reward, training_prompts(), out / f"{kind}-training"
+    ).train()
     halve(adapter, out / kind)
     return {"gain": describe_adapter(out / kind)["evaluation"]["gain"]}
 
@@ -46,4 +48,8 @@ def halve(adapter: Path, target: Path) -> None:
     shutil.copytree(adapter, target)
     with safe_open(target / WEIGHTS, framework="pt") as file:
         metadata = file.metadata()
-    save_file({name: tensor.half() for name, tensor in load_file(target / WEIGHTS).items()}, target / WEIGHTS, metadata=metadata)
+    save_file(
+        {name: tensor.half() for name, tensor in load_file(target / WEIGHTS).items()},
+        target / WEIGHTS,
+        metadata=metadata,
+    )

@@ -52,7 +52,9 @@ def train(
     examples = Examples(seed)
 
     def next_loss() -> tuple[Tensor, dict[str, float]]:
-        images = to_tensor([examples.example().image for _ in range(batch_size)]).to(device, memory_format=torch.channels_last)
+        images = to_tensor([examples.example().image for _ in range(batch_size)]).to(
+            device, memory_format=torch.channels_last
+        )
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             latents = whiten(model.encode(images * 2 - 1).latents.float())
             decoded = model.decode(latents + 0.08 * torch.randn_like(latents)).sample

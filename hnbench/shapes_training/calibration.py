@@ -48,7 +48,9 @@ def look(*, per_task: int, blur: float = 0.0, seed: int = 77) -> list[Seen]:
             caption = choices.choice(all_captions(tag))
             image = draw(caption.scene(pixels), pixels)
             if blur:
-                image = np.rint(ndimage.gaussian_filter(image.astype(np.float32), (blur, blur, 0))).astype(np.uint8)
+                image = np.rint(
+                    ndimage.gaussian_filter(image.astype(np.float32), (blur, blur, 0))
+                ).astype(np.uint8)
             other = choices.choice([each for each in all_captions(tag) if each != caption])
             seen.append(Seen(caption, other, detect(image)))
     return seen
@@ -59,7 +61,9 @@ def accuracy(seen: Sequence[Seen], threshold: float) -> dict[str, float]:
     right: dict[str, list[bool]] = {tag: [] for tag in (*TAGS, "other")}
     for each in seen:
         tag = each.caption.tag
-        found = filter_detections(each.found, tag, threshold=threshold, counting_threshold=threshold)
+        found = filter_detections(
+            each.found, tag, threshold=threshold, counting_threshold=threshold
+        )
         right[tag].append(bool(evaluate(found, each.caption.metadata()).correct))
         right["other"].append(bool(evaluate(found, each.other.metadata()).correct))
     return {name: sum(values) / len(values) for name, values in right.items()}
@@ -73,7 +77,11 @@ def main() -> None:
         table[hundredth / 100] = float(np.mean([scores[tag] for tag in TAGS]))
     chosen = max((threshold for threshold, score in table.items() if score >= GOAL), default=None)
     clean = accuracy(look(per_task=500), THRESHOLD)
-    print(json.dumps({"blurred": table, "chosen": chosen, "in use": THRESHOLD, "clean": clean}, indent=2))  # noqa: T201
+    print(
+        json.dumps(
+            {"blurred": table, "chosen": chosen, "in use": THRESHOLD, "clean": clean}, indent=2
+        )
+    )  # noqa: T201
 
 
 if __name__ == "__main__":

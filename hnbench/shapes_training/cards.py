@@ -53,10 +53,30 @@ def note(out: Path, stage: str, found: Mapping[str, Any]) -> None:
 
 def card(stage: str, found: Mapping[str, Any]) -> str:
     """One model card in Markdown."""
-    lines = ["---", "license: mit", "library_name: hnbench", "---", "", f"# shapes: {stage}", "", WHAT[stage], ""]
-    lines += ["Data: images drawn by `hnbench.shapes.drawing` from captions of `hnbench.shapes.captions`; nothing else.", ""]
+    lines = [
+        "---",
+        "license: mit",
+        "library_name: hnbench",
+        "---",
+        "",
+        f"# shapes: {stage}",
+        "",
+        WHAT[stage],
+        "",
+    ]
+    lines += [
+        "Data: images drawn by `hnbench.shapes.drawing` from captions of `hnbench.shapes.captions`; nothing else.",
+        "",
+    ]
     if found["scores"]:
-        lines += [MEANING[stage], "", "| | |", "|---|---|", *(f"| {name} | {value:.3f} |" for name, value in found["scores"].items()), ""]
+        lines += [
+            MEANING[stage],
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {name} | {value:.3f} |" for name, value in found["scores"].items()),
+            "",
+        ]
     lines += [
         f"Trained in {_minutes(found)} with {found['threads']} thread(s), on {found['device']}, by",
         "",

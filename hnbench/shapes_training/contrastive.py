@@ -23,7 +23,14 @@ from hnbench.shapes.world import COLOURS, RELATIONS, SHAPES, SIZE, Scene
 from hnbench.shapes_training import tokenizer as vocabulary
 from hnbench.shapes_training.examples import Example, Examples, Pixels, to_tensor
 from hnbench.shapes_training.loop import minimise
-from hnbench.shapes_training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, drawn_contents, scene_loss, stated_contents
+from hnbench.shapes_training.questions import (
+    QUESTIONS,
+    SCENE_WIDTH,
+    answer_loss,
+    drawn_contents,
+    scene_loss,
+    stated_contents,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +74,7 @@ towards what a person sees (Santurkar et al. 1906.09453), which is what optimisi
 """
 
 
-class DualEncoder(nn.Module):
+class TwoTowers(nn.Module):
     """What the two architectures have in common for training: image and text features, dense features, a logit scale."""
 
     dense_channels: int
@@ -84,7 +91,9 @@ class DualEncoder(nn.Module):
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids `[B, 16]`."""
-        found: Tensor = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
+        found: Tensor = self.tokenizer(
+            list(texts), padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
         return found.to(self.device)
 
     def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,7 +113,7 @@ class DualEncoder(nn.Module):
         raise NotImplementedError
 
 
-class VitEncoder(DualEncoder):
+class VitEncoder(TwoTowers):
     """transformers' CLIPModel: ViT with 8x8 patches, 4 layers of width 96; text of 3 layers of width 64."""
 
     dense_channels = 96
@@ -165,7 +174,7 @@ RESNET: dict[str, Any] = {
 """open_clip's model configuration of the held-out reward, without the vocabulary's size."""
 
 
-class ResnetEncoder(DualEncoder):
+class ResnetEncoder(TwoTowers):
     """open_clip's CLIP with a ModifiedResNet on images enlarged to 128x128; text of 3 layers of width 64."""
 
     dense_channels = 12 * 16
@@ -174,7 +183,12 @@ class ResnetEncoder(DualEncoder):
         from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
         super().__init__()
-        text = CLIPTextCfg(**RESNET["text_cfg"], vocab_size=len(self.tokenizer), eos_id=self.tokenizer.eos_token_id, pool_type="eos")
+        text = CLIPTextCfg(
+            **RESNET["text_cfg"],
+            vocab_size=len(self.tokenizer),
+            eos_id=self.tokenizer.eos_token_id,
+            pool_type="eos",
+        )
         self.model = CLIP(DIM, CLIPVisionCfg(**RESNET["vision_cfg"]), text, init_logit_scale=3.2)
         self._dense: Tensor | None = None
         self.model.visual.layer3.register_forward_hook(self._keep)
@@ -183,7 +197,9 @@ class ResnetEncoder(DualEncoder):
         self._dense = output
 
     def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        enlarged = functional.interpolate(images * 2 - 1, size=(128, 128), mode="bilinear", align_corners=False)
+        enlarged = functional.interpolate(
+            images * 2 - 1, size=(128, 128), mode="bilinear", align_corners=False
+        )
         features = self.model.encode_image(enlarged)
         assert self._dense is not None  # noqa: S101  (set by the hook)
         return features, self._dense
@@ -213,7 +229,9 @@ class ResnetEncoder(DualEncoder):
                 "pool_type": "eos",
             },
         }
-        (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}, indent=2) + "\n")
+        (folder / "open_clip_config.json").write_text(
+            json.dumps({"model_cfg": config}, indent=2) + "\n"
+        )
         self.tokenizer.save_pretrained(folder)
 
 
@@ -235,7 +253,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same with its tensors on another device."""
-        moved = {name: getattr(self, name).to(device) for name in ("images", "spoilt", "owners", "allowed", "dense")}
+        moved = {
+            name: getattr(self, name).to(device)
+            for name in ("images", "spoilt", "owners", "allowed", "dense")
+        }
         return replace(self, **moved)
 
 
@@ -264,7 +285,11 @@ class Batches:
     """Endless contrastive batches; in a grouped phase every rival has an image of its own."""
 
     def __init__(self, size: int, seed: int, phase: Phase) -> None:
-        self.size, self.phase, self.examples = size, phase, Examples(seed, dict(zip(TAGS, phase.weights, strict=True)))
+        self.size, self.phase, self.examples = (
+            size,
+            phase,
+            Examples(seed, dict(zip(TAGS, phase.weights, strict=True))),
+        )
         self.choices = random.Random(seed + 1)
         self.pixels = np.random.default_rng(seed + 2)
         self._pool: list[list[tuple[Example, Pixels]]] = []
@@ -275,7 +300,9 @@ class Batches:
     def _false_of(self, truth: Caption) -> Tensor:
         """For every caption of the world, whether it is false of the scenes of `truth`; bool `[2646]`."""
         if truth.text not in self._false:
-            self._false[truth.text] = torch.tensor([not holds(caption, truth) for caption in self._captions])
+            self._false[truth.text] = torch.tensor(
+                [not holds(caption, truth) for caption in self._captions]
+            )
         return self._false[truth.text]
 
     def next(self) -> Batch:
@@ -286,7 +313,9 @@ class Batches:
         pairs = pairs[: self.size]
         drawn = [example for example, _ in pairs]
         negatives = [list(each.caption.hard_negatives(self.choices).values()) for each in drawn]
-        captions = [each.caption for each in drawn] + [caption for found in negatives for caption in found]
+        captions = [each.caption for each in drawn] + [
+            caption for found in negatives for caption in found
+        ]
         columns = torch.tensor([self._index[caption.text] for caption in captions])
         allowed = torch.stack([self._false_of(each.caption)[columns] for each in drawn])
         allowed[torch.arange(self.size), torch.arange(self.size)] = True
@@ -306,7 +335,10 @@ class Batches:
         if len(self._pool) == POOL:
             return self.choices.choice(self._pool)
         caption = self.examples.caption()
-        drawn = [self.examples.example(each) for each in (rivals(caption) if self.phase.grouped else [caption])]
+        drawn = [
+            self.examples.example(each)
+            for each in (rivals(caption) if self.phase.grouped else [caption])
+        ]
         self._pool.append([(example, self.examples.spoilt(example)) for example in drawn])
         return self._pool[-1]
 
@@ -321,8 +353,12 @@ class Batches:
             chosen = torch.from_numpy(self.pixels.random(len(images)) < 0.6)[:, None, None, None]
             padded = functional.pad(images, (2, 2, 2, 2), mode="replicate")
             blurred = torch.where(chosen, functional.conv2d(padded, weight, groups=3), images)
-        gain = torch.from_numpy(self.pixels.uniform(0.9, 1.05, (len(images), 1, 1, 1)).astype(np.float32))
-        noise = torch.from_numpy(self.pixels.normal(0, self.choices.uniform(0, 0.02), images.shape).astype(np.float32))
+        gain = torch.from_numpy(
+            self.pixels.uniform(0.9, 1.05, (len(images), 1, 1, 1)).astype(np.float32)
+        )
+        noise = torch.from_numpy(
+            self.pixels.normal(0, self.choices.uniform(0, 0.02), images.shape).astype(np.float32)
+        )
         return (blurred * gain + noise).clamp(0, 1)
 
 
@@ -333,11 +369,15 @@ def dense_labels(drawn: Sequence[Example]) -> Tensor:
     for row, example in enumerate(drawn):
         for item in example.scene.items:
             near = np.hypot(centres[None, :] - item.x, centres[:, None] - item.y) < item.radius
-            labels[row][near] = 1 + SHAPES.index(item.shape) * len(COLOURS) + COLOURS.index(item.colour)
+            labels[row][near] = (
+                1 + SHAPES.index(item.shape) * len(COLOURS) + COLOURS.index(item.colour)
+            )
     return torch.from_numpy(labels)
 
 
-def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks, phase: Phase) -> tuple[Tensor, dict[str, float]]:
+def contrastive_loss(
+    model: TwoTowers, batch: Batch, heads: SideTasks, phase: Phase
+) -> tuple[Tensor, dict[str, float]]:
     """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images, and the side tasks.
 
     In a grouped phase the image tower's linear head is asked of the text tower too, which makes both put the same thing in the same place.
@@ -352,7 +392,9 @@ def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks, phase: 
         + answer_loss(heads.answers(words), batch.captions)
     )
     if phase.grouped:
-        side = side + scene_loss(heads.scene(words), stated_contents(batch.captions), phase.place_weight)
+        side = side + scene_loss(
+            heads.scene(words), stated_contents(batch.captions), phase.place_weight
+        )
     to_text, to_image, right = match_losses(model, features, words, batch)
     return to_text + to_image + 0.5 * side, {
         "i2t": float(to_text.detach()),
@@ -362,10 +404,16 @@ def contrastive_loss(model: DualEncoder, batch: Batch, heads: SideTasks, phase: 
     }
 
 
-def match_losses(model: DualEncoder, features: Tensor, words: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+def match_losses(
+    model: TwoTowers, features: Tensor, words: Tensor, batch: Batch
+) -> tuple[Tensor, Tensor, Tensor]:
     """(image-to-text loss, text-to-image loss, share of images whose own caption is the best) of a batch's features."""
     size = len(batch.images)
-    logits = model.logit_scale().exp().clamp(max=100) * functional.normalize(features, dim=-1) @ functional.normalize(words, dim=-1).T
+    logits = (
+        model.logit_scale().exp().clamp(max=100)
+        * functional.normalize(features, dim=-1)
+        @ functional.normalize(words, dim=-1).T
+    )
     target = torch.arange(size, device=logits.device)
     by_image = logits[:size].masked_fill(~batch.allowed, -1e4)
     own_spoilt = torch.zeros(len(batch.spoilt), size, dtype=torch.bool, device=logits.device)
@@ -373,10 +421,14 @@ def match_losses(model: DualEncoder, features: Tensor, words: Tensor, batch: Bat
     usable = own_spoilt | batch.allowed[batch.owners, :size]
     of_text = torch.cat([by_image[:, :size], logits[size:, :size].masked_fill(~usable, -1e4)]).T
     right = (by_image.argmax(1) == target).float().mean()
-    return functional.cross_entropy(by_image, target), functional.cross_entropy(of_text, target), right
+    return (
+        functional.cross_entropy(by_image, target),
+        functional.cross_entropy(of_text, target),
+        right,
+    )
 
 
-def attacked(model: DualEncoder, batch: Batch, radius: float) -> Batch:
+def attacked(model: TwoTowers, batch: Batch, radius: float) -> Batch:
     """The batch with every image, spoilt ones too, moved to confuse the model.
 
     One step up the gradient of the matching loss from a random start, within a ball of a radius drawn up to `radius` for each image
@@ -384,7 +436,9 @@ def attacked(model: DualEncoder, batch: Batch, radius: float) -> Batch:
     """
     clean = torch.cat([batch.images, batch.spoilt])
     reach = radius * torch.rand(len(clean), 1, 1, 1, device=clean.device)
-    change = (reach * torch.rand_like(reach) * _directions(torch.randn_like(clean))).requires_grad_()
+    change = (
+        reach * torch.rand_like(reach) * _directions(torch.randn_like(clean))
+    ).requires_grad_()
     with torch.no_grad():
         words = model.text(model.tokens([caption.text for caption in batch.captions]))
     features, _ = model.image(clean + change)
@@ -406,23 +460,38 @@ def _norms(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def hard_negative_accuracy(model: DualEncoder, *, per_kind: int, seed: int = 10_001) -> dict[str, float]:
+def hard_negative_accuracy(
+    model: TwoTowers, *, per_kind: int, seed: int = 10_001
+) -> dict[str, float]:
     """Share of fresh drawn images whose own caption scores above a hard negative, by kind of difference.
 
     `spoilt`: the share that scores above its spoilt self.
     """
     examples, choices = Examples(seed), random.Random(seed)
-    wanted = ("swapped_colours", "swapped_position", "turned_position", "count", "colour", "shape", "spoilt")
+    wanted = (
+        "swapped_colours",
+        "swapped_position",
+        "turned_position",
+        "count",
+        "colour",
+        "shape",
+        "spoilt",
+    )
     wins: dict[str, list[bool]] = {kind: [] for kind in wanted}
     captions = list(by_text())
     features = functional.normalize(
-        torch.cat([model.text(model.tokens(captions[i : i + 256])) for i in range(0, len(captions), 256)]), dim=-1
+        torch.cat(
+            [model.text(model.tokens(captions[i : i + 256])) for i in range(0, len(captions), 256)]
+        ),
+        dim=-1,
     )
     known = dict(zip(captions, features, strict=True))
     while min(len(found) for found in wins.values()) < per_kind:
         drawn = [examples.example() for _ in range(128)]
         images, _ = model.image(to_tensor([each.image for each in drawn]).to(model.device))
-        spoilt, _ = model.image(to_tensor([examples.spoilt(each) for each in drawn]).to(model.device))
+        spoilt, _ = model.image(
+            to_tensor([examples.spoilt(each) for each in drawn]).to(model.device)
+        )
         images, spoilt = functional.normalize(images, dim=-1), functional.normalize(spoilt, dim=-1)
         for row, example in enumerate(drawn):
             own = known[example.caption.text]
@@ -432,7 +501,15 @@ def hard_negative_accuracy(model: DualEncoder, *, per_kind: int, seed: int = 10_
     return {kind: sum(found) / len(found) for kind, found in wins.items()}
 
 
-def train(kind: str, folder: Path, *, steps: tuple[int, ...], batch_size: int = 48, seed: int, device: str = "cpu") -> dict[str, float]:
+def train(
+    kind: str,
+    folder: Path,
+    *,
+    steps: tuple[int, ...],
+    batch_size: int = 48,
+    seed: int,
+    device: str = "cpu",
+) -> dict[str, float]:
     """Train one reward (`"clip"` or `"resnet"`), `steps` in each of `PHASES`, save it in float16; its accuracy on hard negatives."""
     torch.manual_seed(seed)
     model = (VitEncoder() if kind == "clip" else ResnetEncoder()).to(device)
@@ -444,7 +521,7 @@ def train(kind: str, folder: Path, *, steps: tuple[int, ...], batch_size: int = 
     return hard_negative_accuracy(model, per_kind=CHECKED)
 
 
-def fit(model: DualEncoder, batches: Batches, *, steps: int) -> None:
+def fit(model: TwoTowers, batches: Batches, *, steps: int) -> None:
     """Train in place, with side tasks of its own; the averaged weights remain."""
     model.train()
     heads = SideTasks(model.dense_channels).to(model.device)
@@ -455,5 +532,12 @@ def fit(model: DualEncoder, batches: Batches, *, steps: int) -> None:
             batch = attacked(model, batch, batches.phase.attack)
         return contrastive_loss(model, batch, heads, batches.phase)
 
-    minimise(model, next_loss, steps=steps, learning_rate=batches.phase.learning_rate, others=heads.parameters(), decay=0.05)
+    minimise(
+        model,
+        next_loss,
+        steps=steps,
+        learning_rate=batches.phase.learning_rate,
+        others=heads.parameters(),
+        decay=0.05,
+    )
     model.eval()

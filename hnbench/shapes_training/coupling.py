@@ -38,9 +38,18 @@ def _axis() -> Floats:
 
 def _peaks(noise: Floats) -> Floats:
     """The blurred channels of places, interpolated onto the grid of positions and scaled to unit variance; `[4, 32, 32]`."""
-    blurred = ndimage.gaussian_filter(noise[PLACES], (0, BLUR, BLUR), mode="constant") * (2 * np.sqrt(np.pi) * BLUR)
+    blurred = ndimage.gaussian_filter(noise[PLACES], (0, BLUR, BLUR), mode="constant") * (
+        2 * np.sqrt(np.pi) * BLUR
+    )
     cells = _axis() / (SIZE / noise.shape[-1]) - 0.5
-    return np.stack([ndimage.map_coordinates(each, np.meshgrid(cells, cells, indexing="ij"), order=1, mode="nearest") for each in blurred])
+    return np.stack(
+        [
+            ndimage.map_coordinates(
+                each, np.meshgrid(cells, cells, indexing="ij"), order=1, mode="nearest"
+            )
+            for each in blurred
+        ]
+    )
 
 
 def scene_of(caption: Caption, noise: Floats) -> Scene:
@@ -87,7 +96,12 @@ def _beside(dx: Floats, dy: Floats, relation: str) -> npt.NDArray[np.bool_]:
 def _leaves_room(x: Floats, y: Floats, radius: float, relation: str) -> npt.NDArray[np.bool_]:
     """Where the first object of a relation may lie so that the second one fits."""
     room = 3 * radius + GAP + 2
-    return {"left of": x <= SIZE - room, "right of": x >= room, "above": y <= SIZE - room, "below": y >= room}[relation]
+    return {
+        "left of": x <= SIZE - room,
+        "right of": x >= room,
+        "above": y <= SIZE - room,
+        "below": y >= room,
+    }[relation]
 
 
 def _hue(noise: Floats, x: float, y: float) -> str:
@@ -100,6 +114,9 @@ def background_of(noise: Floats) -> tuple[Floats, Floats]:
     channels = noise[TINT]
     ramp = np.linspace(-1, 1, channels.shape[-1])
     spread = np.sqrt(channels.shape[-1] * (ramp**2).sum())
-    right, down = (channels * ramp).sum((1, 2)) / spread, (channels * ramp[:, None]).sum((1, 2)) / spread
+    right, down = (
+        (channels * ramp).sum((1, 2)) / spread,
+        (channels * ramp[:, None]).sum((1, 2)) / spread,
+    )
     base = 218 + 26 * ndtr(channels.sum((1, 2)) / channels.shape[-1])
     return base, 16 * ndtr(np.stack([right, down])) - 8

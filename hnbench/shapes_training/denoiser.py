@@ -72,7 +72,9 @@ class Denoiser(nn.Module):
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids `[B, 16]`; the empty text is the unconditional one."""
-        found: Tensor = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
+        found: Tensor = self.tokenizer(
+            list(texts), padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
         return found.to(self.device)
 
     def forward(self, latents: Tensor, times: Tensor, ids: Tensor) -> Tensor:
@@ -83,7 +85,13 @@ class Denoiser(nn.Module):
 
 def scheduler() -> DDIMScheduler:
     """One trailing step at t = 999 that returns the network's prediction of x unchanged."""
-    return DDIMScheduler(prediction_type="sample", timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True, steps_offset=1)
+    return DDIMScheduler(
+        prediction_type="sample",
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        steps_offset=1,
+    )
 
 
 def save_pipeline(model: Denoiser, autoencoder: AutoencoderTiny, folder: Path) -> None:
@@ -98,7 +106,9 @@ def save_pipeline(model: Denoiser, autoencoder: AutoencoderTiny, folder: Path) -
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder, safe_serialization=True)
-    for path in folder.rglob("*.json"):  # diffusers notes where a part was loaded from, which is nobody else's business
+    for path in folder.rglob(
+        "*.json"
+    ):  # diffusers notes where a part was loaded from, which is nobody else's business
         content = json.loads(path.read_text("utf-8"))
         if content.pop("_name_or_path", None) is not None:
             path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")

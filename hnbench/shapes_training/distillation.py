@@ -15,7 +15,7 @@ from torch import Tensor
 from hnbench.shapes_training.denoiser import SHAPE, Denoiser
 from hnbench.shapes_training.examples import Examples
 from hnbench.shapes_training.flow import SHARES, sample
-from hnbench.shapes_training.loop import Log, minimise
+from hnbench.shapes_training.loop import LossLog, minimise
 
 STEPS, GUIDED = 4, 3
 """Steps of the trajectories, and how many of them are guided: half the passes of 8 and 5, for a score that is hardly lower."""
@@ -32,7 +32,11 @@ class Pairs:
 
 def follow(teacher: Denoiser, count: int, seed: int, *, batch_size: int = 50) -> Pairs:
     """`count` trajectories of fresh noises under random captions."""
-    examples, generator, log = Examples(seed, SHARES), torch.Generator().manual_seed(seed), Log(20, count // batch_size)
+    examples, generator, log = (
+        Examples(seed, SHARES),
+        torch.Generator().manual_seed(seed),
+        LossLog(20, count // batch_size),
+    )
     noises, ends, texts = list[Tensor](), list[Tensor](), list[str]()
     for index in range(count // batch_size):
         chosen = [examples.caption().text for _ in range(batch_size)]
@@ -50,7 +54,15 @@ def pseudo_huber(error: Tensor, target: Tensor) -> Tensor:
     return (busy * ((error.square() + 0.01).sqrt() - 0.1)).mean()
 
 
-def distil(model: Denoiser, pairs: Pairs, *, steps: int, batch_size: int = 32, learning_rate: float = 1e-3, seed: int = 0) -> None:
+def distil(
+    model: Denoiser,
+    pairs: Pairs,
+    *,
+    steps: int,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+) -> None:
     """Regress the ends from the noises, at t = 1, in place, beginning with the teacher's weights; the averaged ones remain."""
     choices = torch.Generator().manual_seed(seed)
     ids = model.tokens(pairs.texts)

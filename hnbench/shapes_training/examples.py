@@ -62,7 +62,9 @@ class Examples:
         if any(example.caption.colours) and example.caption.colours[index]:
             kinds.append("colour")
         kind = self.choices.choice(kinds)
-        other = self.choices.choice([shape for shape in SHAPES if all(shape != each.shape for each in items)])
+        other = self.choices.choice(
+            [shape for shape in SHAPES if all(shape != each.shape for each in items)]
+        )
         if kind == "missing":
             del items[index]
         elif kind == "faded":
@@ -73,7 +75,10 @@ class Examples:
             items[index] = replace(item, opacity=0.6)
             items.insert(index, Item(other, item.colour, item.x, item.y, item.radius, 0.6))
         else:
-            items[index] = replace(item, colour=self.choices.choice([colour for colour in COLOURS if colour != item.colour]))
+            items[index] = replace(
+                item,
+                colour=self.choices.choice([colour for colour in COLOURS if colour != item.colour]),
+            )
         return draw(Scene(tuple(items)), self.pixels)
 
 

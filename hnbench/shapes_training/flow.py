@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hnbench.shapes.captions import TAGS
 from hnbench.shapes_training.denoiser import Denoiser
 from hnbench.shapes_training.examples import Examples, to_tensor
-from hnbench.shapes_training.loop import Log, cosine, minimise, optimiser, set_rate
+from hnbench.shapes_training.loop import LossLog, cosine, minimise, optimiser, set_rate
 from hnbench.shapes_training.questions import QUESTIONS, answer_loss
 
 if TYPE_CHECKING:
@@ -31,11 +31,24 @@ SHARES = dict(zip(TAGS, (0.5, 1.0, 1.0, 0.8, 1.2, 1.5), strict=True))
 """How often each task is trained on."""
 
 
-def train_text(model: Denoiser, *, steps: int = 500, batch_size: int = 128, learning_rate: float = 2e-3, seed: int = 0) -> None:
+def train_text(
+    model: Denoiser,
+    *,
+    steps: int = 500,
+    batch_size: int = 128,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+) -> None:
     """Teach the text encoder, in place, to tell what a caption says. Starting the teacher from a random text encoder works, later."""
     torch.manual_seed(seed)
-    head = nn.Linear(model.text.config.hidden_size, sum(map(len, QUESTIONS.values()))).to(model.device)
-    adam, log, examples = optimiser([*model.text.parameters(), *head.parameters()], learning_rate), Log(100, steps), Examples(seed, SHARES)
+    head = nn.Linear(model.text.config.hidden_size, sum(map(len, QUESTIONS.values()))).to(
+        model.device
+    )
+    adam, log, examples = (
+        optimiser([*model.text.parameters(), *head.parameters()], learning_rate),
+        LossLog(100, steps),
+        Examples(seed, SHARES),
+    )
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
         captions = [examples.caption() for _ in range(batch_size)]
@@ -73,7 +86,9 @@ def encode_data(autoencoder: AutoencoderTiny, count: int, seed: int) -> Encoded:
     texts: list[str] = []
     for _ in range(count // 100):
         drawn = [examples.example() for _ in range(100)]
-        images = to_tensor([each.image for each in drawn]).to(autoencoder.device, memory_format=torch.channels_last)
+        images = to_tensor([each.image for each in drawn]).to(
+            autoencoder.device, memory_format=torch.channels_last
+        )
         latents.append(autoencoder.encode(images * 2 - 1).latents.half().cpu().contiguous())
         texts.extend(each.caption.text for each in drawn)
     return Encoded(torch.cat(latents), texts)
@@ -90,7 +105,13 @@ def flow_loss(model: Denoiser, clean: Tensor, ids: Tensor) -> Tensor:
 
 
 def train_teacher(
-    model: Denoiser, data: Encoded, *, steps: int, batch_size: int = 64, learning_rate: float = 1.2e-3, seed: int = 0
+    model: Denoiser,
+    data: Encoded,
+    *,
+    steps: int,
+    batch_size: int = 64,
+    learning_rate: float = 1.2e-3,
+    seed: int = 0,
 ) -> None:
     """Train in place; the averaged weights remain."""
     torch.manual_seed(seed)
@@ -110,7 +131,15 @@ def train_teacher(
 
 
 @torch.inference_mode()
-def sample(model: Denoiser, noise: Tensor, texts: Sequence[str], *, steps: int = 8, guidance: float = 2.0, guided: int = 5) -> Tensor:
+def sample(
+    model: Denoiser,
+    noise: Tensor,
+    texts: Sequence[str],
+    *,
+    steps: int = 8,
+    guidance: float = 2.0,
+    guided: int = 5,
+) -> Tensor:
     """Euler along the teacher's ODE from t = 1 to 0.
 
     Classifier-free guidance acts on the first `guided` steps, where the layout is decided.

@@ -23,7 +23,9 @@ def cosine(step: int, steps: int, warmup: int = 100) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-def optimiser(parameters: Iterable[nn.Parameter], learning_rate: float, decay: float = 0.01) -> torch.optim.AdamW:
+def optimiser(
+    parameters: Iterable[nn.Parameter], learning_rate: float, decay: float = 0.01
+) -> torch.optim.AdamW:
     """AdamW; biases and norms are not decayed."""
     listed = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
@@ -68,7 +70,7 @@ class Average:
             self.module.load_state_dict(own)
 
 
-class Log:
+class LossLog:
     """Prints one line every `every` steps: step, time, and running means of what it is given."""
 
     def __init__(self, every: int, steps: int) -> None:
@@ -81,8 +83,13 @@ class Log:
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         if (step + 1) % self.every == 0:
-            shown = "  ".join(f"{name} {value / self.count:.4f}" for name, value in self.sums.items())
-            print(f"step {step + 1}/{self.steps}  {time.monotonic() - self.began:.0f} s  {shown}", flush=True)  # noqa: T201
+            shown = "  ".join(
+                f"{name} {value / self.count:.4f}" for name, value in self.sums.items()
+            )
+            print(
+                f"step {step + 1}/{self.steps}  {time.monotonic() - self.began:.0f} s  {shown}",
+                flush=True,
+            )  # noqa: T201
             self.sums, self.count = {}, 0
 
 
@@ -101,7 +108,7 @@ def minimise(
     the gradient of the model alone is clipped, to norm 1.
     """
     adam = optimiser([*model.parameters(), *others], learning_rate, decay)
-    average, log = Average(model), Log(100, steps)
+    average, log = Average(model), LossLog(100, steps)
     for step in range(steps):
         set_rate(adam, learning_rate * cosine(step, steps))
         loss, shown = next_loss()

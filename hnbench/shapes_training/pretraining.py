@@ -55,7 +55,14 @@ class CoupledExamples:
         return list(zip(noise, latents, captions, strict=True))
 
 
-def train_coupled(model: Denoiser, examples: CoupledExamples, *, steps: int, batch_size: int = 32, learning_rate: float = 1e-3) -> None:
+def train_coupled(
+    model: Denoiser,
+    examples: CoupledExamples,
+    *,
+    steps: int,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+) -> None:
     """Regress the latents from the noise, at t = 1, in place; the averaged weights remain."""
     ones = torch.ones(batch_size, device=model.device)
 

@@ -38,7 +38,9 @@ def answer_loss(logits: Tensor, captions: Sequence[Caption]) -> Tensor:
     """Cross-entropy, summed over the questions, of `logits` `[B, total number of answers]`."""
     parts = torch.split(logits, [len(choices) for choices in QUESTIONS.values()], dim=1)
     right = torch.tensor([answers(caption) for caption in captions], device=logits.device).unbind(1)
-    return torch.stack([functional.cross_entropy(*pair) for pair in zip(parts, right, strict=True)]).sum()
+    return torch.stack(
+        [functional.cross_entropy(*pair) for pair in zip(parts, right, strict=True)]
+    ).sum()
 
 
 SCENE_WIDTH = len(SHAPES) * (1 + len(COLOURS) + 2 + 4)
@@ -46,7 +48,12 @@ SCENE_WIDTH = len(SHAPES) * (1 + len(COLOURS) + 2 + 4)
 UNKNOWN = -100
 TYPICAL = 0.2
 """How far from the middle, of the image's size, an object of a stated relation is taken to be."""
-OFFSETS = {"left of": (-TYPICAL, 0.0), "right of": (TYPICAL, 0.0), "above": (0.0, -TYPICAL), "below": (0.0, TYPICAL)}
+OFFSETS = {
+    "left of": (-TYPICAL, 0.0),
+    "right of": (TYPICAL, 0.0),
+    "above": (0.0, -TYPICAL),
+    "below": (0.0, TYPICAL),
+}
 
 
 @dataclass(frozen=True)
@@ -63,13 +70,23 @@ class Contents:
 
     def to(self, device: torch.device) -> Contents:
         """The same on another device."""
-        return Contents(self.there.to(device), self.colours.to(device), self.numbers.to(device), self.places.to(device))
+        return Contents(
+            self.there.to(device),
+            self.colours.to(device),
+            self.numbers.to(device),
+            self.places.to(device),
+        )
 
     @staticmethod
     def empty(size: int) -> Contents:
         """Nothing there, nothing known."""
         unknown = torch.full((size, len(SHAPES)), UNKNOWN)
-        return Contents(torch.zeros(size, len(SHAPES)), unknown, unknown.clone(), torch.full((size, len(SHAPES), 2), torch.nan))
+        return Contents(
+            torch.zeros(size, len(SHAPES)),
+            unknown,
+            unknown.clone(),
+            torch.full((size, len(SHAPES), 2), torch.nan),
+        )
 
 
 def drawn_contents(scenes: Sequence[Scene]) -> Contents:
@@ -77,7 +94,10 @@ def drawn_contents(scenes: Sequence[Scene]) -> Contents:
     found = Contents.empty(len(scenes))
     for row, scene in enumerate(scenes):
         for shape in {item.shape for item in scene.items}:
-            column, items = SHAPES.index(shape), [item for item in scene.items if item.shape == shape]
+            column, items = (
+                SHAPES.index(shape),
+                [item for item in scene.items if item.shape == shape],
+            )
             found.there[row, column] = 1
             found.colours[row, column] = COLOURS.index(items[0].colour)
             found.numbers[row, column] = len(items) - 1
@@ -97,7 +117,9 @@ def stated_contents(captions: Sequence[Caption]) -> Contents:
             if caption.colours and caption.colours[index]:
                 found.colours[row, column] = COLOURS.index(str(caption.colours[index]))
             if caption.relation:
-                found.places[row, column] = torch.tensor(OFFSETS[caption.relation]) * (1 if index == 0 else -1)
+                found.places[row, column] = torch.tensor(OFFSETS[caption.relation]) * (
+                    1 if index == 0 else -1
+                )
     return found
 
 
@@ -105,11 +127,15 @@ def scene_loss(outputs: Tensor, contents: Contents, place_weight: float) -> Tens
     """How well `outputs` `[B, SCENE_WIDTH]` tell what is there, summed over the kinds of question."""
     present, colour, place, number = (
         part.reshape(len(outputs), len(SHAPES), -1)
-        for part in torch.split(outputs, [len(SHAPES) * width for width in (1, len(COLOURS), 2, 4)], dim=1)
+        for part in torch.split(
+            outputs, [len(SHAPES) * width for width in (1, len(COLOURS), 2, 4)], dim=1
+        )
     )
     contents = contents.to(outputs.device)
     placed = ~contents.places.isnan()
-    distance = functional.mse_loss(place[placed], contents.places[placed], reduction="sum") / placed.sum().clamp(min=1)
+    distance = functional.mse_loss(
+        place[placed], contents.places[placed], reduction="sum"
+    ) / placed.sum().clamp(min=1)
     return (
         4 * functional.binary_cross_entropy_with_logits(present[..., 0], contents.there)
         + _told(colour, contents.colours)
@@ -120,5 +146,7 @@ def scene_loss(outputs: Tensor, contents: Contents, place_weight: float) -> Tens
 
 def _told(logits: Tensor, right: Tensor) -> Tensor:
     """The mean cross-entropy where there is something to say, 0 where there is nothing."""
-    total = functional.cross_entropy(logits.flatten(0, 1), right.flatten(), ignore_index=UNKNOWN, reduction="sum")
+    total = functional.cross_entropy(
+        logits.flatten(0, 1), right.flatten(), ignore_index=UNKNOWN, reduction="sum"
+    )
     return total / (right != UNKNOWN).sum().clamp(min=1)

@@ -16,12 +16,15 @@ def build() -> PreTrainedTokenizerFast:
     The end token has the largest id, as in CLIP: text towers find the token to pool by that.
     """
     words = sorted({word for text in by_text() for word in text.split()})
-    vocabulary = {word: index for index, word in enumerate(["<pad>", "<start>", "<unk>", *words, "<end>"])}
+    vocabulary = {
+        word: index for index, word in enumerate(["<pad>", "<start>", "<unk>", *words, "<end>"])
+    }
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<start> $A <end>", special_tokens=[("<start>", vocabulary["<start>"]), ("<end>", vocabulary["<end>"])]
+        single="<start> $A <end>",
+        special_tokens=[("<start>", vocabulary["<start>"]), ("<end>", vocabulary["<end>"])],
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

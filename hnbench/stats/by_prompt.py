@@ -28,11 +28,15 @@ class Compared:
     difference: Interval | None
 
 
-def compare(tables: Sequence[Table], tag_of: Mapping[str, str], base: str | None) -> dict[str, Compared]:
+def compare(
+    tables: Sequence[Table], tag_of: Mapping[str, str], base: str | None
+) -> dict[str, Compared]:
     """Every label's mean over prompts within tags, and over tags. `tag_of` has the prompts that count; without `base`, means alone."""
     tags = list(dict.fromkeys(tag_of.values()))
     prompts = {prompt: index for index, prompt in enumerate(tag_of)}
-    bootstrap = ClusterBootstrap(np.array([tags.index(tag) for tag in tag_of.values()], dtype=np.intp))
+    bootstrap = ClusterBootstrap(
+        np.array([tags.index(tag) for tag in tag_of.values()], dtype=np.intp)
+    )
     labels = list(dict.fromkeys(label for table in tables for label in table))
     sums, counts, differences = (np.zeros((len(prompts), len(labels))) for _ in range(3))
     for table in tables:

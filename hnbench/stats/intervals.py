@@ -53,7 +53,9 @@ class Estimate:
     freedom: int
 
     def __sub__(self, other: Estimate) -> Estimate:
-        return Estimate(self.value - other.value, self.draws - other.draws, min(self.freedom, other.freedom))
+        return Estimate(
+            self.value - other.value, self.draws - other.draws, min(self.freedom, other.freedom)
+        )
 
     def __truediv__(self, other: Estimate) -> Estimate:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -96,12 +98,18 @@ class StratifiedMeans:
 
     def stratum(self, stratum: int, column: int) -> Estimate:
         """The mean of one column in one stratum."""
-        return Estimate(float(self.values[stratum, column]), self.draws[:, stratum, column], int(self.sizes[stratum]) - 1)
+        return Estimate(
+            float(self.values[stratum, column]),
+            self.draws[:, stratum, column],
+            int(self.sizes[stratum]) - 1,
+        )
 
     def overall(self, column: int) -> Estimate:
         """The unweighted mean of the strata's means of one column; no interval when a stratum has a single cluster."""
         freedom = int((self.sizes - 1).sum()) if (self.sizes > 1).all() else 0
-        return Estimate(float(self.values[:, column].mean()), self.draws[:, :, column].mean(axis=1), freedom)
+        return Estimate(
+            float(self.values[:, column].mean()), self.draws[:, :, column].mean(axis=1), freedom
+        )
 
 
 class ClusterBootstrap:
@@ -112,16 +120,29 @@ class ClusterBootstrap:
 
     def __init__(self, strata: Indices, resamples: int = RESAMPLES, seed: int = SEED) -> None:
         rng = np.random.default_rng(seed)
-        self._members = [np.flatnonzero(strata == stratum) for stratum in range(int(strata.max()) + 1)]
+        self._members = [
+            np.flatnonzero(strata == stratum) for stratum in range(int(strata.max()) + 1)
+        ]
         self.sizes: Indices = np.array([len(members) for members in self._members], dtype=np.intp)
         # Small whole numbers: as float64 they would be the largest arrays of a report.
-        self._weights = [rng.multinomial(size - 1, np.full(size, 1 / size), size=resamples).astype(np.uint16) for size in self.sizes]
+        self._weights = [
+            rng.multinomial(size - 1, np.full(size, 1 / size), size=resamples).astype(np.uint16)
+            for size in self.sizes
+        ]
 
     def means(self, sums: Array, counts: Array) -> StratifiedMeans:
         """Means of K columns from their per-cluster `sums [C, K]` and `counts [C, K]`; NaN where a stratum has no value."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.stack([sums[members].sum(axis=0) / counts[members].sum(axis=0) for members in self._members])
-            draws = np.stack([self._draws(stratum, sums, counts) for stratum in range(len(self._members))], axis=1)
+            values = np.stack(
+                [
+                    sums[members].sum(axis=0) / counts[members].sum(axis=0)
+                    for members in self._members
+                ]
+            )
+            draws = np.stack(
+                [self._draws(stratum, sums, counts) for stratum in range(len(self._members))],
+                axis=1,
+            )
         return StratifiedMeans(values, draws, self.sizes)
 
     def _draws(self, stratum: int, sums: Array, counts: Array) -> Array:

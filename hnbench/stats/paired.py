@@ -30,7 +30,9 @@ def differences(values: Array, base: int) -> Array:
     return values - values[:, [base]]
 
 
-def sign_flip_p(sums: Array, counts: Array, strata: Indices, flips: int = FLIPS, seed: int = SEED) -> Array:
+def sign_flip_p(
+    sums: Array, counts: Array, strata: Indices, flips: int = FLIPS, seed: int = SEED
+) -> Array:
     """Two-sided p-values `[K]` that the overall paired difference is zero, by flipping the signs of whole clusters.
 
     `sums` and `counts [C, K]` are those of the paired differences; `strata [C]` as for the bootstrap. Under the
@@ -57,7 +59,9 @@ def _contributions(sums: Array, counts: Array, strata: Indices) -> Array:
     present = np.unique(strata)
     with np.errstate(divide="ignore", invalid="ignore"):
         totals = {stratum: counts[strata == stratum].sum(axis=0) for stratum in present}
-        return np.stack([sums[row] / (totals[stratum] * len(present)) for row, stratum in enumerate(strata)])
+        return np.stack(
+            [sums[row] / (totals[stratum] * len(present)) for row, stratum in enumerate(strata)]
+        )
 
 
 def _hits(flipped: Array, observed: Array) -> Array:
@@ -78,6 +82,10 @@ def _sampled_p(contributions: Array, flips: int, rng: np.random.Generator) -> Ar
     hits = np.zeros(len(observed))
     for start in range(0, flips, _CHUNK):
         rows = min(_CHUNK, flips - start)
-        flipped = rng.integers(0, 2, size=(rows, len(contributions)), dtype=np.int8).astype(np.float64)
-        hits += _hits(observed - 2.0 * (flipped @ contributions), observed)  # the sum with the signs of the flipped ones changed
+        flipped = rng.integers(0, 2, size=(rows, len(contributions)), dtype=np.int8).astype(
+            np.float64
+        )
+        hits += _hits(
+            observed - 2.0 * (flipped @ contributions), observed
+        )  # the sum with the signs of the flipped ones changed
     return (1 + hits) / (1 + flips)

@@ -40,7 +40,9 @@ class Verdict:
         if self.correct is None and self.score is None:
             raise ValueError("a verdict says right or wrong, or gives a score")
         if self.correct and self.reason:
-            raise ValueError("a verdict says what is wrong by its reason: a correct one has no reason")
+            raise ValueError(
+                "a verdict says what is wrong by its reason: a correct one has no reason"
+            )
         if self.score is not None and not math.isfinite(self.score):
             raise ValueError(f"the score {self.score} is not finite")
 
@@ -72,7 +74,9 @@ class Judge(ABC):
         """
 
     @abstractmethod
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         """One verdict per image, in order. Images are RGB, as saved."""
 
 
@@ -108,4 +112,8 @@ class Suite(ABC):
     def tasks(self, *, full: bool) -> list[Task]:
         """The (prompt, sample) pairs of the full or the quick protocol, in a fixed order."""
         prompts = self.prompts() if full else self.subset()
-        return [Task(prompt.id, prompt.text, sample) for prompt in prompts for sample in range(self.samples(prompt, full=full))]
+        return [
+            Task(prompt.id, prompt.text, sample)
+            for prompt in prompts
+            for sample in range(self.samples(prompt, full=full))
+        ]

@@ -28,7 +28,11 @@ class PromptSuite(Suite):
         return self._prompts
 
     def subset(self) -> tuple[Prompt, ...]:
-        return tuple(prompt for tag in self.tags for prompt in evenly([one for one in self._prompts if one.tag == tag], self._quick))
+        return tuple(
+            prompt
+            for tag in self.tags
+            for prompt in evenly([one for one in self._prompts if one.tag == tag], self._quick)
+        )
 
     def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same for all
         return self._samples

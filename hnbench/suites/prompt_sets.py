@@ -36,7 +36,9 @@ def hpdv2() -> PromptSuite:
     """The benchmark prompts of HPDv2 (Wu et al., arXiv 2306.09341): 800 in each of four styles, one image of each."""
     prompts = []
     for style in STYLES:
-        path = _by_hand(f"hpdv2/{style}.json", "benchmark/ of the dataset zhwang/HPDv2 on the Hugging Face Hub")
+        path = _by_hand(
+            f"hpdv2/{style}.json", "benchmark/ of the dataset zhwang/HPDv2 on the Hugging Face Hub"
+        )
         texts = read_every_prompt(path)
         _count(str(path), texts, HPDV2)
         prompts += [Prompt(f"{style}/{index:04d}", text, style) for index, text in enumerate(texts)]
@@ -48,13 +50,20 @@ def dpg() -> PromptSuite:
     folder = _by_hand("dpg/prompts", "dpg_bench/prompts/ of the repository TencentQQGYLab/ELLA")
     paths = sorted(folder.glob("*.txt"))
     _count(str(folder), paths, DPG)
-    return PromptSuite("dpg", [Prompt(path.stem, read_whole_prompt(path), "dpg") for path in paths], samples=4, quick=16)
+    return PromptSuite(
+        "dpg",
+        [Prompt(path.stem, read_whole_prompt(path), "dpg") for path in paths],
+        samples=4,
+        quick=16,
+    )
 
 
 def _by_hand(name: str, origin: str) -> Path:
     folder = os.environ.get(VARIABLE)
     if not folder or not (Path(folder) / name).exists():
-        raise UsageError(f"{name} is not downloaded by hnbench; get it from {origin}, put it at FOLDER/{name} and set {VARIABLE}=FOLDER")
+        raise UsageError(
+            f"{name} is not downloaded by hnbench; get it from {origin}, put it at FOLDER/{name} and set {VARIABLE}=FOLDER"
+        )
     return Path(folder) / name
 
 

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-SAMPLES = {"single_object": 48, "two_object": 16, "counting": 16, "colors": 12, "position": 4, "color_attr": 4}
+SAMPLES = {
+    "single_object": 48,
+    "two_object": 16,
+    "counting": 16,
+    "colors": 12,
+    "position": 4,
+    "color_attr": 4,
+}
 """Images per prompt under the full protocol: 336 per task, 2016 in all."""
 QUICK_PROMPTS = 7
 QUICK_SAMPLES = 4
@@ -51,11 +58,22 @@ class ShapesJudge(Judge):
         for caption in all_captions("single_object"):
             scene = caption.scene(rng)
             detected = detect(draw(scene, rng))
-            found = [f"{each.colour} {shape}" for shape, blobs in detected.items() for each in blobs if each.score > THRESHOLD]
+            found = [
+                f"{each.colour} {shape}"
+                for shape, blobs in detected.items()
+                for each in blobs
+                if each.score > THRESHOLD
+            ]
             if found != [f"{item.colour} {item.shape}" for item in scene.items]:
-                raise distrusted("the shapes detector", f"a {scene.items[0].colour} {scene.items[0].shape}", ", ".join(found) or "nothing")
+                raise distrusted(
+                    "the shapes detector",
+                    f"a {scene.items[0].colour} {scene.items[0].shape}",
+                    ", ".join(found) or "nothing",
+                )
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         import numpy as np
 
         from hnbench.shapes.detector import THRESHOLD, detect
@@ -63,7 +81,12 @@ class ShapesJudge(Judge):
 
         found = [detect(np.asarray(rgb(image))) for image in images]
         return [
-            evaluate(filter_detections(detections, str(each["tag"]), threshold=THRESHOLD, counting_threshold=THRESHOLD), each)
+            evaluate(
+                filter_detections(
+                    detections, str(each["tag"]), threshold=THRESHOLD, counting_threshold=THRESHOLD
+                ),
+                each,
+            )
             for detections, each in zip(found, metadata, strict=True)
         ]
 
@@ -82,7 +105,9 @@ class ShapesSuite(Suite):
         return SAMPLES[prompt.tag] if full else QUICK_SAMPLES
 
     def subset(self) -> tuple[Prompt, ...]:
-        return tuple(prompt for prompt in _prompts() if int(prompt.id.rpartition("/")[2]) < QUICK_PROMPTS)
+        return tuple(
+            prompt for prompt in _prompts() if int(prompt.id.rpartition("/")[2]) < QUICK_PROMPTS
+        )
 
     def judge(self, *, device: str = "cpu") -> ShapesJudge:  # noqa: ARG002 - no network
         return ShapesJudge()
@@ -93,5 +118,8 @@ def _prompts() -> tuple[Prompt, ...]:
     found: list[Prompt] = []
     for tag in TAGS:
         captions = [caption for caption in evaluation_captions() if caption.tag == tag]
-        found.extend(Prompt(f"{tag}/{index:04d}", caption.text, tag, caption.metadata()) for index, caption in enumerate(captions))
+        found.extend(
+            Prompt(f"{tag}/{index:04d}", caption.text, tag, caption.metadata())
+            for index, caption in enumerate(captions)
+        )
     return tuple(found)

@@ -40,10 +40,14 @@ def read_files(archive: Path, names: Iterable[str]) -> dict[str, bytes]:
                         raise UsageError(f"{archive} has more than one file {end}")
                     found[end] = _contents(archive, path, size, opened)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise UsageError(f"{archive} cannot be read as an archive ({error}); remove it, and it is downloaded again") from error
+        raise UsageError(
+            f"{archive} cannot be read as an archive ({error}); remove it, and it is downloaded again"
+        ) from error
     missing = sorted(set().union(*wanted.values()) - found.keys())
     if missing:
-        raise UsageError(f"{archive} lacks {len(missing)} files that the check needs, {missing[0]} for one")
+        raise UsageError(
+            f"{archive} lacks {len(missing)} files that the check needs, {missing[0]} for one"
+        )
     return found
 
 
@@ -64,5 +68,7 @@ def _contents(archive: Path, path: str, size: int, opened: Callable[[], BinaryIO
     file = opened()
     contents = file.read(LARGEST + 1) if file and size <= LARGEST else None
     if contents is None or len(contents) > LARGEST:
-        raise UsageError(f"{path} in {archive} is larger than the {LARGEST // 2**20} MiB that a check reads")
+        raise UsageError(
+            f"{path} in {archive} is larger than the {LARGEST // 2**20} MiB that a check reads"
+        )
     return contents

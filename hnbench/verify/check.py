@@ -32,7 +32,7 @@ class CannotRun(HnbenchError):  # noqa: N818 - it is no error, but the reason wh
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CheckComparison:
     """One value that was expected, the one that came out, and how far apart they may be."""
 
     name: str
@@ -66,7 +66,7 @@ class CheckContext:
     device: str
     dtype: str
     """What the models compute in. A check of a model that chooses for itself sets it."""
-    comparisons: list[Comparison] = field(default_factory=list)
+    comparisons: list[CheckComparison] = field(default_factory=list)
     fingerprints: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     """Sentences for people: what was found beside the verdict."""
@@ -89,12 +89,19 @@ class CheckContext:
         """Note a model that was loaded, so that the verdict is remembered for it."""
         self.fingerprints[name] = fingerprint
 
-    def compare(self, name: str, got: Value, expected: Value | None = None, *, tolerance: float | None = None) -> None:
+    def compare(
+        self,
+        name: str,
+        got: Value,
+        expected: Value | None = None,
+        *,
+        tolerance: float | None = None,
+    ) -> None:
         """Hand over a value. Without `expected` it is compared with the published one of that name."""
         if expected is None:
             expected = self.reference.expected[name]
         allowed = self.reference.tolerance_in(self.dtype) if tolerance is None else tolerance
-        self.comparisons.append(Comparison(name, expected, got, allowed))
+        self.comparisons.append(CheckComparison(name, expected, got, allowed))
 
     def note(self, sentence: str) -> None:
         """Say something beside the verdict."""
@@ -109,7 +116,7 @@ class CheckResult:
     verdict: CheckVerdict
     why: str = ""
     """Why it was not run, or what is missing; empty otherwise."""
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[CheckComparison, ...] = ()
     fingerprints: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -118,12 +125,14 @@ class CheckResult:
     """Whether it ended in an error that is not meant for the user: a fault of this package or of the installation."""
 
     @property
-    def worst(self) -> Comparison | None:
+    def worst(self) -> CheckComparison | None:
         """The comparison with the largest difference."""
         return max(self.comparisons, key=lambda one: one.difference, default=None)
 
 
-def run_check(reference: Reference, device: str, dtype: str | None = None, *, slow: bool = False) -> CheckResult:
+def run_check(
+    reference: Reference, device: str, dtype: str | None = None, *, slow: bool = False
+) -> CheckResult:
     """Run one check; with `slow`, also one that wants a GPU and has none. Nothing that it raises leaves here but Ctrl-C."""
     context, start = CheckContext(reference, device, dtype or reference.dtype), time.perf_counter()
     why, crashed = "", False
@@ -133,7 +142,10 @@ def run_check(reference: Reference, device: str, dtype: str | None = None, *, sl
     except HnbenchError as error:
         why = str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the verdict of this check alone
-        why, crashed = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}", True
+        why, crashed = (
+            f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}",
+            True,
+        )
     verdict, why = _verdict(context, why)
     return CheckResult(
         reference,
@@ -154,7 +166,9 @@ def _require_speed(reference: Reference, device: str, *, slow: bool) -> None:
 
 
 def _function_of(reference: Reference) -> Callable[[CheckContext], None]:
-    function: Callable[[CheckContext], None] = EntryPoint(reference.name, reference.function, "").load()
+    function: Callable[[CheckContext], None] = EntryPoint(
+        reference.name, reference.function, ""
+    ).load()
     return function
 
 
@@ -163,7 +177,11 @@ def _verdict(context: CheckContext, why: str) -> tuple[CheckVerdict, str]:
         return "differs", why
     if why:
         return "not run", why
-    missing = [name for name in context.reference.expected if name not in {one.name for one in context.comparisons}]
+    missing = [
+        name
+        for name in context.reference.expected
+        if name not in {one.name for one in context.comparisons}
+    ]
     if missing or not context.comparisons:
         return "differs", f"nothing was compared with {', '.join(missing) or 'anything'}"
     return "equal", ""

@@ -12,7 +12,7 @@ import torch
 from hnbench.catalogue import registry
 from hnbench.catalogue.loading import load_generator
 from hnbench.generators.base import Conditioning
-from hnbench.generators.sources import Published
+from hnbench.generators.sources import PublishedGenerator
 from hnbench.seeds import NoiseSource
 from hnbench.shapes.models import WEIGHTS
 from hnbench.tasks import Task
@@ -31,7 +31,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "StableDiffusionPipeline": {"guidance_scale": 0.0},
     "StableDiffusionXLPipeline": {"guidance_scale": 0.0},
     "SanaSprintPipeline": {"complex_human_instruction": None, "use_resolution_binning": False},
-    "PixArtAlphaPipeline": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
+    "PixArtAlphaPipeline": {
+        "guidance_scale": 1.0,
+        "use_resolution_binning": False,
+        "clean_caption": False,
+    },
     "FluxPipeline": {"max_sequence_length": 512},
 }
 """How the stock pipeline of each family is called for what a run does by default."""
@@ -52,9 +56,16 @@ def stock_pipeline(check: CheckContext) -> None:
     pipeline = _stock(check)
     for steps, images in zip(given["steps"], ours, strict=True):
         expected = _theirs(pipeline, noise, given["prompts"], seeds, steps, size)
-        check.compare(f"largest difference in {steps} steps", float((images - expected).abs().max()), 0.0)
+        check.compare(
+            f"largest difference in {steps} steps", float((images - expected).abs().max()), 0.0
+        )
         # An image without any structure would be equal whatever was drawn.
-        check.compare(f"flat images in {steps} steps", float((images.flatten(1).std(1) < FLAT).sum()), 0.0, tolerance=0.5)
+        check.compare(
+            f"flat images in {steps} steps",
+            float((images.flatten(1).std(1) < FLAT).sum()),
+            0.0,
+            tolerance=0.5,
+        )
 
 
 FLAT = 0.01
@@ -65,7 +76,12 @@ def published_pixels(check: CheckContext) -> None:
     """Some values of one image of a published prompt and seed: blue ones of the lower right corner."""
     given = check.reference.given
     generator = _loaded(check)
-    drawn = torch.randn(1, *generator.noise_shape, generator=torch.Generator().manual_seed(given["seed"]), dtype=generator.dtype)
+    drawn = torch.randn(
+        1,
+        *generator.noise_shape,
+        generator=torch.Generator().manual_seed(given["seed"]),
+        dtype=generator.dtype,
+    )
     image = _ours(generator, drawn.float(), [given["prompt"]], (0,), given["steps"])[0]
     rows, columns = given["rows"], given["columns"]
     corner = image[given["channel"], -rows:, -columns:].flatten()
@@ -79,16 +95,32 @@ def published_flux_pixels(check: CheckContext) -> None:
 
     given = check.reference.given
     generator = _loaded(check)
-    hidden, pooled = (_embedding(check, name) for name in ("prompt_embeds.pt", "pooled_prompt_embeds.pt"))
+    hidden, pooled = (
+        _embedding(check, name) for name in ("prompt_embeds.pt", "pooled_prompt_embeds.pt")
+    )
     text = Conditioning(
-        {"hidden_states": hidden.to(generator.device, generator.dtype), "pooled": pooled.to(generator.device, generator.dtype)}
+        {
+            "hidden_states": hidden.to(generator.device, generator.dtype),
+            "pooled": pooled.to(generator.device, generator.dtype),
+        }
     )
     side = generator.image_size // int(generator.pipeline.vae_scale_factor)
     channels = generator.noise_shape[1] // 4
-    drawn = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(given["seed"]), dtype=generator.dtype)
+    drawn = torch.randn(
+        1,
+        channels,
+        side,
+        side,
+        generator=torch.Generator().manual_seed(given["seed"]),
+        dtype=generator.dtype,
+    )
     packed = FluxPipeline._pack_latents(drawn, 1, channels, side, side).float()  # noqa: SLF001 - the layout that the pipeline has
     with torch.no_grad():
-        image = generator.generate(packed.to(generator.device), text.seeded((0,)), given["steps"])[0].float().cpu()
+        image = (
+            generator.generate(packed.to(generator.device), text.seeded((0,)), given["steps"])[0]
+            .float()
+            .cpu()
+        )
     for place, value in enumerate(image[:, 0, : given["columns"]].T.flatten().tolist()):
         check.compare(str(place), value)
 
@@ -108,7 +140,13 @@ def _loaded(check: CheckContext) -> PipelineGenerator:
 
 
 @torch.no_grad()
-def _ours(generator: PipelineGenerator, noise: Tensor, prompts: Sequence[str], seeds: Sequence[int], steps: int) -> Tensor:
+def _ours(
+    generator: PipelineGenerator,
+    noise: Tensor,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    steps: int,
+) -> Tensor:
     conditioning = generator.encode(prompts).seeded(seeds)
     return generator.generate(noise.to(generator.device), conditioning, steps).float().cpu()
 
@@ -117,7 +155,11 @@ def _stock(check: CheckContext) -> Any:
     """The pipeline as diffusers alone loads it from the same files."""
     dtype: torch.dtype = getattr(torch, check.dtype)
     folder, replaced = _folders(check)
-    options: dict[str, Any] = {"local_files_only": True, "dtype": dtype, "variant": _variant(folder, check.dtype)}
+    options: dict[str, Any] = {
+        "local_files_only": True,
+        "dtype": dtype,
+        "variant": _variant(folder, check.dtype),
+    }
     with quiet_loading():
         parts = {part: _stock_part(place, part, dtype) for part, place in replaced.items()}
         kind = diffusers.DiffusionPipeline.from_pretrained
@@ -131,7 +173,7 @@ def _folders(check: CheckContext) -> tuple[Path, dict[str, Path]]:
     if name == "shapes":
         return WEIGHTS / "generator", {}
     published = registry.GENERATORS.get(name)
-    if not isinstance(published, Published):
+    if not isinstance(published, PublishedGenerator):
         raise CannotRun(f"{name} is not a pipeline of diffusers")
     return published.folders(check.dtype)
 
@@ -144,7 +186,11 @@ def _variant(folder: Path, dtype: str) -> str | None:
 def _without(folder: Path) -> dict[str, None]:
     """The optional parts of pipelines, which were not fetched."""
     found = diffusers.DiffusionPipeline.load_config(folder, local_files_only=True)
-    return {part: None for part in ("safety_checker", "feature_extractor", "image_encoder") if part in found}
+    return {
+        part: None
+        for part in ("safety_checker", "feature_extractor", "image_encoder")
+        if part in found
+    }
 
 
 def _stock_part(place: Path, part: str, dtype: torch.dtype) -> Any:
@@ -152,10 +198,19 @@ def _stock_part(place: Path, part: str, dtype: torch.dtype) -> Any:
         return diffusers.DDPMScheduler.from_pretrained(place, subfolder=part, local_files_only=True)
     safe = any((place / part).glob("*.safetensors"))
     kind = diffusers.PixArtTransformer2DModel
-    return kind.from_pretrained(place, subfolder=part, local_files_only=True, dtype=dtype, use_safetensors=safe)
+    return kind.from_pretrained(
+        place, subfolder=part, local_files_only=True, dtype=dtype, use_safetensors=safe
+    )
 
 
-def _theirs(pipeline: Any, noise: Tensor, prompts: Sequence[str], seeds: Sequence[int], steps: int, size: int) -> Tensor:
+def _theirs(
+    pipeline: Any,
+    noise: Tensor,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    steps: int,
+    size: int,
+) -> Tensor:
     name = type(pipeline).__name__
     call = {"height": size, "width": size, "num_inference_steps": steps, **CALLS[name]}
     if name == "SanaSprintPipeline":
@@ -167,5 +222,7 @@ def _theirs(pipeline: Any, noise: Tensor, prompts: Sequence[str], seeds: Sequenc
     latents = noise.to(pipeline.device, pipeline.dtype)
     arguments = {key: value for key, value in call.items() if key in taken}
     with quiet_loading():
-        images: Tensor = pipeline(list(prompts), latents=latents, generator=between, output_type="pt", **arguments).images
+        images: Tensor = pipeline(
+            list(prompts), latents=latents, generator=between, output_type="pt", **arguments
+        ).images
     return images.float().cpu()

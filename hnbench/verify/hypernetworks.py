@@ -34,15 +34,27 @@ PREFIX = "base_model.model."
 
 def change(check: CheckContext) -> None:
     """The hypernetwork's change of given prompts' noises, and the same by hooks on the layers of a backbone of its own."""
-    _against_hooks(check, "hypernoise", lambda own, adapter, noise, text: Hypernetwork(own, adapter).displacement(noise, text))
+    _against_hooks(
+        check,
+        "hypernoise",
+        lambda own, adapter, noise, text: Hypernetwork(own, adapter).displacement(noise, text),
+    )
 
 
 def finetuned(check: CheckContext) -> None:
     """The images of a fine-tuned generator, and the same by hooks on the layers."""
-    _against_hooks(check, "finetune", lambda own, adapter, noise, text: FinetunedGenerator(own, adapter).generate(noise, text))
+    _against_hooks(
+        check,
+        "finetune",
+        lambda own, adapter, noise, text: FinetunedGenerator(own, adapter).generate(noise, text),
+    )
 
 
-def _against_hooks(check: CheckContext, kind: str, computed: Callable[[Generator, LoraAdapter, Tensor, Conditioning], Tensor]) -> None:
+def _against_hooks(
+    check: CheckContext,
+    kind: str,
+    computed: Callable[[Generator, LoraAdapter, Tensor, Conditioning], Tensor],
+) -> None:
     generator, folder, noise, prompts = _prepared(check, kind)
     adapter = load_adapter(folder, generator, kind)
     with torch.no_grad():
@@ -69,7 +81,9 @@ def _compare(check: CheckContext, ours: Tensor, expected: Tensor) -> None:
     check.compare("relative difference", float((ours - expected).norm() / expected.norm()), 0.0)
 
 
-def _by_hooks(generator: Any, folder: Path, noise: Tensor, prompts: list[str], *, alone: bool) -> Tensor:
+def _by_hooks(
+    generator: Any, folder: Path, noise: Tensor, prompts: list[str], *, alone: bool
+) -> Tensor:
     """What the adapter's weights make of the backbone: every layer's output plus its LoRA; `alone`: the last layer's LoRA by itself.
 
     By torch's own functions and the file's numbers, with no code of an adapter library: peft since 0.16 refuses the released adapter, whose
@@ -79,7 +93,9 @@ def _by_hooks(generator: Any, folder: Path, noise: Tensor, prompts: list[str], *
     weights = {name: value.to(generator.device) for name, value in _weights(folder)}
     scale = config["lora_alpha"] / config["r"]
     handles = [
-        layer.register_forward_hook(_adding(weights, name, scale, replaces=alone and name == generator.last_layer))
+        layer.register_forward_hook(
+            _adding(weights, name, scale, replaces=alone and name == generator.last_layer)
+        )
         for name, layer in generator.backbone.named_modules()
         if f"{name}.lora_A.weight" in weights
     ]
@@ -88,7 +104,11 @@ def _by_hooks(generator: Any, folder: Path, noise: Tensor, prompts: list[str], *
     conditioning = generator.encode(prompts)
     try:
         with torch.no_grad():
-            made: Tensor = generator.predict(noise, conditioning) if alone else generator.generate(noise, conditioning)
+            made: Tensor = (
+                generator.predict(noise, conditioning)
+                if alone
+                else generator.generate(noise, conditioning)
+            )
             return made.float().cpu()
     finally:
         for handle in handles:
@@ -110,7 +130,9 @@ def _adding(weights: Mapping[str, Tensor], name: str, scale: float, *, replaces:
         if isinstance(layer, nn.Conv2d):
             groups = layer.groups if second.shape[1] != first.shape[0] else 1
             options: Any = {"stride": layer.stride, "padding": layer.padding}
-            delta = functional.conv2d(functional.conv2d(given, first, groups=1, **options), second, groups=groups)
+            delta = functional.conv2d(
+                functional.conv2d(given, first, groups=1, **options), second, groups=groups
+            )
         else:
             delta = given @ first.T @ second.T
         delta = (delta * scale).to(output.dtype)

@@ -22,7 +22,11 @@ def fetch_input(check: str, item: PinnedInput) -> Path:
         return fetch(f"verify/{digest(item.url)[:8]}-{item.name}", item.url, item.sha256)
     path = hub.download(hub.Source(item.repo, item.revision, (item.path,), item.kind)) / item.path
     if not path.is_file():
-        raise UsageError(f"{item.repo}@{item.revision} has no file {item.path}, which {check} needs")
+        raise UsageError(
+            f"{item.repo}@{item.revision} has no file {item.path}, which {check} needs"
+        )
     if item.sha256 and sha256_of(path) != item.sha256:
-        raise UsageError(f"{path} is not the file that {check} needs (by SHA-256); remove it, and it is downloaded again")
+        raise UsageError(
+            f"{path} is not the file that {check} needs (by SHA-256); remove it, and it is downloaded again"
+        )
     return path

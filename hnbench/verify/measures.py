@@ -47,12 +47,19 @@ def pairs(check: CheckContext) -> None:
 def cifar_distance(check: CheckContext) -> None:
     """The distance between as many of CIFAR-10's training images as of its test images, drawn by NumPy's older generator."""
     given = check.reference.given
-    parts = {"train": [f"data_batch_{number}.bin" for number in range(1, 6)], "test": ["test_batch.bin"]}
+    parts = {
+        "train": [f"data_batch_{number}.bin" for number in range(1, 6)],
+        "test": ["test_batch.bin"],
+    }
     measure = _loaded(check)
     features = []
     for files in parts.values():
         pictures = [picture for _, picture in cifar10(check, *files)]
-        chosen = sorted(np.random.RandomState(given["seed"]).choice(len(pictures), given["images"], replace=False))
+        chosen = sorted(
+            np.random.RandomState(given["seed"]).choice(
+                len(pictures), given["images"], replace=False
+            )
+        )
         features.append(_in_batches(measure, [pictures[place] for place in chosen]))
     check.compare("distance", measure.distance(*features))
 
@@ -67,15 +74,29 @@ def dinov2_slice(check: CheckContext) -> None:
     features = load_dinov2(_SOURCES[name], check.device, where, offset=0)
     check.uses(name, _loaded(check).fingerprint)
     with torch.inference_mode():
-        token = features.encoded(_centre(check.picture("cats"))[None].to(check.device))[0].float().cpu()
+        token = (
+            features.encoded(_centre(check.picture("cats"))[None].to(check.device))[0].float().cpu()
+        )
     for place in range(len(check.reference.expected)):
         check.compare(str(place), float(token[place]))
 
 
 def _centre(picture: Image) -> Tensor:
-    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
+    from torchvision.transforms import (
+        CenterCrop,
+        Compose,
+        InterpolationMode,
+        Normalize,
+        Resize,
+        ToTensor,
+    )
 
-    steps = [Resize(256, InterpolationMode.BICUBIC), CenterCrop(DINOV2_SIZE), ToTensor(), Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    steps = [
+        Resize(256, InterpolationMode.BICUBIC),
+        CenterCrop(DINOV2_SIZE),
+        ToTensor(),
+        Normalize(IMAGENET_MEAN, IMAGENET_STD),
+    ]
     prepared: Tensor = Compose(steps)(picture)
     return prepared
 
@@ -87,13 +108,22 @@ def dinov2_features(check: CheckContext) -> None:
     own, other = measure.network.of(pictures).numpy(), _independent(check, pictures)
     far, length = (np.linalg.norm(values, axis=1) for values in (own - other, other))
     check.compare("largest relative difference of the features", float((far / length).max()), 0.0)
-    formula = {"dino-similarity": _similarity, "dino-vendi": _vendi, "fd-dinov2": _frechet}[measure.name.partition("@")[0]]
+    formula = {"dino-similarity": _similarity, "dino-vendi": _vendi, "fd-dinov2": _frechet}[
+        measure.name.partition("@")[0]
+    ]
     expected, half = formula(other), len(pictures) // 2
     if isinstance(measure, SetMeasure):
-        found = measure.distance(measure.features(pictures[:half]), measure.features(pictures[half:]))
+        found = measure.distance(
+            measure.features(pictures[:half]), measure.features(pictures[half:])
+        )
     else:
         (found,) = measure.values([pictures])
-    check.compare("value", found, expected, tolerance=check.reference.tolerance_in(check.dtype) * abs(expected))
+    check.compare(
+        "value",
+        found,
+        expected,
+        tolerance=check.reference.tolerance_in(check.dtype) * abs(expected),
+    )
 
 
 def _unit(features: Array) -> Array:
@@ -119,7 +149,12 @@ def _frechet(features: Array) -> float:
     ours, base = np.split(features.astype(np.float64), 2)
     first, second = (np.cov(part, rowvar=False) for part in (ours, base))
     roots = np.sqrt(np.linalg.eigvals(first @ second).real.clip(0))
-    return float(((ours.mean(0) - base.mean(0)) ** 2).sum() + np.trace(first) + np.trace(second) - 2 * roots.sum())
+    return float(
+        ((ours.mean(0) - base.mean(0)) ** 2).sum()
+        + np.trace(first)
+        + np.trace(second)
+        - 2 * roots.sum()
+    )
 
 
 def _independent(check: CheckContext, pictures: Sequence[Image]) -> Array:
@@ -132,14 +167,25 @@ def _independent(check: CheckContext, pictures: Sequence[Image]) -> Array:
 
     name, _, where = check.reference.component.partition("@")
     with quiet_loading():
-        model = Dinov2Model.from_pretrained(hub.find((_SOURCES[name],), where).folders[0], local_files_only=True).eval()
+        model = Dinov2Model.from_pretrained(
+            hub.find((_SOURCES[name],), where).folders[0], local_files_only=True
+        ).eval()
     table = model.embeddings.position_embeddings.detach().numpy()
     placed = torch.from_numpy(placed_positions(table, DINOV2_SIZE // model.config.patch_size))
     model.embeddings.interpolate_pos_encoding = lambda *_: placed.to(check.device)
-    squares = [np.asarray(picture.resize((DINOV2_SIZE, DINOV2_SIZE), Pillow.Resampling.BICUBIC), np.float32) for picture in pictures]
-    pixels = (np.stack(squares) / 255 - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32)
+    squares = [
+        np.asarray(
+            picture.resize((DINOV2_SIZE, DINOV2_SIZE), Pillow.Resampling.BICUBIC), np.float32
+        )
+        for picture in pictures
+    ]
+    pixels = (np.stack(squares) / 255 - np.array(IMAGENET_MEAN, np.float32)) / np.array(
+        IMAGENET_STD, np.float32
+    )
     with torch.inference_mode():
-        found = model.to(check.device)(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).to(check.device)).pooler_output
+        found = model.to(check.device)(
+            torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).to(check.device)
+        ).pooler_output
     features: Array = found.cpu().numpy()
     return features
 
@@ -194,13 +240,24 @@ def answer(check: CheckContext) -> None:
             return_dict_in_generate=True,
         )
     said = out.sequences[0, asked["input_ids"].shape[1] :]
-    check.compare("answer", model.processor.tokenizer.decode(said, skip_special_tokens=True).strip())
+    check.compare(
+        "answer", model.processor.tokenizer.decode(said, skip_special_tokens=True).strip()
+    )
     chance = float(out.logits[0][0].double().softmax(-1)[said[0]])
-    check.compare("probability of the first token", model.probability(picture, given["question"], int(said[0])), chance)
+    check.compare(
+        "probability of the first token",
+        model.probability(picture, given["question"], int(said[0])),
+        chance,
+    )
 
 
 def _in_batches(measure: Any, pictures: Sequence[Image]) -> Tensor:
-    return torch.cat([measure.features(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)])
+    return torch.cat(
+        [
+            measure.features(pictures[start : start + BATCH])
+            for start in range(0, len(pictures), BATCH)
+        ]
+    )
 
 
 def _loaded(check: CheckContext) -> Any:

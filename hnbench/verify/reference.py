@@ -85,7 +85,15 @@ class Reference:
     @property
     def digest(self) -> str:
         """A SHA-256 over what decides the verdict."""
-        return digest([self.name, dict(self.expected), dict(self.tolerance), dict(self.given), [item.sha256 for item in self.inputs]])
+        return digest(
+            [
+                self.name,
+                dict(self.expected),
+                dict(self.tolerance),
+                dict(self.given),
+                [item.sha256 for item in self.inputs],
+            ]
+        )
 
     def tolerance_in(self, dtype: str) -> float:
         """The largest absolute difference that counts as equal."""
@@ -104,8 +112,14 @@ def _reference(entry: dict[str, Any], path: Path) -> Reference:
         made = Reference(**{**entry, "inputs": inputs, **texts})
     except TypeError as error:
         raise ValueError(f"{path.name}: {entry.get('name')}: {error}") from error
-    if made.kind not in KINDS or "float32" not in made.tolerance or (made.truth == "published") != bool(made.expected):
-        raise ValueError(f"{path.name}: {made.name}: kind, tolerance or expected values are not what a check needs")
+    if (
+        made.kind not in KINDS
+        or "float32" not in made.tolerance
+        or (made.truth == "published") != bool(made.expected)
+    ):
+        raise ValueError(
+            f"{path.name}: {made.name}: kind, tolerance or expected values are not what a check needs"
+        )
     return made
 
 
@@ -121,7 +135,11 @@ def choose(names: Iterable[str], known: Iterable[Reference]) -> tuple[Reference,
     listed = tuple(known)
     chosen: dict[str, Reference] = {}
     for name in names:
-        found = [one for one in listed if {one.component, _family(one.component), one.name, *one.covers} & _parts(name)]
+        found = [
+            one
+            for one in listed
+            if {one.component, _family(one.component), one.name, *one.covers} & _parts(name)
+        ]
         if not found:
             raise UsageError(_unknown(name, listed))
         chosen |= {one.name: one for one in found}
@@ -139,7 +157,9 @@ def _parts(name: str) -> set[str]:
 
 
 def _unknown(name: str, listed: Iterable[Reference]) -> str:
-    components = list(dict.fromkeys(component for one in listed for component in (one.component, *one.covers)))
+    components = list(
+        dict.fromkeys(component for one in listed for component in (one.component, *one.covers))
+    )
     near = difflib.get_close_matches(name, [*components, *(one.name for one in listed)], n=1)
     return f"there is no check {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} known: {', '.join(components)}"
 

@@ -38,7 +38,9 @@ def scores(check: CheckContext) -> None:
     pairs = list(zip(names, prompts * len(names) if len(prompts) == 1 else prompts, strict=True))
 
     def values(score: Scorer) -> dict[str, float]:
-        return dict(zip(names, score((check.picture(name), prompt) for name, prompt in pairs), strict=True))
+        return dict(
+            zip(names, score((check.picture(name), prompt) for name, prompt in pairs), strict=True)
+        )
 
     _compare(check, values)
 
@@ -46,18 +48,29 @@ def scores(check: CheckContext) -> None:
 def mean_score(check: CheckContext) -> None:
     """The mean over pairs of an input and a prompt."""
     pairs = check.reference.given["pairs"]
-    _compare(check, lambda score: {"mean": fmean(score((check.picture(name), prompt) for name, prompt in pairs))})
+    _compare(
+        check,
+        lambda score: {
+            "mean": fmean(score((check.picture(name), prompt) for name, prompt in pairs))
+        },
+    )
 
 
 def benchmark(check: CheckContext) -> None:
     """HPSv2's benchmark: the mean of each style's images, and the mean over styles. An image is named by its prompt's place in the list."""
     given = check.reference.given
     prompts = {style: _read(check, f"{style}.json")[: given["images"]] for style in given["styles"]}
-    names = {style: [f"{style}/{number:05d}.jpg" for number in range(len(texts))] for style, texts in prompts.items()}
+    names = {
+        style: [f"{style}/{number:05d}.jpg" for number in range(len(texts))]
+        for style, texts in prompts.items()
+    }
     files = read_files(check.input("images"), (name for group in names.values() for name in group))
 
     def values(score: Scorer) -> dict[str, float]:
-        means = {style: fmean(score(_decoded(files, zip(names[style], prompts[style], strict=True)))) for style in prompts}
+        means = {
+            style: fmean(score(_decoded(files, zip(names[style], prompts[style], strict=True))))
+            for style in prompts
+        }
         return {**means, "average": fmean(means.values())}
 
     _compare(check, values)
@@ -69,8 +82,13 @@ def preferences(check: CheckContext) -> None:
     files = read_files(check.input("images"), {name for _, names, _ in rows for name in names})
 
     def values(score: Scorer) -> dict[str, float]:
-        found = iter(score(_decoded(files, ((name, prompt) for prompt, names, _ in rows for name in names))))
-        return {"accuracy": 100 * fmean(agreement(list(islice(found, len(ranks))), ranks) for _, _, ranks in rows)}
+        found = iter(
+            score(_decoded(files, ((name, prompt) for prompt, names, _ in rows for name in names)))
+        )
+        return {
+            "accuracy": 100
+            * fmean(agreement(list(islice(found, len(ranks))), ranks) for _, _, ranks in rows)
+        }
 
     _compare(check, values)
 
@@ -102,10 +120,14 @@ def generations(check: CheckContext) -> None:
 def drawn(check: CheckContext) -> None:
     """The score of a picture of random numbers that torch draws. Where it draws other ones, there is nothing to compare."""
     given = check.reference.given
-    pixels = torch.randint(255, (3, 224, 224), generator=torch.Generator().manual_seed(given["seed"])).to(torch.uint8)
+    pixels = torch.randint(
+        255, (3, 224, 224), generator=torch.Generator().manual_seed(given["seed"])
+    ).to(torch.uint8)
     picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
     if _sha256(picture.tobytes()) != given["sha256"]:
-        raise CannotRun("this torch draws other random numbers than the one that the published picture is of")
+        raise CannotRun(
+            "this torch draws other random numbers than the one that the published picture is of"
+        )
     _compare(check, lambda score: {"score": score([(picture, given["prompt"])])[0]})
 
 
@@ -115,9 +137,14 @@ def zero_shot(check: CheckContext) -> None:
 
     given = check.reference.given
     reward: Any = _loaded(check)
-    texts = [[template.format(c=name) for template in _read(check, "templates.json")["cifar10"]] for name in given["classes"]]
+    texts = [
+        [template.format(c=name) for template in _read(check, "templates.json")["cifar10"]]
+        for name in given["classes"]
+    ]
     with torch.no_grad():
-        classes = torch.stack([functional.normalize(reward.text_features(group).mean(0), dim=-1) for group in texts])
+        classes = torch.stack(
+            [functional.normalize(reward.text_features(group).mean(0), dim=-1) for group in texts]
+        )
         right, images = 0, cifar10(check, "test_batch.bin")
         for start in range(0, len(images), BATCH):
             labels, pictures = zip(*images[start : start + BATCH], strict=True)
@@ -131,8 +158,13 @@ def cifar10(check: CheckContext, *names: str) -> list[tuple[int, Image.Image]]:
     import numpy as np
 
     files = read_files(check.input("cifar-10"), names)
-    records = np.concatenate([np.frombuffer(files[name], np.uint8).reshape(-1, 3073) for name in names])
-    return [(int(row[0]), Image.fromarray(row[1:].reshape(3, 32, 32).transpose(1, 2, 0).copy())) for row in records]
+    records = np.concatenate(
+        [np.frombuffer(files[name], np.uint8).reshape(-1, 3073) for name in names]
+    )
+    return [
+        (int(row[0]), Image.fromarray(row[1:].reshape(3, 32, 32).transpose(1, 2, 0).copy()))
+        for row in records
+    ]
 
 
 def against_open_clip(check: CheckContext) -> None:
@@ -140,7 +172,9 @@ def against_open_clip(check: CheckContext) -> None:
     import open_clip
 
     folder = _open_clip_folder(check)
-    model, _, prepare = open_clip.create_model_and_transforms(f"local-dir:{folder}", device=check.device, precision="fp32")
+    model, _, prepare = open_clip.create_model_and_transforms(
+        f"local-dir:{folder}", device=check.device, precision="fp32"
+    )
     model.eval()
     tokens = open_clip.get_tokenizer(f"local-dir:{folder}")
 
@@ -161,7 +195,9 @@ def _open_clip_folder(check: CheckContext) -> str:
 
     where = check.reference.component.partition("@")[2]
     for weights in ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):
-        folder = hub.find((replace(CLIP[0], patterns=("open_clip_config.json", weights)),), where).folders[0]
+        folder = hub.find(
+            (replace(CLIP[0], patterns=("open_clip_config.json", weights)),), where
+        ).folders[0]
         if (folder / weights).is_file():
             return str(folder)
     raise CannotRun(f"{where or CLIP[0]} has no weights of open_clip")
@@ -178,13 +214,22 @@ def against_transformers(check: CheckContext) -> None:
     files = hub.find(PICKSCORE, check.reference.component.partition("@")[2])
     with quiet_loading():
         processor = AutoProcessor.from_pretrained(files.folders[-1], local_files_only=True)
-        model = AutoModel.from_pretrained(files.folders[0], local_files_only=True).to(check.device).eval()
+        model = (
+            AutoModel.from_pretrained(files.folders[0], local_files_only=True)
+            .to(check.device)
+            .eval()
+        )
 
     def expected(picture: Image.Image, prompt: str) -> float:
         longest = model.config.text_config.max_position_embeddings
-        given = processor(text=[prompt], images=[picture], padding=True, truncation=True, max_length=longest, return_tensors="pt").to(
-            check.device
-        )
+        given = processor(
+            text=[prompt],
+            images=[picture],
+            padding=True,
+            truncation=True,
+            max_length=longest,
+            return_tensors="pt",
+        ).to(check.device)
         return float(model(**given).logits_per_image)
 
     _compare_each(check, expected)
@@ -196,7 +241,11 @@ def _compare_each(check: CheckContext, expected: Callable[[Image.Image, str], fl
         for number, prompt in enumerate(check.reference.given["prompts"]):
             picture = check.picture(item.name)
             with torch.no_grad():
-                check.compare(f"{item.name}, prompt {number}", score([(picture, prompt)])[0], expected(picture, prompt))
+                check.compare(
+                    f"{item.name}, prompt {number}",
+                    score([(picture, prompt)])[0],
+                    expected(picture, prompt),
+                )
 
 
 def _compare(check: CheckContext, values: Callable[[Scorer], Mapping[str, float]]) -> None:
@@ -207,17 +256,23 @@ def _compare(check: CheckContext, values: Callable[[Scorer], Mapping[str, float]
     for name, value in found.items():
         check.compare(name, value)
     if isinstance(reward, Hpsv2Reward):
-        other = {name: scale * value for name, value in values(_not_antialiased(reward, check.device)).items()}
+        other = {
+            name: scale * value
+            for name, value in values(_not_antialiased(reward, check.device)).items()
+        }
         check.note(which_resize(check.reference.expected, found, other))
 
 
-def which_resize(expected: Mapping[str, Any], antialiased: Mapping[str, float], plain: Mapping[str, float]) -> str:
+def which_resize(
+    expected: Mapping[str, Any], antialiased: Mapping[str, float], plain: Mapping[str, float]
+) -> str:
     """Which of HPSv2's two resizes is nearer to the published values, and by how much."""
-    far = [max(abs(values[name] - value) for name, value in expected.items()) for values in (antialiased, plain)]
+    far = [
+        max(abs(values[name] - value) for name, value in expected.items())
+        for values in (antialiased, plain)
+    ]
     if far[0] == far[1]:
-        return (
-            f"the published values do not tell the resizes with and without antialiasing apart: largest difference {far[0]:.4g} with both"
-        )
+        return f"the published values do not tell the resizes with and without antialiasing apart: largest difference {far[0]:.4g} with both"
     nearer = "with" if far[0] < far[1] else "without"
     return (
         f"the published values are as the resize {nearer} antialiasing: "
@@ -238,7 +293,9 @@ def _loaded(check: CheckContext) -> Reward:
 
 
 def _scorer(reward: Reward, device: str) -> Scorer:
-    return _batched(lambda pictures, prompts: reward.score_pictures(pictures, prompts, torch.device(device)))
+    return _batched(
+        lambda pictures, prompts: reward.score_pictures(pictures, prompts, torch.device(device))
+    )
 
 
 def _not_antialiased(reward: Hpsv2Reward, device: str) -> Scorer:
@@ -261,7 +318,9 @@ def _batched(score: Callable[[Sequence[Image.Image], Sequence[str]], Tensor]) ->
     return scored
 
 
-def _decoded(files: Mapping[str, bytes], pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[Image.Image, str]]:
+def _decoded(
+    files: Mapping[str, bytes], pairs: Iterable[tuple[str, str]]
+) -> Iterator[tuple[Image.Image, str]]:
     for name, prompt in pairs:
         with Image.open(BytesIO(files[name])) as image:
             yield rgb(image), prompt

@@ -65,7 +65,12 @@ def small_checks(known: Iterable[Reference]) -> tuple[Reference, ...]:
 
 
 def verify(
-    references: Sequence[Reference], device: str, progress: VerifyProgress, *, dtype: str | None = None, slow: bool = False
+    references: Sequence[Reference],
+    device: str,
+    progress: VerifyProgress,
+    *,
+    dtype: str | None = None,
+    slow: bool = False,
 ) -> Session:
     """Run the checks one after another. Those that compared something are remembered by their models' fingerprints."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -75,7 +80,9 @@ def verify(
         progress.check_started(number, len(references), reference)
         result = run_check(reference, device, dtype, slow=slow)
         if result.verdict != "not run" and result.fingerprints:
-            with suppress(HnbenchError):  # a cache that cannot be written to costs the memory, not the result
+            with suppress(
+                HnbenchError
+            ):  # a cache that cannot be written to costs the memory, not the result
                 remember([_remembered(result, started, surroundings)])
         results.append(result)
         progress.check_done(result)
@@ -117,7 +124,13 @@ def _result_to_json(result: CheckResult) -> dict[str, Any]:
         "fingerprints": result.fingerprints,
         "notes": list(result.notes),
         "comparisons": [
-            {"name": one.name, "expected": one.expected, "got": _finite(one.got), "tolerance": one.tolerance, "equal": one.equal}
+            {
+                "name": one.name,
+                "expected": one.expected,
+                "got": _finite(one.got),
+                "tolerance": one.tolerance,
+                "equal": one.equal,
+            }
             for one in result.comparisons
         ],
     }

@@ -10,7 +10,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from hnbench.verify.check import CheckResult, Comparison
+    from hnbench.verify.check import CheckComparison, CheckResult
     from hnbench.verify.reference import Reference, Value
     from hnbench.weights.verified import Verification
 
@@ -19,10 +19,14 @@ NEVER = "not yet run here"
 
 def list_table(references: Iterable[Reference], known: Sequence[Verification]) -> Table:
     """One row per check: what it is, what it takes, and what is known of it on this machine."""
-    table = Table("component", "check", "input", "expected", "download", "GPU", "here", box=box.SIMPLE_HEAD)
+    table = Table(
+        "component", "check", "input", "expected", "download", "GPU", "here", box=box.SIMPLE_HEAD
+    )
     for one in references:
         needs = filesize.decimal(one.download), "yes" if one.gpu else "no"
-        table.add_row(one.component, one.name, _given(one), _expected(one), *needs, _last(one, known))
+        table.add_row(
+            one.component, one.name, _given(one), _expected(one), *needs, _last(one, known)
+        )
     return table
 
 
@@ -60,7 +64,13 @@ def explained(reference: Reference) -> Iterator[str]:
         yield f"  says        {reference.strength}"
     for item in reference.inputs:
         place = item.url or f"{item.repo}@{item.revision}: {item.path}"
-        pin = f" (SHA-256 {item.sha256})" if item.sha256 else f" (not pinned: {item.unpinned})" if item.unpinned else ""
+        pin = (
+            f" (SHA-256 {item.sha256})"
+            if item.sha256
+            else f" (not pinned: {item.unpinned})"
+            if item.unpinned
+            else ""
+        )
         yield f"  input       {item.name}: {place}{pin}"
     for name, value in reference.expected.items():
         yield f"  expected    {name}: {shown(value)}"
@@ -71,7 +81,9 @@ def explained(reference: Reference) -> Iterator[str]:
 
 def result_table(results: Iterable[CheckResult]) -> Table:
     """One row per check, with its worst comparison."""
-    table = Table("check", "compared", "expected", "got", "tolerance", "verdict", box=box.SIMPLE_HEAD)
+    table = Table(
+        "check", "compared", "expected", "got", "tolerance", "verdict", box=box.SIMPLE_HEAD
+    )
     for result in results:
         worst = result.worst
         verdict = result.verdict if result.verdict != "not run" else f"not run: {result.why}"
@@ -79,7 +91,7 @@ def result_table(results: Iterable[CheckResult]) -> Table:
     return table
 
 
-def _columns(worst: Comparison | None, number: int) -> tuple[str, str, str, str]:
+def _columns(worst: CheckComparison | None, number: int) -> tuple[str, str, str, str]:
     if worst is None:
         return "", "", "", ""
     name = worst.name if number == 1 else f"{worst.name} (of {number})"
@@ -93,7 +105,10 @@ def shown(value: Value) -> str:
 
 def sentences(results: Sequence[CheckResult]) -> Iterator[str]:
     """What came out, in words."""
-    counts = {verdict: sum(one.verdict == verdict for one in results) for verdict in ("equal", "differs", "not run")}
+    counts = {
+        verdict: sum(one.verdict == verdict for one in results)
+        for verdict in ("equal", "differs", "not run")
+    }
     yield f"{len(results)} checks: {counts['equal']} equal, {counts['differs']} differ, {counts['not run']} not run."
     for result in results:
         if result.verdict == "differs" and result.why:

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 _COUNTERS = re.compile(r"(.*\.)?(position_ids|num_batches_tracked)")
 """What older versions of transformers saved beside the weights: whole numbers that the model has by itself or does not use."""
-UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, EOFError, SafetensorError, StrictDataclassError)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    ImportError,
+    EOFError,
+    SafetensorError,
+    StrictDataclassError,
+)
 """What diffusers and transformers raise of a folder that they cannot load."""
 
 
@@ -54,17 +64,31 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
         path,
         missing=own.keys() - weights.keys(),
         unexpected=weights.keys() - own.keys(),
-        reshaped=[name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape],
+        reshaped=[
+            name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape
+        ],
     )
     module.load_state_dict(weights, assign=True)
 
 
-def refuse_differences(path: Path | str, *, missing: Iterable[str], unexpected: Iterable[str], reshaped: Iterable[str]) -> None:
+def refuse_differences(
+    path: Path | str, *, missing: Iterable[str], unexpected: Iterable[str], reshaped: Iterable[str]
+) -> None:
     """A `UsageError` that counts and names the differing keys, where there are any."""
-    groups = {"missing": sorted(missing), "unexpected": sorted(unexpected), "of another shape": sorted(reshaped)}
-    found = [f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" for what, names in groups.items() if names]
+    groups = {
+        "missing": sorted(missing),
+        "unexpected": sorted(unexpected),
+        "of another shape": sorted(reshaped),
+    }
+    found = [
+        f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        for what, names in groups.items()
+        if names
+    ]
     if found:
-        raise UsageError(f"{path} is a checkpoint of another architecture; keys: {'; '.join(found)}. Give one of the right architecture")
+        raise UsageError(
+            f"{path} is a checkpoint of another architecture; keys: {'; '.join(found)}. Give one of the right architecture"
+        )
 
 
 def load_pretrained(
@@ -87,19 +111,41 @@ def load_pretrained(
     existing(folder, "config.json")
     path = folder if variant else _weights(folder)
     safe = any(folder.glob("*.safetensors")) if variant else ".safetensors" in path.name
-    options = {"local_files_only": True, "trust_remote_code": False, "weights_only": True, "use_safetensors": safe, "variant": variant}
+    options = {
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "weights_only": True,
+        "use_safetensors": safe,
+        "variant": variant,
+    }
     try:
         with quiet_loading():
-            model, found = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **options)
+            model, found = kind.from_pretrained(
+                folder,
+                dtype=dtype,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **options,
+            )
     except pickle.UnpicklingError as error:
-        raise UsageError(f"{name or path} cannot be read as weights alone; it is damaged or holds something else") from error
+        raise UsageError(
+            f"{name or path} cannot be read as weights alone; it is damaged or holds something else"
+        ) from error
     except UNREADABLE as error:
-        raise UsageError(f"{name or path} cannot be loaded as {kind.__name__}: {first_line(error)}") from error
+        raise UsageError(
+            f"{name or path} cannot be loaded as {kind.__name__}: {first_line(error)}"
+        ) from error
     reshaped = {key for key, *_ in found["mismatched_keys"]}
     refuse_differences(
         name or path,
-        missing=[key for key in set(found["missing_keys"]) - reshaped if not re.fullmatch(unneeded, key)],
-        unexpected=[key for key in found["unexpected_keys"] if not (re.fullmatch(left_over, key) or _COUNTERS.fullmatch(key))],
+        missing=[
+            key for key in set(found["missing_keys"]) - reshaped if not re.fullmatch(unneeded, key)
+        ],
+        unexpected=[
+            key
+            for key in found["unexpected_keys"]
+            if not (re.fullmatch(left_over, key) or _COUNTERS.fullmatch(key))
+        ],
         reshaped=reshaped,
     )
     return model.requires_grad_(False).eval()

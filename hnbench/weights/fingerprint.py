@@ -21,10 +21,18 @@ def fingerprint_of(folder: Path, patterns: Iterable[str] = _MODEL_FILES) -> str:
     With `patterns`, of the files whose path in the folder matches any of them: a folder may hold what the model does not use. A `.bin`
     beside safetensors is not read, and not counted.
     """
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    found = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
+    }
     chosen = sorted(name for name in found if any(fnmatch(name, pattern) for pattern in patterns))
     safe = {found[name].parent for name in chosen if name.endswith(".safetensors")}
-    return digest({name: _sha256(found[name]) for name in chosen if not (name.endswith(".bin") and found[name].parent in safe)})
+    return digest(
+        {
+            name: _sha256(found[name])
+            for name in chosen
+            if not (name.endswith(".bin") and found[name].parent in safe)
+        }
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -39,7 +39,9 @@ class Source:
     """What has to be there. Of each, the first alternative is taken that the repository has files of, and no other."""
 
     @staticmethod
-    def parse(text: str, patterns: tuple[str, ...] = (), needs: tuple[Alternatives, ...] = ()) -> Source:
+    def parse(
+        text: str, patterns: tuple[str, ...] = (), needs: tuple[Alternatives, ...] = ()
+    ) -> Source:
         """The source of `owner/name` or `owner/name@revision`. Anything else is a `UsageError`."""
         from huggingface_hub.errors import HFValidationError
         from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
@@ -50,13 +52,18 @@ class Source:
         except HFValidationError:
             repo = ""
         if repo.count("/") != 1:
-            raise UsageError(f"{text!r} is no repository of the Hub; write owner/name or owner/name@revision")
+            raise UsageError(
+                f"{text!r} is no repository of the Hub; write owner/name or owner/name@revision"
+            )
         return Source(repo, revision or "main", patterns, needs=needs)
 
     @property
     def files(self) -> tuple[str, ...]:
         """All patterns, those of every alternative too."""
-        return (*self.patterns, *(pattern for need in self.needs for alternative in need for pattern in alternative))
+        return (
+            *self.patterns,
+            *(pattern for need in self.needs for alternative in need for pattern in alternative),
+        )
 
     def __str__(self) -> str:
         return self.repo if self.revision == "main" else f"{self.repo}@{self.revision}"
@@ -73,11 +80,15 @@ def select(source: Source, names: Iterable[str], shown: str = "") -> list[str]:
         return there
     chosen = dict.fromkeys(_matching(there, source.patterns))
     for need in source.needs:
-        found = next((files for alternative in need if (files := _matching(there, alternative))), [])
+        found = next(
+            (files for alternative in need if (files := _matching(there, alternative))), []
+        )
         if not found:
             wanted = " or ".join(dict.fromkeys(alternative[0] for alternative in need))
             raise Lacking(
-                f"{shown} has no {wanted}" if shown else f"{source} has no {wanted}; check the name and the revision, or give a folder"
+                f"{shown} has no {wanted}"
+                if shown
+                else f"{source} has no {wanted}; check the name and the revision, or give a folder"
             )
         chosen |= dict.fromkeys(found)
     return list(chosen)
@@ -99,7 +110,9 @@ def download(source: Source) -> Path:
     try:
         chosen = select(source, _sizes(source))
         patterns = [glob.escape(name) for name in chosen] or list(_NO_FILE)
-        folder = snapshot_download(source.repo, revision=source.revision, repo_type=source.kind, allow_patterns=patterns)
+        folder = snapshot_download(
+            source.repo, revision=source.revision, repo_type=source.kind, allow_patterns=patterns
+        )
     except Lacking:
         raise
     except Exception as error:
@@ -118,7 +131,11 @@ def _cached(source: Source) -> tuple[Path | None, str]:
 
     try:
         found = snapshot_download(
-            source.repo, revision=source.revision, repo_type=source.kind, local_files_only=True, allow_patterns=list(_NO_FILE)
+            source.repo,
+            revision=source.revision,
+            repo_type=source.kind,
+            local_files_only=True,
+            allow_patterns=list(_NO_FILE),
         )
     except Exception:  # noqa: BLE001 - whatever it is, there is no such folder; why the Hub gave none is told by its own error
         return None, ""
@@ -144,7 +161,11 @@ def _missing_shards(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         if match := _SHARD.fullmatch(name):
             stem, _, count, ending = match.groups()
-            yield from (shard for number in range(1, int(count) + 1) if (shard := f"{stem}-{number:05d}-of-{count}{ending}") not in names)
+            yield from (
+                shard
+                for number in range(1, int(count) + 1)
+                if (shard := f"{stem}-{number:05d}-of-{count}{ending}") not in names
+            )
 
 
 def size(source: Source) -> int:
@@ -162,7 +183,9 @@ def _sizes(source: Source) -> Mapping[str, int]:
     """The repository's files and their bytes."""
     from huggingface_hub import HfApi
 
-    about = HfApi().repo_info(source.repo, revision=source.revision, repo_type=source.kind, files_metadata=True)
+    about = HfApi().repo_info(
+        source.repo, revision=source.revision, repo_type=source.kind, files_metadata=True
+    )
     return {item.rfilename: item.size or 0 for item in getattr(about, "siblings", None) or ()}
 
 
@@ -175,7 +198,9 @@ def assets_folder(namespace: str, subfolder: str = "default") -> Path:
     except OSError as error:
         raise UsageError(disk_reason(error)) from error
     except ValueError as error:  # a file lies where a folder should be
-        raise UsageError(f"the cache cannot be written to ({_first_line(error)}); set HF_HOME to a folder that can") from error
+        raise UsageError(
+            f"the cache cannot be written to ({_first_line(error)}); set HF_HOME to a folder that can"
+        ) from error
 
 
 def commit_of(folder: Path) -> str:
@@ -213,17 +238,34 @@ def find(sources: tuple[Source, ...], where: str = "") -> Found:
     if not needed:
         return Found((Path(where).expanduser(),) * len(sources), where)
     folders = tuple(download(source) for source in needed)
-    commits = [commit_of(folder) or source.revision for folder, source in zip(folders, needed, strict=True)]
-    return Found(folders, ", ".join(f"{source.repo}@{commit}" for source, commit in zip(needed, commits, strict=True)))
+    commits = [
+        commit_of(folder) or source.revision for folder, source in zip(folders, needed, strict=True)
+    ]
+    return Found(
+        folders,
+        ", ".join(
+            f"{source.repo}@{commit}" for source, commit in zip(needed, commits, strict=True)
+        ),
+    )
 
 
 def _explained(source: Source, error: BaseException, lack: str) -> UsageError | None:
     """The error of a source that cannot be had, with its cause and what to do; None for what comes from neither the Hub nor the disk."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     for kind, text in (
-        (GatedRepoError, f"{source} is gated: accept its terms at https://huggingface.co/{source.repo} and type `hf auth login`"),
-        (RevisionNotFoundError, f"{source.repo} has no revision {source.revision!r}; write {source.repo}@REVISION with one that it has"),
+        (
+            GatedRepoError,
+            f"{source} is gated: accept its terms at https://huggingface.co/{source.repo} and type `hf auth login`",
+        ),
+        (
+            RevisionNotFoundError,
+            f"{source.repo} has no revision {source.revision!r}; write {source.repo}@REVISION with one that it has",
+        ),
         (
             RepositoryNotFoundError,
             f"the Hub has no repository {source.repo!r} (or it is private: type `hf auth login`); check the name or give a local folder",
@@ -234,7 +276,11 @@ def _explained(source: Source, error: BaseException, lack: str) -> UsageError | 
     because = reason(error)
     if because is None:
         return None
-    cached = f"only a part of {source} is in the local cache ({lack})" if lack else f"{source} is not in the local cache"
+    cached = (
+        f"only a part of {source} is in the local cache ({lack})"
+        if lack
+        else f"{source} is not in the local cache"
+    )
     return UsageError(f"{cached} and {because}")
 
 
@@ -243,7 +289,9 @@ def reason(error: BaseException, otherwise: str = "give a local folder") -> str 
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     chain = list(origins(error))
-    unreachable: type[Exception] = HfHubHTTPError.__bases__[0]  # of httpx or httpx2, whichever this huggingface_hub is built on
+    unreachable: type[Exception] = HfHubHTTPError.__bases__[
+        0
+    ]  # of httpx or httpx2, whichever this huggingface_hub is built on
     for one in chain:
         if isinstance(one, HfHubHTTPError):
             return _answered(one, otherwise)
@@ -251,11 +299,17 @@ def reason(error: BaseException, otherwise: str = "give a local folder") -> str 
         return f"HF_HUB_OFFLINE forbids to ask the Hub; unset it, or {otherwise}"
     for one in chain:
         if isinstance(one, unreachable):
-            return f"the Hub cannot be reached ({_first_line(one)}); {_connect(one)}, or {otherwise}"
+            return (
+                f"the Hub cannot be reached ({_first_line(one)}); {_connect(one)}, or {otherwise}"
+            )
     for one in chain:
         if isinstance(one, OSError) and not isinstance(one, LocalEntryNotFoundError):
             return disk_reason(one)
-    return f"the Hub cannot be reached; connect, or {otherwise}" if isinstance(error, LocalEntryNotFoundError) else None
+    return (
+        f"the Hub cannot be reached; connect, or {otherwise}"
+        if isinstance(error, LocalEntryNotFoundError)
+        else None
+    )
 
 
 def _answered(error: BaseException, otherwise: str) -> str:
@@ -269,8 +323,16 @@ def _answered(error: BaseException, otherwise: str) -> str:
         401: "type `hf auth login` with a valid token, or unset HF_TOKEN",
         403: "ask for access on its page of the Hub, and type `hf auth login` with a token that has it",
         429: f"wait{f' {waiting} seconds' if waiting else ' a while'}, or type `hf auth login` for a higher limit",
-    }.get(status, "the Hub has a problem of its own: try again later" if status >= 500 else f"try again, or {otherwise}")
-    return f"the Hub answered {status} {getattr(response, 'reason_phrase', '')}".rstrip() + f"; {advice}"
+    }.get(
+        status,
+        "the Hub has a problem of its own: try again later"
+        if status >= 500
+        else f"try again, or {otherwise}",
+    )
+    return (
+        f"the Hub answered {status} {getattr(response, 'reason_phrase', '')}".rstrip()
+        + f"; {advice}"
+    )
 
 
 def _connect(error: BaseException) -> str:
@@ -287,7 +349,11 @@ def disk_reason(error: OSError) -> str:
     from huggingface_hub import constants
 
     place = error.filename if isinstance(error.filename, str) else constants.HF_HUB_CACHE
-    advice = "make room there, or set HF_HOME to another folder" if error.errno == errno.ENOSPC else "set HF_HOME to a folder that can"
+    advice = (
+        "make room there, or set HF_HOME to another folder"
+        if error.errno == errno.ENOSPC
+        else "set HF_HOME to a folder that can"
+    )
     return f"the cache cannot be written to ({error.strerror or error}: {place}); {advice}"
 
 

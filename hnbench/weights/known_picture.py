@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PRESENT = "a person"
-ABSENT = ("a bicycle", "a zebra", "a pizza", "a bathtub", "an elephant", "a train", "a banana", "a giraffe", "a toilet")
+ABSENT = (
+    "a bicycle",
+    "a zebra",
+    "a pizza",
+    "a bathtub",
+    "an elephant",
+    "a train",
+    "a banana",
+    "a giraffe",
+    "a toilet",
+)
 """What the photograph shows, and what it does not; so many that what it shows is rarely ranked first by chance."""
 BOX = (0.02, 0.035, 1.0, 1.0)
 """Where the person is: left, top, right, bottom in parts of the picture's width and height."""

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def to_bytes(pictures: Sequence[Image]) -> Tensor:
     """The 8-bit values `[B, 3, H, W]` of pictures of one size."""
-    return torch.stack([torch.from_numpy(np.array(rgb(picture))).permute(2, 0, 1) for picture in pictures])
+    return torch.stack(
+        [torch.from_numpy(np.array(rgb(picture))).permute(2, 0, 1) for picture in pictures]
+    )
 
 
 def centre_cropped(picture: Image, size: int = 224) -> Tensor:
@@ -40,9 +42,13 @@ def letterboxed(picture: Image, size: int = 224, *, antialias: bool = True) -> T
     scale = size / max(height, width)
     if scale != 1:
         height, width = round(height * scale), round(width * scale)
-        pixels = transforms.resize(pixels, [height, width], InterpolationMode.BICUBIC, antialias=antialias)
+        pixels = transforms.resize(
+            pixels, [height, width], InterpolationMode.BICUBIC, antialias=antialias
+        )
         top, left = (size - height) // 2, (size - width) // 2
-        pixels = transforms.pad(pixels, [left, top, size - width - left, size - height - top], fill=0)
+        pixels = transforms.pad(
+            pixels, [left, top, size - width - left, size - height - top], fill=0
+        )
     return _normalised(pixels)
 
 

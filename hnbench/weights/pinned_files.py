@@ -47,7 +47,9 @@ class DataFile:
     @property
     def url(self) -> str:
         """Where it is downloaded from."""
-        return f"https://raw.githubusercontent.com/{self.origin.repo}/{self.origin.commit}/{self.path}"
+        return (
+            f"https://raw.githubusercontent.com/{self.origin.repo}/{self.origin.commit}/{self.path}"
+        )
 
 
 _GENEVAL = Origin("djghosh13/geneval", "af4902f24d3ca90ebbb446dd9891a59e0f82725f", "MIT")
@@ -130,7 +132,9 @@ def data_file(name: str, folder: Path | None = None) -> Path:
     return fetch(name, file.url, file.pin, folder)
 
 
-def fetch(name: str, url: str, pin: str, folder: Path | None = None, *, progress: bool = False) -> Path:
+def fetch(
+    name: str, url: str, pin: str, folder: Path | None = None, *, progress: bool = False
+) -> Path:
     """The local copy of a file with the pinned content: in `folder` (or the one that `HNBENCH_DATA` names), in the cache, or downloaded.
 
     An empty `pin` takes any content. `progress` shows a bar while downloading. A folder that does not exist, a file in it with another
@@ -140,7 +144,9 @@ def fetch(name: str, url: str, pin: str, folder: Path | None = None, *, progress
     given = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     if given is not None:
         if not given.is_dir():
-            raise UsageError(f"the data folder {given} does not exist; give --data-dir or {VARIABLE} a folder, or leave it out to download")
+            raise UsageError(
+                f"the data folder {given} does not exist; give --data-dir or {VARIABLE} a folder, or leave it out to download"
+            )
         if (given / name).is_file():
             return _checked(given / name, url, pin)
     cached = _cache(name)
@@ -151,7 +157,9 @@ def fetch(name: str, url: str, pin: str, folder: Path | None = None, *, progress
 
 def _checked(path: Path, url: str, pin: str) -> Path:
     if not fits(path, pin):
-        raise UsageError(f"{path} is not the known file (expected {_shown(pin)}); replace it with {url}, or remove it")
+        raise UsageError(
+            f"{path} is not the known file (expected {_shown(pin)}); replace it with {url}, or remove it"
+        )
     return path
 
 
@@ -162,7 +170,9 @@ def fits(path: Path, pin: str) -> bool:
             return git_id_of(path) == pin.removeprefix(GIT)
         return sha256_of(path).startswith(pin)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); make it readable, or remove it") from error
+        raise UsageError(
+            f"{path} cannot be read ({error.strerror}); make it readable, or remove it"
+        ) from error
 
 
 def _shown(pin: str) -> str:
@@ -194,15 +204,21 @@ def _download(name: str, url: str, pin: str, path: Path, *, progress: bool) -> N
 
     by_hand = f"put it at FOLDER/{name} and set {VARIABLE}=FOLDER"
     if constants.HF_HUB_OFFLINE:
-        raise UsageError(f"{name} is not on this machine, and HF_HUB_OFFLINE forbids the download; get {url}, {by_hand}")
+        raise UsageError(
+            f"{name} is not on this machine, and HF_HUB_OFFLINE forbids the download; get {url}, {by_hand}"
+        )
     arrived = path.with_name(f"{path.name}.arriving")
     try:
         download_url_to_file(url, str(arrived), progress=progress)
         if not fits(arrived, pin):
-            raise UsageError(f"{url} gave another content than is known (expected {_shown(pin)}); try again, or {by_hand}")
+            raise UsageError(
+                f"{url} gave another content than is known (expected {_shown(pin)}); try again, or {by_hand}"
+            )
         arrived.replace(path)
     except (URLError, HTTPException, TimeoutError, ConnectionError, FileNotFoundError) as error:
-        raise UsageError(f"{name} cannot be downloaded from {url} ({_cause(error)}); connect and type it again, or {by_hand}") from error
+        raise UsageError(
+            f"{name} cannot be downloaded from {url} ({_cause(error)}); connect and type it again, or {by_hand}"
+        ) from error
     except OSError as error:
         raise UsageError(f"{name} cannot be kept: {disk_reason(error)}") from error
     finally:

@@ -21,7 +21,9 @@ OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 """The statistics that CLIP was trained with (Radford et al., arXiv 2103.00020), and most of what came after it."""
 
-_shared: ContextVar[dict[Hashable, tuple[Tensor, Tensor]] | None] = ContextVar("shared pixels", default=None)
+_shared: ContextVar[dict[Hashable, tuple[Tensor, Tensor]] | None] = ContextVar(
+    "shared pixels", default=None
+)
 
 
 @contextmanager
@@ -40,9 +42,14 @@ def shared_pixels() -> Iterator[None]:
 class Pixels:
     """Images `[B, 3, H, W]` in [0, 1] -> `[B, 3, size, size]`, normalised, in float32 or the images' wider type."""
 
-    def __init__(self, size: int, mean: Sequence[float], std: Sequence[float], device: str | torch.device) -> None:
+    def __init__(
+        self, size: int, mean: Sequence[float], std: Sequence[float], device: str | torch.device
+    ) -> None:
         self.size = size
-        self._mean, self._std = (torch.tensor(values, device=device, dtype=torch.float64)[:, None, None] for values in (mean, std))
+        self._mean, self._std = (
+            torch.tensor(values, device=device, dtype=torch.float64)[:, None, None]
+            for values in (mean, std)
+        )
         self._key = (size, tuple(mean), tuple(std), str(device))
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -51,7 +58,10 @@ class Pixels:
             return self._prepare(images)
         key = (id(images), self._key)
         if key not in shared:
-            shared[key] = (images, self._prepare(images))  # with the images, so that no other tensor takes their id meanwhile
+            shared[key] = (
+                images,
+                self._prepare(images),
+            )  # with the images, so that no other tensor takes their id meanwhile
         return shared[key][1]
 
     def _prepare(self, images: Tensor) -> Tensor:
@@ -59,7 +69,9 @@ class Pixels:
             from torchvision.transforms.v2 import functional as transforms
 
             images = images.to(torch.promote_types(images.dtype, torch.float32))
-            resized = transforms.resize(images, [self.size], transforms.InterpolationMode.BICUBIC, antialias=True)
+            resized = transforms.resize(
+                images, [self.size], transforms.InterpolationMode.BICUBIC, antialias=True
+            )
             images = transforms.center_crop(resized, [self.size, self.size])
         dtype = torch.promote_types(images.dtype, torch.float32)
         return (images - self._mean.to(dtype)) / self._std.to(dtype)

@@ -55,7 +55,12 @@ def import_matplotlib() -> Any:
         patch("os.path.exists", lambda path: path != _SETTINGS and exists(path)),
         _unremarked("matplotlib"),
     ):
-        for module in ("matplotlib", "matplotlib.style", "matplotlib.backends.backend_agg", "matplotlib.font_manager"):
+        for module in (
+            "matplotlib",
+            "matplotlib.style",
+            "matplotlib.backends.backend_agg",
+            "matplotlib.font_manager",
+        ):
             importlib.import_module(module)
         sys.modules["matplotlib"].get_cachedir()  # looked for once, when it is first needed
     return sys.modules["matplotlib"]

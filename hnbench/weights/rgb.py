@@ -27,9 +27,16 @@ def rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
         return _scaled(picture, [_SIXTEEN_BITS])
     if picture.mode in ("I", "F"):
-        return _scaled(picture, [255, _SIXTEEN_BITS] if picture.mode == "I" else [1, 255, _SIXTEEN_BITS])
-    picture = picture.convert(_PREMULTIPLIED[picture.mode]) if picture.mode in _PREMULTIPLIED else picture
-    if picture.mode in ("P", "PA"):  # by way of RGBA: Pillow warns of a palette's transparency otherwise
+        return _scaled(
+            picture, [255, _SIXTEEN_BITS] if picture.mode == "I" else [1, 255, _SIXTEEN_BITS]
+        )
+    picture = (
+        picture.convert(_PREMULTIPLIED[picture.mode]) if picture.mode in _PREMULTIPLIED else picture
+    )
+    if picture.mode in (
+        "P",
+        "PA",
+    ):  # by way of RGBA: Pillow warns of a palette's transparency otherwise
         picture = picture.convert("RGBA")
     return picture.convert("RGB")
 
@@ -42,5 +49,7 @@ def _scaled(picture: Image.Image, whites: Sequence[int]) -> Image.Image:
     values = np.asarray(picture).astype(np.float64)
     fitting = [white for white in whites if values.min() >= 0 and values.max() <= white]
     if not fitting:
-        raise ValueError(f"grey values from {values.min()} to {values.max()} are no picture; they must lie between 0 and {whites[-1]}")
+        raise ValueError(
+            f"grey values from {values.min()} to {values.max()} are no picture; they must lie between 0 and {whites[-1]}"
+        )
     return Image.fromarray(np.rint(values * (255 / fitting[0])).astype(np.uint8)).convert("RGB")

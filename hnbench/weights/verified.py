@@ -52,12 +52,17 @@ def memory_file() -> Path:
 def remember(found: Iterable[Verification]) -> None:
     """Append outcomes. A file that cannot be written is a `StoreError`."""
     path = memory_file()
-    lines = "".join(json.dumps(msgspec.structs.asdict(one), sort_keys=True, allow_nan=False) + "\n" for one in found)
+    lines = "".join(
+        json.dumps(msgspec.structs.asdict(one), sort_keys=True, allow_nan=False) + "\n"
+        for one in found
+    )
     try:
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(lines)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written to ({error.strerror}); set HF_HOME to a folder that can") from error
+        raise StoreError(
+            f"{path} cannot be written to ({error.strerror}); set HF_HOME to a folder that can"
+        ) from error
 
 
 def remembered() -> list[Verification]:
@@ -78,6 +83,10 @@ def _read(line: str) -> Verification | None:
 
 def status_of(fingerprint: str, known: Iterable[Verification]) -> list[dict[str, Any]]:
     """What is known of the model with this fingerprint: the latest outcome of each check, device and type, as JSON types."""
-    latest = {(one.check, one.device, one.dtype): one for one in known if fingerprint in one.fingerprints.values()}
+    latest = {
+        (one.check, one.device, one.dtype): one
+        for one in known
+        if fingerprint in one.fingerprints.values()
+    }
     keys = ("check", "equal", "difference", "date", "device", "dtype")
     return [{key: getattr(one, key) for key in keys} for one in latest.values()]

@@ -9,10 +9,18 @@ from hnbench.tasks import Task
 from tests.toys import BrightnessReward, ToyGenerator
 
 
-def test_it_prints_the_speed_up_of_both_methods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(batching, "GENERATORS", SimpleNamespace(get=lambda _name: lambda **_where: ToyGenerator()))
-    monkeypatch.setattr(batching, "REWARDS", SimpleNamespace(get=lambda _name: lambda **_where: BrightnessReward()))
-    monkeypatch.setattr("sys.argv", ["batching.py", "--batch-size", "3", "--iterations", "2", "--repeats", "2"])
+def test_it_prints_the_speed_up_of_both_methods(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        batching, "GENERATORS", SimpleNamespace(get=lambda _name: lambda **_where: ToyGenerator())
+    )
+    monkeypatch.setattr(
+        batching, "REWARDS", SimpleNamespace(get=lambda _name: lambda **_where: BrightnessReward())
+    )
+    monkeypatch.setattr(
+        "sys.argv", ["batching.py", "--batch-size", "3", "--iterations", "2", "--repeats", "2"]
+    )
     batching.main()
     printed = capsys.readouterr()
     assert [line.partition(":")[0] for line in printed.err.splitlines()] == [

@@ -14,11 +14,19 @@ from benchmarks.methods_at_scale import MODELS, Operations, Tower, build, measur
 def test_every_method_is_measured(name: str, tmp_path: Path) -> None:
     generator = build(name, "cpu", torch.float32, (), full=False)
     methods = methods_for(generator, tmp_path, full=False)
-    rows = {row["method"]: row for row in measure(generator, Tower("cpu", torch.float32, full=False), methods, 1, 1e9)}
+    rows = {
+        row["method"]: row
+        for row in measure(generator, Tower("cpu", torch.float32, full=False), methods, 1, 1e9)
+    }
     assert list(rows) == ["random", "best-of-n", "reno", "hypernoise", "finetune"]
     assert all(row["seconds_per_image"] > 0 for row in rows.values())
     operations = {method: row["teraflop_per_image"] for method, row in rows.items()}
-    assert operations["random"] < operations["hypernoise"] < operations["best-of-n"] < operations["reno"]
+    assert (
+        operations["random"]
+        < operations["hypernoise"]
+        < operations["best-of-n"]
+        < operations["reno"]
+    )
 
 
 def test_operations_of_a_product_and_its_gradient() -> None:

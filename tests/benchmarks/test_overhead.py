@@ -42,21 +42,39 @@ def test_a_replay_makes_the_same_passes_and_nothing_else(monkeypatch: pytest.Mon
     note(ToyGenerator, "generate")
     note(BrightnessReward, "score")
     note(RedReward, "score")
-    calls: list[Call] = [("propose", "generate", 3), ("measure", "red", 2), ("propose", "brightness", 3)]
+    calls: list[Call] = [
+        ("propose", "generate", 3),
+        ("measure", "red", 2),
+        ("propose", "brightness", 3),
+    ]
     seconds = bench(ToyGenerator()).replay(calls)
-    assert made == [("toy", 3), ("brightness", 3), ("red", 3), ("toy", 3), ("red", 2), ("brightness", 3)]  # after one pass of each
+    assert made == [
+        ("toy", 3),
+        ("brightness", 3),
+        ("red", 3),
+        ("toy", 3),
+        ("red", 2),
+        ("brightness", 3),
+    ]  # after one pass of each
     assert seconds["propose"] > seconds["measure"] > 0
 
 
-def test_time_in_the_models_is_not_the_harnesss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_time_in_the_models_is_not_the_harnesss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     one = bench(SlowGenerator(0.05))
     result = measure(one, repeats=1)
     assert result["images_through_the_generator"] == 8 + 16
-    assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == ["recorded 18 passes", "repeat 1 of 1"]
+    assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "recorded 18 passes",
+        "repeat 1 of 1",
+    ]
     # Both sides sleep 0.3 s in the generator; the limits are wide because tests run on busy machines.
     assert 0.4 < result["propose_over_bare"]["median"] < 2.5
     assert 0.5 < result["run_over_bare"]["median"] < 10
     assert 0 < result["judge_share"]["median"] < 0.5
     one.run(tmp_path)
-    assert propose_seconds(tmp_path, one.methods) > 6 * 0.05  # 2 batches of random, 2 x 2 of best-of-2
+    assert (
+        propose_seconds(tmp_path, one.methods) > 6 * 0.05
+    )  # 2 batches of random, 2 x 2 of best-of-2
     assert torch.is_grad_enabled()

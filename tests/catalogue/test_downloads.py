@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from hnbench.catalogue import registry
 from hnbench.cli.app import app
 from hnbench.errors import UsageError
-from hnbench.generators.sources import Published
+from hnbench.generators.sources import PublishedGenerator
 from hnbench.hypernetwork.checkpoint import FILES, NEEDS
 from hnbench.measures import lpips
 from hnbench.suites.shapes import ShapesSuite
@@ -42,7 +42,9 @@ def fetch(*arguments: str) -> Result:
 def test_files_are_found_where_they_were_downloaded(fetched: list[Source], tmp_path: Path) -> None:
     found = find(BOTH)
     assert fetched == list(BOTH)
-    assert found.folders == tuple(tmp_path / repo / "snapshots" / COMMIT for repo in ("a/weights", "b/words"))
+    assert found.folders == tuple(
+        tmp_path / repo / "snapshots" / COMMIT for repo in ("a/weights", "b/words")
+    )
     assert found.origin == f"a/weights@{COMMIT}, b/words@{COMMIT}"
 
 
@@ -57,36 +59,60 @@ def test_a_local_folder_has_everything(fetched: list[Source], tmp_path: Path) ->
 
 
 def test_neither_folder_nor_repository() -> None:
-    with pytest.raises(UsageError, match=r"'/no/such/folder' is no folder here, and .* is no repository of the Hub"):
+    with pytest.raises(
+        UsageError, match=r"'/no/such/folder' is no folder here, and .* is no repository of the Hub"
+    ):
         wanted(BOTH, "/no/such/folder")
 
 
 def test_fetch_downloads_each_source_once(fetched: list[Source]) -> None:
-    done = fetch("--optimise", "human-preference", "--hold-out", "aesthetic", "--suite", "geneval-shapes")
+    done = fetch(
+        "--optimise", "human-preference", "--hold-out", "aesthetic", "--suite", "geneval-shapes"
+    )
     assert done.exit_code == 0, done.stderr
-    expected = (*registry.REWARDS.sources("human-preference"), *registry.REWARDS.sources("aesthetic"))
+    expected = (
+        *registry.REWARDS.sources("human-preference"),
+        *registry.REWARDS.sources("aesthetic"),
+    )
     assert fetched == list(dict.fromkeys(expected))
     lines = [line for line in done.stdout.splitlines() if "HPS_v2.1_compressed.pt" in line]
-    assert [line.split() for line in lines] == [["hpsv2.1", "xswu/HPSv2", "HPS_v2.1_compressed.pt", "2.0", "GB"]]
+    assert [line.split() for line in lines] == [
+        ["hpsv2.1", "xswu/HPSv2", "HPS_v2.1_compressed.pt", "2.0", "GB"]
+    ]
 
 
 def test_fetch_of_what_comes_with_the_package(fetched: list[Source]) -> None:
-    assert fetch("--generator", "shapes", "--suite", "geneval-shapes").stdout == "all of it is on this machine now\n"
+    assert (
+        fetch("--generator", "shapes", "--suite", "geneval-shapes").stdout
+        == "all of it is on this machine now\n"
+    )
     assert not fetched
 
 
-def test_fetch_of_a_generator_takes_its_parts_and_its_hypernetwork(fetched: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = Source("Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers", patterns=("vae/*.json",))
-    monkeypatch.setattr(
-        Published, "sources", lambda self, dtype: (parts,) if (self.name, dtype) == ("sana-sprint-0.6b", "bfloat16") else ()
+def test_fetch_of_a_generator_takes_its_parts_and_its_hypernetwork(
+    fetched: list[Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = Source(
+        "Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers", patterns=("vae/*.json",)
     )
-    done = fetch("--generator", "sana-sprint-0.6b", "--dtype", "bfloat16", "--optimise", "redness=1")
+    monkeypatch.setattr(
+        PublishedGenerator,
+        "sources",
+        lambda self, dtype: (
+            (parts,) if (self.name, dtype) == ("sana-sprint-0.6b", "bfloat16") else ()
+        ),
+    )
+    done = fetch(
+        "--generator", "sana-sprint-0.6b", "--dtype", "bfloat16", "--optimise", "redness=1"
+    )
     assert done.exit_code == 0, done.stderr
     assert parts in fetched
     assert Source("lucaeyring/HyperNoise_Sana_Sprint_0.6B", patterns=FILES, needs=NEEDS) in fetched
 
 
-def test_fetch_of_a_suite_reads_its_prompts_and_loads_its_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_of_a_suite_reads_its_prompts_and_loads_its_judge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     loaded: list[str] = []
     monkeypatch.setattr(ShapesSuite, "prompts", lambda _: loaded.append("prompts"))
     monkeypatch.setattr(ShapesSuite, "judge", lambda _, device: loaded.append(device))
@@ -97,10 +123,19 @@ def test_fetch_of_a_suite_reads_its_prompts_and_loads_its_judge(monkeypatch: pyt
 def test_fetch_of_measures(fetched: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[tuple[str, str]] = []
     monkeypatch.setattr(lpips, "load", lambda device: loaded.append(("lpips", device)))
-    done = fetch(*(part for name in ("dino-similarity", "dino-vendi", "lpips", "vqascore@c/mine@v2") for part in ("--measure", name)))
+    done = fetch(
+        *(
+            part
+            for name in ("dino-similarity", "dino-vendi", "lpips", "vqascore@c/mine@v2")
+            for part in ("--measure", name)
+        )
+    )
     assert done.exit_code == 0, done.stderr
     asking = registry.MEASURES.entry("vqascore").sources[0]
-    assert fetched == [registry.MEASURES.entry("dino-vendi").sources[0], Source("c/mine", "v2", asking.patterns, needs=asking.needs)]
+    assert fetched == [
+        registry.MEASURES.entry("dino-vendi").sources[0],
+        Source("c/mine", "v2", asking.patterns, needs=asking.needs),
+    ]
     assert loaded == [("lpips", "cpu")]
     assert "did you mean 'dino-vendi'?" in fetch("--measure", "dino-vend").stderr
 

@@ -30,10 +30,15 @@ from tests.methods.adapters import adapter_folder
 
 def test_what_is_typed_replaces_the_presets_weights() -> None:
     assert parse_weights((), {"redness": 2.0}, "g") == {"redness": 2.0}
-    assert parse_weights(["shapes-clip=0.5", "redness=-1e-1"], {"redness": 2.0}, "g") == {"shapes-clip": 0.5, "redness": -0.1}
+    assert parse_weights(["shapes-clip=0.5", "redness=-1e-1"], {"redness": 2.0}, "g") == {
+        "shapes-clip": 0.5,
+        "redness": -0.1,
+    }
 
 
-@pytest.mark.parametrize("text", ["redness", "redness=", "redness=x", "redness=inf", "redness=0", "=1=2"])
+@pytest.mark.parametrize(
+    "text", ["redness", "redness=", "redness=x", "redness=inf", "redness=0", "=1=2"]
+)
 def test_a_weight_is_a_number_that_is_not_zero(text: str) -> None:
     with pytest.raises(UsageError, match="it must be NAME=WEIGHT"):
         parse_weights([text], {}, "g")
@@ -42,7 +47,10 @@ def test_a_weight_is_a_number_that_is_not_zero(text: str) -> None:
 def test_the_papers_mixture_by_one_name() -> None:
     papers = {"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
     assert parse_weights(["human-preference"], {}, "g") == papers
-    assert parse_weights(["human-preference=2", "redness=0.5"], {}, "g") == {**{n: 2 * w for n, w in papers.items()}, "redness": 0.5}
+    assert parse_weights(["human-preference=2", "redness=0.5"], {}, "g") == {
+        **{n: 2 * w for n, w in papers.items()},
+        "redness": 0.5,
+    }
     assert parse_weights((), {"human-preference": 1.0}, "g") == papers
 
 
@@ -52,7 +60,9 @@ def test_a_reward_is_given_once(typed: list[str]) -> None:
         parse_weights(typed, {}, "g")
 
 
-@pytest.mark.parametrize(("typed", "angle"), [(None, None), ("even", "even"), ("1.3", 1.3), ("0.5", 0.5)])
+@pytest.mark.parametrize(
+    ("typed", "angle"), [(None, None), ("even", "even"), ("1.3", 1.3), ("0.5", 0.5)]
+)
 def test_an_angle_is_a_number_or_even(typed: str | None, angle: object) -> None:
     assert parse_angle(typed) == angle
 
@@ -77,7 +87,10 @@ def test_a_mixtures_name_loads_a_mixture(monkeypatch: pytest.MonkeyPatch) -> Non
     images = torch.rand(2, 3, 4, 4)
     made = load_reward("both", "cpu", "float32")
     assert made.name == "both"
-    torch.testing.assert_close(made.score(images, ["a", "b"]), 2 * load_reward("redness", "cpu", "float32").score(images, ["a", "b"]))
+    torch.testing.assert_close(
+        made.score(images, ["a", "b"]),
+        2 * load_reward("redness", "cpu", "float32").score(images, ["a", "b"]),
+    )
 
 
 def test_auto_takes_cuda_where_there_is_any(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +100,13 @@ def test_auto_takes_cuda_where_there_is_any(monkeypatch: pytest.MonkeyPatch) -> 
     assert choose_device("auto") == "cpu"
 
 
-@pytest.mark.parametrize(("name", "devices", "fine"), [("cuda", 1, True), ("cuda:1", 2, True), ("cuda:1", 1, False), ("cuda", 0, False)])
-def test_cuda_devices_are_counted(monkeypatch: pytest.MonkeyPatch, name: str, devices: int, fine: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "devices", "fine"),
+    [("cuda", 1, True), ("cuda:1", 2, True), ("cuda:1", 1, False), ("cuda", 0, False)],
+)
+def test_cuda_devices_are_counted(
+    monkeypatch: pytest.MonkeyPatch, name: str, devices: int, fine: bool
+) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
     if fine:
         assert choose_device(name) == name
@@ -105,20 +123,27 @@ def test_unknown_devices(name: str) -> None:
 
 def test_a_mixture_is_the_weighted_sum() -> None:
     images = torch.rand(2, 3, 4, 4)
-    alone, twice = (load_mixture({"redness": weight}, "cpu", "float32").score(images, ["a", "b"]) for weight in (1.0, 2.0))
+    alone, twice = (
+        load_mixture({"redness": weight}, "cpu", "float32").score(images, ["a", "b"])
+        for weight in (1.0, 2.0)
+    )
     torch.testing.assert_close(twice, 2 * alone)
 
 
 def test_a_preset_gives_parameters_and_an_adapter_and_what_is_typed_wins() -> None:
     preset = Preset(parameters={"reno": {"iterations": 7, "learning_rate": 2.0}})
     reno, hypernoise, other = make_methods(
-        ["reno:iterations=3", "hypernoise", "hypernoise-other-noise:adapter=typed"], preset, {"hypernoise": Path("given")}
+        ["reno:iterations=3", "hypernoise", "hypernoise-other-noise:adapter=typed"],
+        preset,
+        {"hypernoise": Path("given")},
     )
     assert (reno.identity()["iterations"], reno.identity()["learning_rate"]) == (3, 2.0)
     assert (vars(hypernoise)["adapter"], vars(other)["adapter"]) == (Path("given"), Path("typed"))
 
 
-def test_a_name_on_the_hub_is_downloaded_and_a_folder_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_on_the_hub_is_downloaded_and_a_folder_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
 
     def download(source: hub.Source) -> Path:
@@ -156,21 +181,34 @@ def test_a_generator_is_a_name_a_folder_or_a_repository(tmp_path: Path) -> None:
 
 
 def test_an_option_that_a_generator_does_not_have_is_refused() -> None:
-    with pytest.raises(UsageError, match="the generator 'shapes' has no option image size; leave --image-size out"):
+    with pytest.raises(
+        UsageError, match="the generator 'shapes' has no option image size; leave --image-size out"
+    ):
         load_generator("shapes", "cpu", "float32", image_size=128)
     with pytest.raises(UsageError, match="the memory policy 'all' is unknown"):
         load_generator("shapes", "cpu", "float32", memory="all")
-    assert load_generator("shapes", "cpu", "float32", image_size=None, memory="checkpoint-all,offload-text").name == "shapes"
+    assert (
+        load_generator(
+            "shapes", "cpu", "float32", image_size=None, memory="checkpoint-all,offload-text"
+        ).name
+        == "shapes"
+    )
 
 
 def test_what_is_no_adapter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="holds no adapter"):
         find_adapter(str(tmp_path / "empty"))
-    with pytest.raises(UsageError, match=r"there is no folder nowhere; as a name on the Hub: 'nowhere' is no repository"):
+    with pytest.raises(
+        UsageError,
+        match=r"there is no folder nowhere; as a name on the Hub: 'nowhere' is no repository",
+    ):
         find_adapter("nowhere")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UsageError, match=r"there is no folder owner/nothing; as a name on the Hub: .* HF_HUB_OFFLINE forbids"):
+    with pytest.raises(
+        UsageError,
+        match=r"there is no folder owner/nothing; as a name on the Hub: .* HF_HUB_OFFLINE forbids",
+    ):
         find_adapter("owner/nothing")
     monkeypatch.setattr(hub, "download", lambda source: tmp_path / "empty")
     with pytest.raises(UsageError, match=r"owner/a-model cannot be used: .* holds no adapter"):
@@ -178,7 +216,9 @@ def test_what_is_no_adapter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_first_training_preset_is_the_default() -> None:
-    preset = Preset(trainings={"code": {"hypernoise": {"rank": 3}}, "paper": {"hypernoise": {"rank": 4}}})
+    preset = Preset(
+        trainings={"code": {"hypernoise": {"rank": 3}}, "paper": {"hypernoise": {"rank": 4}}}
+    )
     assert training_settings(preset, "hypernoise", None, "g") == {"rank": 3}
     assert training_settings(preset, "hypernoise", "paper", "g") == {"rank": 4}
     assert training_settings(preset, "finetune", "paper", "g") == {}

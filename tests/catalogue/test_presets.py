@@ -48,7 +48,13 @@ def test_training_settings_make_a_valid_configuration(generator: str, preset: Pr
     for trainings in preset.trainings.values():
         for kind, settings in trainings.items():
             assert set(settings) <= {item.name for item in fields(TrainingConfig)}
-            arguments: Any = {"kind": kind, "generator": generator, "rewards": dict(preset.optimised), "prompts": "p", **settings}
+            arguments: Any = {
+                "kind": kind,
+                "generator": generator,
+                "rewards": dict(preset.optimised),
+                "prompts": "p",
+                **settings,
+            }
             TrainingConfig(**arguments)
 
 
@@ -83,18 +89,39 @@ PUBLISHED = [
     ("flux-schnell", "paper", 2e-5, 1.0, 5, 28, 25, "sum"),
     ("flux-schnell", "code", 2e-5, 1.0, 640, 28, 30, "mean"),
 ]
-BATCHES = {"sd-turbo": {"paper": (48, 1), "code": (18, 1)}, "sana-sprint-0.6b": (18, 3), "flux-schnell": (7, 4)}
+BATCHES = {
+    "sd-turbo": {"paper": (48, 1), "code": (18, 1)},
+    "sana-sprint-0.6b": (18, 3),
+    "flux-schnell": (7, 4),
+}
 """The published batch over all GPUs and the batches per optimizer step."""
 
 
 @pytest.mark.parametrize("kind", ["hypernoise", "finetune"])
-@pytest.mark.parametrize(("generator", "name", "rate", "clip", "alpha", "images", "epochs", "reduction"), PUBLISHED)
+@pytest.mark.parametrize(
+    ("generator", "name", "rate", "clip", "alpha", "images", "epochs", "reduction"), PUBLISHED
+)
 def test_the_published_values(
-    generator: str, name: str, rate: float, clip: float, alpha: float, images: int, epochs: int, reduction: str, kind: str
+    generator: str,
+    name: str,
+    rate: float,
+    clip: float,
+    alpha: float,
+    images: int,
+    epochs: int,
+    reduction: str,
+    kind: str,
 ) -> None:
     settings = preset_of(generator).trainings[name][kind]
-    config = TrainingConfig(kind=kind, generator=generator, rewards={"r": 1.0}, prompts="p", **settings)  # type: ignore[arg-type]
-    assert (config.learning_rate, config.gradient_clip, config.rank, config.lora_alpha) == (rate, clip, 128, alpha)
+    config = TrainingConfig(
+        kind=kind, generator=generator, rewards={"r": 1.0}, prompts="p", **settings
+    )  # type: ignore[arg-type]
+    assert (config.learning_rate, config.gradient_clip, config.rank, config.lora_alpha) == (
+        rate,
+        clip,
+        128,
+        alpha,
+    )
     assert config.batch_size * config.accumulation == images
     batches: Any = BATCHES[generator]
     batch, accumulation = batches[name] if isinstance(batches, dict) else batches
@@ -111,6 +138,14 @@ def test_the_code_s_values_come_first() -> None:
     assert {next(iter(preset_of(generator).trainings)) for generator in BATCHES} == {"code"}
 
 
-@pytest.mark.parametrize(("generator", "rate"), [("sd-turbo", 5), ("flux-schnell", 5), ("sana-sprint-0.6b", 10), ("sana-sprint-1.6b", 10)])
+@pytest.mark.parametrize(
+    ("generator", "rate"),
+    [("sd-turbo", 5), ("flux-schnell", 5), ("sana-sprint-0.6b", 10), ("sana-sprint-1.6b", 10)],
+)
 def test_reno_steps_by_the_size_of_the_image(generator: str, rate: float) -> None:
-    assert METHODS.get("reno")(**preset_of(generator).parameters.get("reno", {})).identity()["learning_rate"] == rate
+    assert (
+        METHODS.get("reno")(**preset_of(generator).parameters.get("reno", {})).identity()[
+            "learning_rate"
+        ]
+        == rate
+    )

@@ -48,7 +48,11 @@ def plain(where: str = "") -> str:
 
 @pytest.fixture
 def sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "METHODS", Registry("method", "hnbench.none", Entry("sample", f"{__name__}:Sample", "for the tests")))
+    monkeypatch.setattr(
+        registry,
+        "METHODS",
+        Registry("method", "hnbench.none", Entry("sample", f"{__name__}:Sample", "for the tests")),
+    )
 
 
 def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) -> None:
@@ -56,7 +60,10 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
 
     def found(*, group: str) -> list[Any]:
         assert group == "hnbench.rewards"
-        return [SimpleNamespace(name=name, value=value, dist=SimpleNamespace(name=package)) for name, value, package in points]
+        return [
+            SimpleNamespace(name=name, value=value, dist=SimpleNamespace(name=package))
+            for name, value, package in points
+        ]
 
     monkeypatch.setattr(registry, "entry_points", found)
 
@@ -64,15 +71,39 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (GENERATORS, ["shapes", "sd-turbo", "sdxl-turbo", "pixart-dmd", "sana-sprint-0.6b", "sana-sprint-1.6b", "flux-schnell"]),
+        (
+            GENERATORS,
+            [
+                "shapes",
+                "sd-turbo",
+                "sdxl-turbo",
+                "pixart-dmd",
+                "sana-sprint-0.6b",
+                "sana-sprint-1.6b",
+                "flux-schnell",
+            ],
+        ),
         (
             REWARDS,
             [
-                *("shapes-clip", "shapes-resnet", "redness", "hpsv2.1", "hpsv2.0", "imagereward", "pickscore", "clip", "aesthetic"),
+                *(
+                    "shapes-clip",
+                    "shapes-resnet",
+                    "redness",
+                    "hpsv2.1",
+                    "hpsv2.0",
+                    "imagereward",
+                    "pickscore",
+                    "clip",
+                    "aesthetic",
+                ),
                 "human-preference",
             ],
         ),
-        (SUITES, ["geneval-shapes", "t2i-compbench", "parti", "hpdv2", "dpg", "geneval", "geneval-hf"]),
+        (
+            SUITES,
+            ["geneval-shapes", "t2i-compbench", "parti", "hpdv2", "dpg", "geneval", "geneval-hf"],
+        ),
         (
             MEASURES,
             [
@@ -82,7 +113,15 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
         ),
         (
             METHODS,
-            ["random", "best-of-n", "reno", "hypernoise", "finetune", "hypernoise-random-direction", "hypernoise-other-noise"],
+            [
+                "random",
+                "best-of-n",
+                "reno",
+                "hypernoise",
+                "finetune",
+                "hypernoise-random-direction",
+                "hypernoise-other-noise",
+            ],
         ),
     ],
 )
@@ -91,7 +130,9 @@ def test_the_built_in_names(kind: Registry, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [entry for kind in (GENERATORS, REWARDS, METHODS, SUITES) for entry in kind.built_in], ids=lambda entry: entry.name
+    "entry",
+    [entry for kind in (GENERATORS, REWARDS, METHODS, SUITES) for entry in kind.built_in],
+    ids=lambda entry: entry.name,
 )
 def test_every_built_in_factory_can_be_imported(entry: Entry) -> None:
     assert callable(entry.load())
@@ -105,11 +146,16 @@ def test_a_method_answers_to_the_name_that_it_is_registered_under(entry: Entry) 
 
 @pytest.mark.parametrize("entry", MEASURES.built_in, ids=lambda entry: entry.name)
 def test_a_measure_s_factory_takes_a_device_and_where_its_model_is(entry: Entry) -> None:
-    assert list(signature(entry.load()).parameters) == ["device", *(["where"] if entry.sources else [])]
+    assert list(signature(entry.load()).parameters) == [
+        "device",
+        *(["where"] if entry.sources else []),
+    ]
 
 
 def test_get_returns_the_factory() -> None:
-    assert Registry("thing", "hnbench.none", Entry("a", f"{__name__}:plain", "")).get("a")() == "made"
+    assert (
+        Registry("thing", "hnbench.none", Entry("a", f"{__name__}:plain", "")).get("a")() == "made"
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,19 +176,30 @@ def test_an_unknown_name_is_refused(asked: str, message: str | None) -> None:
     assert len(str(caught.value)) < 250
 
 
-SOURCED = Registry("thing", "hnbench.none", Entry("a", f"{__name__}:plain", "", sources=(Source("x/y", patterns=("w.pt",)), Source("x/z"))))
+SOURCED = Registry(
+    "thing",
+    "hnbench.none",
+    Entry("a", f"{__name__}:plain", "", sources=(Source("x/y", patterns=("w.pt",)), Source("x/z"))),
+)
 
 
 def test_a_place_follows_the_name(tmp_path: Path) -> None:
     assert SOURCED.get("a@some/where@v1")() == "madesome/where@v1"
     assert SOURCED.sources("a") == (Source("x/y", patterns=("w.pt",)), Source("x/z"))
-    assert SOURCED.sources("a@some/where@v1") == (Source("some/where", "v1", ("w.pt",)), Source("x/z"))
+    assert SOURCED.sources("a@some/where@v1") == (
+        Source("some/where", "v1", ("w.pt",)),
+        Source("x/z"),
+    )
     assert SOURCED.sources(f"a@{tmp_path}") == ()
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("redness@folder", "nothing can follow 'redness'"), ("human-preference@x", "nothing can follow"), ("clip@", "type clip@FOLDER")],
+    [
+        ("redness@folder", "nothing can follow 'redness'"),
+        ("human-preference@x", "nothing can follow"),
+        ("clip@", "type clip@FOLDER"),
+    ],
 )
 def test_a_place_where_none_can_be_used(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -151,7 +208,9 @@ def test_a_place_where_none_can_be_used(name: str, message: str) -> None:
 
 def test_a_mixture_needs_what_its_parts_need() -> None:
     parts = REWARDS.entry("human-preference").weights
-    assert REWARDS.sources("human-preference") == tuple(source for part in parts for source in REWARDS.entry(part).sources)
+    assert REWARDS.sources("human-preference") == tuple(
+        source for part in parts for source in REWARDS.entry(part).sources
+    )
     assert {source.repo for source in REWARDS.sources("human-preference")} >= {
         "xswu/HPSv2",
         "THUDM/ImageReward",
@@ -167,15 +226,22 @@ def test_a_package_adds_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(rewards.entries) == ["own", "other"]
 
 
-def test_two_providers_of_a_name_are_refused_by_naming_both(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_providers_of_a_name_are_refused_by_naming_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     third_party(monkeypatch, ("own", "elsewhere:Thing", "other-package"))
     rewards = Registry("reward", "hnbench.rewards", Entry("own", "hnbench.here:load", ""))
-    with pytest.raises(UsageError, match=r"'own' has two providers: hnbench.here:load of hnbench and elsewhere:Thing of other-package"):
+    with pytest.raises(
+        UsageError,
+        match=r"'own' has two providers: hnbench.here:load of hnbench and elsewhere:Thing of other-package",
+    ):
         rewards.get("own")
 
 
 @pytest.mark.parametrize("target", ["no_such_package:load", f"{__name__}:absent"])
-def test_a_package_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+def test_a_package_that_cannot_be_imported_is_named(
+    monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
     third_party(monkeypatch, ("broken", target, "other-package"))
     with pytest.raises(UsageError, match="'broken' of package other-package cannot be imported"):
         Registry("reward", "hnbench.rewards").get("broken")
@@ -192,17 +258,27 @@ def test_an_import_fault_of_our_own_keeps_its_traceback() -> None:
         ("geneval-shapes", "geneval-shapes", {}),
         ("t2i-compbench", "t2i-compbench", {}),
         ("t2i-compbench:3d-spatial", "t2i-compbench", {"part": "3d-spatial"}),
-        ("t2i-compbench:spatial, detector=a/b@c", "t2i-compbench", {"part": "spatial", "detector": "a/b@c"}),
+        (
+            "t2i-compbench:spatial, detector=a/b@c",
+            "t2i-compbench",
+            {"part": "spatial", "detector": "a/b@c"},
+        ),
         ("t2i-compbench:rules=repaired", "t2i-compbench", {"rules": "repaired"}),
         ("some/where/parti.txt", "FILE", {"path": Path("some/where/parti.txt")}),
         ("a:b=c.JSONL", "FILE", {"path": Path("a:b=c.JSONL")}),
         ("list.json", "FILE", {"path": Path("list.json")}),
         ("./notes.md", "FILE", {"path": Path("notes.md")}),
         ("./parti", "FILE", {"path": Path("parti")}),
-        ("t2i-compbench:detector=some/where.json", "t2i-compbench", {"detector": "some/where.json"}),
+        (
+            "t2i-compbench:detector=some/where.json",
+            "t2i-compbench",
+            {"detector": "some/where.json"},
+        ),
     ],
 )
-def test_what_a_suite_s_specification_says(specification: str, name: str, given: dict[str, Any]) -> None:
+def test_what_a_suite_s_specification_says(
+    specification: str, name: str, given: dict[str, Any]
+) -> None:
     entry, found = find_suite(specification)
     assert (entry.name, found) == (name, given)
 
@@ -211,15 +287,26 @@ def test_what_a_suite_s_specification_says(specification: str, name: str, given:
     ("specification", "message"),
     [
         ("partii", "unknown suite 'partii'; did you mean 'parti'? "),
-        ("t2i-compbench:colour", "the suite 't2i-compbench' has no part 'colour'; did you mean 'color'? "),
+        (
+            "t2i-compbench:colour",
+            "the suite 't2i-compbench' has no part 'colour'; did you mean 'color'? ",
+        ),
         ("t2i-compbench:", "the suite 't2i-compbench' has no part ''; known: 3d-spatial, color"),
         ("parti:photo", "the suite 'parti' has no part 'photo'; known: none"),
-        ("t2i-compbench:color,detectr=x", "the suite 't2i-compbench' has no option 'detectr'; did you mean 'detector'? "),
-        ("t2i-compbench:color,shape", "suite 't2i-compbench:color,shape': give part once, and a value with it"),
+        (
+            "t2i-compbench:color,detectr=x",
+            "the suite 't2i-compbench' has no option 'detectr'; did you mean 'detector'? ",
+        ),
+        (
+            "t2i-compbench:color,shape",
+            "suite 't2i-compbench:color,shape': give part once, and a value with it",
+        ),
         ("t2i-compbench:clip=", "suite 't2i-compbench:clip=': give clip once, and a value with it"),
     ],
 )
-def test_a_wrong_suite_is_refused_before_anything_is_imported(specification: str, message: str) -> None:
+def test_a_wrong_suite_is_refused_before_anything_is_imported(
+    specification: str, message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         find_suite(specification)
     assert str(caught.value).startswith(message)
@@ -233,7 +320,10 @@ def test_a_suite_is_made_with_what_it_was_given() -> None:
 
 def test_parse_method() -> None:
     assert parse_method("reno") == ("reno", {})
-    assert parse_method("reno: iterations=5, learning_rate=1e-2") == ("reno", {"iterations": "5", "learning_rate": "1e-2"})
+    assert parse_method("reno: iterations=5, learning_rate=1e-2") == (
+        "reno",
+        {"iterations": "5", "learning_rate": "1e-2"},
+    )
     assert parse_method("hypernoise:adapter=a=b") == ("hypernoise", {"adapter": "a=b"})
 
 
@@ -245,8 +335,12 @@ def test_a_malformed_specification_is_refused(text: str) -> None:
 
 @pytest.mark.usefixtures("sample")
 def test_values_take_the_types_of_the_fields() -> None:
-    made: object = make_method("sample:adapter=some/where,count=4,rate=1e-3,nesterov=false,limit=none,note=x")
-    assert made == Sample(adapter=Path("some/where"), count=4, rate=1e-3, nesterov=False, limit=None, note="x")
+    made: object = make_method(
+        "sample:adapter=some/where,count=4,rate=1e-3,nesterov=false,limit=none,note=x"
+    )
+    assert made == Sample(
+        adapter=Path("some/where"), count=4, rate=1e-3, nesterov=False, limit=None, note="x"
+    )
 
 
 @pytest.mark.usefixtures("sample")
@@ -265,7 +359,10 @@ def test_what_is_typed_wins_over_defaults() -> None:
         ),
         ("sample:count=4.5", "method 'sample': count was '4.5'; it must be a whole number"),
         ("sample:rate=fast", "method 'sample': rate was 'fast'; it must be a number"),
-        ("sample:nesterov=maybe", "method 'sample': nesterov was 'maybe'; it must be true or false"),
+        (
+            "sample:nesterov=maybe",
+            "method 'sample': nesterov was 'maybe'; it must be true or false",
+        ),
         ("sample:limit=few", "method 'sample': limit was 'few'; it must be a whole number or none"),
         ("sample", "method 'sample' needs adapter; type sample:adapter=VALUE"),
         ("sampel", "unknown method 'sampel'; did you mean 'sample'? known: sample"),
@@ -291,8 +388,14 @@ class NotADataclass:
 
 
 @pytest.mark.parametrize("name", ["not_a_dataclass", "NotADataclass", "INSTANCE"])
-def test_a_method_that_is_no_dataclass_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(registry, "METHODS", Registry("method", "hnbench.none", Entry("odd", f"{__name__}:{name}", "")))
+def test_a_method_that_is_no_dataclass_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(
+        registry,
+        "METHODS",
+        Registry("method", "hnbench.none", Entry("odd", f"{__name__}:{name}", "")),
+    )
     with pytest.raises(UsageError, match=r"the method 'odd' cannot be made: .* is no dataclass"):
         make_method("odd:rate=1")
 

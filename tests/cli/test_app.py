@@ -20,9 +20,33 @@ from hnbench.cli.app import app
 from tests.journals import journal_rows
 from tests.toy_plugins import toy_registries
 
-RUN = ["run", "--suite", "toy-suite", "--generator", "toy", "--optimise", "brightness=1.0", "--hold-out", "red", "--device", "cpu"]
+RUN = [
+    "run",
+    "--suite",
+    "toy-suite",
+    "--generator",
+    "toy",
+    "--optimise",
+    "brightness=1.0",
+    "--hold-out",
+    "red",
+    "--device",
+    "cpu",
+]
 QUICK = [*RUN, "--method", "best-of-n:n=2", "--out", "run"]
-TRAIN = ["train", "--generator", "toy", "--optimise", "brightness=1.0", "--prompts", "prompts.txt", "--rank", "2", "--steps", "3"]
+TRAIN = [
+    "train",
+    "--generator",
+    "toy",
+    "--optimise",
+    "brightness=1.0",
+    "--prompts",
+    "prompts.txt",
+    "--rank",
+    "2",
+    "--steps",
+    "3",
+]
 
 Hnbench = Callable[..., Result]
 
@@ -55,7 +79,10 @@ def test_version(hnbench: Hnbench) -> None:
     assert hnbench("--version").stdout == f"hnbench {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "train", "report", "score", "measure", "export", "diagnose", "fetch", "push", "list"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "train", "report", "score", "measure", "export", "diagnose", "fetch", "push", "list"],
+)
 def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
     shown = hnbench(command, "--help").stdout
     assert f"Examples:\n    hnbench {command}" in shown
@@ -68,16 +95,37 @@ def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
         ("rewards", ["brightness", "red"]),
         ("suites", ["toy-suite"]),
         ("measures", ["lpips", "shift"]),
-        ("prompts", ["shapes", "hypernoise", "t2i-compbench-train", "abc-6k", "pick-a-pic", "hypernoise-examples"]),
+        (
+            "prompts",
+            [
+                "shapes",
+                "hypernoise",
+                "t2i-compbench-train",
+                "abc-6k",
+                "pick-a-pic",
+                "hypernoise-examples",
+            ],
+        ),
         (
             "methods",
-            ["random", "best-of-n", "reno", "hypernoise", "finetune", "hypernoise-random-direction", "hypernoise-other-noise", "failing"],
+            [
+                "random",
+                "best-of-n",
+                "reno",
+                "hypernoise",
+                "finetune",
+                "hypernoise-random-direction",
+                "hypernoise-other-noise",
+                "failing",
+            ],
         ),
     ],
 )
 def test_list(hnbench: Hnbench, kind: str, names: list[str]) -> None:
     lines = hnbench("list", kind).stdout.splitlines()
-    rows = [line for line in lines[3:] if line.strip() and not line.startswith("   ")]  # a long cell goes on, further in, on the next line
+    rows = [
+        line for line in lines[3:] if line.strip() and not line.startswith("   ")
+    ]  # a long cell goes on, further in, on the next line
     assert [row.split()[0] for row in rows] == names
 
 
@@ -111,8 +159,21 @@ def test_run_adds_methods_and_prompts_to_a_run(hnbench: Hnbench, tmp_path: Path)
     assert len(records(tmp_path / "run")) == 6 * 2 * 3
 
 
-def test_a_file_of_prompts_is_a_suite_without_a_judge(hnbench: Hnbench, tmp_path: Path, prompts: Path) -> None:
-    given = ["--generator", "toy", "--optimise", "brightness=1.0", "--hold-out", "red", "--device", "cpu", "--method", "best-of-n:n=2"]
+def test_a_file_of_prompts_is_a_suite_without_a_judge(
+    hnbench: Hnbench, tmp_path: Path, prompts: Path
+) -> None:
+    given = [
+        "--generator",
+        "toy",
+        "--optimise",
+        "brightness=1.0",
+        "--hold-out",
+        "red",
+        "--device",
+        "cpu",
+        "--method",
+        "best-of-n:n=2",
+    ]
     result = hnbench("run", "--suite", "prompts.txt", *given, "--out", "run")
     assert result.exit_code == 0, result.output
     assert "no judge: rewards only" in result.stdout
@@ -122,20 +183,30 @@ def test_a_file_of_prompts_is_a_suite_without_a_judge(hnbench: Hnbench, tmp_path
     found = records(tmp_path / "run")
     assert len(found) == 4 * 4 * 2
     assert {str(record["verdict"]) for record in found} == {"None"}
-    assert "all 32 samples are already done" in hnbench("run", "--suite", "prompts.txt", *given, "--out", "run", "--no-report").stderr
+    assert (
+        "all 32 samples are already done"
+        in hnbench("run", "--suite", "prompts.txt", *given, "--out", "run", "--no-report").stderr
+    )
     prompts.write_text("another\n")
     other = hnbench("run", "--suite", "prompts.txt", *given, "--out", "run")
     assert other.exit_code == 4
     assert "run holds another run (suite version:" in other.stderr
 
 
-def test_prompts_that_were_trained_on_are_reported(hnbench: Hnbench, tmp_path: Path, prompts: Path) -> None:
+def test_prompts_that_were_trained_on_are_reported(
+    hnbench: Hnbench, tmp_path: Path, prompts: Path
+) -> None:
     assert hnbench(*TRAIN, "--out", "hyper").exit_code == 0
     chosen = ["--method", "hypernoise", "--hypernetwork", "hyper/adapter", "--out", "run"]
     assert hnbench(*RUN, *chosen, "--full").exit_code == 0
-    seen = json.loads((tmp_path / "run/run.json").read_text())["training"]["hypernoise"]["seen_prompts"]
+    seen = json.loads((tmp_path / "run/run.json").read_text())["training"]["hypernoise"][
+        "seen_prompts"
+    ]
     assert seen == ["low/0", "low/1", "high/0", "high/1"]
-    assert "4 of the 6 prompts were among its training prompts" in (tmp_path / "run/report/report.md").read_text()
+    assert (
+        "4 of the 6 prompts were among its training prompts"
+        in (tmp_path / "run/report/report.md").read_text()
+    )
     (tmp_path / "hyper/adapter/prompts.sha256").unlink()
     assert hnbench(*RUN, *chosen, "--full").exit_code == 0
     assert "does not say what it was trained on" in (tmp_path / "run/report/report.md").read_text()
@@ -145,7 +216,10 @@ def test_published_numbers_are_printed_where_they_are_asked_for(hnbench: Hnbench
     hnbench(*QUICK, "--no-report", "--limit", "1")
     result = hnbench("report", "run", "--published")
     assert result.exit_code == 0, result.output
-    assert "No published number is known of this benchmark, model and number of steps." in result.stdout
+    assert (
+        "No published number is known of this benchmark, model and number of steps."
+        in result.stdout
+    )
 
 
 def test_the_default_folder_is_named_by_what_the_run_is(hnbench: Hnbench, tmp_path: Path) -> None:
@@ -156,14 +230,19 @@ def test_the_default_folder_is_named_by_what_the_run_is(hnbench: Hnbench, tmp_pa
 
 def test_methods_without_an_adapter_are_left_out_by_name(hnbench: Hnbench, tmp_path: Path) -> None:
     result = hnbench(*RUN, "--limit", "1", "--no-report", "--out", "run")
-    assert "left out: hypernoise, finetune, hypernoise-random-direction, hypernoise-other-noise" in result.stderr
+    assert (
+        "left out: hypernoise, finetune, hypernoise-random-direction, hypernoise-other-noise"
+        in result.stderr
+    )
     labels = json.loads((tmp_path / "run/run.json").read_text())["plan"]["labels"]
     assert labels[0] == "random"
     assert "reno" in labels
     assert "best-of-50" in labels
 
 
-def test_failed_samples_are_exit_code_3_and_are_tried_again(hnbench: Hnbench, tmp_path: Path) -> None:
+def test_failed_samples_are_exit_code_3_and_are_tried_again(
+    hnbench: Hnbench, tmp_path: Path
+) -> None:
     result = hnbench(*RUN, "--method", "failing", "--out", "run")
     assert result.exit_code == 3
     assert "4 of 16 samples failed" in result.stderr
@@ -173,14 +252,21 @@ def test_failed_samples_are_exit_code_3_and_are_tried_again(hnbench: Hnbench, tm
     assert len(records(tmp_path / "run")) == 16 + 4
 
 
-def test_an_interrupted_run_is_exit_code_130_and_continues(hnbench: Hnbench, tmp_path: Path) -> None:
-    result = hnbench(*RUN, "--method", "failing:interrupt=true", "--out", "run", "--batch-size", "2")
+def test_an_interrupted_run_is_exit_code_130_and_continues(
+    hnbench: Hnbench, tmp_path: Path
+) -> None:
+    result = hnbench(
+        *RUN, "--method", "failing:interrupt=true", "--out", "run", "--batch-size", "2"
+    )
     assert result.exit_code == 130
     assert "Continue with the same command" in result.stderr
     assert "Traceback" not in result.output
     kept = len(records(tmp_path / "run"))
     assert 8 <= kept < 16
-    assert hnbench(*RUN, "--method", "failing:word=never", "--out", "run", "--no-report").exit_code == 0
+    assert (
+        hnbench(*RUN, "--method", "failing:word=never", "--out", "run", "--no-report").exit_code
+        == 0
+    )
     assert len(records(tmp_path / "run")) == 16
 
 
@@ -200,16 +286,25 @@ def test_an_interrupted_run_is_exit_code_130_and_continues(hnbench: Hnbench, tmp
         (["--device", "cuda:99"], "the device was 'cuda:99', but torch finds"),
         (["--limit", "0"], "limit was 0; it must be at least 1"),
         (["--batch-size", "-1"], "batch size was -1; it must be at least 1"),
-        (["--method", "hypernoise"], "the method 'hypernoise' needs an adapter; give --hypernetwork FOLDER"),
+        (
+            ["--method", "hypernoise"],
+            "the method 'hypernoise' needs an adapter; give --hypernetwork FOLDER",
+        ),
         (["--hypernetwork", "absent"], "there is no folder absent;"),
         (["--finetuned", "../absent"], "there is no folder ../absent;"),
         (["--method", "best-of-n:n=2", "--method", "best-of-n:n=4"], "'best-of-2'"),
     ],
 )
-def test_wrong_usage_is_told_in_two_lines_before_any_work(hnbench: Hnbench, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_wrong_usage_is_told_in_two_lines_before_any_work(
+    hnbench: Hnbench, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     result = hnbench(*RUN, "--out", "run", *arguments)
     assert result.exit_code == 2, result.output
-    told = [line for line in result.stderr.splitlines() if not line.startswith(("without a trained adapter", "loading "))]
+    told = [
+        line
+        for line in result.stderr.splitlines()
+        if not line.startswith(("without a trained adapter", "loading "))
+    ]
     assert message in told[0]
     assert len(told) <= 2
     assert not list(tmp_path.glob("run/journal*"))
@@ -231,21 +326,46 @@ def test_the_folder_of_another_run_is_exit_code_4(hnbench: Hnbench) -> None:
 def test_train_then_run_then_diagnose(hnbench: Hnbench, tmp_path: Path, prompts: Path) -> None:
     trained = hnbench(*TRAIN, "--out", "hyper")
     assert trained.exit_code == 0, trained.output
-    assert "hnbench run --suite SUITE --generator toy --hypernetwork hyper/adapter" in trained.stdout
+    assert (
+        "hnbench run --suite SUITE --generator toy --hypernetwork hyper/adapter" in trained.stdout
+    )
     assert "paired reward gain" in trained.stderr
     tuned = hnbench(*TRAIN, "--kind", "finetune", "--out", "tuned")
     assert "--finetuned tuned/adapter" in tuned.stdout
 
-    chosen = ["--method", "hypernoise", "--method", "finetune", "--method", "hypernoise-random-direction"]
+    chosen = [
+        "--method",
+        "hypernoise",
+        "--method",
+        "finetune",
+        "--method",
+        "hypernoise-random-direction",
+    ]
     adapters = ["--hypernetwork", "hyper/adapter", "--finetuned", "tuned/adapter"]
     result = hnbench(*RUN, *chosen, *adapters, "--limit", "2", "--no-report", "--out", "run")
     assert result.exit_code == 0, result.output
     manifest = json.loads((tmp_path / "run/run.json").read_text())
-    assert manifest["plan"]["labels"] == ["random", "hypernoise", "finetune", "hypernoise-random-direction"]
-    assert {kind: cost["steps"] for kind, cost in manifest["training"].items()} == {"hypernoise": 3, "finetune": 3}
+    assert manifest["plan"]["labels"] == [
+        "random",
+        "hypernoise",
+        "finetune",
+        "hypernoise-random-direction",
+    ]
+    assert {kind: cost["steps"] for kind, cost in manifest["training"].items()} == {
+        "hypernoise": 3,
+        "finetune": 3,
+    }
 
     looked = hnbench(
-        *["diagnose", "--generator", "toy", "--hypernetwork", "hyper/adapter", "--prompts", "prompts.txt"],
+        *[
+            "diagnose",
+            "--generator",
+            "toy",
+            "--hypernetwork",
+            "hyper/adapter",
+            "--prompts",
+            "prompts.txt",
+        ],
         *["--limit", "2", "--samples", "1", "--out", "d.json"],
     )
     assert looked.exit_code == 0, looked.output
@@ -255,15 +375,29 @@ def test_train_then_run_then_diagnose(hnbench: Hnbench, tmp_path: Path, prompts:
     assert "kl.mean" in looked.stdout
 
 
-def test_an_adapter_of_another_generator_is_refused_before_any_work(hnbench: Hnbench, tmp_path: Path, prompts: Path) -> None:
+def test_an_adapter_of_another_generator_is_refused_before_any_work(
+    hnbench: Hnbench, tmp_path: Path, prompts: Path
+) -> None:
     hnbench(*TRAIN, "--out", "hyper")
-    result = hnbench(*RUN, "--generator", "other-toy", "--method", "hypernoise", "--hypernetwork", "hyper/adapter", "--out", "run")
+    result = hnbench(
+        *RUN,
+        "--generator",
+        "other-toy",
+        "--method",
+        "hypernoise",
+        "--hypernetwork",
+        "hyper/adapter",
+        "--out",
+        "run",
+    )
     assert result.exit_code == 2
     assert "hyper/adapter was trained for the generator" in result.stderr
     assert not (tmp_path / "run").exists()
 
 
-def test_training_again_gives_the_same_adapter_at_once(hnbench: Hnbench, tmp_path: Path, prompts: Path) -> None:
+def test_training_again_gives_the_same_adapter_at_once(
+    hnbench: Hnbench, tmp_path: Path, prompts: Path
+) -> None:
     hnbench(*TRAIN, "--out", "hyper")
     weights = tmp_path / "hyper/adapter/adapter_model.safetensors"
     before = weights.stat().st_mtime_ns
@@ -282,8 +416,16 @@ def test_training_again_gives_the_same_adapter_at_once(hnbench: Hnbench, tmp_pat
         (b"\n \n\r\n", [], "the prompt file prompts.txt has no prompt; write one per line"),
         (b"\xff\xfe\x00", [], "the prompt file prompts.txt cannot be read (it is not UTF-8)"),
         (None, [], "there is no prompt file prompts.txt, and no prompt set of that name"),
-        (None, ["--prompts", "abc-6k", "--data-dir", "gone"], "the data folder gone does not exist"),
-        (b"a\n", ["--preset", "paper"], "the generator 'toy' has no training preset 'paper'; it has none"),
+        (
+            None,
+            ["--prompts", "abc-6k", "--data-dir", "gone"],
+            "the data folder gone does not exist",
+        ),
+        (
+            b"a\n",
+            ["--preset", "paper"],
+            "the generator 'toy' has no training preset 'paper'; it has none",
+        ),
         (b"a\n", ["--steps", "0"], "steps was 0; it must be at least 1"),
         (b"a\n", ["--learning-rate", "nan"], "learning rate was nan; it must be above 0"),
         (b"a\n", ["--image-penalty", "1"], "image penalty belongs to --kind finetune"),
@@ -291,7 +433,9 @@ def test_training_again_gives_the_same_adapter_at_once(hnbench: Hnbench, tmp_pat
         (b"a\n", ["--generator", "toi"], "unknown generator 'toi'"),
     ],
 )
-def test_wrong_usage_of_train(hnbench: Hnbench, tmp_path: Path, content: bytes | None, arguments: list[str], message: str) -> None:
+def test_wrong_usage_of_train(
+    hnbench: Hnbench, tmp_path: Path, content: bytes | None, arguments: list[str], message: str
+) -> None:
     if content is not None:
         (tmp_path / "prompts.txt").write_bytes(content)
     result = hnbench(*TRAIN, "--out", "hyper", *arguments)
@@ -301,7 +445,9 @@ def test_wrong_usage_of_train(hnbench: Hnbench, tmp_path: Path, content: bytes |
 
 
 def test_strange_prompts_are_prompts(hnbench: Hnbench, tmp_path: Path) -> None:
-    (tmp_path / "prompts.txt").write_text("../../etc\n" + "a long one " * 1000 + '\n"{}"; 日本語 🙂\n')
+    (tmp_path / "prompts.txt").write_text(
+        "../../etc\n" + "a long one " * 1000 + '\n"{}"; 日本語 🙂\n'
+    )
     assert hnbench(*TRAIN, "--out", "hyper").exit_code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hyper", "prompts.txt"]
 
@@ -310,7 +456,10 @@ def test_the_type_of_the_lora_is_recorded(hnbench: Hnbench, tmp_path: Path, prom
     assert hnbench(*TRAIN, "--out", "hyper", "--lora-dtype", "bfloat16").exit_code == 0
     described = json.loads((tmp_path / "hyper/adapter/hnbench.json").read_text())
     assert described["config"]["lora_dtype"] == "bfloat16"
-    assert {weight.dtype for weight in load_file(tmp_path / "hyper/adapter/adapter_model.safetensors").values()} == {torch.bfloat16}
+    assert {
+        weight.dtype
+        for weight in load_file(tmp_path / "hyper/adapter/adapter_model.safetensors").values()
+    } == {torch.bfloat16}
     other = hnbench(*TRAIN, "--out", "hyper")
     assert other.exit_code == 4
     assert "lora_dtype was bfloat16, and is float32 now" in other.stderr
@@ -337,13 +486,22 @@ def test_train_without_prompts_or_preset(hnbench: Hnbench) -> None:
 
 def test_run_then_export_then_score(hnbench: Hnbench, tmp_path: Path) -> None:
     hnbench(*QUICK, "--no-report")
-    own = [record["verdict"]["correct"] for record in records(tmp_path / "run") if record["label"] == "random"]  # type: ignore[index]
-    written = hnbench("export", "run", "--layout", "t2i-compbench", "--out", "out", "--label", "random")
+    own = [
+        record["verdict"]["correct"]
+        for record in records(tmp_path / "run")
+        if record["label"] == "random"
+    ]  # type: ignore[index]
+    written = hnbench(
+        "export", "run", "--layout", "t2i-compbench", "--out", "out", "--label", "random"
+    )
     assert (written.exit_code, written.stdout) == (0, "random: out/random\n")
     asked = ["score", "out/random", "--suite", "toy-suite", "--device", "cpu"]
     refused = hnbench(*asked)
     assert refused.exit_code == 2
-    assert "out/random is not what toy-suite asks for: 2 prompts without images (low/2 'low 2', high/2 'high 2'). Mend" in refused.stderr
+    assert (
+        "out/random is not what toy-suite asks for: 2 prompts without images (low/2 'low 2', high/2 'high 2'). Mend"
+        in refused.stderr
+    )
     result = hnbench(*asked, "--quick")
     assert result.exit_code == 0, result.output
     (overall,) = [line.split() for line in result.stdout.splitlines() if line.startswith("overall")]
@@ -358,7 +516,9 @@ def test_run_then_export_then_score(hnbench: Hnbench, tmp_path: Path) -> None:
 
 def test_a_run_s_images_are_scored_where_they_lie(hnbench: Hnbench, tmp_path: Path) -> None:
     hnbench(*QUICK, "--no-report")
-    result = hnbench("score", "run", "--suite", "toy-suite", "--out", "elsewhere", "--device", "cpu")
+    result = hnbench(
+        "score", "run", "--suite", "toy-suite", "--out", "elsewhere", "--device", "cpu"
+    )
     assert result.exit_code == 0, result.output
     assert [line.split()[:2] for line in result.stdout.splitlines() if "overall" in line] == [
         ["random", "overall"],
@@ -390,8 +550,21 @@ def test_run_then_measure_then_report(hnbench: Hnbench, tmp_path: Path) -> None:
 
 def test_labels_are_measured_beside_the_base(hnbench: Hnbench, tmp_path: Path) -> None:
     hnbench(*QUICK, "--method", "reno:iterations=2", "--no-report")
-    result = hnbench("measure", "run", "--measure", "lpips", "--label", "reno", "--out", "elsewhere", "--device", "cpu")
-    assert [line.split()[1] for line in result.stdout.splitlines() if line.startswith("lpips ")] == ["random", "reno"]
+    result = hnbench(
+        "measure",
+        "run",
+        "--measure",
+        "lpips",
+        "--label",
+        "reno",
+        "--out",
+        "elsewhere",
+        "--device",
+        "cpu",
+    )
+    assert [
+        line.split()[1] for line in result.stdout.splitlines() if line.startswith("lpips ")
+    ] == ["random", "reno"]
     assert (tmp_path / "elsewhere/journal.jsonl").is_file()
     assert not (tmp_path / "run/measures").exists()
 
@@ -406,23 +579,46 @@ def test_a_run_without_a_preset_is_measured_as_published(hnbench: Hnbench) -> No
 def test_images_from_anywhere_are_measured(hnbench: Hnbench, tmp_path: Path) -> None:
     hnbench(*QUICK, "--no-report")
     hnbench("export", "run", "--layout", "t2i-compbench", "--out", "out", "--label", "random")
-    asked = ["measure", "out/random", "--suite", "toy-suite", "--quick", "--device", "cpu", "--measure"]
+    asked = [
+        "measure",
+        "out/random",
+        "--suite",
+        "toy-suite",
+        "--quick",
+        "--device",
+        "cpu",
+        "--measure",
+    ]
     result = hnbench(*asked, "lpips")
     assert result.exit_code == 0, result.output
-    assert [line.split()[:2] for line in result.stdout.splitlines() if line.startswith("lpips ")] == [["lpips", "4"]]
+    assert [
+        line.split()[:2] for line in result.stdout.splitlines() if line.startswith("lpips ")
+    ] == [["lpips", "4"]]
     assert hnbench(*asked, "lpips").exit_code == 0
     refused = hnbench(*asked, "shift")
     assert refused.exit_code == 2
-    assert "out/random is no run and has no labels to tell them by; give a run's folder" in refused.stderr
+    assert (
+        "out/random is no run and has no labels to tell them by; give a run's folder"
+        in refused.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["measure", "gone"], "gone is no run; say what to measure of other images by --measure"),
-        (["measure", "gone", "--measure", "lpips"], "gone is no run; say whose prompts other images are of by --suite"),
-        (["measure", "gone", "--measure", "lpisp"], "unknown measure 'lpisp'; did you mean 'lpips'?"),
-        (["measure", "gone", "--measure", "lpips", "--suite", "toy-suite"], "there is no folder gone"),
+        (
+            ["measure", "gone", "--measure", "lpips"],
+            "gone is no run; say whose prompts other images are of by --suite",
+        ),
+        (
+            ["measure", "gone", "--measure", "lpisp"],
+            "unknown measure 'lpisp'; did you mean 'lpips'?",
+        ),
+        (
+            ["measure", "gone", "--measure", "lpips", "--suite", "toy-suite"],
+            "there is no folder gone",
+        ),
     ],
 )
 def test_wrong_usage_of_measure(hnbench: Hnbench, arguments: list[str], message: str) -> None:
@@ -435,12 +631,17 @@ def test_wrong_usage_of_measure(hnbench: Hnbench, arguments: list[str], message:
     ("arguments", "message"),
     [
         (["score", "gone", "--suite", "toy-suite"], "there is no folder gone"),
-        (["score", ".", "--suite", "toy-suit"], "unknown suite 'toy-suit'; did you mean 'toy-suite'?"),
+        (
+            ["score", ".", "--suite", "toy-suit"],
+            "unknown suite 'toy-suit'; did you mean 'toy-suite'?",
+        ),
         (["score", ".", "--suite", "toy-suite"], ". has no known layout"),
         (["export", "gone", "--layout", "geneval", "--out", "out"], "gone is not a run folder"),
     ],
 )
-def test_wrong_usage_of_score_and_export(hnbench: Hnbench, arguments: list[str], message: str) -> None:
+def test_wrong_usage_of_score_and_export(
+    hnbench: Hnbench, arguments: list[str], message: str
+) -> None:
     result = hnbench(*arguments)
     assert result.exit_code in (2, 4)
     assert message in result.stderr
@@ -458,7 +659,9 @@ try:
 finally:
     assert "torch" not in sys.modules
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "The report: results/a/report/report.md" in done.stdout
     assert not (tmp_path / "results/b/report").exists()
@@ -466,7 +669,9 @@ finally:
 
 def test_a_report_of_several_seeds_has_a_place_of_its_own(hnbench: Hnbench, tmp_path: Path) -> None:
     for seed in ("0", "1"):
-        hnbench(*RUN, "--method", "random", "--no-report", "--seed", seed, "--out", f"results/{seed}")
+        hnbench(
+            *RUN, "--method", "random", "--no-report", "--seed", seed, "--out", f"results/{seed}"
+        )
     refused = hnbench("report", "results/0", "results/1")
     assert refused.exit_code == 2
     assert "say where their common report goes" in refused.stderr
@@ -489,7 +694,9 @@ def test_report_of_what_is_no_run(hnbench: Hnbench, tmp_path: Path) -> None:
 
 
 def test_python_m_hnbench() -> None:
-    done = subprocess.run([sys.executable, "-m", "hnbench", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "hnbench", "--version"], capture_output=True, text=True, check=True
+    )
     assert done.stdout == f"hnbench {__version__}\n"
 
 
@@ -503,5 +710,7 @@ def test_report_compares_images_when_asked(hnbench: Hnbench) -> None:
     assert "Images were not compared" in Path("run/report/report.md").read_text()
     told = hnbench("report", "run", "--check")
     assert told.exit_code == 3
-    assert f"missing or not the file that was written: 1 of the images, such as {image}" in told.stderr
+    assert (
+        f"missing or not the file that was written: 1 of the images, such as {image}" in told.stderr
+    )
     assert "**1 of " in Path("run/report/report.md").read_text()

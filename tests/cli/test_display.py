@@ -16,7 +16,17 @@ from rich.table import Table
 
 from hnbench.catalogue.registry import Entry
 from hnbench.cli import display
-from hnbench.cli.display import Log, RunDisplay, StageDisplay, TrainingDisplay, figures, paired_gain, show_entries, show_report, show_values
+from hnbench.cli.display import (
+    Log,
+    RunDisplay,
+    StageDisplay,
+    TrainingDisplay,
+    figures,
+    paired_gain,
+    show_entries,
+    show_report,
+    show_values,
+)
 
 EVALUATION = {"gain": 0.03125, "gain_standard_error": 0.0040, "reward": 0.6}
 
@@ -24,14 +34,22 @@ EVALUATION = {"gain": 0.03125, "gain_standard_error": 0.0040, "reward": 0.6}
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     written = io.StringIO()
-    monkeypatch.setattr(display, "Console", lambda **keywords: Console(file=written, width=keywords.get("width") or 140))
+    monkeypatch.setattr(
+        display,
+        "Console",
+        lambda **keywords: Console(file=written, width=keywords.get("width") or 140),
+    )
     return written
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     written = io.StringIO()
-    monkeypatch.setattr(display, "Console", lambda **_: Console(file=written, width=140, force_terminal=True, force_interactive=False))
+    monkeypatch.setattr(
+        display,
+        "Console",
+        lambda **_: Console(file=written, width=140, force_terminal=True, force_interactive=False),
+    )
     return written
 
 
@@ -49,7 +67,11 @@ def test_a_run_shows_its_total_and_the_methods_that_did_something(terminal: io.S
         for count in counts:
             shown.advance(count)
     shown.done()
-    assert [re.match(r"(\D+ \d+/\d+)", line)[1] for line in lines(terminal)] == ["all methods 10/10", "reno 3/3", "hypernoise 3/3"]  # type: ignore[index]
+    assert [re.match(r"(\D+ \d+/\d+)", line)[1] for line in lines(terminal)] == [
+        "all methods 10/10",
+        "reno 3/3",
+        "hypernoise 3/3",
+    ]  # type: ignore[index]
 
 
 def test_a_run_that_is_cut_off_can_be_ended_twice(terminal: io.StringIO) -> None:
@@ -73,15 +95,22 @@ def test_a_training_shows_each_evaluation_and_the_latest_figures(terminal: io.St
     with TrainingDisplay() as shown:
         shown.started(0, 3)
         shown.stepped({"step": 0, "evaluation": EVALUATION})
-        shown.stepped({"step": 3, "loss": -1.25, "relative_change": 0.0625, "images_per_second": 12.34})
+        shown.stepped(
+            {"step": 3, "loss": -1.25, "relative_change": 0.0625, "images_per_second": 12.34}
+        )
     assert lines(terminal)[0] == "step 0: paired reward gain +0.0312 ± 0.0040 (standard error)"
-    assert lines(terminal)[1].startswith("training 3/3 loss -1.25, change 6.2% of the noise, 12.3 images/s")
+    assert lines(terminal)[1].startswith(
+        "training 3/3 loss -1.25, change 6.2% of the noise, 12.3 images/s"
+    )
 
 
 @pytest.mark.parametrize(
     ("record", "text"),
     [
-        ({"loss": 0.5, "relative_change": None, "images_per_second": 2.0}, "loss 0.5, 2.0 images/s"),
+        (
+            {"loss": 0.5, "relative_change": None, "images_per_second": 2.0},
+            "loss 0.5, 2.0 images/s",
+        ),
         ({"loss": None}, ""),
     ],
 )
@@ -158,7 +187,9 @@ def test_a_terminal_has_bars_and_no_log() -> None:
     assert stream.getvalue() == ""
 
 
-def test_a_run_says_its_method_and_what_is_left(screen: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_says_its_method_and_what_is_left(
+    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     monkeypatch.setattr(display, "Log", lambda console: Log(console, clock))
     shown = RunDisplay()
@@ -168,7 +199,11 @@ def test_a_run_says_its_method_and_what_is_left(screen: io.StringIO, monkeypatch
     clock.now = 40
     shown.advance(40)
     shown.done()
-    assert lines(screen) == ["all methods: 0/100", "all methods: 20/100", "all methods: 60/100, now reno, about 0:00:40 left"]
+    assert lines(screen) == [
+        "all methods: 0/100",
+        "all methods: 20/100",
+        "all methods: 60/100, now reno, about 0:00:40 left",
+    ]
 
 
 def test_a_pipe_is_told_while_the_run_is_alive(tmp_path: Path) -> None:
@@ -177,10 +212,29 @@ def test_a_pipe_is_told_while_the_run_is_alive(tmp_path: Path) -> None:
         sys.executable,
         "-m",
         "hnbench",
-        *["run", "--suite", "geneval-shapes", "--limit", "6", "--method", "reno", "--out", "run", "--device", "cpu"],
+        *[
+            "run",
+            "--suite",
+            "geneval-shapes",
+            "--limit",
+            "6",
+            "--method",
+            "reno",
+            "--out",
+            "run",
+            "--device",
+            "cpu",
+        ],
     ]
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=variables,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
     assert process.stderr is not None
     heard = [process.stderr.readline().strip() for _ in range(4)]
     alive = process.poll() is None

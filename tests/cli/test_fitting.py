@@ -17,7 +17,15 @@ from tests.report.synthetic import TAGS, write_run
 from tests.terminal import in_terminal
 
 NUMBER = re.compile(r"[-+]?\d*\.\d+")
-SHORT = ["random", *(f"best-of-{n}" for n in (2, 4, 8, 16, 32, 50)), "ReNO", "HyperNoise", "fine-tuning", "random dir.", "other noise"]
+SHORT = [
+    "random",
+    *(f"best-of-{n}" for n in (2, 4, 8, 16, 32, 50)),
+    "ReNO",
+    "HyperNoise",
+    "fine-tuning",
+    "random dir.",
+    "other noise",
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +59,12 @@ def test_the_tasks_come_after_scores_and_passes(folder: Path, width: int) -> Non
     shown = in_terminal(["-m", "hnbench", "report", "run"], width, folder)
     first, *_, last = re.split(r"^method.*$", shown, flags=re.MULTILINE)[1:]
     row = next(line for line in first.splitlines() if line.startswith("ReNO"))
-    assert re.match(r"ReNO +0\.\d{3} \[\.\d{3},\.\d{3}\] +[-+]0\.\d{3} \[-?\.\d{3},\.\d{3}\] +296", row)
-    assert len(NUMBER.findall(next(line for line in last.splitlines() if line.startswith("ReNO")))) == len(TAGS)
+    assert re.match(
+        r"ReNO +0\.\d{3} \[\.\d{3},\.\d{3}\] +[-+]0\.\d{3} \[-?\.\d{3},\.\d{3}\] +296", row
+    )
+    assert len(
+        NUMBER.findall(next(line for line in last.splitlines() if line.startswith("ReNO")))
+    ) == len(TAGS)
 
 
 @pytest.mark.parametrize("width", [30, 60, 80])
@@ -65,8 +77,12 @@ def test_a_list_has_all_its_words(folder: Path, kind: str, width: int) -> None:
 
     found, whole = words(width), set(words(140))
     headers = {"name", "what", "it", "is", "needs", "─" * 138}
-    assert not {word for word in whole - set(found) - headers if len(word) <= width and "─" not in word}
-    assert not {word for word in whole - headers if "─" not in word and word not in "".join(found)}  # the longest have to be divided
+    assert not {
+        word for word in whole - set(found) - headers if len(word) <= width and "─" not in word
+    }
+    assert not {
+        word for word in whole - headers if "─" not in word and word not in "".join(found)
+    }  # the longest have to be divided
 
 
 def printed(table: Table, width: int) -> str:

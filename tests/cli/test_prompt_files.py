@@ -33,17 +33,35 @@ def adapter(hnbench: Hnbench, tmp_path: Path) -> list[str]:  # noqa: F811
 
 def commands(place: str, adapter: list[str]) -> Iterator[list[str]]:
     """The three commands that take a prompt file."""
-    yield ["run", "--suite", place, *MODELS, *REWARD, "--method", "random", "--no-report", "--full", "--out", "new/run"]
+    yield [
+        "run",
+        "--suite",
+        place,
+        *MODELS,
+        *REWARD,
+        "--method",
+        "random",
+        "--no-report",
+        "--full",
+        "--out",
+        "new/run",
+    ]
     yield ["train", "--prompts", place, *MODELS, *REWARD, *SHORT, "--out", "new/training"]
     look = ["--limit", "100", "--samples", "1", "--out", "new/diagnosis.json"]
     yield ["diagnose", "--prompts", place, *MODELS, *adapter, *look]
 
 
-def test_what_cannot_be_read_is_refused_by_all_commands_in_the_same_words(hnbench: Hnbench, adapter: list[str]) -> None:  # noqa: F811
+def test_what_cannot_be_read_is_refused_by_all_commands_in_the_same_words(
+    hnbench: Hnbench, adapter: list[str]
+) -> None:  # noqa: F811
     for name, content, message in BAD:
         Path(name).write_bytes(content)
         results = [hnbench(*command) for command in commands(f"./{name}", adapter)]
-        assert [result.exit_code for result in results] == [2, 2, 2], (name, content[:40], results[0].output)
+        assert [result.exit_code for result in results] == [2, 2, 2], (
+            name,
+            content[:40],
+            results[0].output,
+        )
         told = {result.stderr for result in results}
         assert len(told) == 1
         (line,) = told.pop().splitlines()
@@ -65,32 +83,53 @@ GOOD = {
 def test_all_commands_see_the_same_prompts(hnbench: Hnbench, adapter: list[str], name: str) -> None:  # noqa: F811
     Path(name).write_bytes(GOOD[name].encode())
     results = [hnbench(*command) for command in commands(f"./{name}", adapter)]
-    assert [result.exit_code for result in results] == [0, 0, 0], [result.output for result in results]
+    assert [result.exit_code for result in results] == [0, 0, 0], [
+        result.output for result in results
+    ]
     texts = read_prompt_file(Path(name)).texts
     manifest = json.loads(Path("new/run/run.json").read_text())
     assert tuple(one["text"] for one in manifest["plan"]["prompts"]) == texts
-    assert json.loads(Path("new/training/training.json").read_text())["prompts"] == digest(list(texts))
-    assert set(Path("new/training/adapter/prompts.sha256").read_text().split()) == {prompt_hash(text) for text in texts}
+    assert json.loads(Path("new/training/training.json").read_text())["prompts"] == digest(
+        list(texts)
+    )
+    assert set(Path("new/training/adapter/prompts.sha256").read_text().split()) == {
+        prompt_hash(text) for text in texts
+    }
     assert json.loads(Path("new/diagnosis.json").read_text())["prompts"] == len(texts)
 
 
 def test_what_was_trained_on_is_found_in_a_table(hnbench: Hnbench) -> None:  # noqa: F811
     Path("s.csv").write_text('prompt,category\n"a red cat, sitting",x\na blue dog,y\n')
-    assert hnbench("train", *MODELS, *REWARD, *SHORT, "--prompts", "s.csv", "--out", "training").exit_code == 0
+    assert (
+        hnbench(
+            "train", *MODELS, *REWARD, *SHORT, "--prompts", "s.csv", "--out", "training"
+        ).exit_code
+        == 0
+    )
     method = ["--method", "hypernoise", "--hypernetwork", "training/adapter"]
     result = hnbench("run", "--suite", "s.csv", *MODELS, *REWARD, *method, "--out", "run")
     assert result.exit_code == 0, result.output
-    assert json.loads(Path("run/run.json").read_text())["training"]["hypernoise"]["seen_prompts"] == ["00000", "00001"]
-    assert "2 of the 2 prompts were among its training prompts" in Path("run/report/report.md").read_text()
+    assert json.loads(Path("run/run.json").read_text())["training"]["hypernoise"][
+        "seen_prompts"
+    ] == ["00000", "00001"]
+    assert (
+        "2 of the 2 prompts were among its training prompts"
+        in Path("run/report/report.md").read_text()
+    )
 
 
-def test_what_a_user_should_know_of_a_file_is_told_on_stderr(hnbench: Hnbench, adapter: list[str]) -> None:  # noqa: F811
+def test_what_a_user_should_know_of_a_file_is_told_on_stderr(
+    hnbench: Hnbench, adapter: list[str]
+) -> None:  # noqa: F811
     Path("p.txt").write_text("a cat\na cat\n" + "long " * 3000 + "\n")
     for command in commands("p.txt", adapter):
         result = hnbench(*command)
         assert result.exit_code == 0
         assert "hnbench: p.txt: 1 prompt repeats an earlier one and is left out\n" in result.stderr
-        assert "hnbench: p.txt: 1 prompt has more than 1,000 characters, the longest 14,999; a text encoder reads" in result.stderr
+        assert (
+            "hnbench: p.txt: 1 prompt has more than 1,000 characters, the longest 14,999; a text encoder reads"
+            in result.stderr
+        )
         assert "repeats" not in result.stdout
 
 
@@ -99,20 +138,27 @@ def test_a_file_that_is_not_there(hnbench: Hnbench, adapter: list[str], given: s
     for command in commands(given, adapter):
         result = hnbench(*command)
         assert result.exit_code == 2
-        assert re.search(r"the prompt file gone\S* cannot be read \(No such file|there is no prompt file gone", result.stderr)
+        assert re.search(
+            r"the prompt file gone\S* cannot be read \(No such file|there is no prompt file gone",
+            result.stderr,
+        )
         assert len(result.stderr.splitlines()) == 1
 
 
 def run(hnbench: Hnbench, place: str, *more: str) -> str:  # noqa: F811
     """A run of a file in its default folder, whose name is the result."""
     before = set(Path("results").glob("*"))
-    result = hnbench("run", "--suite", place, *MODELS, *REWARD, "--method", "best-of-n:n=2", "--no-report", *more)
+    result = hnbench(
+        "run", "--suite", place, *MODELS, *REWARD, "--method", "best-of-n:n=2", "--no-report", *more
+    )
     assert result.exit_code == 0, result.output
     new = set(Path("results").glob("*")) - before
     return new.pop().name if new else re.findall(r"already done in results/(\S+)", result.stderr)[0]
 
 
-def test_the_same_file_by_another_spelling_is_the_same_run(hnbench: Hnbench, tmp_path: Path) -> None:  # noqa: F811
+def test_the_same_file_by_another_spelling_is_the_same_run(
+    hnbench: Hnbench, tmp_path: Path
+) -> None:  # noqa: F811
     Path("x").mkdir()
     Path("p.txt").write_text("a cat\na dog\n")
     first = run(hnbench, "p.txt")
@@ -126,7 +172,16 @@ def test_the_same_file_by_another_spelling_is_the_same_run(hnbench: Hnbench, tmp
 
 
 @pytest.mark.parametrize(
-    "name", [".hidden.txt", "a b;$(c).txt", "back\\slash.txt", "tab\there.txt", "ä日本.txt", "x" * 240 + ".txt", "NUL.txt"]
+    "name",
+    [
+        ".hidden.txt",
+        "a b;$(c).txt",
+        "back\\slash.txt",
+        "tab\there.txt",
+        "ä日本.txt",
+        "x" * 240 + ".txt",
+        "NUL.txt",
+    ],
 )
 def test_the_default_folder_is_a_plain_name(hnbench: Hnbench, name: str) -> None:  # noqa: F811
     Path(name).write_text("a cat\n")
@@ -137,7 +192,9 @@ def test_the_default_folder_is_a_plain_name(hnbench: Hnbench, name: str) -> None
     assert run(hnbench, f"./{name}") == folder
 
 
-def test_a_file_whose_name_is_not_valid_unicode(hnbench: Hnbench, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_file_whose_name_is_not_valid_unicode(
+    hnbench: Hnbench, monkeypatch: pytest.MonkeyPatch
+) -> None:  # noqa: F811
     name = os.fsdecode(b"n\xff.txt")
     Path(name).write_text("a cat\n")
     monkeypatch.setattr(sys, "argv", ["hnbench", "run", "--suite", name])
@@ -146,7 +203,9 @@ def test_a_file_whose_name_is_not_valid_unicode(hnbench: Hnbench, monkeypatch: p
     assert "n\\xff.txt" in Path("run/report/report.md").read_text()
 
 
-def test_a_training_s_folder_does_not_depend_on_where_its_prompts_lie(hnbench: Hnbench, tmp_path: Path) -> None:  # noqa: F811
+def test_a_training_s_folder_does_not_depend_on_where_its_prompts_lie(
+    hnbench: Hnbench, tmp_path: Path
+) -> None:  # noqa: F811
     Path("p.txt").write_text("a cat\na dog\n")
     for spelling in ("p.txt", "./p.txt", str(tmp_path / "p.txt")):
         assert hnbench("train", *MODELS, *REWARD, *SHORT, "--prompts", spelling).exit_code == 0
@@ -178,11 +237,15 @@ def test_a_run_needs_its_prompt_file_no_more(
         prompts.write_text({"changed": '"another"\n', "broken": '"unclosed'}[fate])
         (elsewhere / "prompts.jsonl").write_text('"a third thing"\n')
     monkeypatch.chdir(elsewhere)
-    exported = hnbench("export", "../run", "--layout", "t2i-compbench", "--out", "out", "--label", "best-of-2")
+    exported = hnbench(
+        "export", "../run", "--layout", "t2i-compbench", "--out", "out", "--label", "best-of-2"
+    )
     assert exported.exit_code == 0, exported.output
     names = {path.name for path in (elsewhere / "out/best-of-2/samples").iterdir()}
     assert names == {
-        f"{text}_{number:06}.png" for text, numbers in (("a cat", range(4)), ("a dog, sitting", range(4, 8))) for number in numbers
+        f"{text}_{number:06}.png"
+        for text, numbers in (("a cat", range(4)), ("a dog, sitting", range(4, 8)))
+        for number in numbers
     }
     measured = hnbench("measure", "../run", "--measure", "shift", "--device", "cpu")
     assert measured.exit_code == 0, measured.output
@@ -193,7 +256,9 @@ def test_a_run_needs_its_prompt_file_no_more(
     assert "the prompts of prompts.jsonl have no GenEval metadata" in refused.stderr
 
 
-def test_a_run_of_a_file_from_before_files_had_versions_is_exported(hnbench: Hnbench, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_of_a_file_from_before_files_had_versions_is_exported(
+    hnbench: Hnbench, tmp_path: Path
+) -> None:  # noqa: F811
     Path("p.txt").write_text("a cat\n")
     folder = Path("results") / run(hnbench, "p.txt")
     manifest = json.loads((folder / "run.json").read_text())
@@ -202,13 +267,31 @@ def test_a_run_of_a_file_from_before_files_had_versions_is_exported(hnbench: Hnb
     manifest["identity_fields"].remove("suite_version")
     (folder / "run.json").write_text(json.dumps(manifest))
     Path("p.txt").rename("q.txt")
-    assert hnbench("export", str(folder), "--layout", "t2i-compbench", "--out", "out").exit_code == 0
+    assert (
+        hnbench("export", str(folder), "--layout", "t2i-compbench", "--out", "out").exit_code == 0
+    )
     Path("q.txt").rename("p.txt")
-    assert "are already done" in hnbench("run", "--suite", "p.txt", *MODELS, *REWARD, "--method", "random", "--out", str(folder)).stderr
+    assert (
+        "are already done"
+        in hnbench(
+            "run", "--suite", "p.txt", *MODELS, *REWARD, "--method", "random", "--out", str(folder)
+        ).stderr
+    )
 
 
 def test_a_run_is_still_scored_by_its_own_suite(hnbench: Hnbench) -> None:  # noqa: F811
-    ran = hnbench("run", "--suite", "toy-suite", *MODELS, *REWARD, "--method", "random", "--no-report", "--out", "run")
+    ran = hnbench(
+        "run",
+        "--suite",
+        "toy-suite",
+        *MODELS,
+        *REWARD,
+        "--method",
+        "random",
+        "--no-report",
+        "--out",
+        "run",
+    )
     assert ran.exit_code == 0
     scored = hnbench("score", "run", "--suite", "toy-suite", "--device", "cpu")
     assert scored.exit_code == 0, scored.output

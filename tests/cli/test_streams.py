@@ -25,7 +25,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
     variables = {**os.environ, "PYTHONPATH": str(PACKAGE), "HF_HUB_OFFLINE": "1", **environment}
-    return subprocess.run(["bash", "-c", command], cwd=folder, env=variables, capture_output=True, check=False, timeout=300)
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "cp437", "ascii:strict"])
@@ -47,11 +54,21 @@ def test_every_command_prints_in_ascii(tmp_path: Path) -> None:
     diagnose = "diagnose --prompts é.txt --hypernetwork t/adapter --samples 1 --out d.json"
     runs = "run --suite geneval-shapes --limit 2 --method best-of-n:n=2 --out r"
     names = "run --suite é.txt --method random --out s"
-    commands = [runs, "score r --suite geneval-shapes --partial", "list rewards", train, diagnose, names, "run --suite ü"]
+    commands = [
+        runs,
+        "score r --suite geneval-shapes --partial",
+        "list rewards",
+        train,
+        diagnose,
+        names,
+        "run --suite ü",
+    ]
     line = "; ".join(f"{HNBENCH} {command}; echo exit $?" for command in commands)
     done = shell(line, tmp_path, PYTHONIOENCODING="ascii:strict")
     assert b"Traceback" not in done.stderr, done.stderr
-    assert [part.split("\n")[0] for part in done.stdout.decode("ascii").split("exit ")[1:]] == ["0"] * 6 + ["2"]
+    assert [part.split("\n")[0] for part in done.stdout.decode("ascii").split("exit ")[1:]] == [
+        "0"
+    ] * 6 + ["2"]
     assert b"unknown suite" in done.stderr
 
 
@@ -77,7 +94,10 @@ def test_a_reader_that_leaves_is_no_traceback(folder: Path) -> None:
 
 @pytest.mark.parametrize("streams", ["2> /dev/full", ">&- 2>&- <&-"])
 def test_a_run_needs_no_place_for_its_messages(tmp_path: Path, streams: str) -> None:
-    done = shell(f"{HNBENCH} run --suite geneval-shapes --limit 1 --method random --out r {streams}", tmp_path)
+    done = shell(
+        f"{HNBENCH} run --suite geneval-shapes --limit 1 --method random --out r {streams}",
+        tmp_path,
+    )
     assert done.returncode == 0
     assert (tmp_path / "r/report/report.md").is_file()
     (journal,) = tmp_path.glob("r/journal-*.jsonl")

@@ -17,7 +17,9 @@ from tests.hostile import TEXTS
 def test_every_output_is_harmless(text: str) -> None:
     assert printable(text).isprintable()
     assert not csv_cell(text).strip().startswith(("=", "+", "-", "@"))
-    assert next(csv.reader(io.StringIO(f'"{csv_cell(text).replace(chr(34), chr(34) * 2)}"'))) == [csv_cell(text)]
+    assert next(csv.reader(io.StringIO(f'"{csv_cell(text).replace(chr(34), chr(34) * 2)}"'))) == [
+        csv_cell(text)
+    ]
 
 
 PLACES = {
@@ -34,9 +36,52 @@ PLACES = {
 """Where a text may stand, and what is shown there."""
 
 MORE = (
-    *("- a", "+ a", "+", "-", "---", "- - -", "===", "1. a", "123456789) a", "1)", "    four spaces", " one", "> quoted", "a #", "#", "##"),
-    *("[0.1, 0.2](http://example.com)", "[0.1]: http://example.com", "x [0.1]: y", "![0.1](x)", "[a][b] c", "[ ] done", "[x] done"),
-    *("_a_", "a_", "_a", "a_b_", "__a__", "_a b_c", "a_*b_", "1 < 2", "a <b", "a <", "a&b", "&#33;", "a*b*c", "~~~", "```", "\\", "a\\"),
+    *(
+        "- a",
+        "+ a",
+        "+",
+        "-",
+        "---",
+        "- - -",
+        "===",
+        "1. a",
+        "123456789) a",
+        "1)",
+        "    four spaces",
+        " one",
+        "> quoted",
+        "a #",
+        "#",
+        "##",
+    ),
+    *(
+        "[0.1, 0.2](http://example.com)",
+        "[0.1]: http://example.com",
+        "x [0.1]: y",
+        "![0.1](x)",
+        "[a][b] c",
+        "[ ] done",
+        "[x] done",
+    ),
+    *(
+        "_a_",
+        "a_",
+        "_a",
+        "a_b_",
+        "__a__",
+        "_a b_c",
+        "a_*b_",
+        "1 < 2",
+        "a <b",
+        "a <",
+        "a&b",
+        "&#33;",
+        "a*b*c",
+        "~~~",
+        "```",
+        "\\",
+        "a\\",
+    ),
 )
 """Of Markdown alone."""
 
@@ -44,13 +89,20 @@ MORE = (
 @pytest.mark.parametrize("text", [*TEXTS, *MORE])
 @pytest.mark.parametrize("place", PLACES)
 def test_markdown_shows_the_text_and_nothing_else_wherever_it_stands(place: str, text: str) -> None:
-    made = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(place.format(markdown(text)))
+    made = (
+        MarkdownIt("commonmark")
+        .enable(["table", "strikethrough"])
+        .render(place.format(markdown(text)))
+    )
     assert _without_spaces(made) == _without_spaces(PLACES[place].format(_html(printable(text))))
 
 
 @pytest.mark.parametrize("text", [*TEXTS, *MORE])
 def test_a_code_span_shows_the_text(text: str) -> None:
-    assert MarkdownIt("commonmark").render(markdown_code(text)) == f"<p><code>{_html(printable(text))}</code></p>\n"
+    assert (
+        MarkdownIt("commonmark").render(markdown_code(text))
+        == f"<p><code>{_html(printable(text))}</code></p>\n"
+    )
 
 
 def _without_spaces(made: str) -> str:
@@ -59,7 +111,9 @@ def _without_spaces(made: str) -> str:
 
 
 def _html(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return (
+        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    )
 
 
 @pytest.mark.parametrize("text", ["＝1+1", "＋1", "－1", "＠A1"])  # noqa: RUF001
@@ -68,7 +122,19 @@ def test_wide_signs_begin_formulas_too(text: str) -> None:
 
 
 def test_what_is_plain_stays_as_it_is() -> None:
-    assert printable("a red circle, größer, 日本") == csv_cell("a red circle, größer, 日本") == "a red circle, größer, 日本"
-    for plain in ("best-of-4", "color_attr", "shapes-clip x 2", "p < 0.001", "0.46 [0.435, 0.485]: N = 2.5 [2.2 to 2.8].", "-0.026", "C#7"):
+    assert (
+        printable("a red circle, größer, 日本")
+        == csv_cell("a red circle, größer, 日本")
+        == "a red circle, größer, 日本"
+    )
+    for plain in (
+        "best-of-4",
+        "color_attr",
+        "shapes-clip x 2",
+        "p < 0.001",
+        "0.46 [0.435, 0.485]: N = 2.5 [2.2 to 2.8].",
+        "-0.026",
+        "C#7",
+    ):
         assert markdown(plain) == plain
     assert markdown_code("a`b") == "`` a`b ``"

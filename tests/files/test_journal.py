@@ -83,7 +83,11 @@ def test_what_is_no_number_is_not_written(path: Path) -> None:
 
 def test_one_writer_at_a_time(path: Path) -> None:
     path.parent.mkdir()
-    with FileLock(path.parent / ".lock"), pytest.raises(StoreError, match="in use by another process"), Journal(path, number):
+    with (
+        FileLock(path.parent / ".lock"),
+        pytest.raises(StoreError, match="in use by another process"),
+        Journal(path, number),
+    ):
         pass
 
 
@@ -103,7 +107,9 @@ with Journal(Path({str(path)!r}), lambda value: value) as journal:
         journal.add([{{"number": index}}])
         print(index, flush=True)
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as writer:
         assert writer.stdout is not None
         for line in writer.stdout:
             if int(line) >= 5:
@@ -149,7 +155,15 @@ def test_a_number_that_is_not_finite_is_not_written() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"[" * 100_000 + b"]" * 100_000, b'{"number":NaN}', b'{"number":1e999}', b'{"number":"\\ud800"}', b"\xff", b"3", b'{"number":"\x1b"}'],
+    [
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"number":NaN}',
+        b'{"number":1e999}',
+        b'{"number":"\\ud800"}',
+        b"\xff",
+        b"3",
+        b'{"number":"\x1b"}',
+    ],
 )
 def test_hostile_lines_are_one_printable_line(content: bytes, path: Path) -> None:
     path.parent.mkdir()
@@ -165,7 +179,9 @@ def test_what_is_no_file_is_one_line(kind: str, path: Path) -> None:
     if kind == "folder":
         path.mkdir()
     else:
-        path.symlink_to({"link to nothing": "gone", "link to itself": path.name, "device": "/dev/zero"}[kind])
+        path.symlink_to(
+            {"link to nothing": "gone", "link to itself": path.name, "device": "/dev/zero"}[kind]
+        )
     with pytest.raises(StoreError, match="is not a file"):
         read_lines(path, number)
 

@@ -61,7 +61,9 @@ def test_names(text: str, name: str) -> None:
 
 def test_what_is_cut_is_told_apart_by_a_hash() -> None:
     long = "x" * 300
-    assert plain_name(long, ending=".json").endswith(f"x-{hashlib.sha256(long.encode()).hexdigest()[:8]}.json")
+    assert plain_name(long, ending=".json").endswith(
+        f"x-{hashlib.sha256(long.encode()).hexdigest()[:8]}.json"
+    )
     assert distinct_name("a/b") == f"a_b-{hashlib.sha256(b'a/b').hexdigest()[:8]}"
 
 

@@ -23,7 +23,18 @@ from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.runs.store import RunStore
 from tests.report.synthetic import write_run
 
-TRAIN = ["train", "--prompts", "prompts.txt", "--steps", "1", "--batch-size", "1", "--rank", "1", "--out"]
+TRAIN = [
+    "train",
+    "--prompts",
+    "prompts.txt",
+    "--steps",
+    "1",
+    "--batch-size",
+    "1",
+    "--rank",
+    "1",
+    "--out",
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +67,9 @@ def told(arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     ],
     ids=lambda command: command[0],
 )
-def test_a_file_where_a_folder_has_to_be(command: list[str], place: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_where_a_folder_has_to_be(
+    command: list[str], place: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = told([*command, place], folder, monkeypatch)
     assert f"hnbench: {place} cannot be written to (" in line
     assert "a file is where a folder has to be" in line
@@ -75,10 +88,16 @@ def test_a_name_that_is_too_long(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "give a shorter name" in line
 
 
-def test_a_results_folder_that_is_a_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_results_folder_that_is_a_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "results").write_text("mine")
     (tmp_path / "file").write_text("mine")
-    line = told(["run", "--suite", "geneval-shapes", "--limit", "1", "--method", "random"], tmp_path, monkeypatch)
+    line = told(
+        ["run", "--suite", "geneval-shapes", "--limit", "1", "--method", "random"],
+        tmp_path,
+        monkeypatch,
+    )
     assert "hnbench: results/" in line
     assert "a file is where a folder has to be" in line
 
@@ -101,7 +120,9 @@ CAUSES = [
 
 
 @pytest.mark.parametrize(("number", "advice"), CAUSES)
-def test_the_advice_fits_the_cause(number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_advice_fits_the_cause(
+    number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same for every place that writes."""
     training = TrainingFolder(tmp_path)
     journal: Journal[object] = Journal(tmp_path / "j.jsonl", lambda value: value)
@@ -123,14 +144,18 @@ def test_the_advice_fits_the_cause(number: int, advice: str, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(("number", "advice"), CAUSES[:5])
-def test_what_no_command_expects_is_still_one_line(number: int, advice: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_command_expects_is_still_one_line(
+    number: int, advice: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hnbench.cli.app._newest_run", fail_with(number))
     line = told(["report"], folder, monkeypatch)
     assert line == f"hnbench: deep/file: {os.strerror(number)}; {ADVICE[number]}"
     assert advice in line
 
 
-def test_an_error_that_is_no_place_keeps_its_traceback(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_is_no_place_keeps_its_traceback(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hnbench.cli.app._newest_run", fail_with(errno.ENOENT))
     assert isinstance(CliRunner().invoke(app, ["report"]).exception, FileNotFoundError)
 
@@ -149,7 +174,15 @@ def test_a_training_and_a_report_beyond_the_limit_on_files(folder: Path) -> None
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_OFFLINE": "1"}
     for arguments in (["report", "run", "--out", "limited"], [*TRAIN, "trained"]):
         command = [sys.executable, "-m", "hnbench", *arguments]
-        done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False, preexec_fn=limit, text=True)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            check=False,
+            preexec_fn=limit,
+            text=True,
+        )
         assert done.returncode == 4, done.stderr
         assert "Traceback" not in done.stderr
         assert "File too large" in done.stderr

@@ -74,7 +74,12 @@ def call(*arguments: str, seconds: int = SECONDS) -> Called:
         except (Exception, Hang, KeyboardInterrupt) as raised:  # noqa: BLE001 - that is what is looked for
             error = _place(raised)
     output = "".join(one.getvalue().decode("utf-8", "backslashreplace") for one in kept)
-    return Called(arguments, code, output, error or ("a printed traceback" if "Traceback (most recent" in output else ""))
+    return Called(
+        arguments,
+        code,
+        output,
+        error or ("a printed traceback" if "Traceback (most recent" in output else ""),
+    )
 
 
 class _Kept(io.BytesIO):
@@ -87,7 +92,10 @@ class _Kept(io.BytesIO):
 @contextmanager
 def _streams(out: io.BytesIO, err: io.BytesIO) -> Iterator[None]:
     kept, argv = (sys.stdout, sys.stderr), sys.argv
-    sys.stdout, sys.stderr = io.TextIOWrapper(out, encoding="utf-8"), io.TextIOWrapper(err, encoding="utf-8")
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(out, encoding="utf-8"),
+        io.TextIOWrapper(err, encoding="utf-8"),
+    )
     try:
         yield
         sys.stdout.flush()
@@ -102,7 +110,9 @@ def _limit(seconds: int) -> Iterator[None]:
         raise Hang(f"it took more than {seconds} seconds")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # again: one could be lost in a thread that is waited for
+    signal.setitimer(
+        signal.ITIMER_REAL, seconds, 1
+    )  # again: one could be lost in a thread that is waited for
     try:
         yield
     finally:
@@ -112,6 +122,10 @@ def _limit(seconds: int) -> Iterator[None]:
 
 def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if f"{os.sep}hnbench{os.sep}" in frame.filename and "site-packages" not in frame.filename]
+    own = [
+        frame
+        for frame in frames
+        if f"{os.sep}hnbench{os.sep}" in frame.filename and "site-packages" not in frame.filename
+    ]
     place = f"{Path(own[-1].filename).name}:{own[-1].lineno} {own[-1].name}" if own else "?"
     return f"{type(error).__name__} in {place}: {str(error)[:120]!r}"

@@ -16,9 +16,33 @@ from typing import Any
 from tests import mutations
 from tests.hostile import TEXTS
 
-FREE = frozenset({"verdict", "rewards", "cost", "trajectory", "displacement", "noise_norm", "image", "noise_sha256", "status", "error"})
+FREE = frozenset(
+    {
+        "verdict",
+        "rewards",
+        "cost",
+        "trajectory",
+        "displacement",
+        "noise_norm",
+        "image",
+        "noise_sha256",
+        "status",
+        "error",
+    }
+)
 """Fields of a record that nothing but its check value protects: whoever makes that anew too is believed."""
-NUMBERS = ("0", "-0.0", "1", "1.5", "-3", "1e308", "5e-324", "9007199254740993", "1e-400", "1000000")
+NUMBERS = (
+    "0",
+    "-0.0",
+    "1",
+    "1.5",
+    "-3",
+    "1e308",
+    "5e-324",
+    "9007199254740993",
+    "1e-400",
+    "1000000",
+)
 BOMB = 300_000_000
 """Bytes that an xz bomb becomes."""
 _TAIL = len(',"check":"01234567"}')
@@ -42,7 +66,11 @@ def damage(folder: Path, patterns: Sequence[str], dice: random.Random) -> Damage
         return Damage("nothing")
     path = dice.choice(found)
     name = str(path.relative_to(folder))
-    ways: list[tuple[int, Callable[[Path, random.Random], str | Damage]]] = [(4, _bytes), (2, _thing), (1, _neighbour)]
+    ways: list[tuple[int, Callable[[Path, random.Random], str | Damage]]] = [
+        (4, _bytes),
+        (2, _thing),
+        (1, _neighbour),
+    ]
     if path.suffix == ".jsonl":
         ways += [(12, _line), (4, _lines), (1, _packed)]
     if path.suffix == ".json":
@@ -52,7 +80,11 @@ def damage(folder: Path, patterns: Sequence[str], dice: random.Random) -> Damage
     way = dice.choices([way for _, way in ways], [weight for weight, _ in ways])[0]
     done = way(path, dice)
     plan = path.name == "run.json"
-    return Damage(f"{name}: {done}", plan=plan) if isinstance(done, str) else Damage(f"{name}: {done.what}", done.forged, plan)
+    return (
+        Damage(f"{name}: {done}", plan=plan)
+        if isinstance(done, str)
+        else Damage(f"{name}: {done.what}", done.forged, plan)
+    )
 
 
 def resealed(body: bytes) -> bytes:
@@ -64,7 +96,11 @@ def resealed(body: bytes) -> bytes:
 
 def opened(line: bytes) -> tuple[bytes, bytes]:
     """A line's object, and its check value as it stands at its end; empty where it has none."""
-    return (line[:-_TAIL] + b"}", line[-_TAIL:]) if line[-_TAIL:].startswith(b',"check":"') else (line, b"")
+    return (
+        (line[:-_TAIL] + b"}", line[-_TAIL:])
+        if line[-_TAIL:].startswith(b',"check":"')
+        else (line, b"")
+    )
 
 
 def _line(path: Path, dice: random.Random) -> Damage:
@@ -111,13 +147,21 @@ def _mutated(value: Any, dice: random.Random) -> tuple[str, bytes, set[str]]:
     if way == 6 and place and not isinstance(place[-1], int):
         other = mutations._without(value, place)
         name = dice.choice(TEXTS)
-        return f"{where} is called {name!r}", mutations._dumped(_added(other, place[:-1], name, found)), keys
+        return (
+            f"{where} is called {name!r}",
+            mutations._dumped(_added(other, place[:-1], name, found)),
+            keys,
+        )
     if way == 7:
         text = json.dumps(dice.choice(TEXTS))
         return f"{where} is {text}", mutations._with(value, place, text), keys
     if way == 8:
         there, other = dice.choice(places)
-        return f"{where} is what {mutations._shown(there)} is", mutations._dumped(mutations._replace(value, place, other)), keys
+        return (
+            f"{where} is what {mutations._shown(there)} is",
+            mutations._dumped(mutations._replace(value, place, other)),
+            keys,
+        )
     number = dice.choice(NUMBERS)
     return f"{where} is {number}", mutations._with(value, place, number), keys
 
@@ -177,7 +221,14 @@ def _neighbour(path: Path, dice: random.Random) -> str:
     """One more file, of a name that is nearly right."""
     stem, _, ending = path.name.partition(".")
     name = dice.choice(
-        (f"{stem} (1).{ending}", f"{stem}0.{ending}", f"{stem}x.{ending}", f".{path.name}", f"{path.name}.tmp", "journal-10000.jsonl")
+        (
+            f"{stem} (1).{ending}",
+            f"{stem}0.{ending}",
+            f"{stem}x.{ending}",
+            f".{path.name}",
+            f"{path.name}.tmp",
+            "journal-10000.jsonl",
+        )
     )
     other = path.with_name(name)
     if dice.random() < 0.5:
@@ -244,7 +295,10 @@ AGAINST_THE_PLAN: dict[str, Apply] = {
     "another tag": _each("tag", lambda record: {"low": "high", "high": "low"}[record["tag"]]),
     "another prompt": _each("prompt", lambda record: f"{record['prompt']}!"),
     "another prompt's id": _each(
-        "prompt_id", lambda record: {"low/0": "low/1", "low/1": "low/0"}.get(record["prompt_id"], record["prompt_id"])
+        "prompt_id",
+        lambda record: {"low/0": "low/1", "low/1": "low/0"}.get(
+            record["prompt_id"], record["prompt_id"]
+        ),
     ),
     "samples swapped": _each("sample", lambda record: 1 - record["sample"]),
     "a negative sample": _each("sample", lambda record: -3),
@@ -258,8 +312,12 @@ AGAINST_THE_PLAN: dict[str, Apply] = {
 """Changes that contradict run.json, or other records: refused, whatever the check value says."""
 AGAINST_THE_CHECK: dict[str, Apply] = {
     **AGAINST_THE_PLAN,
-    "verdicts true, with the reason why not": _each("verdict", lambda record: {**record["verdict"], "correct": True}),
-    "verdicts turned": _each("verdict", lambda record: {**record["verdict"], "correct": not record["verdict"]["correct"]}),
+    "verdicts true, with the reason why not": _each(
+        "verdict", lambda record: {**record["verdict"], "correct": True}
+    ),
+    "verdicts turned": _each(
+        "verdict", lambda record: {**record["verdict"], "correct": not record["verdict"]["correct"]}
+    ),
     "a score beside": _each("verdict", lambda record: {**record["verdict"], "score": 0.0}),
     "other rewards": _more("rewards", 100.0),
     "cheaper": _each("cost", lambda record: {**record["cost"], "seconds": 0.0}),
@@ -276,5 +334,8 @@ def change(journal: Path, apply: Apply, *, reseal: bool) -> None:
     records = [json.loads(body) for body, _ in lines]
     apply(records)
     bodies = [json.dumps(record, separators=(",", ":")).encode() for record in records]
-    changed = [resealed(body) if reseal else body[:-1] + tail if tail else body for body, (_, tail) in zip(bodies, lines, strict=True)]
+    changed = [
+        resealed(body) if reseal else body[:-1] + tail if tail else body
+        for body, (_, tail) in zip(bodies, lines, strict=True)
+    ]
     journal.write_bytes(b"".join(line + b"\n" for line in changed))

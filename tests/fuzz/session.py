@@ -42,12 +42,22 @@ class Outcomes:
         lines = [f"{self.folders} damaged folders, {self.calls.total()} calls"]
         commands = sorted({command for command, _ in self.calls})
         for command in commands:
-            found = {outcome: count for (name, outcome), count in sorted(self.calls.items()) if name == command}
-            lines.append(f"  {command}: " + ", ".join(f"{outcome}: {count}" for outcome, count in found.items()))
+            found = {
+                outcome: count
+                for (name, outcome), count in sorted(self.calls.items())
+                if name == command
+            }
+            lines.append(
+                f"  {command}: "
+                + ", ".join(f"{outcome}: {count}" for outcome, count in found.items())
+            )
         lines += [f"  warned: {count} x {what}" for what, count in self.warned.most_common()]
         lines += [f"{sum(map(len, self.faults.values()))} faults of {len(self.faults)} kinds"]
         for what, where in sorted(self.faults.items(), key=lambda item: -len(item[1])):
-            lines += [f"  {len(where)} x {what}", *(f"      python -m tests.fuzz.session {one}" for one in where[:2])]
+            lines += [
+                f"  {len(where)} x {what}",
+                *(f"      python -m tests.fuzz.session {one}" for one in where[:2]),
+            ]
         return "\n".join(lines)
 
     def fault(self, what: str, seed: int, command: str, done: str) -> None:
@@ -67,7 +77,9 @@ def try_folder(seed: int, world: Path, folder: Path, outcomes: Outcomes) -> None
     patterns = (dice.choice(part.files),) if name == "prompts" else part.files
     done = [damage(folder, patterns, dice) for _ in range(dice.choice((1, 1, 1, 2, 3)))]
     outcomes.folders += 1
-    for number, arguments in enumerate(part.commands if name != "prompts" else commands_of_prompts(patterns[0])):
+    for number, arguments in enumerate(
+        part.commands if name != "prompts" else commands_of_prompts(patterns[0])
+    ):
         what = "; ".join(one.what for one in done)
         with drawing(dice):
             called = call(*arguments)
@@ -105,7 +117,9 @@ def untrue(report: Path, true: Path, done: list[Damage]) -> Iterator[str]:
         if row["correct"] == "" != other["correct"]:
             yield "Complete over a missing verdict"
             return
-        differing = sorted(name for name in row.keys() | other.keys() if row.get(name) != other.get(name))
+        differing = sorted(
+            name for name in row.keys() | other.keys() if row.get(name) != other.get(name)
+        )
         if differing and not (forged and forged <= FREE):
             yield f"Complete over a changed {differing[0]}"
             return
@@ -113,9 +127,16 @@ def untrue(report: Path, true: Path, done: list[Damage]) -> Iterator[str]:
 
 def limit_memory() -> None:
     """What reads an endless file ends in an error, and not the machine."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
+    pages = (
+        int(Path("/proc/self/statm").read_text().split()[0])
+        if Path("/proc/self/statm").exists()
+        else 0
+    )
     if pages:
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        resource.setrlimit(
+            resource.RLIMIT_AS,
+            (pages * resource.getpagesize() + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]),
+        )
 
 
 def show(seed: int) -> None:

@@ -46,7 +46,9 @@ def test_damaged_folders(world: Path, tmp_path: Path, request: pytest.FixtureReq
 
 @pytest.mark.parametrize("reseal", [False, True])
 @pytest.mark.parametrize(("name", "apply"), AGAINST_THE_PLAN.items())
-def test_what_contradicts_is_refused(world: Path, tmp_path: Path, name: str, apply: Apply, reseal: bool) -> None:
+def test_what_contradicts_is_refused(
+    world: Path, tmp_path: Path, name: str, apply: Apply, reseal: bool
+) -> None:
     called = report_of_changed(world, tmp_path, apply, reseal=reseal)
     assert (called.code, called.fault) == (4, ""), f"{name}: {called}"
 
@@ -58,13 +60,17 @@ def test_what_was_changed_is_refused(world: Path, tmp_path: Path, name: str, app
 
 
 @pytest.mark.parametrize(("name", "apply"), AGAINST_THE_CHECK.items())
-def test_what_was_forged_is_no_traceback(world: Path, tmp_path: Path, name: str, apply: Apply) -> None:
+def test_what_was_forged_is_no_traceback(
+    world: Path, tmp_path: Path, name: str, apply: Apply
+) -> None:
     """Whoever makes the check value anew is believed where nothing else contradicts; all plots that it concerns are drawn, or not."""
     called = report_of_changed(world, tmp_path, apply, reseal=True, plots=True)
     assert not called.fault, f"{name}: {called}"
 
 
-def report_of_changed(world: Path, folder: Path, apply: Apply, *, reseal: bool, plots: bool = False) -> Called:
+def report_of_changed(
+    world: Path, folder: Path, apply: Apply, *, reseal: bool, plots: bool = False
+) -> Called:
     shutil.copytree(world / "run", folder / "run")
     os.chdir(folder)
     change(folder / "run/journal-0000.jsonl", apply, reseal=reseal)
@@ -75,7 +81,9 @@ def report_of_changed(world: Path, folder: Path, apply: Apply, *, reseal: bool, 
 def test_what_was_not_changed_is_complete(world: Path, tmp_path: Path) -> None:
     """Else the tests above could not fail: written by the same way, a journal that is as it was is accepted."""
     assert report_of_changed(world, tmp_path, lambda records: None, reseal=True).code == 0
-    assert (tmp_path / "run/journal-0000.jsonl").read_bytes() == (world / "run/journal-0000.jsonl").read_bytes()
+    assert (tmp_path / "run/journal-0000.jsonl").read_bytes() == (
+        world / "run/journal-0000.jsonl"
+    ).read_bytes()
     assert COMPLETE in (tmp_path / "run/report/report.md").read_text()
 
 

@@ -19,12 +19,45 @@ from tests.toy_plugins import toy_registries
 TOYS = ["--generator", "toy", "--optimise", "brightness=1.0"]
 MODELS = [*TOYS, "--hold-out", "red", "--device", "cpu"]
 HYPERNOISE = ["--method", "hypernoise", "--hypernetwork", "trained/adapter"]
-RUN = ["run", "--suite", "toy-suite", *MODELS, "--method", "best-of-n:n=2", *HYPERNOISE, "--no-report", "--out", "run"]
+RUN = [
+    "run",
+    "--suite",
+    "toy-suite",
+    *MODELS,
+    "--method",
+    "best-of-n:n=2",
+    *HYPERNOISE,
+    "--no-report",
+    "--out",
+    "run",
+]
 MEASURE = ["measure", "run", "--measure", "lpips", "--measure", "shift", "--device", "cpu"]
 SCORE = ["score", "run", "--suite", "toy-suite", "--device", "cpu"]
 EXPORT = ["export", "run", "--layout", "t2i-compbench", "--out", "exported"]
-TRAIN = ["train", *TOYS, "--prompts", "prompts.txt", "--rank", "2", "--steps", "3", "--device", "cpu", "--out"]
-DIAGNOSE = ["diagnose", "--generator", "toy", "--hypernetwork", "trained/adapter", "--prompts", "prompts.txt", "--limit", "1"]
+TRAIN = [
+    "train",
+    *TOYS,
+    "--prompts",
+    "prompts.txt",
+    "--rank",
+    "2",
+    "--steps",
+    "3",
+    "--device",
+    "cpu",
+    "--out",
+]
+DIAGNOSE = [
+    "diagnose",
+    "--generator",
+    "toy",
+    "--hypernetwork",
+    "trained/adapter",
+    "--prompts",
+    "prompts.txt",
+    "--limit",
+    "1",
+]
 DIAGNOSE += ["--samples", "1", "--device", "cpu", "--out", "diagnosis.json"]
 REPORT = ["report", "run"]
 PROMPTS = {
@@ -54,7 +87,14 @@ PARTS = {
     "run": Part(
         60,
         ("run/run.json", "run/journal-*.jsonl", "run/journal-*.jsonl", "run/images/*/*.png"),
-        (REPORT, SCORE, MEASURE, ["export", "run", "--layout", "t2i-compbench", "--out", "anew"], RUN, REPORT),
+        (
+            REPORT,
+            SCORE,
+            MEASURE,
+            ["export", "run", "--layout", "t2i-compbench", "--out", "anew"],
+            RUN,
+            REPORT,
+        ),
     ),
     "measures": Part(8, ("run/measures/journal.jsonl",), (REPORT, MEASURE)),
     "scores": Part(5, ("run/scores-red/*",), (SCORE,)),
@@ -62,13 +102,37 @@ PARTS = {
     "export": Part(
         6,
         ("exported/random/export.json", "exported/random/samples/*"),
-        (EXPORT, ["score", "exported/random", "--suite", "toy-suite", "--quick", "--device", "cpu", "--out", "scores"]),
+        (
+            EXPORT,
+            [
+                "score",
+                "exported/random",
+                "--suite",
+                "toy-suite",
+                "--quick",
+                "--device",
+                "cpu",
+                "--out",
+                "scores",
+            ],
+        ),
     ),
     "adapter": Part(
         8,
         ("trained/adapter/*",),
         (
-            ["run", "--suite", "toy-suite", *MODELS, *HYPERNOISE, "--limit", "1", "--no-report", "--out", "other"],
+            [
+                "run",
+                "--suite",
+                "toy-suite",
+                *MODELS,
+                *HYPERNOISE,
+                "--limit",
+                "1",
+                "--no-report",
+                "--out",
+                "other",
+            ],
             DIAGNOSE,
             [*TRAIN, "trained"],
         ),
@@ -82,8 +146,33 @@ PARTS = {
 def commands_of_prompts(name: str) -> list[list[str]]:
     """What reads a prompt file."""
     return [
-        ["run", "--suite", name, *MODELS, "--method", "random", "--limit", "2", "--no-report", "--out", "other"],
-        ["train", *TOYS, "--prompts", name, "--rank", "2", "--steps", "1", "--device", "cpu", "--out", "other-training"],
+        [
+            "run",
+            "--suite",
+            name,
+            *MODELS,
+            "--method",
+            "random",
+            "--limit",
+            "2",
+            "--no-report",
+            "--out",
+            "other",
+        ],
+        [
+            "train",
+            *TOYS,
+            "--prompts",
+            name,
+            "--rank",
+            "2",
+            "--steps",
+            "1",
+            "--device",
+            "cpu",
+            "--out",
+            "other-training",
+        ],
     ]
 
 
@@ -131,4 +220,6 @@ def require(called: Called) -> None:
 def rows_of(report: Path) -> dict[tuple[str, str, str], dict[str, str]]:
     """The records that a report is made of, by label, prompt and sample."""
     with (report / "records.csv").open(newline="", encoding="utf-8") as file:
-        return {(row["label"], row["prompt_id"], row["sample"]): row for row in csv.DictReader(file)}
+        return {
+            (row["label"], row["prompt_id"], row["sample"]): row for row in csv.DictReader(file)
+        }

@@ -31,7 +31,12 @@ Folders = dict[str, Path]
 CALLS: dict[str, dict[str, Any]] = {
     "stable-diffusion": {"guidance_scale": 0.0},
     "stable-diffusion-xl": {"guidance_scale": 0.0},
-    "sana-sprint": {"complex_human_instruction": None, "use_resolution_binning": False, "height": 32, "width": 32},
+    "sana-sprint": {
+        "complex_human_instruction": None,
+        "use_resolution_binning": False,
+        "height": 32,
+        "width": 32,
+    },
     "pixart": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
     "pixart-lcm": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
     "flux": {"height": 16, "width": 16},
@@ -40,7 +45,9 @@ CALLS: dict[str, dict[str, Any]] = {
 
 
 def load(name: str, folders: Folders, dtype: str = "float32", **options: Any) -> PipelineGenerator:
-    return load_folder(folders[name], name=name, device="cpu", dtype=dtype, **{**FAMILIES[name].options, **options})
+    return load_folder(
+        folders[name], name=name, device="cpu", dtype=dtype, **{**FAMILIES[name].options, **options}
+    )
 
 
 TASKS = [Task(str(index), prompt, index) for index, prompt in enumerate(PROMPTS)]
@@ -53,7 +60,9 @@ def conditioned(generator: PipelineGenerator) -> Conditioning:
 
 
 def noise_for(generator: PipelineGenerator, seed: int = 1) -> Tensor:
-    return torch.randn(len(PROMPTS), *generator.noise_shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(
+        len(PROMPTS), *generator.noise_shape, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def stock_images(name: str, folder: Path, noise: Tensor, steps: int, **changes: Any) -> Tensor:
@@ -62,11 +71,20 @@ def stock_images(name: str, folder: Path, noise: Tensor, steps: int, **changes: 
     stock.set_progress_bar_config(disable=True)
     call = {key: value for key, value in (CALLS[name] | changes).items() if value != "stock"}
     if name == "sana-sprint":
-        call["intermediate_timesteps"] = changes.get("intermediate_timesteps", 1.3) if steps == 2 else None
+        call["intermediate_timesteps"] = (
+            changes.get("intermediate_timesteps", 1.3) if steps == 2 else None
+        )
     if name == "pixart":
         call["timesteps"] = {1: [400], 2: [400, 200], 4: [400, 300, 200, 100]}[steps]
     between = [torch.Generator().manual_seed(seed) for seed in NOISES.step_seeds(TASKS)]
-    images: Tensor = stock(PROMPTS, latents=noise, num_inference_steps=steps, generator=between, output_type="pt", **call).images
+    images: Tensor = stock(
+        PROMPTS,
+        latents=noise,
+        num_inference_steps=steps,
+        generator=between,
+        output_type="pt",
+        **call,
+    ).images
     return images
 
 
@@ -77,7 +95,9 @@ def test_images_equal_the_stock_pipelines(name: str, steps: int, folders: Folder
     noise = noise_for(generator)
     with torch.no_grad():
         ours = generator.generate(noise, conditioned(generator), steps)
-    torch.testing.assert_close(ours, stock_images(name, folders[name], noise, steps), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        ours, stock_images(name, folders[name], noise, steps), atol=1e-4, rtol=0
+    )
     assert ours.std() > 0.05
 
 
@@ -88,7 +108,12 @@ def test_images_of_another_size_equal_the_stock_pipelines(folders: Folders) -> N
         with torch.no_grad():
             ours = generator.generate(noise, conditioned(generator), 2)
         assert ours.shape == (3, 3, size, size)
-        torch.testing.assert_close(ours, stock_images(name, folders[name], noise, 2, height=size, width=size), atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            ours,
+            stock_images(name, folders[name], noise, 2, height=size, width=size),
+            atol=1e-4,
+            rtol=0,
+        )
 
 
 @pytest.mark.parametrize(("ours", "stock"), [(None, 1.3), (0.5, 0.5), ("even", None)])
@@ -97,9 +122,13 @@ def test_sanas_angle_between_two_steps_is_a_choice(ours: Any, stock: Any, folder
     noise = noise_for(generator)
     with torch.no_grad():
         images = generator.generate(noise, conditioned(generator), 2)
-    expected = stock_images("sana-sprint", folders["sana-sprint"], noise, 2, intermediate_timesteps=stock)
+    expected = stock_images(
+        "sana-sprint", folders["sana-sprint"], noise, 2, intermediate_timesteps=stock
+    )
     torch.testing.assert_close(images, expected, atol=1e-4, rtol=0)
-    assert generator.fingerprint == load("sana-sprint", folders).fingerprint, "a hypernetwork fits whatever the angle is"
+    assert generator.fingerprint == load("sana-sprint", folders).fingerprint, (
+        "a hypernetwork fits whatever the angle is"
+    )
 
 
 @pytest.mark.parametrize("length", [64, 512])
@@ -109,16 +138,27 @@ def test_the_length_of_fluxs_text_is_a_choice(length: int, folders: Folders) -> 
     with torch.no_grad():
         images = generator.generate(noise, generator.encode(PROMPTS))
     assert generator.encode(PROMPTS).tensors["hidden_states"].shape[1] == length
-    torch.testing.assert_close(images, stock_images("flux", folders["flux"], noise, 1, max_sequence_length=length), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        images,
+        stock_images("flux", folders["flux"], noise, 1, max_sequence_length=length),
+        atol=1e-4,
+        rtol=0,
+    )
     assert (generator.fingerprint == load("flux", folders).fingerprint) == (length == 512)
 
 
 def test_sanas_prompt_prefix_is_the_stock_pipelines(folders: Folders) -> None:
-    plain, prefixed = (load("sana-sprint", folders, prompt_prefix=prefix) for prefix in (False, True))
+    plain, prefixed = (
+        load("sana-sprint", folders, prompt_prefix=prefix) for prefix in (False, True)
+    )
     noise = noise_for(plain)
     with torch.no_grad():
-        images = [generator.generate(noise, generator.encode(PROMPTS)) for generator in (plain, prefixed)]
-    stock = stock_images("sana-sprint", folders["sana-sprint"], noise, 1, complex_human_instruction="stock")
+        images = [
+            generator.generate(noise, generator.encode(PROMPTS)) for generator in (plain, prefixed)
+        ]
+    stock = stock_images(
+        "sana-sprint", folders["sana-sprint"], noise, 1, complex_human_instruction="stock"
+    )
     torch.testing.assert_close(images[1], stock, atol=1e-4, rtol=0)
     assert not torch.allclose(images[0], images[1], atol=1e-3)
 
@@ -126,29 +166,48 @@ def test_sanas_prompt_prefix_is_the_stock_pipelines(folders: Folders) -> None:
 def test_one_step_is_the_closed_form(folders: Folders) -> None:
     for name, first in (("sana-sprint", 1.0), ("flux", 1.0), ("pixart", 400)):
         generator = load(name, folders)
-        noise, conditioning, config = noise_for(generator), generator.encode(PROMPTS), generator.decoder.config
+        noise, conditioning, config = (
+            noise_for(generator),
+            generator.encode(PROMPTS),
+            generator.decoder.config,
+        )
         with torch.no_grad():
             prediction = raw(name, generator, noise, first)
             torch.testing.assert_close(generator.predict(noise, conditioning), prediction)
             clean = noise - prediction
             if name == "pixart":
-                kept = float(torch.cumprod(1 - torch.linspace(0.0001, 0.02, 1000, dtype=torch.float64), 0)[400])
+                kept = float(
+                    torch.cumprod(1 - torch.linspace(0.0001, 0.02, 1000, dtype=torch.float64), 0)[
+                        400
+                    ]
+                )
                 clean = (noise - math.sqrt(1 - kept) * prediction) / math.sqrt(kept)
             if name == "flux":  # 16 tokens of 2x2 latents in 4 channels, to 4 channels of 8x8
                 clean = clean.view(3, 4, 4, 4, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(3, 4, 8, 8)
             latents = clean / config.scaling_factor + (config.get("shift_factor") or 0.0)
             expected = (generator.decoder.decode(latents).sample / 2 + 0.5).clamp(0, 1)
-            torch.testing.assert_close(generator.generate(noise, conditioning), expected, atol=1e-4, rtol=0)
+            torch.testing.assert_close(
+                generator.generate(noise, conditioning), expected, atol=1e-4, rtol=0
+            )
 
 
 def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
     """One call of the network, by hand."""
     tensors, time_of_each = generator.encode(PROMPTS).tensors, torch.full((3,), time)
-    given: dict[str, Any] = {"hidden_states": noise, "encoder_hidden_states": tensors["hidden_states"], "timestep": time_of_each}
+    given: dict[str, Any] = {
+        "hidden_states": noise,
+        "encoder_hidden_states": tensors["hidden_states"],
+        "timestep": time_of_each,
+    }
     if name == "flux":
         places = torch.tensor([[0.0, row, column] for row in range(4) for column in range(4)])
         words = torch.zeros(tensors["hidden_states"].shape[1], 3)
-        given |= {"pooled_projections": tensors["pooled"], "txt_ids": words, "img_ids": places, "guidance": None}
+        given |= {
+            "pooled_projections": tensors["pooled"],
+            "txt_ids": words,
+            "img_ids": places,
+            "guidance": None,
+        }
     else:
         given["encoder_attention_mask"] = tensors["attention_mask"]
     if name == "sana-sprint":
@@ -166,7 +225,9 @@ def test_a_batch_is_what_its_samples_are_alone(name: str, folders: Folders) -> N
     with torch.no_grad():
         together = generator.generate(noise, conditioned(generator), 2)
         order = [2, 0]
-        alone = torch.cat([generator.generate(noise[[row]], conditioned(generator)[[row]], 2) for row in order])
+        alone = torch.cat(
+            [generator.generate(noise[[row]], conditioned(generator)[[row]], 2) for row in order]
+        )
     torch.testing.assert_close(together[order], alone, atol=2e-5, rtol=0)
 
 
@@ -182,13 +243,22 @@ def test_noise_between_steps_is_the_image_s_own(name: str, folders: Folders) -> 
     torch.manual_seed(5)
     before = torch.get_rng_state()
     with torch.no_grad():
-        first, again, alike = (generator.generate(noise, text.seeded(seeds), 3) for seeds in ((1, 2), (1, 2), (2, 2)))
-        assert torch.equal(torch.get_rng_state(), before), "torch's own random numbers are neither used nor touched"
+        first, again, alike = (
+            generator.generate(noise, text.seeded(seeds), 3) for seeds in ((1, 2), (1, 2), (2, 2))
+        )
+        assert torch.equal(torch.get_rng_state(), before), (
+            "torch's own random numbers are neither used nor touched"
+        )
         assert torch.equal(first, again)
-        assert not torch.allclose(first[0], first[1], atol=1e-3), "two samples of a prompt have noises of their own"
+        assert not torch.allclose(first[0], first[1], atol=1e-3), (
+            "two samples of a prompt have noises of their own"
+        )
         torch.testing.assert_close(alike[0], alike[1], atol=2e-5, rtol=0)
         torch.testing.assert_close(alike[1], first[1], atol=2e-5, rtol=0)
-        with pytest.raises(ValueError, match=rf"{name} adds noise between its steps .*; generate with conditioning.seeded"):
+        with pytest.raises(
+            ValueError,
+            match=rf"{name} adds noise between its steps .*; generate with conditioning.seeded",
+        ):
             generator.generate(noise, text, 3)
         generator.generate(noise, text, 1)
         assert torch.equal(torch.get_rng_state(), before)
@@ -203,7 +273,9 @@ def test_a_sampler_without_noise_needs_no_seeds(name: str, folders: Folders) -> 
         assert torch.equal(plain, generator.generate(noise, conditioned(generator), 3))
 
 
-def test_the_noise_between_two_steps_is_the_first_draw_of_the_documented_seed(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_noise_between_two_steps_is_the_first_draw_of_the_documented_seed(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # SANA's sampler: x = cos(1.3) clean + sin(1.3) sigma_data noise, then one more step; by hand with a network that sees nothing
     generator = load("sana-sprint", folders)
     task = Task("any", "a ring", 5)
@@ -218,7 +290,9 @@ def test_the_noise_between_two_steps_is_the_first_draw_of_the_documented_seed(fo
     monkeypatch.setattr(generator, "_denoise", nothing)
     with torch.no_grad():
         start = NoiseSource(7, generator.noise_shape).batch([task])
-        generator.generate(start, generator.encode(["a ring"]).seeded(NoiseSource(7, (1,)).step_seeds([task])), 2)
+        generator.generate(
+            start, generator.encode(["a ring"]).seeded(NoiseSource(7, (1,)).step_seeds([task])), 2
+        )
 
     # with a prediction of zero and time t the velocity is (1 - 2t) x / length, so what the first step finds follows from x alone
     def step(x: Tensor, angle: float) -> Tensor:
@@ -255,7 +329,9 @@ def test_several_steps_leave_the_spread_that_one_step_has(steps: int, folders: F
     between = redness.mean(1).std()
     within = (redness.var(1).mean() / len(samples)).sqrt()
     # the ratio of 12 means' deviation to their standard error: chi with 11 degrees of freedom, within these in 99.9%
-    assert 0.4 < between / within < 1.7, "what differs between base seeds is what the interval within one says"
+    assert 0.4 < between / within < 1.7, (
+        "what differs between base seeds is what the interval within one says"
+    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -269,14 +345,20 @@ def test_a_hypernetwork_on_it(name: str, folders: Folders) -> None:
     assert torch.count_nonzero(change) == 0
     torch.autograd.backward(generator.generate(noise + change, conditioning).square().sum())
     weights = adapter.named_parameters()
-    moved = {key for key, weight in weights.items() if weight.grad is not None and weight.grad.count_nonzero()}
+    moved = {
+        key
+        for key, weight in weights.items()
+        if weight.grad is not None and weight.grad.count_nonzero()
+    }
     assert moved == {f"{generator.last_layer}.lora_B.weight"}
     shake(adapter)
     assert network.displacement(noise, conditioning).count_nonzero()
     with torch.no_grad():
         base = plain.generate(noise, conditioning, 2)
         assert torch.equal(generator.generate(noise, conditioning, 2), base)
-        assert not torch.equal(FinetunedGenerator(generator, adapter).generate(noise, conditioning, 2), base)
+        assert not torch.equal(
+            FinetunedGenerator(generator, adapter).generate(noise, conditioning, 2), base
+        )
 
 
 def shake(adapter: LoraAdapter) -> None:
@@ -290,22 +372,59 @@ def shake(adapter: LoraAdapter) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_reno_and_hypernoise_run_on_it(name: str, folders: Folders, tmp_path: Path) -> None:
     generator, reward = load(name, folders), Redness()
-    tasks, noises = [Task(str(row), prompt, 0) for row, prompt in enumerate(PROMPTS)], NoiseSource(0, generator.noise_shape)
+    tasks, noises = (
+        [Task(str(row), prompt, 0) for row, prompt in enumerate(PROMPTS)],
+        NoiseSource(0, generator.noise_shape),
+    )
     climbed = list(ReNO(iterations=4, learning_rate=2.0).propose(tasks, generator, reward, noises))
-    first, best = zip(*[(outcome.trajectory[0], max(outcome.trajectory)) for outcome in climbed if outcome.trajectory], strict=True)
+    first, best = zip(
+        *[
+            (outcome.trajectory[0], max(outcome.trajectory))
+            for outcome in climbed
+            if outcome.trajectory
+        ],
+        strict=True,
+    )
     assert all(high > low for low, high in zip(first, best, strict=True))
     adapter = LoraAdapter(generator.backbone, LoraSettings(rank=2, alpha=4))
     shake(adapter)
-    about = {"fingerprint": generator.fingerprint, "noise_shape": list(generator.noise_shape), "name": name}
-    save_adapter(tmp_path / "adapter", adapter, generator.backbone, {"kind": "hypernoise", "generator": about})
-    changed = list(HyperNoise(adapter=tmp_path / "adapter").propose(tasks, generator, reward, noises))
-    change = Hypernetwork(generator, adapter).displacement(noises.batch(tasks), generator.encode(PROMPTS)).detach()
-    torch.testing.assert_close(torch.stack([outcome.noise for outcome in changed]), noises.batch(tasks) + change)
+    about = {
+        "fingerprint": generator.fingerprint,
+        "noise_shape": list(generator.noise_shape),
+        "name": name,
+    }
+    save_adapter(
+        tmp_path / "adapter",
+        adapter,
+        generator.backbone,
+        {"kind": "hypernoise", "generator": about},
+    )
+    changed = list(
+        HyperNoise(adapter=tmp_path / "adapter").propose(tasks, generator, reward, noises)
+    )
+    change = (
+        Hypernetwork(generator, adapter)
+        .displacement(noises.batch(tasks), generator.encode(PROMPTS))
+        .detach()
+    )
+    torch.testing.assert_close(
+        torch.stack([outcome.noise for outcome in changed]), noises.batch(tasks) + change
+    )
 
 
-@pytest.mark.parametrize("policies", [("checkpoint-decoder",), ("checkpoint-all",), ("offload-text",), ("checkpoint-all", "offload-text")])
+@pytest.mark.parametrize(
+    "policies",
+    [
+        ("checkpoint-decoder",),
+        ("checkpoint-all",),
+        ("offload-text",),
+        ("checkpoint-all", "offload-text"),
+    ],
+)
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_memory_policy_changes_no_gradient(name: str, policies: tuple[str, ...], folders: Folders) -> None:
+def test_a_memory_policy_changes_no_gradient(
+    name: str, policies: tuple[str, ...], folders: Folders
+) -> None:
     results = []
     for memory in ((), policies):
         generator = load(name, folders, memory=memory)
@@ -313,20 +432,35 @@ def test_a_memory_policy_changes_no_gradient(name: str, policies: tuple[str, ...
         shake(adapter)
         noise, conditioning = noise_for(generator).requires_grad_(), conditioned(generator)
         # The same network once as hypernetwork, once fine-tuned, and twice as the base, in one graph.
-        image = generator.generate(noise + Hypernetwork(generator, adapter).displacement(noise, conditioning), conditioning, 2)
+        image = generator.generate(
+            noise + Hypernetwork(generator, adapter).displacement(noise, conditioning),
+            conditioning,
+            2,
+        )
         image = image + FinetunedGenerator(generator, adapter).generate(noise, conditioning)
         torch.autograd.backward(image.square().sum())
         weights = {key: weight.grad for key, weight in adapter.named_parameters().items()}
-        assert generator.backbone.state_dict().keys() == load(name, folders).backbone.state_dict().keys()
+        assert (
+            generator.backbone.state_dict().keys()
+            == load(name, folders).backbone.state_dict().keys()
+        )
         results.append((image.detach(), noise.grad, weights))
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("policy", "backbone", "decoder"), [("none", 1, 1), ("checkpoint-decoder", 1, 2), ("checkpoint-all", 2, 2)])
-def test_recomputing_really_happens(policy: str, backbone: int, decoder: int, folders: Folders) -> None:
+@pytest.mark.parametrize(
+    ("policy", "backbone", "decoder"),
+    [("none", 1, 1), ("checkpoint-decoder", 1, 2), ("checkpoint-all", 2, 2)],
+)
+def test_recomputing_really_happens(
+    policy: str, backbone: int, decoder: int, folders: Folders
+) -> None:
     generator = load("sana-sprint", folders, memory=(policy,))
     passes: list[str] = []
-    blocks: Any = {"backbone": generator.backbone.transformer_blocks[0], "decoder": generator.decoder.decoder}  # type: ignore[index]
+    blocks: Any = {
+        "backbone": generator.backbone.transformer_blocks[0],
+        "decoder": generator.decoder.decoder,
+    }  # type: ignore[index]
     for part, block in blocks.items():
         block.register_forward_pre_hook(lambda *_, part=part: passes.append(part))
     noise = noise_for(generator).requires_grad_()
@@ -339,7 +473,9 @@ def test_in_bfloat16_noise_and_images_stay_float32(name: str, folders: Folders) 
     exact, rough = load(name, folders), load(name, folders, dtype="bfloat16")
     noise = noise_for(exact)
     with torch.no_grad():
-        one, other = (generator.generate(noise, conditioned(generator), 2) for generator in (exact, rough))
+        one, other = (
+            generator.generate(noise, conditioned(generator), 2) for generator in (exact, rough)
+        )
     assert (rough.dtype, other.dtype) == (torch.bfloat16, torch.float32)
     assert (one - other).abs().mean() < 0.05
 
@@ -359,7 +495,9 @@ def test_text_is_encoded_once(name: str, folders: Folders, monkeypatch: pytest.M
         assert torch.equal(again.tensors[key], tensor)
 
 
-def test_the_text_that_was_not_asked_for_the_longest_is_forgotten(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_text_that_was_not_asked_for_the_longest_is_forgotten(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = load("stable-diffusion", folders)
     one = 40 * 16 * 4  # bytes of a prompt: tokens, width, float32
     monkeypatch.setattr(module, "TEXT_CACHE_BYTES", 2 * one)
@@ -372,7 +510,9 @@ def test_the_text_that_was_not_asked_for_the_longest_is_forgotten(folders: Folde
         generator.encode([PROMPTS[2]])
 
 
-def test_text_encoders_lie_on_the_device_only_to_encode(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_encoders_lie_on_the_device_only_to_encode(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = load("flux", folders, memory=("offload-text",))
     moves: list[str] = []
     for encoder in generator.text_encoders:
@@ -390,7 +530,9 @@ def test_text_encoders_lie_on_the_device_only_to_encode(folders: Folders, monkey
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 @pytest.mark.parametrize("name", ["stable-diffusion", "sana-sprint", "flux"])
-def test_what_a_decoder_overflows_to_is_no_white_pixel(name: str, value: float, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_decoder_overflows_to_is_no_white_pixel(
+    name: str, value: float, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = load(name, folders)
     real = generator._decoded
 

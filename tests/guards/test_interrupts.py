@@ -65,7 +65,14 @@ sys.argv = ["hnbench", *{[command, *ARGUMENTS.get(command, [])]!r}]
 with mock.patch({target!r}, lambda *_, **__: os.kill(os.getpid(), {int(number)})):
     hnbench.cli.app.main()
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment())
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
     assert done.returncode == CODES[number], done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("hnbench: interrupted")]
     assert line.startswith(f"hnbench: interrupted; the same command continues: hnbench {command}")
@@ -83,9 +90,21 @@ def test_a_run_says_what_is_kept(tmp_path: Path, number: signal.Signals) -> None
         "-c",
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from hnbench.cli.app import main; main()",
     ]
-    command += ["run", "--suite", "geneval-shapes", "--method", "reno:iterations=20", "--limit", "3", "--batch-size", "1"]
+    command += [
+        "run",
+        "--suite",
+        "geneval-shapes",
+        "--method",
+        "reno:iterations=20",
+        "--limit",
+        "3",
+        "--batch-size",
+        "1",
+    ]
     command += ["--device", "cpu", "--no-report", "--out", "run"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
         while process.poll() is None and not list((tmp_path / "run").glob("journal-*")):
             time.sleep(0.02)
         process.send_signal(number)
@@ -93,13 +112,20 @@ def test_a_run_says_what_is_kept(tmp_path: Path, number: signal.Signals) -> None
     assert process.returncode == CODES[number], errors
     kept = len(read_run(tmp_path / "run").records)
     assert kept
-    assert f"hnbench: interrupted; {kept} records are kept in run. Continue with the same command." in errors
+    assert (
+        f"hnbench: interrupted; {kept} records are kept in run. Continue with the same command."
+        in errors
+    )
     assert "Traceback" not in errors
 
 
 @pytest.mark.usefixtures("handlers")
-@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
-def test_a_first_signal_is_held_back_until_the_block_ends(number: signal.Signals, kind: type[KeyboardInterrupt]) -> None:
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_first_signal_is_held_back_until_the_block_ends(
+    number: signal.Signals, kind: type[KeyboardInterrupt]
+) -> None:
     heed_sigterm()
     reached = []
 

@@ -15,11 +15,27 @@ from hnbench.runs.attempt import in_chunks
 
 ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"),
-    RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+    ),
     MemoryError(),
 ]
 OTHERS = [RuntimeError("shapes differ"), ValueError("out of memory"), KeyboardInterrupt()]
-TRAIN = ["train", "--prompts", "prompts.txt", "--steps", "3", "--batch-size", "1", "--rank", "1", "--device", "cpu", "--out", "trained"]
+TRAIN = [
+    "train",
+    "--prompts",
+    "prompts.txt",
+    "--steps",
+    "3",
+    "--batch-size",
+    "1",
+    "--rank",
+    "1",
+    "--device",
+    "cpu",
+    "--out",
+    "trained",
+]
 
 
 def hnbench(*arguments: str) -> Result:
@@ -37,7 +53,9 @@ def test_what_is_not(error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_a_training_says_what_helps_and_continues(error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_says_what_helps_and_continues(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prompts.txt").write_text("a red circle\na ring\n")
     advance = Trainer._advance
@@ -53,7 +71,14 @@ def test_a_training_says_what_helps_and_continues(error: Exception, tmp_path: Pa
         result = hnbench(*TRAIN)
     assert result.exit_code == 2, result.output
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("hnbench:")]
-    for word in ("out of memory", "--memory", "--batch-size", "--accumulation", "--image-size", "same command"):
+    for word in (
+        "out of memory",
+        "--memory",
+        "--batch-size",
+        "--accumulation",
+        "--image-size",
+        "same command",
+    ):
         assert word in line
     assert "Traceback" not in result.output
     assert list((tmp_path / "trained/state").iterdir())
@@ -63,8 +88,12 @@ def test_a_training_says_what_helps_and_continues(error: Exception, tmp_path: Pa
     assert "training: 1/3" in again.stderr
 
 
-@pytest.mark.parametrize(("command", "word"), [("diagnose", "--batch-size"), ("report", "--device")])
-def test_every_command_says_what_helps(command: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "word"), [("diagnose", "--batch-size"), ("report", "--device")]
+)
+def test_every_command_says_what_helps(
+    command: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ERRORS[1]
 
@@ -99,20 +128,27 @@ def test_batches_are_halved_down_to_one(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("command", ["train", "diagnose"])
-def test_a_model_that_does_not_fit_is_one_line(error: Exception, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_fit_is_one_line(
+    error: Exception, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where no batch is halved: from within the models, not before them."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prompts.txt").write_text("a red circle\na ring\n")
-    module = {"train": "hnbench.hypernetwork.trainer.Trainer._backward", "diagnose": "hnbench.hypernetwork.diagnose.exact_divergence"}[
-        command
-    ]
+    module = {
+        "train": "hnbench.hypernetwork.trainer.Trainer._backward",
+        "diagnose": "hnbench.hypernetwork.diagnose.exact_divergence",
+    }[command]
     monkeypatch.setattr("hnbench.hypernetwork.diagnose.EXACT_UP_TO", 10**6)
 
     def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(module, fail)
-    arguments = TRAIN if command == "train" else ["diagnose", "--prompts", "prompts.txt", "--limit", "1", "--device", "cpu"]
+    arguments = (
+        TRAIN
+        if command == "train"
+        else ["diagnose", "--prompts", "prompts.txt", "--limit", "1", "--device", "cpu"]
+    )
     result = hnbench(*arguments)
     assert result.exit_code == 2, result.output
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("hnbench:")]
@@ -122,7 +158,9 @@ def test_a_model_that_does_not_fit_is_one_line(error: Exception, command: str, t
 
 
 @pytest.mark.parametrize("where", ["generate", "score", "judge"])
-def test_a_run_without_memory_for_one_image_records_it_and_says_so(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_without_memory_for_one_image_records_it_and_says_so(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     place = {
         "generate": "hnbench.generators.stable_diffusion.StableDiffusionGenerator.generate",
@@ -134,7 +172,19 @@ def test_a_run_without_memory_for_one_image_records_it_and_says_so(where: str, t
         raise ERRORS[0]
 
     monkeypatch.setattr(place, fail)
-    arguments = ["--suite", "geneval-shapes", "--method", "random", "--limit", "2", "--device", "cpu", "--no-report", "--out", "run"]
+    arguments = [
+        "--suite",
+        "geneval-shapes",
+        "--method",
+        "random",
+        "--limit",
+        "2",
+        "--device",
+        "cpu",
+        "--no-report",
+        "--out",
+        "run",
+    ]
     result = hnbench("run", *arguments)
     assert result.exit_code == 3, result.output
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("hnbench:")]

@@ -32,7 +32,11 @@ from tests.toys import ToyGenerator
 def describe(generator: Any, kind: str = "hypernoise") -> dict[str, Any]:
     return {
         "kind": kind,
-        "generator": {"name": generator.name, "fingerprint": generator.fingerprint, "noise_shape": list(generator.noise_shape)},
+        "generator": {
+            "name": generator.name,
+            "fingerprint": generator.fingerprint,
+            "noise_shape": list(generator.noise_shape),
+        },
         "config": {"rewards": {"brightness": 2.0}, "rank": 4, "lora_alpha": 8},
         "training": {"seconds": 12.5, "steps": 3, "images": 12, "device": "cpu"},
         "evaluation": {"gain": 0.25, "gain_standard_error": None},
@@ -43,7 +47,12 @@ def describe(generator: Any, kind: str = "hypernoise") -> dict[str, Any]:
 def saved(tmp_path: Path) -> Path:
     """An adapter of the toy generator, away from zero."""
     generator, folder = ToyGenerator(), tmp_path / "adapter"
-    save_adapter(folder, shaken(LoraAdapter(generator.backbone, LoraSettings(4, 8))), generator.backbone, describe(generator))
+    save_adapter(
+        folder,
+        shaken(LoraAdapter(generator.backbone, LoraSettings(4, 8))),
+        generator.backbone,
+        describe(generator),
+    )
     return folder
 
 
@@ -54,7 +63,9 @@ def test_what_is_loaded_computes_what_was_saved(make: type[Any], tmp_path: Path)
     save_adapter(tmp_path / "adapter", adapter, generator.backbone, describe(generator))
     noise, conditioning = noise_for(generator), generator.encode(PROMPTS[:3])
     change = Hypernetwork(generator, adapter).displacement(noise, conditioning)
-    loaded = Hypernetwork(other, load_adapter(tmp_path / "adapter", other, "hypernoise")).displacement(noise, conditioning)
+    loaded = Hypernetwork(
+        other, load_adapter(tmp_path / "adapter", other, "hypernoise")
+    ).displacement(noise, conditioning)
     assert change.count_nonzero()
     assert torch.equal(change, loaded)
 
@@ -70,7 +81,9 @@ def test_peft_alone_loads_the_folder(saved: Path) -> None:
 
 @pytest.mark.parametrize("make", [UNetGenerator, SanaGenerator])
 @pytest.mark.parametrize("kind", ["finetune", "hypernoise"])
-def test_peft_and_diffusers_compute_with_it_what_hnbench_does(make: type[Any], kind: str, tmp_path: Path) -> None:
+def test_peft_and_diffusers_compute_with_it_what_hnbench_does(
+    make: type[Any], kind: str, tmp_path: Path
+) -> None:
     ours, for_peft, for_diffusers = make(), make(), make()
     adapter = shaken(LoraAdapter(ours.backbone, LoraSettings(4, 8)))
     save_adapter(tmp_path / "adapter", adapter, ours.backbone, describe(ours, kind))
@@ -81,12 +94,19 @@ def test_peft_and_diffusers_compute_with_it_what_hnbench_does(make: type[Any], k
     assert (expected - base).abs().max() > 0.01
     for_peft.backbone = peft.PeftModel.from_pretrained(for_peft.backbone, str(tmp_path / "adapter"))
     torch.testing.assert_close(for_peft.predict(noise, conditioning), expected)
-    for_diffusers.backbone.load_lora_adapter(str(tmp_path / "adapter"), prefix="base_model.model", weight_name="adapter_model.safetensors")
+    for_diffusers.backbone.load_lora_adapter(
+        str(tmp_path / "adapter"),
+        prefix="base_model.model",
+        weight_name="adapter_model.safetensors",
+    )
     torch.testing.assert_close(for_diffusers.predict(noise, conditioning), expected)
 
 
 def test_raw_names_and_the_official_codes_file_are_accepted(saved: Path, tmp_path: Path) -> None:
-    raw = {name.removeprefix(PREFIX): weight for name, weight in load_file(saved / "adapter_model.safetensors").items()}
+    raw = {
+        name.removeprefix(PREFIX): weight
+        for name, weight in load_file(saved / "adapter_model.safetensors").items()
+    }
     reference = load_adapter(saved, ToyGenerator(), "hypernoise").state_dict()
     safe, official = tmp_path / "safe", tmp_path / "official"
     for folder in (safe, official):
@@ -108,10 +128,17 @@ def test_raw_names_and_the_official_codes_file_are_accepted(saved: Path, tmp_pat
     [[], official.SHORT],
     ids=["full names", "ends of names, as peft shortens them"],
 )
-def test_an_official_adapter_computes_what_the_peft_that_trained_it_did(tmp_path: Path, prefixed: bool, targets: list[str]) -> None:
+def test_an_official_adapter_computes_what_the_peft_that_trained_it_did(
+    tmp_path: Path, prefixed: bool, targets: list[str]
+) -> None:
     generator = SanaGenerator()
     weights = official.random_weights(generator.backbone)
-    folder = official.write(tmp_path / "a", weights, targets or list(official.adaptable(generator.backbone)), prefixed=prefixed)
+    folder = official.write(
+        tmp_path / "a",
+        weights,
+        targets or list(official.adaptable(generator.backbone)),
+        prefixed=prefixed,
+    )
     noise, conditioning = noise_for(generator), generator.encode(PROMPTS[:3])
     expected = official.displacement(generator, weights, noise, conditioning)
     adapter = load_adapter(folder, generator, "hypernoise")
@@ -121,22 +148,57 @@ def test_an_official_adapter_computes_what_the_peft_that_trained_it_did(tmp_path
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_layer_without_its_weights_or_weights_without_their_layer_are_refused(tmp_path: Path) -> None:
+def test_a_layer_without_its_weights_or_weights_without_their_layer_are_refused(
+    tmp_path: Path,
+) -> None:
     generator = SanaGenerator()
-    weights, names = official.random_weights(generator.backbone), list(official.adaptable(generator.backbone))
-    fewer = {name: weight for name, weight in weights.items() if not name.startswith("patch_embed.proj.")}
-    with pytest.raises(UsageError, match=r"missing patch_embed.proj.lora_A.weight, patch_embed.proj.lora_B.weight; unexpected none"):
-        load_adapter(official.write(tmp_path / "a", fewer, names, prefixed=False), generator, "hypernoise")
-    with pytest.raises(UsageError, match=r"missing none; unexpected patch_embed.proj.lora_A.weight, patch_embed.proj.lora_B.weight"):
-        load_adapter(official.write(tmp_path / "b", weights, names[1:], prefixed=False), generator, "hypernoise")
-    with pytest.raises(UsageError, match=r"the backbone of 'unet' has no layer 'caption_projection.linear_1' \(31 such\)"):
-        load_adapter(official.write(tmp_path / "c", weights, names, prefixed=False), UNetGenerator(), "hypernoise")
+    weights, names = (
+        official.random_weights(generator.backbone),
+        list(official.adaptable(generator.backbone)),
+    )
+    fewer = {
+        name: weight for name, weight in weights.items() if not name.startswith("patch_embed.proj.")
+    }
+    with pytest.raises(
+        UsageError,
+        match=r"missing patch_embed.proj.lora_A.weight, patch_embed.proj.lora_B.weight; unexpected none",
+    ):
+        load_adapter(
+            official.write(tmp_path / "a", fewer, names, prefixed=False), generator, "hypernoise"
+        )
+    with pytest.raises(
+        UsageError,
+        match=r"missing none; unexpected patch_embed.proj.lora_A.weight, patch_embed.proj.lora_B.weight",
+    ):
+        load_adapter(
+            official.write(tmp_path / "b", weights, names[1:], prefixed=False),
+            generator,
+            "hypernoise",
+        )
+    with pytest.raises(
+        UsageError,
+        match=r"the backbone of 'unet' has no layer 'caption_projection.linear_1' \(31 such\)",
+    ):
+        load_adapter(
+            official.write(tmp_path / "c", weights, names, prefixed=False),
+            UNetGenerator(),
+            "hypernoise",
+        )
     with pytest.raises(UsageError, match=r"has none of the layers that adapter_config\.json names"):
-        load_adapter(official.write(tmp_path / "d", fewer, ["elsewhere"], prefixed=False), generator, "hypernoise")
+        load_adapter(
+            official.write(tmp_path / "d", fewer, ["elsewhere"], prefixed=False),
+            generator,
+            "hypernoise",
+        )
     with pytest.raises(UsageError, match="holds no LoRA weights by name"):
-        load_adapter(official.write(tmp_path / "e", {}, names, prefixed=False), generator, "hypernoise")
+        load_adapter(
+            official.write(tmp_path / "e", {}, names, prefixed=False), generator, "hypernoise"
+        )
     twice = official.write(tmp_path / "f", weights, names, prefixed=True)
-    torch.save(weights | {PREFIX + name: weight for name, weight in weights.items()}, twice / "adapter_model.bin")
+    torch.save(
+        weights | {PREFIX + name: weight for name, weight in weights.items()},
+        twice / "adapter_model.bin",
+    )
     with pytest.raises(UsageError, match="or one of them twice"):
         load_adapter(twice, generator, "hypernoise")
 
@@ -148,7 +210,12 @@ def test_a_dense_adapter_of_ours_computes_after_loading_what_it_did_before(tmp_p
     noise, conditioning = noise_for(generator), generator.encode(PROMPTS[:3])
     before = Hypernetwork(generator, adapter).displacement(noise, conditioning)
     save_adapter(tmp_path / "a", adapter, generator.backbone, describe(generator))
-    assert torch.equal(before, Hypernetwork(other, load_adapter(tmp_path / "a", other, "hypernoise")).displacement(noise, conditioning))
+    assert torch.equal(
+        before,
+        Hypernetwork(other, load_adapter(tmp_path / "a", other, "hypernoise")).displacement(
+            noise, conditioning
+        ),
+    )
     card = (tmp_path / "a/README.md").read_text()
     assert "newer versions of peft and diffusers refuse it" in card
     assert "load_lora_adapter" not in card
@@ -160,9 +227,15 @@ def test_the_card_says_how_to_load_what_peft_can_load(tmp_path: Path, kind: str)
     adapter = LoraAdapter(generator.backbone, LoraSettings(6, 12, "(?!.*conv_depth).*", dense=True))
     save_adapter(tmp_path / "a", adapter, generator.backbone, describe(generator, kind))
     card = (tmp_path / "a/README.md").read_text()
-    assert 'load_lora_adapter(THIS, prefix="base_model.model", weight_name="adapter_model.safetensors")' in card
+    assert (
+        'load_lora_adapter(THIS, prefix="base_model.model", weight_name="adapter_model.safetensors")'
+        in card
+    )
     assert ("low-rank delta only" in card) == (kind == "hypernoise")
-    assert json.loads((tmp_path / "a/adapter_config.json").read_text())["base_model_name_or_path"] == "sana"
+    assert (
+        json.loads((tmp_path / "a/adapter_config.json").read_text())["base_model_name_or_path"]
+        == "sana"
+    )
 
 
 class Trap:
@@ -172,7 +245,9 @@ class Trap:
         return (print, ("run",))
 
 
-def test_nothing_is_unpickled(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_unpickled(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "adapter_config.json").write_text((saved / "adapter_config.json").read_text())
     torch.save({"conv_in.lora_A.weight": Trap()}, tmp_path / "adapter_model.bin")
     with pytest.raises(UsageError, match="nothing of it was run") as caught:
@@ -182,11 +257,19 @@ def test_nothing_is_unpickled(saved: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_a_wrong_generator_or_kind_is_refused(saved: Path) -> None:
-    with pytest.raises(UsageError, match=r"was trained for the generator 'toy' with fingerprint .* train an adapter for it"):
+    with pytest.raises(
+        UsageError,
+        match=r"was trained for the generator 'toy' with fingerprint .* train an adapter for it",
+    ):
         load_adapter(saved, ToyGenerator(seed=1), "hypernoise")
-    with pytest.raises(UsageError, match=r"was trained for the generator 'toy' with noise \[2, 4, 4\]; 'unet' has noise \[2, 8, 8\]"):
+    with pytest.raises(
+        UsageError,
+        match=r"was trained for the generator 'toy' with noise \[2, 4, 4\]; 'unet' has noise \[2, 8, 8\]",
+    ):
         load_adapter(saved, UNetGenerator(), "hypernoise")
-    with pytest.raises(UsageError, match="is an adapter of kind 'hypernoise'; 'finetune' is needed"):
+    with pytest.raises(
+        UsageError, match="is an adapter of kind 'hypernoise'; 'finetune' is needed"
+    ):
         load_adapter(saved, ToyGenerator(), "finetune")
 
 
@@ -214,7 +297,9 @@ def test_options_of_peft_that_change_the_sum_are_refused(saved: Path) -> None:
     with pytest.raises(UsageError, match="uses use_rslora"):
         load_adapter(saved, ToyGenerator(), "hypernoise")
     (saved / "adapter_config.json").unlink()
-    with pytest.raises(UsageError, match="is missing; an adapter needs peft's configuration with r"):
+    with pytest.raises(
+        UsageError, match="is missing; an adapter needs peft's configuration with r"
+    ):
         load_adapter(saved, ToyGenerator(), "hypernoise")
 
 
@@ -229,7 +314,9 @@ def test_options_of_peft_that_change_the_sum_are_refused(saved: Path) -> None:
         ({"layers_pattern": "blocks"}, "cannot be used"),
     ],
 )
-def test_the_configuration_is_read_strictly(saved: Path, change: dict[str, Any], message: str) -> None:
+def test_the_configuration_is_read_strictly(
+    saved: Path, change: dict[str, Any], message: str
+) -> None:
     path = saved / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(UsageError, match=message):
@@ -256,12 +343,17 @@ def test_the_configuration_is_read_strictly(saved: Path, change: dict[str, Any],
         {"rank_pattern": {"conv_in": 2}},
     ],
 )
-def test_values_that_are_not_known_are_refused_and_take_no_memory(saved: Path, change: dict[str, Any]) -> None:
+def test_values_that_are_not_known_are_refused_and_take_no_memory(
+    saved: Path, change: dict[str, Any]
+) -> None:
     path = saved / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     (name,) = change
     with pytest.raises(
-        UsageError, match="says rank" if change.get("r") in (5, 10**9) else f"{name}|unterminated subpattern|JSON is malformed"
+        UsageError,
+        match="says rank"
+        if change.get("r") in (5, 10**9)
+        else f"{name}|unterminated subpattern|JSON is malformed",
     ):
         load_adapter(saved, ToyGenerator(), "hypernoise")
 
@@ -276,11 +368,16 @@ def trained_by_peft(init: Any, folder: Path) -> tuple[Any, torch.Tensor]:
     """A SANA whose LoRA was begun in this way, moved and saved by peft, and what peft's own reloading of it computes."""
     targets = ["to_q", "to_k", "proj_out"]
     generator = SanaGenerator()
-    model = peft.get_peft_model(generator.backbone, peft.LoraConfig(r=4, lora_alpha=8, target_modules=targets, init_lora_weights=init))
+    model = peft.get_peft_model(
+        generator.backbone,
+        peft.LoraConfig(r=4, lora_alpha=8, target_modules=targets, init_lora_weights=init),
+    )
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_" in name:
-                weight.add_(0.05 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(3)))
+                weight.add_(
+                    0.05 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(3))
+                )
     model.save_pretrained(str(folder))
     fresh = SanaGenerator()
     noise, conditioning = noise_for(fresh), fresh.encode(PROMPTS[:3])
@@ -290,7 +387,9 @@ def trained_by_peft(init: Any, folder: Path) -> tuple[Any, torch.Tensor]:
 
 
 @pytest.mark.parametrize("init", [True, False, "gaussian", "orthogonal", "mica"])
-def test_an_adapter_that_was_begun_in_an_allowed_way_computes_what_peft_does(init: Any, tmp_path: Path) -> None:
+def test_an_adapter_that_was_begun_in_an_allowed_way_computes_what_peft_does(
+    init: Any, tmp_path: Path
+) -> None:
     _, expected = trained_by_peft(init, tmp_path)
     generator = SanaGenerator()
     adapter = load_adapter(tmp_path, generator, "hypernoise")
@@ -300,9 +399,14 @@ def test_an_adapter_that_was_begun_in_an_allowed_way_computes_what_peft_does(ini
 
 
 @pytest.mark.parametrize("init", ["pissa", "pissa_niter_4", "olora"])
-def test_an_adapter_that_was_begun_by_changing_the_base_is_refused(init: str, tmp_path: Path) -> None:
+def test_an_adapter_that_was_begun_by_changing_the_base_is_refused(
+    init: str, tmp_path: Path
+) -> None:
     trained_by_peft(init, tmp_path)
-    with pytest.raises(UsageError, match=f"uses init_lora_weights = '{init}', which is not supported; train with plain LoRA"):
+    with pytest.raises(
+        UsageError,
+        match=f"uses init_lora_weights = '{init}', which is not supported; train with plain LoRA",
+    ):
         load_adapter(tmp_path, SanaGenerator(), "hypernoise")
 
 
@@ -314,22 +418,36 @@ def test_an_adapter_that_was_begun_by_changing_the_base_is_refused(init: str, tm
         (None, "is of type int8, and not of floating point"),
     ],
 )
-def test_weights_that_are_no_numbers_are_refused(value: float | None, message: str, saved: Path) -> None:
+def test_weights_that_are_no_numbers_are_refused(
+    value: float | None, message: str, saved: Path
+) -> None:
     path = saved / "adapter_model.safetensors"
     weights = load_file(path)
     name = next(iter(weights))
-    weights[name] = weights[name].to(torch.int8) if value is None else torch.full_like(weights[name], value)
+    weights[name] = (
+        weights[name].to(torch.int8) if value is None else torch.full_like(weights[name], value)
+    )
     save_file(weights, path)
     with pytest.raises(UsageError, match=message):
         load_adapter(saved, ToyGenerator(), "hypernoise")
 
 
 def test_the_card_gives_no_call_that_the_backbone_does_not_have(tmp_path: Path) -> None:
-    generator = ToyGenerator()  # as PixArt's transformer, its backbone has no way of diffusers' own to load an adapter
-    save_adapter(tmp_path / "a", LoraAdapter(generator.backbone, LoraSettings(4, 8)), generator.backbone, describe(generator))
+    generator = (
+        ToyGenerator()
+    )  # as PixArt's transformer, its backbone has no way of diffusers' own to load an adapter
+    save_adapter(
+        tmp_path / "a",
+        LoraAdapter(generator.backbone, LoraSettings(4, 8)),
+        generator.backbone,
+        describe(generator),
+    )
     card = (tmp_path / "a/README.md").read_text()
     assert "load_lora_adapter" not in card
-    assert "`peft.PeftModel.from_pretrained(backbone, THIS)` loads it,\nwhere `backbone` is the pipeline's" in card
+    assert (
+        "`peft.PeftModel.from_pretrained(backbone, THIS)` loads it,\nwhere `backbone` is the pipeline's"
+        in card
+    )
 
 
 def test_a_folder_that_is_no_adapter_is_named(tmp_path: Path, saved: Path) -> None:
@@ -353,7 +471,11 @@ def test_an_adapter_is_attached_once_and_again_when_its_weights_change(saved: Pa
     assert attach(ToyGenerator(), saved, "hypernoise") is not first
     before = adapter_sha256(saved)
     path = saved / "adapter_model.safetensors"
-    save_file({name: weight * 2 for name, weight in load_file(path).items()}, path, metadata={"changed": "yes"})
+    save_file(
+        {name: weight * 2 for name, weight in load_file(path).items()},
+        path,
+        metadata={"changed": "yes"},
+    )
     assert attach(generator, saved, "hypernoise") is not first
     assert adapter_sha256(saved) != before
     release(generator)
@@ -371,7 +493,12 @@ def test_the_same_weights_make_the_same_file(saved: Path, tmp_path: Path) -> Non
 def test_saving_replaces_the_folder_and_leaves_nothing_else(saved: Path) -> None:
     (saved / "stale").touch()
     generator = ToyGenerator()
-    save_adapter(saved, LoraAdapter(generator.backbone, LoraSettings(4, 8)), generator.backbone, describe(generator))
+    save_adapter(
+        saved,
+        LoraAdapter(generator.backbone, LoraSettings(4, 8)),
+        generator.backbone,
+        describe(generator),
+    )
     assert sorted(path.name for path in saved.iterdir()) == [
         "README.md",
         "adapter_config.json",

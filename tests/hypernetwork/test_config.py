@@ -13,7 +13,9 @@ from tests.hypernetwork.tiny import config
 
 def test_every_field_is_declared_identity_or_runtime() -> None:
     assert {
-        item.name: item.metadata.get("kind") for item in fields(TrainingConfig) if item.metadata.get("kind") not in {"identity", "runtime"}
+        item.name: item.metadata.get("kind")
+        for item in fields(TrainingConfig)
+        if item.metadata.get("kind") not in {"identity", "runtime"}
     } == {}
 
 

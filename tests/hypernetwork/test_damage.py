@@ -15,7 +15,13 @@ from safetensors.torch import load_file, save_file
 from hnbench.errors import UsageError
 from hnbench.hypernetwork import checkpoint
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
-from hnbench.hypernetwork.checkpoint import adapter_sha256, check_whole, load_adapter, save_adapter, training_cost
+from hnbench.hypernetwork.checkpoint import (
+    adapter_sha256,
+    check_whole,
+    load_adapter,
+    save_adapter,
+    training_cost,
+)
 from hnbench.hypernetwork.seen import seen_prompts
 from tests.hypernetwork.test_adapter import shaken
 from tests.hypernetwork.test_checkpoint import describe
@@ -40,7 +46,9 @@ def use(folder: Path, generator: ToyGenerator | None = None) -> None:
     load_adapter(folder, generator or ToyGenerator(), "hypernoise")
     found = {**training_cost(folder), "seen_prompts": seen_prompts(folder, {"a": PROMPTS[0]})}
     assert json.dumps(found, allow_nan=False).encode()
-    assert all(float(value) >= 0 for name, value in found.items() if name not in ("device", "seen_prompts"))
+    assert all(
+        float(value) >= 0 for name, value in found.items() if name not in ("device", "seen_prompts")
+    )
     check_whole(folder)
 
 
@@ -55,7 +63,16 @@ def test_any_value_is_used_or_is_one_line(saved: Path, name: str) -> None:
     assert outcomes.read > 10
 
 
-@pytest.mark.parametrize("name", ["hnbench.json", "adapter_config.json", "adapter_model.safetensors", "prompts.sha256", "README.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hnbench.json",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "prompts.sha256",
+        "README.md",
+    ],
+)
 def test_anything_in_the_place_of_a_file_is_used_or_is_one_line(saved: Path, name: str) -> None:
     generator = ToyGenerator()
     with only_one_line() as outcomes:
@@ -67,7 +84,9 @@ def test_anything_in_the_place_of_a_file_is_used_or_is_one_line(saved: Path, nam
 
 @pytest.mark.parametrize("name", ["hnbench.json", "prompts.sha256"])
 @pytest.mark.parametrize("target", ["nowhere", None, "."])
-def test_a_link_that_leads_nowhere_does_not_count_as_no_file(saved: Path, name: str, target: str | None) -> None:
+def test_a_link_that_leads_nowhere_does_not_count_as_no_file(
+    saved: Path, name: str, target: str | None
+) -> None:
     """Without hnbench.json an adapter is of another program and not compared by fingerprint; without hashes nothing is contaminated."""
     (saved / name).unlink()
     (saved / name).symlink_to(target or name)
@@ -75,8 +94,12 @@ def test_a_link_that_leads_nowhere_does_not_count_as_no_file(saved: Path, name: 
         use(saved)
 
 
-@pytest.mark.parametrize("name", ["hnbench.json", "adapter_config.json", "prompts.sha256", "adapter_model.safetensors"])
-def test_a_file_that_may_not_be_read_is_one_line(saved: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name", ["hnbench.json", "adapter_config.json", "prompts.sha256", "adapter_model.safetensors"]
+)
+def test_a_file_that_may_not_be_read_is_one_line(
+    saved: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = Path.open
 
     def refusing(path: Path, *arguments: Any, **options: Any) -> Any:
@@ -103,7 +126,10 @@ def with_weights(folder: Path, change: Any) -> None:
 @pytest.mark.parametrize("kind", TYPES, ids=str)
 def test_weights_of_other_types_are_refused(saved: Path, kind: torch.dtype) -> None:
     with_weights(saved, lambda weight: weight.to(kind))
-    with pytest.raises(UsageError, match=rf"is of type {str(kind).removeprefix('torch.')}, and not of floating point"):
+    with pytest.raises(
+        UsageError,
+        match=rf"is of type {str(kind).removeprefix('torch.')}, and not of floating point",
+    ):
         use(saved)
 
 
@@ -141,8 +167,18 @@ def test_a_header_of_any_length_is_one_line(saved: Path, length: int) -> None:
 
 @pytest.mark.parametrize("begin", [0, 8, 10**9])
 def test_a_header_with_other_places_is_one_line(saved: Path, begin: int) -> None:
-    header = json.dumps({"conv_in.lora_A.weight": {"dtype": "F32", "shape": [10**9, 10**9], "data_offsets": [begin, begin + 64]}}).encode()
-    (saved / "adapter_model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(64))
+    header = json.dumps(
+        {
+            "conv_in.lora_A.weight": {
+                "dtype": "F32",
+                "shape": [10**9, 10**9],
+                "data_offsets": [begin, begin + 64],
+            }
+        }
+    ).encode()
+    (saved / "adapter_model.safetensors").write_bytes(
+        len(header).to_bytes(8, "little") + header + bytes(64)
+    )
     with pytest.raises(UsageError, match="cannot be read as weights"):
         use(saved)
 
@@ -161,7 +197,10 @@ def official(saved: Path, content: Any) -> Path:
     [
         (lambda weight: weight.flatten()[:1].expand(10**6, 10**6), "is no plain tensor"),
         (lambda weight: weight.to("meta"), "is no plain tensor"),
-        (lambda weight: weight.flatten(1).to_sparse(), "is no plain tensor|cannot be read as weights"),
+        (
+            lambda weight: weight.flatten(1).to_sparse(),
+            "is no plain tensor|cannot be read as weights",
+        ),
         (lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8), "is of type qint8"),
         (lambda weight: weight.tolist(), "holds no LoRA weights by name"),
         (lambda weight: {"weight": weight}, "holds no LoRA weights by name"),
@@ -170,7 +209,9 @@ def official(saved: Path, content: Any) -> Path:
 )
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
 @pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
-def test_what_a_pickle_may_hold_instead_of_weights_is_one_line(saved: Path, make: Any, message: str) -> None:
+def test_what_a_pickle_may_hold_instead_of_weights_is_one_line(
+    saved: Path, make: Any, message: str
+) -> None:
     weights = load_file(saved / "adapter_model.safetensors")
     name = next(iter(weights))
     official(saved, {**weights, name: make(weights[name])})
@@ -206,7 +247,10 @@ def test_any_byte_of_a_pickle_may_be_another(saved: Path) -> None:
     content, draw = path.read_bytes(), torch.Generator().manual_seed(0)
     with only_one_line() as outcomes:
         for _ in range(300):
-            place, value = (int(torch.randint(high, (), generator=draw)) for high in (min(len(content), 3000), 256))
+            place, value = (
+                int(torch.randint(high, (), generator=draw))
+                for high in (min(len(content), 3000), 256)
+            )
             path.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
             outcomes.of(f"byte {place} is {value}", lambda: use(saved))
 
@@ -223,21 +267,30 @@ def test_a_compressed_archive_is_refused_before_it_is_unpacked(saved: Path) -> N
         use(saved)
 
 
-def test_an_adapter_of_any_rank_takes_no_memory_before_its_weights_fit(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adapter_of_any_rank_takes_no_memory_before_its_weights_fit(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the weights of one layer left out, peft would make them: 10^9 rows."""
     monkeypatch.setattr(checkpoint, "LoraAdapter", None, raising=False)
-    monkeypatch.setattr("hnbench.hypernetwork.adapter.LoraAdapter", lambda *_: pytest.fail("an adapter was made"))
+    monkeypatch.setattr(
+        "hnbench.hypernetwork.adapter.LoraAdapter", lambda *_: pytest.fail("an adapter was made")
+    )
     path = saved / "adapter_config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps(config | {"r": 10**9}))
     with pytest.raises(UsageError, match="says rank 1000000000"):
         use(saved)
-    save_file({"conv_out.lora_B.weight": torch.zeros(2, 4, 1, 1)}, saved / "adapter_model.safetensors")
+    save_file(
+        {"conv_out.lora_B.weight": torch.zeros(2, 4, 1, 1)}, saved / "adapter_model.safetensors"
+    )
     with pytest.raises(UsageError, match="missing conv_in"):
         use(saved)
 
 
-@pytest.mark.parametrize("pattern", ["(((", "*", "(?P<x", "[", "\\", "(" * 10_000, "a{99999999999}", "(?<=a*)b", "\ud800"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["(((", "*", "(?P<x", "[", "\\", "(" * 10_000, "a{99999999999}", "(?<=a*)b", "\ud800"],
+)
 @pytest.mark.parametrize("name", ["target_modules", "exclude_modules"])
 def test_patterns_that_are_none_are_one_line(saved: Path, name: str, pattern: str) -> None:
     path = saved / "adapter_config.json"

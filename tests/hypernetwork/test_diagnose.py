@@ -31,15 +31,24 @@ def look(hypernetwork: Hypernetwork, **options: Any) -> dict[str, Any]:
 
 def test_an_untrained_hypernetwork_changes_nothing() -> None:
     found = look(network(size=0))
-    assert found["kl"] == found["jacobian_term"] == found["half_squared_norm"] == {"mean": 0, "standard_error": 0}
+    assert (
+        found["kl"]
+        == found["jacobian_term"]
+        == found["half_squared_norm"]
+        == {"mean": 0, "standard_error": 0}
+    )
     assert found["lipschitz"]["max"] == 0
     assert found["gaussianity"]["before"] == found["gaussianity"]["after"]
 
 
-def test_the_estimate_agrees_with_the_exact_value_and_all_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_estimate_agrees_with_the_exact_value_and_all_is_json(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     exact = look(network())
     assert exact["jacobian"] == {"exact": True, "probes": None, "terms": None}
-    assert exact["kl"]["mean"] == pytest.approx(exact["half_squared_norm"]["mean"] + exact["jacobian_term"]["mean"])
+    assert exact["kl"]["mean"] == pytest.approx(
+        exact["half_squared_norm"]["mean"] + exact["jacobian_term"]["mean"]
+    )
     assert exact["kl"]["mean"] > 0
     assert 0 < exact["relative_change"]["mean"] < 1
     assert exact["lipschitz"]["max"] < 1
@@ -48,7 +57,9 @@ def test_the_estimate_agrees_with_the_exact_value_and_all_is_json(monkeypatch: p
     estimate = look(network(), probes=8, terms=8)
     assert estimate["jacobian"] == {"exact": False, "probes": 8, "terms": 8}
     assert estimate["half_squared_norm"] == pytest.approx(exact["half_squared_norm"])
-    error = 4 * estimate["jacobian_term"]["standard_error"] + estimate["lipschitz"]["truncation_bound"]
+    error = (
+        4 * estimate["jacobian_term"]["standard_error"] + estimate["lipschitz"]["truncation_bound"]
+    )
     assert abs(estimate["jacobian_term"]["mean"] - exact["jacobian_term"]["mean"]) < error
     json.dumps([exact, estimate], allow_nan=False)
 
@@ -59,7 +70,9 @@ def test_the_batch_size_does_not_matter() -> None:
         assert one[name] == pytest.approx(many[name], rel=1e-4)
 
 
-def test_bounds_are_left_out_where_the_map_is_no_contraction(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_are_left_out_where_the_map_is_no_contraction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = look(network(size=30))
     assert found["lipschitz"]["max"] > 1
     assert found["lipschitz"]["jacobian_term_bound"] is None
@@ -72,14 +85,20 @@ def test_bounds_are_left_out_where_the_map_is_no_contraction(monkeypatch: pytest
     json.dumps([found, estimated], allow_nan=False)
 
 
-def test_a_constant_that_may_be_above_one_leaves_the_series_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_constant_that_may_be_above_one_leaves_the_series_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "EXACT_UP_TO", 0)
-    monkeypatch.setattr(module, "lipschitz_constants", lambda _, noise, **__: torch.full((len(noise),), 0.995))
+    monkeypatch.setattr(
+        module, "lipschitz_constants", lambda _, noise, **__: torch.full((len(noise),), 0.995)
+    )
     found = look(network(), iterations=20)
     assert found["lipschitz"]["max"] < 1 < found["lipschitz"]["bound"]
     assert found["kl"] is None
     assert found["jacobian_term"] is None
-    monkeypatch.setattr(module, "lipschitz_constants", lambda _, noise, **__: torch.full((len(noise),), 0.5))
+    monkeypatch.setattr(
+        module, "lipschitz_constants", lambda _, noise, **__: torch.full((len(noise),), 0.5)
+    )
     assert look(network(), iterations=20)["kl"] is not None
 
 

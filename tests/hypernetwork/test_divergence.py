@@ -23,20 +23,26 @@ DIMENSION = 6
 
 def matrix(scale: float, seed: int = 0) -> Tensor:
     """Random, not symmetric, with this spectral norm."""
-    value = torch.randn(DIMENSION, DIMENSION, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    value = torch.randn(
+        DIMENSION, DIMENSION, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
     scaled: Tensor = scale * value / torch.linalg.matrix_norm(value, 2)
     return scaled
 
 
 def noises(count: int) -> Tensor:
-    return torch.randn(count, DIMENSION, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return torch.randn(
+        count, DIMENSION, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
 
 
 def smooth(scale: float) -> nn.Module:
     """A small nonlinear map, far from linear."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = nn.Sequential(nn.Linear(DIMENSION, 16), nn.Tanh(), nn.Linear(16, DIMENSION)).double()
+        network = nn.Sequential(
+            nn.Linear(DIMENSION, 16), nn.Tanh(), nn.Linear(16, DIMENSION)
+        ).double()
     return nn.Sequential(network, Scale(scale))
 
 
@@ -54,13 +60,17 @@ def test_of_an_affine_map_it_is_the_divergence_of_two_gaussians() -> None:
     whole = torch.eye(DIMENSION, dtype=torch.float64) + slope
     truth = torch.distributions.kl_divergence(
         torch.distributions.MultivariateNormal(shift, whole @ whole.T),
-        torch.distributions.MultivariateNormal(torch.zeros_like(shift), torch.eye(DIMENSION, dtype=torch.float64)),
+        torch.distributions.MultivariateNormal(
+            torch.zeros_like(shift), torch.eye(DIMENSION, dtype=torch.float64)
+        ),
     )
     found = exact_divergence(lambda x: x @ slope.T + shift, noises(20_000)).kl
     assert abs(float(found.mean() - truth)) < 4 * float(found.std()) / len(found) ** 0.5
     # The Jacobian term has no sampling error here.
     found = exact_divergence(lambda x: x @ slope.T + shift, noises(3)).jacobian_term
-    torch.testing.assert_close(found, (slope.trace() - torch.linalg.slogdet(whole).logabsdet).expand(3))
+    torch.testing.assert_close(
+        found, (slope.trace() - torch.linalg.slogdet(whole).logabsdet).expand(3)
+    )
 
 
 def test_the_jacobian_term_is_stein_s_difference() -> None:
@@ -71,10 +81,16 @@ def test_the_jacobian_term_is_stein_s_difference() -> None:
     jacobian = torch.func.vmap(torch.func.jacrev(network))(noise[:2000])
     logs = torch.linalg.slogdet(torch.eye(DIMENSION) + jacobian).logabsdet
     with torch.no_grad():
-        before = (noise[:2000] * network(noise[:2000])).sum(1) + 0.5 * network(noise[:2000]).square().sum(1) - logs
+        before = (
+            (noise[:2000] * network(noise[:2000])).sum(1)
+            + 0.5 * network(noise[:2000]).square().sum(1)
+            - logs
+        )
     difference = before - parts.kl[:2000]
     assert abs(float(difference.mean())) < 4 * float(difference.std()) / 2000**0.5
-    torch.testing.assert_close(parts.jacobian_term[:2000], (jacobian.diagonal(dim1=1, dim2=2).sum(1) - logs).detach())
+    torch.testing.assert_close(
+        parts.jacobian_term[:2000], (jacobian.diagonal(dim1=1, dim2=2).sum(1) - logs).detach()
+    )
 
 
 def test_the_estimate_agrees_with_the_exact_value_within_its_error() -> None:
@@ -95,7 +111,9 @@ def test_the_truncated_series_is_within_its_bound() -> None:
     for factor in (0.5, -0.5):
         exact = DIMENSION * (factor - math.log1p(factor))
         for terms in (2, 4, 8):
-            found = estimated_divergence(lambda x, factor=factor: factor * x, noises(2), probes=1, terms=terms).jacobian_term  # type: ignore[misc]
+            found = estimated_divergence(
+                lambda x, factor=factor: factor * x, noises(2), probes=1, terms=terms
+            ).jacobian_term  # type: ignore[misc]
             bound = truncation_bound(0.5, DIMENSION, terms)
             assert abs(float(found[0]) - exact) <= bound
         assert abs(exact) <= error_bound(0.5, DIMENSION) + 1e-12
@@ -110,7 +128,10 @@ def test_the_bounds_at_the_ends() -> None:
 
 def test_lipschitz_constants_are_spectral_norms() -> None:
     slope = matrix(0.7)
-    torch.testing.assert_close(lipschitz_constants(lambda x: x @ slope.T, noises(3), iterations=200), torch.full((3,), 0.7).double())
+    torch.testing.assert_close(
+        lipschitz_constants(lambda x: x @ slope.T, noises(3), iterations=200),
+        torch.full((3,), 0.7).double(),
+    )
     network, noise = smooth(1.0), noises(5)
     truth = torch.linalg.matrix_norm(torch.func.vmap(torch.func.jacrev(network))(noise), 2).detach()
     found = lipschitz_constants(network, noise, iterations=200)
@@ -126,9 +147,16 @@ def test_a_spectral_norm_is_below_its_bound_as_often_as_promised() -> None:
     values = torch.full((dimension,), 0.99, dtype=torch.float64)
     values[0] = 1.01
     found = [
-        float(lipschitz_constants(lambda x: x * values, noises_of(dimension), iterations=iterations, seed=seed)) for seed in range(200)
+        float(
+            lipschitz_constants(
+                lambda x: x * values, noises_of(dimension), iterations=iterations, seed=seed
+            )
+        )
+        for seed in range(200)
     ]
-    assert sum(value < 1 for value in found) > 150, "the estimate from below hides that this map is no contraction"
+    assert sum(value < 1 for value in found) > 150, (
+        "the estimate from below hides that this map is no contraction"
+    )
     bounds = [spectral_norm_bound(value, dimension, iterations, failure) for value in found]
     assert sum(bound < 1.01 for bound in bounds) <= failure * len(bounds)
 
@@ -138,12 +166,16 @@ def noises_of(dimension: int) -> Tensor:
 
 
 def test_the_bound_on_a_spectral_norm_falls_with_iterations_and_rises_with_confidence() -> None:
-    bounds = [spectral_norm_bound(0.5, 1024, iterations, 0.01) for iterations in (5, 20, 100, 10_000)]
+    bounds = [
+        spectral_norm_bound(0.5, 1024, iterations, 0.01) for iterations in (5, 20, 100, 10_000)
+    ]
     assert bounds == sorted(bounds, reverse=True)
     assert bounds[-1] == pytest.approx(0.5, rel=1e-3)
     assert spectral_norm_bound(0.5, 1024, 20, 0.001) > spectral_norm_bound(0.5, 1024, 20, 0.01)
     # 0.824 sqrt(1024) (1 - e)^19.5 = 0.01
-    assert spectral_norm_bound(1.0, 1024, 20, 0.01) == pytest.approx((0.01 / (0.824 * 32)) ** (-0.5 / 19.5))
+    assert spectral_norm_bound(1.0, 1024, 20, 0.01) == pytest.approx(
+        (0.01 / (0.824 * 32)) ** (-0.5 / 19.5)
+    )
     assert spectral_norm_bound(0.0, 1024, 20, 0.01) == 0
     with pytest.raises(ValueError, match="failure must be between 0 and 1"):
         spectral_norm_bound(0.5, 1024, 20, 1.5)
@@ -152,16 +184,34 @@ def test_the_bound_on_a_spectral_norm_falls_with_iterations_and_rises_with_confi
 def test_a_real_unet_with_attention_is_measured() -> None:
     generator = UNetGenerator()
     network = Hypernetwork(generator, shaken(LoraAdapter(generator.backbone, LoraSettings(4, 8))))
-    noise, change = noise_for(generator, 1)[..., :4, :4], network.as_map(generator.encode(PROMPTS[:1]))
-    found: Tensor = torch.autograd.functional.jacobian(lambda x: change(x[None])[0].flatten(), noise[0])  # type: ignore[no-untyped-call]
+    noise, change = (
+        noise_for(generator, 1)[..., :4, :4],
+        network.as_map(generator.encode(PROMPTS[:1])),
+    )
+    found: Tensor = torch.autograd.functional.jacobian(
+        lambda x: change(x[None])[0].flatten(), noise[0]
+    )  # type: ignore[no-untyped-call]
     jacobian = found.flatten(1).double()
-    term = jacobian.trace() - torch.linalg.slogdet(torch.eye(len(jacobian), dtype=torch.float64) + jacobian).logabsdet
-    torch.testing.assert_close(exact_divergence(change, noise).jacobian_term[0], term, rtol=1e-3, atol=1e-4)
+    term = (
+        jacobian.trace()
+        - torch.linalg.slogdet(torch.eye(len(jacobian), dtype=torch.float64) + jacobian).logabsdet
+    )
+    torch.testing.assert_close(
+        exact_divergence(change, noise).jacobian_term[0], term, rtol=1e-3, atol=1e-4
+    )
     largest = float(lipschitz_constants(change, noise, iterations=15)[0])
     assert 0.95 < largest / float(torch.linalg.matrix_norm(jacobian, 2)) < 1 + 1e-4
     # The traces by hand, with the estimator's own sign vectors.
-    signs = torch.randint(0, 2, noise.shape, generator=torch.Generator().manual_seed(0)).double().flatten() * 2 - 1
-    by_hand = signs @ jacobian @ jacobian @ signs / 2 - signs @ jacobian @ jacobian @ jacobian @ signs / 3
+    signs = (
+        torch.randint(0, 2, noise.shape, generator=torch.Generator().manual_seed(0))
+        .double()
+        .flatten()
+        * 2
+        - 1
+    )
+    by_hand = (
+        signs @ jacobian @ jacobian @ signs / 2 - signs @ jacobian @ jacobian @ jacobian @ signs / 3
+    )
     estimate = estimated_divergence(change, noise, probes=1, terms=3).jacobian_term[0]
     torch.testing.assert_close(estimate, by_hand, rtol=1e-3, atol=1e-4)
 

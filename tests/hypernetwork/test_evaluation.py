@@ -36,20 +36,34 @@ def test_the_gain_is_the_paired_difference_with_its_error_between_prompts() -> N
     for task in evaluation.tasks:
         noise, conditioning = evaluation.noises.draw(task)[None], generator.encode([task.prompt])
         after = reward.score(draw(noise, conditioning)[0], [task.prompt])
-        gains.append(float(after - reward.score(generator.generate(noise, conditioning), [task.prompt])))
+        gains.append(
+            float(after - reward.score(generator.generate(noise, conditioning), [task.prompt]))
+        )
         norms.append(float(noise.norm()))
     per_prompt = torch.tensor(gains).view(3, 4).mean(1)
     assert found["gain"] == pytest.approx(sum(gains) / 12, abs=1e-6)
-    assert found["gain_standard_error"] == pytest.approx(float(per_prompt.std()) / math.sqrt(3), rel=1e-3)
+    assert found["gain_standard_error"] == pytest.approx(
+        float(per_prompt.std()) / math.sqrt(3), rel=1e-3
+    )
     length = push * 32**0.5
     assert found["half_squared_norm"] == pytest.approx(length**2 / 2)
-    assert found["relative_change"] == pytest.approx(sum(length / norm for norm in norms) / 12, rel=1e-5)
+    assert found["relative_change"] == pytest.approx(
+        sum(length / norm for norm in norms) / 12, rel=1e-5
+    )
     assert (found["prompts"], found["samples"]) == (3, 4)
 
 
 def test_no_change_has_no_gain_whatever_the_batch() -> None:
     generator = ToyGenerator()
     for size in (1, 4, 100):
-        evaluation = PairedEvaluation(generator, mixture(), PROMPTS[:1], samples=6, seed=1, batch_size=size)
-        found = evaluation.measure(lambda noise, conditioning: (generator.generate(noise, conditioning), None))
-        assert (found["gain"], found["gain_standard_error"], found["half_squared_norm"]) == (0, 0, None)
+        evaluation = PairedEvaluation(
+            generator, mixture(), PROMPTS[:1], samples=6, seed=1, batch_size=size
+        )
+        found = evaluation.measure(
+            lambda noise, conditioning: (generator.generate(noise, conditioning), None)
+        )
+        assert (found["gain"], found["gain_standard_error"], found["half_squared_norm"]) == (
+            0,
+            0,
+            None,
+        )

@@ -10,7 +10,9 @@ from hnbench.hypernetwork.folder import State, TrainingFolder
 
 
 def state(step: int) -> State:
-    return State(step, {"adapter": {"a": torch.full((2,), float(step))}, "best": {}}, {"cost": step})
+    return State(
+        step, {"adapter": {"a": torch.full((2,), float(step))}, "best": {}}, {"cost": step}
+    )
 
 
 def test_the_latest_state_comes_back_whole(tmp_path: Path) -> None:
@@ -25,7 +27,9 @@ def test_the_latest_state_comes_back_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["step-00000010"]
 
 
-def test_a_kill_while_saving_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_while_saving_leaves_the_old_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = TrainingFolder(tmp_path)
     folder.save(state(1))
     with monkeypatch.context() as patch:

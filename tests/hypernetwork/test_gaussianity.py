@@ -19,7 +19,13 @@ def white(seed: int = 0) -> Tensor:
 
 def scores(found: dict[str, Any]) -> list[float]:
     """Every z of a result."""
-    single = [found["norm"], found["position_mean"], *found["moments"].values(), *found["lag_one"].values(), *found["spectrum"]]
+    single = [
+        found["norm"],
+        found["position_mean"],
+        *found["moments"].values(),
+        *found["lag_one"].values(),
+        *found["spectrum"],
+    ]
     return [entry["z"] for entry in single]
 
 
@@ -55,7 +61,10 @@ def test_coloured_noise_has_its_known_spectrum_and_correlation() -> None:
     assert abs(found["moments"]["variance"]["observed"] - 1) < 0.05
     # Power 1 + cos(w) along the columns, averaged over each ring.
     rows, columns = torch.fft.fftfreq(16)[:, None], torch.fft.fftfreq(16)[None, :]
-    power, radius = 1 + torch.cos(2 * torch.pi * columns).expand(16, 16), 2 * torch.hypot(rows, columns)
+    power, radius = (
+        1 + torch.cos(2 * torch.pi * columns).expand(16, 16),
+        2 * torch.hypot(rows, columns),
+    )
     for index, entry in enumerate(found["spectrum"]):
         ring = (radius / 2**0.5 * 4).long().clamp_max(3) == index
         assert entry["observed"] == pytest.approx(float(power[ring].mean()), abs=0.06)

@@ -61,7 +61,11 @@ def test_without_the_jacobian_term_the_optimum_at_each_noise_is_the_closed_form(
     truth, noise = truth_of(AffineGenerator(), 1.7), torch.randn(DIMENSION, dtype=torch.float64)
 
     def loss(moved: Tensor) -> Tensor:
-        return 0.5 * (moved - noise).square().sum() - 0.5 * moved.square().sum() - log_target(truth, moved)
+        return (
+            0.5 * (moved - noise).square().sum()
+            - 0.5 * moved.square().sum()
+            - log_target(truth, moved)
+        )
 
     slope: Tensor = torch.autograd.functional.jacobian(loss, truth.slope @ noise + truth.mean)  # type: ignore[no-untyped-call]
     torch.testing.assert_close(slope, ZERO, rtol=0, atol=1e-9)
@@ -70,7 +74,9 @@ def test_without_the_jacobian_term_the_optimum_at_each_noise_is_the_closed_form(
 def test_with_the_jacobian_term_the_optimum_is_the_target_itself() -> None:
     truth = truth_of(AffineGenerator(), 1.7)
     assert truth.divergence_to_target(truth.exact_slope, truth.mean) == pytest.approx(0, abs=1e-12)
-    assert truth.divergence_to_target(truth.slope, truth.mean) == pytest.approx(truth.predicted_gap, rel=1e-10)
+    assert truth.divergence_to_target(truth.slope, truth.mean) == pytest.approx(
+        truth.predicted_gap, rel=1e-10
+    )
     assert truth.predicted_gap > 0.5
 
 
@@ -100,12 +106,21 @@ def test_the_measured_divergence_is_the_closed_form(temperature: float) -> None:
     _, network = trained(temperature)
     slope, shift = affine_map(network)
     exact = gaussian_divergence(shift, slope @ slope.T, ZERO, IDENTITY)
-    noise = torch.randn(4000, DIMENSION, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    noise = torch.randn(
+        4000, DIMENSION, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+    )
     change = network.as_map(network.generator.encode([""] * len(noise)))
     found = exact_divergence(change, noise)
     assert abs(float(found.kl.mean()) - exact) < 4 * float(found.kl.std()) / len(noise) ** 0.5
     term = float(torch.trace(slope - IDENTITY) - torch.logdet(slope))
     assert float(found.jacobian_term[0]) == pytest.approx(term, rel=1e-6)
     # The paper's approximation leaves out a part that is not small here, although f is a contraction.
-    assert float(lipschitz_constants(change, noise[:2].expand(2, -1).repeat(2000, 1), iterations=30).max()) < 1
+    assert (
+        float(
+            lipschitz_constants(
+                change, noise[:2].expand(2, -1).repeat(2000, 1), iterations=30
+            ).max()
+        )
+        < 1
+    )
     assert term > 0.3 * exact

@@ -33,14 +33,20 @@ class Hub:
         return SimpleNamespace(private=self.private)
 
     def upload_folder(self, *, folder_path: Path, **named: Any) -> None:
-        self.asked.append(("upload", {**named, "files": sorted(path.name for path in folder_path.iterdir())}))
+        self.asked.append(
+            ("upload", {**named, "files": sorted(path.name for path in folder_path.iterdir())})
+        )
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     hub = Hub()
     for name in ("create_repo", "model_info", "upload_folder"):
-        monkeypatch.setattr(HfApi, name, lambda _self, *given, name=name, **named: getattr(hub, name)(*given, **named))
+        monkeypatch.setattr(
+            HfApi,
+            name,
+            lambda _self, *given, name=name, **named: getattr(hub, name)(*given, **named),
+        )
     monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_token")
     return hub
 
@@ -59,7 +65,12 @@ def test_the_repository_is_made_and_all_files_are_uploaded(hub: Hub, adapter: Pa
             {
                 "repo_id": "owner/name",
                 "commit_message": "Upload an adapter with hnbench",
-                "files": ["README.md", "adapter_config.json", "adapter_model.safetensors", "hnbench.json"],
+                "files": [
+                    "README.md",
+                    "adapter_config.json",
+                    "adapter_model.safetensors",
+                    "hnbench.json",
+                ],
             },
         ),
     ]
@@ -76,7 +87,9 @@ def test_a_private_adapter_never_goes_to_a_public_repository(hub: Hub, adapter: 
 
 def test_no_token(hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
-    with pytest.raises(UsageError, match=r"no token of the Hub; type `hf auth login`, or set HF_TOKEN"):
+    with pytest.raises(
+        UsageError, match=r"no token of the Hub; type `hf auth login`, or set HF_TOKEN"
+    ):
         publish(adapter, "owner/name", private=False)
     assert not hub.asked
 
@@ -88,8 +101,14 @@ def test_no_token(hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> N
             lambda: HfHubHTTPError("403 Forbidden", response=_response(403)),
             "owner/name was not written: the Hub answered 403 Forbidden; ask for access",
         ),
-        (lambda: HfHubHTTPError.__bases__[0]("no route"), r"owner/name was not written: the Hub cannot be reached \(no route\); connect"),
-        (lambda: OfflineModeIsEnabled("offline"), "owner/name was not written: HF_HUB_OFFLINE forbids to ask the Hub"),
+        (
+            lambda: HfHubHTTPError.__bases__[0]("no route"),
+            r"owner/name was not written: the Hub cannot be reached \(no route\); connect",
+        ),
+        (
+            lambda: OfflineModeIsEnabled("offline"),
+            "owner/name was not written: HF_HUB_OFFLINE forbids to ask the Hub",
+        ),
     ],
 )
 def test_failures_of_the_hub(hub: Any, adapter: Path, failure: Any, message: str) -> None:
@@ -101,7 +120,9 @@ def test_failures_of_the_hub(hub: Any, adapter: Path, failure: Any, message: str
 def _response(code: int) -> Any:
     import huggingface_hub
 
-    client: Any = huggingface_hub.get_session().build_request("POST", "https://huggingface.co/api/repos/create")
+    client: Any = huggingface_hub.get_session().build_request(
+        "POST", "https://huggingface.co/api/repos/create"
+    )
     library: Any = __import__(type(client).__module__.split(".")[0])
     return library.Response(code, request=client)
 

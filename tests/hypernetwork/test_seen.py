@@ -50,19 +50,35 @@ def test_line_ends_of_other_systems_are_no_damage(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    not (DATA / "training").is_dir(), reason="HNBENCH_DATA names no folder with the training prompts, and tests download nothing"
+    not (DATA / "training").is_dir(),
+    reason="HNBENCH_DATA names no folder with the training prompts, and tests download nothing",
 )
 def test_hypernoise_was_trained_on_51_colour_prompts(tmp_path: Path) -> None:
     """Of 300 in each category. Exactly the same text have 30 of the 51; 19 more differ in nothing but the space before a full stop."""
 
     def lines(name: str) -> list[str]:
-        return [line.strip() for line in (DATA / name).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [
+            line.strip()
+            for line in (DATA / name).read_text(encoding="utf-8-sig").splitlines()
+            if line.strip()
+        ]
 
     trained = ("color", "complex", "texture", "shape", "spatial", "non_spatial", "numeracy")
     write_hashes(
-        tmp_path, [*lines("training/abc-6k.txt"), *(text for name in trained for text in lines(f"t2i-compbench/{name}_train.txt"))]
+        tmp_path,
+        [
+            *lines("training/abc-6k.txt"),
+            *(text for name in trained for text in lines(f"t2i-compbench/{name}_train.txt")),
+        ],
     )
     found = {}
     for name in (*trained, "3d_spatial"):
-        found[name] = len(seen_prompts(tmp_path, {text: text for text in lines(f"t2i-compbench/{name}_val.txt")}) or [])
-    assert {name: number for name, number in found.items() if number} == {"color": 51, "shape": 4, "spatial": 2}
+        found[name] = len(
+            seen_prompts(tmp_path, {text: text for text in lines(f"t2i-compbench/{name}_val.txt")})
+            or []
+        )
+    assert {name: number for name, number in found.items() if number} == {
+        "color": 51,
+        "shape": 4,
+        "spatial": 2,
+    }

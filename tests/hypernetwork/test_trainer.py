@@ -26,7 +26,11 @@ class Spectator:
     """Remembers what it was told, and can pull the plug at a step."""
 
     def __init__(self, stop_at: int | None = None) -> None:
-        self.stop_at, self.starts, self.records = stop_at, list[tuple[int, int]](), list[dict[str, Any]]()
+        self.stop_at, self.starts, self.records = (
+            stop_at,
+            list[tuple[int, int]](),
+            list[dict[str, Any]](),
+        )
 
     def started(self, step: int, total: int) -> None:
         self.starts.append((step, total))
@@ -42,7 +46,11 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def without_time(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in {"seconds", "images_per_second"}}
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in {"seconds", "images_per_second"}
+    }
 
 
 def weights(adapter: Path, kind: str) -> dict[str, Tensor]:
@@ -53,12 +61,21 @@ def weights(adapter: Path, kind: str) -> dict[str, Tensor]:
     "changes",
     [
         {"kind": "hypernoise", "optimizer": "sgd"},
-        {"kind": "hypernoise", "optimizer": "adamw", "noise": "batch", "accumulation": 2, "schedule": "cosine", "warmup_steps": 2},
+        {
+            "kind": "hypernoise",
+            "optimizer": "adamw",
+            "noise": "batch",
+            "accumulation": 2,
+            "schedule": "cosine",
+            "warmup_steps": 2,
+        },
         {"kind": "finetune", "optimizer": "adamw", "learning_rate": 0.05},
         {"kind": "finetune", "optimizer": "sgd", "momentum": 0.0, "image_penalty": 1.0},
     ],
 )
-def test_a_killed_training_ends_where_it_would_have_ended(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_a_killed_training_ends_where_it_would_have_ended(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
     plan = config(**{**changes, "save_every": 2})
     Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path / "whole").train()
     killed = tmp_path / "killed"
@@ -71,7 +88,9 @@ def test_a_killed_training_ends_where_it_would_have_ended(changes: dict[str, Any
     assert spectator.starts == [(2, 6)]
     one, two = weights(tmp_path / "whole" / "adapter", plan.kind), weights(adapter, plan.kind)
     assert all(torch.equal(one[name], two[name]) for name in one)
-    assert [without_time(record) for record in log_of(killed)] == [without_time(record) for record in log_of(tmp_path / "whole")]
+    assert [without_time(record) for record in log_of(killed)] == [
+        without_time(record) for record in log_of(tmp_path / "whole")
+    ]
     descriptions = [describe_adapter(folder / "adapter") for folder in (tmp_path / "whole", killed)]
     for description in descriptions:
         assert description["training"].pop("seconds") > 0
@@ -80,9 +99,23 @@ def test_a_killed_training_ends_where_it_would_have_ended(changes: dict[str, Any
 
 
 def test_a_hypernetwork_learns_what_the_reward_wants_for_held_out_prompts(tmp_path: Path) -> None:
-    plan = config(steps=60, batch_size=16, eval_every=20, eval_samples=32, optimizer="adamw", learning_rate=0.02, regulariser_weight=0.01)
-    adapter = Trainer(plan, ToyGenerator(), Mixture({"brightness": (WarmReward(), 1.0)}), PROMPTS, tmp_path).train()
-    evaluations = {record["step"]: record["evaluation"] for record in log_of(tmp_path) if "evaluation" in record}
+    plan = config(
+        steps=60,
+        batch_size=16,
+        eval_every=20,
+        eval_samples=32,
+        optimizer="adamw",
+        learning_rate=0.02,
+        regulariser_weight=0.01,
+    )
+    adapter = Trainer(
+        plan, ToyGenerator(), Mixture({"brightness": (WarmReward(), 1.0)}), PROMPTS, tmp_path
+    ).train()
+    evaluations = {
+        record["step"]: record["evaluation"]
+        for record in log_of(tmp_path)
+        if "evaluation" in record
+    }
     assert list(evaluations) == [0, 20, 40, 60]
     assert (evaluations[0]["gain"], evaluations[0]["half_squared_norm"]) == (0, 0)
     last = evaluations[60]
@@ -105,21 +138,37 @@ class WarmReward(Reward):
 
 
 def test_costs_are_those_that_a_meter_counts(tmp_path: Path) -> None:
-    for changes in ({"kind": "hypernoise"}, {"kind": "finetune"}, {"kind": "finetune", "image_penalty": 0.5}):
+    for changes in (
+        {"kind": "hypernoise"},
+        {"kind": "finetune"},
+        {"kind": "finetune", "image_penalty": 0.5},
+    ):
         meter = Meter()
         reward = Mixture({"brightness": (MeteredReward(BrightnessReward(), meter), 1.0)})
-        generator, folder = MeteredGenerator(ToyGenerator(), meter), tmp_path / str(sorted(changes.values(), key=str))
-        adapter = Trainer(config(**changes, accumulation=2), generator, reward, PROMPTS, folder).train()
+        generator, folder = (
+            MeteredGenerator(ToyGenerator(), meter),
+            tmp_path / str(sorted(changes.values(), key=str)),
+        )
+        adapter = Trainer(
+            config(**changes, accumulation=2), generator, reward, PROMPTS, folder
+        ).train()
         cost = training_cost(adapter)
         assert {name: cost[name] for name in vars(meter)} == vars(meter)
-        assert (cost["steps"], cost["images"], cost["skipped_steps"], cost["device"]) == (6, 48, 0, "cpu")
+        assert (cost["steps"], cost["images"], cost["skipped_steps"], cost["device"]) == (
+            6,
+            48,
+            0,
+            "cpu",
+        )
 
 
 def test_a_finished_training_is_left_alone(tmp_path: Path) -> None:
     adapter = Trainer(config(), ToyGenerator(), mixture(), PROMPTS, tmp_path).train()
     before = (adapter / "hnbench.json").read_text(), len(log_of(tmp_path))
     spectator = Spectator()
-    assert Trainer(config(), ToyGenerator(), mixture(), PROMPTS, tmp_path).train(spectator) == adapter
+    assert (
+        Trainer(config(), ToyGenerator(), mixture(), PROMPTS, tmp_path).train(spectator) == adapter
+    )
     assert spectator.records == []
     assert ((adapter / "hnbench.json").read_text(), len(log_of(tmp_path))) == before
 
@@ -138,11 +187,26 @@ def test_equal_temperatures_train_alike(tmp_path: Path) -> None:
     found = []
     for reduction, weight in (("mean", 3.2), ("sum", 3.2 / 32)):
         plan = config(regulariser_reduction=reduction, regulariser_weight=weight, steps=4)
-        found.append(weights(Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path / reduction).train(), "hypernoise"))
+        found.append(
+            weights(
+                Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path / reduction).train(),
+                "hypernoise",
+            )
+        )
     for name, tensor in found[0].items():
         torch.testing.assert_close(tensor, found[1][name], rtol=1e-5, atol=1e-6)
-    unregularised = Trainer(config(regulariser_weight=0.0, steps=4), ToyGenerator(), mixture(), PROMPTS, tmp_path / "none").train()
-    assert not torch.allclose(weights(unregularised, "hypernoise")["conv_out.lora_B.weight"], found[0]["conv_out.lora_B.weight"], atol=1e-5)
+    unregularised = Trainer(
+        config(regulariser_weight=0.0, steps=4),
+        ToyGenerator(),
+        mixture(),
+        PROMPTS,
+        tmp_path / "none",
+    ).train()
+    assert not torch.allclose(
+        weights(unregularised, "hypernoise")["conv_out.lora_B.weight"],
+        found[0]["conv_out.lora_B.weight"],
+        atol=1e-5,
+    )
 
 
 class BrittleReward(BrightnessReward):
@@ -172,14 +236,32 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_counted(tmp_path: Path)
 
 
 def test_ten_such_steps_in_a_row_end_the_training(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"not finite in 10 steps in a row, up to step 11: .* lower the learning rate \(0.5\)"):
-        Trainer(config(steps=30), ToyGenerator(), brittle(range(2, 12)), PROMPTS, tmp_path / "ten").train()
-    Trainer(config(steps=30), ToyGenerator(), brittle([*range(2, 11), *range(12, 21)]), PROMPTS, tmp_path / "nine").train()
+    with pytest.raises(
+        UsageError,
+        match=r"not finite in 10 steps in a row, up to step 11: .* lower the learning rate \(0.5\)",
+    ):
+        Trainer(
+            config(steps=30), ToyGenerator(), brittle(range(2, 12)), PROMPTS, tmp_path / "ten"
+        ).train()
+    Trainer(
+        config(steps=30),
+        ToyGenerator(),
+        brittle([*range(2, 11), *range(12, 21)]),
+        PROMPTS,
+        tmp_path / "nine",
+    ).train()
 
 
 def test_a_finetuning_keeps_its_best_adapter(tmp_path: Path) -> None:
     # A rate far too large: the reward falls at some point, and the best held-out step wins over the last.
-    plan = config(kind="finetune", steps=12, eval_every=1, learning_rate=3.0, gradient_clip=100, optimizer="adamw")
+    plan = config(
+        kind="finetune",
+        steps=12,
+        eval_every=1,
+        learning_rate=3.0,
+        gradient_clip=100,
+        optimizer="adamw",
+    )
     spectator, found = Spectator(), {}
     trainer = Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path)
     stepped = spectator.stepped
@@ -213,11 +295,19 @@ def test_the_image_penalty_holds_a_finetuning_back(tmp_path: Path) -> None:
             image_penalty=penalty,
             rewards={"brightness": 10.0},
         )
-        trainer = Trainer(plan, ToyGenerator(), Mixture({"brightness": (WarmReward(), 10.0)}), PROMPTS, tmp_path / str(penalty))
+        trainer = Trainer(
+            plan,
+            ToyGenerator(),
+            Mixture({"brightness": (WarmReward(), 10.0)}),
+            PROMPTS,
+            tmp_path / str(penalty),
+        )
         trainer.train()
         noise, conditioning = torch.randn(8, 2, 4, 4), trainer.generator.encode(PROMPTS[:1] * 8)
         with torch.no_grad():
-            change = trainer.finetuned.generate(noise, conditioning) - trainer.generator.generate(noise, conditioning)
+            change = trainer.finetuned.generate(noise, conditioning) - trainer.generator.generate(
+                noise, conditioning
+            )
         moved.append(float(change.square().mean()))
     assert 0 < moved[1] < 0.2 * moved[0]
 
@@ -225,10 +315,16 @@ def test_the_image_penalty_holds_a_finetuning_back(tmp_path: Path) -> None:
 def test_a_diffusers_unet_trains(tmp_path: Path) -> None:
     generator = UNetGenerator()
     adapter = Trainer(
-        config(steps=2, eval_prompts=1, eval_samples=2), generator, Mixture({"brightness": (WarmReward(), 1.0)}), PROMPTS, tmp_path
+        config(steps=2, eval_prompts=1, eval_samples=2),
+        generator,
+        Mixture({"brightness": (WarmReward(), 1.0)}),
+        PROMPTS,
+        tmp_path,
     ).train()
     network = Hypernetwork(generator, attach(generator, adapter, "hypernoise"))
-    assert network.displacement(torch.randn(1, 2, 8, 8), generator.encode(PROMPTS[:1])).count_nonzero()
+    assert network.displacement(
+        torch.randn(1, 2, 8, 8), generator.encode(PROMPTS[:1])
+    ).count_nonzero()
 
 
 def test_every_epoch_has_every_prompt_once_and_noises_follow_from_the_step() -> None:
@@ -236,7 +332,9 @@ def test_every_epoch_has_every_prompt_once_and_noises_follow_from_the_step() -> 
     first = [prompt for micro in range(3) for prompt in draws.prompts(0, micro)]
     assert sorted(first[:6]) == sorted(first[6:]) == sorted(PROMPTS)
     assert first[:6] != first[6:]
-    assert Draws(config(batch_size=4, accumulation=3), PROMPTS, (2, 4, 4)).prompts(7, 1) == draws.prompts(7, 1)
+    assert Draws(config(batch_size=4, accumulation=3), PROMPTS, (2, 4, 4)).prompts(
+        7, 1
+    ) == draws.prompts(7, 1)
     fresh = torch.cat([draws.noise(step, micro) for step in range(2) for micro in range(2)])
     assert len(torch.unique(fresh.flatten(1), dim=0)) == 16
     shared = Draws(config(batch_size=4, noise="batch"), PROMPTS, (2, 4, 4))

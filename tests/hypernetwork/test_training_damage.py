@@ -18,7 +18,10 @@ from tests.hypernetwork.tiny import PROMPTS, config, mixture
 from tests.mutations import mutated_json, only_one_line, replaced
 from tests.toys import ToyGenerator
 
-KINDS: dict[str, dict[str, Any]] = {"hypernoise": {"optimizer": "sgd"}, "finetune": {"optimizer": "adamw", "learning_rate": 0.01}}
+KINDS: dict[str, dict[str, Any]] = {
+    "hypernoise": {"optimizer": "sgd"},
+    "finetune": {"optimizer": "adamw", "learning_rate": 0.01},
+}
 STATE = "state/step-00000004"
 
 
@@ -35,7 +38,9 @@ class StopsAt:
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
-def stopped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def stopped(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
     """A training that was killed in its fifth of six steps, and its kind."""
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.raises(KeyboardInterrupt):
@@ -58,7 +63,9 @@ def go_on(one: Trainer) -> None:
 
 
 @pytest.mark.parametrize("name", ["training.json", f"{STATE}/state.json"])
-def test_any_value_goes_on_or_is_one_line(stopped: tuple[Path, str], folder: Path, name: str) -> None:
+def test_any_value_goes_on_or_is_one_line(
+    stopped: tuple[Path, str], folder: Path, name: str
+) -> None:
     content, one = json.loads((folder / name).read_text()), trainer(folder, stopped[1])
     with only_one_line() as outcomes:
         for what, text in mutated_json(content):
@@ -67,11 +74,17 @@ def test_any_value_goes_on_or_is_one_line(stopped: tuple[Path, str], folder: Pat
     assert outcomes.refused > 100
 
 
-FILES = ["training.json", "train.jsonl", *(f"{STATE}/{name}" for name in ("state.json", "adapter.safetensors", "optimizer.safetensors"))]
+FILES = [
+    "training.json",
+    "train.jsonl",
+    *(f"{STATE}/{name}" for name in ("state.json", "adapter.safetensors", "optimizer.safetensors")),
+]
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_anything_in_the_place_of_a_file_goes_on_or_is_one_line(stopped: tuple[Path, str], folder: Path, name: str) -> None:
+def test_anything_in_the_place_of_a_file_goes_on_or_is_one_line(
+    stopped: tuple[Path, str], folder: Path, name: str
+) -> None:
     one = trainer(folder, stopped[1])
     with only_one_line() as outcomes:
         for what, place in replaced((folder / name).read_bytes()):
@@ -80,8 +93,22 @@ def test_anything_in_the_place_of_a_file_goes_on_or_is_one_line(stopped: tuple[P
     assert outcomes.refused > 8
 
 
-@pytest.mark.parametrize("line", ["[]", "{", '{"step": "x"}', '{"step": null}', '{"step": -1}', "{}", "[" * 100_000, '{"step": NaN}'])
-def test_a_damaged_line_of_the_log_is_told_by_its_number(stopped: tuple[Path, str], folder: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[]",
+        "{",
+        '{"step": "x"}',
+        '{"step": null}',
+        '{"step": -1}',
+        "{}",
+        "[" * 100_000,
+        '{"step": NaN}',
+    ],
+)
+def test_a_damaged_line_of_the_log_is_told_by_its_number(
+    stopped: tuple[Path, str], folder: Path, line: str
+) -> None:
     log = folder / "train.jsonl"
     first, *others = log.read_text().splitlines(keepends=True)
     log.write_text("".join([first, f"{line}\n", *others]))
@@ -95,7 +122,9 @@ def changed(name: str, change: Any, folder: Path) -> None:
     save_file(change(tensors), path)
 
 
-@pytest.mark.parametrize("name", ["adapter.safetensors", "optimizer.safetensors", "best.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["adapter.safetensors", "optimizer.safetensors", "best.safetensors"]
+)
 @pytest.mark.parametrize(
     "change",
     [
@@ -108,7 +137,9 @@ def changed(name: str, change: Any, folder: Path) -> None:
         lambda tensors: tensors | {"x": torch.zeros(1)},
     ],
 )
-def test_tensors_that_do_not_fit_go_on_or_are_one_line(stopped: tuple[Path, str], folder: Path, name: str, change: Any) -> None:
+def test_tensors_that_do_not_fit_go_on_or_are_one_line(
+    stopped: tuple[Path, str], folder: Path, name: str, change: Any
+) -> None:
     changed(name, change, folder)
     try:
         trainer(folder, stopped[1]).train()
@@ -124,14 +155,18 @@ def test_a_state_of_another_step_is_refused(stopped: tuple[Path, str], folder: P
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/etc/hostname", "a/b", ""])
-def test_a_state_names_no_file_outside_of_it(stopped: tuple[Path, str], folder: Path, name: str) -> None:
+def test_a_state_names_no_file_outside_of_it(
+    stopped: tuple[Path, str], folder: Path, name: str
+) -> None:
     path = folder / STATE / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"groups": [name]}))
     with pytest.raises(StoreError, match=r"is damaged .*regex"):
         go_on(trainer(folder, stopped[1]))
 
 
-def test_a_killed_clean_up_is_finished_by_the_next_call(stopped: tuple[Path, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_clean_up_is_finished_by_the_next_call(
+    stopped: tuple[Path, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = shutil.rmtree
 
     def killed(path: Path, *arguments: Any, **options: Any) -> None:
@@ -149,11 +184,17 @@ def test_a_killed_clean_up_is_finished_by_the_next_call(stopped: tuple[Path, str
     (folder / "adapter.writing").mkdir()
     (folder / "train.jsonl.writing").write_text("{")
     trainer(folder, stopped[1]).train()
-    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["adapter", "train.jsonl", "training.json"]
+    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == [
+        "adapter",
+        "train.jsonl",
+        "training.json",
+    ]
 
 
 @pytest.mark.parametrize("name", ["adapter_model.safetensors", "hnbench.json", "README.md", ""])
-def test_a_finished_training_whose_adapter_was_damaged_is_not_called_done(stopped: tuple[Path, str], folder: Path, name: str) -> None:
+def test_a_finished_training_whose_adapter_was_damaged_is_not_called_done(
+    stopped: tuple[Path, str], folder: Path, name: str
+) -> None:
     adapter = trainer(folder, stopped[1]).train()
     (folder / "state").mkdir()
     if name:
@@ -161,6 +202,8 @@ def test_a_finished_training_whose_adapter_was_damaged_is_not_called_done(stoppe
     else:
         shutil.rmtree(adapter)
         adapter.symlink_to("nowhere")
-    with pytest.raises(StoreError, match=r"or remove .*adapter, and the same command makes it again"):
+    with pytest.raises(
+        StoreError, match=r"or remove .*adapter, and the same command makes it again"
+    ):
         trainer(folder, stopped[1]).train()
     assert (folder / "state").is_dir()

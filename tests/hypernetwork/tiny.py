@@ -15,7 +15,9 @@ from hnbench.rewards.base import Mixture
 from hnbench.seeds import digest, seed_of
 from tests.toys import BrightnessReward
 
-PROMPTS = [f"a drawing of {word}" for word in ("a dog", "a cat", "a cow", "a hen", "a fox", "a bee")]
+PROMPTS = [
+    f"a drawing of {word}" for word in ("a dog", "a cat", "a cow", "a hen", "a fox", "a bee")
+]
 
 
 def config(**changes: Any) -> TrainingConfig:
@@ -75,11 +77,16 @@ class UNetGenerator(Generator):
         return self._dtype
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        rows = [torch.randn(3, 8, generator=torch.Generator().manual_seed(seed_of(prompt))) for prompt in prompts]
+        rows = [
+            torch.randn(3, 8, generator=torch.Generator().manual_seed(seed_of(prompt)))
+            for prompt in prompts
+        ]
         return Conditioning({"text": torch.stack(rows).to(self._dtype)})
 
     def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        output: Tensor = self.backbone(noise.to(self._dtype), 999, conditioning.tensors["text"]).sample
+        output: Tensor = self.backbone(
+            noise.to(self._dtype), 999, conditioning.tensors["text"]
+        ).sample
         return output
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
@@ -124,8 +131,13 @@ class SanaGenerator(Generator):
         return torch.float32
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        rows = [torch.randn(5, 32, generator=torch.Generator().manual_seed(seed_of(prompt))) for prompt in prompts]
-        return Conditioning({"text": torch.stack(rows), "mask": torch.ones(len(prompts), 5, dtype=torch.long)})
+        rows = [
+            torch.randn(5, 32, generator=torch.Generator().manual_seed(seed_of(prompt)))
+            for prompt in prompts
+        ]
+        return Conditioning(
+            {"text": torch.stack(rows), "mask": torch.ones(len(prompts), 5, dtype=torch.long)}
+        )
 
     def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
         output: Tensor = self.backbone(

@@ -37,7 +37,9 @@ class SmallSuite(ShapesSuite):
     name = "small-shapes"
 
     def prompts(self) -> tuple[Prompt, ...]:
-        return tuple(prompt for prompt in super().prompts() if prompt.id.endswith(("/0000", "/0001")))
+        return tuple(
+            prompt for prompt in super().prompts() if prompt.id.endswith(("/0000", "/0001"))
+        )
 
     def subset(self) -> tuple[Prompt, ...]:
         return tuple(prompt for prompt in self.prompts() if prompt.id.endswith("/0000"))
@@ -78,7 +80,11 @@ def write_geneval(folder: Path, suite: SmallSuite) -> Path:
 def write_compbench(folder: Path, suite: SmallSuite) -> Path:
     for number, prompt in enumerate(suite.prompts()):
         for sample in range(2):
-            draw_png(folder / "samples" / f"{prompt.text}_{2 * number + sample:06d}.png", prompt.text, 10 * number + sample)
+            draw_png(
+                folder / "samples" / f"{prompt.text}_{2 * number + sample:06d}.png",
+                prompt.text,
+                10 * number + sample,
+            )
     return folder
 
 

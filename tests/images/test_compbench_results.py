@@ -39,16 +39,24 @@ class RedShare(Judge):
     name = "red"
     fingerprint = "red"
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         del metadata
-        return [Verdict(None, score=float(np.asarray(image)[..., 0].mean() / 255)) for image in images]
+        return [
+            Verdict(None, score=float(np.asarray(image)[..., 0].mean() / 255)) for image in images
+        ]
 
 
 class ThreeOfEach(CompBenchSuite):
     """Three prompts of each category, two images each."""
 
     def prompts(self) -> tuple[Prompt, ...]:
-        return tuple(Prompt(f"{tag}/{number}", f"{tag.replace('_', ' ')} {number}.", tag) for tag in self.tags for number in range(3))
+        return tuple(
+            Prompt(f"{tag}/{number}", f"{tag.replace('_', ' ')} {number}.", tag)
+            for tag in self.tags
+            for number in range(3)
+        )
 
     def samples(self, prompt: Prompt, *, full: bool) -> int:
         del prompt
@@ -59,12 +67,17 @@ class ThreeOfEach(CompBenchSuite):
         return RedShare()
 
 
-def written(folder: Path, suite: CompBenchSuite | SmallSuite, out: Path, *, partial: bool = False) -> dict[str, Any]:
+def written(
+    folder: Path, suite: CompBenchSuite | SmallSuite, out: Path, *, partial: bool = False
+) -> dict[str, Any]:
     """The content of every result file, by path."""
     found = find_images(folder, suite).usable(Stages(), partial=partial)
     write_results(score(found, RedShare(), out, batch_size=3, progress=Stages()), out)
     assert len((out / "results.jsonl").read_text().splitlines()) == len(found.images)
-    return {path.relative_to(out).as_posix(): json.loads(path.read_text()) for path in out.rglob("vqa_result.json")}
+    return {
+        path.relative_to(out).as_posix(): json.loads(path.read_text())
+        for path in out.rglob("vqa_result.json")
+    }
 
 
 def save(folder: Path, tag: str, first: int = 0) -> None:
@@ -79,12 +92,21 @@ def save(folder: Path, tag: str, first: int = 0) -> None:
 def test_a_category_has_the_file_of_its_script(tmp_path: Path, tag: str) -> None:
     """Attributes have texts of four decimals; scripts over detections name an image by its number, the others by its place."""
     save(tmp_path / "samples", tag, first=100)
-    (content,) = (files := written(tmp_path, ThreeOfEach(tag.replace("_", "-")), tmp_path / "out")).values()
+    (content,) = (
+        files := written(tmp_path, ThreeOfEach(tag.replace("_", "-")), tmp_path / "out")
+    ).values()
     assert list(files) == [f"{PLACES[tag]}/vqa_result.json"]
     first = 100 if tag in ("spatial", "3d_spatial", "numeracy") else 0
     assert [line["question_id"] for line in content] == [first + index for index in range(6)]
     if PLACES[tag] == BLIP:
-        assert [line["answer"] for line in content] == ["0.0000", "0.0039", "0.0078", "0.0118", "0.0157", "0.0196"]
+        assert [line["answer"] for line in content] == [
+            "0.0000",
+            "0.0039",
+            "0.0078",
+            "0.0118",
+            "0.0157",
+            "0.0196",
+        ]
     else:
         assert [line["answer"] for line in content] == [index / 255 for index in range(6)]
     assert all(line.keys() == {"question_id", "answer"} for line in content)
@@ -95,11 +117,18 @@ def test_several_categories_have_a_folder_each(tmp_path: Path) -> None:
         save(tmp_path / tag / "samples", tag)
     files = written(tmp_path, ThreeOfEach(), tmp_path / "out")
     assert files.keys() == {f"{tag}/{place}/vqa_result.json" for tag, place in PLACES.items()}
-    assert files[f"numeracy/{PLACES['numeracy']}/vqa_result.json"][5] == {"question_id": 5, "answer": 5 / 255}
+    assert files[f"numeracy/{PLACES['numeracy']}/vqa_result.json"][5] == {
+        "question_id": 5,
+        "answer": 5 / 255,
+    }
 
 
-@pytest.mark.parametrize(("tag", "ids"), [("spatial", [0, 1, 3, 4, 5]), ("complex", [0, 1, 2, 3, 4])])
-def test_without_an_image_numbers_stay_and_places_close_up(tmp_path: Path, tag: str, ids: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("tag", "ids"), [("spatial", [0, 1, 3, 4, 5]), ("complex", [0, 1, 2, 3, 4])]
+)
+def test_without_an_image_numbers_stay_and_places_close_up(
+    tmp_path: Path, tag: str, ids: list[int]
+) -> None:
     save(tmp_path / "samples", tag)
     (tmp_path / "samples" / f"{tag} 1._000002.png").unlink()
     (content,) = written(tmp_path, ThreeOfEach(tag), tmp_path / "out", partial=True).values()
@@ -121,7 +150,10 @@ def test_a_run_has_a_folder_for_each_label_and_the_numbers_of_its_plan(tmp_path:
             if record.label == label and record.verdict
         }
         assert files[f"{label}/{DETECTED}/vqa_result.json"] == [
-            {"question_id": 2 * prompt + sample, "answer": pytest.approx(values[f"spatial/{prompt}", sample])}
+            {
+                "question_id": 2 * prompt + sample,
+                "answer": pytest.approx(values[f"spatial/{prompt}", sample]),
+            }
             for prompt in range(3)
             for sample in range(2)
         ]
@@ -133,10 +165,18 @@ def test_a_run_has_a_folder_for_each_label_and_the_numbers_of_its_plan(tmp_path:
     assert lost.image
     (tmp_path / "run" / lost.image.path).unlink()
     again = written(tmp_path / "run", suite, tmp_path / "again", partial=True)
-    assert [line["question_id"] for line in again[f"random/{DETECTED}/vqa_result.json"]] == [0, 1, 3, 4, 5]
+    assert [line["question_id"] for line in again[f"random/{DETECTED}/vqa_result.json"]] == [
+        0,
+        1,
+        3,
+        4,
+        5,
+    ]
 
 
-def test_a_label_that_is_no_name_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_that_is_no_name_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(tmp_path / "samples", "color")
     made = FoundImage.__init__
 
@@ -145,7 +185,9 @@ def test_a_label_that_is_no_name_of_a_folder(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(FoundImage, "__init__", labelled)
     written(tmp_path, ThreeOfEach("color"), tmp_path / "out")
-    (place,) = (path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("vqa_result.json"))
+    (place,) = (
+        path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("vqa_result.json")
+    )
     assert place.parts[0] == f"_up-{hashlib.sha256(b'../up').hexdigest()[:8]}"
 
 

@@ -46,7 +46,9 @@ class Drawn(WorldMethod):
     def labels(self) -> tuple[str, ...]:
         return (self.name,)
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         del generator, reward
         for task in tasks:
             rng = np.random.default_rng(seed_of(self.name, task.prompt, task.sample))
@@ -63,7 +65,12 @@ class Large(ToyGenerator):
     """Its images are as large as the scenes that the methods draw."""
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        return super().generate(noise, conditioning, steps).repeat_interleave(8, 2).repeat_interleave(8, 3)
+        return (
+            super()
+            .generate(noise, conditioning, steps)
+            .repeat_interleave(8, 2)
+            .repeat_interleave(8, 3)
+        )
 
 
 @pytest.fixture
@@ -73,23 +80,43 @@ def folder(tmp_path: Path, suite: SmallSuite) -> Path:
 
 
 def exported(
-    folder: Path, suite: SmallSuite, out: Path, layout: Layout = "geneval", labels: Sequence[str] = (), *, partial: bool = False
+    folder: Path,
+    suite: SmallSuite,
+    out: Path,
+    layout: Layout = "geneval",
+    labels: Sequence[str] = (),
+    *,
+    partial: bool = False,
 ) -> dict[str, Path]:
-    return export(read_run_images(folder, suite, labels).usable(Stages(), partial=partial), layout, out, Stages())
+    return export(
+        read_run_images(folder, suite, labels).usable(Stages(), partial=partial),
+        layout,
+        out,
+        Stages(),
+    )
 
 
 def content(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def verdicts(found: Inventory) -> dict[tuple[str, int], bool | None]:
     found = found.usable(Stages(), partial=False)
     scores = score(found, ShapesJudge(), found.folder / "scores", batch_size=7, progress=Stages())
-    return {(image.prompt.id, image.sample): verdict.correct for image, verdict in zip(found.images, scores.verdicts, strict=True)}
+    return {
+        (image.prompt.id, image.sample): verdict.correct
+        for image, verdict in zip(found.images, scores.verdicts, strict=True)
+    }
 
 
 @pytest.mark.parametrize("layout", ["geneval", "t2i-compbench"])
-def test_the_score_of_an_export_is_the_run_s_own(folder: Path, suite: SmallSuite, tmp_path: Path, layout: Layout) -> None:
+def test_the_score_of_an_export_is_the_run_s_own(
+    folder: Path, suite: SmallSuite, tmp_path: Path, layout: Layout
+) -> None:
     places = exported(folder, suite, tmp_path / "out", layout)
     assert places == {"random": tmp_path / "out/random", "other": tmp_path / "out/other"}
     rights = []
@@ -109,15 +136,25 @@ def test_the_score_of_an_export_is_the_run_s_own(folder: Path, suite: SmallSuite
 def test_a_run_is_scored_label_by_label(folder: Path, suite: SmallSuite) -> None:
     found = find_images(folder, suite).usable(Stages(), partial=False)
     scores = score(found, ShapesJudge(), folder / "scores", batch_size=9, progress=Stages())
-    lines = {line.label: line.score.estimate for line in summarise(scores) if line.task == "overall"}
+    lines = {
+        line.label: line.score.estimate for line in summarise(scores) if line.task == "overall"
+    }
     records = read_run(folder).records
     for label in ("random", "other"):
         by_tag = [
-            [record.verdict.value for record in records if record.verdict and (record.label, record.tag) == (label, tag)]
+            [
+                record.verdict.value
+                for record in records
+                if record.verdict and (record.label, record.tag) == (label, tag)
+            ]
             for tag in suite.tags
         ]
-        assert lines[label] == pytest.approx(sum(sum(values) / len(values) for values in by_tag) / 6)
-    assert {image.label for image in find_images(folder, suite, labels=["other"]).images} == {"other"}
+        assert lines[label] == pytest.approx(
+            sum(sum(values) / len(values) for values in by_tag) / 6
+        )
+    assert {image.label for image in find_images(folder, suite, labels=["other"]).images} == {
+        "other"
+    }
     with pytest.raises(UsageError, match="no label 'reno'; choose from: random, other"):
         find_images(folder, suite, labels=["reno"])
     with pytest.raises(UsageError, match="leave --quick out"):
@@ -134,21 +171,33 @@ def test_what_geneval_s_layout_is(folder: Path, suite: SmallSuite, tmp_path: Pat
     }
     assert json.loads((place / "00004/metadata.jsonl").read_text()) == suite.prompts()[4].metadata
     (record,) = [
-        each for each in read_run(folder).records if (each.label, each.prompt_id, each.sample) == ("other", suite.prompts()[4].id, 1)
+        each
+        for each in read_run(folder).records
+        if (each.label, each.prompt_id, each.sample) == ("other", suite.prompts()[4].id, 1)
     ]
     assert record.image
-    assert hashlib.sha256((place / "00004/samples/00001.png").read_bytes()).hexdigest() == record.image.sha256
+    assert (
+        hashlib.sha256((place / "00004/samples/00001.png").read_bytes()).hexdigest()
+        == record.image.sha256
+    )
 
 
 def test_what_compbench_s_layout_is(folder: Path, suite: SmallSuite, tmp_path: Path) -> None:
     place = exported(folder, suite, tmp_path, "t2i-compbench", ["other"])["other"]
     first, second = (prompt.text for prompt in suite.prompts() if prompt.tag == "colors")
     assert sorted(path.name for path in (place / "colors/samples").iterdir()) == sorted(
-        [f"{first}_000000.png", f"{first}_000001.png", f"{second}_000002.png", f"{second}_000003.png"]
+        [
+            f"{first}_000000.png",
+            f"{first}_000001.png",
+            f"{second}_000002.png",
+            f"{second}_000003.png",
+        ]
     )
 
 
-def test_the_same_export_again_adds_what_is_missing(folder: Path, suite: SmallSuite, tmp_path: Path) -> None:
+def test_the_same_export_again_adds_what_is_missing(
+    folder: Path, suite: SmallSuite, tmp_path: Path
+) -> None:
     (tmp_path / "out/random").mkdir(parents=True)
     (tmp_path / "out/random/.working").write_bytes(b"of an export that was killed at once")
     place = exported(folder, suite, tmp_path / "out")["random"]
@@ -162,7 +211,9 @@ def test_the_same_export_again_adds_what_is_missing(folder: Path, suite: SmallSu
 
 
 @pytest.mark.parametrize("case", ["other layout", "other folder", "other file"])
-def test_something_else_is_not_written_over(folder: Path, suite: SmallSuite, tmp_path: Path, case: str) -> None:
+def test_something_else_is_not_written_over(
+    folder: Path, suite: SmallSuite, tmp_path: Path, case: str
+) -> None:
     out = tmp_path / "out"
     layout: Layout = "geneval"
     if case == "other folder":
@@ -181,17 +232,27 @@ def test_something_else_is_not_written_over(folder: Path, suite: SmallSuite, tmp
     assert content(out) == before
 
 
-def test_an_incomplete_run_is_exported_on_request_only(folder: Path, suite: SmallSuite, tmp_path: Path) -> None:
-    images = [record.image.path for record in read_run(folder).records if record.image and record.label == "other"]
+def test_an_incomplete_run_is_exported_on_request_only(
+    folder: Path, suite: SmallSuite, tmp_path: Path
+) -> None:
+    images = [
+        record.image.path
+        for record in read_run(folder).records
+        if record.image and record.label == "other"
+    ]
     (folder / images[0]).write_bytes((folder / images[1]).read_bytes())
     with pytest.raises(UsageError, match="1 images that cannot be read"):
         exported(folder, suite, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     journals = sorted(folder.glob("journal-*.jsonl"))
-    journals[-1].write_text("".join(line + "\n" for line in journals[-1].read_text().splitlines()[:-1]))
+    journals[-1].write_text(
+        "".join(line + "\n" for line in journals[-1].read_text().splitlines()[:-1])
+    )
     found = read_run_images(folder, suite)
     assert {kind: len(where) for kind, where in found.problems.items()} == {NOT_DONE: 1}
-    assert {kind: len(where) for kind, where in found.usable(Stages(), partial=True).problems.items()} == {NOT_DONE: 1, UNREADABLE: 1}
+    assert {
+        kind: len(where) for kind, where in found.usable(Stages(), partial=True).problems.items()
+    } == {NOT_DONE: 1, UNREADABLE: 1}
     places = exported(folder, suite, tmp_path / "out", partial=True)
     assert len(list(places["other"].glob("*/samples/*"))) == 22
     assert len(list(places["random"].glob("*/samples/*"))) == 24
@@ -203,37 +264,60 @@ def test_a_suite_without_geneval_s_metadata(tmp_path: Path) -> None:
     found = read_run_images(tmp_path / "run", world).usable(Stages(), partial=False)
     with pytest.raises(UsageError, match="the prompts of world have no GenEval metadata"):
         export(found, "geneval", tmp_path / "out", Stages())
-    assert set(export(found, "t2i-compbench", tmp_path / "out", Stages())) == {"random", "best-of-2", "best-of-4", "climb"}
+    assert set(export(found, "t2i-compbench", tmp_path / "out", Stages())) == {
+        "random",
+        "best-of-2",
+        "best-of-4",
+        "climb",
+    }
     assert len(list((tmp_path / "out/climb/light/samples").iterdir())) == 6
 
 
 def test_a_run_s_plan_is_enough(folder: Path, suite: SmallSuite, tmp_path: Path) -> None:
     own, planned = read_run_images(folder, suite), read_run_images(folder, None)
-    assert [(image.name, image.prompt.text, image.prompt.tag, image.number) for image in planned.images] == [
-        (image.name, image.prompt.text, image.prompt.tag, image.number) for image in own.images
-    ]
-    assert (planned.complete, planned.suite.name, planned.suite.tags) == (True, suite.name, suite.tags)
+    assert [
+        (image.name, image.prompt.text, image.prompt.tag, image.number) for image in planned.images
+    ] == [(image.name, image.prompt.text, image.prompt.tag, image.number) for image in own.images]
+    assert (planned.complete, planned.suite.name, planned.suite.tags) == (
+        True,
+        suite.name,
+        suite.tags,
+    )
     assert set(planned.suite.tasks(full=False)) == set(suite.tasks(full=True))
     export(planned.usable(Stages(), partial=False), "t2i-compbench", tmp_path / "planned", Stages())
     exported(folder, suite, tmp_path / "own", "t2i-compbench")
     names = [
-        {path.relative_to(tmp_path / place): path.read_bytes() for path in (tmp_path / place).rglob("*.png")}
+        {
+            path.relative_to(tmp_path / place): path.read_bytes()
+            for path in (tmp_path / place).rglob("*.png")
+        }
         for place in ("own", "planned")
     ]
     assert names[0] == names[1] != {}
 
 
-def test_labels_that_cannot_name_a_folder_have_folders_of_their_own(tmp_path: Path, suite: SmallSuite) -> None:
+def test_labels_that_cannot_name_a_folder_have_folders_of_their_own(
+    tmp_path: Path, suite: SmallSuite
+) -> None:
     class Up(Drawn):
         name = "../up"
 
     class Down(Drawn):
         name = "..\\up"
 
-    run(tmp_path / "run", [Drawn(), Up(), Down()], suite=suite, generator=Large(), reward=RedReward())
+    run(
+        tmp_path / "run",
+        [Drawn(), Up(), Down()],
+        suite=suite,
+        generator=Large(),
+        reward=RedReward(),
+    )
     places = exported(tmp_path / "run", suite, tmp_path / "out")
     assert len(set(places.values())) == 3
-    assert all(place.parent == tmp_path / "out" and re.fullmatch(r"random|_up-[0-9a-f]{8}", place.name) for place in places.values())
+    assert all(
+        place.parent == tmp_path / "out" and re.fullmatch(r"random|_up-[0-9a-f]{8}", place.name)
+        for place in places.values()
+    )
     assert {len(list(place.glob("*/samples/*.png"))) for place in places.values()} == {24}
 
 
@@ -267,7 +351,10 @@ def test_no_prompt_becomes_a_path(tmp_path: Path) -> None:
     class Climbing(WorldSuite):
         def prompts(self):  # type: ignore[no-untyped-def] # noqa: ANN202
             first, *others = super().prompts()
-            return (type(first)(first.id, "../../../out of here", first.tag, first.metadata), *others)
+            return (
+                type(first)(first.id, "../../../out of here", first.tag, first.metadata),
+                *others,
+            )
 
     run(tmp_path / "run", suite=Climbing())
     found = read_run_images(tmp_path / "run", Climbing()).usable(Stages(), partial=False)

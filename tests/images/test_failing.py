@@ -20,7 +20,15 @@ from hnbench.measures.base import Measure
 from hnbench.suites.base import Verdict
 from hnbench.suites.shapes import ShapesJudge
 from tests.images.conftest import SmallSuite, Stages
-from tests.images.test_measuring import Range, Redness, Shift, expected, found_in, labelled, measured
+from tests.images.test_measuring import (
+    Range,
+    Redness,
+    Shift,
+    expected,
+    found_in,
+    labelled,
+    measured,
+)
 from tests.runs.test_answers import VERDICTS, raising
 
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
@@ -33,7 +41,9 @@ class Odd(ShapesJudge):
     def __init__(self, wrong: Callable[[list[Verdict]], Any]) -> None:
         self._wrong = wrong
 
-    def judge(self, images: Sequence[Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         verdicts = super().judge(images, metadata)
         if any(about["tag"] == "counting" for about in metadata):
             return self._wrong(verdicts)  # type: ignore[no-any-return]
@@ -41,15 +51,23 @@ class Odd(ShapesJudge):
 
 
 @pytest.mark.parametrize("wrong", [name for name in VERDICTS if name not in FEWER])
-def test_a_score_names_the_judge_and_keeps_the_rest(geneval: Path, suite: SmallSuite, wrong: str) -> None:
+def test_a_score_names_the_judge_and_keeps_the_rest(
+    geneval: Path, suite: SmallSuite, wrong: str
+) -> None:
     found, out = found_in(geneval, suite), geneval / "scores"
-    with pytest.raises(SampleFailure, match=r"^the judge .* failed for 4 of 24 images; of 00004/samples/00000.png: ") as caught:
+    with pytest.raises(
+        SampleFailure,
+        match=r"^the judge .* failed for 4 of 24 images; of 00004/samples/00000.png: ",
+    ) as caught:
         score(found, Odd(VERDICTS[wrong]), out, batch_size=5, progress=Stages())
     assert len(str(caught.value).splitlines()) == 1
     assert caught.value.exit_code == 3
     again = score(found, Odd(lambda verdicts: verdicts), out, batch_size=5, progress=Stages())
     assert again.new == 4
-    assert again.verdicts == score(found, ShapesJudge(), geneval / "well", batch_size=5, progress=Stages()).verdicts
+    assert (
+        again.verdicts
+        == score(found, ShapesJudge(), geneval / "well", batch_size=5, progress=Stages()).verdicts
+    )
 
 
 def test_an_error_for_the_user_ends_a_score_at_once(geneval: Path, suite: SmallSuite) -> None:
@@ -114,9 +132,15 @@ def test_a_measure_is_named_and_the_rest_kept(
     wrong: Callable[[list[float]], Any],
 ) -> None:
     inventory = found_in(geneval, suite)
-    monkeypatch.setattr(OddRange, "limit", sorted(max(values) - min(values) for values in expected(inventory).values())[8])
+    monkeypatch.setattr(
+        OddRange,
+        "limit",
+        sorted(max(values) - min(values) for values in expected(inventory).values())[8],
+    )
     measure = kind(wrong)
-    with pytest.raises(SampleFailure, match=rf"^the measure {measure.name} failed for [0-9]+ of 12 prompts; of ") as caught:
+    with pytest.raises(
+        SampleFailure, match=rf"^the measure {measure.name} failed for [0-9]+ of 12 prompts; of "
+    ) as caught:
         measured(inventory, measure)
     told = int(str(caught.value).split(" failed for ")[1].split()[0])
     assert 0 < told < 12
@@ -139,7 +163,9 @@ FEATURES: dict[str, Callable[[torch.Tensor], Any]] = {
 
 
 @pytest.mark.parametrize("wrong", FEATURES.values(), ids=FEATURES)
-def test_features_that_are_none_give_no_distance(geneval: Path, suite: SmallSuite, wrong: Callable[[torch.Tensor], Any]) -> None:
+def test_features_that_are_none_give_no_distance(
+    geneval: Path, suite: SmallSuite, wrong: Callable[[torch.Tensor], Any]
+) -> None:
     class Odd(Shift):
         def features(self, pictures: Sequence[Image]) -> torch.Tensor:
             return wrong(super().features(pictures))  # type: ignore[no-any-return]
@@ -150,14 +176,27 @@ def test_features_that_are_none_give_no_distance(geneval: Path, suite: SmallSuit
     assert isinstance(caught.value, PluginError | SampleFailure)
 
 
-@pytest.mark.parametrize("wrong", [lambda: raising(ValueError("no")), lambda: None, lambda: math.nan, lambda: "0.5", lambda: torch.ones(1)])
-def test_a_distance_that_is_none_is_told(geneval: Path, suite: SmallSuite, wrong: Callable[[], Any]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: raising(ValueError("no")),
+        lambda: None,
+        lambda: math.nan,
+        lambda: "0.5",
+        lambda: torch.ones(1),
+    ],
+)
+def test_a_distance_that_is_none_is_told(
+    geneval: Path, suite: SmallSuite, wrong: Callable[[], Any]
+) -> None:
     class Odd(Shift):
         def distance(self, ours: torch.Tensor, base: torch.Tensor) -> float:
             return wrong()  # type: ignore[no-any-return]
 
     inventory = found_in(geneval, suite)
-    with pytest.raises(SampleFailure, match=r"^the measure shift failed for 1 of 1 labels; of ours: "):
+    with pytest.raises(
+        SampleFailure, match=r"^the measure shift failed for 1 of 1 labels; of ours: "
+    ):
         measured(labelled(inventory, ours=inventory), Odd(), base="random")
 
 
@@ -165,7 +204,9 @@ def test_a_measure_of_no_kind_is_refused(geneval: Path, suite: SmallSuite) -> No
     class Kindless(Measure):
         name, about, higher_is_better, fingerprint = "kindless", "Nothing", None, "4" * 64
 
-    with pytest.raises(PluginError, match="an ImageMeasure, a PromptMeasure or a SetMeasure is expected"):
+    with pytest.raises(
+        PluginError, match="an ImageMeasure, a PromptMeasure or a SetMeasure is expected"
+    ):
         measured(found_in(geneval, suite), Kindless())
 
 
@@ -187,10 +228,17 @@ class Cramped:
 @pytest.mark.parametrize(("room", "code"), [(2, 0), (0, 2)])
 @pytest.mark.parametrize("command", ["score", "measure"])
 def test_a_command_halves_its_batches_or_says_what_helps(
-    geneval: Path, suite: SmallSuite, monkeypatch: pytest.MonkeyPatch, command: str, room: int, code: int
+    geneval: Path,
+    suite: SmallSuite,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    room: int,
+    code: int,
 ) -> None:
     class Small(ShapesJudge):
-        def judge(self, images: Sequence[Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        def judge(
+            self, images: Sequence[Image], metadata: Sequence[Mapping[str, Any]]
+        ) -> list[Verdict]:
             return Cramped(room, super().judge)(images, metadata)  # type: ignore[no-any-return]
 
     measure = Range()
@@ -200,10 +248,17 @@ def test_a_command_halves_its_batches_or_says_what_helps(
     monkeypatch.setattr("hnbench.cli.app._load_measure", lambda *_: measure)
     arguments = {"score": [], "measure": ["--measure", "lpips"]}[command]
     result = CliRunner().invoke(
-        app, [command, str(geneval), "--suite", "geneval-shapes", "--device", "cpu", *arguments], prog_name="hnbench"
+        app,
+        [command, str(geneval), "--suite", "geneval-shapes", "--device", "cpu", *arguments],
+        prog_name="hnbench",
     )
     assert result.exit_code == code, result.output
-    lines = [line for line in result.stderr.splitlines() if line.startswith("hnbench: out of memory")]
+    lines = [
+        line for line in result.stderr.splitlines() if line.startswith("hnbench: out of memory")
+    ]
     assert len(lines) == (code != 0)
-    assert all("CUDA out of memory. Tried to allocate 2.00 GiB." in line and "--device" in line for line in lines)
+    assert all(
+        "CUDA out of memory. Tried to allocate 2.00 GiB." in line and "--device" in line
+        for line in lines
+    )
     assert "Traceback" not in result.output

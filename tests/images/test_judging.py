@@ -17,13 +17,27 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.images.finding import find_images
 from hnbench.images.judging import Scores, judge_of, score, scores_folder
 from hnbench.images.result_files import write_results
-from hnbench.images.score_table import correct_lines, correct_shares, sentences, summarise, table_of, to_json
+from hnbench.images.score_table import (
+    correct_lines,
+    correct_shares,
+    sentences,
+    summarise,
+    table_of,
+    to_json,
+)
 from hnbench.suites.base import Prompt, Verdict
 from hnbench.suites.prompt_file import PromptSuite
 from hnbench.suites.shapes import ShapesJudge, ShapesSuite
 from tests.images.conftest import SmallSuite, Stages, draw_png
 
-ONE_WRONG = {"single_object": 0.75, "two_object": 1.0, "counting": 0.5, "colors": 1.0, "position": 1.0, "color_attr": 0.0}
+ONE_WRONG = {
+    "single_object": 0.75,
+    "two_object": 1.0,
+    "counting": 0.5,
+    "colors": 1.0,
+    "position": 1.0,
+    "color_attr": 0.0,
+}
 
 
 class Counting(ShapesJudge):
@@ -33,7 +47,9 @@ class Counting(ShapesJudge):
         self.seen: list[int] = []
         self._patience = patience
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         if sum(self.seen) >= self._patience:
             raise KeyboardInterrupt
         self.seen.append(len(images))
@@ -43,27 +59,49 @@ class Counting(ShapesJudge):
 class Grading(ShapesJudge):
     name = "grades/by area"
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         return [Verdict(None, score=0.25, details={"size": image.size}) for image in images]
 
 
-def scored(folder: Path, suite: SmallSuite, judge: ShapesJudge, *, partial: bool = False, batch_size: int = 5) -> Scores:
+def scored(
+    folder: Path,
+    suite: SmallSuite,
+    judge: ShapesJudge,
+    *,
+    partial: bool = False,
+    batch_size: int = 5,
+) -> Scores:
     found = find_images(folder, suite).usable(Stages(), partial=partial)
-    return score(found, judge, scores_folder(folder, judge), batch_size=batch_size, progress=Stages())
+    return score(
+        found, judge, scores_folder(folder, judge), batch_size=batch_size, progress=Stages()
+    )
 
 
 def spoil(folder: Path, suite: SmallSuite) -> None:
     """One of four single_object images, two of four counting images and all of color_attr show another single shape instead."""
-    places = {"single_object": ["00000/samples/00001"], "counting": ["00004/samples/00000", "00005/samples/00001"]}
-    places["color_attr"] = [f"000{number}/samples/0000{sample}" for number in (10, 11) for sample in (0, 1)]
+    places = {
+        "single_object": ["00000/samples/00001"],
+        "counting": ["00004/samples/00000", "00005/samples/00001"],
+    }
+    places["color_attr"] = [
+        f"000{number}/samples/0000{sample}" for number in (10, 11) for sample in (0, 1)
+    ]
     single = [prompt.text for prompt in suite.prompts() if prompt.tag == "single_object"]
-    wrong = next(text for text in ("a photo of a ring", "a photo of a heart", "a photo of a star") if text not in single)
+    wrong = next(
+        text
+        for text in ("a photo of a ring", "a photo of a heart", "a photo of a star")
+        if text not in single
+    )
     for seed, name in enumerate(name for names in places.values() for name in names):
         draw_png(folder / f"{name}.png", wrong, seed)
 
 
 @pytest.mark.parametrize("layout", ["geneval", "compbench"])
-def test_images_that_show_their_prompts_score_one(request: pytest.FixtureRequest, suite: SmallSuite, layout: str) -> None:
+def test_images_that_show_their_prompts_score_one(
+    request: pytest.FixtureRequest, suite: SmallSuite, layout: str
+) -> None:
     found = scored(request.getfixturevalue(layout), suite, ShapesJudge())
     lines = summarise(found)
     assert [(line.task, line.prompts, line.images, line.score.estimate) for line in lines] == [
@@ -76,7 +114,10 @@ def test_images_that_show_their_prompts_score_one(request: pytest.FixtureRequest
 def test_overall_is_the_mean_of_the_tasks(geneval: Path, suite: SmallSuite) -> None:
     spoil(geneval, suite)
     lines = {line.task: line for line in summarise(scored(geneval, suite, ShapesJudge()))}
-    assert {task: line.score.estimate for task, line in lines.items()} == {**ONE_WRONG, "overall": pytest.approx(4.25 / 6)}
+    assert {task: line.score.estimate for task, line in lines.items()} == {
+        **ONE_WRONG,
+        "overall": pytest.approx(4.25 / 6),
+    }
     counting = lines["counting"].score
     assert (counting.low, counting.high) == (0.5, 0.5)
     assert lines["overall"].score.low < 4.25 / 6 < lines["overall"].score.high
@@ -88,7 +129,9 @@ def test_a_prompt_is_correct_where_one_of_its_images_is(geneval: Path, suite: Sm
     (shares,) = correct_shares(found)
     assert shares.label == ""
     assert (shares.images, shares.prompts) == pytest.approx((17 / 24, 10 / 12))
-    assert to_json(found)["correct"] == [{"label": "", "images": shares.images, "prompts": shares.prompts}]
+    assert to_json(found)["correct"] == [
+        {"label": "", "images": shares.images, "prompts": shares.prompts}
+    ]
     assert correct_lines(found) == [
         "70.83% of the images are correct, and 83.33% of the prompts have a correct image; neither is the score."
     ]
@@ -98,7 +141,9 @@ def test_a_prompt_is_correct_where_one_of_its_images_is(geneval: Path, suite: Sm
     assert lines.groupby("metadata")["correct"].any().mean() == shares.prompts
 
 
-def test_a_judge_that_grades_has_no_shares_of_correct_images(geneval: Path, suite: SmallSuite) -> None:
+def test_a_judge_that_grades_has_no_shares_of_correct_images(
+    geneval: Path, suite: SmallSuite
+) -> None:
     found = scored(geneval, suite, Grading())
     assert correct_shares(found) == []
     assert to_json(found)["correct"] == []
@@ -111,7 +156,11 @@ def test_overall_weighs_tasks_alike_whatever_their_sizes(geneval: Path, suite: S
         path.unlink() if path.is_file() else shutil.rmtree(path)
     found = scored(geneval, suite, ShapesJudge(), partial=True)
     lines = {line.task: line for line in summarise(found)}
-    assert (lines["colors"].images, lines["color_attr"].images, lines["overall"].images) == (1, 2, 19)
+    assert (lines["colors"].images, lines["color_attr"].images, lines["overall"].images) == (
+        1,
+        2,
+        19,
+    )
     assert lines["overall"].score.estimate == pytest.approx(4.25 / 6)
     (partial, prompts) = sentences(found)
     assert partial.startswith("PARTIAL: 2 prompts without images (colors/0000 ")
@@ -153,13 +202,17 @@ def test_an_interrupted_score_continues(geneval: Path, suite: SmallSuite) -> Non
     assert len([json.loads(line) for line in journal.read_text().splitlines()]) == 24
 
 
-def test_another_judge_judges_anew(geneval: Path, suite: SmallSuite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_judge_judges_anew(
+    geneval: Path, suite: SmallSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scored(geneval, suite, ShapesJudge())
     monkeypatch.setattr("hnbench.shapes.detector.THRESHOLD", 0.7)
     assert scored(geneval, suite, ShapesJudge()).new == 24
 
 
-def test_the_same_image_for_another_prompt_is_another_verdict(geneval: Path, suite: SmallSuite) -> None:
+def test_the_same_image_for_another_prompt_is_another_verdict(
+    geneval: Path, suite: SmallSuite
+) -> None:
     shutil.copy(geneval / "00000/samples/00000.png", geneval / "00001/samples/00000.png")
     found = scored(geneval, suite, ShapesJudge())
     assert [verdict.correct for verdict in found.verdicts[:3]] == [True, True, False]
@@ -170,7 +223,15 @@ def test_results_have_geneval_s_columns(geneval: Path, suite: SmallSuite) -> Non
     found = scored(geneval, suite, ShapesJudge())
     path = write_results(found, scores_folder(geneval, ShapesJudge()))
     frame = pd.read_json(path, orient="records", lines=True)
-    assert list(frame.columns) == ["filename", "tag", "prompt", "correct", "reason", "metadata", "details"]
+    assert list(frame.columns) == [
+        "filename",
+        "tag",
+        "prompt",
+        "correct",
+        "reason",
+        "metadata",
+        "details",
+    ]
     assert frame.groupby("tag")["correct"].mean().to_dict() == ONE_WRONG
     assert frame.groupby("metadata").ngroups == 12
     assert json.loads(frame["metadata"][0]) == suite.prompts()[0].metadata
@@ -178,7 +239,9 @@ def test_results_have_geneval_s_columns(geneval: Path, suite: SmallSuite) -> Non
     assert "expected" in frame["reason"][1]
     written = json.loads((path.parent / "scores.json").read_text())
     assert written["judge"] == {"name": "shapes-detector", "fingerprint": ShapesJudge().fingerprint}
-    assert [line["score"]["estimate"] for line in written["scores"][:-1]] == list(ONE_WRONG.values())
+    assert [line["score"]["estimate"] for line in written["scores"][:-1]] == list(
+        ONE_WRONG.values()
+    )
 
 
 def test_grades_are_kept_as_grades(geneval: Path, suite: SmallSuite) -> None:
@@ -189,12 +252,22 @@ def test_grades_are_kept_as_grades(geneval: Path, suite: SmallSuite) -> None:
     folder = scores_folder(geneval, Grading())
     assert folder.name == "scores-grades_by_area"
     line = json.loads(write_results(found, folder).read_text().splitlines()[0])
-    assert (line["correct"], line["score"], json.loads(line["details"])) == (None, 0.25, {"size": [64, 64]})
+    assert (line["correct"], line["score"], json.loads(line["details"])) == (
+        None,
+        0.25,
+        {"size": [64, 64]},
+    )
 
 
 def test_the_table_shows_every_task(geneval: Path, suite: SmallSuite) -> None:
     table = table_of(scored(geneval, suite, ShapesJudge()))
-    assert [column.header for column in table.columns] == ["task", "prompts", "images", "score", "95%"]
+    assert [column.header for column in table.columns] == [
+        "task",
+        "prompts",
+        "images",
+        "score",
+        "95%",
+    ]
     assert list(table.columns[0].cells) == [*suite.tags, "overall"]
     assert list(table.columns[3].cells) == ["1.0000"] * 7
 
@@ -203,7 +276,12 @@ def test_a_damaged_journal_is_told_by_its_line(geneval: Path, suite: SmallSuite)
     scored(geneval, suite, ShapesJudge())
     path = scores_folder(geneval, ShapesJudge()) / "journal.jsonl"
     lines = path.read_text().splitlines()
-    for damaged in ("{", "7", '{"schema": 99, "key": "a"}', json.dumps({**json.loads(lines[2]), "verdict": {"correct": "yes"}})):
+    for damaged in (
+        "{",
+        "7",
+        '{"schema": 99, "key": "a"}',
+        json.dumps({**json.loads(lines[2]), "verdict": {"correct": "yes"}}),
+    ):
         path.write_text("\n".join([*lines[:2], damaged, *lines[3:]]) + "\n")
         with pytest.raises(StoreError, match=r"journal\.jsonl:3 is damaged"):
             scored(geneval, suite, ShapesJudge())

@@ -11,7 +11,14 @@ import pytest
 
 from hnbench.errors import UsageError
 from hnbench.images.finding import find_images
-from hnbench.images.inventory import NOT_ASKED_FOR, OTHER_NUMBER, TWICE, UNKNOWN, UNREADABLE, WITHOUT_IMAGES
+from hnbench.images.inventory import (
+    NOT_ASKED_FOR,
+    OTHER_NUMBER,
+    TWICE,
+    UNKNOWN,
+    UNREADABLE,
+    WITHOUT_IMAGES,
+)
 from tests.images.conftest import SmallSuite, Stages
 
 
@@ -37,14 +44,21 @@ def test_folders_are_told_apart_by_their_metadata(geneval: Path, suite: SmallSui
     assert found.images[-1].prompt.id == "single_object/0000"
 
 
-def test_metadata_with_a_byte_order_mark_is_the_same_metadata(geneval: Path, suite: SmallSuite) -> None:
+def test_metadata_with_a_byte_order_mark_is_the_same_metadata(
+    geneval: Path, suite: SmallSuite
+) -> None:
     path = geneval / "00000/metadata.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert find_images(geneval, suite).complete
 
 
-@pytest.mark.parametrize("content", ["[" * 100_000, '{"prompt": "half \\ud800"}', '{"prompt": NaN}', "9" * 10_000, "\0", ""])
-def test_strange_metadata_is_another_prompt_s(geneval: Path, suite: SmallSuite, content: str) -> None:
+@pytest.mark.parametrize(
+    "content",
+    ["[" * 100_000, '{"prompt": "half \\ud800"}', '{"prompt": NaN}', "9" * 10_000, "\0", ""],
+)
+def test_strange_metadata_is_another_prompt_s(
+    geneval: Path, suite: SmallSuite, content: str
+) -> None:
     (geneval / "00000/metadata.jsonl").write_text(content)
     assert set(find_images(geneval, suite).problems) == {NOT_ASKED_FOR, WITHOUT_IMAGES}
 
@@ -119,13 +133,16 @@ def test_only_the_first_few_are_told(geneval: Path, suite: SmallSuite, stages: S
     for number in range(5):
         shutil.rmtree(geneval / f"{number:05}")
     with pytest.raises(
-        UsageError, match=r"5 prompts without images \(single_object/0000 '.*', single_object/0001 '.*', .*, \.\.\.\)\. Mend"
+        UsageError,
+        match=r"5 prompts without images \(single_object/0000 '.*', single_object/0001 '.*', .*, \.\.\.\)\. Mend",
     ):
         find_images(geneval, suite).usable(stages, partial=False)
 
 
 def test_the_quick_protocol_is_asked_for_by_name(geneval: Path, suite: SmallSuite) -> None:
-    assert {kind: len(found) for kind, found in find_images(geneval, suite, quick=True).problems.items()} == {
+    assert {
+        kind: len(found) for kind, found in find_images(geneval, suite, quick=True).problems.items()
+    } == {
         NOT_ASKED_FOR: 6,
         OTHER_NUMBER: 6,
     }
@@ -149,8 +166,14 @@ def test_a_complete_compbench_folder(compbench: Path, suite: SmallSuite, by_cate
         (compbench / "samples").rmdir()
     found = find_images(compbench, suite)
     assert (found.complete, found.layout, len(found.images)) == (True, "t2i-compbench", 24)
-    assert [image.prompt.id for image in found.images[:3]] == ["single_object/0000", "single_object/0000", "single_object/0001"]
-    assert all(image.name.rpartition("/")[2].startswith(f"{image.prompt.text}_") for image in found.images)
+    assert [image.prompt.id for image in found.images[:3]] == [
+        "single_object/0000",
+        "single_object/0000",
+        "single_object/0001",
+    ]
+    assert all(
+        image.name.rpartition("/")[2].startswith(f"{image.prompt.text}_") for image in found.images
+    )
 
 
 def test_what_is_wrong_with_a_compbench_folder(compbench: Path, suite: SmallSuite) -> None:
@@ -165,7 +188,9 @@ def test_what_is_wrong_with_a_compbench_folder(compbench: Path, suite: SmallSuit
     assert len(problems[WITHOUT_IMAGES]) == 1
 
 
-def test_folders_that_cannot_be_scored(tmp_path: Path, geneval: Path, suite: SmallSuite, stages: Stages) -> None:
+def test_folders_that_cannot_be_scored(
+    tmp_path: Path, geneval: Path, suite: SmallSuite, stages: Stages
+) -> None:
     for folder, given, message in (
         (tmp_path / "gone", {}, "there is no folder"),
         (tmp_path, {}, "has no known layout"),

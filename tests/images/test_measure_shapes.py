@@ -26,18 +26,35 @@ def features(folder: Path, label: str) -> dict[str, torch.Tensor]:
     for record in read_run(folder).records:
         if record.label == label and record.image:
             pictures.setdefault(record.prompt_id, []).append(Image.open(folder / record.image.path))
-    return {prompt: reward.image_features(to_bytes(shown).float() / 255) for prompt, shown in pictures.items()}
+    return {
+        prompt: reward.image_features(to_bytes(shown).float() / 255)
+        for prompt, shown in pictures.items()
+    }
 
 
 def test_run_measure_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     common = ["--device", "cpu"]
-    run = ["run", "--suite", "geneval-shapes", "--limit", "6", "--method", "best-of-n:n=2", "--out", "run", "--no-report", *common]
+    run = [
+        "run",
+        "--suite",
+        "geneval-shapes",
+        "--limit",
+        "6",
+        "--method",
+        "best-of-n:n=2",
+        "--out",
+        "run",
+        "--no-report",
+        *common,
+    ]
     for arguments in (run, ["measure", "run", *common], ["report", "run"]):
         done = CliRunner().invoke(app, arguments, prog_name="hnbench")
         assert done.exit_code == 0, done.output
     with (tmp_path / "run/report/summary.csv").open() as file:
-        rows = {(row["label"], row["metric"]): float(row["estimate"]) for row in csv.DictReader(file)}
+        rows = {
+            (row["label"], row["metric"]): float(row["estimate"]) for row in csv.DictReader(file)
+        }
     base, ours = (features(tmp_path / "run", label) for label in ("random", "best-of-2"))
     for label, found in (("random", base), ("best-of-2", ours)):
         expected = sum(mean_similarity(each) for each in found.values()) / 6

@@ -83,10 +83,17 @@ def labelled(inventory: Inventory, **folders: Inventory) -> Inventory:
 
 
 def measured(
-    inventory: Inventory, measure: Measure, *, base: str | None = None, batch_size: int = 6, stages: Stages | None = None
+    inventory: Inventory,
+    measure: Measure,
+    *,
+    base: str | None = None,
+    batch_size: int = 6,
+    stages: Stages | None = None,
 ) -> Measured:
     with open_journal(inventory.folder / "measures") as journal:
-        return Measurer(inventory, journal, base=base, batch_size=batch_size, progress=stages or Stages()).measure(measure)
+        return Measurer(
+            inventory, journal, base=base, batch_size=batch_size, progress=stages or Stages()
+        ).measure(measure)
 
 
 def expected(inventory: Inventory, label: str = "") -> dict[str, list[float]]:
@@ -95,7 +102,9 @@ def expected(inventory: Inventory, label: str = "") -> dict[str, list[float]]:
     values: dict[str, list[float]] = {}
     for image in inventory.images:
         if image.label == label:
-            values.setdefault(image.prompt.id, []).append(red(Pillow.open(image.folder / image.name)))
+            values.setdefault(image.prompt.id, []).append(
+                red(Pillow.open(image.folder / image.name))
+            )
     return values
 
 
@@ -104,11 +113,17 @@ def run(tmp_path: Path, geneval: Path, suite: SmallSuite) -> Inventory:
     """Two labels: the images of one folder, and of another in which one prompt has other images."""
     shutil.copytree(geneval, tmp_path / "others")
     for sample in range(2):
-        draw_png(tmp_path / f"others/00003/samples/{sample:05d}.png", suite.prompts()[3].text, 77 + sample)
+        draw_png(
+            tmp_path / f"others/00003/samples/{sample:05d}.png",
+            suite.prompts()[3].text,
+            77 + sample,
+        )
     return labelled(found_in(geneval, suite), ours=found_in(tmp_path / "others", suite))
 
 
-def test_a_value_for_each_image_and_its_prompt(geneval: Path, suite: SmallSuite, stages: Stages) -> None:
+def test_a_value_for_each_image_and_its_prompt(
+    geneval: Path, suite: SmallSuite, stages: Stages
+) -> None:
     measure, inventory = Redness(), found_in(geneval, suite)
     found = measured(inventory, measure, stages=stages)
     assert {prompt: list(values) for prompt, values in found.values[""].items()} == {
@@ -122,7 +137,9 @@ def test_a_value_for_each_prompt(geneval: Path, suite: SmallSuite) -> None:
     inventory, measure = found_in(geneval, suite), Range()
     found = measured(inventory, measure)
     for prompt, values in expected(inventory).items():
-        assert list(found.values[""][prompt]) == pytest.approx([max(values) - min(values)], rel=1e-4)
+        assert list(found.values[""][prompt]) == pytest.approx(
+            [max(values) - min(values)], rel=1e-4
+        )
     assert measure.batches == [3, 3, 3, 3]
     assert measured(inventory, Range(), batch_size=1).new == 0
 
@@ -139,7 +156,13 @@ def test_an_interrupted_measure_continues(geneval: Path, suite: SmallSuite) -> N
     assert (found.new, sum(measure.batches)) == (12, 6)
     assert len(found.values[""]) == 12
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [len(line["values"]) if "values" in line else line["kind"] for line in lines] == ["prompt", 3, 3, 3, 3]
+    assert [len(line["values"]) if "values" in line else line["kind"] for line in lines] == [
+        "prompt",
+        3,
+        3,
+        3,
+        3,
+    ]
 
 
 def test_only_what_changed_is_measured_again(geneval: Path, suite: SmallSuite) -> None:
@@ -158,7 +181,10 @@ def test_only_what_changed_is_measured_again(geneval: Path, suite: SmallSuite) -
 def test_the_distance_to_the_base_s_images(run: Inventory) -> None:
     measure = Shift()
     found = measured(run, measure, base="random")
-    ours, base = (np.mean([value for values in expected(run, label).values() for value in values]) for label in ("ours", "random"))
+    ours, base = (
+        np.mean([value for values in expected(run, label).values() for value in values])
+        for label in ("ours", "random")
+    )
     assert (found.distances["ours"].images, found.distances["ours"].base_images) == (24, 24)
     assert found.distances["ours"].value == pytest.approx(ours - base, rel=1e-3)
     assert (found.values, measure.seen, found.new) == ({}, 48, 48)
@@ -169,7 +195,13 @@ def test_the_distance_to_the_base_s_images(run: Inventory) -> None:
 
 def test_a_further_label_is_compared_with_the_same_base(run: Inventory) -> None:
     measured(run, Shift(), base="random")
-    third = replace(run, images=(*run.images, *(replace(image, label="third") for image in run.images if image.label == "ours")))
+    third = replace(
+        run,
+        images=(
+            *run.images,
+            *(replace(image, label="third") for image in run.images if image.label == "ours"),
+        ),
+    )
     measure = Shift()
     found = measured(third, measure, base="random")
     assert found.distances["third"].value == found.distances["ours"].value
@@ -177,13 +209,18 @@ def test_a_further_label_is_compared_with_the_same_base(run: Inventory) -> None:
 
 
 def test_without_labels_there_is_no_base(geneval: Path, suite: SmallSuite) -> None:
-    with pytest.raises(UsageError, match=r"shift is the distance to the base's images, and .* is no run and has no labels"):
+    with pytest.raises(
+        UsageError,
+        match=r"shift is the distance to the base's images, and .* is no run and has no labels",
+    ):
         measured(found_in(geneval, suite), Shift())
 
 
 def test_without_the_base_s_images_nothing_is_compared(run: Inventory) -> None:
     ours = replace(run, images=tuple(image for image in run.images if image.label == "ours"))
-    with pytest.raises(UsageError, match="has no image of random, which every label is compared with"):
+    with pytest.raises(
+        UsageError, match="has no image of random, which every label is compared with"
+    ):
         measured(ours, Range(), base="random")
 
 
@@ -191,7 +228,8 @@ def test_one_image_has_no_diversity(geneval: Path, suite: SmallSuite) -> None:
     for number in range(12):
         (geneval / f"{number:05d}/samples/00001.png").unlink()
     with pytest.raises(
-        UsageError, match=r"12 prompts have a single one \(single_object/0000 0, single_object/0001 0, .*, \.\.\.\): generate more"
+        UsageError,
+        match=r"12 prompts have a single one \(single_object/0000 0, single_object/0001 0, .*, \.\.\.\): generate more",
     ):
         measured(found_in(geneval, suite, partial=True), Range())
     assert measured(found_in(geneval, suite, partial=True), Redness()).new == 12
@@ -207,7 +245,9 @@ def test_of_a_part_what_can_be_measured_is(geneval: Path, suite: SmallSuite) -> 
     assert about == "range: The range of redness. 1 prompts with a single image are not in it."
 
 
-def test_what_is_no_number_is_told(geneval: Path, suite: SmallSuite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_number_is_told(
+    geneval: Path, suite: SmallSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tests.images.test_measuring.red", lambda _: float("nan"))
     for measure in (Range(), Redness()):
         match = rf"the measure {measure.name} failed for 12 of 12 prompts; of single_object/0000: the measure {measure.name} gave nan"
@@ -224,8 +264,13 @@ def test_the_table_has_means_and_paired_differences(run: Inventory) -> None:
     assert columns["measure"] == ["range", "range", "shift"]
     assert columns["label"] == ["random", "ours", "ours"]
     assert columns["prompts"] == ["12", "12", "12"]
-    means = {label: np.mean([max(values) - min(values) for values in expected(run, label).values()]) for label in ("random", "ours")}
-    assert [float(str(cell)) for cell in columns["mean"][:2]] == pytest.approx(list(means.values()), rel=1e-3)
+    means = {
+        label: np.mean([max(values) - min(values) for values in expected(run, label).values()])
+        for label in ("random", "ours")
+    }
+    assert [float(str(cell)) for cell in columns["mean"][:2]] == pytest.approx(
+        list(means.values()), rel=1e-3
+    )
     (difference,) = (float(str(cell)) for cell in list(table.columns[5].cells) if cell)
     assert difference == pytest.approx(means["ours"] - means["random"], rel=1e-3, abs=1e-6)
     assert difference != 0
@@ -235,5 +280,10 @@ def test_the_table_has_means_and_paired_differences(run: Inventory) -> None:
 def test_a_folder_without_labels_has_a_table_without_them(geneval: Path, suite: SmallSuite) -> None:
     inventory = found_in(geneval, suite)
     found = measured(inventory, Redness())
-    assert [column.header for column in table_of(inventory, [found], None).columns] == ["measure", "prompts", "mean", "95%"]
+    assert [column.header for column in table_of(inventory, [found], None).columns] == [
+        "measure",
+        "prompts",
+        "mean",
+        "95%",
+    ]
     assert sentences(inventory, [found]) == ["redness: How red."]

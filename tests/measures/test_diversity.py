@@ -30,12 +30,17 @@ class MeanColour(Features):
 
     def of(self, pictures: Sequence[Image.Image]) -> Tensor:
         self.batches.append(len(pictures))
-        return torch.tensor(np.array([np.asarray(picture).mean((0, 1)) for picture in pictures]), dtype=torch.float32)
+        return torch.tensor(
+            np.array([np.asarray(picture).mean((0, 1)) for picture in pictures]),
+            dtype=torch.float32,
+        )
 
 
 @pytest.mark.parametrize("pair", GOLDEN["vendi"])
 def test_the_vendi_score_of_golden_pairs(pair: dict[str, list[list[float]] | float]) -> None:
-    assert vendi_score(torch.tensor(pair["X"], dtype=torch.float64)) == pytest.approx(pair["q1"], abs=1e-12)
+    assert vendi_score(torch.tensor(pair["X"], dtype=torch.float64)) == pytest.approx(
+        pair["q1"], abs=1e-12
+    )
 
 
 def test_the_vendi_score_lies_between_one_and_n() -> None:
@@ -49,18 +54,24 @@ def test_the_vendi_score_is_the_entropy_of_the_eigenvalues() -> None:
     values = np.random.default_rng(0).normal(size=(6, 4))
     unit = values / np.linalg.norm(values, axis=1, keepdims=True)
     eigenvalues = np.linalg.svd(unit / math.sqrt(6), compute_uv=False) ** 2
-    assert vendi_score(torch.tensor(values)) == pytest.approx(math.exp(-sum(value * math.log(value) for value in eigenvalues)))
+    assert vendi_score(torch.tensor(values)) == pytest.approx(
+        math.exp(-sum(value * math.log(value) for value in eigenvalues))
+    )
 
 
 def test_the_mean_similarity_is_that_of_all_pairs() -> None:
     values = np.random.default_rng(1).normal(size=(5, 7))
-    cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in itertools.combinations(values, 2)]
+    cosines = [
+        a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in itertools.combinations(values, 2)
+    ]
     assert len(cosines) == 10
     assert mean_similarity(torch.tensor(values)) == pytest.approx(np.mean(cosines))
 
 
 @pytest.mark.parametrize(("kind", "formula"), [(Similarity, mean_similarity), (Vendi, vendi_score)])
-def test_groups_of_different_sizes_are_described_in_one_batch(kind: type[Similarity | Vendi], formula: object) -> None:
+def test_groups_of_different_sizes_are_described_in_one_batch(
+    kind: type[Similarity | Vendi], formula: object
+) -> None:
     assert callable(formula)
     features = MeanColour()
     measure = kind("some-name", features)
@@ -75,5 +86,9 @@ def test_groups_of_different_sizes_are_described_in_one_batch(kind: type[Similar
 
 def test_other_features_or_another_formula_are_another_fingerprint() -> None:
     features, others = MeanColour(), type("Others", (MeanColour,), {"fingerprint": "1" * 64})()
-    prints = [Similarity("a", features).fingerprint, Similarity("a", others).fingerprint, Vendi("a", features).fingerprint]
+    prints = [
+        Similarity("a", features).fingerprint,
+        Similarity("a", others).fingerprint,
+        Vendi("a", features).fingerprint,
+    ]
     assert len(set(prints)) == 3

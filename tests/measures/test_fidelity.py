@@ -55,7 +55,9 @@ def test_the_frechet_distance_of_any_sets_is_that_of_scipy(count: int, others: i
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(count, 6)) @ rng.normal(size=(6, 6)), rng.exponential(size=(others, 6))
     c, d = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(c + d - 2 * np.asarray(sqrtm(c @ d)).real)
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(
+        c + d - 2 * np.asarray(sqrtm(c @ d)).real
+    )
     assert frechet(torch.tensor(x), torch.tensor(y)) == pytest.approx(expected, rel=1e-8)
 
 
@@ -70,7 +72,9 @@ def test_the_frechet_distance_is_that_of_torchmetrics_on_the_same_features() -> 
 
     rng = torch.Generator().manual_seed(0)
     x, y = torch.rand(50, 3, 2, 2, generator=rng), torch.rand(40, 3, 2, 2, generator=rng) ** 2
-    metric = FrechetInceptionDistance(feature=Flat(), normalize=True, input_img_size=(3, 2, 2), antialias=False)
+    metric = FrechetInceptionDistance(
+        feature=Flat(), normalize=True, input_img_size=(3, 2, 2), antialias=False
+    )
     metric.set_dtype(torch.float64)
     metric.update(x, real=True)
     metric.update(y, real=False)
@@ -85,7 +89,9 @@ def test_fewer_images_than_features_are_no_numerical_trouble() -> None:
     low = frechet(*(torch.tensor(part) for part in points))
     high = frechet(*(torch.tensor(part @ embedding) for part in points))
     assert high == pytest.approx(low, rel=1e-9)
-    assert frechet(torch.tensor(points[0] @ embedding), torch.tensor(points[0] @ embedding)) == pytest.approx(0, abs=1e-9)
+    assert frechet(
+        torch.tensor(points[0] @ embedding), torch.tensor(points[0] @ embedding)
+    ) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_single_image_has_no_covariance() -> None:

@@ -25,7 +25,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         state = alexnet(weights=None).state_dict()
     # nothing behind the features is looked at: a single number there, which keeps the file small
-    torch.save({name: value if "features" in name else torch.zeros(()).expand(value.shape) for name, value in state.items()}, path)
+    torch.save(
+        {
+            name: value if "features" in name else torch.zeros(()).expand(value.shape)
+            for name, value in state.items()
+        },
+        path,
+    )
     return path
 
 
@@ -35,19 +41,35 @@ def measure(weights: Path) -> Lpips:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (97, 71)])
-def test_it_is_the_mean_of_torchmetrics_over_all_pairs(measure: Lpips, weights: Path, size: tuple[int, int]) -> None:
+def test_it_is_the_mean_of_torchmetrics_over_all_pairs(
+    measure: Lpips, weights: Path, size: tuple[int, int]
+) -> None:
     from torchmetrics.functional.image.lpips import _LPIPS
 
     theirs = _LPIPS(pretrained=True, net="alex", pnet_rand=True)
-    places = {str(place): f"{slice_}.{place}" for slice_, part in theirs.net.named_children() for place, _ in part.named_children()}
+    places = {
+        str(place): f"{slice_}.{place}"
+        for slice_, part in theirs.net.named_children()
+        for place, _ in part.named_children()
+    }
     state = torch.load(weights, weights_only=True)
     own = {name: value for name, value in state.items() if "features" in name}
-    theirs.net.load_state_dict({re.sub(r"features\.(\d+)", lambda found: places[found[1]], name): value for name, value in own.items()})
+    theirs.net.load_state_dict(
+        {
+            re.sub(r"features\.(\d+)", lambda found: places[found[1]], name): value
+            for name, value in own.items()
+        }
+    )
     shown = pictures(5, size)
     images = to_bytes(shown).float() / 255
-    pairs = [float(theirs(images[i : i + 1], images[j : j + 1], normalize=True)) for i, j in itertools.combinations(range(5), 2)]
+    pairs = [
+        float(theirs(images[i : i + 1], images[j : j + 1], normalize=True))
+        for i, j in itertools.combinations(range(5), 2)
+    ]
     assert len(set(pairs)) == 10
-    assert measure.values([shown, shown[:2]]) == pytest.approx([sum(pairs) / 10, pairs[0]], rel=1e-4)
+    assert measure.values([shown, shown[:2]]) == pytest.approx(
+        [sum(pairs) / 10, pairs[0]], rel=1e-4
+    )
 
 
 def test_equal_pictures_have_none(measure: Lpips) -> None:
@@ -56,12 +78,21 @@ def test_equal_pictures_have_none(measure: Lpips) -> None:
 
 def test_the_published_heads_are_of_five_layers_and_never_negative() -> None:
     found = heads(heads_path())
-    assert [tuple(head.shape) for head in found] == [(64, 1, 1), (192, 1, 1), (384, 1, 1), (256, 1, 1), (256, 1, 1)]
+    assert [tuple(head.shape) for head in found] == [
+        (64, 1, 1),
+        (192, 1, 1),
+        (384, 1, 1),
+        (256, 1, 1),
+        (256, 1, 1),
+    ]
     assert all(float(head.min()) >= 0 and float(head.max()) > 0 for head in found)
 
 
 def test_pictures_of_several_sizes_or_too_small_ones_are_refused(measure: Lpips) -> None:
-    with pytest.raises(UsageError, match=r"one size, at least 32 pixels; those of one prompt here have 64x64, 96x64"):
+    with pytest.raises(
+        UsageError,
+        match=r"one size, at least 32 pixels; those of one prompt here have 64x64, 96x64",
+    ):
         measure.values([[*pictures(1), *pictures(1, (96, 64))]])
     with pytest.raises(UsageError, match="have 31x64"):
         measure.values([pictures(2, (31, 64))])

@@ -19,7 +19,9 @@ def test_the_features_are_open_clip_s_own() -> None:
     assert isinstance(network, CLIP)
     shown = pictures(4)
     pixels = torch.stack([pil_to_tensor(picture) for picture in shown]).float() / 255
-    pixels = functional.interpolate((pixels - 0.5) / 0.5, size=2 * [network.visual.image_size], mode="bilinear")
+    pixels = functional.interpolate(
+        (pixels - 0.5) / 0.5, size=2 * [network.visual.image_size], mode="bilinear"
+    )
     expected = network.encode_image(pixels, normalize=True)
     torch.testing.assert_close(ShapesFeatures("cpu").of(shown), expected, rtol=1e-4, atol=1e-5)
 
@@ -27,7 +29,12 @@ def test_the_features_are_open_clip_s_own() -> None:
 def test_pictures_may_have_several_sizes() -> None:
     shown = [*pictures(2), *pictures(1, (96, 80))]
     features = ShapesFeatures("cpu")
-    torch.testing.assert_close(features.of(shown), torch.cat([features.of(shown[:2]), features.of(shown[2:])]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        features.of(shown),
+        torch.cat([features.of(shown[:2]), features.of(shown[2:])]),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 def test_all_four_measures_share_them() -> None:

@@ -49,18 +49,29 @@ def clip(folder: Path) -> CLIPModel:
 def test_dinov2_s_feature_is_the_class_token_of_the_whole_picture_at_224(tmp_path: Path) -> None:
     model = dinov2(tmp_path)
     shown = [*pictures(2, (300, 200)), *pictures(1, (224, 224), seed=1)]
-    pixels = torch.stack([IMAGENET(transforms.ToTensor()(picture.resize((224, 224), Image.Resampling.BICUBIC))) for picture in shown])
-    model.embeddings.position_embeddings = torch.nn.Parameter(positions(model.embeddings.position_embeddings, 16))
+    pixels = torch.stack(
+        [
+            IMAGENET(transforms.ToTensor()(picture.resize((224, 224), Image.Resampling.BICUBIC)))
+            for picture in shown
+        ]
+    )
+    model.embeddings.position_embeddings = torch.nn.Parameter(
+        positions(model.embeddings.position_embeddings, 16)
+    )
     expected = model(pixels).pooler_output
     assert float((expected[0] - expected[1]).norm()) > 0.1
     for load in (dinov2_base, dinov2_large):
-        torch.testing.assert_close(load("cpu", str(tmp_path)).of(shown), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            load("cpu", str(tmp_path)).of(shown), expected, rtol=1e-4, atol=1e-5
+        )
 
 
 def smooth_table(length: int) -> torch.Tensor:
     """Four smooth functions of the place, for a class token and `length` x `length` patches."""
     down, across = torch.meshgrid(*[torch.linspace(0, 1, length)] * 2, indexing="ij")
-    values = torch.stack([(3 * down).sin(), (5 * across).cos(), down * across, (4 * (down - across)).sin()], -1)
+    values = torch.stack(
+        [(3 * down).sin(), (5 * across).cos(), down * across, (4 * (down - across)).sin()], -1
+    )
     return torch.cat([torch.full((1, 4), 7.0), values.flatten(0, 1)])[None]
 
 
@@ -90,7 +101,9 @@ def test_positions_are_read_with_the_step_of_torch_hub_s_dinov2(length: int, sid
     assert placed.shape == (1, 1 + side * side, 4)
     assert torch.equal(placed[:, 0], table[:, 0])
     step = 1.0 if length == side else length / (side + 0.1)
-    torch.testing.assert_close(placed[0, 1:], read_with_step(table, length, side, step), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        placed[0, 1:], read_with_step(table, length, side, step), rtol=1e-4, atol=1e-5
+    )
 
 
 @torch.no_grad()
@@ -100,9 +113,15 @@ def test_positions_of_dinov2_differ_from_those_of_transformers(tmp_path: Path) -
     model.embeddings.position_embeddings = torch.nn.Parameter(smooth_table(37))
     model.save_pretrained(tmp_path)
     own = model.embeddings.interpolate_pos_encoding(torch.zeros(1, 257, 4), 224, 224)
-    used = dinov2_base("cpu", str(tmp_path))._model.embeddings.interpolate_pos_encoding(torch.zeros(1, 257, 4), 224, 224)
-    torch.testing.assert_close(own[0, 1:], read_with_step(smooth_table(37), 37, 16, 37 / 16), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(used[0, 1:], read_with_step(smooth_table(37), 37, 16, 37 / 16.1), rtol=1e-4, atol=1e-5)
+    used = dinov2_base("cpu", str(tmp_path))._model.embeddings.interpolate_pos_encoding(
+        torch.zeros(1, 257, 4), 224, 224
+    )
+    torch.testing.assert_close(
+        own[0, 1:], read_with_step(smooth_table(37), 37, 16, 37 / 16), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(
+        used[0, 1:], read_with_step(smooth_table(37), 37, 16, 37 / 16.1), rtol=1e-4, atol=1e-5
+    )
     assert float((own - used).norm() / used[:, 1:].norm()) > 0.005
 
 
@@ -118,9 +137,13 @@ def test_clip_s_feature_is_the_unit_embedding_of_the_centre(tmp_path: Path) -> N
             transforms.Normalize(OPENAI_MEAN, OPENAI_STD),
         ]
     )
-    embeddings = model.visual_projection(model.vision_model(torch.stack([prepare(picture) for picture in shown])).pooler_output)
+    embeddings = model.visual_projection(
+        model.vision_model(torch.stack([prepare(picture) for picture in shown])).pooler_output
+    )
     found = clip_336("cpu", str(tmp_path)).of(shown)
-    torch.testing.assert_close(found, torch.nn.functional.normalize(embeddings, dim=-1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        found, torch.nn.functional.normalize(embeddings, dim=-1), rtol=1e-4, atol=1e-5
+    )
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(3))
 
 
@@ -138,8 +161,12 @@ def test_weights_and_way_are_in_the_fingerprint(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     dinov2(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3, "patch_size": 7}))
-    with pytest.raises(UsageError, match=r"another architecture; keys: [0-9]+ missing .*; 2 of another shape"):
+    (tmp_path / "config.json").write_text(
+        json.dumps({**config, "num_hidden_layers": 3, "patch_size": 7})
+    )
+    with pytest.raises(
+        UsageError, match=r"another architecture; keys: [0-9]+ missing .*; 2 of another shape"
+    ):
         dinov2_base("cpu", str(tmp_path))
 
 
@@ -159,7 +186,9 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
         ("fd-dinov2", "facebook/dinov2-large"),
     ],
 )
-def test_the_published_models_come_from_the_hub(name: str, repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_published_models_come_from_the_hub(
+    name: str, repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "snapshots" / "0123abc"
     folder.mkdir(parents=True)
     (clip if name == "cmmd" else dinov2)(folder)

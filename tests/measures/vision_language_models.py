@@ -39,7 +39,15 @@ QWEN_CHAT = """\
 {% endfor %}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
-QWEN_MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+QWEN_MARKS = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+]
 
 LLAVA_CHAT = """\
 {% for message in messages %}{{ message.role | upper }}: \
@@ -53,16 +61,29 @@ IDEFICS_CHAT = """\
 {% if part.type == 'image' %}<image>{% else %}{{ part.text }}{% endif %}\
 {% endfor %}<end_of_utterance>
 {% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"""
-IDEFICS_MARKS = ["<|endoftext|>", "<|im_start|>", "<end_of_utterance>", "<fake_token_around_image>", "<image>", "<global-img>"]
+IDEFICS_MARKS = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<end_of_utterance>",
+    "<fake_token_around_image>",
+    "<image>",
+    "<global-img>",
+]
 
 
 def qwen(folder: Path, seed: int = 0) -> Path:
     """A Qwen2.5-VL: bytes and their merges, images of any size, and an answer that begins a line."""
     tokenizer = _byte_tokenizer(QWEN_MARKS, "<|im_end|>")
     processor = Qwen2_5_VLProcessor(
-        Qwen2VLImageProcessor(min_pixels=56 * 56, max_pixels=112 * 112), tokenizer, Qwen2VLVideoProcessor(), chat_template=QWEN_CHAT
+        Qwen2VLImageProcessor(min_pixels=56 * 56, max_pixels=112 * 112),
+        tokenizer,
+        Qwen2VLVideoProcessor(),
+        chat_template=QWEN_CHAT,
     )
-    marks = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in ("image_pad", "video_pad", "vision_start", "vision_end")}
+    marks = {
+        name: tokenizer.convert_tokens_to_ids(f"<|{name}|>")
+        for name in ("image_pad", "video_pad", "vision_start", "vision_end")
+    }
     config = Qwen2_5_VLConfig(
         text_config={
             **_decoder(tokenizer),
@@ -85,11 +106,21 @@ def llava(folder: Path, seed: int = 0) -> Path:
     marks = ["<unk>", "<s>", "</s>", "<pad>", "<image>"]
     alphabet = [chr(code) for code in range(33, 127)]
     words.train_from_iterator(
-        TEXTS, trainers.BpeTrainer(vocab_size=300, special_tokens=marks, initial_alphabet=alphabet, show_progress=False)
+        TEXTS,
+        trainers.BpeTrainer(
+            vocab_size=300, special_tokens=marks, initial_alphabet=alphabet, show_progress=False
+        ),
     )
-    words.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    words.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="<pad>", extra_special_tokens=["<image>"]
+        tokenizer_object=words,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        extra_special_tokens=["<image>"],
     )
     processor = LlavaProcessor(
         CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}), tokenizer,
@@ -107,8 +138,12 @@ def idefics(folder: Path, seed: int = 0) -> Path:
     """An Idefics3, as SmolVLM is: images in tiles, and an answer after a colon, with a space that is part of its token."""
     tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
     tokenizer = _byte_tokenizer([*IDEFICS_MARKS, *tiles], "<end_of_utterance>")
-    image_processor = Idefics3ImageProcessor(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
-    processor = Idefics3Processor(image_processor, tokenizer, image_seq_len=4, chat_template=IDEFICS_CHAT)
+    image_processor = Idefics3ImageProcessor(
+        size={"longest_edge": 64}, max_image_size={"longest_edge": 32}
+    )
+    processor = Idefics3Processor(
+        image_processor, tokenizer, image_seq_len=4, chat_template=IDEFICS_CHAT
+    )
     config = Idefics3Config(
         vision_config={**_SIZE, "image_size": 32, "patch_size": 8}, text_config={"model_type": "llama", **_decoder(tokenizer)},
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"), scale_factor=2,
@@ -122,17 +157,33 @@ def _byte_tokenizer(marks: list[str], end: str) -> PreTrainedTokenizerFast:
     words.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     words.train_from_iterator(
-        TEXTS, trainers.BpeTrainer(vocab_size=420, special_tokens=marks, initial_alphabet=alphabet, show_progress=False)
+        TEXTS,
+        trainers.BpeTrainer(
+            vocab_size=420, special_tokens=marks, initial_alphabet=alphabet, show_progress=False
+        ),
     )
     return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<|endoftext|>", eos_token=end)
 
 
-_SIZE = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+_SIZE = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
 
 
 def _decoder(tokenizer: Any) -> dict[str, Any]:
-    marks = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-    return {**_SIZE, **marks, "num_key_value_heads": 2, "vocab_size": len(tokenizer), "max_position_embeddings": 512}
+    marks = {
+        f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")
+    }
+    return {
+        **_SIZE,
+        **marks,
+        "num_key_value_heads": 2,
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 512,
+    }
 
 
 def _save(folder: Path, kind: Any, config: Any, processor: Any, seed: int) -> Path:
@@ -142,7 +193,9 @@ def _save(folder: Path, kind: Any, config: Any, processor: Any, seed: int) -> Pa
     with torch.no_grad():
         for value in model.parameters():
             if value.ndim > 1:
-                value.copy_(torch.randn(value.shape, generator=generator) / value.flatten(1).shape[1] ** 0.5)
+                value.copy_(
+                    torch.randn(value.shape, generator=generator) / value.flatten(1).shape[1] ** 0.5
+                )
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

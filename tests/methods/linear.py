@@ -61,8 +61,15 @@ class Spoiled(Reward):
     name = "spoiled"
     fingerprint = digest("spoiled")
 
-    def __init__(self, inner: Reward, *, value: float, calls: Sequence[int], only_gradient: bool = False) -> None:
-        self.inner, self.value, self.calls, self.only_gradient = inner, value, set(calls), only_gradient
+    def __init__(
+        self, inner: Reward, *, value: float, calls: Sequence[int], only_gradient: bool = False
+    ) -> None:
+        self.inner, self.value, self.calls, self.only_gradient = (
+            inner,
+            value,
+            set(calls),
+            only_gradient,
+        )
         self.made = 0
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
@@ -71,7 +78,9 @@ class Spoiled(Reward):
         self.made += 1
         if spoil and self.only_gradient and images.requires_grad:
             images = images * 1
-            images.register_hook(lambda gradient: gradient.masked_fill(bad[:, None, None, None], self.value))  # type: ignore[no-untyped-call]
+            images.register_hook(
+                lambda gradient: gradient.masked_fill(bad[:, None, None, None], self.value)
+            )  # type: ignore[no-untyped-call]
         score = self.inner.score(images, prompts)
         return score.masked_fill(bad, self.value) if spoil and not self.only_gradient else score
 

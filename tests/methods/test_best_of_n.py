@@ -12,25 +12,50 @@ from hnbench.methods.base import Outcome
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.random import Random
 from hnbench.rewards.base import Reward
-from tests.methods.linear import LinearGenerator, LinearReward, Spoiled, Unasked, noises_for, tasks_of
+from tests.methods.linear import (
+    LinearGenerator,
+    LinearReward,
+    Spoiled,
+    Unasked,
+    noises_for,
+    tasks_of,
+)
 from tests.toys import BrightnessReward, ToyGenerator
 
 
-def outcomes_of(n: int, prompts: tuple[str, ...] = ("a cat", "a dog"), reward: Reward | None = None) -> dict[tuple[str, str], Outcome]:
+def outcomes_of(
+    n: int, prompts: tuple[str, ...] = ("a cat", "a dog"), reward: Reward | None = None
+) -> dict[tuple[str, str], Outcome]:
     generator = ToyGenerator()
-    found = BestOfN(n=n).propose(tasks_of(*prompts), generator, reward or BrightnessReward(), noises_for(generator))
+    found = BestOfN(n=n).propose(
+        tasks_of(*prompts), generator, reward or BrightnessReward(), noises_for(generator)
+    )
     return {(outcome.task.prompt, outcome.label): outcome for outcome in found}
 
 
 @pytest.mark.parametrize(
-    ("n", "sizes"), [(1, [1]), (2, [2]), (3, [2, 3]), (4, [2, 4]), (5, [2, 4, 5]), (50, [2, 4, 8, 16, 32, 50]), (64, [2, 4, 8, 16, 32, 64])]
+    ("n", "sizes"),
+    [
+        (1, [1]),
+        (2, [2]),
+        (3, [2, 3]),
+        (4, [2, 4]),
+        (5, [2, 4, 5]),
+        (50, [2, 4, 8, 16, 32, 50]),
+        (64, [2, 4, 8, 16, 32, 64]),
+    ],
 )
 def test_labels_are_the_powers_of_two_below_n_and_n(n: int, sizes: list[int]) -> None:
     assert BestOfN(n=n).labels == tuple(f"best-of-{size}" for size in sizes)
 
 
 def test_one_outcome_per_task_and_label_in_order() -> None:
-    assert list(outcomes_of(3)) == [("a cat", "best-of-2"), ("a cat", "best-of-3"), ("a dog", "best-of-2"), ("a dog", "best-of-3")]
+    assert list(outcomes_of(3)) == [
+        ("a cat", "best-of-2"),
+        ("a cat", "best-of-3"),
+        ("a dog", "best-of-2"),
+        ("a dog", "best-of-3"),
+    ]
 
 
 def test_the_outcome_is_the_argmax_over_candidates_scored_one_by_one() -> None:
@@ -61,7 +86,11 @@ def test_a_smaller_label_is_bit_for_bit_the_smaller_search() -> None:
 
 def test_the_first_candidate_is_the_starting_noise() -> None:
     generator = ToyGenerator()
-    tasks, reward, noises = tasks_of("a cat", "a dog"), BrightnessReward(), noises_for(ToyGenerator())
+    tasks, reward, noises = (
+        tasks_of("a cat", "a dog"),
+        BrightnessReward(),
+        noises_for(ToyGenerator()),
+    )
     base = Random().propose(tasks, generator, reward, noises)
     alone = BestOfN(n=1).propose(tasks, generator, reward, noises)
     for one, other in zip(base, alone, strict=True):
@@ -72,7 +101,10 @@ def test_the_first_candidate_is_the_starting_noise() -> None:
 def test_the_rewards_are_the_order_statistics_of_the_normal_distribution() -> None:
     # Along a unit vector the noise is N(0, 1), so the best of k is the maximum of k such numbers.
     direction = torch.linspace(-1.0, 2.0, 12, dtype=torch.float64)
-    generator, reward = LinearGenerator(torch.eye(12, dtype=torch.float64)), LinearReward(direction / direction.norm())
+    generator, reward = (
+        LinearGenerator(torch.eye(12, dtype=torch.float64)),
+        LinearReward(direction / direction.norm()),
+    )
     tasks = tasks_of("a cat", samples=800)
     best: dict[str, list[float]] = {}
     for outcome in BestOfN(n=16).propose(tasks, generator, reward, noises_for(generator)):
@@ -92,7 +124,9 @@ def _moment_of_maximum(size: int, power: int) -> float:
 def test_a_candidate_whose_reward_is_not_finite_never_wins_and_disturbs_nobody() -> None:
     clean = outcomes_of(8, ("bad", "good"))
     for value in (math.nan, math.inf):
-        spoiled = outcomes_of(8, ("bad", "good"), Spoiled(BrightnessReward(), value=value, calls=[0, 3, 5]))
+        spoiled = outcomes_of(
+            8, ("bad", "good"), Spoiled(BrightnessReward(), value=value, calls=[0, 3, 5])
+        )
         trajectory = clean["bad", "best-of-8"].trajectory
         assert trajectory is not None
         winner = max((1, 2, 4, 6, 7), key=trajectory.__getitem__)
@@ -103,8 +137,12 @@ def test_a_candidate_whose_reward_is_not_finite_never_wins_and_disturbs_nobody()
 
 
 def test_the_starting_noise_is_kept_where_no_reward_is_finite() -> None:
-    spoiled = outcomes_of(4, ("bad", "good"), Spoiled(BrightnessReward(), value=math.nan, calls=range(4)))
-    assert torch.equal(spoiled["bad", "best-of-4"].noise, noises_for(ToyGenerator()).draw(tasks_of("bad")[0]))
+    spoiled = outcomes_of(
+        4, ("bad", "good"), Spoiled(BrightnessReward(), value=math.nan, calls=range(4))
+    )
+    assert torch.equal(
+        spoiled["bad", "best-of-4"].noise, noises_for(ToyGenerator()).draw(tasks_of("bad")[0])
+    )
 
 
 def test_no_more_images_at_once_than_tasks_and_no_graph() -> None:
@@ -122,7 +160,10 @@ def test_no_more_images_at_once_than_tasks_and_no_graph() -> None:
 
 def test_the_host_never_waits_while_searching(monkeypatch: pytest.MonkeyPatch) -> None:
     reward = Unasked(BrightnessReward(), monkeypatch, calls=6)
-    assert outcomes_of(6, reward=reward)["a cat", "best-of-6"].trajectory == outcomes_of(6)["a cat", "best-of-6"].trajectory
+    assert (
+        outcomes_of(6, reward=reward)["a cat", "best-of-6"].trajectory
+        == outcomes_of(6)["a cat", "best-of-6"].trajectory
+    )
     assert reward.made == 6
 
 

@@ -8,7 +8,11 @@ from hnbench.methods.candidates import Candidates, keep_better, per_sample
 
 def candidates(value: float, *scores: float) -> Candidates:
     batch = len(scores)
-    return Candidates(torch.full((batch, 2, 4, 4), value), torch.full((batch, 3, 8, 8), value), torch.tensor(scores))
+    return Candidates(
+        torch.full((batch, 2, 4, 4), value),
+        torch.full((batch, 3, 8, 8), value),
+        torch.tensor(scores),
+    )
 
 
 def kept_values(result: Candidates) -> list[float]:
@@ -30,8 +34,16 @@ def test_the_first_is_kept_when_they_tie() -> None:
 
 def test_a_score_that_is_not_finite_never_wins_and_always_loses_to_one_that_is() -> None:
     odd = (math.nan, math.inf, -math.inf)
-    assert kept_values(keep_better(candidates(1.0, 0.0, 0.0, 0.0), candidates(2.0, *odd))) == [1.0, 1.0, 1.0]
-    assert kept_values(keep_better(candidates(1.0, *odd), candidates(2.0, 0.0, 0.0, 0.0))) == [2.0, 2.0, 2.0]
+    assert kept_values(keep_better(candidates(1.0, 0.0, 0.0, 0.0), candidates(2.0, *odd))) == [
+        1.0,
+        1.0,
+        1.0,
+    ]
+    assert kept_values(keep_better(candidates(1.0, *odd), candidates(2.0, 0.0, 0.0, 0.0))) == [
+        2.0,
+        2.0,
+        2.0,
+    ]
     assert kept_values(keep_better(candidates(1.0, *odd), candidates(2.0, *odd))) == [1.0, 1.0, 1.0]
 
 

@@ -26,14 +26,20 @@ def adapter(tmp_path: Path) -> Path:
 
 def test_the_noise_is_the_starting_noise_plus_the_predicted_change(adapter: Path) -> None:
     generator = ToyGenerator()
-    outcomes = list(HyperNoise(adapter=adapter).propose(TASKS, generator, BrightnessReward(), NOISES))
+    outcomes = list(
+        HyperNoise(adapter=adapter).propose(TASKS, generator, BrightnessReward(), NOISES)
+    )
     network = Hypernetwork(generator, attach(generator, adapter, "hypernoise"))
-    assert [(outcome.task, outcome.label, outcome.share) for outcome in outcomes] == [(task, "hypernoise", 1.0) for task in TASKS]
+    assert [(outcome.task, outcome.label, outcome.share) for outcome in outcomes] == [
+        (task, "hypernoise", 1.0) for task in TASKS
+    ]
     for task, outcome in zip(TASKS, outcomes, strict=True):
         noise, conditioning = NOISES.draw(task)[None], generator.encode([task.prompt])
         chosen = noise + network.displacement(noise, conditioning)
         torch.testing.assert_close(outcome.noise, chosen[0].detach())
-        torch.testing.assert_close(outcome.image, generator.generate(chosen, conditioning)[0].detach())
+        torch.testing.assert_close(
+            outcome.image, generator.generate(chosen, conditioning)[0].detach()
+        )
         assert not outcome.noise.requires_grad
         assert not outcome.image.requires_grad
         assert outcome.noise.dtype == torch.float32
@@ -48,25 +54,48 @@ def test_a_task_does_not_depend_on_its_batch(adapter: Path) -> None:
         torch.testing.assert_close(alone.noise, outcome.noise)
 
 
-def test_it_costs_two_passes_and_they_are_counted_on_the_generator_it_is_given(adapter: Path) -> None:
+def test_it_costs_two_passes_and_they_are_counted_on_the_generator_it_is_given(
+    adapter: Path,
+) -> None:
     generator, meter = ToyGenerator(), Meter()
     method = HyperNoise(adapter=adapter)
     method.prepare(generator)
     for _ in range(2):
-        list(method.propose(TASKS, MeteredGenerator(generator, meter, steps=3), BrightnessReward(), NOISES))
-    assert vars(meter) == {"generator_forward": 2 * 4 * len(TASKS), "generator_backward": 0, "reward_forward": 0, "reward_backward": 0}
+        list(
+            method.propose(
+                TASKS, MeteredGenerator(generator, meter, steps=3), BrightnessReward(), NOISES
+            )
+        )
+    assert vars(meter) == {
+        "generator_forward": 2 * 4 * len(TASKS),
+        "generator_backward": 0,
+        "reward_forward": 0,
+        "reward_backward": 0,
+    }
 
 
-def test_prepare_loads_and_propose_does_not_load_again(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_loads_and_propose_does_not_load_again(
+    adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator, method = ToyGenerator(), HyperNoise(adapter=adapter)
     method.prepare(generator)
     monkeypatch.setattr("hnbench.hypernetwork.checkpoint.load_adapter", None)
-    assert len(list(method.propose(TASKS, MeteredGenerator(generator, Meter()), BrightnessReward(), NOISES))) == len(TASKS)
+    assert len(
+        list(
+            method.propose(TASKS, MeteredGenerator(generator, Meter()), BrightnessReward(), NOISES)
+        )
+    ) == len(TASKS)
 
 
 def test_its_identity_is_the_adapters_weights(adapter: Path, tmp_path: Path) -> None:
-    same, other = adapter_folder(tmp_path / "same", "hypernoise"), adapter_folder(tmp_path / "other", "hypernoise", seed=9)
-    assert HyperNoise(adapter=adapter).identity() == {"name": "hypernoise", "adapter": adapter_sha256(adapter)}
+    same, other = (
+        adapter_folder(tmp_path / "same", "hypernoise"),
+        adapter_folder(tmp_path / "other", "hypernoise", seed=9),
+    )
+    assert HyperNoise(adapter=adapter).identity() == {
+        "name": "hypernoise",
+        "adapter": adapter_sha256(adapter),
+    }
     assert HyperNoise(adapter=same).identity() == HyperNoise(adapter=adapter).identity()
     assert HyperNoise(adapter=other).identity() != HyperNoise(adapter=adapter).identity()
     assert make_method(f"hypernoise:adapter={adapter}") == HyperNoise(adapter=adapter)
@@ -76,7 +105,9 @@ def test_gradients_are_possible_after_it(adapter: Path) -> None:
     generator = ToyGenerator()
     list(HyperNoise(adapter=adapter).propose(TASKS, generator, BrightnessReward(), NOISES))
     noise = NOISES.batch(TASKS).requires_grad_(True)
-    torch.autograd.backward(generator.generate(noise, generator.encode([task.prompt for task in TASKS])).sum())
+    torch.autograd.backward(
+        generator.generate(noise, generator.encode([task.prompt for task in TASKS])).sum()
+    )
     assert noise.grad is not None
 
 
@@ -85,4 +116,8 @@ def test_a_finetuning_is_no_hypernetwork(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'hypernoise' is needed"):
         HyperNoise(adapter=folder).prepare(ToyGenerator())
     with pytest.raises(UsageError, match="holds no adapter"):
-        list(HyperNoise(adapter=tmp_path).propose([Task("a", "a", 0)], ToyGenerator(), BrightnessReward(), NOISES))
+        list(
+            HyperNoise(adapter=tmp_path).propose(
+                [Task("a", "a", 0)], ToyGenerator(), BrightnessReward(), NOISES
+            )
+        )

@@ -18,14 +18,18 @@ def test_the_image_is_what_the_starting_noise_gives() -> None:
     for outcome in outcomes:
         assert (outcome.label, outcome.share, outcome.trajectory) == ("random", 1.0, None)
         assert torch.equal(outcome.noise, noises.draw(outcome.task))
-        alone = generator.generate(noises.batch([outcome.task]), generator.encode([outcome.task.prompt]))[0]
+        alone = generator.generate(
+            noises.batch([outcome.task]), generator.encode([outcome.task.prompt])
+        )[0]
         torch.testing.assert_close(outcome.image, alone)
 
 
 def test_the_noise_is_float32_under_a_bfloat16_generator_and_float64_under_a_float64_one() -> None:
     for model, wanted in ((torch.bfloat16, torch.float32), (torch.float64, torch.float64)):
         generator = ToyGenerator(model)
-        (outcome,) = Random().propose(tasks_of("a cat"), generator, BrightnessReward(), noises_for(generator))
+        (outcome,) = Random().propose(
+            tasks_of("a cat"), generator, BrightnessReward(), noises_for(generator)
+        )
         assert outcome.noise.dtype == wanted
 
 
@@ -53,7 +57,10 @@ def test_the_reward_is_not_asked() -> None:
             raise AssertionError(images, prompts)
 
     generator = ToyGenerator()
-    assert len(list(Random().propose(tasks_of("a cat"), generator, Refusing(), noises_for(generator)))) == 1
+    assert (
+        len(list(Random().propose(tasks_of("a cat"), generator, Refusing(), noises_for(generator))))
+        == 1
+    )
 
 
 def test_its_labels_and_identity() -> None:

@@ -14,26 +14,50 @@ from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO, clip_per_sample, norm_penalty
 from hnbench.rewards.base import Reward
 from hnbench.tasks import Task
-from tests.methods.linear import LinearGenerator, LinearReward, NearnessReward, Spoiled, Unasked, noises_for, tasks_of
+from tests.methods.linear import (
+    LinearGenerator,
+    LinearReward,
+    NearnessReward,
+    Spoiled,
+    Unasked,
+    noises_for,
+    tasks_of,
+)
 from tests.toys import BrightnessReward, ToyGenerator
 
 PROMPTS = ("a cat", "a dog", "a red bird", "two chairs")
 
 
-def run(method: ReNO, tasks: list[Task], generator: ToyGenerator | None = None, reward: Reward | None = None) -> list[Outcome]:
+def run(
+    method: ReNO,
+    tasks: list[Task],
+    generator: ToyGenerator | None = None,
+    reward: Reward | None = None,
+) -> list[Outcome]:
     generator = generator or ToyGenerator(torch.float64)
-    return list(method.propose(tasks, generator, reward or BrightnessReward(), noises_for(generator)))
+    return list(
+        method.propose(tasks, generator, reward or BrightnessReward(), noises_for(generator))
+    )
 
 
-def reference(task: Task, generator: ToyGenerator, reward: Reward, settings: dict[str, Any]) -> tuple[Tensor, list[float]]:
+def reference(
+    task: Task, generator: ToyGenerator, reward: Reward, settings: dict[str, Any]
+) -> tuple[Tensor, list[float]]:
     """ReNO for one sample with torch's own optimiser and clipping: the best iterate, and the rewards."""
     noise = torch.nn.Parameter(noises_for(generator).batch([task]).to(generator.dtype))
-    optimiser = torch.optim.SGD([noise], lr=settings["learning_rate"], momentum=settings["momentum"], nesterov=settings["nesterov"])
+    optimiser = torch.optim.SGD(
+        [noise],
+        lr=settings["learning_rate"],
+        momentum=settings["momentum"],
+        nesterov=settings["nesterov"],
+    )
     rewards: list[float] = []
     best = noise.detach().clone()
     for iteration in range(settings["iterations"]):
         optimiser.zero_grad()
-        score = reward.score(generator.generate(noise, generator.encode([task.prompt])), [task.prompt]).sum()
+        score = reward.score(
+            generator.generate(noise, generator.encode([task.prompt])), [task.prompt]
+        ).sum()
         rewards.append(score.item())
         if rewards[-1] > max(rewards[:-1], default=-math.inf):
             best = noise.detach().clone()
@@ -78,7 +102,9 @@ def test_a_batch_equals_single_runs_after_50_iterations() -> None:
 
 
 def test_the_penaltys_gradient_is_its_closed_form_for_each_sample() -> None:
-    noise = torch.randn(5, 2, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    noise = torch.randn(
+        5, 2, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_()
     (gradient,) = torch.autograd.grad(norm_penalty(noise).sum(), noise)
     flat = noise.detach().flatten(1)
     closed = (1 - 31 / flat.square().sum(dim=1, keepdim=True)) * flat
@@ -86,7 +112,9 @@ def test_the_penaltys_gradient_is_its_closed_form_for_each_sample() -> None:
 
 
 def test_the_penalty_is_lowest_where_the_chi_distribution_is_densest() -> None:
-    direction = torch.nn.functional.normalize(torch.randn(1, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+    direction = torch.nn.functional.normalize(
+        torch.randn(1, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    )
     lengths = torch.linspace(3, 9, 6001, dtype=torch.float64)
     penalties = norm_penalty(lengths[:, None] * direction)
     assert float(lengths[penalties.argmin()]) == pytest.approx(math.sqrt(31), abs=1e-3)
@@ -103,16 +131,26 @@ def test_clipping_shortens_only_what_is_longer_and_each_sample_by_itself() -> No
 
 
 def test_the_kept_iterate_is_the_best_of_the_trajectory_and_never_worse_than_the_base() -> None:
-    generator, reward, tasks = ToyGenerator(torch.float64), BrightnessReward(), tasks_of(*PROMPTS, samples=3)
+    generator, reward, tasks = (
+        ToyGenerator(torch.float64),
+        BrightnessReward(),
+        tasks_of(*PROMPTS, samples=3),
+    )
     base = Random().propose(tasks, generator, reward, noises_for(generator))
-    for outcome, start in zip(run(ReNO(learning_rate=60.0), tasks, generator, reward), base, strict=True):
+    for outcome, start in zip(
+        run(ReNO(learning_rate=60.0), tasks, generator, reward), base, strict=True
+    ):
         assert outcome.trajectory is not None
         prompts = [outcome.task.prompt]
         score = float(reward.score(outcome.image[None], prompts))
         assert score == max(outcome.trajectory)
-        assert outcome.trajectory[0] == pytest.approx(float(reward.score(start.image[None], prompts)), abs=1e-12)
+        assert outcome.trajectory[0] == pytest.approx(
+            float(reward.score(start.image[None], prompts)), abs=1e-12
+        )
         # The image is the one that the kept noise gives, though it was not rendered again.
-        torch.testing.assert_close(outcome.image, generator.generate(outcome.noise[None], generator.encode(prompts))[0])
+        torch.testing.assert_close(
+            outcome.image, generator.generate(outcome.noise[None], generator.encode(prompts))[0]
+        )
 
 
 def test_one_iteration_is_the_base() -> None:
@@ -125,11 +163,15 @@ def test_one_iteration_is_the_base() -> None:
 
 def test_a_quadratic_reward_is_solved() -> None:
     rng = torch.Generator().manual_seed(3)
-    matrix = torch.eye(12, dtype=torch.float64) + 0.2 * torch.randn(12, 12, dtype=torch.float64, generator=rng)
+    matrix = torch.eye(12, dtype=torch.float64) + 0.2 * torch.randn(
+        12, 12, dtype=torch.float64, generator=rng
+    )
     target = torch.randn(12, dtype=torch.float64, generator=rng)
     method = ReNO(iterations=400, learning_rate=0.1, gradient_clip=100.0, regulariser_weight=0.0)
     for outcome in run(method, tasks_of(*PROMPTS), LinearGenerator(matrix), NearnessReward(target)):
-        torch.testing.assert_close(outcome.noise.flatten(), torch.linalg.solve(matrix, target), rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            outcome.noise.flatten(), torch.linalg.solve(matrix, target), rtol=0, atol=1e-6
+        )
 
 
 def test_a_linear_reward_ends_where_it_balances_the_regulariser() -> None:
@@ -137,22 +179,37 @@ def test_a_linear_reward_ends_where_it_balances_the_regulariser() -> None:
     direction = torch.linspace(-1.0, 2.0, 12, dtype=torch.float64)
     length, weight, dimension = float(direction.norm()), 2.0, 12
     s = (length + math.sqrt(length**2 + 4 * weight**2 * (dimension - 1))) / (2 * weight)
-    method = ReNO(iterations=400, learning_rate=0.02, gradient_clip=100.0, regulariser_weight=weight)
+    method = ReNO(
+        iterations=400, learning_rate=0.02, gradient_clip=100.0, regulariser_weight=weight
+    )
     generator = LinearGenerator(torch.eye(12, dtype=torch.float64))
     for outcome in run(method, tasks_of(*PROMPTS), generator, LinearReward(direction)):
         assert outcome.trajectory is not None
         assert outcome.trajectory[-1] == pytest.approx(length * s, rel=1e-9)
 
 
-@pytest.mark.parametrize(("value", "only_gradient"), [(math.nan, False), (math.inf, False), (math.nan, True), (math.inf, True)])
-def test_a_sample_that_breaks_stops_keeps_its_best_and_disturbs_nobody(value: float, only_gradient: bool) -> None:
+@pytest.mark.parametrize(
+    ("value", "only_gradient"),
+    [(math.nan, False), (math.inf, False), (math.nan, True), (math.inf, True)],
+)
+def test_a_sample_that_breaks_stops_keeps_its_best_and_disturbs_nobody(
+    value: float, only_gradient: bool
+) -> None:
     tasks, method = tasks_of("good", "bad"), ReNO(iterations=20)
     clean = run(method, tasks)
-    good, bad = run(method, tasks, reward=Spoiled(BrightnessReward(), value=value, calls=[7], only_gradient=only_gradient))
+    good, bad = run(
+        method,
+        tasks,
+        reward=Spoiled(BrightnessReward(), value=value, calls=[7], only_gradient=only_gradient),
+    )
     assert torch.equal(good.noise, clean[0].noise)
     assert good.trajectory == clean[0].trajectory
-    before = 8 if only_gradient else 7  # In iteration 7 the reward was still seen when only the gradient broke.
-    (short,) = [outcome for outcome in run(ReNO(iterations=before), tasks) if outcome.task.prompt == "bad"]
+    before = (
+        8 if only_gradient else 7
+    )  # In iteration 7 the reward was still seen when only the gradient broke.
+    (short,) = [
+        outcome for outcome in run(ReNO(iterations=before), tasks) if outcome.task.prompt == "bad"
+    ]
     assert torch.equal(bad.noise, short.noise)
     assert torch.equal(bad.image, short.image)
     assert bad.trajectory is not None
@@ -173,7 +230,9 @@ def test_a_broken_gradient_stops_a_sample_whose_reward_would_not_show_it() -> No
             assert len(images) == len(prompts)
             self.calls += 1
             if self.calls == 3:
-                images.register_hook(lambda gradient: gradient.index_fill(1, torch.tensor(2), math.inf))  # type: ignore[no-untyped-call]
+                images.register_hook(
+                    lambda gradient: gradient.index_fill(1, torch.tensor(2), math.inf)
+                )  # type: ignore[no-untyped-call]
             return images[:, 0].sum(dim=(1, 2))
 
     class Unmixed(LinearGenerator):
@@ -181,14 +240,23 @@ def test_a_broken_gradient_stops_a_sample_whose_reward_would_not_show_it() -> No
             assert len(noise) == len(conditioning) == steps
             return noise.to(self.dtype)
 
-    (outcome,) = run(ReNO(iterations=6), tasks_of("a cat"), Unmixed(torch.eye(12, dtype=torch.float64)), OneChannel())
+    (outcome,) = run(
+        ReNO(iterations=6),
+        tasks_of("a cat"),
+        Unmixed(torch.eye(12, dtype=torch.float64)),
+        OneChannel(),
+    )
     assert outcome.trajectory is not None
     assert [math.isnan(reward) for reward in outcome.trajectory] == [False] * 3 + [True] * 3
     assert outcome.noise.isfinite().all()
 
 
 def test_a_sample_that_is_broken_from_the_start_keeps_its_starting_noise() -> None:
-    _, bad = run(ReNO(iterations=5), tasks_of("good", "bad"), reward=Spoiled(BrightnessReward(), value=math.nan, calls=[0]))
+    _, bad = run(
+        ReNO(iterations=5),
+        tasks_of("good", "bad"),
+        reward=Spoiled(BrightnessReward(), value=math.nan, calls=[0]),
+    )
     assert torch.equal(bad.noise, noises_for(ToyGenerator()).draw(bad.task).double())
     assert bad.trajectory is not None
     assert all(math.isnan(reward) for reward in bad.trajectory)
@@ -198,7 +266,9 @@ def test_the_host_never_waits_while_optimising(monkeypatch: pytest.MonkeyPatch) 
     reward = Unasked(BrightnessReward(), monkeypatch, calls=12)
     watched = run(ReNO(iterations=12), tasks_of(*PROMPTS), reward=reward)
     assert reward.made == 12
-    assert [outcome.trajectory for outcome in watched] == [outcome.trajectory for outcome in run(ReNO(iterations=12), tasks_of(*PROMPTS))]
+    assert [outcome.trajectory for outcome in watched] == [
+        outcome.trajectory for outcome in run(ReNO(iterations=12), tasks_of(*PROMPTS))
+    ]
 
 
 class Rising(BrightnessReward):
@@ -211,7 +281,9 @@ class Rising(BrightnessReward):
         return super().score(images, prompts) + self.calls
 
 
-def test_passes_forward_and_backward_are_n_and_n_minus_1_and_only_the_noise_gets_a_gradient() -> None:
+def test_passes_forward_and_backward_are_n_and_n_minus_1_and_only_the_noise_gets_a_gradient() -> (
+    None
+):
     class Counting(ToyGenerator):
         backward = 0
 
@@ -233,12 +305,22 @@ def test_passes_forward_and_backward_are_n_and_n_minus_1_and_only_the_noise_gets
     with torch.no_grad():  # The caller's mode does not matter.
         outcomes = run(ReNO(iterations=9), tasks_of(*PROMPTS), generator)
     assert (generator.graphs, generator.backward) == ([True] * 8 + [False], 8)
-    assert all(parameter.grad is None and not parameter.requires_grad for parameter in generator.backbone.parameters())
-    assert not any(outcome.noise.requires_grad or outcome.image.requires_grad for outcome in outcomes)
+    assert all(
+        parameter.grad is None and not parameter.requires_grad
+        for parameter in generator.backbone.parameters()
+    )
+    assert not any(
+        outcome.noise.requires_grad or outcome.image.requires_grad for outcome in outcomes
+    )
 
 
 def test_the_iterate_stays_in_float32_under_a_bfloat16_generator() -> None:
-    (outcome,) = run(ReNO(iterations=40, learning_rate=1e-3), tasks_of("a cat"), ToyGenerator(torch.bfloat16), Rising())
+    (outcome,) = run(
+        ReNO(iterations=40, learning_rate=1e-3),
+        tasks_of("a cat"),
+        ToyGenerator(torch.bfloat16),
+        Rising(),
+    )
     moved = outcome.noise - noises_for(ToyGenerator()).draw(outcome.task)
     assert outcome.noise.dtype == torch.float32
     # The steps, of about 1e-5 a number, would all be rounded away from numbers near 1 in bfloat16.
@@ -265,6 +347,13 @@ def test_impossible_settings_are_refused(settings: dict[str, Any], message: str)
 
 
 def test_the_identity_holds_every_setting_and_the_defaults_are_the_published_ones() -> None:
-    settings = {"iterations": 50, "learning_rate": 5.0, "momentum": 0.9, "nesterov": True, "gradient_clip": 0.1, "regulariser_weight": 0.01}
+    settings = {
+        "iterations": 50,
+        "learning_rate": 5.0,
+        "momentum": 0.9,
+        "nesterov": True,
+        "gradient_clip": 0.1,
+        "regulariser_weight": 0.01,
+    }
     assert ReNO().identity() == {"name": "reno", **settings}
     assert ReNO().labels == ("reno",)

@@ -55,17 +55,30 @@ def prepare_imagereward(folder: Path) -> None:
 
 def prepare_clip(folder: Path) -> None:
     """A small CLIPModel with the real tokenizer, input and feature size."""
-    tower = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4}
+    tower = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+    }
     vision = {**tower, "image_size": 224, "patch_size": 32}
     text = {**tower, "vocab_size": 49408, "eos_token_id": 49407, "bos_token_id": 49406}
     torch.manual_seed(0)
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=768)).save_pretrained(folder)
+    CLIPModel(
+        CLIPConfig(text_config=text, vision_config=vision, projection_dim=768)
+    ).save_pretrained(folder)
     tokenizer = SimpleTokenizer()
     renamed = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
-    (folder / "vocab.json").write_text(json.dumps({renamed.get(token, token): number for token, number in tokenizer.encoder.items()}))
+    (folder / "vocab.json").write_text(
+        json.dumps(
+            {renamed.get(token, token): number for token, number in tokenizer.encoder.items()}
+        )
+    )
     merges = ["#version: 0.2", *(" ".join(pair) for pair in tokenizer.bpe_ranks)]
     (folder / "merges.txt").write_text("\n".join(merges) + "\n", encoding="utf-8")
-    (folder / "preprocessor_config.json").write_text(json.dumps({"size": 224, "crop_size": 224, "resample": 3}))
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({"size": 224, "crop_size": 224, "resample": 3})
+    )
 
 
 def nothing(_: Path) -> None:
@@ -96,7 +109,9 @@ REWARDS = {
 
 @pytest.mark.parametrize("weights", ["random", "published"])
 @pytest.mark.parametrize("name", REWARDS)
-def test_scores_and_gradients_are_the_packages(name: str, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_and_gradients_are_the_packages(
+    name: str, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     published, prepare, load = REWARDS[name]
     pictures = [picture(size, seed) for seed, size in enumerate(SIZES)]
     for number, made in enumerate(pictures):
@@ -109,13 +124,23 @@ def test_scores_and_gradients_are_the_packages(name: str, weights: str, tmp_path
         prepare(tmp_path)
 
     script = Path(__file__).with_name("packages.py")
-    done = subprocess.run([os.environ["PEERS_PYTHON"], script, name, tmp_path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [os.environ["PEERS_PYTHON"], script, name, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     expected = load_file(tmp_path / "expected.safetensors")
 
-    reward = load(device="cpu", dtype="float32", where="" if weights == "published" else str(tmp_path))
+    reward = load(
+        device="cpu", dtype="float32", where="" if weights == "published" else str(tmp_path)
+    )
     with torch.no_grad():
-        rows = [reward.score_pictures([made] * len(PROMPTS), PROMPTS, torch.device("cpu")) for made in pictures]
+        rows = [
+            reward.score_pictures([made] * len(PROMPTS), PROMPTS, torch.device("cpu"))
+            for made in pictures
+        ]
     given = images(2, (256, 288)).requires_grad_()
     scores = reward.score(given, PROMPTS[:2])
     (gradient,) = torch.autograd.grad(scores.sum(), given)

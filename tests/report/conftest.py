@@ -23,4 +23,6 @@ def summary(run_folder: Path) -> Summary:
 def gappy(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """Of `reno` one sample failed, of `hypernoise` one is missing, of the base one failed."""
     folder = tmp_path_factory.mktemp("runs") / "gappy"
-    return summarise_runs([write_run(folder, failed=("random", "reno"), missing=("hypernoise",), base_seed=3)])
+    return summarise_runs(
+        [write_run(folder, failed=("random", "reno"), missing=("hypernoise",), base_seed=3)]
+    )

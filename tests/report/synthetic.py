@@ -18,8 +18,23 @@ from hnbench.suites.base import Verdict
 
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 SEARCHED = tuple(f"best-of-{n}" for n in (2, 4, 8, 16, 32, 50))
-LABELS = ("random", *SEARCHED, "reno", "hypernoise", "finetune", "hypernoise-random-direction", "hypernoise-other-noise")
-_TAG_LEVEL = {"single_object": 2.6, "two_object": 0.3, "counting": -0.2, "colors": 1.2, "position": -1.2, "color_attr": -1.5}
+LABELS = (
+    "random",
+    *SEARCHED,
+    "reno",
+    "hypernoise",
+    "finetune",
+    "hypernoise-random-direction",
+    "hypernoise-other-noise",
+)
+_TAG_LEVEL = {
+    "single_object": 2.6,
+    "two_object": 0.3,
+    "counting": -0.2,
+    "colors": 1.2,
+    "position": -1.2,
+    "color_attr": -1.5,
+}
 _LIFT = {
     "random": 0.0,
     **{label: 0.28 * float(np.log2(int(label.rsplit("-", 1)[1]))) for label in SEARCHED},
@@ -45,9 +60,16 @@ def method_of(label: str) -> int:
     return next(index for index, method in enumerate(_METHODS) if method["name"] == name)
 
 
-def manifest(labels: tuple[str, ...], prompts_per_tag: int, samples: int, base_seed: int) -> dict[str, Any]:
+def manifest(
+    labels: tuple[str, ...], prompts_per_tag: int, samples: int, base_seed: int
+) -> dict[str, Any]:
     prompts = [
-        {"id": f"{tag}/{index:04d}", "text": f"a photo of a red circle, {tag} {index}", "tag": tag, "samples": samples}
+        {
+            "id": f"{tag}/{index:04d}",
+            "text": f"a photo of a red circle, {tag} {index}",
+            "tag": tag,
+            "samples": samples,
+        }
         for tag in TAGS
         for index in range(prompts_per_tag)
     ]
@@ -59,17 +81,31 @@ def manifest(labels: tuple[str, ...], prompts_per_tag: int, samples: int, base_s
         "steps": 1,
         "dtype": "float32",
     }
-    passes = {"generator_forward": 6e5, "generator_backward": 3e5, "reward_forward": 3e5, "reward_backward": 3e5}
+    passes = {
+        "generator_forward": 6e5,
+        "generator_backward": 3e5,
+        "reward_forward": 3e5,
+        "reward_backward": 3e5,
+    }
     return {
         "schema": 1,
         "config": config,
         "identity_fields": sorted(config),
-        "suite": {"name": "geneval-shapes", "version": "1", "tags": list(TAGS), "judge": {"name": "detector", "fingerprint": "1" * 64}},
+        "suite": {
+            "name": "geneval-shapes",
+            "version": "1",
+            "tags": list(TAGS),
+            "judge": {"name": "detector", "fingerprint": "1" * 64},
+        },
         "generator": {"name": "shapes", "fingerprint": "2" * 64, "details": {}},
         "rewards": {
             "optimised": {"shapes-clip": 2.0},
             "held_out": ["shapes-resnet", "redness"],
-            "fingerprints": {"shapes-clip": "3" * 64, "shapes-resnet": "4" * 64, "redness": "5" * 64},
+            "fingerprints": {
+                "shapes-clip": "3" * 64,
+                "shapes-resnet": "4" * 64,
+                "redness": "5" * 64,
+            },
         },
         "plan": {
             "protocol": "quick",
@@ -78,12 +114,30 @@ def manifest(labels: tuple[str, ...], prompts_per_tag: int, samples: int, base_s
             "method_of": {label: method_of(label) for label in labels},
             "prompts": prompts,
         },
-        "training": {"hypernoise": {"seconds": 312.0, "steps": 3000, "images": 3e5, **passes, "device": "Some CPU"}}
+        "training": {
+            "hypernoise": {
+                "seconds": 312.0,
+                "steps": 3000,
+                "images": 3e5,
+                **passes,
+                "device": "Some CPU",
+            }
+        }
         if "hypernoise" in labels
         else {},
-        "environment": {"hnbench": "0.1.0", "device": "Some CPU", "git": None, "packages": {"torch": "2.14.1", "peft": None}},
+        "environment": {
+            "hnbench": "0.1.0",
+            "device": "Some CPU",
+            "git": None,
+            "packages": {"torch": "2.14.1", "peft": None},
+        },
         "sessions": [
-            {"started": "2026-01-01T00:00:00+00:00", "argv": ["/some/where/hnbench", "run", "--full"], "device": "cpu", "batch_size": 32}
+            {
+                "started": "2026-01-01T00:00:00+00:00",
+                "argv": ["/some/where/hnbench", "run", "--full"],
+                "device": "cpu",
+                "batch_size": 32,
+            }
         ],
     }
 
@@ -91,7 +145,11 @@ def manifest(labels: tuple[str, ...], prompts_per_tag: int, samples: int, base_s
 def cost(label: str, rng: np.random.Generator) -> Cost:
     number = int(label.rsplit("-", 1)[1]) if label in SEARCHED else 1
     forward, backward, rewards = (
-        (50.0, 49.0, 50.0) if label == "reno" else (2.0, 0.0, 0.0) if "hypernoise" in label else (number, 0.0, float(number))
+        (50.0, 49.0, 50.0)
+        if label == "reno"
+        else (2.0, 0.0, 0.0)
+        if "hypernoise" in label
+        else (number, 0.0, float(number))
     )
     if label in ("random", "finetune"):
         rewards = 0.0
@@ -107,16 +165,28 @@ def cost(label: str, rng: np.random.Generator) -> Cost:
     )
 
 
-def trajectory(label: str, start: float, end: float, rng: np.random.Generator) -> tuple[float, ...] | None:
+def trajectory(
+    label: str, start: float, end: float, rng: np.random.Generator
+) -> tuple[float, ...] | None:
     if label == "reno":
         course = start + (end - start) * (1 - np.exp(-np.arange(50) / 12)) + rng.normal(0, 0.03, 50)
         return tuple(round(float(value), 4) for value in course)
     if label in SEARCHED:
-        return tuple(round(float(value), 4) for value in start + rng.normal(0, 0.25, int(label.rsplit("-", 1)[1])))
+        return tuple(
+            round(float(value), 4)
+            for value in start + rng.normal(0, 0.25, int(label.rsplit("-", 1)[1]))
+        )
     return None
 
 
-def _record(plan: Plan, expected: Any, base_seed: int, draws: dict[str, float], image: SavedImage, rng: np.random.Generator) -> Record:
+def _record(
+    plan: Plan,
+    expected: Any,
+    base_seed: int,
+    draws: dict[str, float],
+    image: SavedImage,
+    rng: np.random.Generator,
+) -> Record:
     label, lift = expected.label, _LIFT[expected.label]
     noise = digest([expected.task.prompt, expected.task.sample, base_seed])
     start = 0.6 + 0.2 * draws["difficulty"] + 0.15 * draws["luck"]
@@ -127,7 +197,12 @@ def _record(plan: Plan, expected: Any, base_seed: int, draws: dict[str, float], 
         "redness": 0.2 * draws["luck"] - 0.02 * lift,
     }
     own = {"random": 0.0}.get(label, 0.8)
-    chance = _TAG_LEVEL[expected.tag] + 1.6 * draws["difficulty"] + lift * (1 - 0.2 * (expected.tag == "counting")) + 1.5 * draws["luck"]
+    chance = (
+        _TAG_LEVEL[expected.tag]
+        + 1.6 * draws["difficulty"]
+        + lift * (1 - 0.2 * (expected.tag == "counting"))
+        + 1.5 * draws["luck"]
+    )
     return Record(
         id=expected.id,
         status="done",
@@ -138,8 +213,13 @@ def _record(plan: Plan, expected: Any, base_seed: int, draws: dict[str, float], 
         base_seed=base_seed,
         label=label,
         noise_sha256=noise,
-        displacement=0.0 if label in ("random", "finetune") else 19.6 if label in SEARCHED else 4.0 + 2 * lift,
-        noise_norm=float(np.sqrt(192 + 19.6 * draws["luck"])) + (0.6 if label == "reno" else 0.15 if "hypernoise" in label else 0),
+        displacement=0.0
+        if label in ("random", "finetune")
+        else 19.6
+        if label in SEARCHED
+        else 4.0 + 2 * lift,
+        noise_norm=float(np.sqrt(192 + 19.6 * draws["luck"]))
+        + (0.6 if label == "reno" else 0.15 if "hypernoise" in label else 0),
         rewards={**level, "optimised": level["shapes-clip"] * 2},
         initial_rewards={
             "shapes-clip": start / 2,
@@ -181,9 +261,16 @@ def write_run(
     lines = []
     for expected in plan.expected():
         key = (expected.task.prompt_id, expected.task.sample)
-        draws.setdefault(key, {"difficulty": float(difficulty[ranks[key[0]]]), "luck": float(rng.normal())})
+        draws.setdefault(
+            key, {"difficulty": float(difficulty[ranks[key[0]]]), "luck": float(rng.normal())}
+        )
         record = _record(
-            plan, expected, base_seed, draws[key], SavedImage(path=f"images/{expected.id[:2]}/{expected.id}.png", sha256="0" * 64), rng
+            plan,
+            expected,
+            base_seed,
+            draws[key],
+            SavedImage(path=f"images/{expected.id[:2]}/{expected.id}.png", sha256="0" * 64),
+            rng,
         )
         first = expected.label not in seen
         seen.add(expected.label)
@@ -200,9 +287,22 @@ def write_run(
 
 def _failed(record: Record) -> Record:
     kept = {
-        name: getattr(record, name) for name in ("id", "prompt_id", "prompt", "tag", "sample", "base_seed", "label", "noise_sha256", "cost")
+        name: getattr(record, name)
+        for name in (
+            "id",
+            "prompt_id",
+            "prompt",
+            "tag",
+            "sample",
+            "base_seed",
+            "label",
+            "noise_sha256",
+            "cost",
+        )
     }
-    return Record(**kept, status="failed", error=Failure(type="NonFinite", message="the image has NaN"))
+    return Record(
+        **kept, status="failed", error=Failure(type="NonFinite", message="the image has NaN")
+    )
 
 
 def _picture(path: Path, record: Record, seed: int) -> None:

@@ -27,7 +27,11 @@ def fill(out: Path, text: str, names: tuple[str, ...] = NAMES) -> None:
 
 
 def content(out: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in out.iterdir() if path.name != folder.LOCK and path.is_file()}
+    return {
+        path.name: path.read_text()
+        for path in out.iterdir()
+        if path.name != folder.LOCK and path.is_file()
+    }
 
 
 DYING = """
@@ -54,11 +58,16 @@ with replacing(out, ("summary.csv", "a.png", "b.png", "report.md")) as working:
 
 
 def python(code: str, *arguments: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], env={**os.environ, "PYTHONPATH": str(PACKAGE)})
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+    )
 
 
 @pytest.mark.parametrize("before", ["old", ""])
-def test_a_kill_at_any_step_leaves_whole_files_and_the_next_report_is_whole(tmp_path: Path, before: str) -> None:
+def test_a_kill_at_any_step_leaves_whole_files_and_the_next_report_is_whole(
+    tmp_path: Path, before: str
+) -> None:
     new = dict.fromkeys(("summary.csv", "b.png", "report.md"), HEADER + "new")
     kills, killed = 0, 9
     while killed == 9:
@@ -88,7 +97,9 @@ def test_an_error_leaves_the_old_report(tmp_path: Path) -> None:
     assert not (tmp_path / WORKING).exists()
 
 
-@pytest.mark.parametrize("name", ["report.md", "summary.csv", "records.csv", "noise.png", "headline.json"])
+@pytest.mark.parametrize(
+    "name", ["report.md", "summary.csv", "records.csv", "noise.png", "headline.json"]
+)
 def test_files_of_others_are_not_written_over(tmp_path: Path, summary: Summary, name: str) -> None:
     (tmp_path / name).write_text("my own notes")
     with pytest.raises(UsageError, match=f"{name} was not written by `hnbench report`; move it"):
@@ -98,7 +109,9 @@ def test_files_of_others_are_not_written_over(tmp_path: Path, summary: Summary, 
 
 def test_files_of_others_with_other_names_are_kept(tmp_path: Path, summary: Summary) -> None:
     (tmp_path / "notes.md").write_text("mine")
-    (tmp_path / "report.md").write_text("")  # what a version before this one left when it was killed
+    (tmp_path / "report.md").write_text(
+        ""
+    )  # what a version before this one left when it was killed
     write(summary, tmp_path)
     write(summary, tmp_path)
     assert (tmp_path / "notes.md").read_text() == "mine"
@@ -115,7 +128,9 @@ def test_a_report_of_any_version_is_replaced(tmp_path: Path) -> None:
 
 def test_a_folder_in_place_of_a_file_changes_nothing(tmp_path: Path, summary: Summary) -> None:
     (tmp_path / "report.md").mkdir()
-    with pytest.raises(StoreError, match=r"Is a directory at .*report\.md.*a folder is where a file has to be"):
+    with pytest.raises(
+        StoreError, match=r"Is a directory at .*report\.md.*a folder is where a file has to be"
+    ):
         write(summary, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 
@@ -142,5 +157,8 @@ def test_reports_at_once_do_not_mix(tmp_path: Path) -> None:
 
 def test_who_waits_too_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder, "PATIENCE", 0.1)
-    with replacing(tmp_path, NAMES), pytest.raises(StoreError, match="another report is being written"):
+    with (
+        replacing(tmp_path, NAMES),
+        pytest.raises(StoreError, match="another report is being written"),
+    ):
         fill(tmp_path, "second")

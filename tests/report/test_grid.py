@@ -19,17 +19,25 @@ def test_prompts_are_spread_over_the_tags_and_in_the_order_of_the_plan(summary: 
     rows = grid._rows(summary, labels)
     assert len(rows) == 8
     prompts = [row["random"].prompt for row in rows]
-    expected = [f"a photo of a red circle, {tag} {at}" for tag in TAGS for at in ((0, 1) if tag in TAGS[:2] else (0,))]
+    expected = [
+        f"a photo of a red circle, {tag} {at}"
+        for tag in TAGS
+        for at in ((0, 1) if tag in TAGS[:2] else (0,))
+    ]
     assert prompts == expected
     assert all(row[label].prompt == row["random"].prompt for row in rows for label in labels)
 
 
 def test_a_prompt_without_an_image_gives_way(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", ("random", "reno"), prompts_per_tag=2, samples=1, images=True)
+    folder = write_run(
+        tmp_path / "run", ("random", "reno"), prompts_per_tag=2, samples=1, images=True
+    )
     summary = summarise_runs([folder])
     first = grid._rows(summary, ["random", "reno"])[0]
     first["reno"].image.unlink()
-    assert first["random"].prompt not in [row["random"].prompt for row in grid._rows(summary, ["random", "reno"])]
+    assert first["random"].prompt not in [
+        row["random"].prompt for row in grid._rows(summary, ["random", "reno"])
+    ]
 
 
 def test_the_picture_holds_every_pixel_of_a_small_image(tmp_path: Path) -> None:
@@ -59,7 +67,9 @@ def test_large_images_are_reduced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", range(2))
 def test_anything_in_the_place_of_an_image_is_a_note(tmp_path: Path, place: int) -> None:
     """No traceback, and no grid of other images than the report's."""
-    summary = summarise_runs([write_run(tmp_path / "run", ("random", "reno"), prompts_per_tag=1, samples=1, images=True)])
+    summary = summarise_runs(
+        [write_run(tmp_path / "run", ("random", "reno"), prompts_per_tag=1, samples=1, images=True)]
+    )
     image = grid._rows(summary, ["random", "reno"])[0][("random", "reno")[place]].image
     told = []
     for what, put in replaced(image.read_bytes()):
@@ -73,7 +83,9 @@ def test_anything_in_the_place_of_an_image_is_a_note(tmp_path: Path, place: int)
 
 
 def test_an_image_of_too_many_pixels_is_a_note(tmp_path: Path) -> None:
-    summary = summarise_runs([write_run(tmp_path / "run", ("random",), prompts_per_tag=1, samples=1, images=True)])
+    summary = summarise_runs(
+        [write_run(tmp_path / "run", ("random",), prompts_per_tag=1, samples=1, images=True)]
+    )
     image = grid._rows(summary, ["random"])[0]["random"].image
     for size in (10_000, 20_000):
         Image.new("1", (size, size)).save(image)

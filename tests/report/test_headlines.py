@@ -28,13 +28,22 @@ def test_spans() -> None:
     assert spanned(Interval(math.nan, math.nan, math.nan)) == "not measured"
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.0004, "p < 0.001"), (0.0213, "p = 0.021"), (math.nan, "p n/a")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0004, "p < 0.001"), (0.0213, "p = 0.021"), (math.nan, "p n/a")]
+)
 def test_probabilities(value: float, text: str) -> None:
     assert probability(value) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.004321, "0.00432"), (999.7, "1,000"), (2100000.0, "2,100,000"), (50.0, "50"), (math.inf, "∞")]
+    ("value", "text"),
+    [
+        (0.004321, "0.00432"),
+        (999.7, "1,000"),
+        (2100000.0, "2,100,000"),
+        (50.0, "50"),
+        (math.inf, "∞"),
+    ],
 )
 def test_amounts(value: float, text: str) -> None:
     assert amount(value) == text
@@ -64,7 +73,9 @@ def test_gaps_come_first(gappy: Summary) -> None:
 
 
 def sentence(tmp_path: Path, labels: tuple[str, ...], key: str, prompts: int = 6) -> str:
-    summary = summarise_runs([write_run(tmp_path / "run", labels, prompts_per_tag=prompts, samples=2)])
+    summary = summarise_runs(
+        [write_run(tmp_path / "run", labels, prompts_per_tag=prompts, samples=2)]
+    )
     return next(one.sentence for one in headlines(summary) if one.key == key)
 
 
@@ -73,11 +84,15 @@ def test_without_hypernoise_the_others_are_the_findings(tmp_path: Path) -> None:
 
 
 def test_doubt_is_said(tmp_path: Path) -> None:
-    assert "cannot be told from zero" in sentence(tmp_path, ("random", "hypernoise-random-direction"), "gain/hypernoise-random-direction")
+    assert "cannot be told from zero" in sentence(
+        tmp_path, ("random", "hypernoise-random-direction"), "gain/hypernoise-random-direction"
+    )
 
 
 def test_a_score_beyond_the_curve_is_a_bound(tmp_path: Path) -> None:
-    assert "No best-of-N up to N = 2 reaches" in sentence(tmp_path, ("random", "best-of-2", "hypernoise"), "equivalent_best_of_n")
+    assert "No best-of-N up to N = 2 reaches" in sentence(
+        tmp_path, ("random", "best-of-2", "hypernoise"), "equivalent_best_of_n"
+    )
 
 
 def test_whole_numbers_and_missing_ones_are_json() -> None:

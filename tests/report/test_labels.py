@@ -11,7 +11,11 @@ def test_candidates() -> None:
 
 
 def test_best_of_labels_ascend_from_the_base() -> None:
-    assert best_of_labels(["best-of-8", "reno", "random", "best-of-2"]) == {1: "random", 2: "best-of-2", 8: "best-of-8"}
+    assert best_of_labels(["best-of-8", "reno", "random", "best-of-2"]) == {
+        1: "random",
+        2: "best-of-2",
+        8: "best-of-8",
+    }
 
 
 def test_featured_keeps_the_smallest_and_the_largest_search() -> None:
@@ -22,7 +26,10 @@ def test_featured_keeps_the_smallest_and_the_largest_search() -> None:
 
 
 def test_every_method_has_a_colour_and_a_marker_of_its_own() -> None:
-    methods = [label for label in LABELS if not label.startswith("best-of-")] + ["best-of-2", "of-another-package"]
+    methods = [label for label in LABELS if not label.startswith("best-of-")] + [
+        "best-of-2",
+        "of-another-package",
+    ]
     assert len({style_of(label).colour for label in methods}) == len(methods)
     assert len({style_of(label).marker for label in methods}) == len(methods)
     assert style_of("best-of-2").colour == style_of("best-of-50").colour

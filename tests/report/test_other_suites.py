@@ -49,18 +49,33 @@ def graded(graded_folder: Path) -> Summary:
 def unjudged(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     folder = tmp_path_factory.mktemp("unjudged") / "run"
     suite = {**manifest(LABELS, 6, 2, 0)["suite"], "name": "parti", "judge": None}
-    return summarise_runs([rewrite(write_run(folder, failed=("reno",), images=True, changes={"suite": suite}), lambda _: None)])
+    return summarise_runs(
+        [
+            rewrite(
+                write_run(folder, failed=("reno",), images=True, changes={"suite": suite}),
+                lambda _: None,
+            )
+        ]
+    )
 
 
-def test_the_score_of_a_suite_is_the_mean_of_its_grades(graded: Summary, graded_folder: Path) -> None:
+def test_the_score_of_a_suite_is_the_mean_of_its_grades(
+    graded: Summary, graded_folder: Path
+) -> None:
     rows = journal_rows(graded_folder / "journal-0000.jsonl")
     for label in FEW:
         by_tag: dict[str, list[float]] = {}
         for record in rows:
             if record["label"] == label:
                 by_tag.setdefault(record["tag"], []).append(record["verdict"]["score"])
-        assert graded.rows[label].overall.estimate == pytest.approx(np.mean([np.mean(values) for values in by_tag.values()]))
-        assert graded.rows[label].overall.low < graded.rows[label].overall.estimate < graded.rows[label].overall.high
+        assert graded.rows[label].overall.estimate == pytest.approx(
+            np.mean([np.mean(values) for values in by_tag.values()])
+        )
+        assert (
+            graded.rows[label].overall.low
+            < graded.rows[label].overall.estimate
+            < graded.rows[label].overall.high
+        )
     assert 0 < graded.rows["reno"].p_holm <= 1
 
 
@@ -70,7 +85,9 @@ def test_grades_are_in_the_records_table(graded: Summary) -> None:
     assert frame["correct"].isna().all()
 
 
-def test_a_judge_of_right_and_wrong_has_no_column_of_its_own_for_the_score(summary: Summary) -> None:
+def test_a_judge_of_right_and_wrong_has_no_column_of_its_own_for_the_score(
+    summary: Summary,
+) -> None:
     assert "score" not in records_frame(summary)
 
 
@@ -86,7 +103,12 @@ def test_without_a_judge_there_are_rewards_only(unjudged: Summary, tmp_path: Pat
     assert math.isnan(row.overall.estimate)
     assert math.isnan(row.p_holm)
     assert row.reward_gains["optimised"].low > 0
-    assert (unjudged.comparisons, unjudged.shares, unjudged.equivalent, unjudged.curve) == ((), None, None, {})
+    assert (unjudged.comparisons, unjudged.shares, unjudged.equivalent, unjudged.curve) == (
+        (),
+        None,
+        None,
+        {},
+    )
     assert unjudged.rows["reno"].pairs == row.pairs - 1
     text = write(unjudged, tmp_path).read_text()
     assert "This suite has no judge, so there is no score." in text
@@ -136,9 +158,13 @@ def test_prompts_seen_in_training_are_counted_listed_and_left_out(tmp_path: Path
         for record in records:
             if record["label"] == label and record["prompt_id"] not in seen:
                 tags.setdefault(record["tag"], []).append(record["verdict"]["correct"])
-        assert summary.unseen.rows[label].overall.estimate == pytest.approx(np.mean([np.mean(values) for values in tags.values()]))
+        assert summary.unseen.rows[label].overall.estimate == pytest.approx(
+            np.mean([np.mean(values) for values in tags.values()])
+        )
     sentence = {one.key: one.sentence for one in headlines(summary)}["contamination"]
-    assert sentence.startswith("3 of the 36 prompts were among the training prompts; without them HyperNoise scores ")
+    assert sentence.startswith(
+        "3 of the 36 prompts were among the training prompts; without them HyperNoise scores "
+    )
     text = markdown(summary, {}, [])
     assert "- HyperNoise: 3 of the 36 prompts were among its training prompts." in text
     assert "- a photo of a red circle, colors 4" in text
@@ -147,17 +173,26 @@ def test_prompts_seen_in_training_are_counted_listed_and_left_out(tmp_path: Path
 
 
 def test_an_adapter_that_does_not_say_is_named(tmp_path: Path) -> None:
-    summary = summarise_runs([write_run(tmp_path / "run", FEW, prompts_per_tag=2, changes=trained(None))])
+    summary = summarise_runs(
+        [write_run(tmp_path / "run", FEW, prompts_per_tag=2, changes=trained(None))]
+    )
     assert summary.unseen is None
-    assert "HyperNoise: its adapter does not say what it was trained on, so this was not checked." in markdown(summary, {}, [])
+    assert (
+        "HyperNoise: its adapter does not say what it was trained on, so this was not checked."
+        in markdown(summary, {}, [])
+    )
     assert "contamination" not in {one.key for one in headlines(summary)}
 
 
 def test_where_every_prompt_was_seen_no_score_is_left(tmp_path: Path) -> None:
     every = [prompt["id"] for prompt in manifest(FEW, 2, 2, 0)["plan"]["prompts"]]
-    summary = summarise_runs([write_run(tmp_path / "run", FEW, prompts_per_tag=2, changes=trained(every))])
+    summary = summarise_runs(
+        [write_run(tmp_path / "run", FEW, prompts_per_tag=2, changes=trained(every))]
+    )
     assert summary.unseen is None
-    assert {one.key: one.sentence for one in headlines(summary)}["contamination"].endswith("no score is left without them.")
+    assert {one.key: one.sentence for one in headlines(summary)}["contamination"].endswith(
+        "no score is left without them."
+    )
 
 
 def test_older_runs_say_nothing_of_it(summary: Summary) -> None:
@@ -170,5 +205,7 @@ def test_an_early_report_of_prompts_that_were_all_seen_in_training(tmp_path: Pat
     seen = ["colors/0001", "colors/0004"]
     folder = write_run(tmp_path / "run", FEW, changes=trained(seen))
     rows = journal_rows(folder / "journal-0000.jsonl")
-    write_journal(folder / "journal-0000.jsonl", [row for row in rows if row["prompt_id"] in seen][:2])
+    write_journal(
+        folder / "journal-0000.jsonl", [row for row in rows if row["prompt_id"] in seen][:2]
+    )
     assert "Incomplete" in markdown(summarise_runs([folder]), {}, [])

@@ -47,14 +47,20 @@ def overlap(a: Box, b: Box) -> bool:
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_no_texts_overlap_and_none_is_cut(summary: Summary, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_texts_overlap_and_none_is_cut(
+    summary: Summary, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     figure = PLOTS[name](summary)
     assert isinstance(figure, Figure)
     texts = drawn_texts(figure, monkeypatch)
     assert len(texts) > 10
     assert not [(one, two) for (one, a), (two, b) in combinations(texts, 2) if overlap(a, b)]
     width, height = figure.get_size_inches() * figure.dpi
-    assert not [text for text, box in texts if box[0] < -1 or box[1] < -1 or box[2] > width + 1 or box[3] > height + 1]
+    assert not [
+        text
+        for text, box in texts
+        if box[0] < -1 or box[1] < -1 or box[2] > width + 1 or box[3] > height + 1
+    ]
 
 
 @pytest.mark.parametrize("name", PLOTS)
@@ -68,19 +74,29 @@ def test_axes_are_named_and_the_title_says_something(summary: Summary, name: str
 def test_points_stand_where_the_numbers_are(summary: Summary) -> None:
     figure: Any = PLOTS["quality_vs_cost"](summary)
     for axes, column in zip(figure.axes, ("passes", "seconds"), strict=True):
-        points = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines if len(line.get_xdata()) == 1}
-        assert {(row.costs[column].estimate, row.overall.estimate) for row in summary.rows.values()} <= points
+        points = {
+            (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
+            for line in axes.lines
+            if len(line.get_xdata()) == 1
+        }
+        assert {
+            (row.costs[column].estimate, row.overall.estimate) for row in summary.rows.values()
+        } <= points
 
 
 def test_the_shell_is_the_root_of_the_dimension(summary: Summary) -> None:
     """The synthetic base has noises of dimension 192."""
     figure: Any = PLOTS["noise"](summary)
-    shell = next(line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == "--")
+    shell = next(
+        line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == "--"
+    )
     assert shell == pytest.approx(np.sqrt(192), rel=0.02)
 
 
 def test_the_base_alone_has_its_plots_and_reasons_for_the_others(tmp_path: Path) -> None:
-    summary = summarise_runs([write_run(tmp_path / "run", ("random",), prompts_per_tag=2, samples=1)])
+    summary = summarise_runs(
+        [write_run(tmp_path / "run", ("random",), prompts_per_tag=2, samples=1)]
+    )
     figures = {name: plot(summary) for name, plot in PLOTS.items()}
     missing = {name: figure for name, figure in figures.items() if isinstance(figure, str)}
     assert set(missing) == {"best_of_n", "task_gains", "trajectories"}
@@ -88,7 +104,16 @@ def test_the_base_alone_has_its_plots_and_reasons_for_the_others(tmp_path: Path)
 
 
 def test_without_hypernoise_every_plot_is_drawn(tmp_path: Path) -> None:
-    summary = summarise_runs([write_run(tmp_path / "run", ("random", "best-of-2", "best-of-4", "reno"), prompts_per_tag=2, samples=1)])
+    summary = summarise_runs(
+        [
+            write_run(
+                tmp_path / "run",
+                ("random", "best-of-2", "best-of-4", "reno"),
+                prompts_per_tag=2,
+                samples=1,
+            )
+        ]
+    )
     assert all(isinstance(plot(summary), Figure) for plot in PLOTS.values())
 
 

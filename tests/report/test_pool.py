@@ -21,8 +21,12 @@ from tests.report.synthetic import manifest, write_run
 LABELS = ("random", "reno")
 
 
-def write(folder: Path, *, base_seed: int = 0, labels: tuple[str, ...] = LABELS, **changes: Any) -> Path:
-    return write_run(folder, labels, prompts_per_tag=2, samples=2, base_seed=base_seed, changes=changes or None)
+def write(
+    folder: Path, *, base_seed: int = 0, labels: tuple[str, ...] = LABELS, **changes: Any
+) -> Path:
+    return write_run(
+        folder, labels, prompts_per_tag=2, samples=2, base_seed=base_seed, changes=changes or None
+    )
 
 
 def test_every_record_lands_in_its_place_of_the_plan(tmp_path: Path) -> None:
@@ -32,7 +36,9 @@ def test_every_record_lands_in_its_place_of_the_plan(tmp_path: Path) -> None:
     assert values.shape == (2 * 12 * 2, 2)
     for order, folder in enumerate(folders):
         for record in read_run(folder).records:
-            prompt = next(at for at, planned in enumerate(pool.prompts) if planned.id == record.prompt_id)
+            prompt = next(
+                at for at, planned in enumerate(pool.prompts) if planned.id == record.prompt_id
+            )
             row = order * 24 + prompt * 2 + record.sample
             assert values[row, LABELS.index(record.label)] == record.noise_norm
             assert pool.clusters[row] == prompt
@@ -119,7 +125,10 @@ def test_runs_of_different_things_are_not_pooled(tmp_path: Path, kind: str) -> N
 
 
 def test_different_weights_under_the_same_name_are_not_pooled(tmp_path: Path) -> None:
-    folders = [write(tmp_path / "a"), write(tmp_path / "b", base_seed=1, generator={"name": "shapes", "fingerprint": "9" * 64})]
+    folders = [
+        write(tmp_path / "a"),
+        write(tmp_path / "b", base_seed=1, generator={"name": "shapes", "fingerprint": "9" * 64}),
+    ]
     with pytest.raises(UsageError, match="differ in generator;"):
         pool_runs(folders)
 
@@ -129,7 +138,9 @@ def test_different_methods_or_prompts_are_not_pooled(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="different methods"):
         pool_runs([first, write(tmp_path / "b", base_seed=1, labels=("random", "hypernoise"))])
     with pytest.raises(UsageError, match="different prompts or samples"):
-        pool_runs([first, write_run(tmp_path / "c", LABELS, prompts_per_tag=3, samples=2, base_seed=1)])
+        pool_runs(
+            [first, write_run(tmp_path / "c", LABELS, prompts_per_tag=3, samples=2, base_seed=1)]
+        )
 
 
 def test_the_same_seed_twice_is_not_two_seeds(tmp_path: Path) -> None:

@@ -19,7 +19,11 @@ from tests.report.synthetic import LABELS, TAGS, write_run
 def table(run_folder: Path) -> pd.DataFrame:
     """The records read apart from the package's own conversion."""
     records = read_run(run_folder).records
-    rows = [(r.label, r.tag, r.prompt_id, r.sample, r.verdict.correct, r.rewards["optimised"]) for r in records if r.verdict]
+    rows = [
+        (r.label, r.tag, r.prompt_id, r.sample, r.verdict.correct, r.rewards["optimised"])
+        for r in records
+        if r.verdict
+    ]
     return pd.DataFrame(rows, columns=["label", "tag", "prompt", "sample", "correct", "optimised"])
 
 
@@ -28,12 +32,18 @@ def mean_of_tag_means(table: pd.DataFrame, label: str, column: str = "correct") 
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_overall_is_the_mean_of_the_tag_means(summary: Summary, table: pd.DataFrame, label: str) -> None:
+def test_overall_is_the_mean_of_the_tag_means(
+    summary: Summary, table: pd.DataFrame, label: str
+) -> None:
     row = summary.rows[label]
     assert row.overall.estimate == pytest.approx(mean_of_tag_means(table, label))
     assert row.overall.low < row.overall.estimate < row.overall.high
-    assert row.gain.estimate == pytest.approx(mean_of_tag_means(table, label) - mean_of_tag_means(table, "random"), abs=1e-12)
-    assert row.rewards["optimised"].estimate == pytest.approx(mean_of_tag_means(table, label, "optimised"))
+    assert row.gain.estimate == pytest.approx(
+        mean_of_tag_means(table, label) - mean_of_tag_means(table, "random"), abs=1e-12
+    )
+    assert row.rewards["optimised"].estimate == pytest.approx(
+        mean_of_tag_means(table, label, "optimised")
+    )
     for tag in TAGS:
         chosen = table[(table["label"] == label) & (table["tag"] == tag)]
         assert row.tags[tag].estimate == pytest.approx(chosen["correct"].mean())
@@ -54,12 +64,16 @@ def test_the_base_is_compared_with_nothing(summary: Summary) -> None:
 
 def test_standard_gains_are_in_units_of_the_base(summary: Summary, table: pd.DataFrame) -> None:
     unit = table.loc[table["label"] == "random", "optimised"].std()
-    gain = mean_of_tag_means(table, "reno", "optimised") - mean_of_tag_means(table, "random", "optimised")
+    gain = mean_of_tag_means(table, "reno", "optimised") - mean_of_tag_means(
+        table, "random", "optimised"
+    )
     assert summary.rows["reno"].standard_gains["optimised"].estimate == pytest.approx(gain / unit)
 
 
 def test_shares_of_reno(summary: Summary, table: pd.DataFrame) -> None:
-    base, own, reno = (mean_of_tag_means(table, label) for label in ("random", "hypernoise", "reno"))
+    base, own, reno = (
+        mean_of_tag_means(table, label) for label in ("random", "hypernoise", "reno")
+    )
     assert summary.shares
     assert summary.shares.gain.estimate == pytest.approx((own - base) / (reno - base))
     assert summary.shares.costs["nfe"].estimate == pytest.approx(2 / 50)
@@ -82,7 +96,10 @@ def test_comparisons_are_paired_and_adjusted(summary: Summary, table: pd.DataFra
         "hypernoise-other-noise",
     ]
     for one in summary.comparisons:
-        assert one.gain.estimate == pytest.approx(mean_of_tag_means(table, "hypernoise") - mean_of_tag_means(table, one.against), abs=1e-12)
+        assert one.gain.estimate == pytest.approx(
+            mean_of_tag_means(table, "hypernoise") - mean_of_tag_means(table, one.against),
+            abs=1e-12,
+        )
         assert 0 < one.p_holm <= 1
 
 
@@ -91,7 +108,10 @@ def test_break_even_by_hand(summary: Summary) -> None:
     by_label = {one.against: one for one in summary.break_even}
     assert by_label["best-of-2"].by_passes == 2.1e6 / (4 - 2)
     assert by_label["reno"].by_passes == math.ceil(2.1e6 / (296 - 2))
-    seconds = summary.rows["reno"].costs["seconds"].estimate - summary.rows["hypernoise"].costs["seconds"].estimate
+    seconds = (
+        summary.rows["reno"].costs["seconds"].estimate
+        - summary.rows["hypernoise"].costs["seconds"].estimate
+    )
     assert by_label["reno"].by_seconds == math.ceil(312 / seconds)
 
 
@@ -99,7 +119,12 @@ def test_coverage_counts_the_plan(gappy: Summary) -> None:
     planned = 6 * 6 * 2
     assert gappy.incomplete == ["random", "reno", "hypernoise"]
     coverage = {label: gappy.rows[label].coverage for label in gappy.rows}
-    assert (coverage["reno"].planned, coverage["reno"].done, coverage["reno"].failed, coverage["reno"].missing) == (
+    assert (
+        coverage["reno"].planned,
+        coverage["reno"].done,
+        coverage["reno"].failed,
+        coverage["reno"].missing,
+    ) == (
         planned,
         planned - 1,
         1,
@@ -122,9 +147,17 @@ def test_a_sample_without_its_base_is_in_no_mean(gappy: Summary) -> None:
 
 
 def test_a_label_without_any_sample_is_not_measured(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", ("random", "reno"), prompts_per_tag=1, samples=1, failed=("random",))
+    run = write_run(
+        tmp_path / "run", ("random", "reno"), prompts_per_tag=1, samples=1, failed=("random",)
+    )
     journal = run / "journal-0000.jsonl"
-    journal.write_text("".join(line for line in journal.read_text().splitlines(keepends=True) if '"label":"random"' in line))
+    journal.write_text(
+        "".join(
+            line
+            for line in journal.read_text().splitlines(keepends=True)
+            if '"label":"random"' in line
+        )
+    )
     summary = summarise_runs([run])
     assert math.isnan(summary.rows["reno"].overall.estimate)
     assert summary.rows["reno"].coverage.missing == 6
@@ -133,7 +166,13 @@ def test_a_label_without_any_sample_is_not_measured(tmp_path: Path) -> None:
 
 def test_the_analysis_is_quick(tmp_path: Path) -> None:
     """The number of prompts decides, not that of samples; 480 is a full protocol."""
-    pool = pool_runs([write_run(tmp_path / "run", ("random", "reno", "hypernoise"), prompts_per_tag=80, samples=1)])
+    pool = pool_runs(
+        [
+            write_run(
+                tmp_path / "run", ("random", "reno", "hypernoise"), prompts_per_tag=80, samples=1
+            )
+        ]
+    )
     start = time.process_time()
     summarise(pool)
     assert time.process_time() - start < 5

@@ -24,17 +24,38 @@ def images(count: int, size: tuple[int, int] = (64, 64)) -> Tensor:
 def picture(size: tuple[int, int], seed: int) -> Image.Image:
     """Smooth colours with sharp edges, `size` = (width, height): what photographs are made of."""
     random = np.random.default_rng(seed)
-    coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize(
+        size, Image.Resampling.BICUBIC
+    )
     for _ in range(4):
         width, height = (int(random.integers(side // 8, side // 3)) for side in size)
-        corner = (int(random.integers(0, size[0] - width)), int(random.integers(0, size[1] - height)))
-        coarse.paste(tuple(int(value) for value in random.integers(0, 256, 3)), (*corner, corner[0] + width, corner[1] + height))
+        corner = (
+            int(random.integers(0, size[0] - width)),
+            int(random.integers(0, size[1] - height)),
+        )
+        coarse.paste(
+            tuple(int(value) for value in random.integers(0, 256, 3)),
+            (*corner, corner[0] + width, corner[1] + height),
+        )
     return coarse
 
 
 def bert_vocabulary(folder: Path, size: int) -> None:
     """A `vocab.txt` of so many word pieces: single letters and invented words."""
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "circle", "photo", "prompt", "star", ",", "-"]
+    pieces = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "red",
+        "circle",
+        "photo",
+        "prompt",
+        "star",
+        ",",
+        "-",
+    ]
     pieces += [prefix + letter for prefix in ("", "##") for letter in "abcdefghijklmnopqrstuvwxyz"]
     pieces += [f"[unused{number}]" for number in range(size - len(pieces))]
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")

@@ -59,23 +59,35 @@ def test_score_is_transformers_own_logit(vit: tuple[Path, VitEncoder]) -> None:
     reward = ClipReward(folder, name="vit", mean=HALF, std=HALF)
     tokens = reward.tokenizer(PROMPTS, padding="max_length", max_length=16, return_tensors="pt")
     with torch.no_grad():
-        out = reward.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, pixel_values=images() * 2 - 1)
-        torch.testing.assert_close(reward.score(images(), PROMPTS), out.logits_per_image.diagonal(), rtol=1e-4, atol=1e-4)
+        out = reward.model(
+            input_ids=tokens.input_ids,
+            attention_mask=tokens.attention_mask,
+            pixel_values=images() * 2 - 1,
+        )
+        torch.testing.assert_close(
+            reward.score(images(), PROMPTS), out.logits_per_image.diagonal(), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_score_is_open_clips_own_similarity(resnet: tuple[Path, ResnetEncoder]) -> None:
     folder, _ = resnet
     reward = OpenClipReward(folder, name="resnet", mean=HALF, std=HALF)
-    ids = reward.tokenizer(PROMPTS, padding="max_length", max_length=16, return_tensors="pt").input_ids
+    ids = reward.tokenizer(
+        PROMPTS, padding="max_length", max_length=16, return_tensors="pt"
+    ).input_ids
     enlarged = torch.nn.functional.interpolate(images() * 2 - 1, size=(128, 128), mode="bilinear")
     with torch.no_grad():
         picture, words, scale = reward.model(enlarged, ids)
-        torch.testing.assert_close(reward.score(images(), PROMPTS), scale * (picture * words).sum(-1), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            reward.score(images(), PROMPTS), scale * (picture * words).sum(-1), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_a_sample_scores_the_same_alone(reward: Reward) -> None:
     together = reward.score(images(), PROMPTS)
-    alone = torch.cat([reward.score(images()[index : index + 1], [PROMPTS[index]]) for index in range(3)])
+    alone = torch.cat(
+        [reward.score(images()[index : index + 1], [PROMPTS[index]]) for index in range(3)]
+    )
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
 
@@ -89,7 +101,9 @@ def test_gradient_reaches_the_image_and_nothing_else(reward: Reward) -> None:
 def test_text_is_encoded_once_per_prompt(reward: Reward, monkeypatch: pytest.MonkeyPatch) -> None:
     first = reward.score(images(), PROMPTS)
     monkeypatch.setattr(reward, "tokenizer", None)
-    torch.testing.assert_close(reward.score(images().flip(0), PROMPTS[::-1]), first.flip(0), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        reward.score(images().flip(0), PROMPTS[::-1]), first.flip(0), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_other_image_sizes_are_resized(vit: tuple[Path, VitEncoder]) -> None:
@@ -105,8 +119,12 @@ def test_a_published_clip_may_have_its_weights_in_a_file_of_torch(tmp_path: Path
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     own = load(device="cpu", dtype="float32", where=str(tmp_path))
     # A product with a single row depends, in its last digits, on where in memory the weights lie.
-    torch.testing.assert_close(own.score(images(), PROMPTS), safe.score(images(), PROMPTS), rtol=1e-5, atol=1e-5)
-    torch.save({**model.state_dict(), "logit_scale": torch.tensor(1.0)}, tmp_path / "pytorch_model.bin")
+    torch.testing.assert_close(
+        own.score(images(), PROMPTS), safe.score(images(), PROMPTS), rtol=1e-5, atol=1e-5
+    )
+    torch.save(
+        {**model.state_dict(), "logit_scale": torch.tensor(1.0)}, tmp_path / "pytorch_model.bin"
+    )
     assert load(device="cpu", dtype="float32", where=str(tmp_path)).fingerprint != own.fingerprint
 
 
@@ -124,7 +142,9 @@ def test_a_scale_is_the_checkpoint_s_in_every_type(dtype: torch.dtype, tmp_path:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_open_clip_s_scale_too(dtype: torch.dtype, resnet: tuple[Path, ResnetEncoder]) -> None:
     made = OpenClipReward(resnet[0], name="r", mean=HALF, std=HALF, dtype=dtype)
-    assert made.scale() == pytest.approx(float(load_file(resnet[0] / "open_clip_model.safetensors")["logit_scale"].exp()), rel=1e-6)
+    assert made.scale() == pytest.approx(
+        float(load_file(resnet[0] / "open_clip_model.safetensors")["logit_scale"].exp()), rel=1e-6
+    )
 
 
 TOWERS: dict[str, Any] = {
@@ -136,7 +156,9 @@ TOWERS: dict[str, Any] = {
 
 def test_an_open_clip_configuration_with_quick_gelu_is_open_clip_s_own_model() -> None:
     torch.manual_seed(0)
-    own = CLIP(8, CLIPVisionCfg(**TOWERS["vision_cfg"]), CLIPTextCfg(**TOWERS["text_cfg"]), quick_gelu=True).eval()
+    own = CLIP(
+        8, CLIPVisionCfg(**TOWERS["vision_cfg"]), CLIPTextCfg(**TOWERS["text_cfg"]), quick_gelu=True
+    ).eval()
     pixels = torch.randn(2, 3, 16, 16)
     with torch.no_grad():
         found = [build({**TOWERS, "quick_gelu": quick}).eval() for quick in (True, False)]
@@ -157,7 +179,9 @@ def test_an_open_clip_configuration_with_quick_gelu_is_open_clip_s_own_model() -
         ({"text_cfg": None}, "cannot be used"),
     ],
 )
-def test_what_an_open_clip_configuration_says_is_done_or_refused(changes: dict[str, Any], message: str) -> None:
+def test_what_an_open_clip_configuration_says_is_done_or_refused(
+    changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         build({**TOWERS, **changes})
     build({**TOWERS, "custom_text": False, "init_logit_bias": None})
@@ -165,8 +189,8 @@ def test_what_an_open_clip_configuration_says_is_done_or_refused(changes: dict[s
 
 def test_float64_pixels_are_normalised_by_float64_statistics() -> None:
     images = torch.rand(1, 3, 4, 4, dtype=torch.float64)
-    exact = (images - torch.tensor(OPENAI_MEAN, dtype=torch.float64)[:, None, None]) / torch.tensor(OPENAI_STD, dtype=torch.float64)[
-        :, None, None
-    ]
+    exact = (images - torch.tensor(OPENAI_MEAN, dtype=torch.float64)[:, None, None]) / torch.tensor(
+        OPENAI_STD, dtype=torch.float64
+    )[:, None, None]
     assert torch.equal(Pixels(4, OPENAI_MEAN, OPENAI_STD, "cpu")(images), exact)
     assert Pixels(4, OPENAI_MEAN, OPENAI_STD, "cpu")(images.bfloat16()).dtype == torch.float32

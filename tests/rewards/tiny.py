@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
-from transformers import BlipTextConfig, BlipVisionConfig, CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from transformers import (
+    BlipTextConfig,
+    BlipVisionConfig,
+    CLIPConfig,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+)
 
 from hnbench.rewards.imagereward import _Network
 from hnbench.rewards.linear_head import linear_head
@@ -21,14 +27,26 @@ from tests.rewards.samples import PROMPTS, bert_vocabulary
 Module = TypeVar("Module", bound=nn.Module)
 
 SIZE = 32
-TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+TOWER = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
 OPEN_CLIP = {
     "embed_dim": 16,
     "vision_cfg": {"image_size": SIZE, "layers": 2, "width": 16, "head_width": 8, "patch_size": 8},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
 }
 VISION = BlipVisionConfig(**TOWER, image_size=SIZE, patch_size=8, hidden_act="gelu")
-TEXT = BlipTextConfig(**TOWER, vocab_size=82, encoder_hidden_size=16, max_position_embeddings=64, hidden_act="gelu", is_decoder=True)
+TEXT = BlipTextConfig(
+    **TOWER,
+    vocab_size=82,
+    encoder_hidden_size=16,
+    max_position_embeddings=64,
+    hidden_act="gelu",
+    is_decoder=True,
+)
 
 
 def lively(module: Module) -> Module:
@@ -37,7 +55,9 @@ def lively(module: Module) -> Module:
     with torch.no_grad():
         for value in module.parameters():
             if value.ndim > 1:
-                value.copy_(torch.randn(value.shape, generator=generator) / value.flatten(1).shape[1] ** 0.5)
+                value.copy_(
+                    torch.randn(value.shape, generator=generator) / value.flatten(1).shape[1] ** 0.5
+                )
     module.eval()
     return module
 
@@ -45,19 +65,49 @@ def lively(module: Module) -> Module:
 def clip(folder: Path, **vision: Any) -> CLIPModel:
     """A CLIPModel's folder as on the Hub: model, tokenizer, processor. Words are the samples' own."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = ["<start>", "<end>", "<unk>", *dict.fromkeys(re.findall(r"\w+|[^\w\s]", " ".join(PROMPTS)))]
-    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    words = [
+        "<start>",
+        "<end>",
+        "<unk>",
+        *dict.fromkeys(re.findall(r"\w+|[^\w\s]", " ".join(PROMPTS))),
+    ]
+    tokenizer = Tokenizer(
+        models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="<start> $A <end>", special_tokens=[("<start>", 0), ("<end>", 1)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>", special_tokens=[("<start>", 0), ("<end>", 1)]
+    )
     wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<start>", eos_token="<end>", pad_token="<end>", unk_token="<unk>"
+        tokenizer_object=tokenizer,
+        bos_token="<start>",
+        eos_token="<end>",
+        pad_token="<end>",
+        unk_token="<unk>",
     )
     wrapped.save_pretrained(folder)
-    text = {**TOWER, "vocab_size": len(words), "max_position_embeddings": 20, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
-    config = CLIPConfig(text_config=text, vision_config={**TOWER, "image_size": SIZE, "patch_size": 8, **vision}, projection_dim=16)
+    text = {
+        **TOWER,
+        "vocab_size": len(words),
+        "max_position_embeddings": 20,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "pad_token_id": 1,
+    }
+    config = CLIPConfig(
+        text_config=text,
+        vision_config={**TOWER, "image_size": SIZE, "patch_size": 8, **vision},
+        projection_dim=16,
+    )
     model = lively(CLIPModel(config))
     model.save_pretrained(folder)
-    processor = {"size": SIZE, "crop_size": SIZE, "resample": 3, "image_mean": OPENAI_MEAN, "image_std": OPENAI_STD}
+    processor = {
+        "size": SIZE,
+        "crop_size": SIZE,
+        "resample": 3,
+        "image_mean": OPENAI_MEAN,
+        "image_std": OPENAI_STD,
+    }
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return model
 
@@ -75,7 +125,10 @@ def imagereward(folder: Path) -> _Network:
     bert_vocabulary(folder, TEXT.vocab_size - 2)
     network = _Network(VISION, TEXT)
     lively(network)
-    torch.save({_published(name): value for name, value in network.state_dict().items()} | _surplus(), folder / "ImageReward.pt")
+    torch.save(
+        {_published(name): value for name, value in network.state_dict().items()} | _surplus(),
+        folder / "ImageReward.pt",
+    )
     return network
 
 

@@ -20,7 +20,7 @@ from hnbench.methods.base import Method, Outcome
 from hnbench.methods.reno import ReNO
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.attempt import attempted, in_chunks
-from hnbench.runs.execute import Summary
+from hnbench.runs.execute import Tally
 from hnbench.runs.record import Failure, Record
 from hnbench.runs.store import read_run
 from hnbench.seeds import NoiseSource
@@ -40,14 +40,18 @@ def failed(folder: Path) -> list[Record]:
 
 
 def messages(folder: Path) -> set[str]:
-    return {record.error.message for record in failed(folder) if record.error and record.error.type != "BaseFailed"}
+    return {
+        record.error.message
+        for record in failed(folder)
+        if record.error and record.error.type != "BaseFailed"
+    }
 
 
 def replaced(outcome: Outcome, **changes: Any) -> Outcome:
     return dataclasses.replace(outcome, **changes)
 
 
-def small(folder: Path, methods: Sequence[Method], **changes: Any) -> Summary:
+def small(folder: Path, methods: Sequence[Method], **changes: Any) -> Tally:
     """Two prompts of each tag, one image of each: a batch."""
     return run(folder, methods, **{"suite": WorldSuite(per_tag=2, samples=1), **changes})
 
@@ -64,7 +68,17 @@ class Unspeakable(Exception):  # noqa: N818
 # --- in_chunks and attempted
 
 
-ANSWERS: list[Any] = [[], [1], [1, 2, 3, 4], None, "abc", 3, iter([1, 2, 3]), {1: 1, 2: 2, 3: 3}, {1, 2, 3}]
+ANSWERS: list[Any] = [
+    [],
+    [1],
+    [1, 2, 3, 4],
+    None,
+    "abc",
+    3,
+    iter([1, 2, 3]),
+    {1: 1, 2: 2, 3: 3},
+    {1, 2, 3},
+]
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -93,7 +107,14 @@ def test_what_fails_alone_is_a_failure_in_its_place() -> None:
             raise KeyError(3)
         return [10 * item for item in chunk]
 
-    assert attempted(function, [0, 1, 2, 3, 4, 5], 2, "it") == [0, 10, 20, Failure(type="KeyError", message="3"), 40, 50]
+    assert attempted(function, [0, 1, 2, 3, 4, 5], 2, "it") == [
+        0,
+        10,
+        20,
+        Failure(type="KeyError", message="3"),
+        40,
+        50,
+    ]
     assert asked == [[0, 1], [2, 3], [2], [3], [4, 5]]
 
 
@@ -163,12 +184,16 @@ def test_a_held_out_reward_fails_its_own_samples(tmp_path: Path, wrong: Wrong) -
 
 @pytest.mark.parametrize("wrong", SCORES.values(), ids=SCORES)
 def test_an_optimised_reward_fails_its_own_samples(tmp_path: Path, wrong: Wrong) -> None:
-    summary = small(tmp_path, [Base(), Best(), Climb()], reward=WrongScores(wrong), held_out=RedReward())
+    summary = small(
+        tmp_path, [Base(), Best(), Climb()], reward=WrongScores(wrong), held_out=RedReward()
+    )
     assert (summary.done, summary.failed) == (12, 4)
     assert {record.prompt for record in failed(tmp_path)} == {BAD}
 
 
-@pytest.mark.parametrize("wrong", [name for name in SCORES if "rais" not in name and "exit" not in name])
+@pytest.mark.parametrize(
+    "wrong", [name for name in SCORES if "rais" not in name and "exit" not in name]
+)
 def test_the_message_names_the_reward(tmp_path: Path, wrong: str) -> None:
     summary = small(tmp_path, [Base()], held_out=WrongScores(SCORES[wrong], always=True))
     assert (summary.done, summary.failed) == (0, 4)
@@ -185,8 +210,15 @@ def test_numbers_that_are_not_finite_are_no_scores(tmp_path: Path, wrong: Wrong)
 
 
 def test_a_part_of_a_mixture_is_named() -> None:
-    mixture = Mixture({"brightness": (BrightnessReward(), 1.0), "odd": (WrongScores(lambda scores: scores[:, None], always=True), 1.0)})
-    with pytest.raises(PluginError, match=r"the reward odd gave scores of shape \[2, 1\] for 2 images"):
+    mixture = Mixture(
+        {
+            "brightness": (BrightnessReward(), 1.0),
+            "odd": (WrongScores(lambda scores: scores[:, None], always=True), 1.0),
+        }
+    )
+    with pytest.raises(
+        PluginError, match=r"the reward odd gave scores of shape \[2, 1\] for 2 images"
+    ):
         mixture.score(torch.rand(2, 3, 8, 8), ["a", "b"])
 
 
@@ -195,7 +227,11 @@ def test_reno_refuses_a_reward_without_gradient(tmp_path: Path, *, mixed: bool) 
     """The fault: the regulariser alone moved the noise, and the run was well."""
     reward = WrongScores(Tensor.detach, always=True)
     tasks, generator, noises = [Task("a", "a", 0)], ToyGenerator(), NoiseSource(0, (2, 4, 4))
-    whole = Mixture({"odd": (reward, 1.0), "brightness": (BrightnessReward(), 1.0)}) if mixed else reward
+    whole = (
+        Mixture({"odd": (reward, 1.0), "brightness": (BrightnessReward(), 1.0)})
+        if mixed
+        else reward
+    )
     with pytest.raises(PluginError, match="the reward odd gave no gradient"):
         list(ReNO(iterations=2).propose(tasks, generator, whole, noises))
     summary = small(tmp_path, [Base(), ReNO(iterations=2)], reward=reward)
@@ -247,8 +283,12 @@ VERDICTS: dict[str, Callable[[list[Verdict]], Any]] = {
     "details is none": lambda verdicts: [verdict(details=None) for _ in verdicts],
     "details is a list": lambda verdicts: [verdict(details=[1]) for _ in verdicts],
     "details have nan": lambda verdicts: [verdict(details={"area": math.nan}) for _ in verdicts],
-    "details have a tensor": lambda verdicts: [verdict(details={"area": torch.ones(1)}) for _ in verdicts],
-    "details have a surrogate": lambda verdicts: [verdict(details={"seen": "\ud800"}) for _ in verdicts],
+    "details have a tensor": lambda verdicts: [
+        verdict(details={"area": torch.ones(1)}) for _ in verdicts
+    ],
+    "details have a surrogate": lambda verdicts: [
+        verdict(details={"seen": "\ud800"}) for _ in verdicts
+    ],
     "details never end": lambda verdicts: [verdict(details=loop) for _ in verdicts],
     "details are deep": lambda verdicts: [verdict(details={"deep": deep}) for _ in verdicts],
 }
@@ -259,7 +299,9 @@ class WrongVerdicts(WorldJudge):
         super().__init__()
         self._wrong, self._always = wrong, always
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         verdicts = super().judge(images, metadata)
         if self._always or any(about["limit"] == 1.0 for about in metadata):
             return self._wrong(verdicts)  # type: ignore[no-any-return]
@@ -275,13 +317,17 @@ class MarkedSuite(WorldSuite):
 
     def prompts(self) -> tuple[Any, ...]:
         return tuple(
-            dataclasses.replace(prompt, metadata={"tag": prompt.tag, "limit": 1.0 if prompt.text == BAD else 127.5})
+            dataclasses.replace(
+                prompt, metadata={"tag": prompt.tag, "limit": 1.0 if prompt.text == BAD else 127.5}
+            )
             for prompt in super().prompts()
         )
 
 
 @pytest.mark.parametrize("wrong", VERDICTS.values(), ids=VERDICTS)
-def test_a_judge_fails_its_own_samples(tmp_path: Path, wrong: Callable[[list[Verdict]], Any]) -> None:
+def test_a_judge_fails_its_own_samples(
+    tmp_path: Path, wrong: Callable[[list[Verdict]], Any]
+) -> None:
     suite = MarkedSuite(WrongVerdicts(wrong))
     summary = run(tmp_path, [Base(), Climb()], suite=suite)
     assert (summary.expected, summary.done, summary.failed) == (8, 6, 2)
@@ -294,33 +340,51 @@ def test_a_judge_fails_its_own_samples(tmp_path: Path, wrong: Callable[[list[Ver
     assert run(tmp_path, [Base(), Climb()], suite=MarkedSuite(WorldJudge())).failed == 0
 
 
-@pytest.mark.parametrize("wrong", [name for name in VERDICTS if name not in {"raises", "asks to exit", "out of memory"}])
+@pytest.mark.parametrize(
+    "wrong", [name for name in VERDICTS if name not in {"raises", "asks to exit", "out of memory"}]
+)
 def test_the_message_names_the_judge(tmp_path: Path, wrong: str) -> None:
-    summary = run(tmp_path, [Base()], suite=MarkedSuite(WrongVerdicts(VERDICTS[wrong], always=True)))
+    summary = run(
+        tmp_path, [Base()], suite=MarkedSuite(WrongVerdicts(VERDICTS[wrong], always=True))
+    )
     if wrong == "score is made as nan":
         assert messages(tmp_path) == {"the score nan is not finite"}
     elif wrong == "too few":
-        assert messages(tmp_path) == {"the judge world-judge gave 0 verdicts for 1 items; one for each in order is expected"}
+        assert messages(tmp_path) == {
+            "the judge world-judge gave 0 verdicts for 1 items; one for each in order is expected"
+        }
     elif wrong == "neither correct nor score":
         assert messages(tmp_path) == {"a verdict says right or wrong, or gives a score"}
     else:
-        assert all(message.startswith("the judge world-judge gave ") for message in messages(tmp_path))
+        assert all(
+            message.startswith("the judge world-judge gave ") for message in messages(tmp_path)
+        )
     assert (summary.done, summary.failed) == (0, 4)
 
 
 def test_a_judge_that_drops_the_first_verdict_shifts_none(tmp_path: Path) -> None:
     """The fault: F T F T F was recorded as T F T F F."""
-    run(tmp_path / "odd", suite=MarkedSuite(WrongVerdicts(lambda verdicts: verdicts[1:] or verdicts, always=True)))
+    run(
+        tmp_path / "odd",
+        suite=MarkedSuite(WrongVerdicts(lambda verdicts: verdicts[1:] or verdicts, always=True)),
+    )
     run(tmp_path / "well", suite=MarkedSuite(WorldJudge()))
-    odd, well = ({record.id: record.verdict for record in read_run(tmp_path / name).records} for name in ("odd", "well"))
+    odd, well = (
+        {record.id: record.verdict for record in read_run(tmp_path / name).records}
+        for name in ("odd", "well")
+    )
     assert odd == well
     assert len({verdict.correct for verdict in well.values() if verdict}) == 2
 
 
 def test_details_become_json_types(tmp_path: Path) -> None:
-    judge = WrongVerdicts(lambda verdicts: [verdict(details={"size": (8, 8)}) for _ in verdicts], always=True)
+    judge = WrongVerdicts(
+        lambda verdicts: [verdict(details={"size": (8, 8)}) for _ in verdicts], always=True
+    )
     assert run(tmp_path, [Base()], suite=MarkedSuite(judge)).done == 4
-    assert {str(record.verdict and record.verdict.details) for record in read_run(tmp_path).records} == {"{'size': [8, 8]}"}
+    assert {
+        str(record.verdict and record.verdict.details) for record in read_run(tmp_path).records
+    } == {"{'size': [8, 8]}"}
 
 
 def test_a_check_of_the_judge_that_raises_is_told(tmp_path: Path) -> None:
@@ -328,7 +392,9 @@ def test_a_check_of_the_judge_that_raises_is_told(tmp_path: Path) -> None:
         def verify(self) -> None:
             raise ZeroDivisionError("by zero")
 
-    with pytest.raises(PluginError, match="the judge world-judge failed its own check: ZeroDivisionError: by zero"):
+    with pytest.raises(
+        PluginError, match="the judge world-judge failed its own check: ZeroDivisionError: by zero"
+    ):
         run(tmp_path, [Base()], suite=MarkedSuite(Broken()))
 
 
@@ -387,7 +453,9 @@ class Odd(Climb):
         super().__init__()
         self._wrong = wrong
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         for outcome in super().propose(tasks, generator, reward, noises):
             yield self._wrong(outcome) if outcome.task.prompt == BAD else outcome
 
@@ -414,12 +482,16 @@ class Whole(Base):
         super().__init__()
         self._wrong = wrong
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         return self._wrong(list(super().propose(tasks, generator, reward, noises)))  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("wrong", WHOLE.values(), ids=WHOLE)
-def test_outcomes_that_are_not_the_batchs_are_no_results(tmp_path: Path, wrong: Callable[[list[Outcome]], Any]) -> None:
+def test_outcomes_that_are_not_the_batchs_are_no_results(
+    tmp_path: Path, wrong: Callable[[list[Outcome]], Any]
+) -> None:
     small(tmp_path / "odd", [Whole(wrong)])
     small(tmp_path / "well", [Base()], batch_size=1)
     well = {record.id: record for record in read_run(tmp_path / "well").records}
@@ -431,22 +503,33 @@ def test_outcomes_that_are_not_the_batchs_are_no_results(tmp_path: Path, wrong: 
 def test_swapped_tasks_are_found_by_their_noises(tmp_path: Path) -> None:
     def swap(outcomes: list[Outcome]) -> list[Outcome]:
         tasks = [outcome.task for outcome in outcomes]
-        return [replaced(one, task=task) for one, task in zip(outcomes, tasks[1:] + tasks[:1], strict=True)]
+        return [
+            replaced(one, task=task)
+            for one, task in zip(outcomes, tasks[1:] + tasks[:1], strict=True)
+        ]
 
     summary = small(tmp_path, [Whole(swap)])
     assert (summary.done, summary.failed) == (0, 4)
-    assert messages(tmp_path) == {"the method random gave one task the noise of another of its batch; each task has to keep its own"}
+    assert messages(tmp_path) == {
+        "the method random gave one task the noise of another of its batch; each task has to keep its own"
+    }
 
 
 def test_what_is_allowed_is_taken(tmp_path: Path) -> None:
     def unusual(one: Outcome) -> Outcome:
         image = (one.image.detach() + 1e-3).requires_grad_()
         return replaced(
-            one, image=image.double(), noise=one.noise.double().requires_grad_(), share=np.float32(0.5), trajectory=[1, 1e308 * 1.79]
+            one,
+            image=image.double(),
+            noise=one.noise.double().requires_grad_(),
+            share=np.float32(0.5),
+            trajectory=[1, 1e308 * 1.79],
         )
 
     class Unusual(Base):
-        def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        def propose(
+            self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+        ) -> Iterator[Outcome]:
             return map(unusual, super().propose(tasks, generator, reward, noises))
 
     summary = small(tmp_path, [Unusual()])
@@ -457,12 +540,22 @@ def test_what_is_allowed_is_taken(tmp_path: Path) -> None:
 # --- generators
 
 
-@pytest.mark.parametrize("wrong", [lambda images: images[:, :1], lambda images: images[0], lambda _: None, lambda images: images[1:]])
-def test_a_generator_that_gives_no_images_is_named(tmp_path: Path, wrong: Callable[[Tensor], Any]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda images: images[:, :1],
+        lambda images: images[0],
+        lambda _: None,
+        lambda images: images[1:],
+    ],
+)
+def test_a_generator_that_gives_no_images_is_named(
+    tmp_path: Path, wrong: Callable[[Tensor], Any]
+) -> None:
     class Wrong(ToyGenerator):
         def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
             return wrong(super().generate(noise, conditioning, steps))  # type: ignore[no-any-return]
 
-    summary: Summary = small(tmp_path, [Base()], generator=Wrong())
+    summary: Tally = small(tmp_path, [Base()], generator=Wrong())
     assert (summary.done, summary.failed) == (0, 4)
     assert summary.commonest.startswith("4 times the generator toy gave ")

@@ -72,7 +72,12 @@ class NeighbourlyReward(RedReward):
 
 def toys(folder: Path, after: int = -1, **changes: Any) -> None:
     """A run of the toys that is interrupted after so many records; -1: never."""
-    given = {"generator": Neighbourly(), "reward": BrightnessReward(), "methods": [Base(), Best(), Climb()], **changes}
+    given = {
+        "generator": Neighbourly(),
+        "reward": BrightnessReward(),
+        "methods": [Base(), Best(), Climb()],
+        **changes,
+    }
     with Stopping(folder, after) as store:
         execute(
             replace(CONFIG, batch_size=5),
@@ -99,7 +104,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("after", range(0, 48, 7))
-def test_a_continued_run_is_the_uninterrupted_one(tmp_path: Path, whole: dict[str, Any], after: int) -> None:
+def test_a_continued_run_is_the_uninterrupted_one(
+    tmp_path: Path, whole: dict[str, Any], after: int
+) -> None:
     interrupted(after, tmp_path)
     assert len(read_run(tmp_path).records) == after
     toys(tmp_path)
@@ -107,7 +114,9 @@ def test_a_continued_run_is_the_uninterrupted_one(tmp_path: Path, whole: dict[st
     assert damaged(tmp_path) == []
 
 
-def test_one_that_is_interrupted_again_and_again_is_too(tmp_path: Path, whole: dict[str, Any]) -> None:
+def test_one_that_is_interrupted_again_and_again_is_too(
+    tmp_path: Path, whole: dict[str, Any]
+) -> None:
     for _ in range(16):
         try:
             toys(tmp_path, 3)
@@ -128,18 +137,25 @@ class Cramped(Neighbourly):
 class Brittle(Climb):
     """Raises for one sample, so that its batch is done one by one."""
 
-    def propose(self, tasks: Sequence[Any], generator: Generator, reward: Reward, noises: Any) -> Iterator[Any]:
+    def propose(
+        self, tasks: Sequence[Any], generator: Generator, reward: Reward, noises: Any
+    ) -> Iterator[Any]:
         if any(task.prompt_id == "dark/0002" for task in tasks):
             raise ZeroDivisionError("not this one")
         return super().propose(tasks, generator, reward, noises)
 
 
-FAULTS: dict[str, dict[str, Any]] = {"memory": {"generator": Cramped()}, "a sample": {"methods": [Base(), Brittle()]}}
+FAULTS: dict[str, dict[str, Any]] = {
+    "memory": {"generator": Cramped()},
+    "a sample": {"methods": [Base(), Brittle()]},
+}
 
 
 @pytest.mark.parametrize("after", [2, 4, 9, 14, 19, 23])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_halved_and_failing_batches_lie_where_they_lay(tmp_path: Path, fault: str, after: int) -> None:
+def test_halved_and_failing_batches_lie_where_they_lay(
+    tmp_path: Path, fault: str, after: int
+) -> None:
     toys(tmp_path / "whole", **FAULTS[fault])
     interrupted(after, tmp_path / "again", **FAULTS[fault])
     toys(tmp_path / "again", **FAULTS[fault])
@@ -160,7 +176,12 @@ def test_halves_do_not_depend_on_where_a_run_began() -> None:
     def together(wanted: set[Any]) -> dict[Any, tuple[Any, ...]]:
         models = Models(Cramped(), BrightnessReward(), NoiseSource(0, (2, 4, 4)), 1)
         proposer = Proposer(Base(), models, 7)
-        return {task: tuple(attempt.tasks) for attempt in proposer.attempts(tasks, wanted) for task in attempt.tasks if task in wanted}
+        return {
+            task: tuple(attempt.tasks)
+            for attempt in proposer.attempts(tasks, wanted)
+            for task in attempt.tasks
+            if task in wanted
+        }
 
     everything = together(set(tasks))
     assert everything.keys() == set(tasks)
@@ -209,7 +230,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("after", [3, 17])
-def test_a_continued_run_of_networks_is_the_uninterrupted_one(tmp_path: Path, drawn: Path, after: int) -> None:
+def test_a_continued_run_of_networks_is_the_uninterrupted_one(
+    tmp_path: Path, drawn: Path, after: int
+) -> None:
     with pytest.raises(Exception, match="interrupted"):
         shapes(tmp_path, 5, after)
     shapes(tmp_path, 5)
@@ -219,14 +242,22 @@ def test_a_continued_run_of_networks_is_the_uninterrupted_one(tmp_path: Path, dr
 def test_another_batch_size_changes_results_to_rounding_only(tmp_path: Path, drawn: Path) -> None:
     """How much: pixels by one of 255 levels, rewards by what such a level makes of them; the plan and its noises not at all."""
     shapes(tmp_path, 8)
-    one, other = ({record.id: record for record in read_run(folder).records} for folder in (drawn, tmp_path))
+    one, other = (
+        {record.id: record for record in read_run(folder).records} for folder in (drawn, tmp_path)
+    )
     assert one.keys() == other.keys()
     levels, rewards, verdicts = 0, 0.0, 0
     for key, record in one.items():
         assert record.noise_sha256 == other[key].noise_sha256
-        pictures = [np.asarray(Image.open(folder / f"images/{key[:2]}/{key}.png")).astype(int) for folder in (drawn, tmp_path)]
+        pictures = [
+            np.asarray(Image.open(folder / f"images/{key[:2]}/{key}.png")).astype(int)
+            for folder in (drawn, tmp_path)
+        ]
         levels = max(levels, int(np.abs(pictures[0] - pictures[1]).max()))
-        rewards = max(rewards, *(abs(value - other[key].rewards[name]) for name, value in record.rewards.items()))
+        rewards = max(
+            rewards,
+            *(abs(value - other[key].rewards[name]) for name, value in record.rewards.items()),
+        )
         verdicts += record.verdict != other[key].verdict
     assert levels <= 1
     assert rewards <= 0.01

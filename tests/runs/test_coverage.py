@@ -59,7 +59,11 @@ def test_the_whole_plan_is_sorted(finished: Path) -> None:
     records = [
         *(by_id[item.id] for item in items[:5]),
         *(replace(by_id[item.id], **{**failed, **failure}) for item in items[5:8]),
-        replace(DONE, id=stranger, image=replace(DONE.image, path=image_path(stranger)) if DONE.image else None),  # of another plan
+        replace(
+            DONE,
+            id=stranger,
+            image=replace(DONE.image, path=image_path(stranger)) if DONE.image else None,
+        ),  # of another plan
     ]
     coverage = cover(plan, records, finished)
     assert [record.id for record in coverage.done] == [item.id for item in items[:5]]
@@ -71,24 +75,50 @@ def test_the_whole_plan_is_sorted(finished: Path) -> None:
 SWAPPED = {"random": "climb", "climb": "random"}
 
 CONTRADICTIONS: dict[str, tuple[Change, str]] = {
-    "two labels swapped": (lambda row: {**row, "label": SWAPPED.get(row["label"], row["label"])}, "label is"),
+    "two labels swapped": (
+        lambda row: {**row, "label": SWAPPED.get(row["label"], row["label"])},
+        "label is",
+    ),
     "another prompt": (lambda row: {**row, "prompt": "another"}, "prompt is 'another'"),
     "another prompt's id": (lambda row: {**row, "prompt_id": "dark/0002"}, "prompt_id is"),
-    "another tag": (lambda row: {**row, "tag": {"dark": "light", "light": "dark"}[row["tag"]]}, "tag is"),
+    "another tag": (
+        lambda row: {**row, "tag": {"dark": "light", "light": "dark"}[row["tag"]]},
+        "tag is",
+    ),
     "another sample": (lambda row: {**row, "sample": 1 - row["sample"]}, "sample is"),
     "a sample that is far away": (lambda row: {**row, "sample": 1_000_000}, "sample is 1000000"),
     "another seed": (lambda row: {**row, "base_seed": 7}, "base_seed is 7"),
     "no verdict": (lambda row: {**row, "verdict": None}, "no verdict, and the suite has a judge"),
-    "no verdict of one method": (lambda row: {**row, "verdict": None if row["label"] == "climb" else row["verdict"]}, "no verdict"),
-    "a reward too many": (lambda row: {**row, "rewards": {**row["rewards"], "more": 1.0}}, "'more' is not one of the run"),
+    "no verdict of one method": (
+        lambda row: {**row, "verdict": None if row["label"] == "climb" else row["verdict"]},
+        "no verdict",
+    ),
+    "a reward too many": (
+        lambda row: {**row, "rewards": {**row["rewards"], "more": 1.0}},
+        "'more' is not one of the run",
+    ),
     "a reward too few": (
-        lambda row: {**row, "rewards": {name: value for name, value in row["rewards"].items() if name != "red"}},
+        lambda row: {
+            **row,
+            "rewards": {name: value for name, value in row["rewards"].items() if name != "red"},
+        },
         "'red' is missing",
     ),
-    "a reward raised": (lambda row: {**row, "rewards": {**row["rewards"], "brightness": 100.0}}, "the weighted total of its parts"),
-    "the total raised": (lambda row: {**row, "rewards": {**row["rewards"], "optimised": 100.0}}, "the weighted total of its parts"),
+    "a reward raised": (
+        lambda row: {**row, "rewards": {**row["rewards"], "brightness": 100.0}},
+        "the weighted total of its parts",
+    ),
+    "the total raised": (
+        lambda row: {**row, "rewards": {**row["rewards"], "optimised": 100.0}},
+        "the weighted total of its parts",
+    ),
     "the base's rewards raised": (
-        lambda row: {**row, "initial_rewards": {name: value + 100 for name, value in row["initial_rewards"].items()}},
+        lambda row: {
+            **row,
+            "initial_rewards": {
+                name: value + 100 for name, value in row["initial_rewards"].items()
+            },
+        },
         "initial rewards are not those of the random image",
     ),
 }
@@ -109,14 +139,20 @@ def test_the_line_is_the_right_one(copied: Path) -> None:
     rows = journal_rows(journal)
     rows[16]["tag"] = "else"
     write_journal(journal, rows)
-    with pytest.raises(StoreError, match=r"journal-0000\.jsonl:17 is damaged: tag is 'else', and the plan of run\.json says"):
+    with pytest.raises(
+        StoreError,
+        match=r"journal-0000\.jsonl:17 is damaged: tag is 'else', and the plan of run\.json says",
+    ):
         covered(copied)
 
 
 @pytest.mark.parametrize("what", ["verdict", "rewards", "label", "cost"])
 def test_without_a_new_check_value_any_change_is_refused(what: str, copied: Path) -> None:
     (journal,) = copied.glob("journal-*.jsonl")
-    texts = {"verdict": (b'"correct":true', b'"correct":null'), "label": (b'"label":"climb"', b'"label":"CLIMB"')}
+    texts = {
+        "verdict": (b'"correct":true', b'"correct":null'),
+        "label": (b'"label":"climb"', b'"label":"CLIMB"'),
+    }
     before, after = texts.get(what, (b'"batch_size":', b'"batch_size":1'))
     content = journal.read_bytes()
     assert before in content
@@ -127,7 +163,15 @@ def test_without_a_new_check_value_any_change_is_refused(what: str, copied: Path
 
 def test_records_of_rounding_apart_agree(copied: Path) -> None:
     """Another device, or another batch, draws a base image again that differs in the last steps of 8 bits."""
-    changed(copied, lambda row: {**row, "initial_rewards": {name: value + 1e-3 for name, value in row["initial_rewards"].items()}})
+    changed(
+        copied,
+        lambda row: {
+            **row,
+            "initial_rewards": {
+                name: value + 1e-3 for name, value in row["initial_rewards"].items()
+            },
+        },
+    )
     assert covered(copied).expected == 48
 
 
@@ -138,7 +182,11 @@ def test_a_run_of_the_first_schema_is_read_and_counted_as_unchecked(copied: Path
     rows = [{**row, "schema": 1} for row in journal_rows(journal)]
     journal.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     found = read_run(copied)
-    assert found.unchecked == len(rows) == len(cover(Plan.from_manifest(found.manifest), found.records, copied).done)
+    assert (
+        found.unchecked
+        == len(rows)
+        == len(cover(Plan.from_manifest(found.manifest), found.records, copied).done)
+    )
     with RunStore(copied) as store:
         assert store.is_done(rows[0]["id"])
 

@@ -13,14 +13,21 @@ from hnbench.runs.environment import environment, git_state
 
 
 def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t", *arguments], check=True, capture_output=True)
+    subprocess.run(
+        ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t", *arguments],
+        check=True,
+        capture_output=True,
+    )
 
 
 def test_the_environment_is_json_and_says_with_what() -> None:
     found = json.loads(json.dumps(environment("cpu")))
     assert found["hnbench"] == hnbench.__version__
     assert found["python"] == platform.python_version()
-    assert found["packages"]["torch"] == torch.__version__.partition("+")[0] or "+" in found["packages"]["torch"]
+    assert (
+        found["packages"]["torch"] == torch.__version__.partition("+")[0]
+        or "+" in found["packages"]["torch"]
+    )
     assert found["torch"]["threads"] == torch.get_num_threads()
     assert platform.node() not in json.dumps(found)
     assert f"/{getpass.getuser()}/" not in json.dumps(found)

@@ -27,7 +27,19 @@ from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import NoiseSource
 from hnbench.suites.base import Verdict
 from hnbench.tasks import Task
-from tests.runs.world import Base, Best, Climb, Count, RedReward, WorldJudge, WorldSuite, damaged, is_close, run, timeless
+from tests.runs.world import (
+    Base,
+    Best,
+    Climb,
+    Count,
+    RedReward,
+    WorldJudge,
+    WorldSuite,
+    damaged,
+    is_close,
+    run,
+    timeless,
+)
 from tests.toys import BrightnessReward, ToyGenerator
 
 LABELS = ("random", "best-of-2", "best-of-4", "climb")
@@ -52,7 +64,9 @@ def test_every_planned_record_is_there_once(finished: Path) -> None:
     found = by_label(finished)
     assert tuple(found) == LABELS
     assert {len(records) for records in found.values()} == {12}
-    lines = [line for path in finished.glob("journal-*.jsonl") for line in path.read_text().splitlines()]
+    lines = [
+        line for path in finished.glob("journal-*.jsonl") for line in path.read_text().splitlines()
+    ]
     assert len(lines) == 48
 
 
@@ -64,9 +78,14 @@ def test_rewards_and_verdict_are_those_of_the_saved_file(finished: Path) -> None
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
         brightness = float(BrightnessReward().score(pixels, [record.prompt]))
         red = float(RedReward().score(pixels, [record.prompt]))
-        assert record.rewards == pytest.approx({"brightness": brightness, "red": red, "optimised": 2 * brightness}, abs=1e-6)
+        assert record.rewards == pytest.approx(
+            {"brightness": brightness, "red": red, "optimised": 2 * brightness}, abs=1e-6
+        )
         assert record.verdict == WorldJudge.verdict(image, metadata[record.prompt_id])
-        assert record.image.sha256 == hashlib.sha256((finished / record.image.path).read_bytes()).hexdigest()
+        assert (
+            record.image.sha256
+            == hashlib.sha256((finished / record.image.path).read_bytes()).hexdigest()
+        )
 
 
 def test_the_saved_image_is_the_generated_one_rounded_half_to_even(finished: Path) -> None:
@@ -76,7 +95,13 @@ def test_the_saved_image_is_the_generated_one_rounded_half_to_even(finished: Pat
         assert record.noise_sha256 == hashlib.sha256(noise.numpy().tobytes()).hexdigest()
         assert record.displacement == 0.0
         assert record.noise_norm == pytest.approx(float(noise.double().norm()))
-        exact = generator.generate(noise[None], generator.encode([record.prompt]))[0].permute(1, 2, 0).double().numpy() * 255
+        exact = (
+            generator.generate(noise[None], generator.encode([record.prompt]))[0]
+            .permute(1, 2, 0)
+            .double()
+            .numpy()
+            * 255
+        )
         assert record.image is not None
         saved = np.array(Image.open(finished / record.image.path)).astype(float)
         assert np.abs(saved - exact).max() <= 0.5 + 1e-4  # a rounding, no truncation
@@ -94,7 +119,10 @@ def test_displacement_is_of_the_chosen_noise(finished: Path) -> None:
     moved = 0
     for record in by_label(finished)["best-of-4"].values():
         assert record.trajectory is not None
-        task, best = Task(record.prompt_id, record.prompt, record.sample), int(np.argmax(record.trajectory))  # type: ignore[arg-type]
+        task, best = (
+            Task(record.prompt_id, record.prompt, record.sample),
+            int(np.argmax(record.trajectory)),
+        )  # type: ignore[arg-type]
         moved += best != 0
         expected = (noises.draw(task, best).double() - noises.draw(task).double()).norm()
         assert record.displacement == pytest.approx(float(expected))
@@ -102,11 +130,21 @@ def test_displacement_is_of_the_chosen_noise(finished: Path) -> None:
 
 
 def test_costs_are_those_counted_by_hand(finished: Path) -> None:
-    expected = {"random": (1, 0, 0, 0), "best-of-2": (2, 0, 2, 0), "best-of-4": (4, 0, 4, 0), "climb": (3, 3, 3, 3)}
+    expected = {
+        "random": (1, 0, 0, 0),
+        "best-of-2": (2, 0, 2, 0),
+        "best-of-4": (4, 0, 4, 0),
+        "climb": (3, 3, 3, 3),
+    }
     for label, records in by_label(finished).items():
         for record in records.values():
             cost = record.cost
-            assert (cost.generator_forward, cost.generator_backward, cost.reward_forward, cost.reward_backward) == expected[label]
+            assert (
+                cost.generator_forward,
+                cost.generator_backward,
+                cost.reward_forward,
+                cost.reward_backward,
+            ) == expected[label]
             assert cost.seconds > 0
             assert cost.peak_memory_bytes > 1e6
             assert cost.batch_size == 4
@@ -125,7 +163,10 @@ def test_several_steps_are_made_and_counted(tmp_path: Path) -> None:
 
 def test_batch_size_changes_no_id_and_no_result(finished: Path, tmp_path: Path) -> None:
     run(tmp_path, batch_size=5)
-    one, other = ({record.id: timeless(record) for record in read_run(folder).records} for folder in (finished, tmp_path))
+    one, other = (
+        {record.id: timeless(record) for record in read_run(folder).records}
+        for folder in (finished, tmp_path)
+    )
     assert one.keys() == other.keys()
     for record_id, record in one.items():
         assert is_close({**record, "image": None}, {**other[record_id], "image": None})
@@ -133,19 +174,36 @@ def test_batch_size_changes_no_id_and_no_result(finished: Path, tmp_path: Path) 
 
 def test_the_same_command_again_does_nothing(tmp_path: Path) -> None:
     run(tmp_path, full=False)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.suffix in (".png", ".jsonl")}
+    before = {
+        path: path.read_bytes()
+        for path in tmp_path.rglob("*.*")
+        if path.suffix in (".png", ".jsonl")
+    }
     progress = Count()
     summary = run(tmp_path, full=False, progress=progress)
     assert summary.new == 0
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.suffix in (".png", ".jsonl")} == before
-    assert progress.calls == [("start", 8), ("advance", 8), *(("label", name) for name in ("random", "best-of-n", "climb")), ("done", None)]
+    assert {
+        path: path.read_bytes()
+        for path in tmp_path.rglob("*.*")
+        if path.suffix in (".png", ".jsonl")
+    } == before
+    assert progress.calls == [
+        ("start", 8),
+        ("advance", 8),
+        *(("label", name) for name in ("random", "best-of-n", "climb")),
+        ("done", None),
+    ]
 
 
-def test_more_methods_and_the_full_protocol_continue_the_same_folder(finished: Path, tmp_path: Path) -> None:
+def test_more_methods_and_the_full_protocol_continue_the_same_folder(
+    finished: Path, tmp_path: Path
+) -> None:
     assert run(tmp_path, [Base()], full=False).new == 2
     assert run(tmp_path, [Base(), Best()], full=False).new == 4
     assert run(tmp_path).new == 48 - 6
-    assert {record.id for record in read_run(tmp_path).records} == {record.id for record in read_run(finished).records}
+    assert {record.id for record in read_run(tmp_path).records} == {
+        record.id for record in read_run(finished).records
+    }
     manifest = read_run(tmp_path).manifest
     assert len(manifest["sessions"]) == 3
     assert manifest["plan"]["protocol"] == "full"
@@ -184,18 +242,34 @@ def test_an_overwritten_image_is_found(tmp_path: Path) -> None:
 def test_equal_images_are_judged_and_scored_once(tmp_path: Path) -> None:
     suite = WorldSuite()
     run(tmp_path, [Base(), Best()], suite=suite)
-    images = {(label, key): record.image for label, records in by_label(tmp_path).items() for key, record in records.items()}
-    base = len({image.sha256 for (label, _), image in images.items() if label == "random" and image})
-    best = len({(key, image.sha256) for (label, key), image in images.items() if label != "random" and image})
+    images = {
+        (label, key): record.image
+        for label, records in by_label(tmp_path).items()
+        for key, record in records.items()
+    }
+    base = len(
+        {image.sha256 for (label, _), image in images.items() if label == "random" and image}
+    )
+    best = len(
+        {
+            (key, image.sha256)
+            for (label, key), image in images.items()
+            if label != "random" and image
+        }
+    )
     assert len(suite.one_judge.seen) == base + best < len(images)
 
 
 def test_methods_are_given_no_held_out_reward(tmp_path: Path) -> None:
     class Spy(Base):
-        def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        def propose(
+            self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+        ) -> Iterator[Outcome]:
             shown = torch.rand(len(tasks), 3, 8, 8)
             prompts = [task.prompt for task in tasks]
-            assert torch.equal(reward.score(shown, prompts), 2 * BrightnessReward().score(shown, prompts))
+            assert torch.equal(
+                reward.score(shown, prompts), 2 * BrightnessReward().score(shown, prompts)
+            )
             return super().propose(tasks, generator, reward, noises)
 
     assert run(tmp_path, [Spy()], full=False).failed == 0
@@ -212,7 +286,11 @@ class Poisoned(BrightnessReward):
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         scores = super().score(images, prompts)
-        return torch.where(torch.tensor([prompt.endswith("light thing, number 1") for prompt in prompts]), self.value, scores)
+        return torch.where(
+            torch.tensor([prompt.endswith("light thing, number 1") for prompt in prompts]),
+            self.value,
+            scores,
+        )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -236,7 +314,10 @@ def test_failed_samples_are_done_by_the_next_run(finished: Path, tmp_path: Path)
     assert run(tmp_path, reward=Poisoned(float("nan"))).failed == 8
     summary = run(tmp_path)
     assert (summary.done, summary.failed, summary.new) == (48, 0, 8)
-    one, other = ({record.id: timeless(record) for record in read_run(folder).records} for folder in (finished, tmp_path))
+    one, other = (
+        {record.id: timeless(record) for record in read_run(folder).records}
+        for folder in (finished, tmp_path)
+    )
     assert one.keys() == other.keys()
     assert all(is_close({**one[key], "image": None}, {**other[key], "image": None}) for key in one)
 
@@ -244,7 +325,9 @@ def test_failed_samples_are_done_by_the_next_run(finished: Path, tmp_path: Path)
 @pytest.mark.parametrize("part", ["image", "noise"])
 def test_an_outcome_that_is_not_finite_fails_its_sample_alone(tmp_path: Path, part: str) -> None:
     class Broken(Climb):
-        def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        def propose(
+            self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+        ) -> Iterator[Outcome]:
             for outcome in super().propose(tasks, generator, reward, noises):
                 if outcome.task.prompt_id == "dark/0002":
                     getattr(outcome, part).view(-1)[3] = float("nan")
@@ -259,9 +342,18 @@ def test_an_outcome_that_is_not_finite_fails_its_sample_alone(tmp_path: Path, pa
 
 def test_a_trajectory_may_have_holes(tmp_path: Path) -> None:
     class Holes(Base):
-        def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        def propose(
+            self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+        ) -> Iterator[Outcome]:
             for outcome in super().propose(tasks, generator, reward, noises):
-                yield Outcome(outcome.task, outcome.label, outcome.image, outcome.noise, 1.0, (0.5, float("nan")))
+                yield Outcome(
+                    outcome.task,
+                    outcome.label,
+                    outcome.image,
+                    outcome.noise,
+                    1.0,
+                    (0.5, float("nan")),
+                )
 
     run(tmp_path, [Holes()], full=False)
     assert {record.trajectory for record in read_run(tmp_path).records} == {(0.5, None)}
@@ -271,7 +363,9 @@ def test_an_exception_costs_only_the_sample_that_raises_alone(tmp_path: Path) ->
     class Fragile(Climb):
         sizes: list[int] = []  # noqa: RUF012
 
-        def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        def propose(
+            self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+        ) -> Iterator[Outcome]:
             self.sizes.append(len(tasks))
             if any(task.prompt_id == "light/0000" and task.sample == 1 for task in tasks):
                 raise ZeroDivisionError("cannot do this one\nsecond line")
@@ -287,8 +381,14 @@ def test_an_exception_costs_only_the_sample_that_raises_alone(tmp_path: Path) ->
 
 def test_a_method_that_forgets_a_task_is_found_out(tmp_path: Path) -> None:
     class Forgetful(Base):
-        def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
-            return (outcome for outcome in super().propose(tasks, generator, reward, noises) if outcome.task.prompt_id != "dark/0000")
+        def propose(
+            self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+        ) -> Iterator[Outcome]:
+            return (
+                outcome
+                for outcome in super().propose(tasks, generator, reward, noises)
+                if outcome.task.prompt_id != "dark/0000"
+            )
 
     summary = run(tmp_path, [Forgetful()], full=False)
     assert (summary.done, summary.failed) == (1, 1)
@@ -296,7 +396,9 @@ def test_a_method_that_forgets_a_task_is_found_out(tmp_path: Path) -> None:
 
 def test_an_error_for_the_user_stops_the_run(tmp_path: Path) -> None:
     class Refusing(Climb):
-        def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        def propose(
+            self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+        ) -> Iterator[Outcome]:
             raise UsageError("no such adapter")
 
     with pytest.raises(UsageError, match="no such adapter"):
@@ -319,13 +421,21 @@ class Cramped(ToyGenerator):
         return super().generate(noise, conditioning, steps)
 
 
-def test_out_of_memory_halves_the_batch_and_changes_nothing_else(finished: Path, tmp_path: Path) -> None:
+def test_out_of_memory_halves_the_batch_and_changes_nothing_else(
+    finished: Path, tmp_path: Path
+) -> None:
     generator = Cramped(2)
     summary = run(tmp_path, generator=generator, batch_size=8)
     assert summary.done == 48
-    one, other = ({record.id: record for record in read_run(folder).records} for folder in (finished, tmp_path))
+    one, other = (
+        {record.id: record for record in read_run(folder).records}
+        for folder in (finished, tmp_path)
+    )
     assert {record.cost.batch_size for record in other.values()} == {2}
-    assert all(is_close({**timeless(one[key]), "image": None}, {**timeless(other[key]), "image": None}) for key in one)
+    assert all(
+        is_close({**timeless(one[key]), "image": None}, {**timeless(other[key]), "image": None})
+        for key in one
+    )
     # Each method finds the size once (8, 4, 2) and keeps it.
     assert Counter(generator.asked)[8] == 3
     assert Counter(generator.asked)[4] == 3
@@ -334,7 +444,9 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing_else(finished: Path,
 def test_out_of_memory_for_a_single_sample_is_a_failure(tmp_path: Path) -> None:
     summary = run(tmp_path, [Base()], generator=Cramped(0), full=False)
     assert (summary.done, summary.failed) == (0, 2)
-    assert {record.error.type for record in read_run(tmp_path).records if record.error} == {"OutOfMemoryError"}
+    assert {record.error.type for record in read_run(tmp_path).records if record.error} == {
+        "OutOfMemoryError"
+    }
 
 
 def test_scoring_halves_when_memory_runs_out(tmp_path: Path) -> None:
@@ -398,14 +510,18 @@ def interruptible() -> Iterator[None]:
 @pytest.mark.usefixtures("interruptible")
 def test_interrupt_while_judging_keeps_the_batch(tmp_path: Path) -> None:
     class Pressing(WorldJudge):
-        def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        def judge(
+            self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+        ) -> list[Verdict]:
             os.kill(os.getpid(), signal.SIGINT)
             return super().judge(images, metadata)
 
     suite = WorldSuite()
     suite.one_judge = Pressing()
     progress = Count()
-    with pytest.raises(Interrupted, match=r"4 records are kept.*Continue with the same command") as caught:
+    with pytest.raises(
+        Interrupted, match=r"4 records are kept.*Continue with the same command"
+    ) as caught:
         run(tmp_path, suite=suite, progress=progress)
     assert caught.value.exit_code == 130
     assert len(read_run(tmp_path).records) == 4
@@ -415,14 +531,20 @@ def test_interrupt_while_judging_keeps_the_batch(tmp_path: Path) -> None:
 
 def test_interrupt_while_proposing_drops_the_batch(tmp_path: Path) -> None:
     class Pressing(Base):
-        def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+        def propose(
+            self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+        ) -> Iterator[Outcome]:
             if tasks[0].prompt_id == "light/0000":
                 raise KeyboardInterrupt
             return super().propose(tasks, generator, reward, noises)
 
     with pytest.raises(Interrupted):
         run(tmp_path, [Pressing()], batch_size=2)
-    assert {record.prompt_id for record in read_run(tmp_path).records} == {"dark/0000", "dark/0001", "dark/0002"}
+    assert {record.prompt_id for record in read_run(tmp_path).records} == {
+        "dark/0000",
+        "dark/0001",
+        "dark/0002",
+    }
     with RunStore(tmp_path):
         pass  # the lock was given back
 
@@ -449,7 +571,9 @@ def test_a_second_interrupt_is_not_held_back() -> None:
 
 def test_another_run_in_the_folder_is_refused_by_name(tmp_path: Path) -> None:
     run(tmp_path, [Base()], full=False)
-    with pytest.raises(StoreError, match=r"base_seed: 0 there, 7 asked for; .*steps: 1 there, 2 asked for"):
+    with pytest.raises(
+        StoreError, match=r"base_seed: 0 there, 7 asked for; .*steps: 1 there, 2 asked for"
+    ):
         run(tmp_path, [Base()], full=False, base_seed=7, steps=2)
     with pytest.raises(StoreError, match=r"\(generator: "):
         run(tmp_path, [Base()], full=False, generator=ToyGenerator(seed=1))
@@ -470,12 +594,20 @@ def test_the_manifest_says_what_was_measured_with_what(finished: Path) -> None:
         "tags": ["dark", "light"],
         "judge": {"name": "world-judge", "fingerprint": WorldJudge().fingerprint},
     }
-    assert manifest["generator"] == {"name": "toy", "fingerprint": ToyGenerator().fingerprint, "details": {}}
+    assert manifest["generator"] == {
+        "name": "toy",
+        "fingerprint": ToyGenerator().fingerprint,
+        "details": {},
+    }
     assert manifest["rewards"]["optimised"] == {"brightness": 2.0}
-    assert manifest["rewards"]["fingerprints"] == {"brightness": BrightnessReward().fingerprint, "red": RedReward().fingerprint}
+    assert manifest["rewards"]["fingerprints"] == {
+        "brightness": BrightnessReward().fingerprint,
+        "red": RedReward().fingerprint,
+    }
     assert manifest["plan"]["labels"] == list(LABELS)
     (session,) = manifest["sessions"]
     assert (session["batch_size"], session["device"]) == (4, "cpu")
     assert (
-        manifest["environment"]["packages"]["torch"] == torch.__version__.partition("+")[0] or manifest["environment"]["packages"]["torch"]
+        manifest["environment"]["packages"]["torch"] == torch.__version__.partition("+")[0]
+        or manifest["environment"]["packages"]["torch"]
     )

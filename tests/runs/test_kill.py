@@ -33,7 +33,9 @@ def test_killed_and_continued_equals_uninterrupted(tmp_path: Path) -> None:
         target = lines(killed) + dice.randint(0, 6) if kills < KILLS else math.inf
         while process.exitcode is None and lines(killed) < target:
             process.join(0.002)
-        process.join(dice.choice((0.0, 0.0, 0.05)))  # often at once: while the rest of the batch is being written
+        process.join(
+            dice.choice((0.0, 0.0, 0.05))
+        )  # often at once: while the rest of the batch is being written
         if process.exitcode is not None:
             assert process.exitcode == 0
             break
@@ -47,7 +49,10 @@ def test_killed_and_continued_equals_uninterrupted(tmp_path: Path) -> None:
     assert len(set(sizes)) >= 3, "the kills all fell outside the work"
 
     run(whole)
-    one, other = ({record.id: timeless(record) for record in read_run(folder).records} for folder in (whole, killed))
+    one, other = (
+        {record.id: timeless(record) for record in read_run(folder).records}
+        for folder in (whole, killed)
+    )
     assert one == other
     assert damaged(killed) == []
     assert not [path for path in killed.rglob("*.png") if path.stem not in one]

@@ -21,7 +21,12 @@ from tests.report.synthetic import write_run
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("small") / "run", ("random", "reno", "hypernoise"), prompts_per_tag=1, samples=1)
+    return write_run(
+        tmp_path_factory.mktemp("small") / "run",
+        ("random", "reno", "hypernoise"),
+        prompts_per_tag=1,
+        samples=1,
+    )
 
 
 @pytest.fixture
@@ -66,15 +71,23 @@ def test_whatever_is_in_the_place_of_a_file_is_one_line(folder: Path, name: str)
     [
         ({"suite": {"judge": None}}, "identity is not that of its content"),
         ({"generator": {"fingerprint": "9" * 64}}, "identity is not that of its content"),
-        ({"plan": {"labels": ["random", "gone"]}}, "plan.labels has 'gone', which is described nowhere"),
+        (
+            {"plan": {"labels": ["random", "gone"]}},
+            "plan.labels has 'gone', which is described nowhere",
+        ),
         ({"plan": {"labels": ["random", "random"]}}, "plan.labels has 'random' twice"),
-        ({"plan": {"method_of": {"random": 99, "reno": 1, "hypernoise": 2}}}, "plan.method_of has 99"),
+        (
+            {"plan": {"method_of": {"random": 99, "reno": 1, "hypernoise": 2}}},
+            "plan.method_of has 99",
+        ),
         ({"rewards": {"held_out": ["gone"]}}, "rewards has 'gone'"),
         ({"config": {"base_seed": True}}, "base_seed is missing or not a whole number"),
         ({"identity_fields": ["gone"]}, "identity_fields has 'gone'"),
     ],
 )
-def test_parts_that_do_not_fit_each_other_are_refused(folder: Path, change: dict[str, Any], message: str) -> None:
+def test_parts_that_do_not_fit_each_other_are_refused(
+    folder: Path, change: dict[str, Any], message: str
+) -> None:
     path = folder / "run.json"
     value = json.loads(path.read_bytes())
     for name, content in change.items():
@@ -86,7 +99,12 @@ def test_parts_that_do_not_fit_each_other_are_refused(folder: Path, change: dict
 
 def test_copies_that_a_file_manager_made_are_no_journals(folder: Path) -> None:
     records = read_run(folder).records
-    for name in ("journal-0000 (1).jsonl", "journal-0x.jsonl", "journal-.jsonl", "journal-0000.jsonl.bak"):
+    for name in (
+        "journal-0000 (1).jsonl",
+        "journal-0x.jsonl",
+        "journal-.jsonl",
+        "journal-0000.jsonl.bak",
+    ):
         (folder / name).write_text("not a journal\n")
     assert read_run(folder).records == records
 

@@ -26,7 +26,9 @@ SUITE = WorldSuite(per_tag=3, samples={"dark": 1, "light": 4})
 def described(**changes: object) -> dict[str, object]:
     config = replace(CONFIG, **changes)  # type: ignore[arg-type]
     mixture = Mixture({"brightness": (BrightnessReward(), 2.0)})
-    return describe(config, SUITE, WorldJudge(), ToyGenerator(), rewards=mixture, held_out=[RedReward()])
+    return describe(
+        config, SUITE, WorldJudge(), ToyGenerator(), rewards=mixture, held_out=[RedReward()]
+    )
 
 
 def plan(**changes: object) -> Plan:
@@ -37,7 +39,10 @@ def plan(**changes: object) -> Plan:
 def test_full_quick_and_limited() -> None:
     full, quick, limited = plan(), plan(full=False), plan(limit=3)
     assert (full.protocol, quick.protocol, limited.protocol) == ("full", "quick", "full")
-    assert [(task.prompt_id, task.sample) for task in quick.tasks] == [("dark/0000", 0), ("light/0000", 0)]
+    assert [(task.prompt_id, task.sample) for task in quick.tasks] == [
+        ("dark/0000", 0),
+        ("light/0000", 0),
+    ]
     assert full.tasks == SUITE.tasks(full=True)
     assert Counter(task.prompt_id for task in full.tasks)["light/0002"] == 4
     assert [prompt.id for prompt in limited.prompts] == ["dark/0000", "dark/0001", "light/0000"]
@@ -67,7 +72,13 @@ def test_ids_are_a_hash_of_what_the_documentation_lists() -> None:
         "dtype": "float32",
     }
     task = Task("dark/0001", "a dark thing, number 1", 0)
-    own = {"prompt_id": "dark/0001", "prompt": "a dark thing, number 1", "sample": 0, "method": {"name": "climb"}, "label": "climb"}
+    own = {
+        "prompt_id": "dark/0001",
+        "prompt": "a dark thing, number 1",
+        "sample": 0,
+        "method": {"name": "climb"},
+        "label": "climb",
+    }
     assert plan().item(task, "climb").id == digest({**shared, **own})
     assert described()["identity"] == digest(shared)
 
@@ -80,10 +91,14 @@ def test_ids_are_unique_and_independent_of_plan_and_runtime() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"base_seed": 1}, {"noise_policy": "shared"}, {"steps": 2}, {"dtype": "bfloat16"}], ids=lambda changes: next(iter(changes))
+    "changes",
+    [{"base_seed": 1}, {"noise_policy": "shared"}, {"steps": 2}, {"dtype": "bfloat16"}],
+    ids=lambda changes: next(iter(changes)),
 )
 def test_every_identity_value_changes_every_id(changes: dict[str, object]) -> None:
-    assert not {item.id for item in plan().expected()} & {item.id for item in plan(**changes).expected()}
+    assert not {item.id for item in plan().expected()} & {
+        item.id for item in plan(**changes).expected()
+    }
 
 
 def test_the_record_id_depends_on_each_of_its_parts() -> None:
@@ -102,15 +117,27 @@ def test_the_record_id_depends_on_each_of_its_parts() -> None:
 
 @given(
     st.dictionaries(
-        st.text(max_size=8), st.integers() | st.text(max_size=5) | st.lists(st.floats(allow_nan=False, allow_infinity=False)), max_size=6
+        st.text(max_size=8),
+        st.integers()
+        | st.text(max_size=5)
+        | st.lists(st.floats(allow_nan=False, allow_infinity=False)),
+        max_size=6,
     ),
     st.text(max_size=20),
     st.text(max_size=20),
     st.integers(0, 99),
 )
-def test_an_id_is_the_digest_of_the_whole_identity(shared: dict[str, Any], prompt_id: str, prompt: str, sample: int) -> None:
+def test_an_id_is_the_digest_of_the_whole_identity(
+    shared: dict[str, Any], prompt_id: str, prompt: str, sample: int
+) -> None:
     method = {"name": "reno", "more": [1, 0.5, "é"]}
-    own = {"prompt_id": prompt_id, "prompt": prompt, "sample": sample, "method": method, "label": "reno"}
+    own = {
+        "prompt_id": prompt_id,
+        "prompt": prompt,
+        "sample": sample,
+        "method": method,
+        "label": "reno",
+    }
     text = json.dumps({**shared, **own}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     found = RecordIds(shared).of(Task(prompt_id, prompt, sample), canonical(method), "reno")
     assert found == hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -74,7 +74,9 @@ def test_a_record_of_the_first_schema_is_read() -> None:
 
 def test_what_a_verdict_rests_on_is_recorded_where_there_is_any() -> None:
     assert DONE.to_json()["verdict"] == {"correct": True, "reason": ""}
-    detailed = replace(DONE, verdict=Verdict(correct=True, details={"cow": [[0.0, 1.0, 2.0, 3.0, 0.9]]}))
+    detailed = replace(
+        DONE, verdict=Verdict(correct=True, details={"cow": [[0.0, 1.0, 2.0, 3.0, 0.9]]})
+    )
     value = detailed.to_json()
     assert value["verdict"]["details"] == {"cow": [[0.0, 1.0, 2.0, 3.0, 0.9]]}
     assert read_record(written(value)) == detailed
@@ -82,8 +84,29 @@ def test_what_a_verdict_rests_on_is_recorded_where_there_is_any() -> None:
 
 def test_the_fields_of_the_format() -> None:
     assert list(DONE.to_json()) == [
-        *("schema", "id", "status", "prompt_id", "prompt", "tag", "sample", "base_seed", "label", "noise_sha256", "displacement"),
-        *("noise_norm", "rewards", "initial_rewards", "verdict", "cost", "trajectory", "image", "error"),
+        *(
+            "schema",
+            "id",
+            "status",
+            "prompt_id",
+            "prompt",
+            "tag",
+            "sample",
+            "base_seed",
+            "label",
+            "noise_sha256",
+            "displacement",
+        ),
+        *(
+            "noise_norm",
+            "rewards",
+            "initial_rewards",
+            "verdict",
+            "cost",
+            "trajectory",
+            "image",
+            "error",
+        ),
     ]
     assert DONE.to_json()["verdict"] == {"correct": True, "reason": ""}
 
@@ -140,7 +163,12 @@ def test_damage_is_named(path: tuple[str, ...], value: Any, message: str) -> Non
 
 
 def test_the_value_of_a_verdict() -> None:
-    verdicts = [Verdict(correct=True), Verdict(correct=False), Verdict(correct=None, score=0.25), Verdict(correct=True, score=0.75)]
+    verdicts = [
+        Verdict(correct=True),
+        Verdict(correct=False),
+        Verdict(correct=None, score=0.25),
+        Verdict(correct=True, score=0.75),
+    ]
     assert [verdict.value for verdict in verdicts] == [1.0, 0.0, 0.25, 0.75]
 
 
@@ -151,11 +179,16 @@ def test_a_grade_must_be_finite() -> None:
 
 def test_a_failed_record_has_no_verdict() -> None:
     value = {**FAILED.to_json(), "verdict": {"correct": True, "reason": ""}}
-    with pytest.raises(MalformedError, match="a failed record has an error, and no image, rewards, norms or verdict"):
+    with pytest.raises(
+        MalformedError,
+        match="a failed record has an error, and no image, rewards, norms or verdict",
+    ):
         read_record(written(value))
 
 
-@pytest.mark.parametrize("name", [field.name for field in msgspec.structs.fields(Record) if field.required])
+@pytest.mark.parametrize(
+    "name", [field.name for field in msgspec.structs.fields(Record) if field.required]
+)
 def test_a_missing_field_is_named(name: str) -> None:
     value = DONE.to_json()
     del value[name]
@@ -163,7 +196,9 @@ def test_a_missing_field_is_named(name: str) -> None:
         read_record(written(value))
 
 
-@pytest.mark.parametrize("name", ["displacement", "noise_norm", "rewards", "initial_rewards", "image"])
+@pytest.mark.parametrize(
+    "name", ["displacement", "noise_norm", "rewards", "initial_rewards", "image"]
+)
 def test_a_done_record_lacks_nothing(name: str) -> None:
     value = DONE.to_json()
     del value[name]

@@ -11,14 +11,16 @@ import torch
 from PIL import Image
 
 from hnbench.rewards.base import Mixture
-from hnbench.runs.recorder import Chosen, Measurement, Measurer, quantise, to_png
+from hnbench.runs.recorder import Chosen, Measurement, Recorder, quantise, to_png
 from hnbench.runs.store import RunStore
 from hnbench.tasks import Task
 from tests.runs.world import RedReward, WorldJudge, WorldSuite
 
 
 def test_quantisation_clamps_and_rounds_half_to_even() -> None:
-    values = torch.tensor([-0.5, 0.0, 0.5 / 255, 1.5 / 255, 2.5 / 255, 0.4999 / 255, 1.0, 1.5], dtype=torch.float64)
+    values = torch.tensor(
+        [-0.5, 0.0, 0.5 / 255, 1.5 / 255, 2.5 / 255, 0.4999 / 255, 1.0, 1.5], dtype=torch.float64
+    )
     assert quantise(values).tolist() == [0, 0, 0, 2, 2, 0, 255, 255]
     assert quantise(values).dtype == torch.uint8
 
@@ -43,7 +45,9 @@ class TwoWays(RedReward):
     def score(self, images: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
         return torch.ones(len(images))
 
-    def score_pictures(self, pictures: Sequence[Image.Image], prompts: Sequence[str], device: torch.device) -> torch.Tensor:
+    def score_pictures(
+        self, pictures: Sequence[Image.Image], prompts: Sequence[str], device: torch.device
+    ) -> torch.Tensor:
         assert [picture.mode for picture in pictures] == ["RGB"] * len(prompts)
         return torch.full((len(pictures),), 2.0)
 
@@ -53,7 +57,7 @@ def test_what_is_reported_is_the_pictures_score(tmp_path: Path) -> None:
     image = torch.rand(3, 9, 7, generator=torch.Generator().manual_seed(0))
     chosen = Chosen("ab" * 32, Task(prompt.id, prompt.text, 0), image)
     with RunStore(tmp_path) as store, ThreadPoolExecutor(1) as worker:
-        measurer = Measurer(
+        measurer = Recorder(
             store=store,
             rewards=Mixture({"two-ways": (TwoWays(), 3.0)}),
             held_out=[RedReward()],

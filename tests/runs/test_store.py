@@ -28,9 +28,18 @@ MANIFEST: dict[str, Any] = {
     "schema": 2,
     "identity_fields": ["base_seed", "generator", "steps"],
     "config": {"base_seed": 0, "generator": "toy", "steps": 1, "batch_size": 4},
-    "suite": {"name": "world", "version": "1", "tags": [], "judge": {"name": "judge", "fingerprint": "j"}},
+    "suite": {
+        "name": "world",
+        "version": "1",
+        "tags": [],
+        "judge": {"name": "judge", "fingerprint": "j"},
+    },
     "generator": {"name": "toy", "fingerprint": "g", "details": {}},
-    "rewards": {"optimised": {"clip": 1.0}, "held_out": ["red"], "fingerprints": {"clip": "c", "red": "r"}},
+    "rewards": {
+        "optimised": {"clip": 1.0},
+        "held_out": ["red"],
+        "fingerprints": {"clip": "c", "red": "r"},
+    },
     "training": {},
     "plan": {
         "protocol": "full",
@@ -45,7 +54,9 @@ MANIFEST["identity"] = digest(shared_identity(MANIFEST))
 
 def numbered(number: int) -> Record:
     name = f"{number:064x}"
-    return replace(DONE, id=name, sample=number, image=SavedImage(path=image_path(name), sha256="a" * 64))
+    return replace(
+        DONE, id=name, sample=number, image=SavedImage(path=image_path(name), sha256="a" * 64)
+    )
 
 
 def add(store: RunStore, record: Record) -> None:
@@ -80,7 +91,9 @@ def test_each_session_has_its_own_journal_and_none_is_made_for_nothing(tmp_path:
     filled(tmp_path, 2)
     (tmp_path / "journal-0007.jsonl").touch()
     filled(tmp_path, 3)
-    assert sorted(path.name for path in tmp_path.glob("journal-*")) == [f"journal-000{n}.jsonl" for n in (0, 1, 7, 8)]
+    assert sorted(path.name for path in tmp_path.glob("journal-*")) == [
+        f"journal-000{n}.jsonl" for n in (0, 1, 7, 8)
+    ]
     assert samples(tmp_path) == [1, 2, 3]
 
 
@@ -123,7 +136,9 @@ def test_the_image_is_there_before_its_record_and_nothing_else_is(tmp_path: Path
     assert [path.name for path in (tmp_path / "images/00").iterdir()] == [f"{DONE.id}.png"]
 
 
-@pytest.mark.parametrize("prompt", ["../../outside", "/etc/passwd", "x" * 10_000, "a\nb\x00c", "con.png"])
+@pytest.mark.parametrize(
+    "prompt", ["../../outside", "/etc/passwd", "x" * 10_000, "a\nb\x00c", "con.png"]
+)
 def test_no_prompt_becomes_a_path_or_breaks_a_line(tmp_path: Path, prompt: str) -> None:
     folder = tmp_path / "run"
     record = replace(DONE, prompt=prompt, prompt_id=prompt)
@@ -159,9 +174,23 @@ def test_a_torn_line_of_an_earlier_session_does_not_disturb_the_next(tmp_path: P
     assert samples(tmp_path) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("damage", [b"{", b"", b"[]", b"null", b'{"schema": 1}', b'{"schema": true}', b'{"schema": "1"}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"{",
+        b"",
+        b"[]",
+        b"null",
+        b'{"schema": 1}',
+        b'{"schema": true}',
+        b'{"schema": "1"}',
+        b"\xff\xfe",
+    ],
+)
 @pytest.mark.parametrize("line", [0, 1])
-def test_any_other_damage_is_an_error_with_file_and_line(tmp_path: Path, damage: bytes, line: int) -> None:
+def test_any_other_damage_is_an_error_with_file_and_line(
+    tmp_path: Path, damage: bytes, line: int
+) -> None:
     filled(tmp_path, 1, 2)
     path = tmp_path / "journal-0000.jsonl"
     lines = path.read_bytes().split(b"\n")
@@ -198,7 +227,9 @@ def test_a_newer_schema_is_refused_with_its_version(tmp_path: Path, name: str) -
     path.write_text(path.read_text().replace('"schema": 2', '"schema": 3'))
     if name != "run.json":
         path.write_bytes(sealed({**numbered(1).to_json(), "schema": 3}))
-    with pytest.raises(StoreError, match=r"newer hnbench.*schema 3.* this version reads up to 2.*[uU]pgrade"):
+    with pytest.raises(
+        StoreError, match=r"newer hnbench.*schema 3.* this version reads up to 2.*[uU]pgrade"
+    ):
         read_run(tmp_path)
 
 
@@ -208,7 +239,12 @@ def test_another_run_is_refused_and_left_alone(tmp_path: Path) -> None:
     other = json.loads(json.dumps(MANIFEST))
     other["config"]["steps"] = 4
     other["suite"]["judge"]["fingerprint"] = "k"
-    with RunStore(tmp_path) as store, pytest.raises(StoreError, match=r'judge: "j" there, "k" asked for; steps: 1 there, 4 asked for'):
+    with (
+        RunStore(tmp_path) as store,
+        pytest.raises(
+            StoreError, match=r'judge: "j" there, "k" asked for; steps: 1 there, 4 asked for'
+        ),
+    ):
         store.begin(other, {})
     assert (tmp_path / "run.json").read_bytes() == before
 
@@ -224,11 +260,17 @@ def test_what_is_no_identity_may_differ(tmp_path: Path) -> None:
     filled(tmp_path)
     manifest = read_run(tmp_path).manifest
     assert [session["started"] for session in manifest["sessions"]] == ["now", "later", "now"]
-    assert manifest["training"] == {"hypernoise": {"seconds": 3.0}}  # a later session without the method forgets nothing
+    assert manifest["training"] == {
+        "hypernoise": {"seconds": 3.0}
+    }  # a later session without the method forgets nothing
 
 
 def test_two_writers_in_one_process(tmp_path: Path) -> None:
-    with RunStore(tmp_path), pytest.raises(StoreError, match="in use by another process"), RunStore(tmp_path):
+    with (
+        RunStore(tmp_path),
+        pytest.raises(StoreError, match="in use by another process"),
+        RunStore(tmp_path),
+    ):
         pass
     with RunStore(tmp_path):
         pass
@@ -251,8 +293,12 @@ except StoreError as error:
     print(error)
 """
     with RunStore(tmp_path):
-        held = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
-    free = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+        held = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+    free = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     assert held[0] == "1"
     assert "in use by another process" in held[1]
     assert free == ["1", "open"]
@@ -274,7 +320,9 @@ class FullDisk:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("room", [0, 100])
-def test_a_full_disk_says_what_is_kept_and_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, room: int) -> None:
+def test_a_full_disk_says_what_is_kept_and_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, room: int
+) -> None:
     filled(tmp_path, 1)
     before = samples(tmp_path)
     with RunStore(tmp_path) as store:
@@ -284,11 +332,15 @@ def test_a_full_disk_says_what_is_kept_and_how_to_go_on(tmp_path: Path, monkeypa
         size = (tmp_path / "journal-0001.jsonl").stat().st_size
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", FullDisk(room, number))
-            with pytest.raises(StoreError, match=rf"{os.strerror(number)}.*2 records are kept.*same command"):
+            with pytest.raises(
+                StoreError, match=rf"{os.strerror(number)}.*2 records are kept.*same command"
+            ):
                 store.add(replace(numbered(3), image=image))
             with pytest.raises(StoreError, match="2 records are kept"):
                 store.save_image(numbered(4).id, PNG)
-        assert (tmp_path / "journal-0001.jsonl").stat().st_size == size  # the part of a line is gone
+        assert (
+            tmp_path / "journal-0001.jsonl"
+        ).stat().st_size == size  # the part of a line is gone
         assert not (tmp_path / f"images/00/{4:064x}.png").exists()
         assert samples(tmp_path) == [*before, 2]
         store.add(replace(numbered(3), image=image))  # room was made
@@ -297,7 +349,9 @@ def test_a_full_disk_says_what_is_kept_and_how_to_go_on(tmp_path: Path, monkeypa
 
 def test_a_write_in_parts_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, content: real(descriptor, bytes(content[:50])))
+    monkeypatch.setattr(
+        os, "write", lambda descriptor, content: real(descriptor, bytes(content[:50]))
+    )
     filled(tmp_path, 1, 2)
     assert samples(tmp_path) == [1, 2]
     assert damaged(tmp_path) == []
@@ -321,13 +375,21 @@ with RunStore({str(tmp_path)!r}) as store:
     except StoreError as error:
         print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
     assert "1 records are kept" in done.stdout
     assert samples(tmp_path) == [1]
     assert (tmp_path / "journal-0000.jsonl").read_bytes().endswith(b"}\n")
 
 
-def test_every_record_is_flushed_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_record_is_flushed_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     events: list[str] = []
     real_sync, real_replace = os.fsync, os.replace
 
@@ -371,16 +433,23 @@ def replace_with_a_copy(path: Path) -> None:
     copy.rename(path)
 
 
-@pytest.mark.parametrize("change", [remove, replace_with_a_copy, lambda path: path.rename(path.with_name("moved"))])
+@pytest.mark.parametrize(
+    "change", [remove, replace_with_a_copy, lambda path: path.rename(path.with_name("moved"))]
+)
 @pytest.mark.parametrize("name", [".", ".lock", "run.json", "journal-0000.jsonl"])
-def test_a_folder_that_is_taken_away_stops_the_run(tmp_path: Path, name: str, change: Callable[[Path], object]) -> None:
+def test_a_folder_that_is_taken_away_stops_the_run(
+    tmp_path: Path, name: str, change: Callable[[Path], object]
+) -> None:
     folder = tmp_path / "run"
     with RunStore(folder) as store:
         store.begin(MANIFEST, {})
         add(store, numbered(1))
         change((folder / name).resolve())
         before = sorted(tmp_path.rglob("*"))
-        with pytest.raises(StoreError, match="was removed or replaced while this command was writing, so it has stopped") as caught:
+        with pytest.raises(
+            StoreError,
+            match="was removed or replaced while this command was writing, so it has stopped",
+        ) as caught:
             add(store, numbered(2))
         assert len(str(caught.value).splitlines()) == 1
         with pytest.raises(StoreError, match="was removed or replaced"):
@@ -392,11 +461,15 @@ def test_a_failed_record_keeps_its_error(tmp_path: Path) -> None:
     with RunStore(tmp_path) as store:
         store.begin(MANIFEST, {})
         store.add(FAILED)
-    assert read_run(tmp_path).records[0].error == Failure(type="NotFinite", message="the reward clip is not finite")
+    assert read_run(tmp_path).records[0].error == Failure(
+        type="NotFinite", message="the reward clip is not finite"
+    )
 
 
 @pytest.mark.parametrize("kind", ["a pipe", "a link"])
-def test_what_lies_in_the_place_of_a_temporary_file_is_not_written_into(tmp_path: Path, kind: str) -> None:
+def test_what_lies_in_the_place_of_a_temporary_file_is_not_written_into(
+    tmp_path: Path, kind: str
+) -> None:
     outside, place = tmp_path / "outside", tmp_path / "run" / image_path(DONE.id)
     outside.write_bytes(b"mine")
     place.parent.mkdir(parents=True)

@@ -16,7 +16,7 @@ from hnbench.config import RunConfig
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.base import Method, Outcome
 from hnbench.rewards.base import Mixture, Reward
-from hnbench.runs.execute import Summary, execute
+from hnbench.runs.execute import Tally, execute
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, damaged_images, read_run
 from hnbench.seeds import NoiseSource, digest
@@ -39,8 +39,12 @@ class WorldJudge(Judge):
     def fingerprint(self) -> str:
         return digest("world-judge")
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-        self.seen += [(image.tobytes(), about["tag"]) for image, about in zip(images, metadata, strict=True)]
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
+        self.seen += [
+            (image.tobytes(), about["tag"]) for image, about in zip(images, metadata, strict=True)
+        ]
         return [self.verdict(image, about) for image, about in zip(images, metadata, strict=True)]
 
     @staticmethod
@@ -60,7 +64,12 @@ class WorldSuite(Suite):
 
     def prompts(self) -> tuple[Prompt, ...]:
         return tuple(
-            Prompt(f"{tag}/{index:04d}", f"a {tag} thing, number {index}", tag, {"tag": tag, "limit": 127.5})
+            Prompt(
+                f"{tag}/{index:04d}",
+                f"a {tag} thing, number {index}",
+                tag,
+                {"tag": tag, "limit": 127.5},
+            )
             for tag in TAGS
             for index in range(self._per_tag)
         )
@@ -109,7 +118,11 @@ class WorldMethod(Method):
     def note(self, tasks: Sequence[Task]) -> None:
         if self.log is not None:
             with self.log.open("ab", buffering=0) as file:
-                file.write("".join(f"{self.name} {task.prompt_id} {task.sample}\n" for task in tasks).encode())
+                file.write(
+                    "".join(
+                        f"{self.name} {task.prompt_id} {task.sample}\n" for task in tasks
+                    ).encode()
+                )
 
     def identity(self) -> dict[str, Any]:
         return {"name": self.name}
@@ -120,7 +133,9 @@ class Base(WorldMethod):
     name = "random"
     labels = ("random",)
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         self.note(tasks)
         noise = noises.batch(tasks)
         with torch.no_grad():
@@ -136,18 +151,29 @@ class Best(WorldMethod):
     name = "best-of-n"
     labels = ("best-of-2", "best-of-4")
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         self.note(tasks)
         prompts = [task.prompt for task in tasks]
         noise = torch.stack([noises.batch(tasks, candidate) for candidate in range(4)])
         with torch.no_grad():
-            images = torch.stack([generator.generate(part, generator.encode(prompts)) for part in noise])
+            images = torch.stack(
+                [generator.generate(part, generator.encode(prompts)) for part in noise]
+            )
             scores = torch.stack([reward.score(part, prompts) for part in images])
         for row, task in enumerate(tasks):
             for size in (2, 4):
                 best = int(scores[:size, row].argmax())
                 trajectory = tuple(scores[:size, row].tolist())
-                yield Outcome(task, f"best-of-{size}", images[best, row], noise[best, row], size / 4, trajectory)
+                yield Outcome(
+                    task,
+                    f"best-of-{size}",
+                    images[best, row],
+                    noise[best, row],
+                    size / 4,
+                    trajectory,
+                )
 
 
 @dataclass
@@ -157,7 +183,9 @@ class Climb(WorldMethod):
     name = "climb"
     labels = ("climb",)
 
-    def propose(self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource) -> Iterator[Outcome]:
+    def propose(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Outcome]:
         self.note(tasks)
         prompts = [task.prompt for task in tasks]
         noise = noises.batch(tasks).requires_grad_()
@@ -209,7 +237,7 @@ def run(
     held_out: Reward | None = None,
     progress: Count | None = None,
     **changes: Any,
-) -> Summary:
+) -> Tally:
     """Run or continue the world's run in a folder."""
     with RunStore(folder) as store:
         return execute(

@@ -26,7 +26,12 @@ def ideal(scene: Scene) -> dict[str, list[Detection]]:
     """What a perfect detector would find."""
     found: dict[str, list[Detection]] = {}
     for item in scene.items:
-        box = (item.x - item.radius, item.y - item.radius, item.x + item.radius, item.y + item.radius)
+        box = (
+            item.x - item.radius,
+            item.y - item.radius,
+            item.x + item.radius,
+            item.y + item.radius,
+        )
         found.setdefault(item.shape, []).append(Detection(box, 1.0, item.colour))
     return found
 
@@ -43,8 +48,14 @@ def test_the_world_has_the_stated_captions() -> None:
         (Caption("two_object", ("heart", "ring")), "a photo of a heart and a ring"),
         (Caption("counting", ("cross",), count=3), "a photo of three crosses"),
         (Caption("colors", ("circle",), ("orange",)), "a photo of an orange circle"),
-        (Caption("position", ("star", "ring"), relation="left of"), "a photo of a star left of a ring"),
-        (Caption("color_attr", ("star", "ring"), ("red", "cyan")), "a photo of a red star and a cyan ring"),
+        (
+            Caption("position", ("star", "ring"), relation="left of"),
+            "a photo of a star left of a ring",
+        ),
+        (
+            Caption("color_attr", ("star", "ring"), ("red", "cyan")),
+            "a photo of a red star and a cyan ring",
+        ),
     ],
 )
 def test_texts(caption: Caption, text: str) -> None:
@@ -54,7 +65,10 @@ def test_texts(caption: Caption, text: str) -> None:
 
 def test_position_metadata_names_the_target_first() -> None:
     include = Caption("position", ("star", "ring"), relation="left of").metadata()["include"]
-    assert include == [{"class": "ring", "count": 1}, {"class": "star", "count": 1, "position": ["left of", 0]}]
+    assert include == [
+        {"class": "ring", "count": 1},
+        {"class": "star", "count": 1, "position": ["left of", 0]},
+    ]
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -67,7 +81,10 @@ def test_scenes_satisfy_their_captions_and_not_the_hard_negatives(tag: str) -> N
         for kind, negative in caption.hard_negatives(choices).items():
             assert negative.text in by_text()
             if kind != "count" or negative.count > caption.count:
-                assert not evaluate(found, negative.metadata()).correct, (caption.text, negative.text)
+                assert not evaluate(found, negative.metadata()).correct, (
+                    caption.text,
+                    negative.text,
+                )
 
 
 def test_objects_lie_apart_and_inside() -> None:
@@ -77,7 +94,10 @@ def test_objects_lie_apart_and_inside() -> None:
         assert len(items) == caption.count
         for index, item in enumerate(items):
             assert item.radius <= min(item.x, item.y, SIZE - item.x, SIZE - item.y)
-            assert all(np.hypot(item.x - other.x, item.y - other.y) >= item.radius + other.radius + GAP for other in items[:index])
+            assert all(
+                np.hypot(item.x - other.x, item.y - other.y) >= item.radius + other.radius + GAP
+                for other in items[:index]
+            )
 
 
 def test_evaluation_and_training_captions_are_disjoint_where_there_are_enough() -> None:

@@ -48,7 +48,11 @@ def test_a_faded_object_and_two_merged_ones_do_not_count() -> None:
     rng = np.random.default_rng(0)
     assert not detect(draw(Scene((Item("circle", "red", 32, 32, 10, 0.3),)), rng))
     merged = Scene((Item("circle", "red", 23, 32, 10), Item("circle", "red", 42, 32, 10)))
-    assert all(detection.score <= THRESHOLD for each in detect(draw(merged, rng)).values() for detection in each)
+    assert all(
+        detection.score <= THRESHOLD
+        for each in detect(draw(merged, rng)).values()
+        for detection in each
+    )
 
 
 def test_detection_of_scenes_is_complete() -> None:

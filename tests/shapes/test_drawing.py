@@ -48,7 +48,11 @@ def test_an_unknown_shape_is_refused() -> None:
 
 def test_opacity_blends() -> None:
     def middle(opacity: float) -> float:
-        return float(draw(Scene((Item("square", "black", 32, 32, 10, opacity),)), np.random.default_rng(0))[28:36, 28:36].mean())
+        return float(
+            draw(Scene((Item("square", "black", 32, 32, 10, opacity),)), np.random.default_rng(0))[
+                28:36, 28:36
+            ].mean()
+        )
 
     assert middle(1.0) < middle(0.5) < middle(0.0)
     assert middle(0.5) == pytest.approx((middle(0.0) + middle(1.0)) / 2, abs=1.0)

@@ -49,7 +49,9 @@ def drawing(seed: int) -> Callable[[list[str]], Tensor]:
 
     @torch.no_grad()
     def generate(texts: list[str]) -> Tensor:
-        return model.generate(torch.randn((len(texts), *model.noise_shape), generator=noises), model.encode(texts))
+        return model.generate(
+            torch.randn((len(texts), *model.noise_shape), generator=noises), model.encode(texts)
+        )
 
     return generate
 
@@ -64,9 +66,15 @@ def test_the_generator_scores_what_its_card_says() -> None:
 def test_the_generator_is_above_chance_in_every_task(tag: str) -> None:
     choices, judge = random.Random(tag), ShapesJudge()
     captions = [choices.choice(all_captions(tag)) for _ in range(120)]
-    others = [choices.choice([other for other in all_captions(tag) if other != caption]) for caption in captions]
+    others = [
+        choices.choice([other for other in all_captions(tag) if other != caption])
+        for caption in captions
+    ]
     pictures = to_pictures(drawing(3)([caption.text for caption in captions]))
-    own, chance = (sum(bool(each.correct) for each in judge.judge(pictures, [c.metadata() for c in group])) for group in (captions, others))
+    own, chance = (
+        sum(bool(each.correct) for each in judge.judge(pictures, [c.metadata() for c in group]))
+        for group in (captions, others)
+    )
     assert own > chance + 2
 
 
@@ -82,7 +90,9 @@ def test_a_reward_knows_hard_negatives_as_its_card_says(folder: str, load: type[
         for kind in KINDS:
             negatives = [each.caption.hard_negatives(examples.choices).get(kind) for each in drawn]
             rows = [row for row, negative in enumerate(negatives) if negative]
-            other = reward.score(images[rows], [negative.text for negative in negatives if negative])
+            other = reward.score(
+                images[rows], [negative.text for negative in negatives if negative]
+            )
             wins[kind] = (own[rows] > other).tolist()
     for kind, won in wins.items():
         stated = on_card(folder, kind)
@@ -98,7 +108,9 @@ def test_the_hypernetwork_changes_noise_by_the_prompt() -> None:
     model = load_generator(device="cpu", dtype="float32")
     network = Hypernetwork(model, attach(model, WEIGHTS / "hypernoise", "hypernoise"))
     prompts = [text for text, caption in by_text().items() if caption.tag == "position"][:2]
-    noise = torch.randn((1, *model.noise_shape), generator=torch.Generator().manual_seed(0)).expand(2, -1, -1, -1)
+    noise = torch.randn((1, *model.noise_shape), generator=torch.Generator().manual_seed(0)).expand(
+        2, -1, -1, -1
+    )
     with torch.no_grad():
         change = network.displacement(noise, model.encode(prompts))
     assert change.shape == noise.shape

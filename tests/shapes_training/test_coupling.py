@@ -57,5 +57,9 @@ def test_backgrounds_cover_the_range_of_free_drawing_evenly() -> None:
 def test_a_scene_can_be_drawn_on_its_background() -> None:
     noise = noises(1)[0]
     rng = np.random.default_rng(0)
-    image = draw(scene_of(Caption("colors", ("star",), ("red",)), noise), rng, (np.full(3, 200.0), np.zeros((2, 3))))
+    image = draw(
+        scene_of(Caption("colors", ("star",), ("red",)), noise),
+        rng,
+        (np.full(3, 200.0), np.zeros((2, 3))),
+    )
     assert np.median(image) == pytest.approx(200, abs=2)

@@ -16,8 +16,12 @@ from hnbench.shapes_training import autoencoder, flow
 from hnbench.shapes_training.denoiser import Denoiser
 
 
-@pytest.mark.parametrize(("stage", "expected"), [("all", ["first", "second"]), ("second", ["second"])])
-def test_stages_run_in_order_and_are_noted(stage: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("stage", "expected"), [("all", ["first", "second"]), ("second", ["second"])]
+)
+def test_stages_run_in_order_and_are_noted(
+    stage: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran: list[str] = []
 
     def make(name: str) -> Callable[[Path, str], dict[str, float]]:
@@ -33,11 +37,19 @@ def test_stages_run_in_order_and_are_noted(stage: str, expected: list[str], tmp_
     rebuild.main()
     assert ran == expected
     noted = json.loads((tmp_path / "models" / "scores.json").read_text())
-    assert {name: each["scores"] for name, each in noted.items()} == {name: {"score": 1.0} for name in expected}
+    assert {name: each["scores"] for name, each in noted.items()} == {
+        name: {"score": 1.0} for name in expected
+    }
 
 
-def test_the_generator_stage_saves_and_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rebuild, "judge_scores", lambda generate, **_: {"overall": float(generate(["a photo of a star"] * 2).shape[0])})
+def test_the_generator_stage_saves_and_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        rebuild,
+        "judge_scores",
+        lambda generate, **_: {"overall": float(generate(["a photo of a star"] * 2).shape[0])},
+    )
     autoencoder.build().save_pretrained(tmp_path / "autoencoder")
     save_file(Denoiser().state_dict(), tmp_path / "teacher.safetensors")
     asked: list[int] = []
@@ -48,7 +60,9 @@ def test_the_generator_stage_saves_and_scores(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "generator" / "model_index.json").is_file()
 
 
-def test_the_teacher_sees_the_very_images_that_the_stage_before_it_drew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_teacher_sees_the_very_images_that_the_stage_before_it_drew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoder = autoencoder.build()
     encoder.save_pretrained(tmp_path / "autoencoder")
     drawn: list[int] = []

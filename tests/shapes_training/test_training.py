@@ -23,7 +23,15 @@ from hnbench.shapes_training.distillation import distil, follow
 from hnbench.shapes_training.examples import Examples, to_tensor
 from hnbench.shapes_training.loop import Average, cosine
 from hnbench.shapes_training.pretraining import CoupledExamples, train_coupled
-from hnbench.shapes_training.questions import QUESTIONS, SCENE_WIDTH, answer_loss, answers, drawn_contents, scene_loss, stated_contents
+from hnbench.shapes_training.questions import (
+    QUESTIONS,
+    SCENE_WIDTH,
+    answer_loss,
+    answers,
+    drawn_contents,
+    scene_loss,
+    stated_contents,
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +54,9 @@ def test_the_saved_pipeline_is_a_generator(trained: Path) -> None:
     generator = StableDiffusionGenerator.from_folder(trained / "generator", name="shapes")
     assert generator.noise_shape == SHAPE
     with torch.no_grad():
-        images = generator.generate(torch.zeros(2, *SHAPE), generator.encode(["a photo of a star", "a photo of a ring"]))
+        images = generator.generate(
+            torch.zeros(2, *SHAPE), generator.encode(["a photo of a star", "a photo of a ring"])
+        )
     assert images.shape == (2, 3, SIZE, SIZE)
     assert 0 <= float(images.min()) <= float(images.max()) <= 1
 
@@ -55,7 +65,9 @@ def test_latents_are_of_zero_mean_and_unit_variance(trained: Path) -> None:
     model = AutoencoderTiny.from_pretrained(trained / "autoencoder").eval()
     examples = Examples(5)
     with torch.no_grad():
-        latents = model.encode(to_tensor([examples.example().image for _ in range(64)]) * 2 - 1).latents
+        latents = model.encode(
+            to_tensor([examples.example().image for _ in range(64)]) * 2 - 1
+        ).latents
     assert latents.mean((0, 2, 3)).abs().max() < 0.4
     assert 0.6 < float(latents.std((0, 2, 3)).min()) <= float(latents.std((0, 2, 3)).max()) < 1.6
 
@@ -64,7 +76,9 @@ def test_the_teachers_ode_is_exact_where_the_data_is_one_point() -> None:
     point = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
 
     class Knows(Denoiser):
-        def forward(self, latents: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        def forward(
+            self, latents: torch.Tensor, times: torch.Tensor, ids: torch.Tensor
+        ) -> torch.Tensor:
             return point.expand_as(latents)
 
     ends = flow.sample(Knows(), torch.randn(2, *SHAPE), ["a photo of a star"] * 2, steps=3)
@@ -105,10 +119,20 @@ def test_an_attack_stays_within_its_radius_and_confuses() -> None:
 
 
 @pytest.mark.parametrize("kind", ["clip", "resnet"])
-def test_a_reward_trains_and_saves(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reward_trains_and_saves(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(contrastive, "CHECKED", 4)
     accuracy = contrastive.train(kind, tmp_path / kind, steps=(1, 1, 1, 1), batch_size=4, seed=0)
-    assert set(accuracy) == {"swapped_colours", "swapped_position", "turned_position", "count", "colour", "shape", "spoilt"}
+    assert set(accuracy) == {
+        "swapped_colours",
+        "swapped_position",
+        "turned_position",
+        "count",
+        "colour",
+        "shape",
+        "spoilt",
+    }
     assert all(0 <= value <= 1 for value in accuracy.values())
     assert list((tmp_path / kind).glob("*.safetensors"))
 
@@ -119,7 +143,9 @@ def test_a_batch_masks_captions_that_hold_of_other_images() -> None:
         for column in range(12):
             own = batch.captions[row] == batch.captions[column]
             allowed = bool(batch.allowed[row, column])
-            assert allowed == (row == column or not (own or holds(batch.captions[column], batch.captions[row])))
+            assert allowed == (
+                row == column or not (own or holds(batch.captions[column], batch.captions[row]))
+            )
 
 
 def test_spoilt_images_differ_from_their_originals() -> None:
@@ -132,7 +158,12 @@ def test_spoilt_images_differ_from_their_originals() -> None:
 def test_perfect_answers_cost_nothing() -> None:
     captions = [all_captions(tag)[1] for tag in TAGS]
     rows = [
-        torch.cat([nn.functional.one_hot(torch.tensor(right), len(q)) for right, q in zip(answers(c), QUESTIONS.values(), strict=True)])
+        torch.cat(
+            [
+                nn.functional.one_hot(torch.tensor(right), len(q))
+                for right, q in zip(answers(c), QUESTIONS.values(), strict=True)
+            ]
+        )
         for c in captions
     ]
     assert float(answer_loss(torch.stack(rows) * 50.0, captions)) < 1e-6
@@ -140,11 +171,17 @@ def test_perfect_answers_cost_nothing() -> None:
 
 def test_perfect_scene_outputs_cost_nothing() -> None:
     scene = all_captions("color_attr")[0].scene(np.random.default_rng(0))
-    present, colour, place, number = (torch.zeros(1, len(SHAPES), width) for width in (1, len(COLOURS), 2, 4))
+    present, colour, place, number = (
+        torch.zeros(1, len(SHAPES), width) for width in (1, len(COLOURS), 2, 4)
+    )
     present -= 50
     for item in scene.items:
         column = SHAPES.index(item.shape)
-        present[0, column], colour[0, column, COLOURS.index(item.colour)], number[0, column, 0] = 50, 50, 50
+        present[0, column], colour[0, column, COLOURS.index(item.colour)], number[0, column, 0] = (
+            50,
+            50,
+            50,
+        )
         place[0, column] = torch.tensor([item.x, item.y]) / SIZE - 0.5
     outputs = torch.cat([part.flatten(1) for part in (present, colour, place, number)], 1)
     assert outputs.shape == (1, SCENE_WIDTH)
@@ -175,8 +212,14 @@ def test_cosine_warms_up_and_ends_at_zero() -> None:
 
 def test_cards_say_what_was_measured(tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
-    cards.note(tmp_path, "clip", {"scores": {"count": 0.93751}, "seconds": 600, "threads": 1, "device": "cpu"})
-    cards.note(tmp_path, "autoencoder", {"scores": {}, "seconds": 60, "threads": 1, "device": "cpu"})
+    cards.note(
+        tmp_path,
+        "clip",
+        {"scores": {"count": 0.93751}, "seconds": 600, "threads": 1, "device": "cpu"},
+    )
+    cards.note(
+        tmp_path, "autoencoder", {"scores": {}, "seconds": 60, "threads": 1, "device": "cpu"}
+    )
     card = (tmp_path / "clip" / "README.md").read_text()
     assert "| count | 0.938 |" in card
     assert "10 minutes" in card
@@ -198,7 +241,11 @@ def test_stated_contents_say_no_more_than_the_caption() -> None:
 def test_a_halved_adapter_is_the_same_adapter_in_float16(tmp_path: Path) -> None:
     adapter = WEIGHTS / "hypernoise"
     halve(adapter, tmp_path / "halved")
-    before, after = (load_file(folder / "adapter_model.safetensors") for folder in (adapter, tmp_path / "halved"))
+    before, after = (
+        load_file(folder / "adapter_model.safetensors") for folder in (adapter, tmp_path / "halved")
+    )
     assert {tensor.dtype for tensor in after.values()} == {torch.float16}
     assert all(torch.equal(before[name].half(), after[name]) for name in before)
-    assert (tmp_path / "halved" / "hnbench.json").read_text() == (adapter / "hnbench.json").read_text()
+    assert (tmp_path / "halved" / "hnbench.json").read_text() == (
+        adapter / "hnbench.json"
+    ).read_text()

@@ -30,7 +30,10 @@ from tests.standin.hub import StandInHub, forget_uploads
 from tests.suites import mask2former
 
 Hnbench = Callable[..., Result]
-ADDRESS = {"ENDPOINT": "{url}", "HUGGINGFACE_CO_URL_TEMPLATE": "{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"}
+ADDRESS = {
+    "ENDPOINT": "{url}",
+    "HUGGINGFACE_CO_URL_TEMPLATE": "{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
+}
 
 
 @pytest.fixture(scope="session")
@@ -49,12 +52,16 @@ def standin_server(standin_root: Path) -> Iterator[StandInHub]:
 
 
 @pytest.fixture
-def hub(standin_server: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
+def hub(
+    standin_server: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StandInHub]:
     """The stand-in Hub in the place of the real one, with an empty cache; nothing can be asked that is not on this machine."""
     for name, text in ADDRESS.items():
         monkeypatch.setattr(constants, name, text.format(url=standin_server.url))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache" / "hub"))
-    monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "cache" / "assets"))
+    monkeypatch.setattr(
+        "huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "cache" / "assets")
+    )
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_a_token_of_no_worth")
@@ -63,7 +70,9 @@ def hub(standin_server: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     connect = socket.socket.connect
 
     def local(self: socket.socket, address: Any) -> None:
-        assert not isinstance(address, tuple) or address[0] in ("127.0.0.1", "localhost"), f"{address} was asked"
+        assert not isinstance(address, tuple) or address[0] in ("127.0.0.1", "localhost"), (
+            f"{address} was asked"
+        )
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", local)
@@ -89,9 +98,20 @@ def published(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> StandInHub:
     monkeypatch.setattr(DataFile, "url", property(lambda file: f"{hub.url}/files/{_name_of(file)}"))
     names = {name: (hub.root / "files" / name).read_bytes() for name in prompts.all_files()}
     pins = {name: hashlib.sha256(content).hexdigest() for name, content in names.items()}
-    monkeypatch.setattr(data, "FILES", {name: DataFile(data.FILES[name].origin, data.FILES[name].path, pin) for name, pin in pins.items()})
+    monkeypatch.setattr(
+        data,
+        "FILES",
+        {
+            name: DataFile(data.FILES[name].origin, data.FILES[name].path, pin)
+            for name, pin in pins.items()
+        },
+    )
     monkeypatch.setattr(compbench, "load_parses", lambda _="": prompts.parses())
-    for cached in (geneval._published, compbench_prompts.category_prompts, compbench_prompts.kinds_of_complex):
+    for cached in (
+        geneval._published,
+        compbench_prompts.category_prompts,
+        compbench_prompts.kinds_of_complex,
+    ):
         cached.cache_clear()
     compbench_prompts.countable_objects.cache_clear()
     monkeypatch.setattr(judge, "class_names", lambda: tuple(mask2former.NAMES))
@@ -102,23 +122,33 @@ def published(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> StandInHub:
 
 
 def _name_of(file: DataFile) -> str:
-    return next(name for name, known in data.FILES.items() if known.path == file.path and known.origin == file.origin)
+    return next(
+        name
+        for name, known in data.FILES.items()
+        if known.path == file.path and known.origin == file.origin
+    )
 
 
 def _small(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imagereward, "published_vision", lambda: rewards.VISION)
     monkeypatch.setattr(imagereward, "published_text", lambda: rewards.TEXT)
     monkeypatch.setattr(
-        "hnbench.rewards.hpsv2.open_clip.get_model_config", lambda name: repositories.COLOURS if name == COLOUR_NAME else rewards.OPEN_CLIP
+        "hnbench.rewards.hpsv2.open_clip.get_model_config",
+        lambda name: repositories.COLOURS if name == COLOUR_NAME else rewards.OPEN_CLIP,
     )
     config = hub.root / f"{COLOUR_NAME}.json"
     config.write_text(json.dumps(repositories.COLOURS))
     open_clip.add_model_config(config)
     monkeypatch.setattr(colours, "ARCHITECTURE", COLOUR_NAME)
     monkeypatch.setattr(conversion, "official_config", mask2former.config)
-    for module, name, file in ((conversion, "CHECKPOINT", repositories.DETECTOR_FILE), (lpips, "ALEXNET", repositories.ALEXNET_FILE)):
+    for module, name, file in (
+        (conversion, "CHECKPOINT", repositories.DETECTOR_FILE),
+        (lpips, "ALEXNET", repositories.ALEXNET_FILE),
+    ):
         monkeypatch.setattr(module, f"{name}_URL", f"{hub.url}/{file}")
-        monkeypatch.setattr(module, f"{name}_SHA256", hashlib.sha256((hub.root / file).read_bytes()).hexdigest()[:8])
+        monkeypatch.setattr(
+            module, f"{name}_SHA256", hashlib.sha256((hub.root / file).read_bytes()).hexdigest()[:8]
+        )
 
 
 COLOUR_NAME = "tiny-quickgelu"

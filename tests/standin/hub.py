@@ -54,7 +54,9 @@ class StandInHub:
             standin = hub
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -65,7 +67,12 @@ class StandInHub:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
 
@@ -73,7 +80,9 @@ class StandInHub:
         """The folder and the commit of a revision, given as a branch or as that commit; None where there is none."""
         place = self.root / kind / repo
         for folder in sorted(place.glob("*")):
-            commit = hashlib.sha1(f"{repo}@{folder.name}".encode(), usedforsecurity=False).hexdigest()
+            commit = hashlib.sha1(
+                f"{repo}@{folder.name}".encode(), usedforsecurity=False
+            ).hexdigest()
             if revision in (folder.name.replace("--", "/"), commit):
                 return folder, commit
         return None
@@ -105,14 +114,25 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path == "/api/repos/create":
             asked = json.loads(content)
-            repo = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
+            repo = (
+                f"{asked['organization']}/{asked['name']}"
+                if asked.get("organization")
+                else asked["name"]
+            )
             (self.standin.root / "models" / repo / "main").mkdir(parents=True, exist_ok=True)
             self._json({"url": f"{self.standin.url}/{repo}"})
         elif path == "/api/validate-yaml":
             self._json({"errors": [], "warnings": []})
         elif "/preupload/" in path:
             files = json.loads(content)["files"]
-            self._json({"files": [{"path": each["path"], "uploadMode": "regular", "shouldIgnore": False} for each in files]})
+            self._json(
+                {
+                    "files": [
+                        {"path": each["path"], "uploadMode": "regular", "shouldIgnore": False}
+                        for each in files
+                    ]
+                }
+            )
         elif "/commit/" in path:
             self._commit(path, content)
         else:
@@ -136,11 +156,21 @@ class _Handler(BaseHTTPRequestHandler):
                 target.write_bytes(base64.b64decode(item["value"]["content"]))
         found = self.standin.repository("models", repo, "main")
         assert found is not None
-        self._json({"success": True, "commitOid": found[1], "commitUrl": f"{self.standin.url}/{repo}/commit/{found[1]}", "hookOutput": ""})
+        self._json(
+            {
+                "success": True,
+                "commitOid": found[1],
+                "commitUrl": f"{self.standin.url}/{repo}/commit/{found[1]}",
+                "hookOutput": "",
+            }
+        )
 
     def _failed(self) -> bool:
         self.standin.asked.append(f"{self.command} {unquote(self.path)}")
-        fault = next((fault for part, fault in self.standin.faults.items() if part in unquote(self.path)), None)
+        fault = next(
+            (fault for part, fault in self.standin.faults.items() if part in unquote(self.path)),
+            None,
+        )
         if fault is None or fault.truncated:
             return False
         self._refuse(fault)
@@ -163,7 +193,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, parts: list[str]) -> None:
         if parts == ["whoami-v2"]:
-            self._json({"type": "user", "name": "owner", "orgs": [], "auth": {"type": "access_token"}})
+            self._json(
+                {"type": "user", "name": "owner", "orgs": [], "auth": {"type": "access_token"}}
+            )
             return
         kind, owner, name, *rest = parts
         what, revision = (rest[0], rest[1]) if len(rest) > 1 else ("revision", "main")
@@ -174,19 +206,38 @@ class _Handler(BaseHTTPRequestHandler):
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         names = {path.relative_to(folder).as_posix(): path for path in files}
         if what == "tree":
-            self._json([{"type": "file", "oid": _id(path), "size": path.stat().st_size, "path": each} for each, path in names.items()])
+            self._json(
+                [
+                    {"type": "file", "oid": _id(path), "size": path.stat().st_size, "path": each}
+                    for each, path in names.items()
+                ]
+            )
             return
         sizes = "blobs" in parse_qs(urlsplit(self.path).query)
         siblings = [
-            {"rfilename": each, **({"size": path.stat().st_size, "blobId": _id(path)} if sizes else {})} for each, path in names.items()
+            {
+                "rfilename": each,
+                **({"size": path.stat().st_size, "blobId": _id(path)} if sizes else {}),
+            }
+            for each, path in names.items()
         ]
         private = (folder.parent / "main" / ".private").exists()
-        self._json({"id": f"{owner}/{name}", "sha": commit, "private": private, "tags": [], "siblings": siblings})
+        self._json(
+            {
+                "id": f"{owner}/{name}",
+                "sha": commit,
+                "private": private,
+                "tags": [],
+                "siblings": siblings,
+            }
+        )
 
     def _found(self, kind: str, repo: str, revision: str) -> tuple[Path, str] | None:
         found = self.standin.repository(kind, repo, revision)
         if found is None:
-            self._refuse(Fault(404, "RevisionNotFound") if self.standin.has(kind, repo) else NO_REPOSITORY)
+            self._refuse(
+                Fault(404, "RevisionNotFound") if self.standin.has(kind, repo) else NO_REPOSITORY
+            )
         return found
 
     def _file(self, path: Path, commit: str, *, body: bool) -> None:
@@ -197,7 +248,10 @@ class _Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range", "")
         if asked.startswith("bytes=") and asked.partition("=")[2].split("-")[0]:
             start = int(asked.partition("=")[2].split("-")[0])
-        torn = any(fault.truncated and part in unquote(self.path) for part, fault in self.standin.faults.items())
+        torn = any(
+            fault.truncated and part in unquote(self.path)
+            for part, fault in self.standin.faults.items()
+        )
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))
         self.send_header("ETag", f'"{_id(path)}"')
@@ -208,7 +262,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("X-Repo-Commit", commit)
         self.end_headers()
         if body:
-            self.wfile.write(content[start : start + (len(content) - start) // 2] if torn else content[start:])
+            self.wfile.write(
+                content[start : start + (len(content) - start) // 2] if torn else content[start:]
+            )
             if torn:
                 self.close_connection = True
 

@@ -21,7 +21,10 @@ _SENTENCES = {
 
 def _lines(category: str, count: int = 300) -> list[str]:
     sentence = _SENTENCES.get(category, "a red {one} and a green {other}")
-    return [f"{sentence.format(one=_THINGS[index % 6], other=_THINGS[(index + 1) % 6])} number {index}" for index in range(count)]
+    return [
+        f"{sentence.format(one=_THINGS[index % 6], other=_THINGS[(index + 1) % 6])} number {index}"
+        for index in range(count)
+    ]
 
 
 def compbench() -> dict[str, str]:
@@ -31,13 +34,22 @@ def compbench() -> dict[str, str]:
     for kind, count in KINDS.items():
         files[f"t2i-compbench/complex_val_{kind}.txt"] = complex_[start : start + count]
         start += count
-    files["t2i-compbench/new_objects.txt"] = [f"thing{index} - things{index}" for index in range(101)]
+    files["t2i-compbench/new_objects.txt"] = [
+        f"thing{index} - things{index}" for index in range(101)
+    ]
     return {name: "\r\n".join(lines) + "\r\n" for name, lines in files.items()}
 
 
 def parses() -> Parses:
     """The parses of all prompts that need one."""
-    return Parses("our own 1", {key_of(prompt): parse_by_rules(prompt) for category in PARSED for prompt in _lines(category)})
+    return Parses(
+        "our own 1",
+        {
+            key_of(prompt): parse_by_rules(prompt)
+            for category in PARSED
+            for prompt in _lines(category)
+        },
+    )
 
 
 def geneval() -> dict[str, str]:
@@ -45,7 +57,11 @@ def geneval() -> dict[str, str]:
     rows = []
     for tag, count in COUNTS.items():
         for index in range(count):
-            clause = {"class": mask2former.NAMES[index % 8], "count": 1, **({"color": "red"} if tag == "colors" else {})}
+            clause = {
+                "class": mask2former.NAMES[index % 8],
+                "count": 1,
+                **({"color": "red"} if tag == "colors" else {}),
+            }
             rows.append({"tag": tag, "include": [clause], "prompt": f"a photo of {tag} {index}"})
     names = [*mask2former.NAMES, *(f"other {index}" for index in range(72))]
     return {
@@ -57,12 +73,16 @@ def geneval() -> dict[str, str]:
 def others() -> dict[str, str]:
     """PartiPrompts, and what HyperNoise is trained on."""
     rows = "".join(f"parti prompt {index}\tAbstract\tBasic\t\n" for index in range(1632))
-    training = {f"t2i-compbench/{name}_train.txt": f"to train {name} on\nand again\n" for name in CATEGORIES}
+    training = {
+        f"t2i-compbench/{name}_train.txt": f"to train {name} on\nand again\n" for name in CATEGORIES
+    }
     return {
         "partiprompts/PartiPrompts.tsv": f"Prompt\tCategory\tChallenge\tNote\n{rows}",
         **training,
         "training/abc-6k.txt": "a red dog and a blue cat\nA green bench.\n",
-        "training/pickapic-prompts.json": json.dumps({str(index): f"picked {index}" for index in range(20)}),
+        "training/pickapic-prompts.json": json.dumps(
+            {str(index): f"picked {index}" for index in range(20)}
+        ),
         "training/hypernoise-examples.txt": "a bench\n",
     }
 

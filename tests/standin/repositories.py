@@ -17,7 +17,15 @@ import torch
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 from safetensors.torch import load_file, save_file
 from torchvision.models import alexnet
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 from hnbench.generators.sources import load_folder
 from hnbench.rewards import open_clip
@@ -32,7 +40,9 @@ from tests.suites.t2i_compbench import tiny as compbench
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def add(root: Path, repo: str, build: Callable[[Path], Any], *others: str, revision: str = "main") -> Path:
+def add(
+    root: Path, repo: str, build: Callable[[Path], Any], *others: str, revision: str = "main"
+) -> Path:
     """A model repository, with files besides that nothing here reads."""
     folder = root / "models" / repo / revision.replace("/", "--")
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +62,10 @@ def pickled(folder: Path, safe: str = "model.safetensors", name: str = "pytorch_
 def half_variant(folder: Path) -> None:
     """Add the fp16 variant beside every file of weights."""
     for path in [*folder.glob("*/*.safetensors")]:
-        tensors = {name: value.half() if value.is_floating_point() else value for name, value in load_file(path).items()}
+        tensors = {
+            name: value.half() if value.is_floating_point() else value
+            for name, value in load_file(path).items()
+        }
         save_file(tensors, path.with_name(f"{path.stem}.fp16.safetensors"), {"format": "pt"})
 
 
@@ -62,10 +75,16 @@ def sharded(folder: Path, stem: str, count: int) -> None:
     tensors = load_file(path)
     path.unlink()
     names = sorted(tensors)
-    shards = {f"{stem}-{number + 1:05d}-of-{count:05d}.safetensors": names[number::count] for number in range(count)}
+    shards = {
+        f"{stem}-{number + 1:05d}-of-{count:05d}.safetensors": names[number::count]
+        for number in range(count)
+    }
     for name, chosen in shards.items():
         save_file({each: tensors[each] for each in chosen}, folder / name, {"format": "pt"})
-    index = {"metadata": {"total_size": 1}, "weight_map": {each: name for name, chosen in shards.items() for each in chosen}}
+    index = {
+        "metadata": {"total_size": 1},
+        "weight_map": {each: name for name, chosen in shards.items() for each in chosen},
+    }
     (folder / f"{stem}.safetensors.index.json").write_text(json.dumps(index))
 
 
@@ -85,11 +104,20 @@ def clip_text(folder: Path, number: str = "", kind: type[Any] = CLIPTextModel) -
         shutil.rmtree(place, ignore_errors=True)
     tokenizer.mkdir()
     words = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
-    (tokenizer / "vocab.json").write_text(json.dumps({word: place for place, word in enumerate(words)}))
+    (tokenizer / "vocab.json").write_text(
+        json.dumps({word: place for place, word in enumerate(words)})
+    )
     (tokenizer / "merges.txt").write_text("#version: 0.2\n")
-    marks = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "!"}
+    marks = {
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+        "pad_token": "!",
+    }
     (tokenizer / "special_tokens_map.json").write_text(json.dumps(marks))
-    (tokenizer / "tokenizer_config.json").write_text(json.dumps({**marks, "tokenizer_class": "CLIPTokenizer", "model_max_length": 40}))
+    (tokenizer / "tokenizer_config.json").write_text(
+        json.dumps({**marks, "tokenizer_class": "CLIPTokenizer", "model_max_length": 40})
+    )
     assert len(CLIPTokenizer.from_pretrained(tokenizer)("ab").input_ids) == 4
     config = CLIPTextConfig(
         vocab_size=len(words) + 1,  # "!" comes on top here
@@ -103,7 +131,13 @@ def clip_text(folder: Path, number: str = "", kind: type[Any] = CLIPTextModel) -
         eos_token_id=53,
     )
     kind(config).save_pretrained(encoder)
-    indexed(folder, **{f"tokenizer{number}": ["transformers", "CLIPTokenizer"], f"text_encoder{number}": ["transformers", kind.__name__]})
+    indexed(
+        folder,
+        **{
+            f"tokenizer{number}": ["transformers", "CLIPTokenizer"],
+            f"text_encoder{number}": ["transformers", kind.__name__],
+        },
+    )
 
 
 def t5_text(folder: Path, number: str = "", *, fast: bool) -> None:
@@ -132,9 +166,17 @@ def t5_text(folder: Path, number: str = "", *, fast: bool) -> None:
     if fast:
         made.backend_tokenizer.save(str(tokenizer / "tokenizer.json"))
     sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
-    T5EncoderModel(T5Config(vocab_size=len(made), **sizes, feed_forward_proj="gated-gelu", pad_token_id=0)).save_pretrained(encoder)
+    T5EncoderModel(
+        T5Config(vocab_size=len(made), **sizes, feed_forward_proj="gated-gelu", pad_token_id=0)
+    ).save_pretrained(encoder)
     name = "T5TokenizerFast" if fast else "T5Tokenizer"
-    indexed(folder, **{f"tokenizer{number}": ["transformers", name], f"text_encoder{number}": ["transformers", "T5EncoderModel"]})
+    indexed(
+        folder,
+        **{
+            f"tokenizer{number}": ["transformers", name],
+            f"text_encoder{number}": ["transformers", "T5EncoderModel"],
+        },
+    )
 
 
 # Generators.
@@ -173,7 +215,9 @@ def pixart_dmd(folder: Path) -> None:
     """The transformer as `.bin` alone, and a scheduler."""
     with tiny.seeded(1):
         tiny.pixart().transformer.save_pretrained(folder / "transformer")
-    pickled(folder / "transformer", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+    pickled(
+        folder / "transformer", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"
+    )
     DDPMScheduler(beta_schedule="linear", clip_sample=False).save_pretrained(folder / "scheduler")
     as_published(folder)
 
@@ -181,7 +225,9 @@ def pixart_dmd(folder: Path) -> None:
 def as_published(folder: Path) -> None:
     """PixArt's transformer under the name of the class that it had when it was published."""
     path = folder / "transformer" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "_class_name": "Transformer2DModel"}))
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "_class_name": "Transformer2DModel"})
+    )
     if (folder / "model_index.json").exists():
         indexed(folder, transformer=["diffusers", "Transformer2DModel"])
 
@@ -206,13 +252,40 @@ def hypernoise(folder: Path, generator: Path) -> None:
 def generators(root: Path) -> None:
     """Every published generator, and the released hypernetwork."""
     other_vae = "vae/diffusion_pytorch_model.bin"
-    add(root, "stabilityai/sd-turbo", sd_turbo, "sd_turbo.safetensors", "LICENSE.md", "output_tile.jpg", other_vae)
-    add(root, "stabilityai/sdxl-turbo", sdxl_turbo, "sd_xl_turbo_1.0.safetensors", "unet/model.onnx", "vae_1_0/config.json")
+    add(
+        root,
+        "stabilityai/sd-turbo",
+        sd_turbo,
+        "sd_turbo.safetensors",
+        "LICENSE.md",
+        "output_tile.jpg",
+        other_vae,
+    )
+    add(
+        root,
+        "stabilityai/sdxl-turbo",
+        sdxl_turbo,
+        "sd_xl_turbo_1.0.safetensors",
+        "unet/model.onnx",
+        "vae_1_0/config.json",
+    )
     for size in ("0.6B", "1.6B"):
-        add(root, f"Efficient-Large-Model/Sana_Sprint_{size}_1024px_diffusers", sana_sprint, "LICENSE.txt")
+        add(
+            root,
+            f"Efficient-Large-Model/Sana_Sprint_{size}_1024px_diffusers",
+            sana_sprint,
+            "LICENSE.txt",
+        )
     add(root, "PixArt-alpha/PixArt-XL-2-1024-MS", pixart_base, "asset/images/teaser.png")
     add(root, "PixArt-alpha/PixArt-Alpha-DMD-XL-2-512x512", pixart_dmd)
-    add(root, "black-forest-labs/FLUX.1-schnell", flux_schnell, "flux1-schnell.safetensors", "ae.safetensors", "schnell_grid.jpeg")
+    add(
+        root,
+        "black-forest-labs/FLUX.1-schnell",
+        flux_schnell,
+        "flux1-schnell.safetensors",
+        "ae.safetensors",
+        "schnell_grid.jpeg",
+    )
     sana = root / "models/Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers/main"
     add(root, "lucaeyring/HyperNoise_Sana_Sprint_0.6B", lambda folder: hypernoise(folder, sana))
 
@@ -225,12 +298,32 @@ def models_of_rewards(root: Path) -> None:
     others = ("pytorch_model.bin", "open_clip_pytorch_model.bin", "open_clip_model.safetensors")
     laion = add(root, "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", rewards.clip, *others)
     add(root, "yuvalkirstain/PickScore_v1", lambda folder: only_model(laion, folder))
-    add(root, "openai/clip-vit-large-patch14", rewards.clip, "flax_model.msgpack", "tf_model.h5", "pytorch_model.bin")
+    add(
+        root,
+        "openai/clip-vit-large-patch14",
+        rewards.clip,
+        "flax_model.msgpack",
+        "tf_model.h5",
+        "pytorch_model.bin",
+    )
     add(root, "xswu/HPSv2", hpsv2)
-    image_reward = add(root, "THUDM/ImageReward", rewards.imagereward, "ImageReward-v1.0.pt", "med_config.json")
-    add(root, "google-bert/bert-base-uncased", lambda folder: words_of(image_reward, folder), "model.safetensors", "config.json")
+    image_reward = add(
+        root, "THUDM/ImageReward", rewards.imagereward, "ImageReward-v1.0.pt", "med_config.json"
+    )
+    add(
+        root,
+        "google-bert/bert-base-uncased",
+        lambda folder: words_of(image_reward, folder),
+        "model.safetensors",
+        "config.json",
+    )
     head = "sac+logos+ava1-l14-linearMSE.pth"
-    add(root, "camenduru/improved-aesthetic-predictor", lambda folder: rewards.head(folder / head, 16), "ava+logos-l14-linearMSE.pth")
+    add(
+        root,
+        "camenduru/improved-aesthetic-predictor",
+        lambda folder: rewards.head(folder / head, 16),
+        "ava+logos-l14-linearMSE.pth",
+    )
 
 
 def only_model(source: Path, folder: Path) -> None:
@@ -263,7 +356,12 @@ COLOURS = {
 
 def judges(root: Path) -> None:
     """Every model of a judge. Three of T2I-CompBench's have safetensors in a revision of its own, or nowhere."""
-    add(root, "facebook/mask2former-swin-small-coco-instance", mask2former.network().save_pretrained, "pytorch_model.bin")
+    add(
+        root,
+        "facebook/mask2former-swin-small-coco-instance",
+        mask2former.network().save_pretrained,
+        "pytorch_model.bin",
+    )
     add(root, "timm/vit_large_patch14_clip_224.openai", colours, "model.safetensors", "config.json")
     for repo, build, revision in (
         ("Salesforce/blip-vqa-capfilt-large", compbench.blip, "refs/pr/7"),
@@ -275,12 +373,17 @@ def judges(root: Path) -> None:
             add(root, repo, build, revision=revision)
     add(root, "ustc-community/dfine-xlarge-obj365", compbench.detector)
     (root / "files").mkdir(exist_ok=True)
-    torch.save({"meta": {"epoch": 50}, "state_dict": mask2former.mmdet_state("2.x")}, root / DETECTOR_FILE)
+    torch.save(
+        {"meta": {"epoch": 50}, "state_dict": mask2former.mmdet_state("2.x")}, root / DETECTOR_FILE
+    )
 
 
 def colours(folder: Path) -> None:
     model = rewards.lively(open_clip.build(COLOURS))
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    save_file(
+        {name: value.contiguous() for name, value in model.state_dict().items()},
+        folder / "open_clip_model.safetensors",
+    )
 
 
 def measures(root: Path) -> None:
@@ -294,7 +397,13 @@ def measures(root: Path) -> None:
     with tiny.seeded():
         state = alexnet(weights=None).state_dict()
     # nothing behind the features is looked at: a single number there, which keeps the file small
-    torch.save({name: v if "features" in name else torch.zeros(()).expand(v.shape) for name, v in state.items()}, root / ALEXNET_FILE)
+    torch.save(
+        {
+            name: v if "features" in name else torch.zeros(()).expand(v.shape)
+            for name, v in state.items()
+        },
+        root / ALEXNET_FILE,
+    )
 
 
 def prompt_files(root: Path, contents: Mapping[str, str]) -> None:

@@ -15,7 +15,19 @@ from tests.standin.test_generators import well
 
 PARTS = [f"t2i-compbench:{part}" for part in registry.SUITES.entry("t2i-compbench").parts]
 SUITES = ["geneval", "geneval-hf", *PARTS]
-RUN = ["run", "--generator", "sd-turbo", "--optimise", "redness=1", "--method", "best-of-n:n=2", "--limit", "2", "--out", "run"]
+RUN = [
+    "run",
+    "--generator",
+    "sd-turbo",
+    "--optimise",
+    "redness=1",
+    "--method",
+    "best-of-n:n=2",
+    "--limit",
+    "2",
+    "--out",
+    "run",
+]
 
 
 def test_no_suite_is_forgotten() -> None:
@@ -41,10 +53,21 @@ def test_a_suite_is_fetched_run_exported_and_scored(
     assert published.asked
 
 
-def test_a_model_of_a_judge_may_come_from_a_revision_with_safetensors(published: StandInHub, hnbench: Hnbench) -> None:
-    well(hnbench(*RUN, "--suite", "t2i-compbench:color,blip=Salesforce/blip-vqa-capfilt-large@refs/pr/7", "--no-report"))
+def test_a_model_of_a_judge_may_come_from_a_revision_with_safetensors(
+    published: StandInHub, hnbench: Hnbench
+) -> None:
+    well(
+        hnbench(
+            *RUN,
+            "--suite",
+            "t2i-compbench:color,blip=Salesforce/blip-vqa-capfilt-large@refs/pr/7",
+            "--no-report",
+        )
+    )
     weights = [
-        line for line in published.asked if "blip-vqa" in line and line.startswith("GET") and "/resolve/" in line and "model" in line
+        line
+        for line in published.asked
+        if "blip-vqa" in line and line.startswith("GET") and "/resolve/" in line and "model" in line
     ]
     assert any(line.endswith("model.safetensors") for line in weights)
     assert not any(line.endswith("pytorch_model.bin") for line in weights)
@@ -52,7 +75,10 @@ def test_a_model_of_a_judge_may_come_from_a_revision_with_safetensors(published:
 
 def test_parti_prompts(published: StandInHub, hnbench: Hnbench) -> None:
     well(hnbench(*RUN, "--suite", "parti"))
-    assert {record.prompt for record in read_run("run").records} == {"parti prompt 0", "parti prompt 25"}
+    assert {record.prompt for record in read_run("run").records} == {
+        "parti prompt 0",
+        "parti prompt 25",
+    }
     assert published.asked
 
 
@@ -60,33 +86,69 @@ REWARDS = [entry.name for entry in registry.REWARDS.built_in if entry.sources or
 
 
 @pytest.mark.parametrize("reward", REWARDS)
-def test_a_reward_is_fetched_and_optimised(reward: str, published: StandInHub, hnbench: Hnbench, offline: Callable[[], None]) -> None:
+def test_a_reward_is_fetched_and_optimised(
+    reward: str, published: StandInHub, hnbench: Hnbench, offline: Callable[[], None]
+) -> None:
     Path("prompts.txt").write_text("a photo of a red circle\n")
     optimise = ["--optimise", reward if registry.REWARDS.entry(reward).weights else f"{reward}=1"]
     well(hnbench("fetch", *optimise))
     well(hnbench("fetch", "--generator", "sd-turbo", "--optimise", "redness=1"))
     offline()
-    asked = ["run", "--generator", "sd-turbo", "--suite", "prompts.txt", "--limit", "1", "--out", "run", *optimise, "--hold-out", "redness"]
+    asked = [
+        "run",
+        "--generator",
+        "sd-turbo",
+        "--suite",
+        "prompts.txt",
+        "--limit",
+        "1",
+        "--out",
+        "run",
+        *optimise,
+        "--hold-out",
+        "redness",
+    ]
     well(hnbench(*asked, "--method", "reno:iterations=2", "--no-report"))
     records = read_run("run").records
     assert {record.status for record in records} == {"done"}
     assert all(record.rewards["optimised"] == record.rewards["optimised"] for record in records)
-    assert not [line for line in published.asked if line.endswith((".h5", ".msgpack", "README.md", "med_config.json"))]
+    assert not [
+        line
+        for line in published.asked
+        if line.endswith((".h5", ".msgpack", "README.md", "med_config.json"))
+    ]
 
 
-MEASURES = [entry.name for entry in registry.MEASURES.built_in if not entry.name.startswith("shapes")]
+MEASURES = [
+    entry.name for entry in registry.MEASURES.built_in if not entry.name.startswith("shapes")
+]
 
 
 @pytest.fixture
 def run(published: StandInHub, hnbench: Hnbench) -> Path:
     """A run of the embedded world, whose 64 pixels are enough for every measure."""
     del published
-    well(hnbench("run", "--suite", "geneval-shapes", "--limit", "1", "--method", "best-of-n:n=2", "--out", "run", "--no-report"))
+    well(
+        hnbench(
+            "run",
+            "--suite",
+            "geneval-shapes",
+            "--limit",
+            "1",
+            "--method",
+            "best-of-n:n=2",
+            "--out",
+            "run",
+            "--no-report",
+        )
+    )
     return Path("run")
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_a_measure_is_fetched_and_measured(measure: str, run: Path, hnbench: Hnbench, offline: Callable[[], None]) -> None:
+def test_a_measure_is_fetched_and_measured(
+    measure: str, run: Path, hnbench: Hnbench, offline: Callable[[], None]
+) -> None:
     well(hnbench("fetch", "--measure", measure))
     offline()
     assert "best-of-2" in well(hnbench("measure", str(run), "--measure", measure)).stdout

@@ -37,13 +37,21 @@ def test_seeds_of_a_prompt_are_one_cluster() -> None:
     found = compare([FIRST, SECOND], TAGS, "random")["ours"]
     assert found.level.estimate == pytest.approx((10 / 4 + 141 / 6) / 2)
     gains = np.array([[1.0], [1.0], [6.0], [1.0], [8.0]])
-    expected = ClusterBootstrap(np.array([0, 0, 1, 1, 1])).means(gains, np.full((5, 1), 2.0)).overall(0).interval
+    expected = (
+        ClusterBootstrap(np.array([0, 0, 1, 1, 1]))
+        .means(gains, np.full((5, 1), 2.0))
+        .overall(0)
+        .interval
+    )
     assert found.difference == expected
     assert found.prompts == 5
 
 
 def test_values_of_images_weigh_alike() -> None:
-    table = {"random": {"a0": [0.0, 1.0, 1.0], "a1": [1.0]}, "ours": {"a0": [1.0, 1.0, 1.0], "a1": [0.0]}}
+    table = {
+        "random": {"a0": [0.0, 1.0, 1.0], "a1": [1.0]},
+        "ours": {"a0": [1.0, 1.0, 1.0], "a1": [0.0]},
+    }
     found = compare([table], {"a0": "a", "a1": "a"}, "random")
     assert found["random"].level.estimate == pytest.approx(3 / 4)
     assert found["ours"].difference is not None
@@ -51,8 +59,15 @@ def test_values_of_images_weigh_alike() -> None:
 
 
 def test_what_the_base_lacks_does_not_count() -> None:
-    table = {"random": {"a0": [1.0], "b0": [2.0, 2.0]}, "ours": {"a0": [4.0], "a1": [100.0], "b0": [3.0]}}
-    found = compare([table, {"random": {}, "ours": {"b0": [9.0, 9.0]}}], {"a0": "a", "a1": "a", "b0": "b"}, "random")
+    table = {
+        "random": {"a0": [1.0], "b0": [2.0, 2.0]},
+        "ours": {"a0": [4.0], "a1": [100.0], "b0": [3.0]},
+    }
+    found = compare(
+        [table, {"random": {}, "ours": {"b0": [9.0, 9.0]}}],
+        {"a0": "a", "a1": "a", "b0": "b"},
+        "random",
+    )
     assert (found["ours"].prompts, found["random"].prompts) == (1, 2)
     assert math.isnan(found["ours"].level.estimate)
     tags = {"a0": "a", "a1": "a"}

@@ -32,4 +32,6 @@ def test_ends_are_bounds() -> None:
 
 def test_the_first_crossing_counts_on_a_curve_that_falls_again() -> None:
     curve = [estimate(v, v) for v in (0.5, 0.7, 0.6, 0.8)]
-    assert equivalent_budget([1, 2, 4, 8], curve, estimate(0.65, 0.75)).value == pytest.approx(2**0.75)
+    assert equivalent_budget([1, 2, 4, 8], curve, estimate(0.65, 0.75)).value == pytest.approx(
+        2**0.75
+    )

@@ -10,7 +10,9 @@ from hnbench.stats.intervals import Array, ClusterBootstrap, Estimate, Indices, 
 from hnbench.stats.paired import cluster_sums
 
 
-def clustered(rng: np.random.Generator, sizes: list[int], samples: int) -> tuple[Array, Indices, Indices]:
+def clustered(
+    rng: np.random.Generator, sizes: list[int], samples: int
+) -> tuple[Array, Indices, Indices]:
     """Values of samples that share their prompt's difficulty, the sample's cluster and the cluster's stratum."""
     strata: Indices = np.repeat(np.arange(len(sizes)), sizes)
     difficulty = rng.normal(size=len(strata)) + strata
@@ -19,7 +21,11 @@ def clustered(rng: np.random.Generator, sizes: list[int], samples: int) -> tuple
 
 
 def overall(values: Array, clusters: Indices, strata: Indices, resamples: int = 4000) -> Estimate:
-    return ClusterBootstrap(strata, resamples).means(*cluster_sums(values, clusters, len(strata))).overall(0)
+    return (
+        ClusterBootstrap(strata, resamples)
+        .means(*cluster_sums(values, clusters, len(strata)))
+        .overall(0)
+    )
 
 
 @pytest.mark.parametrize("sizes", [[5, 8, 6], [25, 30, 20]])
@@ -35,7 +41,9 @@ def test_tag_intervals_cover_the_truth_for_clustered_verdicts() -> None:
     for _ in range(trials):
         chance = rng.beta(1.2, 0.8, size=30)
         verdicts = (rng.random((30, 4)) < chance[:, None]).astype(float).reshape(-1, 1)
-        estimate = overall(verdicts, np.repeat(np.arange(30), 4), np.zeros(30, dtype=np.intp), resamples=600)
+        estimate = overall(
+            verdicts, np.repeat(np.arange(30), 4), np.zeros(30, dtype=np.intp), resamples=600
+        )
         inside += estimate.interval.low <= 0.6 <= estimate.interval.high
     assert 0.92 <= inside / trials <= 0.98
 
@@ -45,7 +53,9 @@ def test_ignoring_the_clusters_would_not_cover() -> None:
     rng, truth, trials, inside = np.random.default_rng(3), 0.0, 300, 0
     for _ in range(trials):
         values, _, _ = clustered(rng, [20], 4)
-        interval = overall(values, np.arange(80), np.zeros(80, dtype=np.intp), resamples=600).interval
+        interval = overall(
+            values, np.arange(80), np.zeros(80, dtype=np.intp), resamples=600
+        ).interval
         inside += interval.low <= truth <= interval.high
     assert inside / trials < 0.85
 
@@ -56,12 +66,16 @@ def test_variance_of_the_overall_is_the_closed_form_of_stratified_sampling() -> 
     closed = sum(means[strata == h].var(ddof=1) / (strata == h).sum() for h in range(3)) / 9
     draws = overall(values, clusters, strata, resamples=40_000).draws
     assert draws.var() == pytest.approx(closed, rel=0.03)
-    assert draws.mean() == pytest.approx(np.mean([means[strata == h].mean() for h in range(3)]), abs=0.01)
+    assert draws.mean() == pytest.approx(
+        np.mean([means[strata == h].mean() for h in range(3)]), abs=0.01
+    )
 
 
 def test_interval_of_a_normal_mean_is_the_t_interval() -> None:
     values = np.random.default_rng(5).normal(size=(12, 1))
-    interval = overall(values, np.arange(12), np.zeros(12, dtype=np.intp), resamples=60_000).interval
+    interval = overall(
+        values, np.arange(12), np.zeros(12, dtype=np.intp), resamples=60_000
+    ).interval
     half = stats.t.ppf(0.975, 11) * values.std(ddof=1) / np.sqrt(12)
     assert interval.high - interval.low == pytest.approx(2 * half, rel=0.06)
 
@@ -70,7 +84,9 @@ def test_ratio_interval_agrees_with_fieller() -> None:
     rng, size = np.random.default_rng(6), 200
     denominator = rng.normal(2, 1, size=size)
     numerator = 0.6 * denominator + rng.normal(0, 0.7, size=size)
-    means = ClusterBootstrap(np.zeros(size, dtype=np.intp), 20_000).means(np.stack([numerator, denominator], axis=1), np.ones((size, 2)))
+    means = ClusterBootstrap(np.zeros(size, dtype=np.intp), 20_000).means(
+        np.stack([numerator, denominator], axis=1), np.ones((size, 2))
+    )
     interval = (means.overall(0) / means.overall(1)).interval
     low, high = fieller(numerator, denominator)
     assert interval.estimate == pytest.approx(numerator.mean() / denominator.mean())
@@ -91,7 +107,9 @@ def fieller(numerator: Array, denominator: Array) -> tuple[float, float]:
 
 def test_columns_share_their_resamples() -> None:
     values = np.random.default_rng(7).normal(size=(30, 1))
-    means = ClusterBootstrap(np.zeros(30, dtype=np.intp)).means(np.hstack([values, values + 1]), np.ones((30, 2)))
+    means = ClusterBootstrap(np.zeros(30, dtype=np.intp)).means(
+        np.hstack([values, values + 1]), np.ones((30, 2))
+    )
     np.testing.assert_allclose((means.overall(1) - means.overall(0)).draws, 1.0)
 
 
@@ -101,7 +119,9 @@ def test_the_seed_fixes_the_draws() -> None:
 
 
 def test_a_stratum_with_one_cluster_gives_no_interval() -> None:
-    means = ClusterBootstrap(np.array([0, 0, 1])).means(np.array([[1.0], [2.0], [4.0]]), np.ones((3, 1)))
+    means = ClusterBootstrap(np.array([0, 0, 1])).means(
+        np.array([[1.0], [2.0], [4.0]]), np.ones((3, 1))
+    )
     assert means.overall(0).value == 2.75
     assert math.isnan(means.overall(0).interval.low)
     assert math.isnan(means.stratum(1, 0).interval.high)
@@ -109,7 +129,9 @@ def test_a_stratum_with_one_cluster_gives_no_interval() -> None:
 
 
 def test_a_stratum_without_values_has_no_mean() -> None:
-    means = ClusterBootstrap(np.array([0, 0, 1, 1])).means(np.array([[1.0], [2.0], [0.0], [0.0]]), np.array([[1.0], [1.0], [0.0], [0.0]]))
+    means = ClusterBootstrap(np.array([0, 0, 1, 1])).means(
+        np.array([[1.0], [2.0], [0.0], [0.0]]), np.array([[1.0], [1.0], [0.0], [0.0]])
+    )
     assert means.stratum(0, 0).value == 1.5
     assert math.isnan(means.overall(0).value)
     assert math.isnan(means.overall(0).interval.low)
@@ -117,7 +139,12 @@ def test_a_stratum_without_values_has_no_mean() -> None:
 
 @pytest.mark.parametrize(
     ("interval", "excludes"),
-    [(Interval(1, 0.5, 2), True), (Interval(-1, -2, -0.5), True), (Interval(1, -1, 2), False), (Interval(1, math.nan, math.nan), False)],
+    [
+        (Interval(1, 0.5, 2), True),
+        (Interval(-1, -2, -0.5), True),
+        (Interval(1, -1, 2), False),
+        (Interval(1, math.nan, math.nan), False),
+    ],
 )
 def test_excludes_zero(interval: Interval, excludes: bool) -> None:
     assert interval.excludes_zero is excludes

@@ -18,7 +18,10 @@ def statistic(sums: Array, counts: Array, signs: Array) -> float:
 
 def by_enumeration(sums: Array, counts: Array) -> float:
     observed = statistic(sums, counts, np.ones(8))
-    patterns = [statistic(sums, counts, np.array(signs)) for signs in itertools.product([1.0, -1.0], repeat=8)]
+    patterns = [
+        statistic(sums, counts, np.array(signs))
+        for signs in itertools.product([1.0, -1.0], repeat=8)
+    ]
     return float(np.mean([pattern >= observed - 1e-12 for pattern in patterns]))
 
 
@@ -26,7 +29,9 @@ def by_enumeration(sums: Array, counts: Array) -> float:
 def test_small_sets_are_enumerated_exactly(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sums, counts = rng.normal(0.5, 1, size=8), rng.integers(1, 5, size=8).astype(float)
-    assert sign_flip_p(sums[:, None], counts[:, None], STRATA)[0] == pytest.approx(by_enumeration(sums, counts), abs=1e-12)
+    assert sign_flip_p(sums[:, None], counts[:, None], STRATA)[0] == pytest.approx(
+        by_enumeration(sums, counts), abs=1e-12
+    )
 
 
 def test_random_flips_agree_with_enumeration() -> None:
@@ -54,7 +59,9 @@ def test_no_difference_at_all_gives_one_and_a_missing_stratum_nan() -> None:
 
 
 def test_cluster_sums_leave_out_the_absent() -> None:
-    sums, counts = cluster_sums(np.array([[1.0, np.nan], [2.0, 5.0], [3.0, np.nan]]), np.array([0, 0, 2]), 3)
+    sums, counts = cluster_sums(
+        np.array([[1.0, np.nan], [2.0, 5.0], [3.0, np.nan]]), np.array([0, 0, 2]), 3
+    )
     assert sums.tolist() == [[3.0, 5.0], [0.0, 0.0], [3.0, 0.0]]
     assert counts.tolist() == [[2.0, 1.0], [0.0, 0.0], [1.0, 0.0]]
 

@@ -65,11 +65,15 @@ def start(task: Callable[..., None], folder: Path, *arguments: str, aim: Aim | N
     if process.exitcode is None:
         process.kill()
         process.join()
-        raise AssertionError(f"{task.__name__} {arguments} did not end; it said: {output.read_text()}")
+        raise AssertionError(
+            f"{task.__name__} {arguments} did not end; it said: {output.read_text()}"
+        )
     _listen(reader, told, lambda: False, deadline)
     reader.close()
     told.finished = process.exitcode == 0
-    assert process.exitcode in (0, -9), f"{task.__name__} {arguments} ended in {process.exitcode}; it said: {output.read_text()}"
+    assert process.exitcode in (0, -9), (
+        f"{task.__name__} {arguments} ended in {process.exitcode}; it said: {output.read_text()}"
+    )
     return told
 
 

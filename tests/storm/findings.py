@@ -45,10 +45,16 @@ class Findings:
     @property
     def faults(self) -> dict[str, int]:
         """The counts that should be zero and are not."""
-        return {name: count for name, count in asdict(self).items() if name not in ("kills", "after_a_record", "rounds") and count}
+        return {
+            name: count
+            for name, count in asdict(self).items()
+            if name not in ("kills", "after_a_record", "rounds") and count
+        }
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in asdict(self).items())
+        return ", ".join(
+            f"{count} {name.replace('_', ' ')}" for name, count in asdict(self).items()
+        )
 
     def look_at_run(self, folder: Path, told: Iterable[str]) -> None:
         """Note what is wrong with a run of which `told` are the ids of the records that were written."""
@@ -64,7 +70,12 @@ class Findings:
         self.doubled += repeats(line["id"] for line in lines_of(*folder.glob("journal-*.jsonl")))
         for record in found.values():
             path = folder / record.image.path if record.image else None
-            if path is None or not path.is_file() or record.image is None or sha256(path) != record.image.sha256:
+            if (
+                path is None
+                or not path.is_file()
+                or record.image is None
+                or sha256(path) != record.image.sha256
+            ):
                 self.images += 1
 
     def compare_runs(self, folder: Path, whole: Path, *, to_the_byte: bool) -> None:
@@ -73,14 +84,21 @@ class Findings:
         if to_the_byte:
             equal = one == other and images(folder) == images(whole)
         else:
-            equal = one.keys() == other.keys() and all(is_close(rough(one[key]), rough(other[key])) for key in one)
+            equal = one.keys() == other.keys() and all(
+                is_close(rough(one[key]), rough(other[key])) for key in one
+            )
         self.differing += not equal
-        self.left_over += len({path.relative_to(folder) for path in (folder / "images").rglob("*") if path.is_file()} ^ set(images(whole)))
+        self.left_over += len(
+            {path.relative_to(folder) for path in (folder / "images").rglob("*") if path.is_file()}
+            ^ set(images(whole))
+        )
 
     def compare_trees(self, folder: Path, whole: Path) -> None:
         """Note whether two folders have the same files, to the byte."""
         one, other = tree(folder), tree(whole)
-        self.differing += any(one[name] != other[name] for name in one.keys() & other.keys()) or bool(other.keys() - one.keys())
+        self.differing += any(
+            one[name] != other[name] for name in one.keys() & other.keys()
+        ) or bool(other.keys() - one.keys())
         self.left_over += len(one.keys() - other.keys())
 
 
@@ -108,7 +126,9 @@ def repeats(keys: Iterable[str]) -> int:
 def timeless(folder: Path) -> dict[str, dict[str, Any]]:
     """Id -> the record's line, without what no two runs have in common."""
     records = {line["id"]: line for line in lines_of(*folder.glob("journal-*.jsonl"))}
-    return {key: {**line, "cost": _without(line["cost"], *_MEASURED)} for key, line in records.items()}
+    return {
+        key: {**line, "cost": _without(line["cost"], *_MEASURED)} for key, line in records.items()
+    }
 
 
 def rough(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +147,11 @@ def images(folder: Path) -> dict[Path, str]:
 
 def tree(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file by its path in the folder. Locks are none of its content."""
-    return {str(path.relative_to(folder)): sha256(path) for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+    return {
+        str(path.relative_to(folder)): sha256(path)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
 
 
 def sha256(path: Path) -> str:

@@ -24,16 +24,80 @@ from tests.storm.findings import TO_THE_BYTE, Findings, keys_of, lines_of, repea
 
 pytestmark = pytest.mark.storm
 
-QUICK = {"store": 150, "run": 50, "train": 15, "score": 20, "measure": 15, "export": 25, "report": 10}
-FULL = {"store": 1000, "run": 500, "train": 150, "score": 150, "measure": 150, "export": 150, "report": 100}
+QUICK = {
+    "store": 150,
+    "run": 50,
+    "train": 15,
+    "score": 20,
+    "measure": 15,
+    "export": 25,
+    "report": 10,
+}
+FULL = {
+    "store": 1000,
+    "run": 500,
+    "train": 150,
+    "score": 150,
+    "measure": 150,
+    "export": 150,
+    "report": 100,
+}
 """Kills by what is killed."""
 
 TOYS = ["--generator", "toy", "--optimise", "brightness=1.0"]
-RUN = ["run", "--suite", "toy-suite", *TOYS, "--hold-out", "red", "--device", "cpu", "--full", "--batch-size", "5", "--no-report"]
+RUN = [
+    "run",
+    "--suite",
+    "toy-suite",
+    *TOYS,
+    "--hold-out",
+    "red",
+    "--device",
+    "cpu",
+    "--full",
+    "--batch-size",
+    "5",
+    "--no-report",
+]
 METHODS = ["--method", "best-of-n:n=4", "--method", "reno:iterations=2"]
-TRAIN = ["train", *TOYS, "--prompts", "prompts.txt", "--rank", "2", "--steps", "7", "--device", "cpu", "--out", "trained"]
-SCORE = ["score", "run", "--suite", "toy-suite", "--device", "cpu", "--batch-size", "5", "--out", "scores"]
-MEASURE = ["measure", "run", "--measure", "lpips", "--measure", "shift", "--device", "cpu", "--out", "measures"]
+TRAIN = [
+    "train",
+    *TOYS,
+    "--prompts",
+    "prompts.txt",
+    "--rank",
+    "2",
+    "--steps",
+    "7",
+    "--device",
+    "cpu",
+    "--out",
+    "trained",
+]
+SCORE = [
+    "score",
+    "run",
+    "--suite",
+    "toy-suite",
+    "--device",
+    "cpu",
+    "--batch-size",
+    "5",
+    "--out",
+    "scores",
+]
+MEASURE = [
+    "measure",
+    "run",
+    "--measure",
+    "lpips",
+    "--measure",
+    "shift",
+    "--device",
+    "cpu",
+    "--out",
+    "measures",
+]
 EXPORT = ["export", "run", "--layout", "t2i-compbench", "--out", "exported"]
 
 
@@ -43,7 +107,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "whole"
     folder.mkdir()
     (folder / "prompts.txt").write_text("low 0\nlow 1\nhigh 0\nhigh 1\n")
-    for arguments in ([*RUN, *METHODS, "--out", "run"], [*RUN, "--method", "random", "--out", "small"], TRAIN, SCORE, MEASURE, EXPORT):
+    for arguments in (
+        [*RUN, *METHODS, "--out", "run"],
+        [*RUN, "--method", "random", "--out", "small"],
+        TRAIN,
+        SCORE,
+        MEASURE,
+        EXPORT,
+    ):
         start(work.command, folder, *arguments)
     for name in ("run", "small"):
         start(work.command, folder, "report", name, "--out", f"report-{name}")
@@ -144,7 +215,9 @@ def test_run(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[str, 
             lambda: Aim.random(dice, "record", 8, 0.03),
             prepare=nothing,
             look=lambda findings, folder, written: findings.look_at_run(folder / "run", written),
-            compare=lambda findings, folder: findings.compare_runs(folder / "run", whole / "run", to_the_byte=TO_THE_BYTE),
+            compare=lambda findings, folder: findings.compare_runs(
+                folder / "run", whole / "run", to_the_byte=TO_THE_BYTE
+            ),
         )
     )
 
@@ -157,7 +230,9 @@ def test_train(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[str
         training = TrainingFolder(folder / "trained")
         weights = training.adapter / "adapter_model.safetensors"
         if training.adapter.exists():
-            findings.differing += not weights.exists() or sha256(weights) != sha256(whole / "trained/adapter" / weights.name)
+            findings.differing += not weights.exists() or sha256(weights) != sha256(
+                whole / "trained/adapter" / weights.name
+            )
             return
         try:
             state = training.load()
@@ -195,7 +270,11 @@ def forget_time(training: Path) -> None:
 
 def timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: timeless(item) for name, item in value.items() if "second" not in name and "memory" not in name}
+        return {
+            name: timeless(item)
+            for name, item in value.items()
+            if "second" not in name and "memory" not in name
+        }
     return value
 
 
@@ -218,7 +297,9 @@ def test_score(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[str
 
 def test_measure(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[str, int]) -> None:
     def compare(findings: Findings, folder: Path) -> None:
-        findings.differing += values_of(folder / "measures/journal.jsonl") != values_of(whole / "measures/journal.jsonl")
+        findings.differing += values_of(folder / "measures/journal.jsonl") != values_of(
+            whole / "measures/journal.jsonl"
+        )
 
     conclude(
         storm(
@@ -248,7 +329,11 @@ def values_of(journal: Path) -> dict[tuple[str, str, str], Any]:
 def test_export(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[str, int]) -> None:
     def look(findings: Findings, folder: Path, _: set[str]) -> None:
         wanted = tree(whole / "exported")
-        there = {name: value for name, value in tree(folder / "exported").items() if not name.endswith(".working")}
+        there = {
+            name: value
+            for name, value in tree(folder / "exported").items()
+            if not name.endswith(".working")
+        }
         findings.differing += any(value != wanted.get(name) for name, value in there.items())
 
     conclude(
@@ -259,7 +344,9 @@ def test_export(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[st
             lambda: Aim.random(dice, "file", 60, 0.01),
             prepare=with_run(whole),
             look=look,
-            compare=lambda findings, folder: findings.compare_trees(folder / "exported", whole / "exported"),
+            compare=lambda findings, folder: findings.compare_trees(
+                folder / "exported", whole / "exported"
+            ),
         ),
         records=False,
     )
@@ -267,22 +354,36 @@ def test_export(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[st
 
 def shown(folder: Path) -> dict[str, str]:
     """The files of a report, without those that it works with."""
-    return {name: content for name, content in tree(folder).items() if not name.startswith(".hnbench-report")}
+    return {
+        name: content
+        for name, content in tree(folder).items()
+        if not name.startswith(".hnbench-report")
+    }
 
 
 def test_report(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[str, int]) -> None:
     """Of a report that is written over another run's, every file is at every moment of one of the two, whole; at last all are of one."""
-    findings, reports = Findings(), {name: shown(whole / f"report-{name}") for name in ("run", "small")}
+    findings, reports = (
+        Findings(),
+        {name: shown(whole / f"report-{name}") for name in ("run", "small")},
+    )
     assert reports["run"] != reports["small"]
     folder = tmp_path / "reports"
     folder.mkdir()
     for name in itertools.cycle(reports):
-        aim = Aim.random(dice, "file", 3 * len(reports[name]), 0.05) if findings.kills < sizes["report"] else None
+        aim = (
+            Aim.random(dice, "file", 3 * len(reports[name]), 0.05)
+            if findings.kills < sizes["report"]
+            else None
+        )
         told = start(work.command, folder, "report", str(whole / name), "--out", "report", aim=aim)
         findings.kills += not told.finished
         findings.rounds += told.finished
         found = shown(folder / "report") if (folder / "report").exists() else {}
-        findings.differing += any(content not in [one.get(file) for one in reports.values()] for file, content in found.items())
+        findings.differing += any(
+            content not in [one.get(file) for one in reports.values()]
+            for file, content in found.items()
+        )
         if aim is None:
             break
     findings.differing += shown(folder / "report") != reports[name]

@@ -118,7 +118,13 @@ def command(work: Work, *arguments: str) -> None:
     main()
 
 
-def child(task: Callable[..., None], folder: Path, arguments: Sequence[str], pipe: Connection, output: Path) -> None:
+def child(
+    task: Callable[..., None],
+    folder: Path,
+    arguments: Sequence[str],
+    pipe: Connection,
+    output: Path,
+) -> None:
     """A process's beginning: its output goes to a file."""
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     os.dup2(descriptor, 1)

@@ -12,7 +12,14 @@ NAMES = [f"class {index}" for index in range(8)]
 
 def config() -> Mask2FormerConfig:
     stages = [f"stage{index}" for index in (1, 2, 3, 4)]
-    backbone = SwinConfig(embed_dim=8, depths=[1, 1, 2, 1], num_heads=[1, 1, 2, 2], window_size=7, image_size=64, out_features=stages)
+    backbone = SwinConfig(
+        embed_dim=8,
+        depths=[1, 1, 2, 1],
+        num_heads=[1, 1, 2, 2],
+        window_size=7,
+        image_size=64,
+        out_features=stages,
+    )
     return Mask2FormerConfig(
         backbone_config=backbone,
         feature_size=32,
@@ -79,7 +86,10 @@ def _affine(state: dict[str, tuple[int, ...]], name: str, width: int) -> None:
 def _pixel_decoder(state: dict[str, tuple[int, ...]]) -> None:
     name = "panoptic_head.pixel_decoder"
     for level, width in enumerate((64, 32, 16)):
-        state[f"{name}.input_convs.{level}.conv.weight"], state[f"{name}.input_convs.{level}.conv.bias"] = (32, width, 1, 1), (32,)
+        (
+            state[f"{name}.input_convs.{level}.conv.weight"],
+            state[f"{name}.input_convs.{level}.conv.bias"],
+        ) = (32, width, 1, 1), (32,)
         _affine(state, f"{name}.input_convs.{level}.gn", 32)
     layer = f"{name}.encoder.layers.0"
     _linear(state, f"{layer}.self_attn.sampling_offsets", 32, 2 * 3 * 4 * 2)
@@ -102,7 +112,10 @@ def _head(state: dict[str, tuple[int, ...]]) -> None:
     for index in range(2):
         layer = f"panoptic_head.transformer_decoder.layers.{index}"
         for attention in ("cross_attn", "self_attn"):
-            state[f"{layer}.{attention}.attn.in_proj_weight"], state[f"{layer}.{attention}.attn.in_proj_bias"] = (96, 32), (96,)
+            (
+                state[f"{layer}.{attention}.attn.in_proj_weight"],
+                state[f"{layer}.{attention}.attn.in_proj_bias"],
+            ) = (96, 32), (96,)
             _linear(state, f"{layer}.{attention}.attn.out_proj", 32, 32)
         _linear(state, f"{layer}.ffn.layers.0.0", 32, 16)
         _linear(state, f"{layer}.ffn.layers.1", 16, 32)

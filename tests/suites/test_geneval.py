@@ -18,7 +18,7 @@ from hnbench.suites.geneval import detector as detector_module
 from hnbench.suites.geneval import judge as judge_module
 from hnbench.suites.geneval import suite as suite_module
 from hnbench.suites.geneval.colours import ColourClassifier, CutOut
-from hnbench.suites.geneval.detector import Detector, Instance
+from hnbench.suites.geneval.detector import Instance, InstanceDetector
 from hnbench.suites.geneval.judge import GenEvalJudge, class_names
 from hnbench.suites.geneval.rules import filter_detections
 from hnbench.suites.geneval.suite import COUNTS, GenEvalHuggingFaceSuite, GenEvalSuite, parse
@@ -26,7 +26,9 @@ from hnbench.weights.pinned_files import VARIABLE
 from tests.suites.mask2former import NAMES, network
 from tests.suites.test_geneval_colours import classifier, clip
 
-needs_data = pytest.mark.skipif(not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no folder with GenEval's prompt file")
+needs_data = pytest.mark.skipif(
+    not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no folder with GenEval's prompt file"
+)
 
 
 def lines(**counts: int) -> str:
@@ -50,14 +52,23 @@ def test_the_protocol_is_553_prompts_with_four_images_each() -> None:
     assert [prompt.id for prompt in suite.prompts()] == [f"{index:05d}" for index in range(553)]
     tasks = suite.tasks(full=True)
     assert len(set(tasks)) == len(tasks) == 2212
-    assert suite.tags == ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+    assert suite.tags == (
+        "single_object",
+        "two_object",
+        "counting",
+        "colors",
+        "position",
+        "color_attr",
+    )
 
 
 @pytest.mark.usefixtures("made_up")
 def test_the_quick_protocol_is_the_first_seven_prompts_of_each_task() -> None:
     suite = GenEvalSuite()
     assert Counter(prompt.tag for prompt in suite.subset()) == dict.fromkeys(COUNTS, 7)
-    assert {prompt.text for prompt in suite.subset() if prompt.tag == "counting"} == {f"counting {index}" for index in range(7)}
+    assert {prompt.text for prompt in suite.subset() if prompt.tag == "counting"} == {
+        f"counting {index}" for index in range(7)
+    }
     assert len(suite.tasks(full=False)) == 168
     assert set(suite.tasks(full=False)) <= set(suite.tasks(full=True))
 
@@ -77,8 +88,18 @@ def test_other_numbers_of_prompts_are_refused() -> None:
 def test_the_published_prompts_are_read_as_they_are() -> None:
     prompts = GenEvalSuite().prompts()
     assert len({prompt.text for prompt in prompts}) == len(prompts) == 553
-    first = {tag: next(int(prompt.id) for prompt in prompts if prompt.tag == tag) for tag in GenEvalSuite.tags}
-    assert first == {"single_object": 0, "two_object": 80, "counting": 179, "colors": 259, "position": 353, "color_attr": 453}
+    first = {
+        tag: next(int(prompt.id) for prompt in prompts if prompt.tag == tag)
+        for tag in GenEvalSuite.tags
+    }
+    assert first == {
+        "single_object": 0,
+        "two_object": 80,
+        "counting": 179,
+        "colors": 259,
+        "position": 353,
+        "color_attr": 453,
+    }
     dog = prompts[353]
     assert dog.text == "a photo of a dog right of a teddy bear"
     assert [clause["class"] for clause in dog.metadata["include"]] == ["teddy bear", "dog"]
@@ -91,16 +112,22 @@ def test_the_classes_are_the_80_that_the_prompts_name() -> None:
     names = class_names()
     assert len(set(names)) == len(names) == 80
     assert (names[0], names[-1]) == ("person", "toothbrush")
-    assert {clause["class"] for prompt in GenEvalSuite().prompts() for clause in prompt.metadata["include"]} <= set(names)
+    assert {
+        clause["class"]
+        for prompt in GenEvalSuite().prompts()
+        for clause in prompt.metadata["include"]
+    } <= set(names)
 
 
-class Given(Detector):
+class Given(InstanceDetector):
     """Finds what it is told to, image by image."""
 
     def __init__(self, *found: dict[str, list[Instance]]) -> None:
         self.found = list(found)
 
-    def detect(self, images: Sequence[Image.Image], smallest: float) -> list[dict[str, list[Instance]]]:
+    def detect(
+        self, images: Sequence[Image.Image], smallest: float
+    ) -> list[dict[str, list[Instance]]]:
         assert smallest == 0.3
         return [self.found.pop(0) for _ in images]
 
@@ -116,9 +143,16 @@ class Colours(ColourClassifier):
     def classify(self, cut_outs: Sequence[CutOut]) -> list[str]:
         self.asked += [(item.name, item.instance.box) for item in cut_outs]
         middles = [
-            ((item.instance.box[0] + item.instance.box[2]) / 2, (item.instance.box[1] + item.instance.box[3]) / 2) for item in cut_outs
+            (
+                (item.instance.box[0] + item.instance.box[2]) / 2,
+                (item.instance.box[1] + item.instance.box[3]) / 2,
+            )
+            for item in cut_outs
         ]
-        pixels: list[Any] = [item.image.getpixel((int(x), int(y))) for item, (x, y) in zip(cut_outs, middles, strict=True)]
+        pixels: list[Any] = [
+            item.image.getpixel((int(x), int(y)))
+            for item, (x, y) in zip(cut_outs, middles, strict=True)
+        ]
         return ["red" if pixel[0] > 128 else "blue" for pixel in pixels]
 
 
@@ -126,20 +160,38 @@ def instance(left: int, score: float) -> Instance:
     return Instance((float(left), 0.0, left + 8.0, 8.0), score, mask=np.ones((8, 24), bool))
 
 
-RED_BLUE = Image.fromarray(np.concatenate([np.full((8, 12, 3), (255, 0, 0)), np.full((8, 12, 3), (0, 0, 255))], 1).astype(np.uint8))
+RED_BLUE = Image.fromarray(
+    np.concatenate([np.full((8, 12, 3), (255, 0, 0)), np.full((8, 12, 3), (0, 0, 255))], 1).astype(
+        np.uint8
+    )
+)
 
 
-def asks(tag: str, *clauses: dict[str, Any], exclude: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def asks(
+    tag: str, *clauses: dict[str, Any], exclude: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     return {"tag": tag, "include": list(clauses), "exclude": list(exclude), "prompt": "a photo"}
 
 
 def test_verdicts_carry_the_detections_that_counted_best_first() -> None:
-    found = {"cow": [instance(0, 0.5), instance(8, 0.95), instance(16, 0.31)], "dog": [instance(0, 0.3)]}
+    found = {
+        "cow": [instance(0, 0.5), instance(8, 0.95), instance(16, 0.31)],
+        "dog": [instance(0, 0.3)],
+    }
     judge = GenEvalJudge(Given(found, found), Colours(), fingerprint="given")
-    about = [asks("two_object", {"class": "cow", "count": 1}, {"class": "dog", "count": 1}), asks("counting", {"class": "cow", "count": 1})]
+    about = [
+        asks("two_object", {"class": "cow", "count": 1}, {"class": "dog", "count": 1}),
+        asks("counting", {"class": "cow", "count": 1}),
+    ]
     both, counted = judge.judge([RED_BLUE, RED_BLUE], about)
     assert (both.correct, both.reason) == (False, "expected dog>=1, found 0")
-    assert both.details == {"cow": [[8.0, 0.0, 16.0, 8.0, 0.95], [0.0, 0.0, 8.0, 8.0, 0.5], [16.0, 0.0, 24.0, 8.0, 0.31]]}
+    assert both.details == {
+        "cow": [
+            [8.0, 0.0, 16.0, 8.0, 0.95],
+            [0.0, 0.0, 8.0, 8.0, 0.5],
+            [16.0, 0.0, 24.0, 8.0, 0.31],
+        ]
+    }
     assert counted.correct
     assert counted.details == {"cow": [[8.0, 0.0, 16.0, 8.0, 0.95]]}
     assert json.loads(json.dumps(dict(both.details))) == both.details
@@ -147,8 +199,21 @@ def test_verdicts_carry_the_detections_that_counted_best_first() -> None:
 
 def test_colours_are_asked_of_the_detections_that_a_clause_looks_at_and_of_no_others() -> None:
     colours = Colours()
-    judge = GenEvalJudge(Given({"car": [instance(0, 0.5), instance(16, 0.9)], "dog": [instance(0, 0.8)]}), colours, fingerprint="given")
-    (verdict,) = judge.judge([RED_BLUE], [asks("color_attr", {"class": "car", "count": 1, "color": "red"}, {"class": "dog", "count": 1})])
+    judge = GenEvalJudge(
+        Given({"car": [instance(0, 0.5), instance(16, 0.9)], "dog": [instance(0, 0.8)]}),
+        colours,
+        fingerprint="given",
+    )
+    (verdict,) = judge.judge(
+        [RED_BLUE],
+        [
+            asks(
+                "color_attr",
+                {"class": "car", "count": 1, "color": "red"},
+                {"class": "dog", "count": 1},
+            )
+        ],
+    )
     assert colours.asked == [("car", (16.0, 0.0, 24.0, 8.0))]
     assert verdict.reason == "expected red car>=1, found 0 red; and 1 blue"
 
@@ -165,20 +230,31 @@ def test_a_judge_that_finds_the_person_and_tells_red_from_blue_is_believed() -> 
 
 
 def test_a_person_below_the_counting_threshold_is_not_enough() -> None:
-    with pytest.raises(UsageError, match=r"GenEval's detector .* expected a person above 0.9, and found person 0.90, tie 0.40;"):
+    with pytest.raises(
+        UsageError,
+        match=r"GenEval's detector .* expected a person above 0.9, and found person 0.90, tie 0.40;",
+    ):
         verified(0.9)
 
 
 def test_a_random_detector_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector_module, "LONG", 96)
     monkeypatch.setattr(detector_module, "SHORT", 64)
-    judge = GenEvalJudge(Detector(network(), ["person", *NAMES[1:]]), Colours(), fingerprint="random")
-    with pytest.raises(UsageError, match=r"GenEval's detector .* expected a person above 0.9, and found .*; its scores would say nothing"):
+    judge = GenEvalJudge(
+        InstanceDetector(network(), ["person", *NAMES[1:]]), Colours(), fingerprint="random"
+    )
+    with pytest.raises(
+        UsageError,
+        match=r"GenEval's detector .* expected a person above 0.9, and found .*; its scores would say nothing",
+    ):
         judge.verify()
 
 
 def test_a_random_colour_classifier_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"GenEval's colour classifier .* expected discs of red, blue, and found \w+, \w+;"):
+    with pytest.raises(
+        UsageError,
+        match=r"GenEval's colour classifier .* expected discs of red, blue, and found \w+, \w+;",
+    ):
         verified(0.95, classifier(clip()))
 
 
@@ -186,10 +262,17 @@ def test_real_networks_give_a_verdict_for_every_image(monkeypatch: pytest.Monkey
     monkeypatch.setattr(detector_module, "LONG", 96)
     monkeypatch.setattr(detector_module, "SHORT", 64)
     monkeypatch.setattr(judge_module, "THRESHOLD", 0.02)
-    monkeypatch.setattr(judge_module, "filter_detections", partial(filter_detections, threshold=0.02))
-    judge = GenEvalJudge(Detector(network(), NAMES), classifier(clip()), fingerprint="random")
+    monkeypatch.setattr(
+        judge_module, "filter_detections", partial(filter_detections, threshold=0.02)
+    )
+    judge = GenEvalJudge(
+        InstanceDetector(network(), NAMES), classifier(clip()), fingerprint="random"
+    )
     rng = np.random.default_rng(0)
-    images = [Image.fromarray(rng.integers(0, 256, (64, side, 3), dtype=np.uint8)) for side in (64, 80, 64)]
+    images = [
+        Image.fromarray(rng.integers(0, 256, (64, side, 3), dtype=np.uint8))
+        for side in (64, 80, 64)
+    ]
     about = asks("color_attr", *({"class": name, "count": 1, "color": "red"} for name in NAMES))
     verdicts = judge.judge(images, [about] * 3)
     assert len(verdicts) == 3
@@ -198,5 +281,7 @@ def test_real_networks_give_a_verdict_for_every_image(monkeypatch: pytest.Monkey
 
 
 def test_other_weights_are_another_judge() -> None:
-    first, second = (GenEvalJudge(Given(), Colours(), fingerprint=name).fingerprint for name in ("a", "b"))
+    first, second = (
+        GenEvalJudge(Given(), Colours(), fingerprint=name).fingerprint for name in ("a", "b")
+    )
     assert first != second

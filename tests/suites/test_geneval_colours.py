@@ -64,14 +64,25 @@ def colour_by_hand(model: CLIP, item: CutOut) -> str:
     left, top, right, bottom = (round(side) for side in item.instance.box)
     patch = Image.fromarray(pixels[top:bottom, left:right])
     scale = 32 / min(patch.size)
-    patch = patch.resize((max(32, int(patch.width * scale)), max(32, int(patch.height * scale))), Image.Resampling.BICUBIC)
+    patch = patch.resize(
+        (max(32, int(patch.width * scale)), max(32, int(patch.height * scale))),
+        Image.Resampling.BICUBIC,
+    )
     across, down = round((patch.width - 32) / 2), round((patch.height - 32) / 2)
-    values = torch.from_numpy(np.asarray(patch)[down : down + 32, across : across + 32].astype(np.float32) / 255).permute(2, 0, 1)
-    image = model.encode_image(((values - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None])[None])[0]
+    values = torch.from_numpy(
+        np.asarray(patch)[down : down + 32, across : across + 32].astype(np.float32) / 255
+    ).permute(2, 0, 1)
+    image = model.encode_image(
+        ((values - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None])[None]
+    )[0]
     logits = []
     for colour in COLOURS:
         total = torch.zeros(16)
-        for text in (f"a photo of a {colour} {item.name}", f"a photo of a {colour}-colored {item.name}", f"a photo of a {colour} object"):
+        for text in (
+            f"a photo of a {colour} {item.name}",
+            f"a photo of a {colour}-colored {item.name}",
+            f"a photo of a {colour} object",
+        ):
             embedding = model.encode_text(tokenize([text]))[0]
             total += embedding / embedding.norm() / 3
         logits.append(float(100 * (image / image.norm()) @ (total / total.norm())))
@@ -88,7 +99,18 @@ def test_batches_give_what_one_object_at_a_time_gives(monkeypatch: pytest.Monkey
 
 
 def test_the_ten_colours_are_in_the_published_order() -> None:
-    assert COLOURS == ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
+    assert COLOURS == (
+        "red",
+        "orange",
+        "yellow",
+        "green",
+        "blue",
+        "purple",
+        "pink",
+        "brown",
+        "black",
+        "white",
+    )
 
 
 def test_pixels_outside_of_the_mask_do_not_matter() -> None:

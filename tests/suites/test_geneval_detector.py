@@ -15,24 +15,41 @@ from transformers import Mask2FormerForUniversalSegmentation
 from hnbench.errors import UsageError
 from hnbench.suites.geneval import detector
 from hnbench.suites.geneval.conversion import convert, convert_checkpoint, load
-from hnbench.suites.geneval.detector import Detector, boxes_of, prepare, read, scaled_size
+from hnbench.suites.geneval.detector import InstanceDetector, boxes_of, prepare, read, scaled_size
 from hnbench.suites.geneval.resize import resize
 from tests.suites.mask2former import NAMES, config, mmdet_state, network
 
-SIZES = [(512, 512, 800, 800), (640, 480, 1067, 800), (200, 300, 800, 1200), (457, 123, 1333, 359), (1600, 1600, 800, 800)]
+SIZES = [
+    (512, 512, 800, 800),
+    (640, 480, 1067, 800),
+    (200, 300, 800, 1200),
+    (457, 123, 1333, 359),
+    (1600, 1600, 800, 800),
+]
 
 
 @pytest.mark.parametrize(("width", "height", "new_width", "new_height"), SIZES)
-def test_images_are_scaled_to_1333_by_800_in_proportion(width: int, height: int, new_width: int, new_height: int) -> None:
+def test_images_are_scaled_to_1333_by_800_in_proportion(
+    width: int, height: int, new_width: int, new_height: int
+) -> None:
     assert scaled_size(width, height) == (new_width, new_height)
     assert scaled_size(height, width) == (new_height, new_width)
 
 
-@pytest.mark.parametrize(("before", "after"), [((64, 64), (100, 100)), ((48, 64), (75, 100)), ((90, 33), (41, 15)), ((20, 20), (10, 10))])
-def test_the_resize_is_bilinear_to_the_next_grey_level(before: tuple[int, int], after: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((64, 64), (100, 100)), ((48, 64), (75, 100)), ((90, 33), (41, 15)), ((20, 20), (10, 10))],
+)
+def test_the_resize_is_bilinear_to_the_next_grey_level(
+    before: tuple[int, int], after: tuple[int, int]
+) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*before, 3), dtype=np.uint8)
     values = torch.from_numpy(image).permute(2, 0, 1)[None].double()
-    expected = functional.interpolate(values, size=after, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
+    expected = (
+        functional.interpolate(values, size=after, mode="bilinear", align_corners=False)[0]
+        .permute(1, 2, 0)
+        .numpy()
+    )
     found = resize(image, *after)
     assert found.shape == (*after, 3)
     assert np.abs(found - expected).max() < 1.1
@@ -53,7 +70,9 @@ OPENCV = [
 
 def test_the_resize_rounds_as_opencv_does() -> None:
     grey = (np.arange(35) * 207 % 256).astype(np.uint8).reshape(5, 7)
-    assert resize(np.repeat(grey[:, :, None], 3, 2), 8, 11).tolist() == [[[value] * 3 for value in row] for row in OPENCV]
+    assert resize(np.repeat(grey[:, :, None], 3, 2), 8, 11).tolist() == [
+        [[value] * 3 for value in row] for row in OPENCV
+    ]
 
 
 def test_padding_is_grey_and_right_and_below() -> None:
@@ -69,23 +88,45 @@ def test_boxes_are_tight_and_exclusive() -> None:
     masks = torch.zeros(3, 9, 12, dtype=torch.bool)
     masks[0, 2:5, 3:11] = True
     masks[1, 8, 11] = True
-    assert boxes_of(masks).tolist() == [[3.0, 2.0, 11.0, 5.0], [11.0, 8.0, 12.0, 9.0], [0.0, 0.0, 0.0, 0.0]]
+    assert boxes_of(masks).tolist() == [
+        [3.0, 2.0, 11.0, 5.0],
+        [11.0, 8.0, 12.0, 9.0],
+        [0.0, 0.0, 0.0, 0.0],
+    ]
 
 
-def by_hand(classes: torch.Tensor, masks: torch.Tensor, width: int, height: int) -> list[tuple[float, int, tuple[int, ...]]]:
+def by_hand(
+    classes: torch.Tensor, masks: torch.Tensor, width: int, height: int
+) -> list[tuple[float, int, tuple[int, ...]]]:
     """All detections, one (query, class) pair after the other, as the published post-processing is described."""
     inner_width, inner_height = scaled_size(width, height)
     padded = [-(-length // 32) * 32 for length in (inner_height, inner_width)]
     probability = classes.softmax(-1)
-    pairs = sorted(((float(probability[q, c]), q, c) for q in range(len(classes)) for c in range(classes.shape[1] - 1)), reverse=True)
+    pairs = sorted(
+        (
+            (float(probability[q, c]), q, c)
+            for q in range(len(classes))
+            for c in range(classes.shape[1] - 1)
+        ),
+        reverse=True,
+    )
     found = []
     for score, query, label in pairs[:100]:
-        large = functional.interpolate(masks[None, None, query], size=padded, mode="bilinear", align_corners=False)
-        mask = functional.interpolate(large[:, :, :inner_height, :inner_width], size=(height, width), mode="bilinear", align_corners=False)[
-            0, 0
-        ]
+        large = functional.interpolate(
+            masks[None, None, query], size=padded, mode="bilinear", align_corners=False
+        )
+        mask = functional.interpolate(
+            large[:, :, :inner_height, :inner_width],
+            size=(height, width),
+            mode="bilinear",
+            align_corners=False,
+        )[0, 0]
         rows, columns = np.nonzero((mask > 0).numpy())
-        box = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1) if len(rows) else (0, 0, 0, 0)
+        box = (
+            (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+            if len(rows)
+            else (0, 0, 0, 0)
+        )
         inside = float(mask[mask > 0].sigmoid().sum()) / (len(rows) + 1e-6)
         found.append((score * inside, label, box))
     return sorted(found, reverse=True)
@@ -98,7 +139,15 @@ def test_the_output_is_read_as_described(smallest: float) -> None:
     masks[3] = -1.0
     boxes, labels, scores, bits = read(classes, masks, (61, 93), smallest)
     expected = [item for item in by_hand(classes, masks, 61, 93) if item[0] > smallest]
-    found = sorted(zip(scores.tolist(), labels.tolist(), (tuple(map(int, box)) for box in boxes.tolist()), strict=True), reverse=True)
+    found = sorted(
+        zip(
+            scores.tolist(),
+            labels.tolist(),
+            (tuple(map(int, box)) for box in boxes.tolist()),
+            strict=True,
+        ),
+        reverse=True,
+    )
     assert len(found) == len(expected) > 2
     assert [item[0] for item in found] == pytest.approx([item[0] for item in expected], abs=1e-6)
     assert sorted(item[1:] for item in found) == sorted(item[1:] for item in expected)
@@ -121,27 +170,36 @@ def small_images(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_images_of_mixed_sizes_are_detected_as_if_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector, "BATCH", 2)
     rng = np.random.default_rng(0)
-    images = [Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)) for size in [(64, 64, 3), (40, 50, 3), (64, 64, 3), (64, 64, 3)]]
-    made = Detector(network(), NAMES)
+    images = [
+        Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8))
+        for size in [(64, 64, 3), (40, 50, 3), (64, 64, 3), (64, 64, 3)]
+    ]
+    made = InstanceDetector(network(), NAMES)
     together = made.detect(images, 0.02)
     for image, found in zip(images, together, strict=True):
         (alone,) = made.detect([image], 0.02)
-        assert {name: len(each) for name, each in found.items()} == {name: len(each) for name, each in alone.items()}
+        assert {name: len(each) for name, each in found.items()} == {
+            name: len(each) for name, each in alone.items()
+        }
         for name, instances in found.items():
-            assert [one.score for one in instances] == pytest.approx([one.score for one in alone[name]], abs=1e-5)
+            assert [one.score for one in instances] == pytest.approx(
+                [one.score for one in alone[name]], abs=1e-5
+            )
             assert all(one.mask.shape == image.size[::-1] for one in instances)
     assert sum(len(each) for found in together for each in found.values()) > 4
 
 
 def test_a_detector_needs_a_name_for_every_class() -> None:
     with pytest.raises(ValueError, match="8 classes"):
-        Detector(network(), NAMES[1:])
+        InstanceDetector(network(), NAMES[1:])
 
 
 @pytest.mark.parametrize("version", ["2.x", "3.x"])
 def test_a_checkpoint_of_mmdet_is_converted_once_and_wholly(tmp_path: Path, version: str) -> None:
     state = mmdet_state(version)
-    torch.save({"meta": {"CLASSES": tuple(NAMES)}, "state_dict": state}, tmp_path / "checkpoint.pth")
+    torch.save(
+        {"meta": {"CLASSES": tuple(NAMES)}, "state_dict": state}, tmp_path / "checkpoint.pth"
+    )
     convert_checkpoint(tmp_path / "checkpoint.pth", config(), tmp_path / "converted")
     tensors = load_file(tmp_path / "converted" / "model.safetensors")
     assert sum(tensor.numel() for tensor in tensors.values()) == sum(
@@ -162,13 +220,16 @@ def test_names_of_mmdet_2_and_3_are_the_same_tensors() -> None:
 
 def test_a_name_without_a_place_is_refused() -> None:
     with pytest.raises(
-        UsageError, match=r"the file is no Mask2Former checkpoint of mmdet: 1 of its \d+ names have no place, for example bbox_head"
+        UsageError,
+        match=r"the file is no Mask2Former checkpoint of mmdet: 1 of its \d+ names have no place, for example bbox_head",
     ):
         convert({**mmdet_state("2.x"), "bbox_head.weight": torch.zeros(1)}, "the file")
 
 
 @pytest.mark.parametrize("change", ["missing", "shape"])
-def test_a_checkpoint_that_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path, change: str) -> None:
+def test_a_checkpoint_that_does_not_fit_is_refused_and_leaves_nothing(
+    tmp_path: Path, change: str
+) -> None:
     state = mmdet_state("2.x")
     name = "panoptic_head.query_feat.weight"
     if change == "missing":

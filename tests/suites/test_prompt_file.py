@@ -10,7 +10,12 @@ def test_the_suite_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "many.txt"
     path.write_text("".join(f"prompt {number}\n" for number in range(40)))
     suite = PromptFileSuite(path)
-    assert (suite.name, suite.judge(), len(suite.tasks(full=True)), len(suite.subset())) == ("many.txt", None, 160, 16)
+    assert (suite.name, suite.judge(), len(suite.tasks(full=True)), len(suite.subset())) == (
+        "many.txt",
+        None,
+        160,
+        16,
+    )
     assert set(suite.tasks(full=False)) <= set(suite.tasks(full=True))
     before = suite.version
     path.write_text("another prompt\n")

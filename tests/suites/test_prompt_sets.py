@@ -14,12 +14,18 @@ DATA = os.environ.get("HNBENCH_DATA", "")
 
 
 @pytest.mark.skipif(
-    not (Path(DATA) / "partiprompts").is_dir(), reason="HNBENCH_DATA names no folder with PartiPrompts, and tests download nothing"
+    not (Path(DATA) / "partiprompts").is_dir(),
+    reason="HNBENCH_DATA names no folder with PartiPrompts, and tests download nothing",
 )
 def test_the_1632_parti_prompts() -> None:
     suite = parti()
     texts = [prompt.text for prompt in suite.prompts()]
-    assert (len(texts), len(set(texts)), len(suite.tasks(full=True)), len(suite.subset())) == (1632, 1632, 1632, 64)
+    assert (len(texts), len(set(texts)), len(suite.tasks(full=True)), len(suite.subset())) == (
+        1632,
+        1632,
+        1632,
+        64,
+    )
     assert texts[:2] == ["bond", "element"]
     assert not any("\t" in text or not text for text in texts)
     assert suite.judge() is None
@@ -32,7 +38,9 @@ def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(prompt_sets, "DPG", 2)
     (tmp_path / "hpdv2").mkdir()
     for style in STYLES:
-        (tmp_path / f"hpdv2/{style}.json").write_text(json.dumps([f"{style} {number}" for number in range(3)]))
+        (tmp_path / f"hpdv2/{style}.json").write_text(
+            json.dumps([f"{style} {number}" for number in range(3)])
+        )
     (tmp_path / "dpg/prompts").mkdir(parents=True)
     for name in ("b", "a"):
         (tmp_path / f"dpg/prompts/{name}.txt").write_text(f"a long prompt {name}\n")
@@ -43,14 +51,22 @@ def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_hpdv2_is_four_styles() -> None:
     suite = hpdv2()
     assert suite.tags == STYLES
-    assert [prompt.id for prompt in suite.prompts()][:4] == ["anime/0000", "anime/0001", "anime/0002", "concept-art/0000"]
+    assert [prompt.id for prompt in suite.prompts()][:4] == [
+        "anime/0000",
+        "anime/0001",
+        "anime/0002",
+        "concept-art/0000",
+    ]
     assert len(suite.tasks(full=True)) == 12
 
 
 @pytest.mark.usefixtures("data")
 def test_dpg_has_four_images_of_each_prompt() -> None:
     suite = dpg()
-    assert [(prompt.id, prompt.text) for prompt in suite.prompts()] == [("a", "a long prompt a"), ("b", "a long prompt b")]
+    assert [(prompt.id, prompt.text) for prompt in suite.prompts()] == [
+        ("a", "a long prompt a"),
+        ("b", "a long prompt b"),
+    ]
     assert len(suite.tasks(full=True)) == 8
 
 
@@ -64,7 +80,11 @@ def test_a_byte_order_mark_is_no_part_of_a_prompt(data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xef\xbb\xbf \n", "a.txt has no prompt"), (b"a\0b", "a.txt has a control character"), (b"\xff", "it is not UTF-8")],
+    [
+        (b"\xef\xbb\xbf \n", "a.txt has no prompt"),
+        (b"a\0b", "a.txt has a control character"),
+        (b"\xff", "it is not UTF-8"),
+    ],
 )
 def test_bad_dpg_prompts_are_refused(data: Path, content: bytes, message: str) -> None:
     (data / "dpg/prompts/a.txt").write_bytes(content)
@@ -97,5 +117,8 @@ def test_a_missing_dpg_prompt_is_told(data: Path) -> None:
 
 def test_what_is_not_downloaded_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HNBENCH_DATA", raising=False)
-    with pytest.raises(UsageError, match=r"dpg/prompts is not downloaded by hnbench; get it from .*ELLA.* set HNBENCH_DATA=FOLDER"):
+    with pytest.raises(
+        UsageError,
+        match=r"dpg/prompts is not downloaded by hnbench; get it from .*ELLA.* set HNBENCH_DATA=FOLDER",
+    ):
         dpg()

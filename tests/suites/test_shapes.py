@@ -36,9 +36,14 @@ def test_evaluation_prompts_are_not_trained_on() -> None:
 
 def test_the_judge_accepts_drawn_scenes_and_gives_reasons_otherwise() -> None:
     rng = np.random.default_rng(0)
-    caption, other = by_text()["a photo of a red star and a cyan ring"], by_text()["a photo of a cyan star and a red ring"]
+    caption, other = (
+        by_text()["a photo of a red star and a cyan ring"],
+        by_text()["a photo of a cyan star and a red ring"],
+    )
     image = Image.fromarray(draw(caption.scene(rng), rng))
-    right, wrong = ShapesSuite().judge().judge([image, image], [caption.metadata(), other.metadata()])
+    right, wrong = (
+        ShapesSuite().judge().judge([image, image], [caption.metadata(), other.metadata()])
+    )
     assert right.correct
     assert not right.reason
     assert not wrong.correct
@@ -49,7 +54,10 @@ def test_a_judge_that_finds_what_is_drawn_is_believed(monkeypatch: pytest.Monkey
     judge = ShapesSuite().judge()
     judge.verify()
     monkeypatch.setattr(detector, "FOREGROUND", 0)
-    with pytest.raises(UsageError, match=r"the shapes detector was shown .* expected a \w+ \w+, and found nothing; its scores would"):
+    with pytest.raises(
+        UsageError,
+        match=r"the shapes detector was shown .* expected a \w+ \w+, and found nothing; its scores would",
+    ):
         judge.verify()
 
 

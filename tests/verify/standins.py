@@ -23,7 +23,15 @@ from torch.nn import functional
 from torchvision import transforms
 from torchvision.models import alexnet
 from torchvision.transforms import functional as classic
-from transformers import AutoModel, AutoTokenizer, BertTokenizer, CLIPConfig, CLIPModel, CLIPTokenizer, Dinov2Model
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    BertTokenizer,
+    CLIPConfig,
+    CLIPModel,
+    CLIPTokenizer,
+    Dinov2Model,
+)
 
 from hnbench.measures import lpips as lpips_measure
 from hnbench.rewards import imagereward
@@ -36,7 +44,9 @@ from tests.rewards import tiny
 from tests.rewards.samples import picture
 from tests.tiny import seeded
 
-OPENAI = transforms.Normalize((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+OPENAI = transforms.Normalize(
+    (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+)
 IMAGENET = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 BICUBIC = transforms.InterpolationMode.BICUBIC
 LAION = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
@@ -81,17 +91,28 @@ class World:
 def _laion(folder: Path) -> CLIPModel:
     """One random model in both libraries' formats, with CLIP's real vocabulary."""
     made = tiny.lively(open_clip.model.CLIP(**_open_clip_config()))
-    state = {name: value.contiguous() for name, value in made.state_dict().items() if not name.endswith("attn_mask")}
+    state = {
+        name: value.contiguous()
+        for name, value in made.state_dict().items()
+        if not name.endswith("attn_mask")
+    }
     save_file(state, folder / "open_clip_model.safetensors")
     (folder / "open_clip_config.json").write_text(
-        json.dumps({"model_cfg": tiny.OPEN_CLIP, "preprocess_cfg": {"mean": OPENAI.mean, "std": OPENAI.std}})
+        json.dumps(
+            {
+                "model_cfg": tiny.OPEN_CLIP,
+                "preprocess_cfg": {"mean": OPENAI.mean, "std": OPENAI.std},
+            }
+        )
     )
     words = open_clip.SimpleTokenizer()
     merges = [" ".join(pair) for pair in words.bpe_ranks]
     (folder / "vocab.json").write_text(
         json.dumps(
             {
-                word.replace("<start_of_text>", "<|startoftext|>").replace("<end_of_text>", "<|endoftext|>"): n
+                word.replace("<start_of_text>", "<|startoftext|>").replace(
+                    "<end_of_text>", "<|endoftext|>"
+                ): n
                 for word, n in words.encoder.items()
             }
         )
@@ -99,13 +120,31 @@ def _laion(folder: Path) -> CLIPModel:
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
     CLIPTokenizer.from_pretrained(folder).save_pretrained(folder)
     tower = {**tiny.TOWER, "intermediate_size": 64, "hidden_act": "gelu"}
-    text = {**tower, "vocab_size": 49408, "max_position_embeddings": 77, "bos_token_id": 49406, "eos_token_id": 49407}
-    config = CLIPConfig(text_config=text, vision_config={**tower, "image_size": tiny.SIZE, "patch_size": 8}, projection_dim=16)
+    text = {
+        **tower,
+        "vocab_size": 49408,
+        "max_position_embeddings": 77,
+        "bos_token_id": 49406,
+        "eos_token_id": 49407,
+    }
+    config = CLIPConfig(
+        text_config=text,
+        vision_config={**tower, "image_size": tiny.SIZE, "patch_size": 8},
+        projection_dim=16,
+    )
     model = CLIPModel(config)
     model.load_state_dict(_of_open_clip(state))
     model.save_pretrained(folder)
-    processor = {"size": tiny.SIZE, "crop_size": tiny.SIZE, "resample": 3, "image_mean": OPENAI.mean, "image_std": OPENAI.std}
-    (folder / "preprocessor_config.json").write_text(json.dumps({**processor, "image_processor_type": "CLIPImageProcessor"}))
+    processor = {
+        "size": tiny.SIZE,
+        "crop_size": tiny.SIZE,
+        "resample": 3,
+        "image_mean": OPENAI.mean,
+        "image_std": OPENAI.std,
+    }
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({**processor, "image_processor_type": "CLIPImageProcessor"})
+    )
     return model.eval()
 
 
@@ -146,9 +185,16 @@ def _of_open_clip(state: dict[str, Tensor]) -> dict[str, Tensor]:
         name = functools.reduce(lambda text, pair: re.sub(pair[0], pair[1], text), _NAMES, own)
         if ".attn.in_proj_" in name:
             start, kind = name.split(".attn.in_proj_")
-            found |= {f"{start}.self_attn.{part}_proj.{kind}": each for part, each in zip("qkv", value.chunk(3), strict=True)}
+            found |= {
+                f"{start}.self_attn.{part}_proj.{kind}": each
+                for part, each in zip("qkv", value.chunk(3), strict=True)
+            }
         else:
-            found[name] = value.T.contiguous() if name in ("visual_projection.weight", "text_projection.weight") else value
+            found[name] = (
+                value.T.contiguous()
+                if name in ("visual_projection.weight", "text_projection.weight")
+                else value
+            )
     return found
 
 
@@ -182,7 +228,13 @@ def _alexnet(folder: Path) -> Path:
     state = alexnet(weights=None).state_dict()
     # nothing behind the features is looked at: a single number there, which keeps the file small
     path = folder / "alexnet.pth"
-    torch.save({name: value if "features" in name else torch.zeros(()).expand(value.shape) for name, value in state.items()}, path)
+    torch.save(
+        {
+            name: value if "features" in name else torch.zeros(()).expand(value.shape)
+            for name, value in state.items()
+        },
+        path,
+    )
     return path
 
 
@@ -191,7 +243,9 @@ _BUILDERS: dict[str, Callable[[Path], Any]] = {
     "yuvalkirstain/PickScore_v1": _pickscore,
     "openai/clip-vit-base-patch16": _laion,
     "openai/clip-vit-large-patch14": tiny.clip,
-    "camenduru/improved-aesthetic-predictor": lambda folder: tiny.head(folder / "sac+logos+ava1-l14-linearMSE.pth", 16),
+    "camenduru/improved-aesthetic-predictor": lambda folder: tiny.head(
+        folder / "sac+logos+ava1-l14-linearMSE.pth", 16
+    ),
     "THUDM/ImageReward": tiny.imagereward,
     "google-bert/bert-base-uncased": _bert,
     "xswu/HPSv2": _hpsv2,
@@ -206,7 +260,9 @@ _BUILDERS: dict[str, Callable[[Path], Any]] = {
 # Inputs.
 
 
-def write_pictures(folder: Path, names: Sequence[str], size: tuple[int, int] = (120, 80)) -> dict[str, Image.Image]:
+def write_pictures(
+    folder: Path, names: Sequence[str], size: tuple[int, int] = (120, 80)
+) -> dict[str, Image.Image]:
     """A picture by each name, as PNG whatever the name ends with."""
     shown = {name: picture(size, seed) for seed, name in enumerate(names)}
     for name, made in shown.items():
@@ -245,7 +301,12 @@ def _pieces() -> Any:
 
 def cropped(made: Image.Image, size: int = tiny.SIZE) -> Tensor:
     """CLIP's preprocessing by torchvision's older transforms."""
-    steps = [transforms.Resize(size, BICUBIC), transforms.CenterCrop(size), transforms.ToTensor(), OPENAI]
+    steps = [
+        transforms.Resize(size, BICUBIC),
+        transforms.CenterCrop(size),
+        transforms.ToTensor(),
+        OPENAI,
+    ]
     prepared: Tensor = transforms.Compose(steps)(made)
     return prepared
 
@@ -254,7 +315,9 @@ def boxed(made: Image.Image, size: int = tiny.SIZE, *, antialias: bool = True) -
     """HPSv2's, with the padding by hand."""
     pixels = classic.to_tensor(made)
     scale = size / max(pixels.shape[1:])
-    small = classic.resize(pixels, [round(side * scale) for side in pixels.shape[1:]], BICUBIC, antialias=antialias)
+    small = classic.resize(
+        pixels, [round(side * scale) for side in pixels.shape[1:]], BICUBIC, antialias=antialias
+    )
     whole = torch.zeros(3, size, size)
     top, left = ((size - side) // 2 for side in small.shape[1:])
     whole[:, top : top + small.shape[1], left : left + small.shape[2]] = small
@@ -263,15 +326,26 @@ def boxed(made: Image.Image, size: int = tiny.SIZE, *, antialias: bool = True) -
 
 
 @torch.no_grad()
-def clip_truth(world: World, repo: str, shown: Sequence[Image.Image], prompts: Sequence[str]) -> list[float]:
-    tokens = world.words()(list(prompts), padding=True, truncation=True, max_length=77, return_tensors="pt")
+def clip_truth(
+    world: World, repo: str, shown: Sequence[Image.Image], prompts: Sequence[str]
+) -> list[float]:
+    tokens = world.words()(
+        list(prompts), padding=True, truncation=True, max_length=77, return_tensors="pt"
+    )
     out = world.stock(repo)(**tokens, pixel_values=torch.stack([cropped(made) for made in shown]))
     found: list[float] = out.logits_per_image.diagonal().tolist()
     return found
 
 
 @torch.no_grad()
-def hpsv2_truth(world: World, file: str, shown: Sequence[Image.Image], prompts: Sequence[str], *, antialias: bool = True) -> list[float]:
+def hpsv2_truth(
+    world: World,
+    file: str,
+    shown: Sequence[Image.Image],
+    prompts: Sequence[str],
+    *,
+    antialias: bool = True,
+) -> list[float]:
     pixels = torch.stack([boxed(made, antialias=antialias) for made in shown])
     image, text, _ = world.model("xswu/HPSv2")[file](pixels, _pieces()(list(prompts)))
     found: list[float] = functional.cosine_similarity(image, text).tolist()
@@ -279,10 +353,14 @@ def hpsv2_truth(world: World, file: str, shown: Sequence[Image.Image], prompts: 
 
 
 @torch.no_grad()
-def imagereward_truth(world: World, shown: Sequence[Image.Image], prompts: Sequence[str]) -> list[float]:
+def imagereward_truth(
+    world: World, shown: Sequence[Image.Image], prompts: Sequence[str]
+) -> list[float]:
     network = world.model("THUDM/ImageReward")
     words = BertTokenizer.from_pretrained(world.folder("google-bert/bert-base-uncased"))
-    tokens = words(list(prompts), padding="max_length", truncation=True, max_length=35, return_tensors="pt")
+    tokens = words(
+        list(prompts), padding="max_length", truncation=True, max_length=35, return_tensors="pt"
+    )
     seen = network.vision(torch.stack([cropped(made) for made in shown])).last_hidden_state
     everything = torch.ones(seen.shape[:2], dtype=torch.long)
     read = network.text(
@@ -292,15 +370,25 @@ def imagereward_truth(world: World, shown: Sequence[Image.Image], prompts: Seque
         encoder_attention_mask=everything,
         is_decoder=False,
     )
-    found: list[float] = ((network.head(read.last_hidden_state[:, 0])[:, 0] - 0.16717362830052426) / 1.0333394966054072).tolist()
+    found: list[float] = (
+        (network.head(read.last_hidden_state[:, 0])[:, 0] - 0.16717362830052426)
+        / 1.0333394966054072
+    ).tolist()
     return found
 
 
 @torch.no_grad()
-def aesthetic_truth(world: World, shown: Sequence[Image.Image], prompts: Sequence[str]) -> list[float]:
+def aesthetic_truth(
+    world: World, shown: Sequence[Image.Image], prompts: Sequence[str]
+) -> list[float]:
     del prompts
-    model, head = world.model("openai/clip-vit-large-patch14"), world.model("camenduru/improved-aesthetic-predictor")
-    image = model.get_image_features(pixel_values=torch.stack([cropped(made) for made in shown])).pooler_output
+    model, head = (
+        world.model("openai/clip-vit-large-patch14"),
+        world.model("camenduru/improved-aesthetic-predictor"),
+    )
+    image = model.get_image_features(
+        pixel_values=torch.stack([cropped(made) for made in shown])
+    ).pooler_output
     found: list[float] = head(functional.normalize(image, dim=-1))[:, 0].tolist()
     return found
 
@@ -309,7 +397,9 @@ def truth_of(world: World, component: str) -> Truth:
     """The other implementation of a reward."""
     truths: dict[str, Callable[..., list[float]]] = {
         "clip": functools.partial(clip_truth, world, LAION),
-        "clip@openai/clip-vit-base-patch16": functools.partial(clip_truth, world, "openai/clip-vit-base-patch16"),
+        "clip@openai/clip-vit-base-patch16": functools.partial(
+            clip_truth, world, "openai/clip-vit-base-patch16"
+        ),
         "pickscore": functools.partial(clip_truth, world, "yuvalkirstain/PickScore_v1"),
         "hpsv2.0": functools.partial(hpsv2_truth, world, "HPS_v2_compressed.pt"),
         "hpsv2.1": functools.partial(hpsv2_truth, world, "HPS_v2.1_compressed.pt"),
@@ -325,16 +415,33 @@ def _torchmetrics(weights: Path) -> Any:
     from torchmetrics.functional.image.lpips import _LPIPS
 
     theirs = _LPIPS(pretrained=True, net="alex", pnet_rand=True)
-    places = {str(place): f"{slice_}.{place}" for slice_, part in theirs.net.named_children() for place, _ in part.named_children()}
-    own = {name: value for name, value in torch.load(weights, weights_only=True).items() if "features" in name}
-    theirs.net.load_state_dict({re.sub(r"features\.(\d+)", lambda found: places[found[1]], name): value for name, value in own.items()})
+    places = {
+        str(place): f"{slice_}.{place}"
+        for slice_, part in theirs.net.named_children()
+        for place, _ in part.named_children()
+    }
+    own = {
+        name: value
+        for name, value in torch.load(weights, weights_only=True).items()
+        if "features" in name
+    }
+    theirs.net.load_state_dict(
+        {
+            re.sub(r"features\.(\d+)", lambda found: places[found[1]], name): value
+            for name, value in own.items()
+        }
+    )
     return theirs
 
 
 @torch.no_grad()
 def lpips_truth(world: World, first: Image.Image, second: Image.Image) -> float:
     """By torchmetrics."""
-    return float(_torchmetrics(world.model("alexnet"))(classic.to_tensor(first)[None], classic.to_tensor(second)[None], normalize=True))
+    return float(
+        _torchmetrics(world.model("alexnet"))(
+            classic.to_tensor(first)[None], classic.to_tensor(second)[None], normalize=True
+        )
+    )
 
 
 @torch.no_grad()
@@ -342,7 +449,10 @@ def cmmd_truth(world: World, ours: Image.Image, base: Image.Image) -> float:
     """The formula for two unit vectors."""
     model = world.model("openai/clip-vit-large-patch14-336")
     x, y = (
-        functional.normalize(model.get_image_features(cropped(made, 48)[None]).pooler_output[0].double(), dim=0) for made in (ours, base)
+        functional.normalize(
+            model.get_image_features(cropped(made, 48)[None]).pooler_output[0].double(), dim=0
+        )
+        for made in (ours, base)
     )
     return float(1000 * 2 * (1 - torch.exp(-(x - y).square().sum() / (2 * 10**2))))
 
@@ -351,9 +461,14 @@ def cmmd_truth(world: World, ours: Image.Image, base: Image.Image) -> float:
 def dinov2_truth(world: World, repo: str, shown: Sequence[Image.Image]) -> np.ndarray[Any, Any]:
     """Class tokens of transformers' model with the table that NumPy places."""
     model = Dinov2Model.from_pretrained(world.folder(repo))
-    placed = torch.from_numpy(placed_positions(model.embeddings.position_embeddings.detach().numpy(), 16))
+    placed = torch.from_numpy(
+        placed_positions(model.embeddings.position_embeddings.detach().numpy(), 16)
+    )
     model.embeddings.interpolate_pos_encoding = lambda *_: placed
-    squares = [IMAGENET(transforms.ToTensor()(made.resize((224, 224), Image.Resampling.BICUBIC))) for made in shown]
+    squares = [
+        IMAGENET(transforms.ToTensor()(made.resize((224, 224), Image.Resampling.BICUBIC)))
+        for made in shown
+    ]
     tokens: np.ndarray[Any, Any] = model(torch.stack(squares)).last_hidden_state[:, 0].numpy()
     return tokens
 

@@ -30,7 +30,9 @@ def test_files_are_found_by_the_ends_of_their_paths(archive: Path) -> None:
 
 
 def test_what_is_missing_is_named(archive: Path) -> None:
-    with pytest.raises(UsageError, match=r"it lacks 2 files that the check needs, anime/00001\.jpg for one"):
+    with pytest.raises(
+        UsageError, match=r"it lacks 2 files that the check needs, anime/00001\.jpg for one"
+    ):
         read_files(archive, ["anime/00001.jpg", "anime/00000.jpg", "nime/00000.jpg"])
 
 
@@ -39,7 +41,9 @@ def test_a_name_that_is_there_twice_is_refused(archive: Path) -> None:
         read_files(archive, ["00000.jpg"])
 
 
-def test_a_file_that_is_too_large_is_refused(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(archives, "LARGEST", 3)
     assert read_files(archive, ["anime/00000.jpg"])
     with pytest.raises(UsageError, match=r"top\.jpg in .* is larger"):
@@ -66,7 +70,10 @@ def test_nothing_is_written_whatever_an_archive_names(tmp_path: Path) -> None:
     hostile = {"../escaped.jpg": b"x", "/tmp/absolute.jpg": b"y", "a/../../b.jpg": b"z"}  # noqa: S108 - a name in an archive
     write_tar(inside / "it", hostile)
     before = sorted(tmp_path.rglob("*"))
-    assert read_files(inside / "it", ["escaped.jpg", "b.jpg"]) == {"escaped.jpg": b"x", "b.jpg": b"z"}
+    assert read_files(inside / "it", ["escaped.jpg", "b.jpg"]) == {
+        "escaped.jpg": b"x",
+        "b.jpg": b"z",
+    }
     write_zip(inside / "it", hostile)
     assert read_files(inside / "it", ["absolute.jpg"]) == {"absolute.jpg": b"y"}
     assert sorted(tmp_path.rglob("*")) == before
@@ -83,7 +90,9 @@ def test_a_link_is_no_file(tmp_path: Path) -> None:
         read_files(tmp_path / "it", ["link.jpg"])
 
 
-def test_a_zip_that_lies_about_a_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_that_lies_about_a_size_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("a.jpg", bytes(100_000))

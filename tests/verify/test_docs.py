@@ -28,4 +28,7 @@ def test_the_page_s_table_is_that_of_the_references() -> None:
 def test_the_page_does_not_claim_that_a_check_was_run() -> None:
     """Until results/verified/ has a result, the page says that there is none."""
     results = list((PAGE.parents[1] / "results" / "verified").glob("*.json"))
-    assert ("never been run with the published weights" in " ".join(PAGE.read_text(encoding="utf-8").split())) == (not results)
+    assert (
+        "never been run with the published weights"
+        in " ".join(PAGE.read_text(encoding="utf-8").split())
+    ) == (not results)

@@ -30,7 +30,11 @@ STOCK = [one for one in all_references() if one.function.endswith(":stock_pipeli
 
 def small(reference: Reference) -> Reference:
     """FLUX's own size is the published one; these weights draw any."""
-    return replace(reference, given={**reference.given, "image_size": 16}) if reference.component == "flux-schnell" else reference
+    return (
+        replace(reference, given={**reference.given, "image_size": 16})
+        if reference.component == "flux-schnell"
+        else reference
+    )
 
 
 def checked(name: str, dtype: str = "float32") -> CheckResult:
@@ -38,7 +42,9 @@ def checked(name: str, dtype: str = "float32") -> CheckResult:
 
 
 def test_every_published_generator_has_a_check() -> None:
-    assert {one.component for one in STOCK} >= {entry.name for entry in registry.GENERATORS.built_in}
+    assert {one.component for one in STOCK} >= {
+        entry.name for entry in registry.GENERATORS.built_in
+    }
 
 
 @pytest.mark.usefixtures("published")
@@ -55,7 +61,13 @@ def test_in_bfloat16_too() -> None:
     assert checked("sd-turbo-stock-pipeline", "bfloat16").verdict == "equal"
 
 
-def scaled(monkeypatch: pytest.MonkeyPatch, kind: type[Any], change: Callable[[Tensor], Tensor], method: str, place: int = 0) -> None:
+def scaled(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Any],
+    change: Callable[[Tensor], Tensor],
+    method: str,
+    place: int = 0,
+) -> None:
     """Have a method of a generator get or give something else: `place` is the changed argument's, or -1 for the result's."""
     real = getattr(kind, method)
 
@@ -69,7 +81,11 @@ def scaled(monkeypatch: pytest.MonkeyPatch, kind: type[Any], change: Callable[[T
 
 def shifted_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     real = StableDiffusionGenerator._encode
-    monkeypatch.setattr(StableDiffusionGenerator, "_encode", lambda self, prompts: real(self, [prompt[1:] for prompt in prompts]))
+    monkeypatch.setattr(
+        StableDiffusionGenerator,
+        "_encode",
+        lambda self, prompts: real(self, [prompt[1:] for prompt in prompts]),
+    )
 
 
 def lost_pooled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,26 +99,52 @@ def lost_pooled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def all_white(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PipelineGenerator, "_decoded", lambda _self, latents: latents.new_full((len(latents), 3, 16, 16), torch.nan))
+    monkeypatch.setattr(
+        PipelineGenerator,
+        "_decoded",
+        lambda _self, latents: latents.new_full((len(latents), 3, 16, 16), torch.nan),
+    )
 
 
 FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "a wrong timestep": ("pixart-dmd", lambda patch: patch.setattr(pixart, "FIRST_TIMESTEP", 390)),
-    "noise scaled twice": ("sana-sprint-0.6b", lambda patch: scaled(patch, sana_sprint.SanaSprintGenerator, lambda x: 0.9 * x, "generate")),
-    "no scaling factor": ("sd-turbo", lambda patch: patch.setattr(StableDiffusionGenerator, "_unscaled", lambda _, latents: latents)),
-    "no shift factor": ("flux-schnell", lambda patch: scaled(patch, FluxGenerator, lambda x: x - 0.1159, "_decode")),
-    "blue for red": ("sdxl-turbo", lambda patch: scaled(patch, PipelineGenerator, lambda x: x.flip(1), "_decode", -1)),
-    "another guidance": ("sana-sprint-1.6b", lambda patch: patch.setattr(sana_sprint, "GUIDANCE", 1.0)),
+    "noise scaled twice": (
+        "sana-sprint-0.6b",
+        lambda patch: scaled(patch, sana_sprint.SanaSprintGenerator, lambda x: 0.9 * x, "generate"),
+    ),
+    "no scaling factor": (
+        "sd-turbo",
+        lambda patch: patch.setattr(
+            StableDiffusionGenerator, "_unscaled", lambda _, latents: latents
+        ),
+    ),
+    "no shift factor": (
+        "flux-schnell",
+        lambda patch: scaled(patch, FluxGenerator, lambda x: x - 0.1159, "_decode"),
+    ),
+    "blue for red": (
+        "sdxl-turbo",
+        lambda patch: scaled(patch, PipelineGenerator, lambda x: x.flip(1), "_decode", -1),
+    ),
+    "another guidance": (
+        "sana-sprint-1.6b",
+        lambda patch: patch.setattr(sana_sprint, "GUIDANCE", 1.0),
+    ),
     "a shifted token": ("sd-turbo", shifted_tokens),
     "no pooled text": ("sdxl-turbo", lost_pooled),
     "no image": ("sd-turbo", all_white),
-    "another angle": ("sana-sprint-0.6b-stock-pipeline-float32", lambda patch: patch.setattr(sana_sprint, "BETWEEN_TWO_STEPS", 0.8)),
+    "another angle": (
+        "sana-sprint-0.6b-stock-pipeline-float32",
+        lambda patch: patch.setattr(sana_sprint, "BETWEEN_TWO_STEPS", 0.8),
+    ),
 }
 
 
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("name", [one.name for one in STOCK])
-def test_every_check_sees_channels_in_another_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_check_sees_channels_in_another_order(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scaled(monkeypatch, PipelineGenerator, lambda image: image.flip(1), "_decode", -1)
     result = checked(name)
     assert (result.verdict, result.crashed) == ("differs", False), result.why
@@ -129,16 +171,30 @@ def test_published_pixels_are_those_of_the_corner(monkeypatch: pytest.MonkeyPatc
     reference = KNOWN["sdxl-turbo-cactus"]
     folder, _ = SDXL_TURBO.folders("float32")
     latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    given = {"latents": latents, "num_inference_steps": 1, "guidance_scale": 0.0, "output_type": "np"}
+    given = {
+        "latents": latents,
+        "num_inference_steps": 1,
+        "guidance_scale": 0.0,
+        "output_type": "np",
+    }
     image = stock(folder, StableDiffusionXLPipeline)(reference.given["prompt"], **given).images[0]
-    expected = {str(place): float(value) for place, value in enumerate(image[-3:, -3:, -1].flatten())}
-    made = replace(reference, expected=expected, given={**reference.given, "image_size": 16}, tolerance={"float32": 1e-4})
+    expected = {
+        str(place): float(value) for place, value in enumerate(image[-3:, -3:, -1].flatten())
+    }
+    made = replace(
+        reference,
+        expected=expected,
+        given={**reference.given, "image_size": 16},
+        tolerance={"float32": 1e-4},
+    )
     assert run_check(made, "cpu", "float32", slow=True).verdict == "equal"
     scaled(monkeypatch, PipelineGenerator, lambda x: x.flip(1), "_decode", -1)
     assert run_check(made, "cpu", "float32", slow=True).verdict == "differs"
 
 
-def test_published_pixels_of_published_embeddings(published: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_pixels_of_published_embeddings(
+    published: StandInHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reference = KNOWN["flux-schnell-nightly"]
     draw = torch.Generator().manual_seed(3)
     hidden, pooled = torch.randn(1, 12, 16, generator=draw), torch.randn(1, 16, generator=draw)
@@ -147,9 +203,13 @@ def test_published_pixels_of_published_embeddings(published: StandInHub, monkeyp
     for name, value in (("prompt_embeds", hidden), ("pooled_prompt_embeds", pooled)):
         torch.save(value, folder / f"{name}.pt")
     own, _ = FLUX_SCHNELL.folders("float32")
-    latents = FluxPipeline._pack_latents(torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), 1, 4, 8, 8)
+    latents = FluxPipeline._pack_latents(
+        torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), 1, 4, 8, 8
+    )
     text = {"prompt_embeds": hidden, "pooled_prompt_embeds": pooled, "latents": latents}
-    image = stock(own, FluxPipeline)(**text, num_inference_steps=2, height=16, width=16, output_type="np").images[0]
+    image = stock(own, FluxPipeline)(
+        **text, num_inference_steps=2, height=16, width=16, output_type="np"
+    ).images[0]
     expected = {str(place): float(value) for place, value in enumerate(image[0, :10].flatten())}
     given = {**reference.given, "image_size": 16}
     made = replace(reference, expected=expected, given=given, tolerance={"float32": 1e-4})
@@ -178,4 +238,7 @@ def test_what_cannot_be_downloaded_is_not_run(published: StandInHub) -> None:
 
 def test_a_gpu_is_asked_for() -> None:
     result = run_check(KNOWN["flux-schnell-stock-pipeline"], "cpu")
-    assert (result.verdict, result.why) == ("not run", "it takes a GPU; give --device cuda, or --slow to wait for a CPU")
+    assert (result.verdict, result.why) == (
+        "not run",
+        "it takes a GPU; give --device cuda, or --slow to wait for a CPU",
+    )

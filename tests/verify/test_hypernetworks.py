@@ -24,7 +24,12 @@ def checked(name: str) -> CheckResult:
 
 
 def test_every_adapter_of_a_preset_has_a_check() -> None:
-    published = {str(name) for preset in preset_names() for name in preset_of(preset).adapters.values() if isinstance(name, str)}
+    published = {
+        str(name)
+        for preset in preset_names()
+        for name in preset_of(preset).adapters.values()
+        if isinstance(name, str)
+    }
     assert published <= {one.component for one in KNOWN.values()}
     assert {one.component for one in KNOWN.values()} == published | {"shapes"}
 
@@ -39,7 +44,11 @@ def test_the_weights_by_hand_give_the_same(name: str) -> None:
 
 def other_scale(patch: pytest.MonkeyPatch) -> None:
     real = checkpoint._settings
-    patch.setattr(checkpoint, "_settings", lambda *given: replace(real(*given), alpha=real(*given).alpha * 0.99))
+    patch.setattr(
+        checkpoint,
+        "_settings",
+        lambda *given: replace(real(*given), alpha=real(*given).alpha * 0.99),
+    )
 
 
 def lost_layer(patch: pytest.MonkeyPatch) -> None:
@@ -54,9 +63,13 @@ def lost_layer(patch: pytest.MonkeyPatch) -> None:
 
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "another scale": other_scale,
-    "the base's output not removed": lambda patch: patch.setattr(LoraAdapter, "delta_only", lambda *_: nullcontext()),
+    "the base's output not removed": lambda patch: patch.setattr(
+        LoraAdapter, "delta_only", lambda *_: nullcontext()
+    ),
     "a layer without its weights": lost_layer,
-    "no adapter at all": lambda patch: patch.setattr(LoraAdapter, "active", lambda _: nullcontext()),
+    "no adapter at all": lambda patch: patch.setattr(
+        LoraAdapter, "active", lambda _: nullcontext()
+    ),
 }
 
 

@@ -12,7 +12,16 @@ import pytest
 
 from hnbench.catalogue import registry
 from hnbench.errors import UsageError
-from hnbench.verify.reference import FOLDER, KINDS, PinnedInput, Reference, all_references, choose, field_names, read_references
+from hnbench.verify.reference import (
+    FOLDER,
+    KINDS,
+    PinnedInput,
+    Reference,
+    all_references,
+    choose,
+    field_names,
+    read_references,
+)
 
 KNOWN = all_references()
 ENTRY: dict[str, Any] = {
@@ -32,7 +41,9 @@ ENTRY: dict[str, Any] = {
 def test_every_key_of_an_entry_is_known(path: Path) -> None:
     entries = json.loads(path.read_text(encoding="utf-8"))
     assert not {key for entry in entries for key in entry} - set(field_names())
-    assert not {key for entry in entries for item in entry.get("inputs", ()) for key in item} - set(PinnedInput.__dataclass_fields__)
+    assert not {key for entry in entries for item in entry.get("inputs", ()) for key in item} - set(
+        PinnedInput.__dataclass_fields__
+    )
 
 
 def test_names_are_unique_and_no_component_has_the_name_of_a_check() -> None:
@@ -57,7 +68,9 @@ def test_an_entry_is_sound(one: Reference) -> None:
     assert not [name for name in names if "/" in name or name.startswith(".")]
 
 
-@pytest.mark.parametrize("item", [item for one in KNOWN for item in one.inputs], ids=lambda item: item.name)
+@pytest.mark.parametrize(
+    "item", [item for one in KNOWN for item in one.inputs], ids=lambda item: item.name
+)
 def test_an_input_is_pinned_or_says_why_it_is_not(item: PinnedInput) -> None:
     assert bool(item.url) != bool(item.repo)
     assert re.fullmatch("|[0-9a-f]{64}", item.sha256)
@@ -67,7 +80,9 @@ def test_an_input_is_pinned_or_says_why_it_is_not(item: PinnedInput) -> None:
         assert bool(in_address or item.sha256) != bool(item.unpinned)
     else:
         assert re.fullmatch("[^/]+/[^/]+", item.repo)
-        assert bool(re.fullmatch("[0-9a-f]{7,40}", item.revision) or item.sha256) != bool(item.unpinned)
+        assert bool(re.fullmatch("[0-9a-f]{7,40}", item.revision) or item.sha256) != bool(
+            item.unpinned
+        )
         assert item.path
         assert item.kind in ("model", "dataset")
 
@@ -97,7 +112,12 @@ def test_checks_are_chosen_by_component_family_mixture_or_name() -> None:
     def made(name: str, component: str) -> Reference:
         return Reference(**{**ENTRY, "name": name, "component": component})
 
-    known = [made("one", "geneval:counting"), made("two", "clip@owner/name"), made("three", "clip"), made("four", "hpsv2.1")]
+    known = [
+        made("one", "geneval:counting"),
+        made("two", "clip@owner/name"),
+        made("three", "clip"),
+        made("four", "hpsv2.1"),
+    ]
 
     def names(*typed: str) -> list[str]:
         return [one.name for one in choose(typed, known)]
@@ -110,7 +130,10 @@ def test_checks_are_chosen_by_component_family_mixture_or_name() -> None:
 
 
 def test_an_unknown_name_gets_a_suggestion() -> None:
-    with pytest.raises(UsageError, match=r"there is no check 'imagerewrd'; did you mean 'imagereward'\? known: .*hpsv2\.0.*lpips"):
+    with pytest.raises(
+        UsageError,
+        match=r"there is no check 'imagerewrd'; did you mean 'imagereward'\? known: .*hpsv2\.0.*lpips",
+    ):
         choose(["imagereward", "imagerewrd"], KNOWN)
     with pytest.raises(UsageError, match=r"there is no check 'zzzz'; known: "):
         choose(["zzzz"], KNOWN)
@@ -137,7 +160,12 @@ def test_an_unsound_entry_is_named(change: dict[str, Any], message: str, tmp_pat
 def test_what_decides_the_verdict_is_in_the_digest() -> None:
     made = Reference(**ENTRY)
     others = [
-        Reference(**{**ENTRY, **change}) for change in ({"expected": {"x": 2.0}}, {"tolerance": {"float32": 1.0}}, {"given": {"a": 1}})
+        Reference(**{**ENTRY, **change})
+        for change in (
+            {"expected": {"x": 2.0}},
+            {"tolerance": {"float32": 1.0}},
+            {"given": {"a": 1}},
+        )
     ]
     others.append(Reference(**{**ENTRY, "inputs": (PinnedInput(name="x", sha256="0" * 64),)}))
     assert len({made.digest, *(other.digest for other in others)}) == 5

@@ -31,7 +31,9 @@ MODULE = __name__
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The real memory, in a folder of the test's own."""
     monkeypatch.setattr(verified, "memory_file", memory_file)
-    monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    monkeypatch.setattr(
+        "huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "assets")
+    )
     return tmp_path / "assets"
 
 
@@ -146,7 +148,12 @@ def test_no_tolerance_means_the_very_same() -> None:
 
 
 def test_the_worst_comparison_is_shown() -> None:
-    made = check("it", "gives", given={"x": 1.0, "y": math.nan, "z": 9.0}, expected={"x": 1.0, "y": 1.0, "z": 1.0})
+    made = check(
+        "it",
+        "gives",
+        given={"x": 1.0, "y": math.nan, "z": 9.0},
+        expected={"x": 1.0, "y": 1.0, "z": 1.0},
+    )
     worst = run_check(made, "cpu").worst
     assert worst is not None
     assert worst.name == "y"
@@ -191,7 +198,9 @@ def test_what_takes_a_gpu_waits_for_one() -> None:
 
 def test_what_is_run_by_default_is_small() -> None:
     kept = check("kept", "gives")
-    assert small_checks([kept, check("gpu", "gives", gpu=True), check("large", "gives", download=5_000_000_000)]) == (kept,)
+    assert small_checks(
+        [kept, check("gpu", "gives", gpu=True), check("large", "gives", download=5_000_000_000)]
+    ) == (kept,)
 
 
 @pytest.fixture
@@ -214,27 +223,53 @@ def hnbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
 GOOD = check("good", "gives", given={"x": 1.2})
 
 
-def test_one_check_that_fails_stops_no_other(known: Callable[..., None], hnbench: Callable[..., Result], tmp_path: Path) -> None:
-    known(check("broken", "crashes"), check("lacking", "lacks_a_file"), check("other", "gives_nan"), GOOD)
+def test_one_check_that_fails_stops_no_other(
+    known: Callable[..., None], hnbench: Callable[..., Result], tmp_path: Path
+) -> None:
+    known(
+        check("broken", "crashes"),
+        check("lacking", "lacks_a_file"),
+        check("other", "gives_nan"),
+        GOOD,
+    )
     done = hnbench("verify", "--device", "cpu", "--out", "found/it.json")
     assert done.exit_code == 3, done.output
     assert "4 checks: 1 equal, 1 differ, 2 not run." in done.output
     assert "Traceback" not in done.output
     found = json.loads((tmp_path / "found" / "it.json").read_text(encoding="utf-8"))
     assert found["schema"] == 1
-    assert [one["verdict"] for one in found["results"]] == ["not run", "not run", "differs", "equal"]
+    assert [one["verdict"] for one in found["results"]] == [
+        "not run",
+        "not run",
+        "differs",
+        "equal",
+    ]
     assert found["results"][2]["comparisons"][0]["got"] == "nan"
     last = found["results"][3]
-    assert last["comparisons"] == [{"name": "x", "expected": 1.0, "got": 1.2, "tolerance": 0.5, "equal": True}]
-    assert (last["fingerprints"], last["dtype"], last["reference"]) == ({"model": "fingerprint"}, "float32", GOOD.digest)
+    assert last["comparisons"] == [
+        {"name": "x", "expected": 1.0, "got": 1.2, "tolerance": 0.5, "equal": True}
+    ]
+    assert (last["fingerprints"], last["dtype"], last["reference"]) == (
+        {"model": "fingerprint"},
+        "float32",
+        GOOD.digest,
+    )
     assert "torch" in found["environment"]["packages"]
 
 
 @pytest.mark.parametrize(
     ("functions", "code"),
-    [(["says"], 0), (["says", "lacks_a_file"], 0), (["says", "crashes"], 3), (["lacks_a_file"], 3), (["compares_nothing"], 3)],
+    [
+        (["says"], 0),
+        (["says", "lacks_a_file"], 0),
+        (["says", "crashes"], 3),
+        (["lacks_a_file"], 3),
+        (["compares_nothing"], 3),
+    ],
 )
-def test_exit_codes(functions: list[str], code: int, known: Callable[..., None], hnbench: Callable[..., Result]) -> None:
+def test_exit_codes(
+    functions: list[str], code: int, known: Callable[..., None], hnbench: Callable[..., Result]
+) -> None:
     known(*(check(name.replace("_", "-"), name) for name in functions))
     assert hnbench("verify", "--device", "cpu").exit_code == code
 
@@ -250,7 +285,9 @@ def test_results_are_written_where_they_are_sent_in_from(
     assert json.loads(path.read_text(encoding="utf-8"))["results"][0]["notes"] == ["a note"]
 
 
-def test_a_place_that_cannot_be_written_to_is_told(known: Callable[..., None], hnbench: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_to_is_told(
+    known: Callable[..., None], hnbench: Callable[..., Result], tmp_path: Path
+) -> None:
     known(GOOD)
     (tmp_path / "file").write_text("")
     done = hnbench("verify", "--device", "cpu", "--out", "file/it.json")
@@ -258,56 +295,118 @@ def test_a_place_that_cannot_be_written_to_is_told(known: Callable[..., None], h
     assert "file/it.json cannot be written to" in " ".join(done.output.split())
 
 
-def test_list_and_explain_run_nothing(known: Callable[..., None], hnbench: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_and_explain_run_nothing(
+    known: Callable[..., None], hnbench: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     item = PinnedInput(name="cat.png", url="https://host/cat.png", sha256="ab" * 32)
     loose = PinnedInput(name="dog.png", url="https://host/dog.png", unpinned="an attachment")
-    known(replace(GOOD, inputs=(item, loose), pitfalls=("mind it",)), check("other", "gives", component="clip"))
+    known(
+        replace(GOOD, inputs=(item, loose), pitfalls=("mind it",)),
+        check("other", "gives", component="clip"),
+    )
     monkeypatch.setattr(session, "run_check", lambda *_, **__: pytest.fail("a check was run"))
     listed = hnbench("verify", "--list")
     assert listed.exit_code == 0
     assert "good" in listed.output
     assert "not yet run here" in listed.output
-    assert listed.output.splitlines()[1].split() == ["component", "check", "input", "expected", "download", "GPU", "here"]
+    assert listed.output.splitlines()[1].split() == [
+        "component",
+        "check",
+        "input",
+        "expected",
+        "download",
+        "GPU",
+        "here",
+    ]
     chosen = hnbench("verify", "--list", "clip")
     assert "other" in chosen.output
     assert "good" not in chosen.output
     explained = hnbench("verify", "--explain", "good")
-    for text in ("somebody", "https://host/cat.png", "ab" * 32, "x: 1", "0.5 in float32", "mind it", "(not pinned: an attachment)"):
+    for text in (
+        "somebody",
+        "https://host/cat.png",
+        "ab" * 32,
+        "x: 1",
+        "0.5 in float32",
+        "mind it",
+        "(not pinned: an attachment)",
+    ):
         assert text in explained.output
 
 
-@pytest.mark.parametrize("arguments", [["verify", "goood"], ["verify", "--list", "goood"], ["verify", "--explain", "goood"]])
-def test_an_unknown_name_is_refused(arguments: list[str], known: Callable[..., None], hnbench: Callable[..., Result]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [["verify", "goood"], ["verify", "--list", "goood"], ["verify", "--explain", "goood"]],
+)
+def test_an_unknown_name_is_refused(
+    arguments: list[str], known: Callable[..., None], hnbench: Callable[..., Result]
+) -> None:
     known(GOOD)
     done = hnbench(*arguments)
     assert done.exit_code == 2
     assert "there is no check 'goood'; did you mean 'good'?" in " ".join(done.output.split())
 
 
-def test_outcomes_are_remembered_by_fingerprint(known: Callable[..., None], hnbench: Callable[..., Result]) -> None:
-    known(GOOD, check("wrong", "gives_nan"), check("lacking", "lacks_a_file"), check("broken", "crashes"))
+def test_outcomes_are_remembered_by_fingerprint(
+    known: Callable[..., None], hnbench: Callable[..., Result]
+) -> None:
+    known(
+        GOOD,
+        check("wrong", "gives_nan"),
+        check("lacking", "lacks_a_file"),
+        check("broken", "crashes"),
+    )
     hnbench("verify", "--device", "cpu")
     found = remembered()
     assert [(one.check, one.equal) for one in found] == [("good", True), ("wrong", False)]
     assert found[0].difference == pytest.approx(0.4)
     assert found[1].difference == 1e9
-    assert {one["check"]: one["equal"] for one in status_of("fingerprint", found)} == {"good": True, "wrong": False}
+    assert {one["check"]: one["equal"] for one in status_of("fingerprint", found)} == {
+        "good": True,
+        "wrong": False,
+    }
     assert status_of("another", found) == []
     assert re.search(r"equal, 20\S+, 0 s", hnbench("verify", "--list").output)
 
 
 def verification(**more: Any) -> Verification:
     whole = {"check": "a", "equal": True, "difference": 0.1, "date": "2026-01-01", "seconds": 2.0}
-    return Verification(**{**whole, "device": "cpu", "dtype": "float32", "fingerprints": {"m": "f"}, "versions": {}, **more})
+    return Verification(
+        **{
+            **whole,
+            "device": "cpu",
+            "dtype": "float32",
+            "fingerprints": {"m": "f"},
+            "versions": {},
+            **more,
+        }
+    )
 
 
 def test_the_latest_outcome_of_a_check_counts() -> None:
-    remember([verification(), verification(equal=False, date="2026-01-02"), verification(device="gpu")])
-    assert [(one["device"], one["equal"]) for one in status_of("f", remembered())] == [("cpu", False), ("gpu", True)]
+    remember(
+        [verification(), verification(equal=False, date="2026-01-02"), verification(device="gpu")]
+    )
+    assert [(one["device"], one["equal"]) for one in status_of("f", remembered())] == [
+        ("cpu", False),
+        ("gpu", True),
+    ]
 
 
 @pytest.mark.parametrize(
-    "line", ["", "{", "[]", "null", '{"check": "a"}', "[" * 5000, '{"check": 1, "equal": "yes"}', "\ufffd\x00", "NaN", "3"]
+    "line",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"check": "a"}',
+        "[" * 5000,
+        '{"check": 1, "equal": "yes"}',
+        "\ufffd\x00",
+        "NaN",
+        "3",
+    ],
 )
 def test_damaged_lines_prove_nothing_and_cost_nothing(line: str) -> None:
     remember([verification()])
@@ -319,7 +418,14 @@ def test_damaged_lines_prove_nothing_and_cost_nothing(line: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"equal": 1}, {"difference": "0"}, {"fingerprints": ["f"]}, {"check": None}, {"more": 1}, {"fingerprints": {"m": ["f"]}}],
+    [
+        {"equal": 1},
+        {"difference": "0"},
+        {"fingerprints": ["f"]},
+        {"check": None},
+        {"more": 1},
+        {"fingerprints": {"m": ["f"]}},
+    ],
 )
 def test_a_line_of_another_shape_is_left_out(change: dict[str, Any]) -> None:
     remember([verification()])
@@ -329,10 +435,15 @@ def test_a_line_of_another_shape_is_left_out(change: dict[str, Any]) -> None:
 
 
 def test_a_cache_that_cannot_be_written_to_costs_the_memory_alone(
-    known: Callable[..., None], hnbench: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    known: Callable[..., None],
+    hnbench: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(
+        "huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "file")
+    )
     known(GOOD)
     assert hnbench("verify", "--device", "cpu").exit_code == 0
     assert remembered() == []

@@ -27,7 +27,13 @@ def whole(folder: Path, weights: Weights) -> None:
 
 
 def shards(folder: Path, weights: Weights) -> None:
-    _sharded(folder, weights, "model-0000{}-of-00002.safetensors", "model.safetensors.index.json", save_file)
+    _sharded(
+        folder,
+        weights,
+        "model-0000{}-of-00002.safetensors",
+        "model.safetensors.index.json",
+        save_file,
+    )
 
 
 def pickled(folder: Path, weights: Weights) -> None:
@@ -35,10 +41,18 @@ def pickled(folder: Path, weights: Weights) -> None:
 
 
 def pickled_shards(folder: Path, weights: Weights) -> None:
-    _sharded(folder, weights, "pytorch_model-0000{}-of-00002.bin", "pytorch_model.bin.index.json", torch.save)
+    _sharded(
+        folder,
+        weights,
+        "pytorch_model-0000{}-of-00002.bin",
+        "pytorch_model.bin.index.json",
+        torch.save,
+    )
 
 
-def _sharded(folder: Path, weights: Weights, name: str, index: str, save: Callable[[Any, Path], object]) -> None:
+def _sharded(
+    folder: Path, weights: Weights, name: str, index: str, save: Callable[[Any, Path], object]
+) -> None:
     files = {key: name.format(1 + number % 2) for number, key in enumerate(weights)}
     for file in set(files.values()):
         save({key: weights[key] for key in weights if files[key] == file}, folder / file)
@@ -59,7 +73,9 @@ def saved(tmp_path: Path) -> tuple[Path, Weights]:
 
 @pytest.mark.parametrize("save", FORMATS)
 @pytest.mark.parametrize("kind", [CLIPModel, AutoModel])
-def test_every_format_gives_the_weights_that_were_saved(kind: Any, save: Any, saved: tuple[Path, Weights]) -> None:
+def test_every_format_gives_the_weights_that_were_saved(
+    kind: Any, save: Any, saved: tuple[Path, Weights]
+) -> None:
     folder, weights = saved
     save(folder, weights)
     model = load_pretrained(kind, folder, dtype=torch.float32)
@@ -71,13 +87,21 @@ def test_every_format_gives_the_weights_that_were_saved(kind: Any, save: Any, sa
 
 
 @pytest.mark.parametrize("save", FORMATS)
-def test_a_missing_a_reshaped_and_an_unknown_key_are_refused_and_counted(save: Any, saved: tuple[Path, Weights]) -> None:
+def test_a_missing_a_reshaped_and_an_unknown_key_are_refused_and_counted(
+    save: Any, saved: tuple[Path, Weights]
+) -> None:
     folder, weights = saved
-    wrong = {**weights, "logit_scale_2": torch.zeros(1), "text_projection.weight": torch.zeros(3, 16)}
+    wrong = {
+        **weights,
+        "logit_scale_2": torch.zeros(1),
+        "text_projection.weight": torch.zeros(3, 16),
+    }
     del wrong[HEAD]
     save(folder, wrong)
     keys = r"1 missing \(visual_projection.weight\); 1 unexpected \(logit_scale_2\); 1 of another shape \(text_projection.weight\)"
-    with pytest.raises(UsageError, match=rf"{folder}/\S+ is a checkpoint of another architecture; keys: {keys}"):
+    with pytest.raises(
+        UsageError, match=rf"{folder}/\S+ is a checkpoint of another architecture; keys: {keys}"
+    ):
         load_pretrained(CLIPModel, folder)
 
 
@@ -95,7 +119,10 @@ def test_what_the_caller_names_may_be_missing_or_left_over(saved: tuple[Path, We
 
 def test_counters_of_older_versions_are_left_where_they_are(saved: tuple[Path, Weights]) -> None:
     folder, weights = saved
-    old = {"text_model.embeddings.position_ids": torch.arange(20)[None], "vision_model.x.num_batches_tracked": torch.tensor(3)}
+    old = {
+        "text_model.embeddings.position_ids": torch.arange(20)[None],
+        "vision_model.x.num_batches_tracked": torch.tensor(3),
+    }
     pickled(folder, {**weights, **old})
     load_pretrained(CLIPModel, folder)
 
@@ -103,7 +130,9 @@ def test_counters_of_older_versions_are_left_where_they_are(saved: tuple[Path, W
 def test_a_tower_is_read_from_the_whole_model_s_checkpoint(saved: tuple[Path, Weights]) -> None:
     folder, weights = saved
     pickled(folder, weights)
-    tower = load_pretrained(CLIPVisionModelWithProjection, folder, left_over=r"logit_scale|text_(model|projection)\..*")
+    tower = load_pretrained(
+        CLIPVisionModelWithProjection, folder, left_over=r"logit_scale|text_(model|projection)\..*"
+    )
     assert torch.equal(tower.visual_projection.weight, weights[HEAD])
     with pytest.raises(UsageError, match="unexpected"):
         load_pretrained(CLIPVisionModelWithProjection, folder)
@@ -118,10 +147,14 @@ class Bomb:
 
 @pytest.mark.parametrize("file", ["pytorch_model.bin", "model.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\x10\0\0\0\0\0\0\0{}"])
-def test_a_damaged_file_is_refused_in_one_line(file: str, content: bytes, saved: tuple[Path, Weights]) -> None:
+def test_a_damaged_file_is_refused_in_one_line(
+    file: str, content: bytes, saved: tuple[Path, Weights]
+) -> None:
     folder, _ = saved
     (folder / file).write_bytes(content)
-    with pytest.raises(UsageError, match=rf"{file} cannot be (loaded as CLIPModel|read as weights alone)") as caught:
+    with pytest.raises(
+        UsageError, match=rf"{file} cannot be (loaded as CLIPModel|read as weights alone)"
+    ) as caught:
         load_pretrained(CLIPModel, folder)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -135,13 +168,18 @@ def test_nothing_is_unpickled(saved: tuple[Path, Weights], monkeypatch: pytest.M
     assert not (folder / "exploded").exists()
 
 
-def test_safetensors_are_preferred_and_a_missing_shard_is_refused(saved: tuple[Path, Weights]) -> None:
+def test_safetensors_are_preferred_and_a_missing_shard_is_refused(
+    saved: tuple[Path, Weights],
+) -> None:
     folder, weights = saved
     (folder / "pytorch_model.bin").write_bytes(b"not to be read")
     shards(folder, weights)
     load_pretrained(CLIPModel, folder)
     (folder / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(UsageError, match=r"index.json cannot be loaded as CLIPModel: .*model-00002-of-00002.safetensors"):
+    with pytest.raises(
+        UsageError,
+        match=r"index.json cannot be loaded as CLIPModel: .*model-00002-of-00002.safetensors",
+    ):
         load_pretrained(CLIPModel, folder)
 
 
@@ -160,14 +198,21 @@ def test_a_folder_without_a_part_says_which(missing: str, saved: tuple[Path, Wei
     [
         ("{", "config.json"),
         ("{}", "model_type"),
-        ('{"model_type": "clip", "vision_config": {"hidden_size": "wide"}}', "'hidden_size': .* got str"),
+        (
+            '{"model_type": "clip", "vision_config": {"hidden_size": "wide"}}',
+            "'hidden_size': .* got str",
+        ),
     ],
 )
-def test_a_configuration_that_is_none_is_refused(config: str, reason: str, saved: tuple[Path, Weights]) -> None:
+def test_a_configuration_that_is_none_is_refused(
+    config: str, reason: str, saved: tuple[Path, Weights]
+) -> None:
     folder, weights = saved
     whole(folder, weights)
     (folder / "config.json").write_text(config)
-    with pytest.raises(UsageError, match=f"model.safetensors cannot be loaded as AutoModel: .*{reason}"):
+    with pytest.raises(
+        UsageError, match=f"model.safetensors cannot be loaded as AutoModel: .*{reason}"
+    ):
         load_pretrained(AutoModel, folder)
 
 

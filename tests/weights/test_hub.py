@@ -24,12 +24,19 @@ httpx: Any = import_module(errors.HfHubHTTPError.__bases__[0].__module__.split("
 def test_a_source_is_a_repository_and_a_revision() -> None:
     assert Source.parse("owner/name") == Source("owner/name", "main")
     assert Source.parse("owner/name@v1.0", ("*.json",)) == Source("owner/name", "v1.0", ("*.json",))
-    assert [str(Source.parse(text)) for text in ("owner/name", "owner/name@v1.0")] == ["owner/name", "owner/name@v1.0"]
+    assert [str(Source.parse(text)) for text in ("owner/name", "owner/name@v1.0")] == [
+        "owner/name",
+        "owner/name@v1.0",
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "name", "owner/name/more", "owner/", "own er/name", "../name", "@main"])
+@pytest.mark.parametrize(
+    "text", ["", "name", "owner/name/more", "owner/", "own er/name", "../name", "@main"]
+)
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no repository of the Hub; write owner/name or owner/name@revision"):
+    with pytest.raises(
+        UsageError, match="is no repository of the Hub; write owner/name or owner/name@revision"
+    ):
         Source.parse(text)
 
 
@@ -39,9 +46,13 @@ def repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, int
     files: dict[str, int | None] = {}
 
     def info(*_: object, **__: object) -> SimpleNamespace:
-        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name, size=size) for name, size in files.items()])
+        return SimpleNamespace(
+            siblings=[SimpleNamespace(rfilename=name, size=size) for name, size in files.items()]
+        )
 
-    def snapshot(_repo: str, *, allow_patterns: list[str], local_files_only: bool = False, **_: object) -> str:
+    def snapshot(
+        _repo: str, *, allow_patterns: list[str], local_files_only: bool = False, **_: object
+    ) -> str:
         if local_files_only:
             raise errors.LocalEntryNotFoundError("no such folder")
         (tmp_path / "asked").write_text("\n".join(allow_patterns))
@@ -72,7 +83,10 @@ def failing(kind: type[Exception], status: int = 404, **headers: str) -> Callabl
             failing(errors.GatedRepoError, 403),
             "owner/name@v1 is gated: accept its terms at https://huggingface.co/owner/name and type `hf auth login`",
         ),
-        (failing(errors.RevisionNotFoundError), "owner/name has no revision 'v1'; write owner/name@REVISION with one that it has"),
+        (
+            failing(errors.RevisionNotFoundError),
+            "owner/name has no revision 'v1'; write owner/name@REVISION with one that it has",
+        ),
         (
             failing(errors.RepositoryNotFoundError, 401),
             r"the Hub has no repository 'owner/name' \(or it is private: type `hf auth login`\)",
@@ -90,14 +104,29 @@ def failing(kind: type[Exception], status: int = 404, **headers: str) -> Callabl
             failing(errors.HfHubHTTPError, 503),
             "the Hub answered 503 Service Unavailable; the Hub has a problem of its own: try again later",
         ),
-        (failing(errors.LocalEntryNotFoundError), "owner/name@v1 is not in the local cache and the Hub cannot be reached; connect"),
-        (failing(errors.OfflineModeIsEnabled), "is not in the local cache and HF_HUB_OFFLINE forbids to ask the Hub; unset it"),
-        (failing(httpx.ConnectError), r"the Hub cannot be reached \(no such thing\); connect and type it again, or give a local folder"),
-        (failing(httpx.ProxyError), r"the Hub cannot be reached \(no such thing\); check HTTPS_PROXY"),
+        (
+            failing(errors.LocalEntryNotFoundError),
+            "owner/name@v1 is not in the local cache and the Hub cannot be reached; connect",
+        ),
+        (
+            failing(errors.OfflineModeIsEnabled),
+            "is not in the local cache and HF_HUB_OFFLINE forbids to ask the Hub; unset it",
+        ),
+        (
+            failing(httpx.ConnectError),
+            r"the Hub cannot be reached \(no such thing\); connect and type it again, or give a local folder",
+        ),
+        (
+            failing(httpx.ProxyError),
+            r"the Hub cannot be reached \(no such thing\); check HTTPS_PROXY",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_explained(
-    failure: Callable[..., Any], message: str, repository: dict[str, int | None], monkeypatch: pytest.MonkeyPatch
+    failure: Callable[..., Any],
+    message: str,
+    repository: dict[str, int | None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", failure)
     with pytest.raises(UsageError, match=message) as caught:
@@ -127,9 +156,18 @@ def test_the_cause_is_told_where_the_library_hides_it(monkeypatch: pytest.Monkey
             OSError(errno.EROFS, "Read-only file system", "/cache/models"),
             "Read-only file system: /cache/models.*set HF_HOME to a folder that can",
         ),
-        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/file/hub"), "Not a directory: /file/hub.*set HF_HOME to a folder that can"),
-        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device.*make room there, or set HF_HOME to another folder"),
-        (PermissionError(errno.EACCES, "Permission denied", "/root/hub"), "Permission denied: /root/hub"),
+        (
+            NotADirectoryError(errno.ENOTDIR, "Not a directory", "/file/hub"),
+            "Not a directory: /file/hub.*set HF_HOME to a folder that can",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "No space left on device.*make room there, or set HF_HOME to another folder",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/root/hub"),
+            "Permission denied: /root/hub",
+        ),
     ],
 )
 def test_a_cache_that_cannot_be_written_to_is_named(
@@ -151,7 +189,13 @@ def test_another_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         hub.download(Source.parse("owner/name"))
 
 
-WEIGHTS = (("config.json",),), (("model.safetensors", "model-*-of-*.safetensors"), ("pytorch_model.bin", "pytorch_model-*-of-*.bin"))
+WEIGHTS = (
+    (("config.json",),),
+    (
+        ("model.safetensors", "model-*-of-*.safetensors"),
+        ("pytorch_model.bin", "pytorch_model-*-of-*.bin"),
+    ),
+)
 
 
 def asked(tmp_path: Path) -> list[str]:
@@ -168,7 +212,12 @@ def test_safetensors_are_taken_and_pickled_weights_only_where_there_is_nothing_e
     assert hub.size(source) == 106
     repository |= {"model-00001-of-00002.safetensors": 50, "model-00002-of-00002.safetensors": 51}
     hub.download(source)
-    assert asked(tmp_path) == ["vocab.txt", "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    assert asked(tmp_path) == [
+        "vocab.txt",
+        "config.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+    ]
     assert hub.size(source) == 107
 
 
@@ -176,12 +225,17 @@ def test_a_repository_without_what_is_needed_is_refused_before_anything_is_downl
     repository: dict[str, int | None], tmp_path: Path
 ) -> None:
     repository |= {"config.json": 1, "flax_model.msgpack": 100}
-    with pytest.raises(UsageError, match=r"owner/name has no model.safetensors or pytorch_model.bin; check the name and the revision"):
+    with pytest.raises(
+        UsageError,
+        match=r"owner/name has no model.safetensors or pytorch_model.bin; check the name and the revision",
+    ):
         hub.download(Source("owner/name", needs=WEIGHTS))
     assert not (tmp_path / "asked").exists()
 
 
-def test_a_name_with_signs_of_patterns_is_that_file(repository: dict[str, int | None], tmp_path: Path) -> None:
+def test_a_name_with_signs_of_patterns_is_that_file(
+    repository: dict[str, int | None], tmp_path: Path
+) -> None:
     repository |= {"a[1].json": 1, "a1.json": 1}
     hub.download(Source("owner/name", needs=((("a[[]1].json",),),)))
     assert asked(tmp_path) == ["a[[]1].json"]
@@ -202,7 +256,11 @@ def test_a_name_with_signs_of_patterns_is_that_file(repository: dict[str, int | 
     ],
 )
 def test_a_half_filled_cache_says_what_it_lacks(
-    names: list[str], lack: str, tmp_path: Path, repository: dict[str, int | None], monkeypatch: pytest.MonkeyPatch
+    names: list[str],
+    lack: str,
+    tmp_path: Path,
+    repository: dict[str, int | None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = tmp_path / "snapshots" / "abc"
     folder.mkdir(parents=True)
@@ -214,7 +272,10 @@ def test_a_half_filled_cache_says_what_it_lacks(
     if not lack:
         assert hub.download(source) == folder
         return
-    with pytest.raises(UsageError, match=rf"only a part of owner/name is in the local cache \({lack}\) and HF_HUB_OFFLINE forbids"):
+    with pytest.raises(
+        UsageError,
+        match=rf"only a part of owner/name is in the local cache \({lack}\) and HF_HUB_OFFLINE forbids",
+    ):
         hub.download(source)
 
 

@@ -23,7 +23,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     served = tmp_path / "served"
     served.mkdir()
     (served / "prompts.txt").write_bytes(TEXT)
-    known = DataFile(Origin("o/r", "0" * 40, "MIT"), "prompts.txt", hashlib.sha256(TEXT).hexdigest())
+    known = DataFile(
+        Origin("o/r", "0" * 40, "MIT"), "prompts.txt", hashlib.sha256(TEXT).hexdigest()
+    )
     monkeypatch.setattr(data, "FILES", {NAME: known})
     monkeypatch.setattr(DataFile, "url", property(lambda file: (served / file.path).as_uri()))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
@@ -75,7 +77,9 @@ def test_the_folder_of_the_variable_comes_first_and_what_it_lacks_comes_from_the
     assert data_file(NAME) == own / NAME
 
 
-def test_a_folder_given_wins_over_the_variable(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_given_wins_over_the_variable(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("variable", "given"):
         (tmp_path / name / "toys").mkdir(parents=True)
         (tmp_path / name / NAME).write_bytes(TEXT)
@@ -97,7 +101,10 @@ def test_a_folder_that_is_not_there_is_a_clear_error(cache: Path, tmp_path: Path
 
 def test_no_network_is_a_clear_error(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cache.parents[1] / "served" / "prompts.txt").unlink()
-    with pytest.raises(UsageError, match=f"connect and type it again, or put it at FOLDER/{NAME} and set HNBENCH_DATA=FOLDER"):
+    with pytest.raises(
+        UsageError,
+        match=f"connect and type it again, or put it at FOLDER/{NAME} and set HNBENCH_DATA=FOLDER",
+    ):
         data_file(NAME)
 
 
@@ -108,7 +115,9 @@ def test_offline_forbids_the_download(cache: Path, monkeypatch: pytest.MonkeyPat
     assert not list(cache.iterdir())
 
 
-def test_the_cache_is_the_hub_s_folder_for_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_the_hub_s_folder_for_assets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path))
     assert data._cache(NAME) == tmp_path / "hnbench" / "data" / "toys" / "prompts.txt"
 
@@ -123,19 +132,28 @@ def test_a_pin_may_be_what_git_calls_the_content(cache: Path) -> None:
         fetch(NAME, url, f"git:{'0' * 40}")
 
 
-def test_a_cache_that_cannot_hold_the_file_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_hold_the_file_is_named(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/some/place")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(UsageError, match=r"No space left on device: /some/place\); make room there, or set HF_HOME"):
+    with pytest.raises(
+        UsageError, match=r"No space left on device: /some/place\); make room there, or set HF_HOME"
+    ):
         data_file(NAME)
 
 
 def test_a_cache_without_a_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "file" / "assets"))
-    with pytest.raises(UsageError, match=r"the cache cannot be written to \(Corrupted assets folder.*\); set HF_HOME to a folder that can"):
+    monkeypatch.setattr(
+        "huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(tmp_path / "file" / "assets")
+    )
+    with pytest.raises(
+        UsageError,
+        match=r"the cache cannot be written to \(Corrupted assets folder.*\); set HF_HOME to a folder that can",
+    ):
         data._cache(NAME)
 
 
@@ -148,7 +166,9 @@ def test_every_file_is_pinned() -> None:
     assert len({file.pin for file in FILES.values()}) == len(FILES)
 
 
-@pytest.mark.skipif(not os.environ.get(data.VARIABLE), reason="HNBENCH_DATA names no folder with the real files")
+@pytest.mark.skipif(
+    not os.environ.get(data.VARIABLE), reason="HNBENCH_DATA names no folder with the real files"
+)
 def test_the_real_files_are_the_pinned_ones() -> None:
     folder = Path(os.environ[data.VARIABLE])
     for name in FILES:

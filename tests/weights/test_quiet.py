@@ -39,7 +39,11 @@ def drawn(folder: Path, **environment: str) -> dict[str, bytes]:
     command = [sys.executable, "-m", "hnbench", "report", "../run", "--out", "report"]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    return {"stdout": done.stdout, "stderr": done.stderr, **{path.name: path.read_bytes() for path in (folder / "report").iterdir()}}
+    return {
+        "stdout": done.stdout,
+        "stderr": done.stderr,
+        **{path.name: path.read_bytes() for path in (folder / "report").iterdir()},
+    }
 
 
 def test_the_users_settings_of_matplotlib_change_no_report(tmp_path: Path) -> None:
@@ -49,7 +53,11 @@ def test_the_users_settings_of_matplotlib_change_no_report(tmp_path: Path) -> No
     plain = drawn(tmp_path / "plain")
     (tmp_path / "set/matplotlibrc").write_bytes(b"\xff\xfe: is not UTF-8")
     (tmp_path / "other").write_text("backend: module://gone\nlines.linewidth: 9\nnonsense: 1\n")
-    settings = {"MPLBACKEND": "module://matplotlib_inline.gone", "MATPLOTLIBRC": str(tmp_path / "other"), "MPLCONFIGDIR": "/proc/nowhere"}
+    settings = {
+        "MPLBACKEND": "module://matplotlib_inline.gone",
+        "MATPLOTLIBRC": str(tmp_path / "other"),
+        "MPLCONFIGDIR": "/proc/nowhere",
+    }
     other = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "junk", "LANG": "C", "LC_ALL": "C"}
     assert drawn(tmp_path / "set", **settings, **other) == plain
     assert plain["stderr"] == b""
@@ -58,9 +66,15 @@ def test_the_users_settings_of_matplotlib_change_no_report(tmp_path: Path) -> No
 
 def test_the_photograph_needs_no_settings_of_matplotlib(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe: is not UTF-8")
-    variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "MPLBACKEND": "module://gone"}
+    variables = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "MPLBACKEND": "module://gone",
+    }
     code = "from hnbench.weights.known_picture import photograph; print(photograph().size)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, check=False
+    )
     assert (done.stdout, done.stderr) == (b"(512, 600)\n", b"")
 
 
@@ -74,6 +88,14 @@ def test_every_import_of_matplotlib_comes_after_the_one_that_is_protected() -> N
     """Modules import it for types, or in functions whose figures were made by `new_figure`."""
     package = Path(__file__).parents[2] / "hnbench"
     importing = {
-        path.relative_to(package).as_posix() for path in package.rglob("*.py") if re.search("(from|import) matplotlib", path.read_text())
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search("(from|import) matplotlib", path.read_text())
     }
-    assert importing == {"report/drawing.py", "report/glyphs.py", "report/grid.py", "report/plots.py", "suites/smoke.py"}
+    assert importing == {
+        "report/drawing.py",
+        "report/glyphs.py",
+        "report/grid.py",
+        "report/plots.py",
+        "suites/smoke.py",
+    }

@@ -89,7 +89,12 @@ def test_a_dark_16_bit_picture_stays_dark() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [np.array([[-1, 5]], np.int32), np.array([[0, 65536]], np.int32), np.array([[0.0, np.nan]], np.float32), np.array([[1e9]], np.float32)],
+    [
+        np.array([[-1, 5]], np.int32),
+        np.array([[0, 65536]], np.int32),
+        np.array([[0.0, np.nan]], np.float32),
+        np.array([[1e9]], np.float32),
+    ],
 )
 def test_numbers_that_are_no_picture_are_refused(values: Any) -> None:
     with pytest.raises(ValueError, match="are no picture"):
@@ -103,6 +108,9 @@ def test_a_saved_png_is_judged_as_its_8_bit_picture(name: str, tmp_path: Path) -
 
 
 def test_rewards_see_the_same_of_8_and_16_bits() -> None:
-    eight, wide = EIGHT.resize((64, 48)), Image.fromarray(np.asarray(EIGHT.resize((64, 48))).astype(np.uint16) * 257)
+    eight, wide = (
+        EIGHT.resize((64, 48)),
+        Image.fromarray(np.asarray(EIGHT.resize((64, 48))).astype(np.uint16) * 257),
+    )
     for prepare in (centre_cropped, letterboxed, lambda picture: to_bytes([picture])):
         torch.testing.assert_close(prepare(wide), prepare(eight))

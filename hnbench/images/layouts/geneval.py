@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.files.decoding import MalformedError, decode
 from hnbench.files.reading import content_of
-from hnbench.images.inventory import NOT_ASKED_FOR, TWICE, UNKNOWN, Findings, FoundImage, expected_of
+from hnbench.images.inventory import (
+    NOT_ASKED_FOR,
+    TWICE,
+    UNKNOWN,
+    Findings,
+    FoundImage,
+    expected_of,
+)
 from hnbench.measures.journal import FOLDER
 
 if TYPE_CHECKING:
@@ -75,7 +82,9 @@ def _add_images(findings: Findings, folder: Path, child: Path, prompt: Prompt) -
         else:
             findings.problem(UNKNOWN, path.relative_to(folder).as_posix())
     for sample, path in enumerate(sorted(images, key=lambda path: (int(path.stem), path.name))):
-        findings.images.append(FoundImage(folder, path.relative_to(folder).as_posix(), prompt, sample))
+        findings.images.append(
+            FoundImage(folder, path.relative_to(folder).as_posix(), prompt, sample)
+        )
 
 
 def _listed(folder: Path) -> Iterable[Path]:

@@ -53,7 +53,9 @@ def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
     known: tuple[str, ...] = Plan.from_manifest(run.manifest).labels
     for label in asked:
         if label not in known:
-            raise UsageError(f"{run.folder} has no label {label!r}; choose from: {', '.join(known)}")
+            raise UsageError(
+                f"{run.folder} has no label {label!r}; choose from: {', '.join(known)}"
+            )
     return tuple(dict.fromkeys(asked)) or known
 
 
@@ -84,7 +86,15 @@ def read_run_images(folder: Path, suite: Suite | None, labels: Sequence[str] = (
             findings.problem(NOT_DONE, f"{item.label} {item.task.prompt_id} {item.task.sample}")
         elif item.task.prompt_id not in strangers:
             prompt = prompts[item.task.prompt_id]
-            image = FoundImage(folder, record.image.path, prompt, item.task.sample, item.label, record.image.sha256, number)
+            image = FoundImage(
+                folder,
+                record.image.path,
+                prompt,
+                item.task.sample,
+                item.label,
+                record.image.sha256,
+                number,
+            )
             findings.images.append(image)
     return findings.inventory(folder, "run", suite)
 

@@ -35,7 +35,11 @@ def is_compbench(folder: Path, suite: Suite) -> bool:
 
 
 def _sections(folder: Path, suite: Suite) -> list[Path]:
-    return [path for path in (folder / SAMPLES, *(folder / folder_name(tag) / SAMPLES for tag in suite.tags)) if path.is_dir()]
+    return [
+        path
+        for path in (folder / SAMPLES, *(folder / folder_name(tag) / SAMPLES for tag in suite.tags))
+        if path.is_dir()
+    ]
 
 
 def read_compbench(folder: Path, suite: Suite, *, full: bool) -> Inventory:
@@ -90,7 +94,9 @@ class _Results:
 
 
 _RESULTS = {
-    **dict.fromkeys(("color", "shape", "texture"), _Results("annotation_blip", numbered=False, text=True)),
+    **dict.fromkeys(
+        ("color", "shape", "texture"), _Results("annotation_blip", numbered=False, text=True)
+    ),
     "spatial": _Results("labels/annotation_obj_detection_2d", numbered=True),
     "3d_spatial": _Results("labels/annotation_obj_detection_3d", numbered=True),
     "numeracy": _Results("annotation_num", numbered=True),
@@ -99,7 +105,9 @@ _RESULTS = {
 }
 
 
-def result_files(judged: Iterable[tuple[FoundImage, Verdict]], tags: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def result_files(
+    judged: Iterable[tuple[FoundImage, Verdict]], tags: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
     """The content of the result files that the published scripts leave beside `samples`, `[{"question_id", "answer"}, ...]`, by path.
 
     One file for each category of T2I-CompBench; in a folder of its own where the suite has several, and within the label's in a run.
@@ -130,11 +138,15 @@ def require_names(prompts: Iterable[str]) -> None:
     for text in prompts:
         if wrong := _wrong_in(text):
             shown = text if len(text) <= 60 else f"{text[:57]}..."
-            raise UsageError(f"the prompt {shown!r} {wrong}, and this layout has prompts in file names; use --layout geneval")
+            raise UsageError(
+                f"the prompt {shown!r} {wrong}, and this layout has prompts in file names; use --layout geneval"
+            )
 
 
 def _wrong_in(text: str) -> str:
-    forbidden = sorted(character for character in set(text) if character in "/\\_" or not character.isprintable())
+    forbidden = sorted(
+        character for character in set(text) if character in "/\\_" or not character.isprintable()
+    )
     if forbidden:
         return f"has the character {forbidden[0]!r}"
     if not text or text.startswith(".") or text != text.strip():

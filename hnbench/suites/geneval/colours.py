@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 
     from hnbench.suites.geneval.detector import Instance
 
-TEMPLATES = ("a photo of a {colour} {name}", "a photo of a {colour}-colored {name}", "a photo of a {colour} object")
+TEMPLATES = (
+    "a photo of a {colour} {name}",
+    "a photo of a {colour}-colored {name}",
+    "a photo of a {colour} object",
+)
 BACKGROUND = "#999"
 """What surrounds the object, in place of the pixels that its mask leaves out."""
 ARCHITECTURE = "ViT-L-14-quickgelu"
-WEIGHTS = Source("timm/vit_large_patch14_clip_224.openai", needs=((("open_clip_model.safetensors",),),))
+WEIGHTS = Source(
+    "timm/vit_large_patch14_clip_224.openai", needs=((("open_clip_model.safetensors",),),)
+)
 """OpenAI's ViT-L/14 in open_clip's names."""
 BATCH = 64
 
@@ -47,7 +53,9 @@ class CutOut:
         """The box of the image, with the background grey outside of the mask."""
         image = rgb(self.image)
         blank = Image.new("RGB", image.size, BACKGROUND)
-        return Image.composite(image, blank, Image.fromarray(self.instance.mask)).crop(self.instance.box)
+        return Image.composite(image, blank, Image.fromarray(self.instance.mask)).crop(
+            self.instance.box
+        )
 
 
 class ColourClassifier:
@@ -74,7 +82,9 @@ class ColourClassifier:
         found: list[str] = []
         for start in range(0, len(cut_outs), BATCH):
             chunk = cut_outs[start : start + BATCH]
-            pictures = torch.stack([self._transform(item.picture()) for item in chunk]).to(self._device)
+            pictures = torch.stack([self._transform(item.picture()) for item in chunk]).to(
+                self._device
+            )
             with self._autocast():
                 features = functional.normalize(self._model.encode_image(pictures), dim=-1).float()
             words = torch.stack([self._classifier(item.name) for item in chunk])
@@ -85,9 +95,15 @@ class ColourClassifier:
     def _classifier(self, name: str) -> Tensor:
         """One unit vector for each colour of a class: the normalised mean of the templates' normalised embeddings; `[10, width]`."""
         if name not in self._words:
-            texts = [template.format(colour=colour, name=name) for colour in COLOURS for template in TEMPLATES]
+            texts = [
+                template.format(colour=colour, name=name)
+                for colour in COLOURS
+                for template in TEMPLATES
+            ]
             with self._autocast():
-                features = functional.normalize(self._model.encode_text(self._tokenize(texts).to(self._device)), dim=-1).float()
+                features = functional.normalize(
+                    self._model.encode_text(self._tokenize(texts).to(self._device)), dim=-1
+                ).float()
             means = features.reshape(len(COLOURS), len(TEMPLATES), -1).mean(1)
             self._words[name] = functional.normalize(means, dim=-1)
         return self._words[name]
@@ -101,7 +117,9 @@ def _require_quick_gelu(model: CLIP) -> None:
 
     blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
     if not all(isinstance(block.mlp.gelu, QuickGELU) for block in blocks):
-        raise ValueError("GenEval's colour classifier is a CLIP with QuickGELU, and this one has another activation")
+        raise ValueError(
+            "GenEval's colour classifier is a CLIP with QuickGELU, and this one has another activation"
+        )
 
 
 def load_colour_classifier(device: str) -> ColourClassifier:
@@ -114,5 +132,9 @@ def load_colour_classifier(device: str) -> ColourClassifier:
     size = model.visual.image_size
     transform = image_transform(size, is_train=False)
     return ColourClassifier(
-        model, open_clip.get_tokenizer(ARCHITECTURE), transform, fingerprint=f"{ARCHITECTURE}:{sha256_of(path)}", device=device
+        model,
+        open_clip.get_tokenizer(ARCHITECTURE),
+        transform,
+        fingerprint=f"{ARCHITECTURE}:{sha256_of(path)}",
+        device=device,
     )

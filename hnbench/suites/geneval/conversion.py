@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-CHECKPOINT_NAME = "geneval/mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco_20220504_001756-743b7d99.pth"
+CHECKPOINT_NAME = (
+    "geneval/mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco_20220504_001756-743b7d99.pth"
+)
 CHECKPOINT_URL = (
     "https://download.openmmlab.com/mmdetection/v2.0/mask2former/mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco/"
     "mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco_20220504_001756-743b7d99.pth"
@@ -68,7 +70,10 @@ _NAMES = (
     (rf"{_BACKBONE}downsample\.", rf"{_SWIN}encoder.layers.\1.downsample."),
     (rf"{_BACKBONE}blocks\.(\d+)\.norm1\.", rf"{_BLOCK}layernorm_before."),
     (rf"{_BACKBONE}blocks\.(\d+)\.norm2\.", rf"{_BLOCK}layernorm_after."),
-    (rf"{_BACKBONE}blocks\.(\d+)\.attn\.w_msa\.relative_position_bias_table", rf"{_BLOCK}attention.self.relative_position_bias_table"),
+    (
+        rf"{_BACKBONE}blocks\.(\d+)\.attn\.w_msa\.relative_position_bias_table",
+        rf"{_BLOCK}attention.self.relative_position_bias_table",
+    ),
     (rf"{_BACKBONE}blocks\.(\d+)\.attn\.w_msa\.qkv\.", rf"{_BLOCK}attention.self.QKV."),
     (rf"{_BACKBONE}blocks\.(\d+)\.attn\.w_msa\.proj\.", rf"{_BLOCK}attention.output.dense."),
     (rf"{_BACKBONE}blocks\.(\d+)\.ffn\.layers\.0\.0\.", rf"{_BLOCK}intermediate.dense."),
@@ -108,7 +113,10 @@ _NAMES = (
     (rf"{_HEAD}cls_embed\.", "class_predictor."),
 )
 """The beginning of a name in mmdet 3.x -> in transformers. `QKV` stands for three tensors, which mmdet has in one."""
-_QKV = {"attention.self.QKV": ("query", "key", "value"), "self_attn.QKV_proj": ("q_proj", "k_proj", "v_proj")}
+_QKV = {
+    "attention.self.QKV": ("query", "key", "value"),
+    "self_attn.QKV_proj": ("q_proj", "k_proj", "v_proj"),
+}
 _COMPUTED = "relative_position_index"
 _UNUSED = r"(criterion|.*\bswin\.layernorm|model\.pixel_level_module\.encoder\.layernorm)\..*"
 """What transformers' class has and its own checkpoints need not have: the training loss, and a norm after the last stage."""
@@ -150,7 +158,11 @@ def convert_checkpoint(checkpoint: Path, config: Mask2FormerConfig, folder: Path
         made = Path(name) / "made"
         made.mkdir()
         config.save_pretrained(made)
-        save_file(tensors, made / "model.safetensors", {"format": "pt", "source_sha256": sha256_of(checkpoint)})
+        save_file(
+            tensors,
+            made / "model.safetensors",
+            {"format": "pt", "source_sha256": sha256_of(checkpoint)},
+        )
         load(made, checkpoint.name)
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
@@ -167,7 +179,9 @@ def _state_of(checkpoint: Path) -> dict[str, Tensor]:
         ) from error
     state = found.get("state_dict", found) if isinstance(found, dict) else None
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UsageError(f"{checkpoint} holds no weights of mmdet; remove it, and it is downloaded again")
+        raise UsageError(
+            f"{checkpoint} holds no weights of mmdet; remove it, and it is downloaded again"
+        )
     return dict(state)
 
 
@@ -208,7 +222,10 @@ def _laid_out(name: str, tensor: Tensor) -> dict[str, Tensor]:
     for merged, parts in _QKV.items():
         if merged in name:
             kept = merged.split("QKV", maxsplit=1)[0]
-            return {name.replace(merged, f"{kept}{part}"): piece for part, piece in zip(parts, tensor.chunk(3), strict=True)}
+            return {
+                name.replace(merged, f"{kept}{part}"): piece
+                for part, piece in zip(parts, tensor.chunk(3), strict=True)
+            }
     return {name: tensor}
 
 
@@ -224,5 +241,7 @@ def load(folder: Path, source: str) -> Mask2FormerForUniversalSegmentation:
 
     A tensor that is missing, left over or of another shape is a `UsageError` that names `source`: such a model runs and finds nothing.
     """
-    model: Mask2FormerForUniversalSegmentation = load_pretrained(Mask2FormerForUniversalSegmentation, folder, unneeded=_UNUSED, name=source)
+    model: Mask2FormerForUniversalSegmentation = load_pretrained(
+        Mask2FormerForUniversalSegmentation, folder, unneeded=_UNUSED, name=source
+    )
     return model

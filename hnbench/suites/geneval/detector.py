@@ -48,17 +48,23 @@ class Instance(Detection):
     mask: Mask = field(compare=False, repr=False)
 
 
-class Detector:
+class InstanceDetector:
     """A Mask2Former for instances of the classes `names`, in the network's order."""
 
-    def __init__(self, model: Mask2FormerForUniversalSegmentation, names: Sequence[str], device: str = "cpu") -> None:
+    def __init__(
+        self, model: Mask2FormerForUniversalSegmentation, names: Sequence[str], device: str = "cpu"
+    ) -> None:
         if model.config.num_labels != len(names):
-            raise ValueError(f"the network tells {model.config.num_labels} classes apart, and {len(names)} names were given")
+            raise ValueError(
+                f"the network tells {model.config.num_labels} classes apart, and {len(names)} names were given"
+            )
         self.model = model.to(device)
         self.names = tuple(names)
         self._device = torch.device(device)
 
-    def detect(self, images: Sequence[Image.Image], smallest: float) -> list[dict[str, list[Instance]]]:
+    def detect(
+        self, images: Sequence[Image.Image], smallest: float
+    ) -> list[dict[str, list[Instance]]]:
         """By image, the detections of each class with a score above `smallest`, in no order. Images are RGB, of any sizes.
 
         Images of one size share passes; each is detected as if it were alone.
@@ -77,12 +83,20 @@ class Detector:
         output = self.model(pixel_values=batch.to(self._device, self.model.dtype))
         return output.class_queries_logits, output.masks_queries_logits
 
-    def _instances(self, classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float) -> dict[str, list[Instance]]:
-        boxes, labels, scores, bits = (part.cpu().numpy() for part in read(classes, masks, size, smallest))
+    def _instances(
+        self, classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float
+    ) -> dict[str, list[Instance]]:
+        boxes, labels, scores, bits = (
+            part.cpu().numpy() for part in read(classes, masks, size, smallest)
+        )
         found: dict[str, list[Instance]] = {}
-        for box, label, score, mask in zip(boxes.tolist(), labels.tolist(), scores.tolist(), bits, strict=True):
+        for box, label, score, mask in zip(
+            boxes.tolist(), labels.tolist(), scores.tolist(), bits, strict=True
+        ):
             left, top, right, bottom = box
-            found.setdefault(self.names[label], []).append(Instance((left, top, right, bottom), score, mask=mask))
+            found.setdefault(self.names[label], []).append(
+                Instance((left, top, right, bottom), score, mask=mask)
+            )
         return found
 
 
@@ -103,12 +117,16 @@ def prepare(pixels: npt.NDArray[np.uint8]) -> Tensor:
     """An RGB image `[h, w, 3]` as the network sees it: float32 `[3, H, W]`, resized, padded and normalised."""
     width, height = scaled_size(pixels.shape[1], pixels.shape[0])
     resized = resize(pixels, height, width)
-    padded = np.pad(resized, ((0, -height % DIVISOR), (0, -width % DIVISOR), (0, 0)), constant_values=GREY)
+    padded = np.pad(
+        resized, ((0, -height % DIVISOR), (0, -width % DIVISOR), (0, 0)), constant_values=GREY
+    )
     values = torch.from_numpy(padded).permute(2, 0, 1).float()
     return (values - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
-def read(classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def read(
+    classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One image's logits `[queries, classes + 1]` and `[queries, h, w]` as boxes `[n, 4]`, labels, scores and masks `[n, H, W]`.
 
     `size` is the (width, height) of the original image, which boxes and masks are in. Only what scores above `smallest` is returned. A
@@ -131,9 +149,13 @@ def _enlarged(masks: Tensor, size: tuple[int, int]) -> Tensor:
     width, height = size
     inner = scaled_size(width, height)
     padded = [length + -length % DIVISOR for length in inner]
-    large = functional.interpolate(masks[:, None], size=padded[::-1], mode="bilinear", align_corners=False)
+    large = functional.interpolate(
+        masks[:, None], size=padded[::-1], mode="bilinear", align_corners=False
+    )
     large = large[:, :, : inner[1], : inner[0]]
-    return functional.interpolate(large, size=(height, width), mode="bilinear", align_corners=False)[:, 0]
+    return functional.interpolate(
+        large, size=(height, width), mode="bilinear", align_corners=False
+    )[:, 0]
 
 
 def boxes_of(masks: Tensor) -> Tensor:

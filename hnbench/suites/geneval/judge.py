@@ -11,9 +11,15 @@ from PIL import Image
 from hnbench.files.prompt_files import read_text
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge
-from hnbench.suites.geneval.colours import BACKGROUND, TEMPLATES, ColourClassifier, CutOut, load_colour_classifier
+from hnbench.suites.geneval.colours import (
+    BACKGROUND,
+    TEMPLATES,
+    ColourClassifier,
+    CutOut,
+    load_colour_classifier,
+)
 from hnbench.suites.geneval.conversion import VERSION, load, official_folder
-from hnbench.suites.geneval.detector import Detector, Instance
+from hnbench.suites.geneval.detector import Instance, InstanceDetector
 from hnbench.suites.geneval.rules import (
     COLOURS,
     COUNTING_THRESHOLD,
@@ -37,7 +43,10 @@ if TYPE_CHECKING:
 
 PLAIN = {"red": (220, 30, 30), "blue": (30, 60, 220)}
 """Colours of which there is no doubt, for the check of the classifier."""
-HUGGING_FACE = Source("facebook/mask2former-swin-small-coco-instance", needs=((("config.json",),), (("model.safetensors",),)))
+HUGGING_FACE = Source(
+    "facebook/mask2former-swin-small-coco-instance",
+    needs=((("config.json",),), (("model.safetensors",),)),
+)
 """The original authors' own training of the same architecture."""
 
 
@@ -50,7 +59,9 @@ class GenEvalJudge(Judge):
 
     name = "geneval"
 
-    def __init__(self, detector: Detector, classifier: ColourClassifier, *, fingerprint: str) -> None:
+    def __init__(
+        self, detector: InstanceDetector, classifier: ColourClassifier, *, fingerprint: str
+    ) -> None:
         """Take the parts; `fingerprint` is the detector's: whatever decides its weights."""
         self._detector, self._classifier = detector, classifier
         self._weights = fingerprint
@@ -58,38 +69,71 @@ class GenEvalJudge(Judge):
     @property
     def fingerprint(self) -> str:
         rules = [THRESHOLD, COUNTING_THRESHOLD, MAX_OBJECTS, POSITION_THRESHOLD]
-        return digest([self.name, 1, rules, self._weights, self._classifier.fingerprint, COLOURS, TEMPLATES, BACKGROUND])
+        return digest(
+            [
+                self.name,
+                1,
+                rules,
+                self._weights,
+                self._classifier.fingerprint,
+                COLOURS,
+                TEMPLATES,
+                BACKGROUND,
+            ]
+        )
 
     @property
     def networks(self) -> dict[str, str]:
         return {"detector": self._weights, "colour classifier": self._classifier.fingerprint}
 
     @property
-    def detector(self) -> Detector:
+    def detector(self) -> InstanceDetector:
         """What finds objects."""
         return self._detector
 
     def verify(self) -> None:
         """Find the person in a photograph of one, as surely as counting asks for, and the colours of a red and a blue disc."""
         (found,) = self._detector.detect([photograph()], THRESHOLD)
-        best = {name: max(instance.score for instance in instances) for name, instances in found.items()}
+        best = {
+            name: max(instance.score for instance in instances) for name, instances in found.items()
+        }
         if best.get("person", 0.0) <= COUNTING_THRESHOLD:
-            listed = ", ".join(f"{name} {score:.2f}" for name, score in sorted(best.items(), key=lambda item: -item[1])[:5])
-            raise distrusted("GenEval's detector", f"a person above {COUNTING_THRESHOLD}", listed or f"nothing above {THRESHOLD}")
+            listed = ", ".join(
+                f"{name} {score:.2f}"
+                for name, score in sorted(best.items(), key=lambda item: -item[1])[:5]
+            )
+            raise distrusted(
+                "GenEval's detector",
+                f"a person above {COUNTING_THRESHOLD}",
+                listed or f"nothing above {THRESHOLD}",
+            )
         named = self._classifier.classify([_disc(pixel) for pixel in PLAIN.values()])
         if named != list(PLAIN):
-            raise distrusted("GenEval's colour classifier", f"discs of {', '.join(PLAIN)}", ", ".join(named))
+            raise distrusted(
+                "GenEval's colour classifier", f"discs of {', '.join(PLAIN)}", ", ".join(named)
+            )
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         """One verdict per image, in order. `metadata` are lines of GenEval's `evaluation_metadata.jsonl`."""
         images = [rgb(image) for image in images]
         everything = self._detector.detect(images, min(THRESHOLD, COUNTING_THRESHOLD))
-        found = [filter_detections(each, str(about["tag"])) for each, about in zip(everything, metadata, strict=True)]
+        found = [
+            filter_detections(each, str(about["tag"]))
+            for each, about in zip(everything, metadata, strict=True)
+        ]
         coloured = self._coloured(images, found, metadata)
-        return [replace(evaluate(each, about), details=_details(each)) for each, about in zip(coloured, metadata, strict=True)]
+        return [
+            replace(evaluate(each, about), details=_details(each))
+            for each, about in zip(coloured, metadata, strict=True)
+        ]
 
     def _coloured(
-        self, images: Sequence[Image.Image], found: Sequence[Found], metadata: Sequence[Mapping[str, Any]]
+        self,
+        images: Sequence[Image.Image],
+        found: Sequence[Found],
+        metadata: Sequence[Mapping[str, Any]],
     ) -> list[dict[str, list[Instance]]]:
         """The detections with the colours that the prompts ask for: of each class, as many as its clause looks at."""
         wanted = [
@@ -99,7 +143,9 @@ class GenEvalJudge(Judge):
             if clause.get("color") is not None
             for rank in range(min(clause["count"], len(found[index].get(clause["class"], []))))
         ]
-        colours = self._classifier.classify([CutOut(images[index], name, found[index][name][rank]) for index, name, rank in wanted])
+        colours = self._classifier.classify(
+            [CutOut(images[index], name, found[index][name][rank]) for index, name, rank in wanted]
+        )
         coloured = [{name: list(instances) for name, instances in each.items()} for each in found]
         for (index, name, rank), colour in zip(wanted, colours, strict=True):
             coloured[index][name][rank] = replace(coloured[index][name][rank], colour=colour)
@@ -111,11 +157,18 @@ def _disc(pixel: tuple[int, int, int]) -> CutOut:
     side = 224
     offset = np.arange(side) - (side - 1) / 2
     mask = np.hypot(offset[:, None], offset) < side / 2
-    return CutOut(Image.new("RGB", (side, side), pixel), "frisbee", Instance((0.0, 0.0, side, side), 1.0, mask=mask))
+    return CutOut(
+        Image.new("RGB", (side, side), pixel),
+        "frisbee",
+        Instance((0.0, 0.0, side, side), 1.0, mask=mask),
+    )
 
 
 def _details(found: Found) -> dict[str, Any]:
-    return {name: [[*instance.box, instance.score] for instance in instances] for name, instances in found.items()}
+    return {
+        name: [[*instance.box, instance.score] for instance in instances]
+        for name, instances in found.items()
+    }
 
 
 def class_names() -> tuple[str, ...]:
@@ -124,15 +177,17 @@ def class_names() -> tuple[str, ...]:
 
 
 def official_judge(device: str) -> GenEvalJudge:
-    """The judge of the published protocol. Detector and classifier are downloaded on first use."""
+    """The judge of the published protocol. InstanceDetector and classifier are downloaded on first use."""
     folder, sha256 = official_folder()
-    detector = Detector(load(folder, "GenEval's detector"), class_names(), device)
-    return GenEvalJudge(detector, load_colour_classifier(device), fingerprint=f"mmdet:{sha256}:{VERSION}")
+    detector = InstanceDetector(load(folder, "GenEval's detector"), class_names(), device)
+    return GenEvalJudge(
+        detector, load_colour_classifier(device), fingerprint=f"mmdet:{sha256}:{VERSION}"
+    )
 
 
 def hugging_face_judge(device: str) -> GenEvalJudge:
     """The same judge over transformers' own checkpoint of the same architecture, which finds other objects."""
     folder = download(HUGGING_FACE)
-    detector = Detector(load(folder, str(HUGGING_FACE)), class_names(), device)
+    detector = InstanceDetector(load(folder, str(HUGGING_FACE)), class_names(), device)
     fingerprint = f"{HUGGING_FACE}:{sha256_of(folder / 'model.safetensors')}"
     return GenEvalJudge(detector, load_colour_classifier(device), fingerprint=fingerprint)

@@ -26,11 +26,15 @@ def resize(image: Pixels, height: int, width: int) -> Pixels:
     rows = values[:, first] * low[:, None] + values[:, second] * high[:, None]
     rows >>= 4
     first, second, low, high = _neighbours(image.shape[0], height, beyond=True)
-    mixed: Integers = (rows[first] * low[:, None, None] >> 16) + (rows[second] * high[:, None, None] >> 16)
+    mixed: Integers = (rows[first] * low[:, None, None] >> 16) + (
+        rows[second] * high[:, None, None] >> 16
+    )
     return ((mixed + 2) >> 2).clip(0, 255).astype(np.uint8)
 
 
-def _neighbours(before: int, after: int, *, beyond: bool) -> tuple[Integers, Integers, Integers, Integers]:
+def _neighbours(
+    before: int, after: int, *, beyond: bool
+) -> tuple[Integers, Integers, Integers, Integers]:
     """For each new position, the two old ones beside it and their weights in fixed point.
 
     At the borders both old positions are the last one. Along rows it then has all of the weight; along columns (`beyond`) it
@@ -41,5 +45,7 @@ def _neighbours(before: int, after: int, *, beyond: bool) -> tuple[Integers, Int
     share = position - first.astype(np.float32)
     if not beyond:
         share[(first < 0) | (first >= before - 1)] = 0
-    high, low = (np.rint(part * np.float32(ONE)).astype(np.int32) for part in (share, np.float32(1) - share))
+    high, low = (
+        np.rint(part * np.float32(ONE)).astype(np.int32) for part in (share, np.float32(1) - share)
+    )
     return first.clip(0, before - 1), (first + 1).clip(0, before - 1), low, high

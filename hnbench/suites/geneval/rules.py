@@ -39,7 +39,9 @@ def known_colours(object_class: str, detections: Sequence[Detection]) -> list[st
     """Classify for a detector that names the colour of all that it finds; ValueError where it did not."""
     colours = [detection.colour for detection in detections if detection.colour is not None]
     if len(colours) < len(detections):
-        raise ValueError(f"{object_class}: the detector named {len(colours)} of {len(detections)} colours; give evaluate() a classifier")
+        raise ValueError(
+            f"{object_class}: the detector named {len(colours)} of {len(detections)} colours; give evaluate() a classifier"
+        )
     return colours
 
 
@@ -59,10 +61,18 @@ def filter_detections(
     """
     limit = counting_threshold if tag == "counting" else threshold
     kept = {
-        object_class: sorted((found for found in detections if found.score > limit), key=lambda found: found.score, reverse=True)
+        object_class: sorted(
+            (found for found in detections if found.score > limit),
+            key=lambda found: found.score,
+            reverse=True,
+        )
         for object_class, detections in raw.items()
     }
-    return {object_class: _apart(detections[:max_objects], max_overlap) for object_class, detections in kept.items() if detections}
+    return {
+        object_class: _apart(detections[:max_objects], max_overlap)
+        for object_class, detections in kept.items()
+        if detections
+    }
 
 
 def _apart(detections: Sequence[Found], max_overlap: float) -> list[Found]:
@@ -83,13 +93,23 @@ def relative_position(subject: Box, target: Box, threshold: float = POSITION_THR
     length of the unshortened offset. A component above one half counts, so a diagonal can satisfy two relations,
     and boxes whose centres are close satisfy none.
     """
-    offset = [(subject[axis] + subject[axis + 2] - target[axis] - target[axis + 2]) / 2 for axis in (0, 1)]
+    offset = [
+        (subject[axis] + subject[axis + 2] - target[axis] - target[axis + 2]) / 2 for axis in (0, 1)
+    ]
     size = [subject[axis + 2] - subject[axis] + target[axis + 2] - target[axis] for axis in (0, 1)]
-    shortened = [math.copysign(max(abs(offset[axis]) - threshold * size[axis], 0.0), offset[axis]) for axis in (0, 1)]
+    shortened = [
+        math.copysign(max(abs(offset[axis]) - threshold * size[axis], 0.0), offset[axis])
+        for axis in (0, 1)
+    ]
     if max(abs(component) for component in shortened) < 1e-3:
         return set()
     across, down = (component / math.hypot(*offset) for component in shortened)
-    holds = {"left of": across < -0.5, "right of": across > 0.5, "above": down < -0.5, "below": down > 0.5}
+    holds = {
+        "left of": across < -0.5,
+        "right of": across > 0.5,
+        "above": down < -0.5,
+        "below": down > 0.5,
+    }
     return {relation for relation, true in holds.items() if true}
 
 
@@ -122,22 +142,35 @@ def evaluate(
 
 
 def _wrong_count(clause: Mapping[str, Any], found: Sequence[Detection]) -> str:
-    return f"expected {clause['class']}>={clause['count']}, found {len(found)}" if len(found) < clause["count"] else ""
+    return (
+        f"expected {clause['class']}>={clause['count']}, found {len(found)}"
+        if len(found) < clause["count"]
+        else ""
+    )
 
 
-def _wrong_colour(clause: Mapping[str, Any], found: Sequence[Detection], classify: Classifier) -> str:
+def _wrong_colour(
+    clause: Mapping[str, Any], found: Sequence[Detection], classify: Classifier
+) -> str:
     wanted = clause.get("color")
     if wanted is None:
         return ""
     tally = Counter(classify(clause["class"], found))
     if tally[wanted] >= clause["count"]:
         return ""
-    listed = ", ".join(f"{tally[colour]} {colour}" for colour in (*COLOURS, *sorted(tally.keys() - COLOURS)) if colour in tally)
+    listed = ", ".join(
+        f"{tally[colour]} {colour}"
+        for colour in (*COLOURS, *sorted(tally.keys() - COLOURS))
+        if colour in tally
+    )
     return f"expected {wanted} {clause['class']}>={clause['count']}, found {tally[wanted]} {wanted}; and {listed}"
 
 
 def _wrong_position(
-    clause: Mapping[str, Any], found: Sequence[Detection], groups: Sequence[Sequence[Detection] | None], threshold: float
+    clause: Mapping[str, Any],
+    found: Sequence[Detection],
+    groups: Sequence[Sequence[Detection] | None],
+    threshold: float,
 ) -> str:
     if clause.get("position") is None:
         return ""
@@ -155,4 +188,8 @@ def _wrong_position(
 
 def _too_many(clause: Mapping[str, Any], detections: Mapping[str, Sequence[Detection]]) -> str:
     number = len(detections.get(clause["class"], []))
-    return f"expected {clause['class']}<{clause['count']}, found {number}" if number >= clause["count"] else ""
+    return (
+        f"expected {clause['class']}<{clause['count']}, found {number}"
+        if number >= clause["count"]
+        else ""
+    )

@@ -19,7 +19,14 @@ from hnbench.weights.pinned_files import data_file
 if TYPE_CHECKING:
     from hnbench.suites.base import Judge
 
-COUNTS = {"single_object": 80, "two_object": 99, "counting": 80, "colors": 94, "position": 100, "color_attr": 100}
+COUNTS = {
+    "single_object": 80,
+    "two_object": 99,
+    "counting": 80,
+    "colors": 94,
+    "position": 100,
+    "color_attr": 100,
+}
 """Prompts of each task: 553."""
 SAMPLES = 4
 QUICK_PROMPTS = 7
@@ -37,7 +44,11 @@ class GenEvalSuite(Suite):
         return _published()
 
     def subset(self) -> tuple[Prompt, ...]:
-        return tuple(prompt for tag in self.tags for prompt in [each for each in _published() if each.tag == tag][:QUICK_PROMPTS])
+        return tuple(
+            prompt
+            for tag in self.tags
+            for prompt in [each for each in _published() if each.tag == tag][:QUICK_PROMPTS]
+        )
 
     def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same of all
         return SAMPLES
@@ -73,5 +84,9 @@ def parse(text: str) -> tuple[Prompt, ...]:
     rows = [json.loads(line) for line in text.split("\n") if line]
     found = Counter(row["tag"] for row in rows)
     if found != COUNTS:
-        raise UsageError(f"GenEval has {COUNTS} prompts, and the file has {dict(found)}; give the published evaluation_metadata.jsonl")
-    return tuple(Prompt(f"{index:05d}", row["prompt"], row["tag"], row) for index, row in enumerate(rows))
+        raise UsageError(
+            f"GenEval has {COUNTS} prompts, and the file has {dict(found)}; give the published evaluation_metadata.jsonl"
+        )
+    return tuple(
+        Prompt(f"{index:05d}", row["prompt"], row["tag"], row) for index, row in enumerate(rows)
+    )

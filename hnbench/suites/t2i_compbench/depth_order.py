@@ -37,10 +37,14 @@ def relation_in(prompt: str) -> str | None:
     return next((relation for relation in RELATIONS if relation in prompt), None)
 
 
-def order_score(relation: str | None, first: Box, second: Box, depth: DepthMap, rules: Rules = "published") -> float:
+def order_score(
+    relation: str | None, first: Box, second: Box, depth: DepthMap, rules: Rules = "published"
+) -> float:
     """How well the order in depth is the relation's, in [0, 1]; 0 for boxes that do not overlap. `depth` is `[H, W]`, larger is nearer."""
     nearer = _mean(depth, first, rules) - _mean(depth, second, rules)
-    right = {"in front of": nearer > 0, "behind": nearer < 0, "hidden": nearer < 0}.get(relation or "", False)
+    right = {"in front of": nearer > 0, "behind": nearer < 0, "hidden": nearer < 0}.get(
+        relation or "", False
+    )
     overlap = iou(first, second)
     if not right or (rules == "published" and overlap == OVERLAP):
         return 0.0
@@ -55,10 +59,18 @@ def _mean(depth: DepthMap, box: Box, rules: Rules) -> float:
 
 
 def depth_score(
-    objects: tuple[str | None, str | None], relation: str | None, found: Detections, depth: DepthMap, rules: Rules
+    objects: tuple[str | None, str | None],
+    relation: str | None,
+    found: Detections,
+    depth: DepthMap,
+    rules: Rules,
 ) -> tuple[float, str]:
     """The score in [0, 1] of one image, and what was missing: a quarter for each object's confidence, half for the order."""
-    places = _published_places(objects, found) if rules == "published" else _repaired_places(objects, found)
+    places = (
+        _published_places(objects, found)
+        if rules == "published"
+        else _repaired_places(objects, found)
+    )
     chosen = [None if place is None else found[place] for place in places]
     score = sum(0.25 * one.score for one in chosen if one)
     missing = [str(name) for name, one in zip(objects, chosen, strict=True) if one is None]
@@ -70,12 +82,17 @@ def depth_score(
     return score + 0.5 * order, "" if order == 1 else f"not {relation}"
 
 
-def _published_places(objects: tuple[str | None, str | None], found: Detections) -> list[int | None]:
+def _published_places(
+    objects: tuple[str | None, str | None], found: Detections
+) -> list[int | None]:
     labels = " ".join(one.label for one in found)
     known = [bool(name) and str(name) in labels for name in objects]
     places: list[int | None] = [None, None]
     if not all(known):
-        return [_first_containing(name, found) if there else None for name, there in zip(objects, known, strict=True)]
+        return [
+            _first_containing(name, found) if there else None
+            for name, there in zip(objects, known, strict=True)
+        ]
     for index, one in enumerate(found):
         for place, name in enumerate(objects):
             if str(name) in one.label:

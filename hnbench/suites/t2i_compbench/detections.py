@@ -38,4 +38,6 @@ def frame_of(width: int, height: int) -> tuple[int, int]:
 
 def offset(first: Box, second: Box) -> tuple[float, float]:
     """From the centre of the first box to that of the second: right and down are positive."""
-    return (second[0] + second[2] - first[0] - first[2]) / 2, (second[1] + second[3] - first[1] - first[3]) / 2
+    return (second[0] + second[2] - first[0] - first[2]) / 2, (
+        second[1] + second[3] - first[1] - first[3]
+    ) / 2

@@ -16,11 +16,22 @@ from typing import TYPE_CHECKING, Any
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge, Verdict
 from hnbench.suites.t2i_compbench import depth_order, spatial
-from hnbench.suites.t2i_compbench.models import BlipVqa, ClipCosine, Depth, Detector, folder_of
+from hnbench.suites.t2i_compbench.models import (
+    BlipVqa,
+    ClipCosine,
+    Depth,
+    ObjectDetector,
+    folder_of,
+)
 from hnbench.suites.t2i_compbench.numeracy import counted_objects, numeracy_score
 from hnbench.suites.t2i_compbench.parses import NOT_ASKED, Parse, load_parses, parse_of
 from hnbench.suites.t2i_compbench.prompts import countable_objects, kinds_of_complex
-from hnbench.suites.t2i_compbench.verification import verify_blip, verify_clip, verify_depth, verify_detector
+from hnbench.suites.t2i_compbench.verification import (
+    verify_blip,
+    verify_clip,
+    verify_depth,
+    verify_detector,
+)
 from hnbench.weights.fingerprint import fingerprint_of
 from hnbench.weights.known_picture import photograph
 from hnbench.weights.rgb import rgb
@@ -61,19 +72,46 @@ class ModelNames:
 class CompBenchJudge(Judge):
     """The judge of some categories. Models are found when it is made and loaded when the first image needs them."""
 
-    def __init__(self, categories: Sequence[str], names: ModelNames, rules: spatial.Rules, device: str, parser: str = "") -> None:
+    def __init__(
+        self,
+        categories: Sequence[str],
+        names: ModelNames,
+        rules: spatial.Rules,
+        device: str,
+        parser: str = "",
+    ) -> None:
         """`parser` is one of `parses.PARSERS`; the user's own parses or the default without it."""
         self._rules, self._device = rules, device
-        used = [item.name for item in fields(ModelNames) if any(item.name in _USED[category] for category in categories)]
+        used = [
+            item.name
+            for item in fields(ModelNames)
+            if any(item.name in _USED[category] for category in categories)
+        ]
         self._names: dict[str, str] = {model: getattr(names, model) for model in used}
         self._parses = load_parses(parser) if _PARSED & set(categories) else None
         parsed_by = [f"parser {self._parses.parser}"] if self._parses else []
-        self.name = "; ".join([f"T2I-CompBench's rules, {rules}", *(f"{model} {name}" for model, name in self._names.items()), *parsed_by])
-        self._folders: dict[str, Path] = {model: folder_of(name) for model, name in self._names.items()}
+        self.name = "; ".join(
+            [
+                f"T2I-CompBench's rules, {rules}",
+                *(f"{model} {name}" for model, name in self._names.items()),
+                *parsed_by,
+            ]
+        )
+        self._folders: dict[str, Path] = {
+            model: folder_of(name) for model, name in self._names.items()
+        }
 
     @cached_property
     def fingerprint(self) -> str:  # once: it reads all weights
-        return digest(["t2i-compbench", VERSION, self._rules, self.networks, self._parses.fingerprint if self._parses else None])
+        return digest(
+            [
+                "t2i-compbench",
+                VERSION,
+                self._rules,
+                self.networks,
+                self._parses.fingerprint if self._parses else None,
+            ]
+        )
 
     @cached_property
     def networks(self) -> dict[str, str]:  # once: it reads all weights
@@ -91,9 +129,12 @@ class CompBenchJudge(Judge):
         for model, name in self._names.items():
             checks[model](name)
 
-    def judge(self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(
+        self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
+    ) -> list[Verdict]:
         return [
-            self._verdict(rgb(image), str(about["category"]), str(about["prompt"])) for image, about in zip(images, metadata, strict=True)
+            self._verdict(rgb(image), str(about["category"]), str(about["prompt"]))
+            for image, about in zip(images, metadata, strict=True)
         ]
 
     def _verdict(self, image: Image.Image, category: str, prompt: str) -> Verdict:
@@ -111,19 +152,29 @@ class CompBenchJudge(Judge):
         """BLIP-VQA: the product over the noun phrases of the probability that each is there; 1 where there is no phrase."""
         chunks = [chunk for chunk in self._parse(prompt).chunks if chunk not in NOT_ASKED][:PHRASES]
         chances = self._blip.yes(image, chunks)
-        doubted = [f"{chunk}? {chance:.2f}" for chunk, chance in zip(chunks, chances, strict=True) if chance < 0.5]
+        doubted = [
+            f"{chunk}? {chance:.2f}"
+            for chunk, chance in zip(chunks, chances, strict=True)
+            if chance < 0.5
+        ]
         return round(prod(chances), 4), "\n".join(doubted)
 
     def _placed(self, image: Image.Image, category: str, prompt: str) -> tuple[float, str]:
         """What is judged by detected objects."""
         found = self._detector.detect(image)
         if category == "numeracy":
-            return numeracy_score(counted_objects(re.findall(r"\w+", prompt), countable_objects()), found, self._rules)
+            return numeracy_score(
+                counted_objects(re.findall(r"\w+", prompt), countable_objects()), found, self._rules
+            )
         words, tags = self._tagged(prompt)
-        objects = spatial.objects_of([word for word, tag in zip(words, tags, strict=True) if tag == "NOUN"])
+        objects = spatial.objects_of(
+            [word for word, tag in zip(words, tags, strict=True) if tag == "NOUN"]
+        )
         if category == "spatial":
             return spatial.spatial_score(objects, spatial.relation_in(prompt), found, self._rules)
-        return depth_order.depth_score(objects, depth_order.relation_in(prompt), found, self._depth.depth(image), self._rules)
+        return depth_order.depth_score(
+            objects, depth_order.relation_in(prompt), found, self._depth.depth(image), self._rules
+        )
 
     def _complex(self, image: Image.Image, prompt: str) -> tuple[float, str]:
         """3-in-1: BLIP-VQA with the position (`spatial`), with CLIP's cosine (`action`), or with both."""
@@ -132,11 +183,17 @@ class CompBenchJudge(Judge):
         kind = kinds_of_complex()[prompt]
         if kind != "action":
             objects = spatial.objects_of_complex(words, tags)
-            parts.append(spatial.spatial_score(objects, spatial.relation_in(prompt), self._detector.detect(image), self._rules))
+            parts.append(
+                spatial.spatial_score(
+                    objects, spatial.relation_in(prompt), self._detector.detect(image), self._rules
+                )
+            )
         if kind != "spatial":
             plain = " ".join(word for word, tag in zip(words, tags, strict=True) if tag != "ADJ")
             parts.append((self._clip.cosine(image, plain), ""))
-        return three_in_one([score for score, _ in parts]), "\n".join(reason for _, reason in parts if reason)
+        return three_in_one([score for score, _ in parts]), "\n".join(
+            reason for _, reason in parts if reason
+        )
 
     def _parse(self, prompt: str) -> Parse:
         assert self._parses is not None  # noqa: S101 - there are parses wherever a category needs them
@@ -155,8 +212,8 @@ class CompBenchJudge(Judge):
         return ClipCosine(self._folders["clip"], self._device)
 
     @cached_property
-    def _detector(self) -> Detector:
-        return Detector(self._folders["detector"], self._device)
+    def _detector(self) -> ObjectDetector:
+        return ObjectDetector(self._folders["detector"], self._device)
 
     @cached_property
     def _depth(self) -> Depth:

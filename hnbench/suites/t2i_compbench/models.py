@@ -57,7 +57,9 @@ def _tokenizer(folder: Path) -> Any:
 
     from hnbench.weights.checkpoint import existing
 
-    existing(folder, "tokenizer.json", "vocab.json", "vocab.txt")  # without any, transformers makes one that knows no word
+    existing(
+        folder, "tokenizer.json", "vocab.json", "vocab.txt"
+    )  # without any, transformers makes one that knows no word
     return _read(AutoTokenizer, folder, "tokenizer")
 
 
@@ -65,15 +67,21 @@ def _read(kind: Any, folder: Path, what: str, **options: str) -> Any:
     from hnbench.weights.checkpoint import first_line
 
     try:
-        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+        return kind.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **options
+        )
     except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
-        raise UsageError(f"{folder} has no {what} that can be loaded: {first_line(error)}") from error
+        raise UsageError(
+            f"{folder} has no {what} that can be loaded: {first_line(error)}"
+        ) from error
 
 
 def question(phrase: str) -> str:
     """The question that the published script asks of a noun phrase: `A red apple.` becomes `a red apple?`, of 50 words at most."""
     text = re.sub(r"([.!\"()*#:;~])", "", f"{phrase}?".lower())
-    return " ".join(re.sub(r"\s{2,}", " ", text).rstrip("\n").strip(" ").split(" ")[:QUESTION_WORDS])
+    return " ".join(
+        re.sub(r"\s{2,}", " ", text).rstrip("\n").strip(" ").split(" ")[:QUESTION_WORDS]
+    )
 
 
 def _normalised(picture: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Any:
@@ -104,7 +112,9 @@ class BlipVqa:
         if not phrases:
             return []
         with torch.no_grad():
-            seen = self.model.vision_model(pixel_values=self._pixels(image), interpolate_pos_encoding=True).last_hidden_state
+            seen = self.model.vision_model(
+                pixel_values=self._pixels(image), interpolate_pos_encoding=True
+            ).last_hidden_state
             return [round(self._chance(seen, phrase), 4) for phrase in phrases]
 
     def answer(self, image: Image.Image, question: str) -> str:
@@ -113,12 +123,16 @@ class BlipVqa:
 
         asked = self._asked(question)
         with torch.no_grad():
-            said = self.model.generate(input_ids=asked, pixel_values=self._pixels(image), interpolate_pos_encoding=True)
+            said = self.model.generate(
+                input_ids=asked, pixel_values=self._pixels(image), interpolate_pos_encoding=True
+            )
         return str(self.tokenizer.decode(said[0], skip_special_tokens=True)).strip()
 
     def _asked(self, text: str) -> Any:
         """A question's tokens `[1, n]`, with the one that BLIP was trained with in the place of BERT's [CLS]."""
-        ids = self.tokenizer([text], truncation=True, max_length=QUESTION_TOKENS, return_tensors="pt").input_ids.to(self.device)
+        ids = self.tokenizer(
+            [text], truncation=True, max_length=QUESTION_TOKENS, return_tensors="pt"
+        ).input_ids.to(self.device)
         ids[:, 0] = ENCODE
         return ids
 
@@ -127,7 +141,9 @@ class BlipVqa:
         import torch
 
         asked = self._asked(question(phrase))
-        states = self.model.text_encoder(input_ids=asked, encoder_hidden_states=seen).last_hidden_state
+        states = self.model.text_encoder(
+            input_ids=asked, encoder_hidden_states=seen
+        ).last_hidden_state
         start = torch.full((1, 1), DECODE, device=self.device)
         logits = self.model.text_decoder(input_ids=start, encoder_hidden_states=states).logits[0, 0]
         yes, no = logits.double().softmax(-1)[[YES, NO]].tolist()
@@ -159,7 +175,9 @@ class ClipCosine:
         from torch.nn import functional
 
         length = self.model.config.text_config.max_position_embeddings
-        tokens = self.tokenizer([text], truncation=True, max_length=length, return_tensors="pt").to(self.device)
+        tokens = self.tokenizer([text], truncation=True, max_length=length, return_tensors="pt").to(
+            self.device
+        )
         pixels = self.processor(rgb(image), return_tensors="pt").pixel_values.to(self.device)
         with torch.no_grad():
             seen = self.model.visual_projection(self.model.vision_model(pixels).pooler_output)
@@ -167,7 +185,7 @@ class ClipCosine:
         return float(functional.cosine_similarity(seen, read)[0])
 
 
-class Detector:
+class ObjectDetector:
     """An object detector of transformers (DETR, RT-DETR, D-FINE and others): boxes in the published frame, the most confident first."""
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -187,11 +205,15 @@ class Detector:
         inputs = self.processor(images=rgb(image), return_tensors="pt").to(self.device)
         with torch.no_grad():
             outputs = self.model(**inputs)
-        (found,) = self.processor.post_process_object_detection(outputs, threshold=CONFIDENCE, target_sizes=[(height, width)])
+        (found,) = self.processor.post_process_object_detection(
+            outputs, threshold=CONFIDENCE, target_sizes=[(height, width)]
+        )
         names = self.model.config.id2label
         objects = [
             LabelledBox(str(names[int(label)]).lower(), float(score), (left, top, right, bottom))
-            for score, label, (left, top, right, bottom) in zip(found["scores"], found["labels"], found["boxes"].tolist(), strict=True)
+            for score, label, (left, top, right, bottom) in zip(
+                found["scores"], found["labels"], found["boxes"].tolist(), strict=True
+            )
         ]
         return sorted(objects, key=lambda one: one.score, reverse=True)
 
@@ -208,7 +230,9 @@ class Depth:
 
         from hnbench.weights.checkpoint import load_pretrained
 
-        self.model = load_pretrained(AutoModelForDepthEstimation, folder, unneeded=UNUSED_BY_DPT).to(device)
+        self.model = load_pretrained(
+            AutoModelForDepthEstimation, folder, unneeded=UNUSED_BY_DPT
+        ).to(device)
         self.processor = _processor(folder)
         self.device = device
 
@@ -220,13 +244,21 @@ class Depth:
 
         with torch.no_grad():
             depth = self.model(self._pixels(image)).predicted_depth.float()
-        depth = (depth - depth.min()) / (depth.max() - depth.min()).clamp(min=torch.finfo(depth.dtype).tiny)
-        whole = torch.nn.functional.interpolate(depth[:, None], size=image.size[::-1], mode="bilinear", align_corners=True)[0, 0]
+        depth = (depth - depth.min()) / (depth.max() - depth.min()).clamp(
+            min=torch.finfo(depth.dtype).tiny
+        )
+        whole = torch.nn.functional.interpolate(
+            depth[:, None], size=image.size[::-1], mode="bilinear", align_corners=True
+        )[0, 0]
         picture = Image.fromarray((255 * whole).byte().cpu().numpy())
-        return np.asarray(picture.resize(frame_of(*image.size), Image.Resampling.BILINEAR), dtype=np.float64)
+        return np.asarray(
+            picture.resize(frame_of(*image.size), Image.Resampling.BILINEAR), dtype=np.float64
+        )
 
     def _pixels(self, image: Image.Image) -> Any:
         from PIL.Image import Resampling
 
         squashed = rgb(image).resize((DEPTH_SIZE, DEPTH_SIZE), Resampling.BILINEAR)
-        return _normalised(squashed, self.processor.image_mean, self.processor.image_std)[None].to(self.device)
+        return _normalised(squashed, self.processor.image_mean, self.processor.image_std)[None].to(
+            self.device
+        )

@@ -44,10 +44,14 @@ def named(noun: str | None, labels: Sequence[str]) -> list[int]:
     if exact or noun is None:
         return exact
     words = (noun, *OTHER_WORDS.get(noun, ()))
-    return [place for place, label in enumerate(labels) if any(_says(label, word) for word in words)]
+    return [
+        place for place, label in enumerate(labels) if any(_says(label, word) for word in words)
+    ]
 
 
 def _says(label: str, word: str) -> bool:
     """Whether one of a label's parts between slashes is the word, or is a kind of it: the word comes last."""
     parts = [part.strip() for part in label.split("/")]
-    return any(part == word or (part not in OTHER_THINGS and part.endswith(f" {word}")) for part in parts)
+    return any(
+        part == word or (part not in OTHER_THINGS and part.endswith(f" {word}")) for part in parts
+    )

@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
     from hnbench.suites.t2i_compbench.spatial import Rules
 
-NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
+NUMBERS = {
+    "a": 1,
+    "an": 1,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+}
 SAME = 0.9
 """The share from which on two boxes are of one object."""
 _RENAMED = {
@@ -49,7 +60,9 @@ def counted_objects(words: Sequence[str], singular_of: Mapping[str, str]) -> lis
             name = " ".join(words[at + 1 : at + 1 + size])
             if name in singulars or name in singular_of:
                 plural = name in singular_of and (number > 1 or name not in singulars)
-                counted.append((singular_of[name] if plural else name, number if plural or number == 1 else 1))
+                counted.append(
+                    (singular_of[name] if plural else name, number if plural or number == 1 else 1)
+                )
                 break
     return counted
 
@@ -69,19 +82,27 @@ def without_duplicates(found: Detections, rules: Rules) -> list[LabelledBox]:
     """The objects without those that an earlier one of the same label covers."""
     kept: list[LabelledBox] = []
     for one in found:
-        if not any(one.label == other.label and is_duplicate(one.box, other.box, rules) for other in kept):
+        if not any(
+            one.label == other.label and is_duplicate(one.box, other.box, rules) for other in kept
+        ):
             kept.append(one)
     return kept
 
 
-def numeracy_score(counted: Sequence[tuple[str, int]], found: Detections, rules: Rules) -> tuple[float, str]:
+def numeracy_score(
+    counted: Sequence[tuple[str, int]], found: Detections, rules: Rules
+) -> tuple[float, str]:
     """The score in [0, 1] of one image, and what was wrong: each object has half its share for being there, half for the right number."""
     if not counted:
         raise ValueError("the prompt counts nothing, and the published score divides by that")
     labels = [one.label for one in without_duplicates(found, rules)]
     score, wrong = 0.0, []
     for name, wanted in counted:
-        number = _published_count(name, labels) if rules == "published" else len(named(as_label(name), labels))
+        number = (
+            _published_count(name, labels)
+            if rules == "published"
+            else len(named(as_label(name), labels))
+        )
         score += (0.5 * (number > 0) + 0.5 * (number > 0 and number == wanted)) / len(counted)
         if number != wanted:
             wrong.append(f"expected {wanted} {name}, found {number}")

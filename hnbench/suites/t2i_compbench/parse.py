@@ -62,12 +62,21 @@ def main() -> None:
     """Write the file."""
     arguments = argparse.ArgumentParser(description="Parse T2I-CompBench's prompts.")
     arguments.add_argument("file", type=Path)
-    arguments.add_argument("--spacy", metavar="MODEL", help="a spaCy model: the name of an installed one, or a folder")
+    arguments.add_argument(
+        "--spacy", metavar="MODEL", help="a spaCy model: the name of an installed one, or a folder"
+    )
     given = arguments.parse_args()
     rules = {"name": rule_parser.NAME, "version": rule_parser.VERSION}, parse_by_rules
     content = parse_all(*(spacy_parser(given.spacy) if given.spacy else rules))
-    lines = [f'"{key}": {json.dumps(parse, separators=(",", ":"))}' for key, parse in content["prompts"].items()]
-    text = f'{{"parser": {json.dumps(content["parser"])}, "prompts": {{\n' + ",\n".join(lines) + "\n}}\n"
+    lines = [
+        f'"{key}": {json.dumps(parse, separators=(",", ":"))}'
+        for key, parse in content["prompts"].items()
+    ]
+    text = (
+        f'{{"parser": {json.dumps(content["parser"])}, "prompts": {{\n'
+        + ",\n".join(lines)
+        + "\n}}\n"
+    )
     given.file.parent.mkdir(parents=True, exist_ok=True)
     given.file.write_text(text, encoding="utf-8")
 

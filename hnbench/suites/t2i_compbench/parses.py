@@ -75,10 +75,16 @@ def load_parses(parser: str = "") -> Parses:
     """The parses of one of `PARSERS`. Without a name, those of the user's own file, where there is one, else of the default."""
     folder = os.environ.get(VARIABLE)
     own = Path(folder) / FILE if folder and not parser else None
-    path = own if own and own.is_file() else Path(__file__).with_name(f"parses-{parser or PARSERS[0]}.json")
+    path = (
+        own
+        if own and own.is_file()
+        else Path(__file__).with_name(f"parses-{parser or PARSERS[0]}.json")
+    )
     try:
         found = decode(read_text(path), _File)
-        return Parses(f"{found.parser.name} {found.parser.version}", msgspec.to_builtins(found.prompts))
+        return Parses(
+            f"{found.parser.name} {found.parser.version}", msgspec.to_builtins(found.prompts)
+        )
     except MalformedError as error:
         raise UsageError(
             f"{path} is no file of parses ({error}); make it anew: python -m hnbench.suites.t2i_compbench.parse FILE"
@@ -105,7 +111,9 @@ def parse_of(parses: Parses, prompt: str) -> Parse:
     """The parse of one prompt; `UsageError` where the file does not have it."""
     try:
         found = parses.of[key_of(prompt)]
-        chunks, words = (tuple(prompt[start:end] for start, end in found[part]) for part in ("chunks", "words"))
+        chunks, words = (
+            tuple(prompt[start:end] for start, end in found[part]) for part in ("chunks", "words")
+        )
         return Parse(chunks, words, tuple(found["tags"].split(" ")))
     except KeyError:
         raise UsageError(

@@ -8,7 +8,16 @@ from hnbench.errors import UsageError
 from hnbench.files.prompt_files import read_every_prompt
 from hnbench.weights.pinned_files import data_file
 
-CATEGORIES = ("color", "shape", "texture", "spatial", "3d_spatial", "numeracy", "non_spatial", "complex")
+CATEGORIES = (
+    "color",
+    "shape",
+    "texture",
+    "spatial",
+    "3d_spatial",
+    "numeracy",
+    "non_spatial",
+    "complex",
+)
 COUNT = 300
 """Prompts of each category."""
 KINDS = {"spatial": 58, "action": 212, "spatialaction": 30}
@@ -29,10 +38,16 @@ def category_prompts(category: str) -> tuple[str, ...]:
 @cache
 def kinds_of_complex() -> dict[str, str]:
     """Prompt -> `spatial`, `action` or `spatialaction`, for the category `complex`. What is in neither of the first two is the third."""
-    lists = {kind: {comparable(line) for line in _lines(f"complex_val_{kind}.txt", count)} for kind, count in KINDS.items()}
+    lists = {
+        kind: {comparable(line) for line in _lines(f"complex_val_{kind}.txt", count)}
+        for kind, count in KINDS.items()
+    }
 
     def kind_of(prompt: str) -> str:
-        return next((kind for kind in ("spatial", "action") if comparable(prompt) in lists[kind]), "spatialaction")
+        return next(
+            (kind for kind in ("spatial", "action") if comparable(prompt) in lists[kind]),
+            "spatialaction",
+        )
 
     return {prompt: kind_of(prompt) for prompt in category_prompts("complex")}
 

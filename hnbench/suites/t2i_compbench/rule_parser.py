@@ -121,8 +121,15 @@ def _in_context(word: str, guesses: list[str], at: int) -> str:
         and after in {"DET", "PREP", "POSS"} | ({"ADJ"} if word == "features" else set())
     ):
         return "VERB"
-    before_nouns = {"DET", "ADJ", "POSS", "NOUN"} if word in {"covered", "tiled"} else {"DET", "ADJ", "POSS"}
-    if guesses[at] == "VERB" and word.endswith(("ed", "ing")) and before in before_nouns and after in {"NOUN", "ADJ"}:
+    before_nouns = (
+        {"DET", "ADJ", "POSS", "NOUN"} if word in {"covered", "tiled"} else {"DET", "ADJ", "POSS"}
+    )
+    if (
+        guesses[at] == "VERB"
+        and word.endswith(("ed", "ing"))
+        and before in before_nouns
+        and after in {"NOUN", "ADJ"}
+    ):
         return "ADJ"
     if word == "otherwise" and before == "DET":
         return "ADJ"
@@ -140,7 +147,9 @@ def _promote(guesses: list[str]) -> None:
         first = at
         while first and guesses[first] == "ADJ":
             first -= 1
-        joined = after == "PUNCT" or (after == "CCONJ" and at + 2 < len(guesses) and guesses[at + 2] in {"ADJ", "NOUN"})
+        joined = after == "PUNCT" or (
+            after == "CCONJ" and at + 2 < len(guesses) and guesses[at + 2] in {"ADJ", "NOUN"}
+        )
         last = at >= len(guesses) - 2
         if guesses[first] in {"DET", "POSS"} and (last or not joined):
             guesses[at] = "NOUN"

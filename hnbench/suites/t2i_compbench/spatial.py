@@ -21,9 +21,26 @@ if TYPE_CHECKING:
 
 Rules = Literal["published", "repaired"]
 
-RELATIONS = ("on side of", "next to", "near", "on the left of", "on the right of", "on the bottom of", "on the top of", "on top of")
+RELATIONS = (
+    "on side of",
+    "next to",
+    "near",
+    "on the left of",
+    "on the right of",
+    "on the bottom of",
+    "on the top of",
+    "on top of",
+)
 """In the order in which they are looked for in a prompt."""
-PREPOSITIONS = ("on top of", "on bottom of", "on the left", "on the right", "next to", "on side of", "near")
+PREPOSITIONS = (
+    "on top of",
+    "on bottom of",
+    "on the left",
+    "on the right",
+    "next to",
+    "on side of",
+    "near",
+)
 """What stands between the two objects of a prompt of `complex`."""
 PEOPLE = frozenset({"girl", "boy", "man", "woman"})
 DISTANCE = 150
@@ -33,7 +50,12 @@ OVERLAP = 0.1
 LEAST = 0.5
 """A score below this is 0."""
 
-_DIRECTIONS = {"on the right of": (0, -1), "on the left of": (0, 1), "on the bottom of": (1, -1), "on the top of": (1, 1)}
+_DIRECTIONS = {
+    "on the right of": (0, -1),
+    "on the left of": (0, 1),
+    "on the bottom of": (1, -1),
+    "on the top of": (1, 1),
+}
 """Relation -> the axis and the sign of the offset from the first object to the second."""
 
 
@@ -46,7 +68,11 @@ def position_score(relation: str | None, first: Box, second: Box) -> float:
     """How well the first box lies to the second as the relation says, in [0, 1]; 0 for a relation without a rule."""
     across, down = offset(first, second)
     if relation in ("next to", "on side of", "near"):
-        return 1.0 if min(abs(across), abs(down)) < DISTANCE else DISTANCE / max(abs(across), abs(down))
+        return (
+            1.0
+            if min(abs(across), abs(down)) < DISTANCE
+            else DISTANCE / max(abs(across), abs(down))
+        )
     if relation not in _DIRECTIONS:
         return 0.0
     axis, sign = _DIRECTIONS[relation]
@@ -66,10 +92,14 @@ def objects_of_complex(words: Sequence[str], tags: Sequence[str]) -> tuple[str |
     """The nouns before and after the preposition in a prompt of `complex`; none where there are not exactly two."""
     found: list[str] = []
     for start in range(len(words)):
-        length = next((size for size in (3, 2, 1) if " ".join(words[start : start + size]) in PREPOSITIONS), 0)
+        length = next(
+            (size for size in (3, 2, 1) if " ".join(words[start : start + size]) in PREPOSITIONS), 0
+        )
         if length:
             found += _first(words, tags, range(start - 1, -1, -1), {"NOUN", "PROPN"})
-            found += _first(words, tags, range(start + length, len(words)), {"NOUN"}) or _end_of_name(words, tags, start + length)
+            found += _first(
+                words, tags, range(start + length, len(words)), {"NOUN"}
+            ) or _end_of_name(words, tags, start + length)
     return (as_label(found[0]), as_label(found[1])) if len(found) == 2 else (None, None)
 
 
@@ -80,7 +110,9 @@ def _first(words: Sequence[str], tags: Sequence[str], places: range, kinds: set[
 
 def _end_of_name(words: Sequence[str], tags: Sequence[str], start: int) -> list[str]:
     """The end of the first name after `start`, for a preposition that no common noun follows."""
-    ends = (at for at in range(start, len(words) - 1) if tags[at] == "PROPN" and tags[at + 1] != "PROPN")
+    ends = (
+        at for at in range(start, len(words) - 1) if tags[at] == "PROPN" and tags[at + 1] != "PROPN"
+    )
     return next(([words[at]] for at in ends), [])
 
 
@@ -89,7 +121,9 @@ def as_label(noun: str) -> str:
     return "person" if noun in PEOPLE else noun
 
 
-def spatial_score(objects: tuple[str | None, str | None], relation: str | None, found: Detections, rules: Rules) -> tuple[float, str]:
+def spatial_score(
+    objects: tuple[str | None, str | None], relation: str | None, found: Detections, rules: Rules
+) -> tuple[float, str]:
     """The score in [0, 1] of one image, and what was missing: a quarter for each object's confidence, half for the position."""
     first, second = (_find(name, found, rules) for name in objects)
     if rules == "repaired" and relation == "on top of":
@@ -98,7 +132,13 @@ def spatial_score(objects: tuple[str | None, str | None], relation: str | None, 
     if first and second:
         score += 0.5 * position_score(relation, first.box, second.box)
     missing = [str(name) for name, one in zip(objects, (first, second), strict=True) if one is None]
-    reason = f"not found: {', '.join(missing)}" if missing else "" if score >= 0.75 else f"not {relation}"
+    reason = (
+        f"not found: {', '.join(missing)}"
+        if missing
+        else ""
+        if score >= 0.75
+        else f"not {relation}"
+    )
     return (score if score >= LEAST else 0.0), reason
 
 

@@ -8,7 +8,13 @@ from hnbench.errors import UsageError
 from hnbench.suites.base import Prompt, Suite
 from hnbench.suites.prompt_file import evenly
 from hnbench.suites.t2i_compbench.parses import PARSERS
-from hnbench.suites.t2i_compbench.prompts import CATEGORIES, category_of, category_prompts, countable_objects, kinds_of_complex
+from hnbench.suites.t2i_compbench.prompts import (
+    CATEGORIES,
+    category_of,
+    category_prompts,
+    countable_objects,
+    kinds_of_complex,
+)
 
 if TYPE_CHECKING:
     from hnbench.suites.t2i_compbench.judge import CompBenchJudge
@@ -30,25 +36,35 @@ class CompBenchSuite(Suite):
 
     version = "1"
 
-    def __init__(self, part: str | None = None, *, rules: str = "published", parser: str = "", **models: str) -> None:
+    def __init__(
+        self, part: str | None = None, *, rules: str = "published", parser: str = "", **models: str
+    ) -> None:
         self.name = f"t2i-compbench:{part}" if part else "t2i-compbench"
         self.tags = (category_of(part),) if part else CATEGORIES
         if rules not in get_args(Rules):
-            raise UsageError(f"the rules were {rules!r}; choose one of {', '.join(get_args(Rules))}")
+            raise UsageError(
+                f"the rules were {rules!r}; choose one of {', '.join(get_args(Rules))}"
+            )
         if parser and parser not in PARSERS:
             raise UsageError(f"the parser was {parser!r}; choose one of {', '.join(PARSERS)}")
         self._rules, self._parser, self._models = rules, parser, models
 
     def prompts(self) -> tuple[Prompt, ...]:
         return tuple(
-            Prompt(f"{category}/{index:04d}", text, category, {"category": category, "prompt": text})
+            Prompt(
+                f"{category}/{index:04d}", text, category, {"category": category, "prompt": text}
+            )
             for category in self.tags
             for index, text in enumerate(category_prompts(category))
         )
 
     def subset(self) -> tuple[Prompt, ...]:
         prompts = self.prompts()
-        return tuple(prompt for tag in self.tags for prompt in evenly([one for one in prompts if one.tag == tag], QUICK_PROMPTS))
+        return tuple(
+            prompt
+            for tag in self.tags
+            for prompt in evenly([one for one in prompts if one.tag == tag], QUICK_PROMPTS)
+        )
 
     def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same for all
         return SAMPLES if full else QUICK_SAMPLES

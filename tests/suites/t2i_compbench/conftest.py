@@ -19,7 +19,9 @@ def real_prompts() -> None:
     """Skip where the prompt files of T2I-CompBench are not on this machine."""
     folder = os.environ.get("HNBENCH_DATA")
     if not folder or not (Path(folder) / "t2i-compbench").is_dir():
-        pytest.skip("HNBENCH_DATA names no folder with T2I-CompBench's prompt files, and tests download nothing")
+        pytest.skip(
+            "HNBENCH_DATA names no folder with T2I-CompBench's prompt files, and tests download nothing"
+        )
 
 
 @pytest.fixture(scope="session")

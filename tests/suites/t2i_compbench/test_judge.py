@@ -18,8 +18,15 @@ SPATIAL = "The black chair was on the left of the white table."
 
 
 @pytest.fixture(scope="module")
-def names(blip_folder: Path, detector_folder: Path, depth_folder: Path, clip_folder: Path) -> ModelNames:
-    return ModelNames(blip=str(blip_folder), detector=str(detector_folder), depth=str(depth_folder), clip=str(clip_folder))
+def names(
+    blip_folder: Path, detector_folder: Path, depth_folder: Path, clip_folder: Path
+) -> ModelNames:
+    return ModelNames(
+        blip=str(blip_folder),
+        detector=str(detector_folder),
+        depth=str(depth_folder),
+        clip=str(clip_folder),
+    )
 
 
 @pytest.fixture
@@ -30,7 +37,12 @@ def image() -> Image.Image:
 class Recorded:
     """Models that say what was recorded, and note what they were asked."""
 
-    def __init__(self, chances: list[float] | None = None, found: list[LabelledBox] | None = None, cosine: float = 0.0) -> None:
+    def __init__(
+        self,
+        chances: list[float] | None = None,
+        found: list[LabelledBox] | None = None,
+        cosine: float = 0.0,
+    ) -> None:
         self.chances, self.found, self.similarity = chances or [], found or [], cosine
         self.asked: list[Any] = []
 
@@ -46,7 +58,9 @@ class Recorded:
         return self.similarity
 
 
-def recorded(category: str, model: Recorded, names: ModelNames, rules: Rules = "published") -> CompBenchJudge:
+def recorded(
+    category: str, model: Recorded, names: ModelNames, rules: Rules = "published"
+) -> CompBenchJudge:
     made = CompBenchJudge([category], names, rules, "cpu")
     for name in ("_blip", "_detector", "_clip"):
         made.__dict__[name] = model  # in the place of the cached property
@@ -64,17 +78,26 @@ def test_attributes_are_a_product_over_the_phrases(names: ModelNames, image: Ima
     assert (verdict.correct, verdict.score, verdict.reason) == (None, 0.36, "a blue bowl? 0.40")
 
 
-def test_chunks_that_are_no_things_are_not_asked_for(names: ModelNames, image: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_that_are_no_things_are_not_asked_for(
+    names: ModelNames, image: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(judging, "kinds_of_complex", lambda: {SPATIAL: "spatial"})
-    found = [LabelledBox("chair", 1.0, (0, 0, 100, 100)), LabelledBox("table", 1.0, (200, 0, 300, 100))]
+    found = [
+        LabelledBox("chair", 1.0, (0, 0, 100, 100)),
+        LabelledBox("table", 1.0, (200, 0, 300, 100)),
+    ]
     model = Recorded(chances=[0.5, 0.5], found=found)
     (verdict,) = recorded("complex", model, names).judge([image], [about("complex", SPATIAL)])
     assert model.asked == ["The black chair", "the white table"]
     assert verdict.score == pytest.approx((0.25 + 1.0) / 2)
 
 
-@pytest.mark.parametrize(("kind", "score"), [("action", (0.25 + 0.3) / 2), ("spatialaction", (0.25 + 0.0 + 0.3) / 3)])
-def test_three_in_one(names: ModelNames, image: Image.Image, monkeypatch: pytest.MonkeyPatch, kind: str, score: float) -> None:
+@pytest.mark.parametrize(
+    ("kind", "score"), [("action", (0.25 + 0.3) / 2), ("spatialaction", (0.25 + 0.0 + 0.3) / 3)]
+)
+def test_three_in_one(
+    names: ModelNames, image: Image.Image, monkeypatch: pytest.MonkeyPatch, kind: str, score: float
+) -> None:
     monkeypatch.setattr(judging, "kinds_of_complex", lambda: {SPATIAL: kind})
     model = Recorded(chances=[0.5, 0.5], cosine=0.3)
     (verdict,) = recorded("complex", model, names).judge([image], [about("complex", SPATIAL)])
@@ -83,7 +106,9 @@ def test_three_in_one(names: ModelNames, image: Image.Image, monkeypatch: pytest
 
 
 def test_non_spatial_is_the_cosine_itself(names: ModelNames, image: Image.Image) -> None:
-    (verdict,) = recorded("non_spatial", Recorded(cosine=-0.01), names).judge([image], [about("non_spatial", "A man sings.")])
+    (verdict,) = recorded("non_spatial", Recorded(cosine=-0.01), names).judge(
+        [image], [about("non_spatial", "A man sings.")]
+    )
     assert verdict.value == -0.01
 
 
@@ -94,7 +119,9 @@ def test_numeracy(names: ModelNames, image: Image.Image, monkeypatch: pytest.Mon
     assert (verdict.score, verdict.reason) == (0.5, "expected 2 boy, found 1")
 
 
-def test_every_category_with_real_classes(names: ModelNames, image: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_category_with_real_classes(
+    names: ModelNames, image: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(judging, "kinds_of_complex", lambda: {SPATIAL: "spatialaction"})
     monkeypatch.setattr(judging, "countable_objects", lambda: {"dogs": "dog"})
     prompts = {
@@ -114,11 +141,17 @@ def test_every_category_with_real_classes(names: ModelNames, image: Image.Image,
 
 def test_the_name_says_models_rules_and_parser(names: ModelNames) -> None:
     spatial = CompBenchJudge(["spatial"], names, "repaired", "cpu").name
-    assert spatial == f"T2I-CompBench's rules, repaired; detector {names.detector}; parser spaCy 3.6.1 en_core_web_sm 3.6.0"
+    assert (
+        spatial
+        == f"T2I-CompBench's rules, repaired; detector {names.detector}; parser spaCy 3.6.1 en_core_web_sm 3.6.0"
+    )
     own = CompBenchJudge(["spatial"], names, "repaired", "cpu", "hnbench-rules")
     assert own.name == spatial.replace("spaCy 3.6.1 en_core_web_sm 3.6.0", "hnbench-rules 2")
     assert own.fingerprint != CompBenchJudge(["spatial"], names, "repaired", "cpu").fingerprint
-    assert CompBenchJudge(["numeracy"], names, "published", "cpu").name == f"T2I-CompBench's rules, published; detector {names.detector}"
+    assert (
+        CompBenchJudge(["numeracy"], names, "published", "cpu").name
+        == f"T2I-CompBench's rules, published; detector {names.detector}"
+    )
 
 
 def test_only_the_category_s_models_are_needed(names: ModelNames) -> None:
@@ -126,7 +159,9 @@ def test_only_the_category_s_models_are_needed(names: ModelNames) -> None:
     assert CompBenchJudge(["color"], absent, "published", "cpu").fingerprint
 
 
-def test_rules_and_models_are_the_fingerprint(names: ModelNames, detector_folder: Path, depth_folder: Path) -> None:
+def test_rules_and_models_are_the_fingerprint(
+    names: ModelNames, detector_folder: Path, depth_folder: Path
+) -> None:
     made = [
         CompBenchJudge(["spatial"], names, "published", "cpu"),
         CompBenchJudge(["spatial"], names, "repaired", "cpu"),

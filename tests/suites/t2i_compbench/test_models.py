@@ -8,7 +8,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
+from torchvision.transforms import (
+    CenterCrop,
+    Compose,
+    InterpolationMode,
+    Normalize,
+    Resize,
+    ToTensor,
+)
 from transformers import RTDetrImageProcessor
 
 from hnbench.errors import UsageError
@@ -24,7 +31,7 @@ from hnbench.suites.t2i_compbench.models import (
     BlipVqa,
     ClipCosine,
     Depth,
-    Detector,
+    ObjectDetector,
     _processor,
     folder_of,
     question,
@@ -35,7 +42,9 @@ from hnbench.weights.hub import Source, select
 
 @pytest.fixture(scope="module")
 def image() -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)).resize((600, 400))
+    return Image.fromarray(
+        np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    ).resize((600, 400))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +61,9 @@ def test_a_phrase_becomes_a_question(phrase: str, asked: str) -> None:
     assert question(phrase) == asked
 
 
-def test_blip_gives_the_probabilities_of_the_model_s_own_generation(blip_folder: Path, image: Image.Image) -> None:
+def test_blip_gives_the_probabilities_of_the_model_s_own_generation(
+    blip_folder: Path, image: Image.Image
+) -> None:
     own = BlipVqa(blip_folder, "cpu")
     expected = []
     phrases = ["a red apple", "the green bench of a photo"]
@@ -82,18 +93,26 @@ def test_blip_squashes_the_whole_image(blip_folder: Path, image: Image.Image) ->
     assert own.yes(image, []) == []
 
 
-def test_the_cosine_is_the_model_s_own_logit_without_its_scale(clip_folder: Path, image: Image.Image) -> None:
+def test_the_cosine_is_the_model_s_own_logit_without_its_scale(
+    clip_folder: Path, image: Image.Image
+) -> None:
     own = ClipCosine(clip_folder, "cpu")
     tokens = own.tokenizer(["a photo of a bench"], return_tensors="pt")
     pixels = own.processor(image, return_tensors="pt").pixel_values
     with torch.no_grad():
-        logit = own.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, pixel_values=pixels).logits_per_image
-    assert own.cosine(image, "a photo of a bench") == pytest.approx(float(logit / own.model.logit_scale.exp()), abs=1e-6)
+        logit = own.model(
+            input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, pixel_values=pixels
+        ).logits_per_image
+    assert own.cosine(image, "a photo of a bench") == pytest.approx(
+        float(logit / own.model.logit_scale.exp()), abs=1e-6
+    )
     assert own.cosine(image, "a photo " * 40) == pytest.approx(own.cosine(image, "a photo " * 60))
 
 
-def test_a_detector_s_boxes_are_in_the_published_frame(detector_folder: Path, image: Image.Image) -> None:
-    own = Detector(detector_folder, "cpu")
+def test_a_detector_s_boxes_are_in_the_published_frame(
+    detector_folder: Path, image: Image.Image
+) -> None:
+    own = ObjectDetector(detector_folder, "cpu")
     found = own.detect(image)
     with torch.no_grad():
         outputs = own.model(**own.processor(images=image, return_tensors="pt"))
@@ -117,7 +136,13 @@ def test_a_detector_s_boxes_are_in_the_published_frame(detector_folder: Path, im
 
 
 @pytest.mark.parametrize(
-    ("size", "frame"), [((512, 512), (479, 479)), ((600, 400), (480, 320)), ((400, 600), (320, 480)), ((9, 9), (479, 479))]
+    ("size", "frame"),
+    [
+        ((512, 512), (479, 479)),
+        ((600, 400), (480, 320)),
+        ((400, 600), (320, 480)),
+        ((9, 9), (479, 479)),
+    ],
 )
 def test_the_frame(size: tuple[int, int], frame: tuple[int, int]) -> None:
     assert frame_of(*size) == frame
@@ -125,10 +150,17 @@ def test_the_frame(size: tuple[int, int], frame: tuple[int, int]) -> None:
 
 def test_the_frame_is_torchvision_s() -> None:
     rng = np.random.default_rng(0)
-    sizes = [*rng.integers(5, 2001, (300, 2)).tolist(), *([side, side] for side in range(1, 300)), [2000, 5], [7, 1999]]
+    sizes = [
+        *rng.integers(5, 2001, (300, 2)).tolist(),
+        *([side, side] for side in range(1, 300)),
+        [2000, 5],
+        [7, 1999],
+    ]
     resize = Resize(479, interpolation=InterpolationMode.NEAREST, max_size=480)
     for width, height in sizes:
-        assert frame_of(width, height) == tuple(resize(torch.empty(1, 1, 1).expand(1, height, width)).shape[:0:-1]), (width, height)
+        assert frame_of(width, height) == tuple(
+            resize(torch.empty(1, 1, 1).expand(1, height, width)).shape[:0:-1]
+        ), (width, height)
 
 
 def test_a_depth_map_spans_its_range_in_the_frame(depth_folder: Path, image: Image.Image) -> None:
@@ -142,7 +174,9 @@ def test_a_depth_map_spans_its_range_in_the_frame(depth_folder: Path, image: Ima
     with torch.no_grad():
         raw = own.model(published(image)[None]).predicted_depth
     scaled = (raw - raw.min()) / (raw.max() - raw.min())
-    whole = torch.nn.functional.interpolate(scaled[None], size=(400, 600), mode="bilinear", align_corners=True)[0, 0]
+    whole = torch.nn.functional.interpolate(
+        scaled[None], size=(400, 600), mode="bilinear", align_corners=True
+    )[0, 0]
     saved = Image.fromarray(255 * whole.numpy()).convert("L")
     apart = np.abs(depth - np.asarray(Resize(479, max_size=480)(saved), dtype=np.float64))
     assert apart.max() <= 1
@@ -151,25 +185,49 @@ def test_a_depth_map_spans_its_range_in_the_frame(depth_folder: Path, image: Ima
 
 def test_clip_s_pixels_are_the_published_ones(clip_folder: Path, image: Image.Image) -> None:
     own = ClipCosine(clip_folder, "cpu")
-    published = Compose([Resize(32, InterpolationMode.BICUBIC), CenterCrop(32), ToTensor(), Normalize(CLIP_MEAN, CLIP_STD)])
-    torch.testing.assert_close(own.processor(image, return_tensors="pt").pixel_values[0], published(image), rtol=0, atol=1e-6)
+    published = Compose(
+        [
+            Resize(32, InterpolationMode.BICUBIC),
+            CenterCrop(32),
+            ToTensor(),
+            Normalize(CLIP_MEAN, CLIP_STD),
+        ]
+    )
+    torch.testing.assert_close(
+        own.processor(image, return_tensors="pt").pixel_values[0],
+        published(image),
+        rtol=0,
+        atol=1e-6,
+    )
 
 
-def test_the_default_detector_s_pixels_are_the_published_ones(tmp_path: Path, image: Image.Image) -> None:
+def test_the_default_detector_s_pixels_are_the_published_ones(
+    tmp_path: Path, image: Image.Image
+) -> None:
     """D-FINE's own evaluation squashes the picture with torchvision's Resize to 640 pixels; nothing is normalised."""
     RTDetrImageProcessor().save_pretrained(tmp_path)
     published = Compose([Resize((640, 640)), ToTensor()])
-    torch.testing.assert_close(_processor(tmp_path)(image, return_tensors="pt").pixel_values[0], published(image), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        _processor(tmp_path)(image, return_tensors="pt").pixel_values[0],
+        published(image),
+        rtol=0,
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["preprocessor_config.json", "processor_config.json"], "has no image processor that can be loaded: "),
+        (
+            ["preprocessor_config.json", "processor_config.json"],
+            "has no image processor that can be loaded: ",
+        ),
         (["tokenizer.json"], "has no tokenizer.json or vocab.json or vocab.txt"),
     ],
 )
-def test_a_folder_without_a_processor_or_a_tokenizer_is_refused(names: list[str], message: str, clip_folder: Path, tmp_path: Path) -> None:
+def test_a_folder_without_a_processor_or_a_tokenizer_is_refused(
+    names: list[str], message: str, clip_folder: Path, tmp_path: Path
+) -> None:
     copied = shutil.copytree(clip_folder, tmp_path / "copied")
     for name in names:
         (copied / name).unlink(missing_ok=True)
@@ -188,7 +246,7 @@ def test_a_damaged_tokenizer_is_refused(clip_folder: Path, tmp_path: Path) -> No
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     assert folder_of(str(tmp_path)) == tmp_path
     with pytest.raises(UsageError, match=f"{tmp_path} has no config.json"):
-        Detector(tmp_path, "cpu")
+        ObjectDetector(tmp_path, "cpu")
 
 
 def test_a_name_that_is_none_is_refused() -> None:
@@ -202,10 +260,12 @@ def judge_model(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[type, P
     kind, key = {
         "blip": (BlipVqa, "text_decoder.bert.encoder.layer.0.output.dense.weight"),
         "clip": (ClipCosine, "visual_projection.weight"),
-        "detector": (Detector, "class_labels_classifier.weight"),
+        "detector": (ObjectDetector, "class_labels_classifier.weight"),
         "depth": (Depth, "head.head.0.weight"),
     }[request.param]
-    copied = shutil.copytree(request.getfixturevalue(f"{request.param}_folder"), tmp_path / "copied")
+    copied = shutil.copytree(
+        request.getfixturevalue(f"{request.param}_folder"), tmp_path / "copied"
+    )
     return kind, copied, key
 
 
@@ -228,11 +288,15 @@ def test_a_judge_s_model_may_have_no_safetensors(judge_model: tuple[type, Path, 
     assert set(select(Source("o/r", patterns=PATTERNS, needs=MODEL), names)) == set(names)
 
 
-def test_dpt_is_published_without_weights_that_it_does_not_use(depth_folder: Path, image: Image.Image, tmp_path: Path) -> None:
+def test_dpt_is_published_without_weights_that_it_does_not_use(
+    depth_folder: Path, image: Image.Image, tmp_path: Path
+) -> None:
     expected = Depth(depth_folder, "cpu").depth(image)
     copied = shutil.copytree(depth_folder, tmp_path / "copied")
     weights = load_file(copied / "model.safetensors")
-    unused = [name for name in weights if name.startswith("neck.fusion_stage.layers.0.residual_layer1.")]
+    unused = [
+        name for name in weights if name.startswith("neck.fusion_stage.layers.0.residual_layer1.")
+    ]
     assert len(unused) == 4
     for name in unused:
         weights[name] = torch.full_like(weights[name], torch.nan)

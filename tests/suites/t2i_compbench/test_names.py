@@ -14,10 +14,22 @@ from hnbench.suites.t2i_compbench.detections import LabelledBox
 from hnbench.suites.t2i_compbench.names import OTHER_THINGS, OTHER_WORDS, named
 from hnbench.suites.t2i_compbench.numeracy import counted_objects, numeracy_score
 from hnbench.suites.t2i_compbench.parses import load_parses, parse_of
-from hnbench.suites.t2i_compbench.prompts import category_prompts, countable_objects, kinds_of_complex
-from hnbench.suites.t2i_compbench.spatial import Rules, objects_of, objects_of_complex, spatial_score
+from hnbench.suites.t2i_compbench.prompts import (
+    category_prompts,
+    countable_objects,
+    kinds_of_complex,
+)
+from hnbench.suites.t2i_compbench.spatial import (
+    Rules,
+    objects_of,
+    objects_of_complex,
+    spatial_score,
+)
 
-OBJECTS365 = [label.lower() for label in json.loads(Path(__file__).with_name("objects365.json").read_text())["labels"]]
+OBJECTS365 = [
+    label.lower()
+    for label in json.loads(Path(__file__).with_name("objects365.json").read_text())["labels"]
+]
 """What the default detector can say; see `source` in the file."""
 BOX = (0.0, 0.0, 100.0, 100.0)
 
@@ -52,13 +64,21 @@ BOX = (0.0, 0.0, 100.0, 100.0)
         (None, ["none"], []),
     ],
 )
-def test_the_labels_that_a_noun_names(noun: str | None, labels: list[str], places: list[int]) -> None:
+def test_the_labels_that_a_noun_names(
+    noun: str | None, labels: list[str], places: list[int]
+) -> None:
     assert named(noun, labels) == places
 
 
-@pytest.mark.parametrize(("noun", "label"), [("picture", "picture/frame"), ("turtle", "tortoise/turtle"), ("sofa", "couch")])
+@pytest.mark.parametrize(
+    ("noun", "label"),
+    [("picture", "picture/frame"), ("turtle", "tortoise/turtle"), ("sofa", "couch")],
+)
 def test_all_repaired_rules_name_alike(noun: str, label: str) -> None:
-    found, depth = [LabelledBox(label, 0.8, BOX), LabelledBox("cat", 0.8, BOX)], np.zeros((480, 480))
+    found, depth = (
+        [LabelledBox(label, 0.8, BOX), LabelledBox("cat", 0.8, BOX)],
+        np.zeros((480, 480)),
+    )
     assert depth_score((noun, "cat"), "behind", found, depth, "repaired") == (0.4, "not behind")
     score, reason = spatial_score((noun, "cat"), "next to", found, "repaired")
     assert (score, reason) == (0.9, "")
@@ -67,8 +87,15 @@ def test_all_repaired_rules_name_alike(noun: str, label: str) -> None:
 
 @pytest.mark.parametrize("noun", ["sofa", "picture", "table"])
 def test_the_published_rules_know_no_other_words(noun: str) -> None:
-    found = [LabelledBox("couch", 0.9, BOX), LabelledBox("picture/frame", 0.9, BOX), LabelledBox("dining table", 0.9, BOX)]
-    assert spatial_score((noun, noun), "next to", found, "published") == (0.0, f"not found: {noun}, {noun}")
+    found = [
+        LabelledBox("couch", 0.9, BOX),
+        LabelledBox("picture/frame", 0.9, BOX),
+        LabelledBox("dining table", 0.9, BOX),
+    ]
+    assert spatial_score((noun, noun), "next to", found, "published") == (
+        0.0,
+        f"not found: {noun}, {noun}",
+    )
 
 
 def test_other_words_are_labels_of_a_detector() -> None:
@@ -89,20 +116,39 @@ def findable(rules: Rules) -> dict[str, int]:
 
     def nouns(prompt: str) -> tuple[str | None, str | None]:
         parse = parse_of(parses, prompt)
-        return objects_of([word for word, tag in zip(parse.words, parse.tags, strict=True) if tag == "NOUN"])
+        return objects_of(
+            [word for word, tag in zip(parse.words, parse.tags, strict=True) if tag == "NOUN"]
+        )
 
     def around(prompt: str) -> tuple[str | None, str | None]:
         parse = parse_of(parses, prompt)
         return objects_of_complex(parse.words, parse.tags)
 
     placed = [prompt for prompt, kind in kinds_of_complex().items() if kind != "action"]
-    counted = [counted_objects(re.findall(r"\w+", prompt), countable_objects()) for prompt in category_prompts("numeracy")]
-    found = [LabelledBox(label, 0.9, (10.0 * place, 0.0, 10.0 * place + 5, 5.0)) for place, label in enumerate(OBJECTS365)]
+    counted = [
+        counted_objects(re.findall(r"\w+", prompt), countable_objects())
+        for prompt in category_prompts("numeracy")
+    ]
+    found = [
+        LabelledBox(label, 0.9, (10.0 * place, 0.0, 10.0 * place + 5, 5.0))
+        for place, label in enumerate(OBJECTS365)
+    ]
     return {
-        "spatial": sum(all(labelled(noun, within=False) for noun in nouns(prompt)) for prompt in category_prompts("spatial")),
-        "3d-spatial": sum(all(labelled(noun, within=True) for noun in nouns(prompt)) for prompt in category_prompts("3d_spatial")),
-        "numeracy": sum(all(numeracy_score([(name, 999)], found, rules)[0] > 0 for name, _ in objects) for objects in counted),
-        "complex": sum(all(labelled(noun, within=False) for noun in around(prompt)) for prompt in placed),
+        "spatial": sum(
+            all(labelled(noun, within=False) for noun in nouns(prompt))
+            for prompt in category_prompts("spatial")
+        ),
+        "3d-spatial": sum(
+            all(labelled(noun, within=True) for noun in nouns(prompt))
+            for prompt in category_prompts("3d_spatial")
+        ),
+        "numeracy": sum(
+            all(numeracy_score([(name, 999)], found, rules)[0] > 0 for name, _ in objects)
+            for objects in counted
+        ),
+        "complex": sum(
+            all(labelled(noun, within=False) for noun in around(prompt)) for prompt in placed
+        ),
     }
 
 

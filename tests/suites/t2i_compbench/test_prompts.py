@@ -13,8 +13,21 @@ from hnbench.errors import UsageError
 from hnbench.suites.t2i_compbench import depth_order, parse, prompts, rule_parser, spatial
 from hnbench.suites.t2i_compbench.judge import PHRASES
 from hnbench.suites.t2i_compbench.numeracy import counted_objects
-from hnbench.suites.t2i_compbench.parses import NOT_ASKED, PARSED, PARSERS, Parse, key_of, load_parses, parse_of
-from hnbench.suites.t2i_compbench.prompts import CATEGORIES, category_prompts, countable_objects, kinds_of_complex
+from hnbench.suites.t2i_compbench.parses import (
+    NOT_ASKED,
+    PARSED,
+    PARSERS,
+    Parse,
+    key_of,
+    load_parses,
+    parse_of,
+)
+from hnbench.suites.t2i_compbench.prompts import (
+    CATEGORIES,
+    category_prompts,
+    countable_objects,
+    kinds_of_complex,
+)
 from hnbench.suites.t2i_compbench.suite import CompBenchSuite
 
 
@@ -40,13 +53,22 @@ def test_the_full_and_the_quick_protocol() -> None:
     assert quick == dict.fromkeys(CATEGORIES, 15)
     assert set(suite.tasks(full=False)) <= set(suite.tasks(full=True))
     part = CompBenchSuite("3d-spatial")
-    assert (part.name, part.tags, len(part.tasks(full=True))) == ("t2i-compbench:3d-spatial", ("3d_spatial",), 3000)
+    assert (part.name, part.tags, len(part.tasks(full=True))) == (
+        "t2i-compbench:3d-spatial",
+        ("3d_spatial",),
+        3000,
+    )
 
 
 @pytest.mark.usefixtures("real_prompts")
 def test_relations_as_counted_upstream() -> None:
     plain = Counter(spatial.relation_in(text) for text in category_prompts("spatial"))
-    sides = {"on the top of": 56, "on the right of": 56, "on the bottom of": 52, "on the left of": 51}
+    sides = {
+        "on the top of": 56,
+        "on the right of": 56,
+        "on the bottom of": 52,
+        "on the left of": 51,
+    }
     assert plain == {**sides, "on side of": 37, "next to": 24, "near": 24}
     depth = Counter(depth_order.relation_in(text) for text in category_prompts("3d_spatial"))
     assert depth == {"in front of": 102, "behind": 83, "hidden": 115}
@@ -62,7 +84,10 @@ def test_kinds_of_complex() -> None:
 
 @pytest.mark.usefixtures("real_prompts")
 def test_every_numeracy_prompt_counts_something() -> None:
-    assert all(counted_objects(re.findall(r"\w+", text), countable_objects()) for text in category_prompts("numeracy"))
+    assert all(
+        counted_objects(re.findall(r"\w+", text), countable_objects())
+        for text in category_prompts("numeracy")
+    )
 
 
 @pytest.mark.usefixtures("real_prompts")
@@ -79,8 +104,26 @@ def test_nouns_that_are_no_labels_as_counted_upstream() -> None:
     counted: Counter[str] = Counter()
     for text in category_prompts("spatial"):
         tokens = rule_parser.tokens(text)
-        counted.update({name for name in spatial.objects_of([token.text for token in tokens if token.pos == "NOUN"]) if name})
-    expected = {"wallet": 18, "mouse": 16, "cow": 15, "table": 12, "phone": 12, "sofa": 10, "bag": 10, "painting": 8, "computer": 5}
+        counted.update(
+            {
+                name
+                for name in spatial.objects_of(
+                    [token.text for token in tokens if token.pos == "NOUN"]
+                )
+                if name
+            }
+        )
+    expected = {
+        "wallet": 18,
+        "mouse": 16,
+        "cow": 15,
+        "table": 12,
+        "phone": 12,
+        "sofa": 10,
+        "bag": 10,
+        "painting": 8,
+        "computer": 5,
+    }
     assert {name: counted[name] for name in expected} == expected
 
 
@@ -99,7 +142,10 @@ def test_crlf_and_a_missing_last_line_end(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert category_prompts("color") == ("a cat", "a dog")
 
 
-@pytest.mark.parametrize(("parser", "name"), [("spacy", "spaCy 3.6.1 en_core_web_sm 3.6.0"), ("hnbench-rules", "hnbench-rules 2")])
+@pytest.mark.parametrize(
+    ("parser", "name"),
+    [("spacy", "spaCy 3.6.1 en_core_web_sm 3.6.0"), ("hnbench-rules", "hnbench-rules 2")],
+)
 def test_the_shipped_parses(parser: str, name: str) -> None:
     parses = load_parses(parser)
     assert parses.parser == name
@@ -166,9 +212,13 @@ def test_noun_chunks(text: str, chunks: list[str]) -> None:
 
 
 def test_unknown_rules_are_refused() -> None:
-    with pytest.raises(UsageError, match="the rules were 'better'; choose one of published, repaired"):
+    with pytest.raises(
+        UsageError, match="the rules were 'better'; choose one of published, repaired"
+    ):
         CompBenchSuite("color", rules="better")
-    with pytest.raises(UsageError, match="the parser was 'stanza'; choose one of spacy, hnbench-rules"):
+    with pytest.raises(
+        UsageError, match="the parser was 'stanza'; choose one of spacy, hnbench-rules"
+    ):
         CompBenchSuite("color", parser="stanza")
 
 
@@ -176,11 +226,23 @@ BY_HAND = [
     ("a green bench and a blue bowl", ["a green bench", "a blue bowl"]),
     ("a red cup and a blue orange", ["a red cup", "a blue orange"]),
     ("a blue bird and a brown bear", ["a blue bird", "a brown bear"]),
-    ("The man on the large pink motorcycle has black chaps.", ["The man", "the large pink motorcycle", "black chaps"]),
+    (
+        "The man on the large pink motorcycle has black chaps.",
+        ["The man", "the large pink motorcycle", "black chaps"],
+    ),
     ("a big balloon and a small marble", ["a big balloon", "a small marble"]),
-    ("a round watermelon and a square cutting board.", ["a round watermelon", "a square cutting board"]),
-    ("a spherical snowball and a conical snowman hat", ["a spherical snowball", "a conical snowman hat"]),
-    ("The round knob and the square plate were attached to the door.", ["The round knob", "the square plate", "the door"]),
+    (
+        "a round watermelon and a square cutting board.",
+        ["a round watermelon", "a square cutting board"],
+    ),
+    (
+        "a spherical snowball and a conical snowman hat",
+        ["a spherical snowball", "a conical snowman hat"],
+    ),
+    (
+        "The round knob and the square plate were attached to the door.",
+        ["The round knob", "the square plate", "the door"],
+    ),
     ("a tall oak tree and a short sapling", ["a tall oak tree", "a short sapling"]),
     ("a plastic bag and a fabric pants", ["a plastic bag", "a fabric pants"]),
     ("a leather wallet and a glass window", ["a leather wallet", "a glass window"]),
@@ -190,9 +252,18 @@ BY_HAND = [
     ("a bird on the right of a man", ["a bird", "the right", "a man"]),
     ("a phone hidden by a man", ["a phone", "a man"]),
     ("a chicken in front of a bowl", ["a chicken", "front", "a bowl"]),
-    ("The fluffy cat is on the left of the soft pillow.", ["The fluffy cat", "the left", "the soft pillow"]),
-    ("The shiny silver ring sparkled on the rough wooden table.", ["The shiny silver ring", "the rough wooden table"]),
-    ("The soft pillow was on top of the hard rocking chair.", ["The soft pillow", "top", "the hard rocking chair"]),
+    (
+        "The fluffy cat is on the left of the soft pillow.",
+        ["The fluffy cat", "the left", "the soft pillow"],
+    ),
+    (
+        "The shiny silver ring sparkled on the rough wooden table.",
+        ["The shiny silver ring", "the rough wooden table"],
+    ),
+    (
+        "The soft pillow was on top of the hard rocking chair.",
+        ["The soft pillow", "top", "the hard rocking chair"],
+    ),
 ]
 
 
@@ -213,7 +284,9 @@ def test_shipped_parses_are_what_a_reader_finds(text: str, chunks: list[str], pa
         ),
     ],
 )
-def test_where_spacy_s_model_is_known_to_err_its_errors_are_kept(text: str, spacy: list[str], rules: list[str]) -> None:
+def test_where_spacy_s_model_is_known_to_err_its_errors_are_kept(
+    text: str, spacy: list[str], rules: list[str]
+) -> None:
     """They are the published protocol's; a parser without them is there under a name of its own."""
     assert list(parse_of(load_parses(), text).chunks) == spacy
     assert [text[start:end] for start, end in rule_parser.noun_chunks(text)] == rules
@@ -241,7 +314,10 @@ def test_the_rules_ask_for_things_only(text: str, chunks: list[str]) -> None:
     ("text", "objects"),
     [
         ("The soft pillow was on top of the hard rocking chair.", ("pillow", "chair")),
-        ("The rough brown burlap sack lay next to the smooth white satin ribbon.", ("sack", "ribbon")),
+        (
+            "The rough brown burlap sack lay next to the smooth white satin ribbon.",
+            ("sack", "ribbon"),
+        ),
         ("The soft yellow duckling swam next to the sleek black swan.", ("duckling", "swan")),
     ],
 )
@@ -253,10 +329,17 @@ def test_the_rules_objects_are_things(text: str, objects: tuple[str, str]) -> No
 @pytest.mark.usefixtures("real_prompts")
 def test_the_two_parsers_agree_as_far_as_the_documentation_says() -> None:
     def asked(parser: str, prompt: str) -> list[str]:
-        return [chunk for chunk in parse_of(load_parses(parser), prompt).chunks if chunk not in NOT_ASKED][:PHRASES]
+        return [
+            chunk
+            for chunk in parse_of(load_parses(parser), prompt).chunks
+            if chunk not in NOT_ASKED
+        ][:PHRASES]
 
     same = {
-        category: sum(asked("spacy", text) == asked("hnbench-rules", text) for text in category_prompts(category))
+        category: sum(
+            asked("spacy", text) == asked("hnbench-rules", text)
+            for text in category_prompts(category)
+        )
         for category in ("color", "shape", "texture", "complex")
     }
     page = (Path(__file__).parents[3] / "docs" / "t2i-compbench.md").read_text()

@@ -8,8 +8,36 @@ import torch
 
 from tests.rewards.tiny import lively
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "green", "apple", "bench", "and", "of", "?", "the", "photo"]
-WORDS += ["an", "person", "bicycle", "zebra", "pizza", "bathtub", "elephant", "train", "banana", "giraffe", "toilet"]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "a",
+    "red",
+    "green",
+    "apple",
+    "bench",
+    "and",
+    "of",
+    "?",
+    "the",
+    "photo",
+]
+WORDS += [
+    "an",
+    "person",
+    "bicycle",
+    "zebra",
+    "pizza",
+    "bathtub",
+    "elephant",
+    "train",
+    "banana",
+    "giraffe",
+    "toilet",
+]
 WORDS += ["cat", "dog", "diagram"]
 
 
@@ -20,7 +48,9 @@ def _tokenizer(folder: Path) -> None:
     from tokenizers.processors import BertProcessing
     from transformers import PreTrainedTokenizerFast
 
-    plain = Tokenizer(WordPiece({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    plain = Tokenizer(
+        WordPiece({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]")
+    )
     plain.pre_tokenizer = BertPreTokenizer()
     plain.post_processor = BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
@@ -31,8 +61,20 @@ def blip(folder: Path) -> Path:
     from transformers import BlipConfig, BlipForQuestionAnswering
 
     torch.manual_seed(0)
-    text = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "encoder_hidden_size": 16}
-    vision = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 384}
+    text = {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "encoder_hidden_size": 16,
+    }
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 384,
+    }
     config = BlipConfig(
         text_config={**text, "projection_dim": 8, "initializer_range": 0.5},
         vision_config={**vision, "patch_size": 96, "initializer_range": 0.5},
@@ -47,11 +89,22 @@ def clip(folder: Path) -> Path:
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
     torch.manual_seed(1)
-    size = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+    size = {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
     text = {**size, "vocab_size": len(WORDS), "max_position_embeddings": 12, "eos_token_id": 3}
-    config = CLIPConfig(text_config=text, vision_config={**size, "image_size": 32, "patch_size": 8}, projection_dim=8)
+    config = CLIPConfig(
+        text_config=text,
+        vision_config={**size, "image_size": 32, "patch_size": 8},
+        projection_dim=8,
+    )
     lively(CLIPModel(config)).save_pretrained(folder)
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    CLIPImageProcessor(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    ).save_pretrained(folder)
     _tokenizer(folder)
     return folder
 
@@ -61,8 +114,19 @@ def detector(folder: Path) -> Path:
     from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor, ResNetConfig
 
     torch.manual_seed(2)
-    backbone = ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], layer_type="basic", out_features=["stage4"])
-    layers = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
+    backbone = ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 8, 8, 8],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=["stage4"],
+    )
+    layers = {
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_ffn_dim": 16,
+        "decoder_ffn_dim": 16,
+    }
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
     config = DetrConfig(
         use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=backbone, d_model=16, num_queries=6,
