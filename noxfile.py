@@ -23,12 +23,15 @@ PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CONSTRAINTS = ("--constraint", str(ROOT / "constraints.txt"))
 LARGEST_WHEEL = 20_000_000
 
-# One thread is several times faster than two where cores are shared; nothing in the tests may reach the network.
+# One thread is several times faster than two where cores are shared; nothing in the tests may reach
+# the network.
 ENVIRONMENT = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "HF_HUB_OFFLINE": "1"}
 
 
 def install(session: nox.Session, group: str, *others: str) -> None:
-    """Install a dependency group of pyproject.toml and `others`, in the versions of constraints.txt."""
+    """Install a dependency group of pyproject.toml and `others`, in the versions of
+    constraints.txt.
+    """
     session.install(*nox.project.dependency_groups(PYPROJECT, group), *others, *CONSTRAINTS)
 
 
@@ -41,7 +44,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def mmdet(session: nox.Session) -> None:
-    """Compare GenEval's detector with mmdet itself: random weights, and the published ones where they are cached."""
+    """Compare GenEval's detector with mmdet itself: random weights, and the published ones where
+    they are cached.
+    """
     # mmcv-lite is built with what an older setuptools brings
     install(session, "test", "--editable", ".", "setuptools<81", "wheel")
     session.install(
@@ -55,7 +60,9 @@ def mmdet(session: nox.Session) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Compare the rewards with the packages that publish them: random weights, and the published ones where they are cached."""
+    """Compare the rewards with the packages that publish them: random weights, and the published
+    ones where they are cached.
+    """
     # the packages need an environment of their own, which uv makes
     install(session, "test", "--editable", ".")
     packages = Path(session.create_tmp()) / "packages"
@@ -93,7 +100,9 @@ def peers(session: nox.Session) -> None:
 
 @nox.session
 def storm(session: nox.Session) -> None:
-    """Kill work at random moments and take its memory away; with `-- --full`, a thousand times and more."""
+    """Kill work at random moments and take its memory away; with `-- --full`, a thousand times and
+    more.
+    """
     install(session, "test", "--editable", ".")
     session.run(
         "python",

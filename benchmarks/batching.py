@@ -2,9 +2,11 @@
 
     python benchmarks/batching.py --batch-size 16 --iterations 8 --repeats 5
 
-Both ways do the same work on the same samples within one run, in alternating order, after a warm-up, with a line on stderr after each
-repeat. The result is the ratio of samples per second, batched over one at a time: its median over the repeats, its smallest and its
-largest. The defaults (which the command above spells out) take a little over a minute on two cores; more iterations do more of the same.
+Both ways do the same work on the same samples within one run, in alternating order, after a
+warm-up, with a line on stderr after each repeat. The result is the ratio of samples per second,
+batched over one at a time: its median over the repeats, its smallest and its largest. The defaults
+(which the command above spells out) take a little over a minute on two cores; more iterations do
+more of the same.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def seconds_of(
 def measure(
     method: Method, tasks: Sequence[Task], generator: Generator, reward: Reward, repeats: int
 ) -> dict[str, Any]:
-    """Time one method both ways `repeats` times, in alternating order after a warm-up of each. A line on stderr follows each repeat."""
+    """Time one method both ways `repeats` times, in alternating order after a warm-up of each. A
+    line on stderr follows each repeat.
+    """
     # lines between what is timed, and no bar, because a bar is drawn while the models run
     console = Console(stderr=True, highlight=False)
     ways: dict[str, Sequence[Sequence[Task]]] = {
@@ -74,7 +78,8 @@ def measure(
             seconds[way].append(seconds_of(method, ways[way], generator, reward))
         batched, single = (seconds[way][-1] for way in ("batched", "single"))
         console.print(
-            f"{method.name}, repeat {repeat + 1} of {repeats}: batched {batched:.1f} s, one at a time {single:.1f} s"
+            f"{method.name}, repeat {repeat + 1} of {repeats}: batched {batched:.1f} s, one at a"
+            f" time {single:.1f} s"
         )
     ratios = [
         single / batched
@@ -114,9 +119,11 @@ def main() -> None:
     methods: list[Method] = [ReNO(iterations=chosen.iterations), BestOfN(n=chosen.iterations)]
     result = {
         **vars(chosen),
-        "device_name": torch.cuda.get_device_name()
-        if chosen.device.startswith("cuda")
-        else platform.processor() or platform.machine(),
+        "device_name": (
+            torch.cuda.get_device_name()
+            if chosen.device.startswith("cuda")
+            else platform.processor() or platform.machine()
+        ),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "methods": {

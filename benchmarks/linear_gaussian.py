@@ -1,9 +1,10 @@
-"""Training against the truth: a linear generator with a quadratic reward, where the tilted noise is a known Gaussian.
+"""Training against the truth: a linear generator with a quadratic reward, where the tilted noise is
+a known Gaussian.
 
     python benchmarks/linear_gaussian.py --temperatures 0.3 1 3 10 --steps 800
 
-The trainer, the hypernetwork and the divergence are those of hnbench; the numbers that they are held against are closed
-forms (docs/theory.md, "Linear generator, quadratic reward").
+The trainer, the hypernetwork and the divergence are those of hnbench; the numbers that they are
+held against are closed forms (docs/theory.md, "Linear generator, quadratic reward").
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ DIMENSION, PIXELS = 6, (3, 2, 2)
 
 
 class AffineBackbone(nn.Module):
-    """One linear layer on the noise and a constant feature, so that its low-rank delta is an affine map."""
+    """One linear layer on the noise and a constant feature, so that its low-rank delta is an affine
+    map.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +47,9 @@ class AffineBackbone(nn.Module):
 
 
 class AffineGenerator(Generator):
-    """g(x) = M (x - backbone(x)) = A x + b, as 3x2x2 numbers that are not confined to [0, 1]; float64."""
+    """g(x) = M (x - backbone(x)) = A x + b, as 3x2x2 numbers that are not confined to [0, 1];
+    float64.
+    """
 
     name = "affine"
     noise_shape = (DIMENSION,)
@@ -158,7 +163,9 @@ class Truth:
 
     @property
     def predicted_gap(self) -> float:
-        """That divergence at the optimum without the Jacobian term: 1/2 sum of (1 / lambda - 1 + log lambda)."""
+        """That divergence at the optimum without the Jacobian term: 1/2 sum of (1 / lambda - 1 +
+        log lambda).
+        """
         values = torch.linalg.eigvalsh(self.precision)
         return float(0.5 * (1 / values - 1 + values.log()).sum())
 
@@ -175,7 +182,9 @@ def gaussian_divergence(
 
 
 def affine_map(network: Hypernetwork) -> tuple[Tensor, Tensor]:
-    """Slope and shift of the trained T(x) = x + f(x), read off at the origin and the unit vectors."""
+    """Slope and shift of the trained T(x) = x + f(x), read off at the origin and the unit
+    vectors.
+    """
     identity = torch.eye(DIMENSION, dtype=torch.float64)
     points = torch.cat([torch.zeros(1, DIMENSION, dtype=torch.float64), identity])
     with torch.no_grad():

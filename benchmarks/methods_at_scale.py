@@ -1,12 +1,14 @@
-"""What a method costs on full-size architectures, with random weights: seconds, memory, and the share of the GPU that is used.
+"""What a method costs on full-size architectures, with random weights: seconds, memory, and the
+share of the GPU that is used.
 
     python benchmarks/methods_at_scale.py --model sd-turbo --batch-size 4
     python benchmarks/methods_at_scale.py --size miniature
 
-Nothing is downloaded: networks of the published sizes are made on the device, text features are random, and the reward is a CLIP image
-tower of ViT-H/14's size. Time and memory do not depend on the values of the weights. Without CUDA the same code runs at miniature size,
-which says that it runs and nothing about speed. Floating-point operations are counted by torch while the method runs, as multiplications
-and additions; the share is of the rate of a large matrix product measured here.
+Nothing is downloaded: networks of the published sizes are made on the device, text features are
+random, and the reward is a CLIP image tower of ViT-H/14's size. Time and memory do not depend on
+the values of the weights. Without CUDA the same code runs at miniature size, which says that it
+runs and nothing about speed. Floating-point operations are counted by torch while the method runs,
+as multiplications and additions; the share is of the rate of a large matrix product measured here.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ from hnbench.tasks import Task
 
 
 class Tower(Reward):
-    """An image tower like that of a preference model; the text side costs nothing once it is cached."""
+    """An image tower like that of a preference model; the text side costs nothing once it is
+    cached.
+    """
 
     name = "tower"
     fingerprint = "tower"
@@ -88,7 +92,9 @@ class Tower(Reward):
 
 
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts floating-point operations by torch's own formulas. (Its `FlopCounterMode` cannot watch `torch.autograd.grad`.)"""
+    """Counts floating-point operations by torch's own formulas. (Its `FlopCounterMode` cannot watch
+    `torch.autograd.grad`.)
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -96,7 +102,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)  # noqa: SLF001
+        formula = flop_registry.get(func._overloadpacket)
         if formula is not None:
             self.total += formula(*args, **(kwargs or {}), out_val=output)
         return output
@@ -313,7 +319,9 @@ def measure(
     batch_size: int,
     rate: float,
 ) -> list[dict[str, Any]]:
-    """One row per method; seconds per image, the device's peak memory with the whole batch, operations per image, share of the rate."""
+    """One row per method; seconds per image, the device's peak memory with the whole batch,
+    operations per image, share of the rate.
+    """
     tasks = [Task(str(index), f"prompt {index}", 0) for index in range(batch_size)]
     noises, rows = NoiseSource(0, generator.noise_shape), []
     for method in methods:
@@ -379,17 +387,18 @@ def main() -> None:
 def table(results: dict[str, Any]) -> str:
     """The results for people."""
     told = ("device", "size", "dtype", "batch_size", "memory")
-    lines = [
-        f"{', '.join(f'{key} {results[key]}' for key in told)}; matrix product {results['matrix_teraflops']:.2f} TFLOP/s"
-    ]
+    known = ", ".join(f"{key} {results[key]}" for key in told)
+    lines = [f"{known}; matrix product {results['matrix_teraflops']:.2f} TFLOP/s"]
     for name, rows in results["models"].items():
         lines += [
             "",
             f"{name:<20}{'s/image':>12}{'peak GiB':>12}{'TFLOP/image':>14}{'of matrix rate':>16}",
         ]
         for row in rows:
-            figures = f"{row['seconds_per_image']:>12.4f}{row['peak_gib']:>12.2f}{row['teraflop_per_image']:>14.4f}"
-            lines.append(f"{row['method']:<20}{figures}{row['share_of_matrix_rate']:>16.1%}")
+            lines.append(
+                f"{row['method']:<20}{row['seconds_per_image']:>12.4f}{row['peak_gib']:>12.2f}"
+                f"{row['teraflop_per_image']:>14.4f}{row['share_of_matrix_rate']:>16.1%}"
+            )
     return "\n".join(lines)
 
 

@@ -2,17 +2,22 @@
 
     python benchmarks/overhead.py --candidates 16 --limit 12 --repeats 5
 
-A run of `random` and best-of-n is recorded once: every generator and reward pass with its batch size. Then the run (in a
-fresh folder: images compressed and flushed to the disk, judged, journals written) and a bare replay of its passes alternate, in one
-process, with a line on stderr after each repeat. The result is the ratio of their wall times, its median over the repeats, its smallest
-and its largest:
+A run of `random` and best-of-n is recorded once: every generator and reward pass with its batch
+size. Then the run (in a fresh folder: images compressed and flushed to the disk, judged, journals
+written) and a bare replay of its passes alternate, in one process, with a line on stderr after each
+repeat. The result is the ratio of their wall times, its median over the repeats, its smallest and
+its largest:
 
-    run_over_bare        the whole run over all its passes; warm-up passes count as the harness's own; 1.05 is the target
-    propose_over_bare    what is reported as the methods' seconds over the passes that the methods asked for
-    judge_share          the judge's seconds over the run's: part of the above, and not the harness's to save
+    run_over_bare        the whole run over all its passes; warm-up passes count as the harness's
+                         own; 1.05 is the target
+    propose_over_bare    what is reported as the methods' seconds over the passes that the methods
+                         asked for
+    judge_share          the judge's seconds over the run's: part of the above, and not the
+                         harness's to save
 
-The defaults (which the command above spells out) take two minutes on two cores. A warm-up is one batch, so the fewer batches a run has,
-the larger its share: `--limit 42`, the prompts of the quick protocol, takes six minutes.
+The defaults (which the command above spells out) take two minutes on two cores. A warm-up is one
+batch, so the fewer batches a run has, the larger its share: `--limit 42`, the prompts of the quick
+protocol, takes six minutes.
 """
 
 from __future__ import annotations
@@ -51,7 +56,9 @@ from hnbench.suites.base import Suite
 from hnbench.tasks import Task
 
 Call = tuple[str, str, int]
-"""Phase (`"propose"` or `"measure"`), what was called (`"generate"` or a reward's name) and the batch size."""
+"""Phase (`"propose"` or `"measure"`), what was called (`"generate"` or a reward's name) and the
+batch size.
+"""
 
 
 class Tape:
@@ -237,13 +244,17 @@ class Bench:
 
 
 def propose_seconds(folder: Path, methods: Sequence[Method]) -> float:
-    """The seconds that a run reports for its methods: those of each method's last label, which needs all of its work."""
+    """The seconds that a run reports for its methods: those of each method's last label, which
+    needs all of its work.
+    """
     last = {method.labels[-1] for method in methods}
     return sum(record.cost.seconds for record in read_run(folder).records if record.label in last)
 
 
 def measure(bench: Bench, repeats: int) -> dict[str, Any]:
-    """Alternate runs and replays `repeats` times, after one of each. A line on stderr follows each repeat."""
+    """Alternate runs and replays `repeats` times, after one of each. A line on stderr follows each
+    repeat.
+    """
     # lines between what is timed, and no bar, because a bar is drawn while the models run
     console = Console(stderr=True, highlight=False)
     with tempfile.TemporaryDirectory() as scratch:
@@ -259,7 +270,8 @@ def measure(bench: Bench, repeats: int) -> dict[str, Any]:
             proposals.append(propose_seconds(folder, bench.methods))
             judging.append(bench.judge_seconds(folder))
             console.print(
-                f"repeat {repeat + 1} of {repeats}: the run {runs[-1]:.1f} s, its passes {sum(bares[-1].values()):.1f} s"
+                f"repeat {repeat + 1} of {repeats}: the run {runs[-1]:.1f} s, its passes"
+                f" {sum(bares[-1].values()):.1f} s"
             )
     return {
         "run_over_bare": spread(
@@ -322,9 +334,11 @@ def main() -> None:
     )
     result = {
         **vars(chosen),
-        "device_name": torch.cuda.get_device_name()
-        if chosen.device.startswith("cuda")
-        else platform.processor() or platform.machine(),
+        "device_name": (
+            torch.cuda.get_device_name()
+            if chosen.device.startswith("cuda")
+            else platform.processor() or platform.machine()
+        ),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         **measure(bench, chosen.repeats),

@@ -1,7 +1,8 @@
 """What a run is: frozen, validated, and with every field declared identity, plan or runtime.
 
-Identity fields decide what a record *is*: they enter the run's and every record's SHA-256. Plan fields decide
-which records there should be. Runtime fields (batch size, device, ...) decide neither, and never enter a hash.
+Identity fields decide what a record *is*: they enter the run's and every record's SHA-256. Plan
+fields decide which records there should be. Runtime fields (batch size, device, ...) decide
+neither, and never enter a hash.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ MEMORY = ("checkpoint-decoder", "checkpoint-all", "offload-text")
 
 
 def of_kind(kind: Kind, *, added: bool = False, **keywords: Any) -> Any:
-    """A dataclass field declared identity, plan or runtime. One that was `added` later is left out where it has its default, None."""
+    """A dataclass field declared identity, plan or runtime. One that was `added` later is left out
+    where it has its default, None.
+    """
     return field(metadata={"kind": kind, "added": added}, **keywords)
 
 
 def values_of(config: DataclassInstance, kind: Kind) -> dict[str, Any]:
     """The values of one kind, by field name, as JSON types.
 
-    A field that was added later is there only with a value of its own, so that what had an identity before it came keeps it.
+    A field that was added later is there only with a value of its own, so that what had an identity
+    before it came keeps it.
     """
     chosen = {
         item: getattr(config, item.name)
@@ -52,12 +56,15 @@ def _plain(value: Any) -> Any:
 
 
 def memory_policies(text: str) -> tuple[str, ...]:
-    """The policies of `"none"`, or of one or several names with commas between them. An unknown name is a `UsageError`."""
+    """The policies of `"none"`, or of one or several names with commas between them. An unknown
+    name is a `UsageError`.
+    """
     policies = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
     for name in policies:
         if name not in MEMORY:
             raise UsageError(
-                f"the memory policy {name!r} is unknown; choose none, or of {', '.join(MEMORY)} one or several, with commas"
+                f"the memory policy {name!r} is unknown; choose none, or of {', '.join(MEMORY)} one"
+                " or several, with commas"
             )
     return policies
 
@@ -69,7 +76,9 @@ class RunConfig:
     suite: str = of_kind("identity")
     """A suite's specification, or a prompt file's own name without its folder."""
     suite_version: str | None = of_kind("identity", default=None, added=True)
-    """For a prompt file the version of its prompts, which its name does not tell; None for a suite that is known by name."""
+    """For a prompt file the version of its prompts, which its name does not tell; None for a suite
+    that is known by name.
+    """
     generator: str = of_kind("identity")
     optimised: dict[str, float] = of_kind("identity")
     """Reward name -> weight: what the methods optimise."""
@@ -114,7 +123,8 @@ class RunConfig:
         memory_policies(self.memory)
         if self.intermediate_timesteps is not None and self.steps != 2:
             raise UsageError(
-                f"the intermediate timestep is the one between two steps, and steps was {self.steps}; give --steps 2"
+                "the intermediate timestep is the one between two steps, and steps was"
+                f" {self.steps}; give --steps 2"
             )
         both = set(self.optimised) & set(self.held_out)
         if both:
@@ -124,7 +134,9 @@ class RunConfig:
 
     @property
     def identity(self) -> str:
-        """The SHA-256 over the identity fields (models enter it by name here, by fingerprint in each record)."""
+        """The SHA-256 over the identity fields (models enter it by name here, by fingerprint in
+        each record).
+        """
         return digest(values_of(self, "identity"))
 
     @property

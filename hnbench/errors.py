@@ -23,7 +23,9 @@ class UsageError(HnbenchError):
 
 
 class PluginError(HnbenchError):
-    """A method, reward, judge or measure gave what its contract does not allow; the text names it, what it gave and what was expected."""
+    """A method, reward, judge or measure gave what its contract does not allow; the text names it,
+    what it gave and what was expected.
+    """
 
 
 class SampleFailure(HnbenchError):
@@ -33,7 +35,9 @@ class SampleFailure(HnbenchError):
 
 
 class StoreError(HnbenchError):
-    """A run or training folder is damaged, newer than this version, locked or otherwise unusable."""
+    """A run or training folder is damaged, newer than this version, locked or otherwise
+    unusable.
+    """
 
     exit_code = 4
 

@@ -1,7 +1,9 @@
-"""Costs are counted, not guessed: passes through the generator and the reward, seconds and peak memory.
+"""Costs are counted, not guessed: passes through the generator and the reward, seconds and peak
+memory.
 
-Passes are counted in images. A forward pass is counted when it is asked for; a backward pass when autograd
-enters the graph behind the model's output, so a pass whose gradient nobody wants costs nothing here either.
+Passes are counted in images. A forward pass is counted when it is asked for; a backward pass when
+autograd enters the graph behind the model's output, so a pass whose gradient nobody wants costs
+nothing here either.
 """
 
 from __future__ import annotations
@@ -33,10 +35,13 @@ class Meter:
     reward_backward: float = 0.0
 
     def count(self, model: str, output: Tensor, passes: int) -> None:
-        """Count `passes` forward passes of `model` (`"generator"` or `"reward"`), and as many backward ones whenever they happen."""
+        """Count `passes` forward passes of `model` (`"generator"` or `"reward"`), and as many
+        backward ones whenever they happen.
+        """
         self._add(f"{model}_forward", passes)
         if output.grad_fn is not None:
-            # On the graph's node, not on the tensor: a tensor's hook also fires when the gradient stops at the tensor.
+            # On the graph's node, not on the tensor: a tensor's hook also fires when the gradient
+            # stops at the tensor.
             output.grad_fn.register_prehook(lambda *_: self._add(f"{model}_backward", passes))
 
     def _add(self, name: str, passes: int) -> None:
@@ -47,7 +52,9 @@ class MeteredGenerator(Generator):
     """A generator whose passes are counted: `steps` per generated image, one per prediction."""
 
     def __init__(self, generator: Generator, meter: Meter, steps: int | None = None) -> None:
-        """Wrap `generator`. With `steps`, every image is made in so many, whatever the call says: a run decides that, not a method."""
+        """Wrap `generator`. With `steps`, every image is made in so many, whatever the call says: a
+        run decides that, not a method.
+        """
         self.name = generator.name
         self.noise_shape = generator.noise_shape
         self.backbone = generator.backbone
@@ -105,8 +112,9 @@ class Usage:
     seconds: float = 0.0
     """Wall time, with the device's queue empty at both ends."""
     peak_memory_bytes: int = 0
-    """On a GPU the most that was allocated during the block; on a CPU the process's largest resident set until its end (on Windows its
-    working set); 0 where the system does not say."""
+    """On a GPU the most that was allocated during the block; on a CPU the process's largest
+    resident set until its end (on Windows its working set); 0 where the system does not say.
+    """
 
 
 @contextmanager

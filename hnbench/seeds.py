@@ -27,7 +27,9 @@ _CANONICAL = json.JSONEncoder(
 
 
 def canonical(value: Any) -> str:
-    """A JSON-serialisable value as text that is the same for equal values: sorted keys, no spaces, no escapes but those that must be."""
+    """A JSON-serialisable value as text that is the same for equal values: sorted keys, no spaces,
+    no escapes but those that must be.
+    """
     return _CANONICAL.encode(value)
 
 
@@ -42,7 +44,9 @@ def digest_of_text(text: str) -> str:
 
 
 def seed_of(*identity: str | int) -> int:
-    """The 63-bit seed that belongs to an identity, for example `(base_seed, prompt, sample, candidate)`."""
+    """The 63-bit seed that belongs to an identity, for example `(base_seed, prompt, sample,
+    candidate)`.
+    """
     return int(digest(list(identity))[:16], 16) >> 1
 
 
@@ -51,8 +55,8 @@ class NoiseSource:
     """The starting noises of one run.
 
     `shape` is the generator's `noise_shape`, without the batch dimension. With `policy="shared"`
-    the prompt's text is left out of the seed, as in GenEval's official generation script, which gives
-    all prompts the same few noises; the default, `"per-prompt"`, gives each prompt its own.
+    the prompt's text is left out of the seed, as in GenEval's official generation script, which
+    gives all prompts the same few noises; the default, `"per-prompt"`, gives each prompt its own.
     """
 
     base_seed: int
@@ -72,8 +76,9 @@ class NoiseSource:
     def step_seeds(self, tasks: Sequence[Task]) -> tuple[int, ...]:
         """The seed of the noise that a sampler adds between its steps, for each task.
 
-        It depends on what the starting noise depends on, but not on the candidate: the candidates of a search, and all methods, have the
-        same noise between steps, so they differ in nothing but the starting noise. What is added after step k is the k-th draw.
+        It depends on what the starting noise depends on, but not on the candidate: the candidates
+        of a search, and all methods, have the same noise between steps, so they differ in nothing
+        but the starting noise. What is added after step k is the k-th draw.
         """
         texts = [task.prompt if self.policy == "per-prompt" else "" for task in tasks]
         return tuple(

@@ -19,6 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def nothing_is_verified_yet(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was verified on this machine is none of the tests' business, and what they verify none of its."""
+    """What was verified on this machine is none of the tests' business, and what they verify none
+    of its.
+    """
     memory: Path = tmp_path_factory.mktemp("memory") / "verified.jsonl"
     monkeypatch.setattr("hnbench.weights.verified.memory_file", lambda: memory)

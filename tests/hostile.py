@@ -1,4 +1,6 @@
-"""Texts that somebody may put into a prompt, a name or a message. Every output is tried with all of them."""
+"""Texts that somebody may put into a prompt, a name or a message. Every output is tried with all of
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,15 @@
-"""Every way in which a file can be wrong: other values in JSON, other bytes, and other things of that name.
+"""Every way in which a file can be wrong: other values in JSON, other bytes, and other things of
+that name.
 
-    for what, text in mutated_json({"schema": 1}):  # JSON texts, each with one value that is not what it was
-    for what, content in damaged(b"..."):           # the bytes of a file: cut, empty, another encoding, ...
-    for what, place in replaced(b"..."):            # place(path) puts something at the path: damaged bytes, a folder, a link loop, ...
+    for what, text in mutated_json({"schema": 1}):  # JSON texts, each with one value that is not
+                                                    what it was
+    for what, content in damaged(b"..."):           # the bytes of a file: cut, empty, another
+                                                    encoding, ...
+    for what, place in replaced(b"..."):            # place(path) puts something at the path:
+                                                    damaged bytes, a folder, a link loop, ...
 
-    with only_one_line() as outcomes:               # fails unless every reading succeeds or raises a short `HnbenchError`
+    with only_one_line() as outcomes:               # fails unless every reading succeeds or raises
+                                                    a short `HnbenchError`
         outcomes.of(what, lambda: read(path))
 
 `what` says what was done, for a test's message.
@@ -62,7 +67,9 @@ _SHOWN = 2
 
 
 def mutated_json(value: Any) -> Iterator[tuple[str, bytes]]:
-    """The JSON text of `value` with one value replaced by each of `WRONG`, one left out, or one more; each in turn."""
+    """The JSON text of `value` with one value replaced by each of `WRONG`, one left out, or one
+    more; each in turn.
+    """
     for path, found in _values(value):
         where = _shown(path)
         for what, text in WRONG.items():
@@ -98,7 +105,9 @@ def damaged(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def replaced(content: bytes) -> Iterator[tuple[str, Callable[[Path], None]]]:
-    """What may lie at a path instead of a file with this content: a name, and what puts it there."""
+    """What may lie at a path instead of a file with this content: a name, and what puts it
+    there.
+    """
     for what, other in damaged(content):
         yield what, partial(_bytes, other)
     yield "missing", _removed
@@ -126,7 +135,7 @@ class Outcomes:
             told = str(error)
             if len(told) > LONGEST or not told.replace("\n", "").isprintable():
                 self.faults.append(f"{what}: {told[:2000]!a}")
-        except Exception as error:  # noqa: BLE001 - whatever a user would see as a traceback
+        except Exception as error:
             self.faults.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
         else:
             self.read += 1
@@ -134,7 +143,9 @@ class Outcomes:
 
 @contextmanager
 def only_one_line() -> Iterator[Outcomes]:
-    """Readings within the block; at its end, an assertion that each succeeded or was refused by a short, printable message."""
+    """Readings within the block; at its end, an assertion that each succeeded or was refused by a
+    short, printable message.
+    """
     outcomes = Outcomes()
     yield outcomes
     assert not outcomes.faults, f"{len(outcomes.faults)} faults, such as " + "; ".join(

@@ -17,7 +17,9 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 
 
 def in_terminal(arguments: list[str], width: int, folder: Path, **environment: str) -> str:
-    """What `python` with these arguments shows in a terminal of so many columns, without its colours."""
+    """What `python` with these arguments shows in a terminal of so many columns, without its
+    colours.
+    """
     terminal, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     kept = {

@@ -43,15 +43,21 @@ ALLOWED = {
     "report": {"errors", "files", "weights", "config", "stats", "runs", "measures"},
     "images": GROUND | {"stats", "runs", "suites", "measures"},
     "catalogue": GROUND | MODELS | {"hypernetwork", "methods", "suites", "measures", "shapes"},
-    "verify": GROUND
-    | MODELS
-    | {"catalogue", "hypernetwork", "images", "measures", "methods", "runs", "shapes", "suites"},
+    "verify": (
+        GROUND
+        | MODELS
+        | {"catalogue", "hypernetwork", "images", "measures", "methods", "runs", "shapes", "suites"}
+    ),
     "shapes_training": GROUND | MODELS | {"shapes", "suites", "hypernetwork", "catalogue"},
-    "cli": GROUND
-    | {"catalogue", "hypernetwork", "images", "measures", "report", "runs", "suites", "verify"},
+    "cli": (
+        GROUND
+        | {"catalogue", "hypernetwork", "images", "measures", "report", "runs", "suites", "verify"}
+    ),
     "__main__": {"cli"},
 }
-"""The room of the package -> the rooms that it may import, for types included. From the ground floor up."""
+"""The room of the package -> the rooms that it may import, for types included. From the ground
+floor up.
+"""
 
 JUDGING = {"suites", "runs", "report", "images", "measures", "catalogue", "cli", "shapes"}
 """What knows judges, or leads to them."""
@@ -65,7 +71,8 @@ READS_RECORDS_ONLY = {
     f"hnbench.runs.{name}"
     for name in ("record", "store", "manifest", "plan", "coverage", "identity")
 }
-"""The modules of `runs` that read what a run left, without models: all that a report may use of it."""
+"""The modules of `runs` that read what a run left, without models: all that a report may use of it.
+"""
 
 HEAVY = (
     "torch",
@@ -91,7 +98,9 @@ MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """The modules of this package that a module imports anywhere: at the top, inside functions and for types."""
+    """The modules of this package that a module imports anywhere: at the top, inside functions and
+    for types.
+    """
     found = set()
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.Import):

@@ -107,7 +107,10 @@ def test_the_order_of_rewards_is_no_identity() -> None:
         ({"limit": 0}, "limit was 0"),
         (
             {"memory": "checkpoint-everything"},
-            "the memory policy 'checkpoint-everything' is unknown; choose none, or of checkpoint-decoder",
+            (
+                "the memory policy 'checkpoint-everything' is unknown; choose none, or of"
+                " checkpoint-decoder"
+            ),
         ),
         (
             {"intermediate_timesteps": "even"},

@@ -148,7 +148,10 @@ def test_what_raises_is_measured_too() -> None:
 
 def test_a_run_needs_no_module_of_posix_alone(tmp_path: Path) -> None:
     """Windows has neither; psutil, which others import, needs one of them, but on Windows."""
-    code = "import psutil, sys; sys.modules.update(dict.fromkeys(('resource', 'fcntl')));from hnbench.cli.app import main; main()"
+    code = (
+        "import psutil, sys; sys.modules.update(dict.fromkeys(('resource', 'fcntl')));from"
+        " hnbench.cli.app import main; main()"
+    )
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_OFFLINE": "1"}
     command = [
         "run",

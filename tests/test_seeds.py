@@ -34,7 +34,9 @@ def test_a_seed_is_63_bits_of_the_digest() -> None:
 
 
 def test_the_noise_of_a_known_sample_never_changes() -> None:
-    """All results rest on this: were these numbers to change, no run could be continued or compared."""
+    """All results rest on this: were these numbers to change, no run could be continued or
+    compared.
+    """
     noise = NoiseSource(0, SHAPE).draw(Task("single_object/0000", "a photo of a bench", 0))
     generator = torch.Generator("cpu").manual_seed(
         int(hashlib.sha256(b'[0,"a photo of a bench",0,0]').hexdigest()[:16], 16) >> 1

@@ -1,4 +1,6 @@
-"""Tiny pipelines of the real classes with random weights, built, saved and loaded offline: one for each family of generators."""
+"""Tiny pipelines of the real classes with random weights, built, saved and loaded offline: one for
+each family of generators.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +51,18 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @contextmanager
 def seeded(seed: int = 0) -> Iterator[None]:
-    """Within the block torch's random numbers follow from the seed; outside they go on as if nothing had been."""
+    """Within the block torch's random numbers follow from the seed; outside they go on as if
+    nothing had been.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
 def tokenizer(template: str, special: list[str], max_length: int = 77) -> PreTrainedTokenizerFast:
-    """One token per letter; `template` puts start and end tokens around the text `$A`. The last special token has the largest id."""
+    """One token per letter; `template` puts start and end tokens around the text `$A`. The last
+    special token has the largest id.
+    """
     vocabulary = {
         token: index for index, token in enumerate([*special[:-1], *LETTERS, special[-1]])
     }

@@ -165,7 +165,9 @@ def load_shift(device: str) -> Shift:
 
 
 def toy_registries() -> dict[str, Registry]:
-    """What `hnbench.catalogue.registry` has under these names where the toys are all there is, beside the built-in methods."""
+    """What `hnbench.catalogue.registry` has under these names where the toys are all there is,
+    beside the built-in methods.
+    """
     here = __name__
     entries = {
         "GENERATORS": [

@@ -1,4 +1,6 @@
-"""A generator and a reward small enough to reason about, for tests that are not about real models."""
+"""A generator and a reward small enough to reason about, for tests that are not about real
+models.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ def measure_sources(names: Iterable[str]) -> Needs:
 
 
 def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]) -> Needs:
-    """What a generator, by name or by where it is, and adapters are loaded from: nothing for what is on this machine.
+    """What a generator, by name or by where it is, and adapters are loaded from: nothing for what
+    is on this machine.
 
     Which files a generator has is written in an index of its own, which is downloaded for that.
     """
@@ -66,20 +67,26 @@ def _joined(pairs: Iterable[tuple[Source, str]]) -> Needs:
 
 
 def fetch_suite(specification: str) -> None:
-    """Have a suite's prompts and its judge's models on this machine, by reading the ones and loading the others once."""
+    """Have a suite's prompts and its judge's models on this machine, by reading the ones and
+    loading the others once.
+    """
     suite = registry.make_suite(specification)
     suite.prompts()
     suite.judge(device="cpu")
 
 
 def fetch_measure(name: str) -> None:
-    """Have what a measure downloads from elsewhere than the Hub on this machine, by loading it once."""
+    """Have what a measure downloads from elsewhere than the Hub on this machine, by loading it
+    once.
+    """
     if not registry.MEASURES.entry(name).sources:
         registry.MEASURES.get(name)("cpu")
 
 
 def sizes(sources: Iterable[Source]) -> dict[Source, int | None]:
-    """Bytes by source; None where the Hub does not say. A repository without a file that is needed is a `UsageError`."""
+    """Bytes by source; None where the Hub does not say. A repository without a file that is needed
+    is a `UsageError`.
+    """
     return {source: _size(source) for source in sources}
 
 
@@ -97,7 +104,8 @@ def download_all(
 ) -> None:
     """Download all sources, each after `told` was told of it.
 
-    Those that the Hub said nothing of come first: they are in the cache, or end this before anything large.
+    Those that the Hub said nothing of come first: they are in the cache, or end this before
+    anything large.
     """
     for source in sorted(bytes_of, key=lambda source: bytes_of[source] is not None):
         told(f"fetching {source}")

@@ -25,19 +25,23 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 def choose_device(name: str) -> str:
-    """The torch device of a name; `"auto"` is CUDA where there is any. A device that is not there is a `UsageError`."""
+    """The torch device of a name; `"auto"` is CUDA where there is any. A device that is not there
+    is a `UsageError`.
+    """
     import torch
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise UsageError(
-            f"device {name!r} is unknown; choose auto, cpu, cuda or, of several GPUs, for example cuda:1"
+            f"device {name!r} is unknown; choose auto, cpu, cuda or, of several GPUs, for example"
+            " cuda:1"
         )
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(
-            f"the device was {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices; type --device cpu or auto"
+            f"the device was {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices;"
+            " type --device cpu or auto"
         )
     return name
 
@@ -45,28 +49,34 @@ def choose_device(name: str) -> str:
 def parse_weights(
     typed: Sequence[str], default: Mapping[str, float], generator: str
 ) -> dict[str, float]:
-    """What to optimise: `NAME=WEIGHT` as typed, or the preset's where nothing was typed. Every name is known afterwards.
+    """What to optimise: `NAME=WEIGHT` as typed, or the preset's where nothing was typed. Every name
+    is known afterwards.
 
-    A mixture becomes its parts; it may be typed without a weight. A reward that is given twice is a `UsageError`.
+    A mixture becomes its parts; it may be typed without a weight. A reward that is given twice is a
+    `UsageError`.
     """
     pairs = [_name_and_weight(text) for text in typed] or list(default.items())
     if not pairs:
         raise UsageError(
-            f"the generator {generator!r} has no preset; say what to optimise, for example --optimise redness=1.0"
+            f"the generator {generator!r} has no preset; say what to optimise, for example"
+            " --optimise redness=1.0"
         )
     weights: dict[str, float] = {}
     for name, factor in pairs:
         for part, weight in parts_of(name).items():
             if part in weights:
                 raise UsageError(
-                    f"the reward {part!r} is given twice; give it once, with the weight that it shall have"
+                    f"the reward {part!r} is given twice; give it once, with the weight that it"
+                    " shall have"
                 )
             weights[part] = factor * weight
     return weights
 
 
 def parse_angle(typed: str | None) -> float | Literal["even"] | None:
-    """SANA-Sprint's angle between two steps as typed: a number above 0 and below pi / 2, or `even`. Anything else is a `UsageError`."""
+    """SANA-Sprint's angle between two steps as typed: a number above 0 and below pi / 2, or `even`.
+    Anything else is a `UsageError`.
+    """
     if typed is None or typed == "even":
         return typed  # type: ignore[return-value]
     try:
@@ -75,7 +85,8 @@ def parse_angle(typed: str | None) -> float | Literal["even"] | None:
         angle = math.nan
     if not 0 < angle < math.pi / 2:
         raise UsageError(
-            f"--intermediate-timesteps was {typed!r}; it must be a number between 0 and 1.5708, or even"
+            f"--intermediate-timesteps was {typed!r}; it must be a number between 0 and 1.5708, or"
+            " even"
         )
     return angle
 
@@ -95,7 +106,8 @@ def _name_and_weight(text: str) -> tuple[str, float]:
         value = math.nan
     if not math.isfinite(value) or value == 0:
         raise UsageError(
-            f"--optimise was {text!r}; it must be NAME=WEIGHT with a weight that is not zero, for example redness=1.0"
+            f"--optimise was {text!r}; it must be NAME=WEIGHT with a weight that is not zero, for"
+            " example redness=1.0"
         )
     return name, value
 
@@ -103,7 +115,9 @@ def _name_and_weight(text: str) -> tuple[str, float]:
 def training_settings(
     preset: Preset, kind: str, name: str | None, generator: str
 ) -> dict[str, Any]:
-    """The fields of a training's configuration in the generator's training preset of this name, or in its default one."""
+    """The fields of a training's configuration in the generator's training preset of this name, or
+    in its default one.
+    """
     if name is None:
         name = next(iter(preset.trainings), None)
     elif name not in preset.trainings:
@@ -113,26 +127,33 @@ def training_settings(
 
 
 def is_place(generator: str) -> bool:
-    """Whether a generator is given by where it is, a folder or a repository of the Hub, and not by a registered name."""
+    """Whether a generator is given by where it is, a folder or a repository of the Hub, and not by
+    a registered name.
+    """
     return generator not in registry.GENERATORS.entries and (
         "/" in generator or Path(generator).is_dir()
     )
 
 
 def check_generator(generator: str) -> None:
-    """Refuse an unknown name, a folder that is not there and what cannot be a repository, before anything is loaded."""
+    """Refuse an unknown name, a folder that is not there and what cannot be a repository, before
+    anything is loaded.
+    """
     if not is_place(generator):
         registry.GENERATORS.entry(generator)
     elif not Path(generator).expanduser().is_dir():
         if generator.startswith((".", "/", "~")):
             raise UsageError(
-                f"there is no folder {generator}; give a diffusers pipeline's folder, or owner/name of a repository on the Hub"
+                f"there is no folder {generator}; give a diffusers pipeline's folder, or owner/name"
+                " of a repository on the Hub"
             )
         Source.parse(generator)
 
 
 def dtype_of(generator: str, asked: Dtype | None) -> str:
-    """What a generator computes in: as asked, or else its own type, which for a folder or a repository is float32."""
+    """What a generator computes in: as asked, or else its own type, which for a folder or a
+    repository is float32.
+    """
     return asked or (
         "float32" if is_place(generator) else registry.GENERATORS.entry(generator).dtype
     )
@@ -141,8 +162,9 @@ def dtype_of(generator: str, asked: Dtype | None) -> str:
 def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
     """Load a generator, by name or by where it is, onto a device.
 
-    `options` are `image_size`, `prompt_prefix`, `max_sequence_length`, `intermediate_timesteps` and `memory` (as `memory_policies` reads
-    it); those that are None are left to the generator. An option that the generator does not have is a `UsageError`.
+    `options` are `image_size`, `prompt_prefix`, `max_sequence_length`, `intermediate_timesteps` and
+    `memory` (as `memory_policies` reads it); those that are None are left to the generator. An
+    option that the generator does not have is a `UsageError`.
     """
     check_generator(name)
     policies = memory_policies(options.pop("memory", "none"))
@@ -162,7 +184,8 @@ def load_generator(name: str, device: str, dtype: str, **options: Any) -> Genera
             item.kind is item.VAR_KEYWORD for item in taken.values()
         ):
             raise UsageError(
-                f"the generator {name!r} has no option {option.replace('_', ' ')}; leave --{option.replace('_', '-')} out"
+                f"the generator {name!r} has no option {option.replace('_', ' ')}; leave"
+                f" --{option.replace('_', '-')} out"
             )
     generator: Generator = factory(device=device, dtype=dtype, **given)
     return generator
@@ -189,9 +212,11 @@ def load_mixture(
 
 
 def find_adapter(given: str | Path) -> Path:
-    """The folder of an adapter that was given as a folder, or as `owner/name[@revision]` of the Hub, which is downloaded.
+    """The folder of an adapter that was given as a folder, or as `owner/name[@revision]` of the
+    Hub, which is downloaded.
 
-    A text that is neither, and a folder or repository without an adapter, are `UsageError`s. A `Path` is a folder that was found before.
+    A text that is neither, and a folder or repository without an adapter, are `UsageError`s. A
+    `Path` is a folder that was found before.
     """
     if isinstance(given, Path):
         return given
@@ -217,7 +242,9 @@ def find_adapter(given: str | Path) -> Path:
 def make_methods(
     specifications: Sequence[str], preset: Preset, adapters: Mapping[str, str | Path]
 ) -> tuple[Method, ...]:
-    """The methods of specifications; `adapters` are trained adapters by kind of training: folders, or names on the Hub."""
+    """The methods of specifications; `adapters` are trained adapters by kind of training: folders,
+    or names on the Hub.
+    """
     return tuple(
         registry.make_method(text, _defaults(text, preset, adapters)) for text in specifications
     )
@@ -233,7 +260,8 @@ def _defaults(
         if kind not in adapters:
             option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
             raise UsageError(
-                f"the method {name!r} needs an adapter; give {option} FOLDER or OWNER/NAME, or train one: hnbench train --kind {kind}"
+                f"the method {name!r} needs an adapter; give {option} FOLDER or OWNER/NAME, or"
+                f" train one: hnbench train --kind {kind}"
             )
         defaults["adapter"] = find_adapter(adapters[kind])
     return defaults
@@ -242,10 +270,11 @@ def _defaults(
 def prepare_adapters(
     methods: Sequence[Method], generator: Generator, prompts: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Put the built-in methods' adapters onto the generator, so that a wrong one is refused before any work.
+    """Put the built-in methods' adapters onto the generator, so that a wrong one is refused before
+    any work.
 
-    The result is what their training took, by kind of training, and as `seen_prompts` which of `prompts` (id -> text) it saw: their
-    ids, or None where the adapter does not say.
+    The result is what their training took, by kind of training, and as `seen_prompts` which of
+    `prompts` (id -> text) it saw: their ids, or None where the adapter does not say.
     """
     from hnbench.hypernetwork.checkpoint import attach, training_cost
     from hnbench.hypernetwork.seen import seen_prompts
@@ -254,7 +283,7 @@ def prepare_adapters(
     for method in methods:
         kind = registry.METHODS.entry(method.name).adapter
         if kind:
-            folder: Path = getattr(method, "adapter")  # noqa: B009 - only these methods have one
+            folder: Path = getattr(method, "adapter")
             attach(generator, folder, kind)
             costs.setdefault(
                 kind, {**training_cost(folder), "seen_prompts": seen_prompts(folder, prompts)}

@@ -1,4 +1,6 @@
-"""What is done with a generator when nothing else is asked for: its rewards, parameters, adapters and training."""
+"""What is done with a generator when nothing else is asked for: its rewards, parameters, adapters
+and training.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,13 @@ class Preset:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Method name -> parameters that differ from the method's own defaults."""
     adapters: Mapping[str, str | Path] = field(default_factory=dict)
-    """Kind of training (`"hypernoise"`, `"finetune"`) -> folder of the adapter that comes with hnbench, or name of one on the Hub."""
+    """Kind of training (`"hypernoise"`, `"finetune"`) -> folder of the adapter that comes with
+    hnbench, or name of one on the Hub.
+    """
     trainings: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    """Name -> kind of training -> fields of the training's configuration that differ from its own defaults. The first is the default."""
+    """Name -> kind of training -> fields of the training's configuration that differ from its own
+    defaults. The first is the default.
+    """
     training_prompts: str = ""
     """The prompt set to train on, or empty when one has to be given."""
     suite: str = ""
@@ -64,7 +70,8 @@ _RENO_1024 = {"reno": {"learning_rate": 10.0}}
 def _trainings(
     code: Mapping[str, Any], paper: Mapping[str, Any]
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """The two published sets of values, for a hypernetwork and for the fine-tuning that it is compared with, which has no regulariser.
+    """The two published sets of values, for a hypernetwork and for the fine-tuning that it is
+    compared with, which has no regulariser.
 
     The paper's objective has the sum over a noise, its code the mean.
     """
@@ -78,8 +85,10 @@ def _trainings(
     }
 
 
-# Of arXiv 2508.09968, Table 4, and of the scripts in ExplainableML/HyperNoise; docs/training.md has the tables, and how steps follow from
-# epochs. A batch here is what the scripts put on one GPU; the batches of an optimizer step make up the published effective batch.
+# Of arXiv 2508.09968, Table 4, and of the scripts in ExplainableML/HyperNoise; docs/training.md has
+# the tables, and how steps follow from
+# epochs. A batch here is what the scripts put on one GPU; the batches of an optimizer step make up
+# the published effective batch.
 _ALL = {"rank": 128, "eval_every": 500, "save_every": 500}
 _SGD = {
     **_ALL,
@@ -171,7 +180,9 @@ _PRESETS = {
 
 
 def preset_of(generator: str) -> Preset:
-    """The preset of a generator; an empty one where there is none, for example for a generator of another package."""
+    """The preset of a generator; an empty one where there is none, for example for a generator of
+    another package.
+    """
     return _PRESETS.get(generator, Preset())
 
 

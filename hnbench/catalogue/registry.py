@@ -1,17 +1,20 @@
 """Names -> factories, imported only when asked for.
 
-A registry knows the built-in names and those that installed packages add through the entry-point groups
-`hnbench.generators`, `hnbench.rewards`, `hnbench.methods`, `hnbench.suites`, `hnbench.measures` and `hnbench.prompts`. Listing imports
-none of them.
-What stands after `NAME@` is a factory's `where`, if the entry has sources: a folder or a repository to use instead of them.
-The factories are called as
+A registry knows the built-in names and those that installed packages add through the entry-point
+groups `hnbench.generators`, `hnbench.rewards`, `hnbench.methods`, `hnbench.suites`,
+`hnbench.measures` and `hnbench.prompts`. Listing imports none of them. What stands after `NAME@` is
+a factory's `where`, if the entry has sources: a folder or a repository to use instead of them. The
+factories are called as
 
-    generator: factory(*, device: str, dtype: str, **options) -> Generator      (options: see hnbench.catalogue.loading.load_generator)
+    generator: factory(*, device: str, dtype: str, **options) -> Generator      (options: see
+                                                                                hnbench.catalogue.loading.load_generator)
     reward:    factory(*, device: str, dtype: str) -> Reward
     method:    factory(**parameters) -> Method      (a dataclass: its fields are the parameters)
-    suite:     factory(**given) -> Suite        (given: `part` and options, of those that its entry names)
+    suite:     factory(**given) -> Suite        (given: `part` and options, of those that its entry
+                                                names)
     measure:   factory(device: str) -> Measure
-    prompts:   factory(folder: Path | None) -> Sequence[str]    (the folder has other projects' prompt files)
+    prompts:   factory(folder: Path | None) -> Sequence[str]    (the folder has other projects'
+                                                                prompt files)
 """
 
 from __future__ import annotations
@@ -47,11 +50,17 @@ class Entry:
     """`"package.module:attribute"`, the factory."""
     summary: str
     needs: str = ""
-    """What has to be there before it can be used, beyond hnbench itself: files, a download, a device."""
+    """What has to be there before it can be used, beyond hnbench itself: files, a download, a
+    device.
+    """
     adapter: str = ""
-    """For a method: the kind of training (`"hypernoise"`, `"finetune"`) whose adapter it takes as `adapter`."""
+    """For a method: the kind of training (`"hypernoise"`, `"finetune"`) whose adapter it takes as
+    `adapter`.
+    """
     sources: tuple[Source, ...] = ()
-    """The Hub's files that it is loaded from. `NAME@WHERE` takes them from a local folder, or the first of them from another repository."""
+    """The Hub's files that it is loaded from. `NAME@WHERE` takes them from a local folder, or the
+    first of them from another repository.
+    """
     weights: Mapping[str, float] = field(default_factory=dict)
     """For a mixture of rewards: name -> weight, what the name stands for."""
     parts: tuple[str, ...] = ()
@@ -64,20 +73,25 @@ class Entry:
     """The installed package that provides it."""
 
     def load(self) -> Callable[..., Any]:
-        """Import the factory. A third-party factory that cannot be imported is a `UsageError` that names its package."""
+        """Import the factory. A third-party factory that cannot be imported is a `UsageError` that
+        names its package.
+        """
         try:
             factory: Callable[..., Any] = EntryPoint(self.name, self.target, "").load()
         except (ImportError, AttributeError) as error:
             if self.package == "hnbench":
                 raise
             raise UsageError(
-                f"{self.name!r} of package {self.package} cannot be imported from {self.target}: {error}"
+                f"{self.name!r} of package {self.package} cannot be imported from {self.target}:"
+                f" {error}"
             ) from error
         return factory
 
 
 class Registry:
-    """Lazy names of one kind; `kind` is the word for messages, `group` the entry-point group of third parties."""
+    """Lazy names of one kind; `kind` is the word for messages, `group` the entry-point group of
+    third parties.
+    """
 
     def __init__(self, kind: str, group: str, *built_in: Entry) -> None:
         self.kind = kind
@@ -86,14 +100,17 @@ class Registry:
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """All entries by name, built-in ones first. Two providers of one name are a `UsageError` that names both."""
+        """All entries by name, built-in ones first. Two providers of one name are a `UsageError`
+        that names both.
+        """
         found: dict[str, Entry] = {}
         for entry in (*self.built_in, *self._third_party()):
             if entry.name in found:
                 other = found[entry.name]
                 raise UsageError(
-                    f"the {self.kind} {entry.name!r} has two providers: {other.target} of {other.package} and {entry.target} of "
-                    f"{entry.package}; uninstall one of the packages or rename its entry point"
+                    f"the {self.kind} {entry.name!r} has two providers: {other.target} of"
+                    f" {other.package} and {entry.target} of {entry.package}; uninstall one of the"
+                    " packages or rename its entry point"
                 )
             found[entry.name] = entry
         return found
@@ -108,7 +125,9 @@ class Registry:
             )
 
     def entry(self, name: str) -> Entry:
-        """The entry of `NAME` or `NAME@WHERE`; its factory is not imported. An unknown name is a `UsageError` that lists the known ones."""
+        """The entry of `NAME` or `NAME@WHERE`; its factory is not imported. An unknown name is a
+        `UsageError` that lists the known ones.
+        """
         own, at, where = name.partition("@")
         if own not in self.entries:
             shown = own if len(own) <= 60 else f"{own[:57]}..."
@@ -274,7 +293,8 @@ SUITES = Registry(
     Entry(
         "t2i-compbench",
         "hnbench.suites.t2i_compbench.suite:CompBenchSuite",
-        "T2I-CompBench++'s eight categories (t2i-compbench:color for one), judged by BLIP-VQA, a detector and CLIPScore",
+        "T2I-CompBench++'s eight categories (t2i-compbench:color for one), judged by BLIP-VQA, a"
+        " detector and CLIPScore",
         needs="its prompts and its judges' models, downloaded on first use",
         parts=(
             "color",
@@ -332,7 +352,8 @@ MEASURES = Registry(
     Entry(
         "dino-similarity",
         "hnbench.measures.published:dino_similarity",
-        "diversity: mean cosine of DINOv2 ViT-B/14 between a prompt's images; lower is more diverse",
+        "diversity: mean cosine of DINOv2 ViT-B/14 between a prompt's images; lower is more"
+        " diverse",
         sources=(measure_sources.DINOV2_BASE,),
     ),
     Entry(
@@ -356,7 +377,8 @@ MEASURES = Registry(
     Entry(
         "vqascore",
         "hnbench.measures.vqascore:load",
-        "does the image show what the prompt says, asked of a vision-language model; vqascore@OWNER/NAME for another",
+        "does the image show what the prompt says, asked of a vision-language model;"
+        " vqascore@OWNER/NAME for another",
         sources=(measure_sources.VQASCORE,),
     ),
     Entry(
@@ -467,7 +489,9 @@ PROMPTS = Registry(
 
 
 def find_suite(specification: str) -> tuple[Entry, dict[str, Any]]:
-    """The entry of `"name"`, `"name:part"`, `"name:part,key=value"` or a prompt file's path, and what its factory is to be given."""
+    """The entry of `"name"`, `"name:part"`, `"name:part,key=value"` or a prompt file's path, and
+    what its factory is to be given.
+    """
     name, colon, listed = specification.partition(":")
     if name not in SUITES.entries and is_prompt_file(specification):
         return PROMPT_FILES, {"path": Path(specification)}
@@ -502,7 +526,8 @@ def parse_method(specification: str) -> tuple[str, dict[str, str]]:
         key, equals, value = part.partition("=")
         if not (key.strip() and equals):
             raise UsageError(
-                f"method {specification!r}: {part!r} is not key=value; type for example reno:iterations=20"
+                f"method {specification!r}: {part!r} is not key=value; type for example"
+                " reno:iterations=20"
             )
         if key.strip() in values:
             raise UsageError(f"method {specification!r} gives {key.strip()} twice")
@@ -511,13 +536,15 @@ def parse_method(specification: str) -> tuple[str, dict[str, str]]:
 
 
 def make_method(specification: str, defaults: Mapping[str, Any] | None = None) -> Method:
-    """The method of a specification. `defaults` are parameters (already typed) that the specification does not give."""
+    """The method of a specification. `defaults` are parameters (already typed) that the
+    specification does not give.
+    """
     name, typed = parse_method(specification)
     factory: Any = METHODS.get(name)
     if not (isinstance(factory, type) and is_dataclass(factory)):
         raise UsageError(
-            f"the method {name!r} cannot be made: {_name_of(factory)} is no dataclass, whose fields would be the method's parameters; "
-            "its package has to put @dataclass on it"
+            f"the method {name!r} cannot be made: {_name_of(factory)} is no dataclass, whose fields"
+            " would be the method's parameters; its package has to put @dataclass on it"
         )
     parameters: dict[str, Any] = dict(defaults or {}) | _convert(name, factory, typed)
     missing = [

@@ -1,7 +1,7 @@
 """Prompts to train on: from a file, or a set that is known by name (`hnbench list prompts`).
 
-A named set is a function that takes the folder with other projects' prompt files, or None for the cache and the network (see
-`hnbench.weights.pinned_files`), and returns the prompts.
+A named set is a function that takes the folder with other projects' prompt files, or None for the
+cache and the network (see `hnbench.weights.pinned_files`), and returns the prompts.
 """
 
 from __future__ import annotations
@@ -34,16 +34,18 @@ COMPBENCH_CATEGORIES = (
 def find_prompts(
     given: str, data: Path | None = None, tell: Callable[[str], None] = lambda _: None
 ) -> tuple[str, ...]:
-    """The prompts of a named set, or of a prompt file. A file called like a set is reached by its path, as in `./hypernoise`.
+    """The prompts of a named set, or of a prompt file. A file called like a set is reached by its
+    path, as in `./hypernoise`.
 
     `tell` is told what a user should know of a file's prompts, line by line.
     """
     if is_set(given):
         return tuple(registry.PROMPTS.get(given)(data))
-    if not os.path.exists(given):  # noqa: PTH110 - `Path.exists` raises where a name is too long
+    if not os.path.exists(given):
         known = ", ".join(registry.PROMPTS.entries)
         raise UsageError(
-            f"there is no prompt file {shown(Path(given))}, and no prompt set of that name; give a file or one of: {known}"
+            f"there is no prompt file {shown(Path(given))}, and no prompt set of that name; give a"
+            f" file or one of: {known}"
         )
     file = read_prompt_file(Path(given))
     for note in file.notes:
@@ -77,7 +79,8 @@ def abc_6k(data: Path | None = None) -> Sequence[str]:
 
 
 def pick_a_pic(data: Path | None = None) -> list[str]:
-    """The prompts of Pick-a-Pic that HyperNoise was trained on, in the order of its list, repeats included.
+    """The prompts of Pick-a-Pic that HyperNoise was trained on, in the order of its list, repeats
+    included.
 
     They are what users typed, unfiltered. The list is a JSON object whose values are the prompts.
     """

@@ -1,8 +1,8 @@
-"""The command line. Every command is a few lines that call the library; results go to stdout, all else to stderr.
+"""The command line. Every command is a few lines that call the library; results go to stdout, all
+else to stderr.
 
-Exit codes: 0 all is well, 2 wrong usage, 3 some samples failed, 4 a run or training folder cannot be used, 130 interrupted,
-143 terminated.
-Nothing heavy is imported before a command needs it.
+Exit codes: 0 all is well, 2 wrong usage, 3 some samples failed, 4 a run or training folder cannot
+be used, 130 interrupted, 143 terminated. Nothing heavy is imported before a command needs it.
 """
 
 from __future__ import annotations
@@ -61,16 +61,28 @@ PRESET = "[default: the preset's]"
 NAMED = "[default: results/ and a name that says what it is]"
 
 
-OTHER_DEVICE = "end what else uses the memory, or give another --device; what was written is kept, and the same command continues"
+OTHER_DEVICE = (
+    "end what else uses the memory, or give another --device; what was written is kept, and the"
+    " same command continues"
+)
 MORE_MEMORY = {
-    "run": f"give --memory checkpoint-decoder,offload-text, --dtype bfloat16 or a smaller --image-size; {OTHER_DEVICE}",
-    "train": (
-        "give --memory checkpoint-all,offload-text, which changes no result: the same command with it continues from the state that was "
-        "saved last. Or train anew in another folder, with a smaller --batch-size and more --accumulation, or a smaller --image-size"
+    "run": (
+        "give --memory checkpoint-decoder,offload-text, --dtype bfloat16 or a smaller"
+        f" --image-size; {OTHER_DEVICE}"
     ),
-    "diagnose": f"give a smaller --batch-size or --image-size, or --memory checkpoint-all,offload-text; {OTHER_DEVICE}",
+    "train": (
+        "give --memory checkpoint-all,offload-text, which changes no result: the same command with"
+        " it continues from the state that was saved last. Or train anew in another folder, with a"
+        " smaller --batch-size and more --accumulation, or a smaller --image-size"
+    ),
+    "diagnose": (
+        "give a smaller --batch-size or --image-size, or --memory checkpoint-all,offload-text;"
+        f" {OTHER_DEVICE}"
+    ),
 }
-"""What to do without enough memory, by command. `run`, `score` and `measure` have halved their batches before, down to one image."""
+"""What to do without enough memory, by command. `run`, `score` and `measure` have halved their
+batches before, down to one image.
+"""
 
 
 BadUsage: type[Exception] = typer.BadParameter.__bases__[0]
@@ -93,7 +105,8 @@ class Commands(TyperGroup):
         except (HnbenchError, RuntimeError, MemoryError, ImportError) as error:
             if is_out_of_memory(error):
                 _echo(
-                    f"hnbench: out of memory ({first_line(error)}); {MORE_MEMORY.get(ctx.invoked_subcommand, OTHER_DEVICE)}",
+                    f"hnbench: out of memory ({first_line(error)});"
+                    f" {MORE_MEMORY.get(ctx.invoked_subcommand, OTHER_DEVICE)}",
                     err=True,
                 )
                 raise typer.Exit(UsageError.exit_code) from None
@@ -108,7 +121,8 @@ class Commands(TyperGroup):
             raise typer.Exit(StoreError.exit_code) from None
         except KeyboardInterrupt as signal:
             _echo(
-                f"hnbench: interrupted; the same command continues: {shlex.join(['hnbench', *sys.argv[1:]])}",
+                "hnbench: interrupted; the same command continues:"
+                f" {shlex.join(['hnbench', *sys.argv[1:]])}",
                 err=True,
             )
             raise typer.Exit(exit_code_of(signal)) from None
@@ -135,7 +149,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes longer to import than all of the rest
-    help="Compare ways to choose the initial noise of a text-to-image model: random, searched, optimised, or predicted by a hypernetwork.",
+    help=(
+        "Compare ways to choose the initial noise of a text-to-image model: random, searched,"
+        " optimised, or predicted by a hypernetwork."
+    ),
     epilog="Begin with: hnbench run --suite geneval-shapes --limit 12",
 )
 
@@ -183,7 +200,10 @@ GeneratorName = Annotated[
     typer.Option(
         "--generator",
         metavar="NAME|FOLDER|OWNER/NAME[@REVISION]",
-        help="The text-to-image model: see `hnbench list generators`; or a diffusers pipeline's folder or repository on the Hub.",
+        help=(
+            "The text-to-image model: see `hnbench list generators`; or a diffusers pipeline's"
+            " folder or repository on the Hub."
+        ),
     ),
 ]
 ImageSize = Annotated[
@@ -202,7 +222,10 @@ TextLength = Annotated[
     typer.Option(
         "--max-sequence-length",
         min=1,
-        help="FLUX: tokens of the text. 512 is HyperNoise's and the stock pipeline's, 256 is ReNO's. [default: 512]",
+        help=(
+            "FLUX: tokens of the text. 512 is HyperNoise's and the stock pipeline's, 256 is ReNO's."
+            " [default: 512]"
+        ),
     ),
 ]
 Memory = Annotated[
@@ -220,7 +243,10 @@ DtypeName = Annotated[
     Dtype | None,
     typer.Option(
         "--dtype",
-        help="What the models compute in; noise and norms stay in float32. [default: bfloat16 for published generators, else float32]",
+        help=(
+            "What the models compute in; noise and norms stay in float32. [default: bfloat16 for"
+            " published generators, else float32]"
+        ),
     ),
 ]
 Weights = Annotated[
@@ -253,14 +279,20 @@ PromptsName = Annotated[
     typer.Option(
         "--prompts",
         metavar="NAME|FILE",
-        help=f"A set of `hnbench list prompts`, or a .txt, .csv, .tsv, .jsonl or .json file. {PRESET}",
+        help=(
+            "A set of `hnbench list prompts`, or a .txt, .csv, .tsv, .jsonl or .json file."
+            f" {PRESET}"
+        ),
     ),
 ]
 DataFolder = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
-        help="A folder with the prompt files of other projects. [default: $HNBENCH_DATA, else downloads]",
+        help=(
+            "A folder with the prompt files of other projects. [default: $HNBENCH_DATA, else"
+            " downloads]"
+        ),
     ),
 ]
 
@@ -269,8 +301,10 @@ DataFolder = Annotated[
     epilog=examples(
         "hnbench run --suite geneval-shapes",
         "hnbench run --suite geneval-shapes --method best-of-n:n=16 --method hypernoise --limit 24",
-        "hnbench run --suite geneval-shapes --full --seed 1 --hypernetwork results/my-training/adapter",
-        "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --hold-out shapes-clip --method reno:iterations=20",
+        "hnbench run --suite geneval-shapes --full --seed 1 --hypernetwork"
+        " results/my-training/adapter",
+        "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --hold-out shapes-clip"
+        " --method reno:iterations=20",
     )
 )
 def run(
@@ -279,7 +313,10 @@ def run(
         typer.Option(
             "--suite",
             metavar="NAME[:PART]|FILE",
-            help="Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV, JSONL or JSON file of prompts has no judge.",
+            help=(
+                "Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV, JSONL or"
+                " JSON file of prompts has no judge."
+            ),
         ),
     ],
     generator: GeneratorName = "shapes",
@@ -325,8 +362,11 @@ def run(
         typer.Option(
             "--intermediate-timesteps",
             metavar="ANGLE|even",
-            help="SANA-Sprint in two steps: the angle between them, 0 to 1.5708. 1.3 is the stock pipeline's, even (0.7854) is what "
-            "HyperNoise's code asks for. [default: 1.3]",
+            help=(
+                "SANA-Sprint in two steps: the angle between them, 0 to 1.5708. 1.3 is the stock"
+                " pipeline's, even (0.7854) is what "
+                "HyperNoise's code asks for. [default: 1.3]"
+            ),
         ),
     ] = None,
     memory: Memory = "none",
@@ -334,7 +374,10 @@ def run(
         Literal["per-prompt", "shared"],
         typer.Option(
             "--noise-policy",
-            help="per-prompt: each prompt has its own noises; shared: all have the same few, as in GenEval's script.",
+            help=(
+                "per-prompt: each prompt has its own noises; shared: all have the same few, as in"
+                " GenEval's script."
+            ),
         ),
     ] = "per-prompt",
     out: Annotated[Path | None, typer.Option("--out", help=f"The run's folder. {NAMED}")] = None,
@@ -344,8 +387,9 @@ def run(
 ) -> None:
     """Run methods on a suite and compare them.
 
-    All methods begin from the same prompts and the same starting noise. Their images are saved, scored and judged.
-    The same command again continues a run that was interrupted, and one with more methods or --full adds to it.
+    All methods begin from the same prompts and the same starting noise. Their images are saved,
+    scored and judged. The same command again continues a run that was interrupted, and one with
+    more methods or --full adds to it.
     """
     from hnbench.config import RunConfig
 
@@ -387,7 +431,8 @@ def run(
     if summary.failed:
         why = f": {summary.commonest}" if summary.commonest else ""
         raise SampleFailure(
-            f"{summary.failed} of {summary.expected} samples failed{why}. The same command tries them again (see {folder})"
+            f"{summary.failed} of {summary.expected} samples failed{why}. The same command tries"
+            f" them again (see {folder})"
         )
 
 
@@ -445,7 +490,9 @@ def train(
         str | None,
         typer.Option(
             "--target-pattern",
-            help="A regular expression on layer names. [default: every linear and convolution layer]",
+            help=(
+                "A regular expression on layer names. [default: every linear and convolution layer]"
+            ),
         ),
     ] = None,
     regulariser_weight: Annotated[
@@ -475,7 +522,8 @@ def train(
 ) -> None:
     """Train a noise hypernetwork, or a fine-tuning.
 
-    The same command again continues a training that was interrupted. Defaults are the preset's for the generator.
+    The same command again continues a training that was interrupted. Defaults are the preset's for
+    the generator.
     """
     from hnbench.hypernetwork.config import TrainingConfig
 
@@ -551,7 +599,10 @@ def report(
         Path | None,
         typer.Option(
             "--out",
-            help="The report's folder; needed for several runs. [default: report/ in the run's folder]",
+            help=(
+                "The report's folder; needed for several runs. [default: report/ in the run's"
+                " folder]"
+            ),
         ),
     ] = None,
     published: Annotated[
@@ -569,7 +620,8 @@ def report(
     chosen = runs or [_newest_run()]
     if len(chosen) > 1 and out is None:
         raise UsageError(
-            f"{len(chosen)} runs were given; say where their common report goes, for example --out {RESULTS / 'report'}"
+            f"{len(chosen)} runs were given; say where their common report goes, for example --out"
+            f" {RESULTS / 'report'}"
         )
     _report(chosen, out, published=published, check=check)
 
@@ -578,7 +630,10 @@ PartialChoice = Annotated[
     bool,
     typer.Option(
         "--partial",
-        help="Take what is there, though something is missing, unknown or unreadable; the output says what.",
+        help=(
+            "Take what is there, though something is missing, unknown or unreadable; the output"
+            " says what."
+        ),
     ),
 ]
 QuickChoice = Annotated[
@@ -612,7 +667,10 @@ def score(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Images in GenEval's layout (00000/metadata.jsonl, 00000/samples) or T2I-CompBench's (samples), or a run."
+            help=(
+                "Images in GenEval's layout (00000/metadata.jsonl, 00000/samples) or"
+                " T2I-CompBench's (samples), or a run."
+            )
         ),
     ],
     suite: Annotated[
@@ -635,7 +693,8 @@ def score(
 ) -> None:
     """Judge images that lie in a folder, wherever they come from.
 
-    What is missing, unknown or unreadable is told before any image is judged. The same command again judges only what has no verdict yet.
+    What is missing, unknown or unreadable is told before any image is judged. The same command
+    again judges only what has no verdict yet.
     """
     registry.find_suite(suite)
 
@@ -677,7 +736,8 @@ MeasureNames = Annotated[
 @app.command(
     epilog=examples(
         "hnbench measure results/my-run",
-        "hnbench measure results/my-run --measure lpips --measure cmmd --label random --label hypernoise --device cuda",
+        "hnbench measure results/my-run --measure lpips --measure cmmd --label random --label"
+        " hypernoise --device cuda",
         "hnbench measure images --suite geneval --measure dino-similarity",
         "hnbench measure results/my-run --measure vqascore@OWNER/NAME",
     )
@@ -707,8 +767,8 @@ def measure(
 ) -> None:
     """Measure images that are there: diversity, fidelity, and what else no method saw.
 
-    Of a run, every label is compared with the base, which is always there. The same command again computes only what is missing, and
-    `hnbench report` shows what was measured of a run.
+    Of a run, every label is compared with the base, which is always there. The same command again
+    computes only what is missing, and `hnbench report` shows what was measured of a run.
     """
     names = _measure_names(folder, measure)
 
@@ -745,7 +805,8 @@ def measure(
 @app.command(
     epilog=examples(
         "hnbench export results/my-run --layout geneval --out exported",
-        "hnbench export results/my-run --layout t2i-compbench --out exported --label random --label hypernoise",
+        "hnbench export results/my-run --layout t2i-compbench --out exported --label random --label"
+        " hypernoise",
     )
 )
 def export(
@@ -788,7 +849,8 @@ def export(
 @app.command(
     epilog=examples(
         "hnbench diagnose",
-        "hnbench diagnose --hypernetwork results/my-training/adapter --limit 8 --out diagnosis.json",
+        "hnbench diagnose --hypernetwork results/my-training/adapter --limit 8 --out"
+        " diagnosis.json",
     )
 )
 def diagnose(
@@ -821,7 +883,8 @@ def diagnose(
     adapters = _adapters(preset, hypernoise=hypernetwork)
     if "hypernoise" not in adapters:
         raise UsageError(
-            f"the generator {generator!r} comes with no hypernetwork; give --hypernetwork FOLDER, or its name on the Hub"
+            f"the generator {generator!r} comes with no hypernetwork; give --hypernetwork FOLDER,"
+            " or its name on the Hub"
         )
     texts, _ = _prompts(prompts, preset, generator, data_dir)
 
@@ -965,7 +1028,8 @@ def fetch(
     rewards = (*weights, *_held_out(hold_out, preset, weights))
     if not (rewards or generator or suite or measure):
         raise UsageError(
-            "say what to fetch, for example --optimise human-preference, --generator NAME or --suite NAME"
+            "say what to fetch, for example --optimise human-preference, --generator NAME or"
+            " --suite NAME"
         )
     needed = reward_sources(rewards) | (
         generator_sources(generator, dtype_of(generator, dtype), preset.adapters.values())
@@ -997,7 +1061,10 @@ def verify(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="Generators, rewards, suites, measures, or single checks. [default: all without GPU and below 5 GB]",
+            help=(
+                "Generators, rewards, suites, measures, or single checks. [default: all without GPU"
+                " and below 5 GB]"
+            ),
         ),
     ] = None,
     listed: Annotated[
@@ -1026,8 +1093,9 @@ def verify(
 ) -> None:
     """Check that this installation, on this machine, gives the published numbers.
 
-    Models and inputs are downloaded where needed; each number is computed by the functions that a run uses. What was found is remembered,
-    and runs and reports say it of their models. The exit code is 3 when anything differs, or nothing could be compared.
+    Models and inputs are downloaded where needed; each number is computed by the functions that a
+    run uses. What was found is remembered, and runs and reports say it of their models. The exit
+    code is 3 when anything differs, or nothing could be compared.
     """
     from hnbench.cli.display import VerifyDisplay, show_lines, show_scores
     from hnbench.verify import tables
@@ -1063,7 +1131,8 @@ def verify(
     )
     if session.failed:
         raise SampleFailure(
-            "not everything that was checked is equal; the table says what, `hnbench verify --explain NAME` with what"
+            "not everything that was checked is equal; the table says what, `hnbench verify"
+            " --explain NAME` with what"
         )
 
 
@@ -1101,7 +1170,9 @@ def _load_measure(name: str, device: str) -> Any:
 
 
 def _measure_names(folder: Path, typed: Sequence[str] | None) -> tuple[str, ...]:
-    """The measures that were typed, or the preset's of a run's generator; all of their names are known afterwards."""
+    """The measures that were typed, or the preset's of a run's generator; all of their names are
+    known afterwards.
+    """
     names = tuple(dict.fromkeys(typed or ()))
     if not names:
         names = preset_of(
@@ -1126,14 +1197,18 @@ def _config_of(folder: Path, otherwise: str) -> dict[str, Any]:
 def _held_out(
     typed: Sequence[str] | None, preset: Preset, optimised: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """The rewards to report only: what was typed, a mixture as its parts, or the preset's without what is optimised."""
+    """The rewards to report only: what was typed, a mixture as its parts, or the preset's without
+    what is optimised.
+    """
     if typed:
         return tuple(dict.fromkeys(part for name in typed for part in parts_of(name)))
     return tuple(name for name in preset.held_out if name not in optimised)
 
 
 def _adapters(preset: Preset, **given: str | None) -> dict[str, str | Path]:
-    """The adapters by kind: the folders of what was given, which is found at once, else the preset's."""
+    """The adapters by kind: the folders of what was given, which is found at once, else the
+    preset's.
+    """
     chosen = {kind: find_adapter(name) for kind, name in given.items() if name is not None}
     return {**preset.adapters, **chosen}
 
@@ -1165,7 +1240,9 @@ def _check_names(
 
 
 def _name_of(specification: str, suite: Suite) -> dict[str, str]:
-    """What a run's configuration calls its suite. A prompt file is known by its own name and its prompts, wherever it lies."""
+    """What a run's configuration calls its suite. A prompt file is known by its own name and its
+    prompts, wherever it lies.
+    """
     if registry.find_suite(specification)[0] is registry.PROMPT_FILES:
         return {"suite": suite.name, "suite_version": suite.version}
     return {"suite": specification}
@@ -1242,11 +1319,14 @@ def _train(
 def _prompts(
     given: str | None, preset: Preset, generator: str, data: Path | None
 ) -> tuple[tuple[str, ...], str]:
-    """Prompts to train on, and where they come from: the set's name, as given or the preset's, or a file's own name without its folder."""
+    """Prompts to train on, and where they come from: the set's name, as given or the preset's, or a
+    file's own name without its folder.
+    """
     source = given or preset.training_prompts
     if not source:
         raise UsageError(
-            f"the generator {generator!r} has no preset; give --prompts FILE, or a set of `hnbench list prompts`"
+            f"the generator {generator!r} has no preset; give --prompts FILE, or a set of `hnbench"
+            " list prompts`"
         )
     texts = find_prompts(source, data, _tell)
     return texts, source if is_set(source) else file_name(Path(source))
@@ -1259,7 +1339,9 @@ def _report(
     published: bool = False,
     check: bool = False,
 ) -> None:
-    """Write the report and print its table, its findings, the published numbers where asked for, and where it is."""
+    """Write the report and print its table, its findings, the published numbers where asked for,
+    and where it is.
+    """
     from hnbench.cli.display import show_report
     from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
     from hnbench.report.tables import console_table, narrow_tables
@@ -1270,8 +1352,9 @@ def _report(
     show_report(console_table(summary), sentences, path, narrow=narrow_tables(summary))
     if damaged := summary.pool.damaged:
         raise SampleFailure(
-            f"missing or not the file that was written: {len(damaged)} of the images, such as {damaged[0]}; "
-            "remove what is there, and `hnbench run` with the run's own options draws them again"
+            f"missing or not the file that was written: {len(damaged)} of the images, such as"
+            f" {damaged[0]}; remove what is there, and `hnbench run` with the run's own options"
+            " draws them again"
         )
 
 
@@ -1280,7 +1363,8 @@ def _newest_run() -> Path:
     found = sorted(RESULTS.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise UsageError(
-            f"there is no run under {RESULTS}/; give a run's folder, or make one: hnbench run --suite geneval-shapes"
+            f"there is no run under {RESULTS}/; give a run's folder, or make one: hnbench run"
+            " --suite geneval-shapes"
         )
     return found[-1].parent
 

@@ -1,8 +1,10 @@
-"""What a user sees while a run or a training works: bars on a terminal, a plain line now and then elsewhere.
+"""What a user sees while a run or a training works: bars on a terminal, a plain line now and then
+elsewhere.
 
 All of that is on stderr.
 
-And the small tables that commands print on stdout. Whatever is shown is text: no markup of rich, no control characters.
+And the small tables that commands print on stdout. Whatever is shown is text: no markup of rich, no
+control characters.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ QUIET_SHARE = 0.05
 
 
 def announce(text: str) -> None:
-    """Say at once what is begun, in a line of its own, where there is no terminal with bars to show life."""
+    """Say at once what is begun, in a line of its own, where there is no terminal with bars to show
+    life.
+    """
     console = _stderr()
     if not console.is_terminal:
         _say(console, text)
@@ -139,7 +143,9 @@ def image_bars() -> Progress:
 
 
 class RunDisplay:
-    """One line for the whole run and one for each method that has something to do (see `hnbench.runs.execute.RunProgress`)."""
+    """One line for the whole run and one for each method that has something to do (see
+    `hnbench.runs.execute.RunProgress`).
+    """
 
     def __init__(self) -> None:
         self._bars = image_bars()
@@ -160,7 +166,9 @@ class RunDisplay:
         self._method = self._bars.add_task(name, total=None)
 
     def advance(self, count: int) -> None:
-        """Count images. Those that come before any method are from an earlier session, and no measure of speed."""
+        """Count images. Those that come before any method are from an earlier session, and no
+        measure of speed.
+        """
         if self._method is None:
             self._bars.reset(self._run, completed=count)
             self._log.skip(count)
@@ -187,7 +195,9 @@ class RunDisplay:
 
 
 class StageDisplay:
-    """One line for each stage of a score or an export (see `hnbench.images.judging.Progress`). Use it in a `with` statement."""
+    """One line for each stage of a score or an export (see `hnbench.images.judging.Progress`). Use
+    it in a `with` statement.
+    """
 
     def __init__(self) -> None:
         self._bars = image_bars()
@@ -217,7 +227,9 @@ class StageDisplay:
 
 
 class TrainingDisplay:
-    """One line of progress, and under it the latest figures (see `hnbench.hypernetwork.trainer.TrainingProgress`)."""
+    """One line of progress, and under it the latest figures (see
+    `hnbench.hypernetwork.trainer.TrainingProgress`).
+    """
 
     def __init__(self) -> None:
         console = _stderr()
@@ -263,7 +275,8 @@ class VerifyDisplay:
         self._console = _stderr()
         total = sum(one.download for one in {one.component: one for one in chosen}.values())
         self._say(
-            f"{len(chosen)} of {known} checks; at most {filesize.decimal(total)} of downloads, less what is in the cache"
+            f"{len(chosen)} of {known} checks; at most {filesize.decimal(total)} of downloads, less"
+            " what is in the cache"
         )
 
     def check_started(self, number: int, total: int, reference: Reference) -> None:
@@ -334,7 +347,9 @@ def show_values(values: Mapping[str, Any]) -> None:
 def show_report(
     table: Table, sentences: Iterable[str], path: Path, *, narrow: Sequence[Table] = ()
 ) -> None:
-    """Print a report's main table, or the `narrow` ones where there is no room for it, its findings and where all of it is."""
+    """Print a report's main table, or the `narrow` ones where there is no room for it, its findings
+    and where all of it is.
+    """
     console = _stdout()
     _print(console, *([table] if not narrow or fits(table, console) else narrow))
     for sentence in sentences:
@@ -351,7 +366,9 @@ def show_lines(lines: Iterable[str]) -> None:
 
 
 def show_scores(table: Table, sentences: Iterable[str], where: str) -> None:
-    """Print what was found of a folder's images, after what has to be known of it, and `where` the details are."""
+    """Print what was found of a folder's images, after what has to be known of it, and `where` the
+    details are.
+    """
     console = _stdout()
     for sentence in sentences:
         _say(console, sentence)

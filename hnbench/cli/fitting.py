@@ -1,7 +1,8 @@
-"""Tables that fit their terminal: what is too wide is wrapped between words, then set as several tables, and last as stacked lines.
+"""Tables that fit their terminal: what is too wide is wrapped between words, then set as several
+tables, and last as stacked lines.
 
-Nothing is cut off: a number that lost its digits, or two names that became the same, are worse than a longer page. Cells are text and
-nothing else: no markup of rich, no control characters.
+Nothing is cut off: a number that lost its digits, or two names that became the same, are worse than
+a longer page. Cells are text and nothing else: no markup of rich, no control characters.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _UNLIMITED = 1_000_000
 
 
 def fitted(tables: Sequence[Table], console: Console) -> list[RenderableType]:
-    """The tables as they can be printed on `console` without an ellipsis; a caption comes after the last part of its table."""
+    """The tables as they can be printed on `console` without an ellipsis; a caption comes after the
+    last part of its table.
+    """
     return _separated([part for table in tables for part in _fitted(_as_text(table), console)])
 
 
@@ -128,7 +131,9 @@ def _stacked(table: Table, keys: Sequence[int]) -> list[RenderableType]:
 
 
 def _joined(header: str) -> str:
-    """A header in one line; a word that was divided by a hyphen at a line's end is whole again, as is what a slash divides."""
+    """A header in one line; a word that was divided by a hyphen at a line's end is whole again, as
+    is what a slash divides.
+    """
     lines = header.split("\n")
     joints = [
         "" if first.endswith("-") or second.startswith("/") else " "
@@ -146,7 +151,9 @@ def _caption(table: Table) -> list[RenderableType]:
 
 
 def _share_width(table: Table, console: Console) -> None:
-    """Give the columns that wrap what the others leave, the widest ones least of what they ask for, and no word is divided."""
+    """Give the columns that wrap what the others leave, the widest ones least of what they ask for,
+    and no word is divided.
+    """
     widths = [_widest(column) for column in table.columns]
     least = [_narrowest(column) for column in table.columns]
     excess = sum(widths) + _extra(table, console) - console.width

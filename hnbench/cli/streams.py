@@ -1,7 +1,8 @@
 """Standard output and standard error as they are found: in any encoding, closed, or full.
 
-A character that the encoding lacks is replaced by one that can be read. A stream that is closed takes everything. Standard output that
-cannot be written is one clear error; a message on standard error that cannot be written never ends the work.
+A character that the encoding lacks is replaced by one that can be read. A stream that is closed
+takes everything. Standard output that cannot be written is one clear error; a message on standard
+error that cannot be written never ends the work.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ READABLE = {
     **dict.fromkeys("│┃║", "|"),
     **dict.fromkeys("┌┐└┘├┤┬┴┼┏┓┗┛╭╮╰╯╡╞╪", "+"),
 }
-"""What stands for a character where the encoding does not have it. Any other is written as its escape, such as `\\u65e5`."""
+"""What stands for a character where the encoding does not have it. Any other is written as its
+escape, such as `\\u65e5`.
+"""
 
 _HANDLER = "hnbench-readable"
 
@@ -63,7 +66,9 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 
 
 class Output(io.TextIOWrapper):
-    """Standard output: what cannot be written is a `StoreError`, once; a reader that left stays a `BrokenPipeError`."""
+    """Standard output: what cannot be written is a `StoreError`, once; a reader that left stays a
+    `BrokenPipeError`.
+    """
 
     def write(self, text: str) -> int:
         try:
@@ -82,7 +87,8 @@ class Output(io.TextIOWrapper):
             return error
         _discard(self)
         return StoreError(
-            f"standard output cannot be written ({error.strerror or error}); what a command saves in files is not touched"
+            f"standard output cannot be written ({error.strerror or error}); what a command saves"
+            " in files is not touched"
         )
 
 
@@ -104,7 +110,9 @@ class Messages(io.TextIOWrapper):
 
 
 def prepare() -> None:
-    """Make the standard streams of this process take whatever is printed. Once is enough; streams of others, as tests set, are left."""
+    """Make the standard streams of this process take whatever is printed. Once is enough; streams
+    of others, as tests set, are left.
+    """
     codecs.register_error(_HANDLER, _replace)
     _fill_closed()
     sys.stdout = _opened(sys.stdout, Output)
@@ -112,7 +120,9 @@ def prepare() -> None:
 
 
 def _fill_closed() -> None:
-    """Open the null device in place of descriptors 0 to 2 that are closed, so that no file of a run is taken for a standard stream."""
+    """Open the null device in place of descriptors 0 to 2 that are closed, so that no file of a run
+    is taken for a standard stream.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
@@ -120,7 +130,7 @@ def _fill_closed() -> None:
 
 def _opened(stream: object, kind: type[io.TextIOWrapper]) -> io.TextIOWrapper:
     if stream is None:
-        return kind(open(os.devnull, "wb"), encoding="utf-8")  # noqa: PTH123 - for as long as the process lives
+        return kind(open(os.devnull, "wb"), encoding="utf-8")
     if type(stream) is not io.TextIOWrapper:
         return stream  # type: ignore[return-value]
     return kind(

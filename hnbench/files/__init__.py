@@ -1,1 +1,3 @@
-"""What crosses between the program and a disk or a screen: written whole, read with a schema, escaped."""
+"""What crosses between the program and a disk or a screen: written whole, read with a schema,
+escaped.
+"""

@@ -1,6 +1,8 @@
-"""JSON that lies on a disk, decoded by a schema: whatever is in it, the answer is a value of that type or one line that says why not.
+"""JSON that lies on a disk, decoded by a schema: whatever is in it, the answer is a value of that
+type or one line that says why not.
 
-Nesting of any depth, NaN and Infinity, numbers that no float holds, lone surrogates and bytes that are not UTF-8 are all refused.
+Nesting of any depth, NaN and Infinity, numbers that no float holds, lone surrogates and bytes that
+are not UTF-8 are all refused.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ class MalformedError(ValueError):
 
 
 def decode(content: bytes | str, kind: type[T]) -> T:
-    """The value that JSON text holds, as `kind` (a `msgspec.Struct`, `dict`, ...). Anything else is a `MalformedError`."""
+    """The value that JSON text holds, as `kind` (a `msgspec.Struct`, `dict`, ...). Anything else is
+    a `MalformedError`.
+    """
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
@@ -43,11 +47,14 @@ class _Versioned(msgspec.Struct):
 
 
 def check_schema(value: Any, newest: int) -> None:
-    """Refuse what a newer hnbench wrote: `MalformedError` where the `schema` of a decoded object is above `newest`, or no number."""
+    """Refuse what a newer hnbench wrote: `MalformedError` where the `schema` of a decoded object is
+    above `newest`, or no number.
+    """
     found = as_kind(value, _Versioned).schema
     if found > newest:
         raise MalformedError(
-            f"it was written by a newer hnbench (schema {found}, this one reads up to {newest}): update hnbench"
+            f"it was written by a newer hnbench (schema {found}, this one reads up to {newest}):"
+            " update hnbench"
         )
 
 

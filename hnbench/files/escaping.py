@@ -1,16 +1,18 @@
-"""Text of others (prompts, names, messages of plug-ins) made harmless: one helper for each kind of output."""
+"""Text of others (prompts, names, messages of plug-ins) made harmless: one helper for each kind of
+output.
+"""
 
 from __future__ import annotations
 
 import re
 
-_FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001 - spreadsheets take the wide ones for the same
+_FORMULA = tuple("=+-@＝＋－＠")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", " ": "&#32;"}
 _MARKDOWN = re.compile(
     r"""
     (?P<plain>
-        (?<=[^\W_])_+(?=[^\W_])                           # an underscore in a word is no emphasis
-      | (?<=[^!\]])\[[A-Za-z0-9 .,%+-]*\](?=[ .,;:)])      # [0.1, 0.2] is no link where no address follows
+        (?<=[^\W_])_+(?=[^\W_])                         # an underscore in a word: no emphasis
+      | (?<=[^!\]])\[[A-Za-z0-9 .,%+-]*\](?=[ .,;:)])      # [0.1, 0.2] without an address: no link
       | <(?=[ =\d])                                       # less than
     )
     | ^[ ]                                                # a code block, with more of them
@@ -21,14 +23,18 @@ _MARKDOWN = re.compile(
     """,
     re.VERBOSE,
 )
-"""Characters to escape, the last one of each match, and in `plain` those that mean nothing where they stand."""
+"""Characters to escape, the last one of each match, and in `plain` those that mean nothing where
+they stand.
+"""
 
 QUOTED = 80
 """Characters of a value in a message."""
 
 
 def printable(text: str) -> str:
-    """The text in one line for a terminal or a log: what is not printable (control, direction, lone surrogates) is an escape."""
+    """The text in one line for a terminal or a log: what is not printable (control, direction, lone
+    surrogates) is an escape.
+    """
     if text.isprintable():
         return text
     if text.isprintable():
@@ -51,10 +57,11 @@ def csv_cell(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """`printable`, and with every character escaped that Markdown or HTML would give a meaning to in its place.
+    """`printable`, and with every character escaped that Markdown or HTML would give a meaning to
+    in its place.
 
-    For text wherever it stands: in a sentence, a heading, a list, a table's cell or a picture's title; not for code spans. An address
-    stays one, which GitHub makes a link to itself.
+    For text wherever it stands: in a sentence, a heading, a list, a table's cell or a picture's
+    title; not for code spans. An address stays one, which GitHub makes a link to itself.
     """
     return _MARKDOWN.sub(
         lambda found: (

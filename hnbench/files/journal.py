@@ -1,8 +1,11 @@
-"""Append-only files of JSON lines, for one writer at a time: what was computed is on the disk before the next is begun.
+"""Append-only files of JSON lines, for one writer at a time: what was computed is on the disk
+before the next is begun.
 
-Only the last line can be torn, by a process that was killed while it wrote; it is dropped. Any other damage is a `StoreError` with
-file and line. Each line ends with a check value of its own content, so that a changed byte is seen (a person who changes the check value
-too is not). Lines of older versions have none. A file that was compressed by `xz` is read as well; new lines go to a file beside it.
+Only the last line can be torn, by a process that was killed while it wrote; it is dropped. Any
+other damage is a `StoreError` with file and line. Each line ends with a check value of its own
+content, so that a changed byte is seen (a person who changes the check value too is not). Lines of
+older versions have none. A file that was compressed by `xz` is read as well; new lines go to a file
+beside it.
 """
 
 from __future__ import annotations
@@ -45,13 +48,17 @@ def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
 
 
 def sealed(value: Any) -> bytes:
-    """A JSON object (or a `msgspec.Struct`) as one line with its check value. A number that is not finite is a `ValueError`."""
+    """A JSON object (or a `msgspec.Struct`) as one line with its check value. A number that is not
+    finite is a `ValueError`.
+    """
     body = json.dumps(msgspec.to_builtins(value), separators=(",", ":"), allow_nan=False).encode()
     return body[:-1] + _OPENING + _check_of(body) + _CLOSING + b"\n"
 
 
 def unsealed(line: bytes) -> tuple[bytes, bool]:
-    """The object of a line without its check value, and whether it had one; a `MalformedError` where the two do not fit."""
+    """The object of a line without its check value, and whether it had one; a `MalformedError`
+    where the two do not fit.
+    """
     tail = line[-_SEAL:]
     if not (tail.startswith(_OPENING) and tail.endswith(_CLOSING)):
         return line, False
@@ -68,13 +75,16 @@ def _check_of(body: bytes) -> bytes:
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file without their ends, unpacked where its name ends in `.xz`; what follows the last end is torn, and left out.
+    """The lines of a file without their ends, unpacked where its name ends in `.xz`; what follows
+    the last end is torn, and left out.
 
-    What is no file, cannot be read or cannot be unpacked is a `StoreError`, and so is a file that becomes far larger than a journal would.
+    What is no file, cannot be read or cannot be unpacked is a `StoreError`, and so is a file that
+    becomes far larger than a journal would.
     """
     if not path.is_file():
         raise StoreError(
-            f"{path} is not a file; put the journal back, or remove it, and what it held is computed again."
+            f"{path} is not a file; put the journal back, or remove it, and what it held is"
+            " computed again."
         )
     try:
         with path.open("rb") as file:
@@ -103,7 +113,10 @@ def _limited(path: Path, file: lzma.LZMAFile, limit: int) -> Iterator[bytes]:
 
 
 def _damaged(path: Path, why: str) -> str:
-    return f"{path} is damaged: {why}. Put a whole copy back, or remove it, and what it held is computed again."
+    return (
+        f"{path} is damaged: {why}. Put a whole copy back, or remove it, and what it held is"
+        " computed again."
+    )
 
 
 def _is_there(path: Path) -> bool:
@@ -122,13 +135,16 @@ def _parsed(path: Path, parse: Callable[[Any], T]) -> list[T]:
             found.append(parse(decode(unsealed(line)[0], dict)))
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"{path}:{number} is damaged ({error}); remove that line, and what it held is computed again."
+                f"{path}:{number} is damaged ({error}); remove that line, and what it held is"
+                " computed again."
             ) from error
     return found
 
 
 class Journal(Generic[T]):
-    """A file of lines that one process writes. Use it in a `with` statement, which locks its folder and reads what is there."""
+    """A file of lines that one process writes. Use it in a `with` statement, which locks its folder
+    and reads what is there.
+    """
 
     def __init__(self, path: Path, parse: Callable[[Any], T]) -> None:
         """Name the file; its folder is made on entering the `with` statement."""
@@ -144,7 +160,8 @@ class Journal(Generic[T]):
             self._lock.acquire()
         except Timeout:
             raise StoreError(
-                f"{folder} is in use by another process; wait for it to end, or give another folder by --out."
+                f"{folder} is in use by another process; wait for it to end, or give another folder"
+                " by --out."
             ) from None
         except OSError as error:
             raise StoreError(f"{cannot_write(folder, error)}, by --out.") from error

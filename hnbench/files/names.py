@@ -6,7 +6,9 @@ import hashlib
 import re
 
 LONGEST = 240
-"""Bytes of a name. File systems take 255; the rest is for what a program appends while it writes, for example `.tmp`."""
+"""Bytes of a name. File systems take 255; the rest is for what a program appends while it writes,
+for example `.tmp`.
+"""
 _RESERVED = {
     "CON",
     "PRN",
@@ -18,15 +20,19 @@ _RESERVED = {
 
 
 OF_MODELS = "=,@+"
-"""Besides letters, digits, `-`, `_` and `.`, what names of models and suites with their options keep of their characters."""
+"""Besides letters, digits, `-`, `_` and `.`, what names of models and suites with their options
+keep of their characters.
+"""
 
 
 def plain_name(text: str, *, ending: str = "", also: str = "") -> str:
-    """The text as one plain file name on Linux, macOS and Windows: ASCII letters, digits, `-`, `_` and `.`, and the characters of `also`.
+    """The text as one plain file name on Linux, macOS and Windows: ASCII letters, digits, `-`, `_`
+    and `.`, and the characters of `also`.
 
-    `:` becomes `-`, everything else becomes `_`. The name does not begin with a dot or a dash, and has at most `LONGEST` bytes. It ends
-    in `ending`, which is plain already; a text that is too long is cut, and a hash of it stands before the ending. Different texts can
-    have the same name: see `distinct_name`.
+    `:` becomes `-`, everything else becomes `_`. The name does not begin with a dot or a dash, and
+    has at most `LONGEST` bytes. It ends in `ending`, which is plain already; a text that is too
+    long is cut, and a hash of it stands before the ending. Different texts can have the same name:
+    see `distinct_name`.
     """
     kept = re.sub(rf"[^A-Za-z0-9._{re.escape(also)}-]", "_", text.replace(":", "-")).lstrip(".-")
     if f"{kept}{ending}".partition(".")[0].upper() in _RESERVED:
@@ -37,7 +43,9 @@ def plain_name(text: str, *, ending: str = "", also: str = "") -> str:
 
 
 def distinct_name(text: str, *, also: str = "") -> str:
-    """The same, with the beginning of the text's SHA-256 at the end where the plain name is not the text itself."""
+    """The same, with the beginning of the text's SHA-256 at the end where the plain name is not the
+    text itself.
+    """
     name = plain_name(text, also=also)
     return name if name == text else plain_name(text, ending=f"-{_hash(text)}", also=also)
 

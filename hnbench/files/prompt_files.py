@@ -1,15 +1,19 @@
-r"""Prompts in files: text lines, CSV and TSV tables, JSON lines, JSON lists. Whatever reads prompts from a file reads them here.
+r"""Prompts in files: text lines, CSV and TSV tables, JSON lines, JSON lists. Whatever reads prompts
+from a file reads them here.
 
-The file's ending says which kind it is; a file without any ending is text. All files are UTF-8, with or without a byte-order mark.
+The file's ending says which kind it is; a file without any ending is text. All files are UTF-8,
+with or without a byte-order mark.
 
     .txt, none      one prompt per line
     .csv            a table with a header, fields separated by commas, quoted as RFC 4180 says
-    .tsv            the same with tabs. A file that does not follow the rules of quotation, and has no quoted field, is read literally
+    .tsv            the same with tabs. A file that does not follow the rules of quotation, and has
+                    no quoted field, is read literally
     .jsonl          in each line a text, or an object with a key for the prompt
     .json           a list of such values
 
-White space around a prompt is removed, line ends inside one are `\n`. A prompt is valid Unicode without control characters (but tabs and
-line ends) and without byte-order marks. Every error is a `UsageError` that says where in the file it is.
+White space around a prompt is removed, line ends inside one are `\n`. A prompt is valid Unicode
+without control characters (but tabs and line ends) and without byte-order marks. Every error is a
+`UsageError` that says where in the file it is.
 """
 
 from __future__ import annotations
@@ -30,9 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 COLUMNS = ("prompt", "Prompt", "text", "caption")
-"""The column of a table, or the key of a JSON object, that holds the prompt: the first of these that is there."""
+"""The column of a table, or the key of a JSON object, that holds the prompt: the first of these
+that is there.
+"""
 LONG = 1000
-"""Characters, about 250 tokens. A user is told of longer prompts, because CLIP reads 77 tokens, SANA-Sprint 300 and FLUX 512."""
+"""Characters, about 250 tokens. A user is told of longer prompts, because CLIP reads 77 tokens,
+SANA-Sprint 300 and FLUX 512.
+"""
 
 _SHOWN = 200
 """Characters of a path in a message."""
@@ -57,7 +65,9 @@ class PromptFile:
 
 
 def read_prompt_file(path: Path) -> PromptFile:
-    """The prompts of a file, each once. Empty ones are left out; a file without any prompt is a `UsageError`."""
+    """The prompts of a file, each once. Empty ones are left out; a file without any prompt is a
+    `UsageError`.
+    """
     found = [text for _, text in _entries(path) if text]
     texts = tuple(dict.fromkeys(found))
     if not texts:
@@ -68,7 +78,9 @@ def read_prompt_file(path: Path) -> PromptFile:
 
 
 def read_every_prompt(path: Path) -> tuple[str, ...]:
-    """The prompts of a published file, repeats included. An empty one is a `UsageError`: it would shift the numbers of all that follow."""
+    """The prompts of a published file, repeats included. An empty one is a `UsageError`: it would
+    shift the numbers of all that follow.
+    """
     found = list(_entries(path))
     for place, text in found:
         if not text:
@@ -77,7 +89,9 @@ def read_every_prompt(path: Path) -> tuple[str, ...]:
 
 
 def read_whole_prompt(path: Path) -> str:
-    """The one prompt that a text file is, whatever lines it has; an empty file is a `UsageError`."""
+    """The one prompt that a text file is, whatever lines it has; an empty file is a
+    `UsageError`.
+    """
     text = _checked(shown(path), read_text(path))
     if not text:
         raise UsageError(f"the prompt file {shown(path)} has no prompt")
@@ -85,16 +99,19 @@ def read_whole_prompt(path: Path) -> str:
 
 
 def is_prompt_file(text: str) -> bool:
-    """Whether a text that is no known name is meant as a prompt file: by its ending, as a path, or because there is such a file."""
+    """Whether a text that is no known name is meant as a prompt file: by its ending, as a path, or
+    because there is such a file.
+    """
     if kind_of(Path(text)) in _READERS.keys() - {""} or "/" in text.partition(":")[0]:
         return True
-    return os.path.isfile(text)  # noqa: PTH113 - `Path.is_file` raises where a name is too long
+    return os.path.isfile(text)
 
 
 def file_name(path: Path) -> str:
     """A file's own name without its folder; characters that cannot be printed are `_`.
 
-    A file without an ending is named as if it ended in .txt, so that no file is called like a suite or a set of prompts.
+    A file without an ending is named as if it ended in .txt, so that no file is called like a suite
+    or a set of prompts.
     """
     name = "".join(character if character.isprintable() else "_" for character in path.name)
     return name if path.suffix else f"{name}.txt"
@@ -106,30 +123,37 @@ def kind_of(path: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path in a message: as it is, escaped where that cannot be printed, and only its end where it is very long."""
+    """A path in a message: as it is, escaped where that cannot be printed, and only its end where
+    it is very long.
+    """
     text = str(path) if len(str(path)) <= _SHOWN else f"...{str(path)[-_SHOWN:]}"
     return text if text.isprintable() else ascii(text)
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file's text without byte-order marks at its beginning, with one newline character for every line end."""
+    """A UTF-8 file's text without byte-order marks at its beginning, with one newline character for
+    every line end.
+    """
     try:
         if not (path.is_file() or path.is_dir()) and path.exists():
             raise UsageError(
-                f"the prompt file {shown(path)} cannot be read (it is a device or a pipe); give a file"
+                f"the prompt file {shown(path)} cannot be read (it is a device or a pipe); give a"
+                " file"
             )
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"the prompt file {shown(path)} cannot be read ({reason}); give a UTF-8 file that ends in {_ENDINGS}"
+            f"the prompt file {shown(path)} cannot be read ({reason}); give a UTF-8 file that ends"
+            f" in {_ENDINGS}"
         ) from error
     try:
         content = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UsageError(
-            f"the prompt file {shown(path)} cannot be read (it is not UTF-8); look at line {line}, and save the file as UTF-8"
+            f"the prompt file {shown(path)} cannot be read (it is not UTF-8); look at line {line},"
+            " and save the file as UTF-8"
         ) from error
     return content.lstrip(_BOM).replace("\r\n", "\n").replace("\r", "\n")
 
@@ -139,7 +163,8 @@ def _entries(path: Path) -> Iterator[tuple[str, str]]:
     reader = _READERS.get(kind_of(path))
     if reader is None:
         raise UsageError(
-            f"the prompt file {shown(path)} ends in {kind_of(path)!r}; a prompt file ends in {_ENDINGS}"
+            f"the prompt file {shown(path)} ends in {kind_of(path)!r}; a prompt file ends in"
+            f" {_ENDINGS}"
         )
     for place, text in reader(path, read_text(path)):
         yield place, _checked(place, text)
@@ -172,8 +197,9 @@ def _notes(name: str, texts: Sequence[str], repeats: int) -> Iterator[str]:
     long = [text for text in texts if len(text) > LONG]
     if long:
         yield (
-            f"{name}: {_number(long)} more than {LONG:,} characters, the longest {max(map(len, long)):,}; a text encoder reads the first "
-            "77 tokens (CLIP) to 512 tokens (T5 of FLUX) and ignores the rest"
+            f"{name}: {_number(long)} more than {LONG:,} characters, the longest"
+            f" {max(map(len, long)):,}; a text encoder reads the first 77 tokens (CLIP) to 512"
+            " tokens (T5 of FLUX) and ignores the rest"
         )
     several = [text for text in texts if "\n" in text]
     if several:
@@ -201,7 +227,9 @@ def _csv(path: Path, content: str) -> Iterator[tuple[str, str]]:
 
 
 def _tsv(path: Path, content: str) -> Iterator[tuple[str, str]]:
-    """Some programs write quotation marks into a TSV file as into a CSV file; others, PartiPrompts' authors for one, have no such rule."""
+    """Some programs write quotation marks into a TSV file as into a CSV file; others, PartiPrompts'
+    authors for one, have no such rule.
+    """
     try:
         rows = list(_quoted_rows(path, content, "\t"))
     except UsageError:
@@ -232,7 +260,9 @@ def _quoted_rows(path: Path, content: str, delimiter: str) -> Iterator[tuple[int
 
 
 def _next(rows: Iterator[list[str]]) -> list[str] | None:
-    """The next row, with fields of any length: Python's limit is one for the whole process, and is put back."""
+    """The next row, with fields of any length: Python's limit is one for the whole process, and is
+    put back.
+    """
     before = csv.field_size_limit(sys.maxsize)
     try:
         return next(rows, None)
@@ -241,7 +271,9 @@ def _next(rows: Iterator[list[str]]) -> list[str] | None:
 
 
 def _opened_in(content: str, line: int, delimiter: str) -> int:
-    """The line in which the first field begins that is not well-formed, of the row that begins in `line`."""
+    """The line in which the first field begins that is not well-formed, of the row that begins in
+    `line`.
+    """
     row = content.split("\n", line - 1)[-1]
     field = re.compile(rf' *(?:"(?:[^"]|"")*"|(?!")[^{delimiter}\n]*)(?:{delimiter}|\n)')
     place = 0
@@ -263,15 +295,17 @@ def _malformed(error: str) -> str:
 def _column(
     path: Path, rows: Iterable[tuple[int, list[str]]], delimiter: str
 ) -> Iterator[tuple[str, str]]:
-    """The prompts' column of a table. Rows without any text are left out; every other row has as many fields as the header."""
+    """The prompts' column of a table. Rows without any text are left out; every other row has as
+    many fields as the header.
+    """
     written = ((line, row) for line, row in rows if any(cell.strip(_AROUND) for cell in row))
     _, header = next(written, (0, []))
     place = _place_of_prompts(path, [name.strip(_AROUND) for name in header], delimiter)
     for line, row in written:
         if len(row) != len(header):
             raise UsageError(
-                f"{shown(path)}:{line} has {_fields(row)}, and the header has {len(header)}; put a prompt that has a {delimiter} in it "
-                "between quotation marks"
+                f"{shown(path)}:{line} has {_fields(row)}, and the header has {len(header)}; put a"
+                f" prompt that has a {delimiter} in it between quotation marks"
             )
         yield f"{shown(path)}:{line}", row[place]
 
@@ -282,11 +316,13 @@ def _place_of_prompts(path: Path, header: Sequence[str], delimiter: str) -> int:
         found = ", ".join(header)
         told = f"; it is {found[:60]!r}, read with a {delimiter} between fields" if found else ""
         raise UsageError(
-            f"the prompt file {shown(path)} has no column for the prompts; name one {COLUMNS[0]!r} in its first line{told}"
+            f"the prompt file {shown(path)} has no column for the prompts; name one {COLUMNS[0]!r}"
+            f" in its first line{told}"
         )
     if header.count(name) > 1:
         raise UsageError(
-            f"the prompt file {shown(path)} has {header.count(name)} columns {name!r}; give the others another name"
+            f"the prompt file {shown(path)} has {header.count(name)} columns {name!r}; give the"
+            " others another name"
         )
     return header.index(name)
 
@@ -309,7 +345,8 @@ def _json_list(path: Path, content: str) -> Iterator[tuple[str, str]]:
     values = _parsed(shown(path), content)
     if not isinstance(values, list):
         raise UsageError(
-            f'{shown(path)} holds no list of texts; write ["a prompt", "another prompt"], or one value per line as .jsonl'
+            f'{shown(path)} holds no list of texts; write ["a prompt", "another prompt"], or one'
+            " value per line as .jsonl"
         )
     for number, value in enumerate(values, start=1):
         place = f"{shown(path)}: entry {number}"
@@ -317,12 +354,15 @@ def _json_list(path: Path, content: str) -> Iterator[tuple[str, str]]:
 
 
 def _parsed(place: str, text: str) -> Any:
-    """The value of a JSON text. Numbers are of no use here, and become floats whatever their length."""
+    """The value of a JSON text. Numbers are of no use here, and become floats whatever their
+    length.
+    """
     try:
         return json.loads(text, parse_int=float, object_pairs_hook=_unambiguous)
     except RecursionError as error:
         raise UsageError(
-            f"{place} is nested too deeply to be prompts; write texts, or objects with the key {COLUMNS[0]!r}"
+            f"{place} is nested too deeply to be prompts; write texts, or objects with the key"
+            f" {COLUMNS[0]!r}"
         ) from error
     except ValueError as error:
         raise UsageError(f"{place} is not JSON: {error}") from error

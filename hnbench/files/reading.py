@@ -1,4 +1,6 @@
-"""Files that are read whole: their bytes or their JSON, or one line that says why not. Every part of hnbench may read so."""
+"""Files that are read whole: their bytes or their JSON, or one line that says why not. Every part
+of hnbench may read so.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ LARGEST = 1_000_000_000
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file. What is none (a folder, a device, a link to nothing) or cannot be read is a `MalformedError`."""
+    """The bytes of a file. What is none (a folder, a device, a link to nothing) or cannot be read
+    is a `MalformedError`.
+    """
     require_file(path)
     try:
         return path.read_bytes()
@@ -25,7 +29,9 @@ def content_of(path: Path) -> bytes:
 
 
 def require_file(path: Path) -> None:
-    """A `MalformedError` for what is no file, or too large, before anything opens it: to open a pipe is to wait for ever."""
+    """A `MalformedError` for what is no file, or too large, before anything opens it: to open a
+    pipe is to wait for ever.
+    """
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -43,5 +49,7 @@ def _unreadable(error: OSError) -> MalformedError:
 
 
 def json_of(path: Path, kind: type[T]) -> T:
-    """The value in a JSON file, as `hnbench.files.decoding.decode` says; every failure is a `MalformedError`."""
+    """The value in a JSON file, as `hnbench.files.decoding.decode` says; every failure is a
+    `MalformedError`.
+    """
     return decode(content_of(path), kind)

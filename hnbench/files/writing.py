@@ -1,4 +1,6 @@
-"""Files that are whole or not there, and places that cannot be written to: one line that names place and cause, and says what helps."""
+"""Files that are whole or not there, and places that cannot be written to: one line that names
+place and cause, and says what helps.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ _HANDLES = "raise `ulimit -n`, or close other programs"
 ADVICE = {
     errno.ENOSPC: _ROOM,
     getattr(errno, "EDQUOT", errno.ENOSPC): _ROOM,
-    errno.EFBIG: "raise the limit on the size of files (`ulimit -f`), or give a place on another file system",
+    errno.EFBIG: (
+        "raise the limit on the size of files (`ulimit -f`), or give a place on another file system"
+    ),
     errno.EROFS: "it is on a read-only file system: give another place",
     errno.EACCES: _ACCESS,
     errno.EPERM: _ACCESS,
@@ -68,7 +72,10 @@ def cannot_write(place: Path, error: OSError, kept: str = "") -> str:
     """The line that says so."""
     advice = ADVICE.get(error.errno or 0, _PLACE)
     where = f" at {name}" if (name := error.filename) and str(name) != str(place) else ""
-    return f"{place} cannot be written to ({error.strerror or error}{where}); {advice}{f'. {kept}' if kept else ''}"
+    return (
+        f"{place} cannot be written to ({error.strerror or error}{where});"
+        f" {advice}{f'. {kept}' if kept else ''}"
+    )
 
 
 def _of_safetensors(error: SafetensorError) -> OSError | None:
@@ -81,7 +88,9 @@ def _of_safetensors(error: SafetensorError) -> OSError | None:
 
 
 def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
-    """Write a file so that it is whole, or as it was before, whenever the process is killed. Meanwhile its name has an `ending`."""
+    """Write a file so that it is whole, or as it was before, whenever the process is killed.
+    Meanwhile its name has an `ending`.
+    """
     temporary = path.with_name(path.name + ending)
     temporary.unlink(
         missing_ok=True
@@ -92,7 +101,7 @@ def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(temporary, path)  # noqa: PTH105 - the same call by its usual name
+    os.replace(temporary, path)
 
 
 def write_all(descriptor: int, content: bytes) -> None:

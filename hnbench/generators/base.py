@@ -1,7 +1,7 @@
 """The generator contract: a frozen, distilled one- or few-step text-to-image model.
 
-A generator maps (noise, prompt) to an image and is differentiable in the noise. Its parameters never
-require a gradient; what is trained is a LoRA adapter on its `backbone`.
+A generator maps (noise, prompt) to an image and is differentiable in the noise. Its parameters
+never require a gradient; what is trained is a LoRA adapter on its `backbone`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What a batch of images is generated for: text as named tensors whose first dimension is the image, and a seed of each."""
+    """What a batch of images is generated for: text as named tensors whose first dimension is the
+    image, and a seed of each.
+    """
 
     tensors: Mapping[str, Tensor]
     step_seeds: tuple[int, ...] | None = None
-    """The seed of each image's noise between steps (`NoiseSource.step_seeds`), for samplers that draw any; None where none was given."""
+    """The seed of each image's noise between steps (`NoiseSource.step_seeds`), for samplers that
+    draw any; None where none was given.
+    """
 
     def __len__(self) -> int:
         return next(iter(self.tensors.values())).shape[0]
@@ -31,7 +35,8 @@ class Conditioning:
         chosen = index if isinstance(index, (slice, Tensor)) else torch.as_tensor(index)
         seeds = None
         if self.step_seeds is not None:
-            # by way of positions: a seed has 63 bits, and every way of choosing that a tensor has is allowed
+            # by way of positions: a seed has 63 bits, and every way of choosing that a tensor has
+            # is allowed
             seeds = tuple(
                 self.step_seeds[place]
                 for place in torch.arange(len(self.step_seeds))[_on_cpu(chosen)].tolist()
@@ -39,7 +44,9 @@ class Conditioning:
         return Conditioning({name: tensor[chosen] for name, tensor in self.tensors.items()}, seeds)
 
     def seeded(self, step_seeds: Sequence[int]) -> Conditioning:
-        """The same with a seed for each image. Another number of seeds than of images is a `ValueError`."""
+        """The same with a seed for each image. Another number of seeds than of images is a
+        `ValueError`.
+        """
         if len(step_seeds) != len(self):
             raise ValueError(f"{len(step_seeds)} seeds were given for {len(self)} images")
         return replace(self, step_seeds=tuple(step_seeds))
@@ -75,7 +82,9 @@ class Generator(ABC):
     backbone: nn.Module
     """The network that denoises, and that LoRA is put on."""
     last_layer: str
-    """The dotted name, within `backbone`, of the layer whose LoRA delta is the hypernetwork's output."""
+    """The dotted name, within `backbone`, of the layer whose LoRA delta is the hypernetwork's
+    output.
+    """
 
     @property
     @abstractmethod
@@ -85,16 +94,22 @@ class Generator(ABC):
     @property
     @abstractmethod
     def dtype(self) -> torch.dtype:
-        """The type that the model computes in. Noise and its norms stay in float32 (or wider) outside."""
+        """The type that the model computes in. Noise and its norms stay in float32 (or wider)
+        outside.
+        """
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A SHA-256 over the weights and what else decides the image; part of every record's identity."""
+        """A SHA-256 over the weights and what else decides the image; part of every record's
+        identity.
+        """
 
     @property
     def details(self) -> dict[str, Any]:
-        """Where the model came from and the options it was loaded with (JSON types), for people who read a run's record."""
+        """Where the model came from and the options it was loaded with (JSON types), for people who
+        read a run's record.
+        """
         return {}
 
     @abstractmethod
@@ -103,15 +118,18 @@ class Generator(ABC):
 
     @abstractmethod
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        """Images `[B, 3, H, W]` in [0, 1], float32 (or the noise's wider type), differentiable in `noise` `[B, *noise_shape]`.
+        """Images `[B, 3, H, W]` in [0, 1], float32 (or the noise's wider type), differentiable in
+        `noise` `[B, *noise_shape]`.
 
-        A sampler that adds noise between its steps draws it from the conditioning's `step_seeds`, one generator per image, and raises a
-        `ValueError` when there are none: a noise of its own would be the same for all images, or depend on the batch.
+        A sampler that adds noise between its steps draws it from the conditioning's `step_seeds`,
+        one generator per image, and raises a `ValueError` when there are none: a noise of its own
+        would be the same for all images, or depend on the batch.
         """
 
     @abstractmethod
     def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        """One raw pass of the backbone at the first timestep, `[B, *noise_shape]`: what the hypernetwork is built from.
+        """One raw pass of the backbone at the first timestep, `[B, *noise_shape]`: what the
+        hypernetwork is built from.
 
         The noise goes in unscaled, as it was drawn (the hypernetwork's input is N(0, I)).
         """

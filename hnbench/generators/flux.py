@@ -1,7 +1,7 @@
 """FLUX.1-schnell: a rectified flow over packed latents, a few Euler steps. No guidance.
 
-The noise is packed as the transformer takes it, 2x2 latents in a row of channels: [1024, 64] for images of 512 pixels, the size that
-HyperNoise and ReNO use and that is the default here.
+The noise is packed as the transformer takes it, 2x2 latents in a row of channels: [1024, 64] for
+images of 512 pixels, the size that HyperNoise and ReNO use and that is the default here.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 PACKED = 2
 """Width and height, in latents, of a token."""
 MAX_TOKENS = 512
-"""Of T5, in HyperNoise and by the stock pipeline's default. ReNO has 256, which diffusers' documentation names as schnell's limit. Padding
-is not masked, so the number changes every image."""
+"""Of T5, in HyperNoise and by the stock pipeline's default. ReNO has 256, which diffusers'
+documentation names as schnell's limit. Padding is not masked, so the number changes every image.
+"""
 DEFAULT_SIZE = 512
 
 
@@ -46,7 +47,8 @@ class FluxGenerator(PipelineGenerator):
     def __init__(self, pipeline: Any, **options: Any) -> None:
         if pipeline.transformer.config.guidance_embeds:
             raise UsageError(
-                f"{options.get('name')} takes a guidance scale, as FLUX.1-dev does; give a few-step model without one: FLUX.1-schnell"
+                f"{options.get('name')} takes a guidance scale, as FLUX.1-dev does; give a few-step"
+                " model without one: FLUX.1-schnell"
             )
         super().__init__(pipeline, **options)
 
@@ -103,7 +105,7 @@ class FluxGenerator(PipelineGenerator):
             txt_ids=torch.zeros(hidden.shape[1], 3, device=self._device, dtype=self._dtype),
             img_ids=FluxPipeline._prepare_latent_image_ids(
                 len(latents), side, side, self._device, self._dtype
-            ),  # noqa: SLF001
+            ),
             return_dict=False,
         )[0]
         return found
@@ -119,7 +121,7 @@ class FluxGenerator(PipelineGenerator):
             )[0]
         unpacked = FluxPipeline._unpack_latents(
             latents, self.image_size, self.image_size, self.pipeline.vae_scale_factor
-        )  # noqa: SLF001
+        )
         return self._decode(
             unpacked / self.decoder.config.scaling_factor + self.decoder.config.shift_factor
         )
@@ -131,4 +133,6 @@ _SHIFT = {
     "base_shift": 0.5,
     "max_shift": 1.15,
 }
-"""The scheduler's settings that shift the timesteps by the number of tokens, and what the pipeline takes where they are missing."""
+"""The scheduler's settings that shift the timesteps by the number of tokens, and what the pipeline
+takes where they are missing.
+"""

@@ -1,4 +1,5 @@
-"""Less memory for more time: recomputing activations in the backward pass, and text encoders that lie on the CPU.
+"""Less memory for more time: recomputing activations in the backward pass, and text encoders that
+lie on the CPU.
 
 Each policy leaves images and gradients as they are.
 
@@ -6,9 +7,10 @@ Each policy leaves images and gradients as they are.
     checkpoint-all       those of the backbone's blocks as well
     offload-text         the text encoders lie on the CPU, and on the device only while they encode
 
-A backbone is shared with adapters that put layers of theirs into its module tree for a while (`hnbench.hypernetwork.adapter`). By the
-time of the backward pass those layers are out of the tree, so a block that is computed again must first be put back into the tree
-that it was computed with; otherwise it would recompute something else, silently.
+A backbone is shared with adapters that put layers of theirs into its module tree for a while
+(`hnbench.hypernetwork.adapter`). By the time of the backward pass those layers are out of the tree,
+so a block that is computed again must first be put back into the tree that it was computed with;
+otherwise it would recompute something else, silently.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def checkpoint_blocks(network: Any) -> None:
 
 
 def recomputes_safely(network: nn.Module) -> bool:
-    """Whether all that a network recomputes in the backward pass, if anything, is recomputed as it was first computed."""
+    """Whether all that a network recomputes in the backward pass, if anything, is recomputed as it
+    was first computed.
+    """
     recomputing = [
         module for module in network.modules() if getattr(module, "gradient_checkpointing", False)
     ]
@@ -39,7 +43,9 @@ def recomputes_safely(network: nn.Module) -> bool:
 
 
 def recompute_block(block: nn.Module, *inputs: Any) -> Any:
-    """The block's output; its activations are dropped, and computed again in the backward pass by the layers it has now."""
+    """The block's output; its activations are dropped, and computed again in the backward pass by
+    the layers it has now.
+    """
     tree = _Tree(block)
     # Nothing here draws random numbers, so their state need not be kept.
     return checkpoint(
@@ -52,7 +58,9 @@ def recompute_block(block: nn.Module, *inputs: Any) -> Any:
 
 
 class _Tree:
-    """Which module was whose child. Within the context it is so again; afterwards it is as it was before."""
+    """Which module was whose child. Within the context it is so again; afterwards it is as it was
+    before.
+    """
 
     def __init__(self, root: nn.Module) -> None:
         self._children = [

@@ -1,7 +1,8 @@
-"""The parts of a diffusers pipeline: which files each needs, and how it is loaded with every tensor in its place.
+"""The parts of a diffusers pipeline: which files each needs, and how it is loaded with every tensor
+in its place.
 
-A part without some of its weights would run with random numbers in their place: diffusers and transformers only warn. So parts are
-loaded one by one here, and handed to the pipeline.
+A part without some of its weights would run with random numbers in their place: diffusers and
+transformers only warn. So parts are loaded one by one here, and handed to the pipeline.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ INDEX = "model_index.json"
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 """Optional parts of pipelines that nothing here needs."""
 _SAFE, _PICKLED = ("diffusion_pytorch_model", "model"), ("diffusion_pytorch_model", "pytorch_model")
-"""What diffusers and transformers call a part's weights: as safetensors, and pickled, of which only the tensors are read."""
+"""What diffusers and transformers call a part's weights: as safetensors, and pickled, of which only
+the tensors are read.
+"""
 _WORDS = tuple(
     ("tokenizer.json", second, "spiece.model", "tokenizer.model", "vocab.txt")
     for second in ("vocab.json", "merges.txt")
 )
-"""A tokenizer's vocabulary, in the order of preference. Where it is in two files, both are needed."""
+"""A tokenizer's vocabulary, in the order of preference. Where it is in two files, both are needed.
+"""
 _BEYOND = r"(decoder|lm_head|vision_model|visual_projection|text_projection|logit_scale)(\..*)?"
 """What a text encoder's checkpoint may have of the larger model that it was taken from."""
 
@@ -82,7 +86,9 @@ class _Way:
 
 
 def _ways(dtype: str) -> list[_Way]:
-    """The ways in the order of preference: nothing pickled where there are safetensors, and the variant that is made for the type."""
+    """The ways in the order of preference: nothing pickled where there are safetensors, and the
+    variant that is made for the type.
+    """
     variants = {"float16": ("fp16", None, "bf16"), "bfloat16": ("bf16", "fp16", None)}.get(
         dtype, (None, "bf16", "fp16")
     )
@@ -119,7 +125,9 @@ def load_parts(
     other_dtypes: Mapping[str, torch.dtype],
     leave: Collection[str] = (),
 ) -> dict[str, LoadedPart]:
-    """The models of a pipeline's folder by part, but for those to `leave`; `other_dtypes` are those of parts that differ from `dtype`."""
+    """The models of a pipeline's folder by part, but for those to `leave`; `other_dtypes` are those
+    of parts that differ from `dtype`.
+    """
     return {
         part: load_part(folder, part, library, class_name, other_dtypes.get(part, dtype))
         for part, (library, class_name) in parts_of(read_json(folder / INDEX)).items()
@@ -130,12 +138,15 @@ def load_parts(
 def load_part(
     folder: Path, part: str, library: str, class_name: str, dtype: torch.dtype
 ) -> LoadedPart:
-    """One model of a pipeline, every tensor of it from the folder. Anything else is a `UsageError` that names what is wrong."""
+    """One model of a pipeline, every tensor of it from the folder. Anything else is a `UsageError`
+    that names what is wrong.
+    """
     way = _way_there(folder, part, str(dtype).removeprefix("torch."))
     kind = getattr(transformers if library == "transformers" else diffusers, class_name, None)
     if kind is None:
         raise UsageError(
-            f"{folder / part} is a {class_name} of {library}, which is not known here; update {library}"
+            f"{folder / part} is a {class_name} of {library}, which is not known here; update"
+            f" {library}"
         )
     if library == "transformers":
         return LoadedPart(

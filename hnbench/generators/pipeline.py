@@ -1,7 +1,9 @@
-"""What all generators have in common that are a diffusers pipeline: parts, text cache, options, memory, decoding.
+"""What all generators have in common that are a diffusers pipeline: parts, text cache, options,
+memory, decoding.
 
-What happens between noise and image follows the pipeline step by step, with the noise as an argument and the gradient kept. Noise, and
-the latents between steps, stay in the noise's own type (float32); only what enters a network is cast to the model's.
+What happens between noise and image follows the pipeline step by step, with the noise as an
+argument and the gradient kept. Noise, and the latents between steps, stay in the noise's own type
+(float32); only what enters a network is cast to the model's.
 """
 
 from __future__ import annotations
@@ -44,18 +46,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TEXT_CACHE_BYTES = 4 * 2**30
-"""So much encoded text is kept, on the CPU; beyond it the texts that were not asked for the longest are encoded anew."""
+"""So much encoded text is kept, on the CPU; beyond it the texts that were not asked for the longest
+are encoded anew.
+"""
 
 
 class PipelineGenerator(Generator):
     """A frozen diffusers pipeline in which the noise is an argument.
 
-    `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix`, `max_sequence_length` and
-    `intermediate_timesteps` are for families that have a choice there; given to another one they are a `UsageError`.
-    `memory` names the policies of `hnbench.generators.memory`. `source` says where the pipeline came from.
+    `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix`,
+    `max_sequence_length` and `intermediate_timesteps` are for families that have a choice there;
+    given to another one they are a `UsageError`. `memory` names the policies of
+    `hnbench.generators.memory`. `source` says where the pipeline came from.
 
-    A sampler that adds noise between its steps draws it from the image's own seed (`Conditioning.step_seeds`): images do not depend on
-    the batch, and methods differ in nothing but the starting noise.
+    A sampler that adds noise between its steps draws it from the image's own seed
+    (`Conditioning.step_seeds`): images do not depend on the batch, and methods differ in nothing
+    but the starting noise.
     """
 
     pipeline_class: ClassVar[str]
@@ -63,11 +69,17 @@ class PipelineGenerator(Generator):
     backbone_part: ClassVar[str] = "transformer"
     text_parts: ClassVar[tuple[str, ...]] = ("text_encoder",)
     beside_float16: ClassVar[Mapping[str, torch.dtype]] = {}
-    """What parts compute in where the model is float16 and they cannot: their activations are larger than float16 has numbers for."""
+    """What parts compute in where the model is float16 and they cannot: their activations are
+    larger than float16 has numbers for.
+    """
     upcast_decoder: ClassVar[bool] = False
-    """Whether the decoder computes in float32 where the model is float16 and its configuration asks for that, as in the stock pipeline."""
+    """Whether the decoder computes in float32 where the model is float16 and its configuration asks
+    for that, as in the stock pipeline.
+    """
     first_time: ClassVar[float | None] = None
-    """The time of pure noise where the network has one of its own; None: the scheduler's first timestep."""
+    """The time of pure noise where the network has one of its own; None: the scheduler's first
+    timestep.
+    """
     loading: ClassVar[Mapping[str, Any]] = {}
     """Arguments of the family's `from_pretrained`."""
 
@@ -127,14 +139,17 @@ class PipelineGenerator(Generator):
         source: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
-        """Load a local folder; nothing is fetched, nothing is unpickled. A folder without a usable pipeline is a UsageError.
+        """Load a local folder; nothing is fetched, nothing is unpickled. A folder without a usable
+        pipeline is a UsageError.
 
-        `fingerprint` is what the weights are known by (None: the files are hashed), `replaced` the folders that parts of it are taken from
-        instead, `source` what people are told of where it came from; `options` are those of the class.
+        `fingerprint` is what the weights are known by (None: the files are hashed), `replaced` the
+        folders that parts of it are taken from instead, `source` what people are told of where it
+        came from; `options` are those of the class.
         """
         if not (folder / INDEX).is_file():
             raise UsageError(
-                f"{folder} holds no diffusers pipeline (there is no {INDEX} in it); give the folder that save_pretrained wrote"
+                f"{folder} holds no diffusers pipeline (there is no {INDEX} in it); give the folder"
+                " that save_pretrained wrote"
             )
         others = cls.beside_float16 if dtype == torch.float16 else {}
         loaded = _loaded(folder, replaced or {}, dtype, others)
@@ -161,7 +176,9 @@ class PipelineGenerator(Generator):
 
     @classmethod
     def _assembled(cls, folder: Path, parts: Mapping[str, Any]) -> Any:
-        """The pipeline of these parts, and of what else the folder has: tokenizers, and a scheduler."""
+        """The pipeline of these parts, and of what else the folder has: tokenizers, and a
+        scheduler.
+        """
         stock = getattr(diffusers, cls.pipeline_class)
         taken = inspect.signature(stock.__init__).parameters
         arguments = {
@@ -191,7 +208,8 @@ class PipelineGenerator(Generator):
         multiple = self.pipeline.vae_scale_factor * self._patch()
         if size is not None and (size < multiple or size % multiple):
             raise UsageError(
-                f"the image size was {size}; {self.name} needs a multiple of {multiple}, for example {self._default_size()}"
+                f"the image size was {size}; {self.name} needs a multiple of {multiple}, for"
+                f" example {self._default_size()}"
             )
         self.image_size = size or self._default_size()
         self.noise_shape = self._shape_of_noise(self.image_size // self.pipeline.vae_scale_factor)
@@ -199,7 +217,8 @@ class PipelineGenerator(Generator):
     def _set_prefix(self, prefix: bool | None) -> None:
         if prefix is not None:
             raise UsageError(
-                f"{self.name} has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out"
+                f"{self.name} has no prompt prefix; leave --prompt-prefix and"
+                " --no-prompt-prefix out"
             )
 
     def _set_text_length(self, tokens: int | None) -> None:
@@ -211,7 +230,8 @@ class PipelineGenerator(Generator):
     def _set_intermediate(self, angle: float | Literal["even"] | None) -> None:
         if angle is not None:
             raise UsageError(
-                f"{self.name} has no intermediate timesteps to choose; leave --intermediate-timesteps out"
+                f"{self.name} has no intermediate timesteps to choose; leave"
+                " --intermediate-timesteps out"
             )
 
     def _default_size(self) -> int:
@@ -259,7 +279,9 @@ class PipelineGenerator(Generator):
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._encoded]
         if new:
             with self._text_encoders_in_place(), quiet_loading():
-                for prompt in new:  # one by one: what is new together differs in a run that was interrupted, and with it the last digits
+                # one by one: what is new together differs in a run that was interrupted, and with
+                # it the last digits
+                for prompt in new:
                     self._keep(
                         prompt,
                         {name: tensor[0].cpu() for name, tensor in self._encode([prompt]).items()},
@@ -305,11 +327,15 @@ class PipelineGenerator(Generator):
 
     @abstractmethod
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
-        """The named tensors of these prompts, on any device, of the type that the backbone takes."""
+        """The named tensors of these prompts, on any device, of the type that the backbone
+        takes.
+        """
 
     @abstractmethod
     def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
-        """One pass of the backbone over latents `[B, ...]` at one time, in the measure that the network takes."""
+        """One pass of the backbone over latents `[B, ...]` at one time, in the measure that the
+        network takes.
+        """
 
     # What families build on.
 
@@ -326,23 +352,30 @@ class PipelineGenerator(Generator):
         return scheduler
 
     def _step_noise(self, scheduler: Any, conditioning: Conditioning, steps: int) -> dict[str, Any]:
-        """The argument of `scheduler.step` that noise between steps is drawn from, one generator per image, where it draws any."""
+        """The argument of `scheduler.step` that noise between steps is drawn from, one generator
+        per image, where it draws any.
+        """
         if not _draws_noise(scheduler):
             return {}
         seeds = conditioning.step_seeds
         if (
             steps == 1
-        ):  # nothing comes between; some schedulers draw all the same, and must not take torch's own random numbers
+            # nothing comes between; some schedulers draw all the same, and must not take torch's
+            # own
+            # random numbers
+        ):
             seeds = (0,) * len(conditioning)
         if seeds is None:
             raise ValueError(
-                f"{self.name} adds noise between its steps ({type(scheduler).__name__}), and the conditioning has no seeds for it; "
-                "generate with conditioning.seeded(noises.step_seeds(tasks))"
+                f"{self.name} adds noise between its steps ({type(scheduler).__name__}), and the"
+                " conditioning has no seeds for it; generate with"
+                " conditioning.seeded(noises.step_seeds(tasks))"
             )
         return {"generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds]}
 
     def _decode(self, latents: Tensor) -> Tensor:
-        """Images `[B, 3, H, W]` in [0, 1], in the latents' type, from latents `[B, C, h, w]` as the decoder takes them.
+        """Images `[B, 3, H, W]` in [0, 1], in the latents' type, from latents `[B, C, h, w]` as the
+        decoder takes them.
 
         What the decoder did not give as a finite number is NaN, whichever infinity it was.
         """
@@ -368,7 +401,9 @@ def _loaded(
     dtype: torch.dtype,
     others: Mapping[str, torch.dtype],
 ) -> dict[str, LoadedPart | Any]:
-    """The models of the folder, with those parts (and the scheduler, where it is one) that come from other folders in their place."""
+    """The models of the folder, with those parts (and the scheduler, where it is one) that come
+    from other folders in their place.
+    """
     index = parts_of(read_json(folder / INDEX))
     found: dict[str, LoadedPart | Any] = dict(
         load_parts(folder, dtype, others, leave=tuple(replaced))
@@ -386,9 +421,11 @@ _TOKENIZER_NEEDS = ("tiktoken", "sentencepiece", "protobuf")
 
 
 def _why(error: BaseException) -> str:
-    """What an error of loading says; of a tokenizer that some package is missing for, which packages those are.
+    """What an error of loading says; of a tokenizer that some package is missing for, which
+    packages those are.
 
-    transformers falls back to another kind of file where the packages for the one that is there are missing, and then names the wrong one.
+    transformers falls back to another kind of file where the packages for the one that is there are
+    missing, and then names the wrong one.
     """
     lines = str(error).lower()
     missing = [
@@ -397,7 +434,10 @@ def _why(error: BaseException) -> str:
         if not _importable(module)
     ]
     if missing and any(name in lines for name in _TOKENIZER_NEEDS):
-        return f"its tokenizer needs the packages {' and '.join(missing)}; type pip install {' '.join(missing)}"
+        return (
+            f"its tokenizer needs the packages {' and '.join(missing)}; type pip install"
+            f" {' '.join(missing)}"
+        )
     return first_line(error)
 
 
@@ -409,7 +449,9 @@ def _importable(module: str) -> bool:
 
 
 def _draws_noise(scheduler: Any) -> bool:
-    """Whether a scheduler's steps add noise. One that takes a random generator and is not known to leave it alone is taken to."""
+    """Whether a scheduler's steps add noise. One that takes a random generator and is not known to
+    leave it alone is taken to.
+    """
     if isinstance(scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
         return bool(scheduler.config.get("stochastic_sampling"))
     if isinstance(scheduler, (diffusers.EulerDiscreteScheduler, diffusers.DDIMScheduler)):

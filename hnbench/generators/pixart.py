@@ -1,7 +1,8 @@
-"""PixArt-alpha: the one-step PixArt-DMD, and few-step models with a scheduler of their own (LCM). No classifier-free guidance.
+"""PixArt-alpha: the one-step PixArt-DMD, and few-step models with a scheduler of their own (LCM).
+No classifier-free guidance.
 
-Chen et al., "PixArt-Sigma", arXiv 2403.04692, whose repository has PixArt-DMD; Yin et al., "One-step Diffusion with Distribution
-Matching Distillation", arXiv 2311.18828.
+Chen et al., "PixArt-Sigma", arXiv 2403.04692, whose repository has PixArt-DMD; Yin et al.,
+"One-step Diffusion with Distribution Matching Distillation", arXiv 2311.18828.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ SIZE_CONDITIONED = 128
 class PixArtGenerator(PipelineGenerator):
     """A frozen PixArtAlphaPipeline.
 
-    With a DDPMScheduler the model is taken for a PixArt-DMD: it begins at timestep 400, and further steps divide the way from there
-    evenly. With another scheduler the timesteps are the scheduler's. Captions are lower-cased and stripped; the pipeline's further cleaning
-    depends on packages that may or may not be installed, and is off.
+    With a DDPMScheduler the model is taken for a PixArt-DMD: it begins at timestep 400, and further
+    steps divide the way from there evenly. With another scheduler the timesteps are the
+    scheduler's. Captions are lower-cased and stripped; the pipeline's further cleaning depends on
+    packages that may or may not be installed, and is off.
     """
 
     pipeline_class = "PixArtAlphaPipeline"

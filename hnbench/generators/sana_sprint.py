@@ -1,6 +1,8 @@
-"""SANA-Sprint: continuous-time consistency sampling (sCM, TrigFlow) with an embedded guidance scale.
+"""SANA-Sprint: continuous-time consistency sampling (sCM, TrigFlow) with an embedded guidance
+scale.
 
-Chen et al., "SANA-Sprint: One-Step Diffusion with Continuous-Time Consistency Distillation", arXiv 2503.09641.
+Chen et al., "SANA-Sprint: One-Step Diffusion with Continuous-Time Consistency Distillation", arXiv
+2503.09641.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ GUIDANCE = 4.5
 """The scale that is embedded; there is no second pass. The pipeline's default, and HyperNoise's."""
 MAX_TOKENS = 300
 BETWEEN_TWO_STEPS = 1.3
-"""The TrigFlow angle between two steps, the pipeline's default. With other numbers of steps the angles are evenly spaced."""
+"""The TrigFlow angle between two steps, the pipeline's default. With other numbers of steps the
+angles are evenly spaced.
+"""
 
 
 class SanaSprintGenerator(PipelineGenerator):
     """A frozen SanaSprintPipeline.
 
-    The prompt prefix is the pipeline's "complex human instruction", which asks the language model that encodes the text to enrich the
-    prompt. The pipeline has it on; HyperNoise trained and evaluated with it off, which is the default here.
+    The prompt prefix is the pipeline's "complex human instruction", which asks the language model
+    that encodes the text to enrich the prompt. The pipeline has it on; HyperNoise trained and
+    evaluated with it off, which is the default here.
     """
 
     pipeline_class = "SanaSprintPipeline"
@@ -51,7 +56,8 @@ class SanaSprintGenerator(PipelineGenerator):
 
     @property
     def details(self) -> dict[str, Any]:
-        # no part of the fingerprint: it changes how the model is sampled, and a hypernetwork for the model fits all the same
+        # no part of the fingerprint: it changes how the model is sampled, and a hypernetwork for
+        # the model fits all the same
         return {**super().details, "intermediate_timesteps": self._between or "even"}
 
     def _options(self) -> dict[str, Any]:

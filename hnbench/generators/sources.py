@@ -1,8 +1,10 @@
-"""Generators from the Hub and from local folders: the published ones by name, any other of a supported family by where it is.
+"""Generators from the Hub and from local folders: the published ones by name, any other of a
+supported family by where it is.
 
-The family is the pipeline class that model_index.json names. Of a repository on the Hub only the files of the parts that are used are
-fetched, as safetensors where there are any. The commit that was loaded is in the run's record. Repository and commit are what the
-weights are known by, and for a local folder the hashes of its files.
+The family is the pipeline class that model_index.json names. Of a repository on the Hub only the
+files of the parts that are used are fetched, as safetensors where there are any. The commit that
+was loaded is in the run's record. Repository and commit are what the weights are known by, and for
+a local folder the hashes of its files.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ class PublishedGenerator:
     """Part of the pipeline -> the repository whose part of that name takes its place."""
 
     def __call__(self, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
-        """Fetch what is not cached yet, and load. What cannot be had is a `UsageError` (see `hnbench.weights.hub`)."""
+        """Fetch what is not cached yet, and load. What cannot be had is a `UsageError` (see
+        `hnbench.weights.hub`).
+        """
         folder, others = self.folders(dtype)
         family = family_of(folder, self.pipeline)
         commits = {"pipeline": _known_by(hub.Source.parse(self.pipeline), folder)}
@@ -72,7 +76,9 @@ class PublishedGenerator:
         )
 
     def folders(self, dtype: str) -> tuple[Path, dict[str, Path]]:
-        """The pipeline's folder on this machine, and those of the parts that are replaced; fetched where they are not cached yet."""
+        """The pipeline's folder on this machine, and those of the parts that are replaced; fetched
+        where they are not cached yet.
+        """
         pipeline, *replacing = self.sources(dtype)
         others = {
             part: hub.download(source)
@@ -81,7 +87,9 @@ class PublishedGenerator:
         return hub.download(pipeline), others
 
     def sources(self, dtype: str) -> tuple[hub.Source, ...]:
-        """The files that it is loaded from: of the pipeline, then of each part that is replaced. Downloads the pipeline's index."""
+        """The files that it is loaded from: of the pipeline, then of each part that is replaced.
+        Downloads the pipeline's index.
+        """
         source = hub.Source.parse(self.pipeline)
         index = hub.download(replace(source, needs=(((INDEX,),),)))
         family_of(index, self.pipeline)
@@ -104,7 +112,9 @@ class PublishedGenerator:
 def load_folder(
     folder: Path, *, name: str, device: str, dtype: str, **options: Any
 ) -> PipelineGenerator:
-    """A generator from a local folder in diffusers' layout. Another family's, or no pipeline's, is a `UsageError`."""
+    """A generator from a local folder in diffusers' layout. Another family's, or no pipeline's, is
+    a `UsageError`.
+    """
     return family_of(folder, str(folder)).from_folder(
         folder,
         name=name,
@@ -116,7 +126,9 @@ def load_folder(
 
 
 def load_by_place(place: str, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
-    """A generator by where it is: a local folder where there is one of that name, else a repository on the Hub."""
+    """A generator by where it is: a local folder where there is one of that name, else a repository
+    on the Hub.
+    """
     folder = Path(place).expanduser()
     if folder.is_dir():
         return load_folder(folder, name=place, device=device, dtype=dtype, **options)
@@ -127,12 +139,14 @@ def family_of(folder: Path, shown: str) -> type[PipelineGenerator]:
     """The generator class for a pipeline's folder, which messages call `shown`."""
     if not (folder / INDEX).is_file():
         raise UsageError(
-            f"{shown} holds no diffusers pipeline (there is no {INDEX} in it); give a pipeline's own folder or repository"
+            f"{shown} holds no diffusers pipeline (there is no {INDEX} in it); give a pipeline's"
+            " own folder or repository"
         )
     found = read_json(folder / INDEX).get("_class_name")
     if found not in FAMILIES:
         raise UsageError(
-            f"{shown} is a {found}, which is not supported; these are: {', '.join(sorted(FAMILIES))}"
+            f"{shown} is a {found}, which is not supported; these are:"
+            f" {', '.join(sorted(FAMILIES))}"
         )
     return FAMILIES[found]
 
@@ -157,7 +171,8 @@ SANA_SPRINT_LARGE = PublishedGenerator(
     "sana-sprint-1.6b", "Efficient-Large-Model/Sana_Sprint_1.6B_1024px_diffusers"
 )
 FLUX_SCHNELL = PublishedGenerator("flux-schnell", "black-forest-labs/FLUX.1-schnell")
-# Text encoder and decoder from the repository that ReNO takes them from; transformer and scheduler are PixArt-DMD's own.
+# Text encoder and decoder from the repository that ReNO takes them from; transformer and scheduler
+# are PixArt-DMD's own.
 PIXART_DMD = PublishedGenerator(
     "pixart-dmd",
     "PixArt-alpha/PixArt-XL-2-1024-MS",

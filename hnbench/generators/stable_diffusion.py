@@ -1,4 +1,6 @@
-"""Generators of the Stable Diffusion family with one text encoder: SD-Turbo and the embedded world's. No classifier-free guidance."""
+"""Generators of the Stable Diffusion family with one text encoder: SD-Turbo and the embedded
+world's. No classifier-free guidance.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Generators of the Stable Diffusion XL family, with two text encoders: SDXL-Turbo. No classifier-free guidance."""
+"""Generators of the Stable Diffusion XL family, with two text encoders: SDXL-Turbo. No
+classifier-free guidance.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 
 class StableDiffusionXLGenerator(StableDiffusionGenerator):
-    """A frozen StableDiffusionXLPipeline. The size conditions say that nothing was scaled or cropped, and no watermark is drawn."""
+    """A frozen StableDiffusionXLPipeline. The size conditions say that nothing was scaled or
+    cropped, and no watermark is drawn.
+    """
 
     pipeline_class = "StableDiffusionXLPipeline"
     text_parts = ("text_encoder", "text_encoder_2")

@@ -1,6 +1,8 @@
-"""What plug-ins answer, checked where it enters: how many answers there are, scores as tensors, and single numbers.
+"""What plug-ins answer, checked where it enters: how many answers there are, scores as tensors, and
+single numbers.
 
-A plug-in is anybody's code. What its contract does not allow is a `PluginError` that names it, what it gave and what was expected.
+A plug-in is anybody's code. What its contract does not allow is a `PluginError` that names it, what
+it gave and what was expected.
 """
 
 from __future__ import annotations
@@ -21,20 +23,25 @@ LONGEST = 80
 
 
 def as_many(who: str, given: Any, expected: int, what: str = "answers") -> Sequence[Any]:
-    """The sequence that `who` (such as `"the judge geneval"`) gave, which has to have one entry for each of `expected` items."""
+    """The sequence that `who` (such as `"the judge geneval"`) gave, which has to have one entry for
+    each of `expected` items.
+    """
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise PluginError(
-            f"{who} gave {shown(given)}; a list of {expected} {what} is expected, one for each item in order"
+            f"{who} gave {shown(given)}; a list of {expected} {what} is expected, one for each item"
+            " in order"
         )
     if len(given) != expected:
         raise PluginError(
-            f"{who} gave {len(given)} {what} for {expected} items; one for each in order is expected"
+            f"{who} gave {len(given)} {what} for {expected} items; one for each in order is"
+            " expected"
         )
     return given
 
 
 def as_scores(who: str, given: Any, count: int, *, differentiable: bool = False) -> Tensor:
-    """Scores `[count]`: real floating-point numbers on a device that holds values, in the images' graph where they have to be.
+    """Scores `[count]`: real floating-point numbers on a device that holds values, in the images'
+    graph where they have to be.
 
     Whether they are finite is not looked at, because the host would have to wait for the device.
     """
@@ -47,7 +54,8 @@ def as_scores(who: str, given: Any, count: int, *, differentiable: bool = False)
         )
     if differentiable and not given.requires_grad:
         raise PluginError(
-            f"{who} gave no gradient: its scores do not depend on the images; it can be held out (--hold-out), not optimised"
+            f"{who} gave no gradient: its scores do not depend on the images; it can be held out"
+            " (--hold-out), not optimised"
         )
     scores: Tensor = given
     return scores
@@ -64,7 +72,9 @@ def as_number(who: str, given: Any, what: str = "a value") -> float:
 
 
 def real(given: Any) -> float | None:
-    """The number as a float, infinite where it is too large for one; None for what is no real number."""
+    """The number as a float, infinite where it is too large for one; None for what is no real
+    number.
+    """
     if isinstance(given, bool) or not isinstance(given, Real):
         return None
     try:
@@ -84,9 +94,14 @@ def is_usable(given: Any) -> bool:
 
 
 def shown(given: Any) -> str:
-    """What it is, in a few printable words: a tensor by type, shape and device, a number or short text as it is, all else by its type."""
+    """What it is, in a few printable words: a tensor by type, shape and device, a number or short
+    text as it is, all else by its type.
+    """
     if isinstance(given, Tensor):
-        return f"a tensor of {str(given.dtype).removeprefix('torch.')} {list(given.shape)} on {given.device}"
+        return (
+            f"a tensor of {str(given.dtype).removeprefix('torch.')} {list(given.shape)} on"
+            f" {given.device}"
+        )
     if given is None or isinstance(given, bool | int | float | complex | str):
         text = printable(
             f"{given:.3g}"

@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM, which a scheduler or a container sends before it kills: both end the work in the same orderly way."""
+"""Ctrl-C and SIGTERM, which a scheduler or a container sends before it kills: both end the work in
+the same orderly way.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ _RAISING = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminat
 
 
 def heed_sigterm() -> None:
-    """Have SIGTERM raise `Terminated` in the main thread of this process, unless something else was installed for it before."""
+    """Have SIGTERM raise `Terminated` in the main thread of this process, unless something else was
+    installed for it before.
+    """
     if (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -39,7 +43,9 @@ def heed_sigterm() -> None:
 
 @contextmanager
 def interrupt_deferred() -> Iterator[None]:
-    """Hold a first Ctrl-C or SIGTERM back until the block has ended; a second one interrupts at once."""
+    """Hold a first Ctrl-C or SIGTERM back until the block has ended; a second one interrupts at
+    once.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

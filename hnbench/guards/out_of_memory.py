@@ -1,4 +1,6 @@
-"""Which errors say that memory ran out: torch has one of its own for GPUs, and a plain `RuntimeError` for CPUs."""
+"""Which errors say that memory ran out: torch has one of its own for GPUs, and a plain
+`RuntimeError` for CPUs.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _TEXTS = (
 )
 """What torch and oneDNN say in a `RuntimeError`."""
 _OF_THE_SYSTEM = ("cannot allocate memory", "failed to map segment")
-"""What the system says, in whatever error it ends up: of a file of weights, or of a module that is imported."""
+"""What the system says, in whatever error it ends up: of a file of weights, or of a module that is
+imported.
+"""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -36,7 +40,9 @@ def _says_so(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, printable and at most `LONGEST` characters; the error's type where it has no text."""
+    """The first line of an error's text, printable and at most `LONGEST` characters; the error's
+    type where it has no text.
+    """
     lines = _text(error).strip().splitlines()
     return printable((lines or [type(error).__name__])[0])[:LONGEST]
 
@@ -45,5 +51,5 @@ def _text(error: BaseException) -> str:
     """The error's own words; it may be anybody's class, so even asking can fail."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - an error without words is still an error
+    except Exception:
         return ""

@@ -1,1 +1,3 @@
-"""The LoRA network that predicts the change of the noise: adapter, objective, training, checkpoints, diagnostics."""
+"""The LoRA network that predicts the change of the noise: adapter, objective, training,
+checkpoints, diagnostics.
+"""

@@ -1,12 +1,14 @@
 """A LoRA adapter on a generator's backbone, and the two networks made of it.
 
-`Hypernetwork` predicts a change of the noise: one pass of the adapted backbone whose last layer gives its low-rank
-delta only, so that the change is exactly zero as long as lora_B of that layer is zero (HyperNoise, section 3).
-`FinetunedGenerator` is the directly fine-tuned comparison: the same adapter, the last layer as it is, used to draw.
+`Hypernetwork` predicts a change of the noise: one pass of the adapted backbone whose last layer
+gives its low-rank delta only, so that the change is exactly zero as long as lora_B of that layer is
+zero (HyperNoise, section 3). `FinetunedGenerator` is the directly fine-tuned comparison: the same
+adapter, the last layer as it is, used to draw.
 
-The adapter is made by peft, and lies in the module tree only inside `LoraAdapter.active()`. Outside, the tree holds
-the base modules themselves: the base is the base bit for bit, its state dict keeps its keys, nothing is slower, and
-no flag of peft is toggled (peft's own switch clears `requires_grad` of the LoRA weights).
+The adapter is made by peft, and lies in the module tree only inside `LoraAdapter.active()`.
+Outside, the tree holds the base modules themselves: the base is the base bit for bit, its state
+dict keeps its keys, nothing is slower, and no flag of peft is toggled (peft's own switch clears
+`requires_grad` of the LoRA weights).
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from hnbench.generators.memory import recomputes_safely
 from hnbench.seeds import seed_of
 
 ADAPTER = "adapter"
-"""peft's name for the one adapter in each of its layers; several adapters have layers of their own."""
+"""peft's name for the one adapter in each of its layers; several adapters have layers of their own.
+"""
 HALVES = ("lora_A", "lora_B")
 
 
@@ -42,11 +45,15 @@ class LoraSettings:
     alpha: float
     """The delta is scaled by alpha / rank."""
     pattern: str | None = None
-    """A regular expression that a module's full name must match; None takes every linear and 2-d convolution layer."""
+    """A regular expression that a module's full name must match; None takes every linear and 2-d
+    convolution layer.
+    """
     seed: int = 0
     dense: bool = False
-    """Whether the LoRA beside a grouped convolution ignores the groups, as that of peft before 0.16 did (HyperNoise was trained with
-    it); otherwise its second half is grouped like the base, as that of peft since, which needs a rank that the groups divide."""
+    """Whether the LoRA beside a grouped convolution ignores the groups, as that of peft before 0.16
+    did (HyperNoise was trained with it); otherwise its second half is grouped like the base, as
+    that of peft since, which needs a rank that the groups divide.
+    """
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the weights are kept and stepped in; float32 is float64 on a float64 backbone."""
 
@@ -54,8 +61,9 @@ class LoraSettings:
 def find_targets(backbone: nn.Module, settings: LoraSettings) -> tuple[str, ...]:
     """Full names of the layers that can carry such a LoRA, in the module tree's order.
 
-    Every `nn.Linear` and `nn.Conv2d`, except grouped convolutions whose groups do not divide the rank (unless the LoRA is dense)
-    and the projection inside `nn.MultiheadAttention`, whose weight is used without its forward.
+    Every `nn.Linear` and `nn.Conv2d`, except grouped convolutions whose groups do not divide the
+    rank (unless the LoRA is dense) and the projection inside `nn.MultiheadAttention`, whose weight
+    is used without its forward.
     """
     attention = tuple(
         f"{name}."
@@ -87,7 +95,8 @@ def lora_config(backbone: nn.Module, settings: LoraSettings, targets: Sequence[s
         for name, module in backbone.named_modules()
         if isinstance(module, (nn.Linear, nn.Conv2d)) and name not in chosen
     ]
-    # peft also takes a name that ends with ".<target>", so the layers that are not meant are excluded by their full names.
+    # peft also takes a name that ends with ".<target>", so the layers that are not meant are
+    # excluded by their full names.
     excluded = "|".join(
         re.escape(name)
         for name in others
@@ -104,7 +113,9 @@ def lora_config(backbone: nn.Module, settings: LoraSettings, targets: Sequence[s
 
 @dataclass(frozen=True)
 class _Site:
-    """Where one layer of the adapter goes. The parent is held weakly: an adapter does not keep its backbone alive."""
+    """Where one layer of the adapter goes. The parent is held weakly: an adapter does not keep its
+    backbone alive.
+    """
 
     parent: weakref.ref[nn.Module]
     child: str
@@ -114,9 +125,10 @@ class _Site:
 class LoraAdapter:
     """One LoRA for one backbone.
 
-    Weights are those that the optimizer steps: of the settings' type, float32 as a rule, whatever the base's type. They lie on the
-    base layers' devices at the time of construction. Several adapters may belong to one backbone; each has its own layers
-    around the same base modules, and at most one is active at a time.
+    Weights are those that the optimizer steps: of the settings' type, float32 as a rule, whatever
+    the base's type. They lie on the base layers' devices at the time of construction. Several
+    adapters may belong to one backbone; each has its own layers around the same base modules, and
+    at most one is active at a time.
     """
 
     def __init__(
@@ -128,7 +140,8 @@ class LoraAdapter:
         self.targets = tuple(targets) if targets is not None else find_targets(backbone, settings)
         if not self.targets:
             raise UsageError(
-                f"no linear or convolution layer of {type(backbone).__name__} matches the LoRA target pattern {settings.pattern!r}"
+                f"no linear or convolution layer of {type(backbone).__name__} matches the LoRA"
+                f" target pattern {settings.pattern!r}"
             )
         self._sites = _inject(backbone, settings, self.targets)
 
@@ -153,7 +166,9 @@ class LoraAdapter:
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take these weights. Raises `UsageError` when a name is missing, unexpected, or has another shape or kind."""
+        """Take these weights. Raises `UsageError` when a name is missing, unexpected, or has
+        another shape or kind.
+        """
         refuse_other_names(self.targets, state)
         own = self.named_parameters()
         for name, parameter in own.items():
@@ -182,10 +197,11 @@ class LoraAdapter:
 
     @contextmanager
     def delta_only(self, name: str) -> Iterator[None]:
-        """Make the layer `name` give lora_B(lora_A(x)) * scaling, without base output and bias, for the length of the block.
+        """Make the layer `name` give lora_B(lora_A(x)) * scaling, without base output and bias, for
+        the length of the block.
 
-        By a layer in the tree, like all else here: what is computed again in the backward pass is computed by the layers of the first
-        time (`hnbench.generators.memory`).
+        By a layer in the tree, like all else here: what is computed again in the backward pass is
+        computed by the layers of the first time (`hnbench.generators.memory`).
         """
         site = self._sites[name]
         parent = site.parent()
@@ -221,7 +237,8 @@ def refuse_other_names(targets: Sequence[str], state: Mapping[str, Tensor]) -> N
     missing, unexpected = sorted(own - state.keys()), sorted(state.keys() - own)
     if missing or unexpected:
         raise UsageError(
-            f"the adapter's weights do not fit this backbone: missing {_some(missing)}; unexpected {_some(unexpected)}"
+            f"the adapter's weights do not fit this backbone: missing {_some(missing)}; unexpected"
+            f" {_some(unexpected)}"
         )
 
 
@@ -229,7 +246,8 @@ def require_shape(name: str, weight: Tensor, wanted: Sequence[int]) -> None:
     """A `UsageError` when the weight of that name has another shape."""
     if tuple(weight.shape) != tuple(wanted):
         raise UsageError(
-            f"the adapter's weight {name} has shape {tuple(weight.shape)}; this backbone needs {tuple(wanted)}"
+            f"the adapter's weight {name} has shape {tuple(weight.shape)}; this backbone needs"
+            f" {tuple(wanted)}"
         )
 
 
@@ -285,14 +303,18 @@ def _place(backbone: nn.Module, name: str) -> tuple[nn.Module, str]:
 
 
 def _ungrouped(layer: nn.Module) -> nn.Module:
-    """The same layer, its weights shared, that says it has no groups: what peft makes a dense LoRA from. It is never called."""
+    """The same layer, its weights shared, that says it has no groups: what peft makes a dense LoRA
+    from. It is never called.
+    """
     stand_in: Any = copy.copy(layer)
     stand_in.groups = 1
     return stand_in  # type: ignore[no-any-return]
 
 
 def _prepare(lora: nn.Module, base: nn.Module, settings: LoraSettings) -> nn.Module:
-    """Trainable LoRA weights on the base layer's device, around the base layer itself, which is not touched."""
+    """Trainable LoRA weights on the base layer's device, around the base layer itself, which is not
+    touched.
+    """
     weight: Tensor = base.weight  # type: ignore[assignment]
     dtype = (
         torch.bfloat16
@@ -306,19 +328,24 @@ def _prepare(lora: nn.Module, base: nn.Module, settings: LoraSettings) -> nn.Mod
 
 
 class Hypernetwork:
-    """f(noise, prompt): how a generator's noise is to be changed. Light: the weights are the adapter's."""
+    """f(noise, prompt): how a generator's noise is to be changed. Light: the weights are the
+    adapter's.
+    """
 
     def __init__(self, generator: Generator, adapter: LoraAdapter) -> None:
         if generator.last_layer not in adapter.layers:
             raise UsageError(
-                f"a hypernetwork needs LoRA on the last layer of {generator.name}, {generator.last_layer!r}; widen the target pattern"
+                f"a hypernetwork needs LoRA on the last layer of {generator.name},"
+                f" {generator.last_layer!r}; widen the target pattern"
             )
         _refuse_checkpointing(generator)
         self.generator = generator
         self.adapter = adapter
 
     def displacement(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        """The change f `[B, *noise_shape]` of noises `[B, *noise_shape]` (float32 or wider, as the result), one backbone pass."""
+        """The change f `[B, *noise_shape]` of noises `[B, *noise_shape]` (float32 or wider, as the
+        result), one backbone pass.
+        """
         with self.adapter.active(), self.adapter.delta_only(self.generator.last_layer):
             change = self.generator.predict(noise, conditioning)
         return change.to(noise.dtype)
@@ -343,9 +370,12 @@ class FinetunedGenerator:
 
 
 def _refuse_checkpointing(generator: Generator) -> None:
-    """Recomputing in the backward pass happens after the adapter was taken out: only a way that puts it back is right."""
+    """Recomputing in the backward pass happens after the adapter was taken out: only a way that
+    puts it back is right.
+    """
     if not recomputes_safely(generator.backbone):
         raise UsageError(
-            f"gradient checkpointing is on for {generator.name}'s backbone, and would recompute without the adapter; "
-            "switch it off, and load the generator with the memory policy checkpoint-all instead"
+            f"gradient checkpointing is on for {generator.name}'s backbone, and would recompute"
+            " without the adapter; switch it off, and load the generator with the memory policy"
+            " checkpoint-all instead"
         )

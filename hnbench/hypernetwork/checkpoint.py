@@ -1,7 +1,10 @@
-"""Adapters on disk: a folder that peft and diffusers can load, with what hnbench has to know of it beside the weights.
+"""Adapters on disk: a folder that peft and diffusers can load, with what hnbench has to know of it
+beside the weights.
 
-    adapter_model.safetensors   the LoRA weights, named as peft names them: base_model.model.<layer>.lora_A.weight;
-                                its header has rank, alpha and layers, where diffusers looks for them
+    adapter_model.safetensors   the LoRA weights, named as peft names them:
+                                base_model.model.<layer>.lora_A.weight;
+                                its header has rank, alpha and layers, where diffusers looks for
+                                them
     adapter_config.json         peft's LoraConfig
     hnbench.json                kind, generator, training configuration and cost, last evaluation
     README.md                   the same for people
@@ -55,7 +58,9 @@ WEIGHTS, CONFIG, DESCRIPTION, CARD = (
     "README.md",
 )
 OFFICIAL_WEIGHTS = "adapter_model.bin"
-"""What the official training code writes instead of safetensors, with layer names that lack peft's prefix."""
+"""What the official training code writes instead of safetensors, with layer names that lack peft's
+prefix.
+"""
 FILES = (DESCRIPTION, CARD, "prompts.sha256")
 """What an adapter may have on the Hub beside its weights and their configuration."""
 NEEDS = ((CONFIG,),), ((WEIGHTS,), (OFFICIAL_WEIGHTS,))
@@ -80,7 +85,8 @@ ALLOWED: dict[str, Callable[[Any], bool]] = {
     "peft_type": lambda value: value == "LORA",
     "inference_mode": lambda value: isinstance(value, bool),
     "lora_dropout": lambda value: isinstance(value, (int, float)),  # in training alone
-    # Ways that leave the base weights as they are. PiSSA, OLoRA, LoftQ, CorDA and others take something out of the base: their adapter is
+    # Ways that leave the base weights as they are. PiSSA, OLoRA, LoftQ, CorDA and others take
+    # something out of the base: their adapter is
     # right only on that changed base.
     "init_lora_weights": lambda value: (
         isinstance(value, bool) or value in (None, "gaussian", "orthogonal", "mica")
@@ -89,8 +95,10 @@ ALLOWED: dict[str, Callable[[Any], bool]] = {
     "megatron_core": lambda value: isinstance(value, str),  # of no effect without megatron_config
     "qalora_group_size": lambda value: isinstance(value, int),  # of no effect without use_qalora
 }
-"""What a `LoraConfig` may say, by value: it is read here, or changes nothing of what a trained LoRA computes. Anything else that is
-switched on (DoRA, other scalings, biases, ranks per layer, options to come) would be computed wrongly, and is refused."""
+"""What a `LoraConfig` may say, by value: it is read here, or changes nothing of what a trained LoRA
+computes. Anything else that is switched on (DoRA, other scalings, biases, ranks per layer, options
+to come) would be computed wrongly, and is refused.
+"""
 
 
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
@@ -142,7 +150,9 @@ class _Training(TrainingCost, forbid_unknown_fields=True):
 
 
 class Evaluation(msgspec.Struct, forbid_unknown_fields=True):
-    """An evaluation in a training; None is a number that was not finite, or that there is none of."""
+    """An evaluation in a training; None is a number that was not finite, or that there is none
+    of.
+    """
 
     gain: float | None
     step: Count = 0
@@ -176,7 +186,9 @@ def save_adapter(
     description: Mapping[str, Any],
     prompts: Sequence[str] = (),
 ) -> None:
-    """Write an adapter's folder whole or not at all; one that is there is replaced. `prompts` are those that the training saw."""
+    """Write an adapter's folder whole or not at all; one that is there is replaced. `prompts` are
+    those that the training saw.
+    """
     from safetensors.torch import save_file
 
     from hnbench.hypernetwork.adapter import lora_config
@@ -185,7 +197,8 @@ def save_adapter(
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
     config = lora_config(backbone, adapter.settings, adapter.targets)
-    # One entry only: safetensors writes several in an order that changes from file to file, and so does the file's hash.
+    # One entry only: safetensors writes several in an order that changes from file to file, and so
+    # does the file's hash.
     header = {"lora_adapter_metadata": _for_diffusers(config)}
     save_file(
         {PREFIX + name: tensor for name, tensor in adapter.state_dict().items()},
@@ -216,7 +229,9 @@ def save_adapter(
 
 
 def _for_diffusers(config: Any) -> str:
-    """What diffusers builds its `LoraConfig` of; without it alpha would count as equal to the rank."""
+    """What diffusers builds its `LoraConfig` of; without it alpha would count as equal to the
+    rank.
+    """
     values = {
         "r": config.r,
         "lora_alpha": float(config.lora_alpha),
@@ -227,11 +242,14 @@ def _for_diffusers(config: Any) -> str:
 
 
 def describe_adapter(folder: Path) -> dict[str, Any]:
-    """The contents of hnbench.json. A missing or damaged one is a `UsageError`, a newer one a `StoreError`."""
+    """The contents of hnbench.json. A missing or damaged one is a `UsageError`, a newer one a
+    `StoreError`.
+    """
     path = folder / DESCRIPTION
     if not is_described(folder):
         raise UsageError(
-            f"{folder} is no trained adapter: it has no {DESCRIPTION}; give the folder 'adapter' of a training"
+            f"{folder} is no trained adapter: it has no {DESCRIPTION}; give the folder 'adapter' of"
+            " a training"
         )
     description = _read_json(path)
     try:
@@ -243,12 +261,16 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
 
 
 def is_described(folder: Path) -> bool:
-    """Whether a folder has a hnbench.json, be it one that cannot be read; one without is of another program."""
+    """Whether a folder has a hnbench.json, be it one that cannot be read; one without is of another
+    program.
+    """
     return os.path.lexists(folder / DESCRIPTION)
 
 
 def training_cost(folder: Path) -> dict[str, Any]:
-    """What the training took: seconds, steps, images, passes of generator and reward, device; empty for a foreign adapter."""
+    """What the training took: seconds, steps, images, passes of generator and reward, device; empty
+    for a foreign adapter.
+    """
     cost: dict[str, Any] = (
         describe_adapter(folder).get("training", {}) if is_described(folder) else {}
     )
@@ -274,9 +296,10 @@ def adapter_sha256(folder: Path) -> str:
 def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
     """An adapter of this kind (`"hypernoise"`, `"finetune"`), strictly.
 
-    Every layer that its configuration names has its weights, and no weight is left over; their names may have peft's prefix or
-    not. An adapter of another kind, generator or shape is a `UsageError`. A folder without hnbench.json (the published
-    hypernetworks) counts as `"hypernoise"`, and is checked by names and shapes alone.
+    Every layer that its configuration names has its weights, and no weight is left over; their
+    names may have peft's prefix or not. An adapter of another kind, generator or shape is a
+    `UsageError`. A folder without hnbench.json (the published hypernetworks) counts as
+    `"hypernoise"`, and is checked by names and shapes alone.
     """
     from hnbench.hypernetwork.adapter import LoraAdapter
 
@@ -305,7 +328,9 @@ _attached: WeakKeyDictionary[nn.Module, dict[tuple[str, tuple[str, int, int]], L
 
 
 def attach(generator: Generator, folder: Path, kind: str) -> LoraAdapter:
-    """`load_adapter`, once per backbone and version of the weights: asking again costs a look at the file's time and size."""
+    """`load_adapter`, once per backbone and version of the weights: asking again costs a look at
+    the file's time and size.
+    """
     known = _attached.setdefault(generator.backbone, {})
     key = (kind, _version(_weights_file(folder)))
     if key not in known:
@@ -314,7 +339,9 @@ def attach(generator: Generator, folder: Path, kind: str) -> LoraAdapter:
 
 
 def release(generator: Generator) -> None:
-    """Forget the adapters attached to a generator, and with them their memory. Its backbone is as it was in any case."""
+    """Forget the adapters attached to a generator, and with them their memory. Its backbone is as
+    it was in any case.
+    """
     _attached.pop(generator.backbone, None)
 
 
@@ -359,7 +386,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         or not all(isinstance(tensor, torch.Tensor) for tensor in state.values())
     ):
         raise UsageError(
-            f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft saves it"
+            f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft"
+            " saves it"
         )
     for name, tensor in state.items():
         if why := _unusable(tensor):
@@ -388,7 +416,9 @@ def _unusable(weight: Tensor) -> str:
 
 
 def _read_tensors(path: Path) -> Any:
-    """What a file of weights holds. A file that was made to do harm can make its reader fail in any way, and each is one line."""
+    """What a file of weights holds. A file that was made to do harm can make its reader fail in any
+    way, and each is one line.
+    """
     import torch
     from safetensors.torch import load_file
 
@@ -400,18 +430,21 @@ def _read_tensors(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise UsageError(
-            f"{path} cannot be read as weights: it is damaged, or holds more than tensors; nothing of it was run. "
-            f"Get it as {WEIGHTS}, which cannot hold anything else"
+            f"{path} cannot be read as weights: it is damaged, or holds more than tensors; nothing"
+            f" of it was run. Get it as {WEIGHTS}, which cannot hold anything else"
         ) from error
     except Exception as error:
         why = printable(str(error).strip().partition("\n")[0])[:LONGEST]
         raise UsageError(
-            f"{path} cannot be read as weights ({why or type(error).__name__}); get the adapter again"
+            f"{path} cannot be read as weights ({why or type(error).__name__}); get the adapter"
+            " again"
         ) from error
 
 
 def _refuse_compressed(path: Path) -> None:
-    """An archive of torch is not compressed; one that is compressed may become far larger than it is."""
+    """An archive of torch is not compressed; one that is compressed may become far larger than it
+    is.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
@@ -442,13 +475,15 @@ def _check(folder: Path, description: Mapping[str, Any], generator: Generator, k
     name, fingerprint = trained["name"][:60], printable(trained["fingerprint"][:12])
     if tuple(trained["noise_shape"]) != tuple(generator.noise_shape):
         raise UsageError(
-            f"{folder} was trained for the generator {name!r} with noise {str(trained['noise_shape'])[:60]}; "
-            f"{generator.name!r} has noise {list(generator.noise_shape)}"
+            f"{folder} was trained for the generator {name!r} with noise"
+            f" {str(trained['noise_shape'])[:60]}; {generator.name!r} has noise"
+            f" {list(generator.noise_shape)}"
         )
     if trained["fingerprint"] != generator.fingerprint:
         raise UsageError(
-            f"{folder} was trained for the generator {name!r} with fingerprint {fingerprint}; "
-            f"this {generator.name!r} has fingerprint {generator.fingerprint[:12]}; train an adapter for it"
+            f"{folder} was trained for the generator {name!r} with fingerprint {fingerprint}; this"
+            f" {generator.name!r} has fingerprint {generator.fingerprint[:12]}; train an adapter"
+            " for it"
         )
 
 
@@ -457,13 +492,15 @@ def _lora_options(folder: Path) -> _Lora:
     path = folder / CONFIG
     if not os.path.lexists(path):
         raise UsageError(
-            f"{path} is missing; an adapter needs peft's configuration with r, lora_alpha and target_modules"
+            f"{path} is missing; an adapter needs peft's configuration with r, lora_alpha and"
+            " target_modules"
         )
     config = _read_json(path)
     lora = _as_kind(path, config, _Lora)
     if lora.peft_type != "LORA":
         raise UsageError(
-            f"{path} is of an adapter of type {printable(str(lora.peft_type)[:40])}; only LORA is supported"
+            f"{path} is of an adapter of type {printable(str(lora.peft_type)[:40])}; only LORA is"
+            " supported"
         )
     used = sorted(
         name
@@ -481,7 +518,9 @@ def _lora_options(folder: Path) -> _Lora:
 def _targets(
     folder: Path, config: _Lora, state: Mapping[str, Tensor], generator: Generator
 ) -> list[str]:
-    """The layers that the configuration means, in the backbone's order, by peft's own rule for names that are given in part."""
+    """The layers that the configuration means, in the backbone's order, by peft's own rule for
+    names that are given in part.
+    """
     from peft import LoraConfig
     from peft.tuners.tuners_utils import check_target_module_exists
     from torch import nn
@@ -490,7 +529,8 @@ def _targets(
     unknown = sorted({name.rpartition(".lora_")[0] for name in state} - modules.keys())
     if unknown:
         raise UsageError(
-            f"{folder}: the backbone of {generator.name!r} has no layer {unknown[0][:100]!r} ({len(unknown)} such); take its own generator"
+            f"{folder}: the backbone of {generator.name!r} has no layer {unknown[0][:100]!r}"
+            f" ({len(unknown)} such); take its own generator"
         )
     try:
         places = LoraConfig(
@@ -502,11 +542,13 @@ def _targets(
         found = [name for name in adaptable if check_target_module_exists(places, name)]
     except (TypeError, ValueError, re.error, RecursionError, OverflowError) as error:
         raise UsageError(
-            f"{folder / CONFIG} cannot be used: {printable(str(error))[:LONGEST]}; get the adapter again"
+            f"{folder / CONFIG} cannot be used: {printable(str(error))[:LONGEST]}; get the adapter"
+            " again"
         ) from error
     if not found:
         raise UsageError(
-            f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG} names; take its own generator"
+            f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG}"
+            " names; take its own generator"
         )
     return found
 
@@ -514,7 +556,8 @@ def _targets(
 def _settings(
     config: _Lora, targets: Sequence[str], state: Mapping[str, Tensor], generator: Generator
 ) -> Any:
-    """Rank and scale, and of which of the two kinds the LoRA beside grouped convolutions is, by the shape of its second half.
+    """Rank and scale, and of which of the two kinds the LoRA beside grouped convolutions is, by the
+    shape of its second half.
 
     What does not fit the backbone is a `UsageError` before anything of that size is made.
     """
@@ -527,7 +570,8 @@ def _settings(
     )
     if other:
         raise UsageError(
-            f"{CONFIG} says rank {rank}, and {other} has {list(state[other].shape)}; take the configuration of these weights"
+            f"{CONFIG} says rank {rank}, and {other} has {list(state[other].shape)}; take the"
+            " configuration of these weights"
         )
     refuse_other_names(targets, state)
     for name in targets:
@@ -544,7 +588,7 @@ def _first_half(layer: nn.Module, rank: int) -> tuple[int, ...]:
 
     if isinstance(layer, nn.Conv2d):
         return (rank, layer.in_channels, *layer.kernel_size)
-    width: int = getattr(layer, "in_features")  # noqa: B009 - of what a LoRA is put on, only linear layers are left
+    width: int = getattr(layer, "in_features")
     return rank, width
 
 
@@ -554,17 +598,24 @@ def _grouped(backbone: nn.Module, targets: Sequence[str]) -> list[str]:
 
 
 def _card(description: Mapping[str, Any], *, dense: bool, by_diffusers: bool) -> str:
-    """The model card. `by_diffusers`: whether the backbone has diffusers' own way to load an adapter, which PixArt's has not.
+    """The model card. `by_diffusers`: whether the backbone has diffusers' own way to load an
+    adapter, which PixArt's has not.
 
     Its front matter holds nothing of the description, and everything else is `markdown`.
     """
     generator, training = description.get("generator", {}), description.get("training", {})
-    length = f"{training.get('steps')} steps, {training.get('images')} images, {training.get('seconds', 0):.0f} s"
+    length = (
+        f"{training.get('steps')} steps, {training.get('images')} images,"
+        f" {training.get('seconds', 0):.0f} s"
+    )
     gain, error = (
         _figure(description.get("evaluation", {}).get(name))
         for name in ("gain", "gain_standard_error")
     )
     config = description.get("config", {})
+    rewards = ", ".join(
+        f"{markdown(reward)} x {weight:g}" for reward, weight in config.get("rewards", {}).items()
+    )
     kind, name = str(description.get("kind")), markdown(str(generator.get("name", "unknown")))
     lines = [
         "---",
@@ -578,7 +629,7 @@ def _card(description: Mapping[str, Any], *, dense: bool, by_diffusers: bool) ->
         "| | |",
         "|---|---|",
         f"| generator | {name} ({markdown(str(generator.get('fingerprint'))[:12])}) |",
-        f"| rewards | {', '.join(f'{markdown(reward)} x {weight:g}' for reward, weight in config.get('rewards', {}).items())} |",
+        f"| rewards | {rewards} |",
         f"| LoRA | rank {config.get('rank')}, alpha {config.get('lora_alpha')} |",
         f"| training | {length} on {markdown(str(training.get('device')))} |",
         f"| gain in held-out reward | {gain} +- {error} (standard error) |",
@@ -590,8 +641,14 @@ def _card(description: Mapping[str, Any], *, dense: bool, by_diffusers: bool) ->
 
 
 PURPOSES = {
-    "hypernoise": "A noise hypernetwork (HyperNoise, arXiv 2508.09968): it predicts a change of a frozen generator's initial noise.",
-    "finetune": "A directly fine-tuned generator, the comparison for a noise hypernetwork: the same LoRA on the generator itself.",
+    "hypernoise": (
+        "A noise hypernetwork (HyperNoise, arXiv 2508.09968): it predicts a change of a frozen"
+        " generator's initial noise."
+    ),
+    "finetune": (
+        "A directly fine-tuned generator, the comparison for a noise hypernetwork: the same LoRA on"
+        " the generator itself."
+    ),
 }
 
 
@@ -608,21 +665,30 @@ def _how_to_load(
         "",
     ]
     if dense:
-        note = "The LoRA of grouped convolutions is dense, as peft before 0.16 made it; newer versions of peft and diffusers refuse it."
+        note = (
+            "The LoRA of grouped convolutions is dense, as peft before 0.16 made it; newer versions"
+            " of peft and diffusers refuse it."
+        )
         return [*lines, note]
     lines.append(
-        "THIS is this folder, or its name on the Hub. In Python, `peft.PeftModel.from_pretrained(backbone, THIS)` loads it,"
+        "THIS is this folder, or its name on the Hub. In Python,"
+        " `peft.PeftModel.from_pretrained(backbone, THIS)` loads it,"
     )
     if by_diffusers:
-        call = f'    backbone.load_lora_adapter(THIS, prefix="{PREFIX.rstrip(".")}", weight_name="{WEIGHTS}")'
+        call = (
+            f'    backbone.load_lora_adapter(THIS, prefix="{PREFIX.rstrip(".")}",'
+            f' weight_name="{WEIGHTS}")'
+        )
         lines += ["and so does", "", call, "", "of diffusers,"]
     lines.append(
-        f"where `backbone` is the pipeline's {markdown(str(generator.get('backbone', 'denoising network')))}."
+        "where `backbone` is the pipeline's"
+        f" {markdown(str(generator.get('backbone', 'denoising network')))}."
     )
     if kind == "hypernoise":
         layer = markdown(str(generator.get("last_layer", "see hnbench.json")))
         lines.append(
-            f"For the change of the noise, its last layer ({layer}) must then give its low-rank delta only, without base output and bias."
+            f"For the change of the noise, its last layer ({layer}) must then give its low-rank"
+            " delta only, without base output and bias."
         )
     return lines
 

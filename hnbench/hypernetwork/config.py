@@ -41,9 +41,9 @@ POSITIVE = ("learning_rate", "gradient_clip", "lora_alpha")
 class TrainingConfig:
     """One adapter to be trained on one generator for one mixture of rewards.
 
-    `kind="hypernoise"` trains the noise hypernetwork; `kind="finetune"` trains the same LoRA to change the generator
-    itself. How often and on what the training is evaluated is identity, because a fine-tuning keeps the adapter that was
-    best in those evaluations.
+    `kind="hypernoise"` trains the noise hypernetwork; `kind="finetune"` trains the same LoRA to
+    change the generator itself. How often and on what the training is evaluated is identity,
+    because a fine-tuning keeps the adapter that was best in those evaluations.
     """
 
     kind: Literal["hypernoise", "finetune"] = of_kind("identity")
@@ -59,7 +59,9 @@ class TrainingConfig:
     rewards: dict[str, float] = of_kind("identity")
     """Reward name -> weight."""
     prompts: str = of_kind("identity")
-    """Where the prompts come from, as the user named it; their texts enter the training folder by hash."""
+    """Where the prompts come from, as the user named it; their texts enter the training folder by
+    hash.
+    """
     steps: int = of_kind("identity", default=1000)
     """Optimizer steps."""
     batch_size: int = of_kind("identity", default=32)
@@ -71,7 +73,9 @@ class TrainingConfig:
     """For sgd."""
     weight_decay: float = of_kind("identity", default=0.0)
     warmup_steps: int = of_kind("identity", default=0)
-    """The first step has the rate 0, step `warmup_steps` (counted from 0) is the first with the full rate."""
+    """The first step has the rate 0, step `warmup_steps` (counted from 0) is the first with the
+    full rate.
+    """
     schedule: Literal["constant", "cosine"] = of_kind("identity", default="constant")
     gradient_clip: float = of_kind("identity", default=1.0)
     """The largest L2 norm of the whole gradient."""
@@ -80,16 +84,23 @@ class TrainingConfig:
     target_pattern: str | None = of_kind("identity", default=None)
     """A regular expression on full layer names; None: every linear and 2-d convolution layer."""
     dense_convolutions: bool = of_kind("identity", default=False)
-    """Whether grouped convolutions get a LoRA that ignores the groups (as HyperNoise's did), or, where the rank allows, a grouped one."""
+    """Whether grouped convolutions get a LoRA that ignores the groups (as HyperNoise's did), or,
+    where the rank allows, a grouped one.
+    """
     lora_dtype: Literal["float32", "bfloat16"] = of_kind("identity", default="float32")
     """What the LoRA's weights are kept and stepped in."""
     regulariser_reduction: Literal["sum", "mean"] = of_kind("identity", default="mean")
-    """For hypernoise: 1/2 of the sum (the paper's Eq. 11) or of the mean (its official code) of the squared change."""
+    """For hypernoise: 1/2 of the sum (the paper's Eq. 11) or of the mean (its official code) of the
+    squared change.
+    """
     regulariser_weight: float = of_kind("identity", default=1.0)
     image_penalty: float = of_kind("identity", default=0.0)
-    """For finetune: the weight of the mean squared distance to the base's image of the same noise."""
+    """For finetune: the weight of the mean squared distance to the base's image of the same noise.
+    """
     noise: Literal["fresh", "batch"] = of_kind("identity", default="fresh")
-    """A fresh noise per sample, or one noise shared by all samples of an optimizer step (as the official scripts do)."""
+    """A fresh noise per sample, or one noise shared by all samples of an optimizer step (as the
+    official scripts do).
+    """
     seed: int = of_kind("identity", default=0)
     eval_every: int = of_kind("identity", default=100)
     eval_prompts: int = of_kind("identity", default=32)
@@ -134,12 +145,15 @@ class TrainingConfig:
     def _check_kind(self) -> None:
         if self.kind == "hypernoise" and self.image_penalty:
             raise UsageError(
-                "image penalty belongs to --kind finetune; a hypernoise training has the regulariser weight"
+                "image penalty belongs to --kind finetune; a hypernoise training has the"
+                " regulariser weight"
             )
 
     @property
     def identity_values(self) -> dict[str, Any]:
-        """What makes two trainings the same: the identity fields, and how the warm-up counts, which began one step later at first."""
+        """What makes two trainings the same: the identity fields, and how the warm-up counts, which
+        began one step later at first.
+        """
         values = values_of(self, "identity")
         return {**values, "warmup": "from zero"} if self.warmup_steps else values
 

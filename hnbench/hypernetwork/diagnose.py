@@ -1,4 +1,6 @@
-"""What a trained hypernetwork does to the noise: divergence, Lipschitz constant and Gaussianity, with standard errors."""
+"""What a trained hypernetwork does to the noise: divergence, Lipschitz constant and Gaussianity,
+with standard errors.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from hnbench.tasks import Task
 EXACT_UP_TO = 512
 """Noises of at most so many entries get the exact Jacobian."""
 FAILURE = 0.01
-"""How probable it may be that any of a diagnosis' spectral norms is above the bound that is given for all of them."""
+"""How probable it may be that any of a diagnosis' spectral norms is above the bound that is given
+for all of them.
+"""
 
 
 def diagnose(
@@ -41,10 +45,12 @@ def diagnose(
 ) -> dict[str, Any]:
     """Look at `samples` noises for each prompt; the result has JSON types.
 
-    The KL divergence is exact for noises of at most `EXACT_UP_TO` entries and estimated otherwise (`estimated_divergence`,
-    whose truncation bound is given for the bound on the largest Lipschitz constant; None where it is infinite). The estimate is a power
-    series in the Jacobian: where a sample's Lipschitz constant may reach 1 it need not converge, and `kl` and `jacobian_term` are None.
-    "May reach" goes by the bound from above: power iteration approaches a constant from below, and would let 1.01 pass for 0.99.
+    The KL divergence is exact for noises of at most `EXACT_UP_TO` entries and estimated otherwise
+    (`estimated_divergence`, whose truncation bound is given for the bound on the largest Lipschitz
+    constant; None where it is infinite). The estimate is a power series in the Jacobian: where a
+    sample's Lipschitz constant may reach 1 it need not converge, and `kl` and `jacobian_term` are
+    None. "May reach" goes by the bound from above: power iteration approaches a constant from
+    below, and would let 1.01 pass for 0.99.
     """
     if not prompts:
         raise ValueError("diagnose needs at least one prompt")
@@ -116,7 +122,9 @@ def _mean(values: Tensor) -> dict[str, float | None]:
 def _lipschitz(
     constants: Tensor, dimension: int, terms: int | None, iterations: int
 ) -> dict[str, Any]:
-    """Quantiles over samples, a bound on the largest, and the bounds that hold if that held everywhere."""
+    """Quantiles over samples, a bound on the largest, and the bounds that hold if that held
+    everywhere.
+    """
     largest = float(constants.max())
     bound = spectral_norm_bound(largest, dimension, iterations, FAILURE / len(constants))
     tail = truncation_bound(bound, dimension, terms) if terms else 0.0

@@ -1,13 +1,16 @@
-"""How far a change of the noise takes it from N(0, I): the exact KL divergence, its estimate, and the change's Lipschitz constant.
+"""How far a change of the noise takes it from N(0, I): the exact KL divergence, its estimate, and
+the change's Lipschitz constant.
 
 For T(x) = x + f(x) with Jacobian J of f (HyperNoise, arXiv 2508.09968, Eq. 8):
 
     KL(T#p0 || p0) = E[ 1/2 ||f||^2 + Tr J - log|det(I + J)| ]
 
-The paper trains with the first term alone; the rest, E(J), is below d (-log(1 - L) - L) where f is L-Lipschitz with L < 1.
+The paper trains with the first term alone; the rest, E(J), is below d (-log(1 - L) - L) where f is
+L-Lipschitz with L < 1.
 
-A map is a function from noises `[B, *shape]` to changes `[B, *shape]` that treats samples independently. All results are per
-sample `[B]`. Only reverse-mode derivatives are used, because forward mode is missing for operators in real backbones.
+A map is a function from noises `[B, *shape]` to changes `[B, *shape]` that treats samples
+independently. All results are per sample `[B]`. Only reverse-mode derivatives are used, because
+forward mode is missing for operators in real backbones.
 """
 
 from __future__ import annotations
@@ -39,7 +42,9 @@ class Divergence:
 
 
 def exact_divergence(change: Map, noise: Tensor) -> Divergence:
-    """By the full Jacobian: as many backward passes as a noise has entries. Computed in float64 from f's derivatives."""
+    """By the full Jacobian: as many backward passes as a noise has entries. Computed in float64
+    from f's derivatives.
+    """
     value, jacobian = _jacobian(change, noise)
     identity = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype, device=jacobian.device)
     term = (
@@ -52,10 +57,12 @@ def exact_divergence(change: Map, noise: Tensor) -> Divergence:
 def estimated_divergence(
     change: Map, noise: Tensor, *, probes: int = 4, terms: int = 6, seed: int = 0
 ) -> Divergence:
-    """By Hutchinson's estimator on the power series E(J) = sum over k >= 2 of (-1)^k Tr(J^k) / k, cut after k = `terms`.
+    """By Hutchinson's estimator on the power series E(J) = sum over k >= 2 of (-1)^k Tr(J^k) / k,
+    cut after k = `terms`.
 
-    With a random sign vector v, v^T J^k v has mean Tr(J^k); every further power costs one backward pass. The series
-    converges where the spectral radius of J is below 1; `truncation_bound` says what is lost. The mean over `probes` sign vectors.
+    With a random sign vector v, v^T J^k v has mean Tr(J^k); every further power costs one backward
+    pass. The series converges where the spectral radius of J is below 1; `truncation_bound` says
+    what is lost. The mean over `probes` sign vectors.
     """
     if probes < 1 or terms < 2:
         raise ValueError(
@@ -75,7 +82,9 @@ def estimated_divergence(
 
 
 def truncation_bound(lipschitz: float, dimension: int, terms: int) -> float:
-    """A bound on what the series cut after `terms` leaves out: d * sum over k > terms of L^k / k; infinite for L >= 1."""
+    """A bound on what the series cut after `terms` leaves out: d * sum over k > terms of L^k / k;
+    infinite for L >= 1.
+    """
     if lipschitz >= 1:
         return math.inf
     if lipschitz == 0:
@@ -92,10 +101,11 @@ def error_bound(lipschitz: float, dimension: int) -> float:
 def lipschitz_constants(
     change: Map, noise: Tensor, *, iterations: int = 20, seed: int = 0
 ) -> Tensor:
-    """The spectral norm of f's Jacobian at each noise `[B]`, by power iteration on J^T J, from below (`spectral_norm_bound`: from above).
+    """The spectral norm of f's Jacobian at each noise `[B]`, by power iteration on J^T J, from
+    below (`spectral_norm_bound`: from above).
 
-    J v is got by differentiating the backward pass, which is linear in its argument. Attention runs in its plain form
-    meanwhile: the fused kernels have no second derivative.
+    J v is got by differentiating the backward pass, which is linear in its argument. Attention runs
+    in its plain form meanwhile: the fused kernels have no second derivative.
     """
     source, value = _evaluate(change, noise)
     dual = torch.zeros_like(value, requires_grad=True)
@@ -120,15 +130,18 @@ def lipschitz_constants(
 
 
 def spectral_norm_bound(found: float, dimension: int, iterations: int, failure: float) -> float:
-    """A bound from above on a spectral norm of which power iteration has `found` so much, wrong with probability `failure` at most.
+    """A bound from above on a spectral norm of which power iteration has `found` so much, wrong
+    with probability `failure` at most.
 
-    Over the random start, the Rayleigh quotient of k iterations on a d x d matrix J^T J falls short of its largest eigenvalue by more than
-    a factor 1 - e with probability at most 0.824 sqrt(d) (1 - e)^(k - 1/2), whatever the matrix is (Kuczynski and Wozniakowski, SIAM J.
-    Matrix Anal. Appl. 13(4), 1992, Theorem 4.1). Solved for e; a norm is the root of an eigenvalue.
+    Over the random start, the Rayleigh quotient of k iterations on a d x d matrix J^T J falls short
+    of its largest eigenvalue by more than a factor 1 - e with probability at most 0.824 sqrt(d) (1
+    - e)^(k - 1/2), whatever the matrix is (Kuczynski and Wozniakowski, SIAM J. Matrix Anal. Appl.
+    13(4), 1992, Theorem 4.1). Solved for e; a norm is the root of an eigenvalue.
     """
     if not 0 < failure < 1 or iterations < 1:
         raise ValueError(
-            f"failure must be between 0 and 1 and iterations at least 1, not {failure} and {iterations}"
+            f"failure must be between 0 and 1 and iterations at least 1, not {failure} and"
+            f" {iterations}"
         )
     share = (failure / (0.824 * math.sqrt(dimension))) ** (1 / (iterations - 0.5))
     return found / math.sqrt(min(1.0, share))
@@ -169,6 +182,7 @@ def _half_squared_norm(value: Tensor) -> Tensor:
 
 def _normalised(vector: Tensor) -> tuple[Tensor, Tensor]:
     norm = vector.flatten(1).norm(dim=1)
-    return vector / norm.clamp_min(torch.finfo(vector.dtype).tiny).view(
-        -1, *[1] * (vector.dim() - 1)
-    ), norm
+    return (
+        vector / norm.clamp_min(torch.finfo(vector.dtype).tiny).view(-1, *[1] * (vector.dim() - 1)),
+        norm,
+    )

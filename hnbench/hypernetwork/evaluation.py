@@ -1,4 +1,6 @@
-"""The paired evaluation during training: adapted against base on the same held-out prompts and the same noises."""
+"""The paired evaluation during training: adapted against base on the same held-out prompts and the
+same noises.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,14 @@ from hnbench.seeds import NoiseSource, seed_of
 from hnbench.tasks import Task
 
 Draw = Callable[[Tensor, Conditioning], tuple[Tensor, Tensor | None]]
-"""Noise and conditioning to images `[B, 3, H, W]`, and to the change of the noise `[B, *noise_shape]` where there is one."""
+"""Noise and conditioning to images `[B, 3, H, W]`, and to the change of the noise `[B,
+*noise_shape]` where there is one.
+"""
 
 
 def split_prompts(prompts: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
-    """Prompts to train on and held-out prompts: a tenth, at least one, of the distinct prompts, chosen by the seed.
+    """Prompts to train on and held-out prompts: a tenth, at least one, of the distinct prompts,
+    chosen by the seed.
 
     A single prompt serves as both; its noises in the evaluation are held out all the same.
     """
@@ -35,7 +40,9 @@ def split_prompts(prompts: Sequence[str], seed: int) -> tuple[list[str], list[st
 
 
 class PairedEvaluation:
-    """Fixed held-out tasks; `base_rewards` are the base's rewards `[prompts * samples]` once known."""
+    """Fixed held-out tasks; `base_rewards` are the base's rewards `[prompts * samples]` once
+    known.
+    """
 
     def __init__(
         self,
@@ -58,7 +65,9 @@ class PairedEvaluation:
 
     @torch.no_grad()
     def measure(self, draw: Draw) -> dict[str, Any]:
-        """The mean gain in reward over the base, with its standard error, and the size of the noise's change."""
+        """The mean gain in reward over the base, with its standard error, and the size of the
+        noise's change.
+        """
         if self.base_rewards is None:
             self.base_rewards = self._run(
                 lambda noise, conditioning: (self.generator.generate(noise, conditioning), None)
@@ -70,9 +79,9 @@ class PairedEvaluation:
             "gain_standard_error": error,
             "reward": float(rewards.mean()),
             "base_reward": sum(self.base_rewards) / len(self.base_rewards),
-            "half_squared_norm": None
-            if sizes is None
-            else float(0.5 * sizes[:, 0].square().mean()),
+            "half_squared_norm": (
+                None if sizes is None else float(0.5 * sizes[:, 0].square().mean())
+            ),
             "relative_change": None if sizes is None else float((sizes[:, 0] / sizes[:, 1]).mean()),
             "prompts": len(self.prompts),
             "samples": self.samples,
@@ -102,7 +111,9 @@ class PairedEvaluation:
         return torch.cat(rewards), torch.cat(sizes) if sizes else None
 
     def _gain(self, gains: Tensor) -> tuple[float, float | None]:
-        """Mean and standard error; samples of one prompt are not independent, so the error is between prompts where there are several."""
+        """Mean and standard error; samples of one prompt are not independent, so the error is
+        between prompts where there are several.
+        """
         units = gains.view(len(self.prompts), self.samples)
         independent = units.mean(1) if len(units) > 1 else units[0]
         error = float(independent.std() / len(independent) ** 0.5) if len(independent) > 1 else None

@@ -75,7 +75,8 @@ class TrainingFolder:
                 lock.acquire()
             except Timeout as error:
                 raise StoreError(
-                    f"{self.path} is in use by another training; wait for it or choose another folder"
+                    f"{self.path} is in use by another training; wait for it or choose another"
+                    " folder"
                 ) from error
         try:
             yield
@@ -109,7 +110,8 @@ class TrainingFolder:
         if differing:
             name = differing[0]
             raise StoreError(
-                f"{self.path} holds another training: {_difference(name, found.get(name), wanted.get(name))}; choose another folder"
+                f"{self.path} holds another training:"
+                f" {_difference(name, found.get(name), wanted.get(name))}; choose another folder"
             )
 
     def save(self, state: State) -> None:
@@ -149,7 +151,8 @@ class TrainingFolder:
     def damaged(self, why: Exception, place: Path | None = None) -> StoreError:
         """The error that says so of the saved state."""
         return StoreError(
-            f"{place or self.path / 'state'} is damaged ({printable(str(why))[:300]}); delete it to start the training again"
+            f"{place or self.path / 'state'} is damaged ({printable(str(why))[:300]}); delete it to"
+            " start the training again"
         )
 
     def log(self, record: Mapping[str, Any]) -> None:
@@ -158,7 +161,9 @@ class TrainingFolder:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def rewind(self, step: int) -> None:
-        """Drop the log's lines after `step`, which a killed training wrote beyond its saved state, and a torn last line."""
+        """Drop the log's lines after `step`, which a killed training wrote beyond its saved state,
+        and a torn last line.
+        """
         if not os.path.lexists(self._log):
             return
         kept = []
@@ -167,7 +172,8 @@ class TrainingFolder:
                 logged = decode(line, _Logged)
             except MalformedError as error:
                 raise StoreError(
-                    f"{self._log}:{number} is damaged ({error}); remove that line, it is for people only"
+                    f"{self._log}:{number} is damaged ({error}); remove that line, it is for people"
+                    " only"
                 ) from error
             if logged.step > step:
                 break

@@ -1,6 +1,8 @@
-"""How far noises are from standard Gaussian noise, by statistics whose distribution under N(0, I) is known.
+"""How far noises are from standard Gaussian noise, by statistics whose distribution under N(0, I)
+is known.
 
-Every z is (observed - expected) / standard error under N(0, I); white noise gives |z| of the order of 1.
+Every z is (observed - expected) / standard error under N(0, I); white noise gives |z| of the order
+of 1.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from torch import Tensor
 def gaussianity(noise: Tensor, bins: int = 8) -> dict[str, Any]:
     """Statistics of noises `[N, *shape]`, as JSON types.
 
-    `norm`: of each whole noise, against the chi distribution with d degrees of freedom. `moments`: of all entries.
-    `position_mean`: the variance of the N-sample mean over positions, times N (1 for independent noises; more where all
-    noises share a pattern). `spectrum` and `lag_one`, for noises `[N, C, H, W]` only (None otherwise): power by spatial
-    frequency, and correlation of neighbours along each axis.
+    `norm`: of each whole noise, against the chi distribution with d degrees of freedom. `moments`:
+    of all entries. `position_mean`: the variance of the N-sample mean over positions, times N (1
+    for independent noises; more where all noises share a pattern). `spectrum` and `lag_one`, for
+    noises `[N, C, H, W]` only (None otherwise): power by spatial frequency, and correlation of
+    neighbours along each axis.
     """
     if noise.dim() < 2 or noise.shape[0] < 1 or noise[0].numel() < 1:
         raise ValueError(f"noises must be [N, *shape] and not empty, not {tuple(noise.shape)}")
@@ -31,9 +34,11 @@ def gaussianity(noise: Tensor, bins: int = 8) -> dict[str, Any]:
         "moments": _moments(values.flatten()),
         "position_mean": _position_mean(values.flatten(1)),
         "spectrum": _spectrum(values, bins) if spatial else None,
-        "lag_one": {"vertical": _lag_one(values, 2), "horizontal": _lag_one(values, 3)}
-        if spatial
-        else None,
+        "lag_one": (
+            {"vertical": _lag_one(values, 2), "horizontal": _lag_one(values, 3)}
+            if spatial
+            else None
+        ),
     }
 
 
@@ -74,7 +79,9 @@ def _position_mean(flat: Tensor) -> dict[str, float]:
 
 
 def _spectrum(values: Tensor, bins: int) -> list[dict[str, float]]:
-    """Mean power in rings of equal width of the spatial frequency, per Nyquist frequency; white noise has power 1 everywhere."""
+    """Mean power in rings of equal width of the spatial frequency, per Nyquist frequency; white
+    noise has power 1 everywhere.
+    """
     height, width = values.shape[2:]
     power = torch.fft.fft2(values, norm="ortho").abs().square().mean(dim=(0, 1))
     rows, columns = (
@@ -87,7 +94,8 @@ def _spectrum(values: Tensor, bins: int) -> list[dict[str, float]]:
     for index in range(bins):
         chosen = ring == index
         if chosen.any():
-            # A frequency and its negative carry the same power, hence the variance 2 per pair of squared Gaussians.
+            # A frequency and its negative carry the same power, hence the variance 2 per pair of
+            # squared Gaussians.
             error = math.sqrt(2 / (int(chosen.sum()) * values.shape[0] * values.shape[1]))
             found.append(
                 {

@@ -4,8 +4,9 @@ Per sample, with displacement f and reward r of the image made from noise + f:
 
     loss = weight * 1/2 * reduce(f^2) - r
 
-`reduce` is a sum over the entries of one noise in the paper and a mean in its official code. The two differ by
-the factor d, the number of entries, and hence in the temperature of the reward-tilted noise they aim at.
+`reduce` is a sum over the entries of one noise in the paper and a mean in its official code. The
+two differ by the factor d, the number of entries, and hence in the temperature of the reward-tilted
+noise they aim at.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class NoiseObjective:
 
     reduction: Reduction
     weight: float
-    """The factor of the regulariser; the reward's own weights stand in its mixture. The official code has 1 (mean)."""
+    """The factor of the regulariser; the reward's own weights stand in its mixture. The official
+    code has 1 (mean).
+    """
     noise_shape: tuple[int, ...]
 
     def __call__(self, displacement: Tensor, reward: Tensor) -> Tensor:
@@ -40,5 +43,7 @@ class NoiseObjective:
 
     @property
     def temperature(self) -> float:
-        """The alpha of the target p0(x) exp(r(g(x)) / alpha): the loss is alpha * (1/2 ||f||^2 - r / alpha)."""
+        """The alpha of the target p0(x) exp(r(g(x)) / alpha): the loss is alpha * (1/2 ||f||^2 - r
+        / alpha).
+        """
         return self.weight if self.reduction == "sum" else self.weight / math.prod(self.noise_shape)

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 def publish(folder: Path, repo: str, *, private: bool) -> str:
-    """Put an adapter's folder into the model repository `owner/name`, which is made where there is none; the repository's address.
+    """Put an adapter's folder into the model repository `owner/name`, which is made where there is
+    none; the repository's address.
 
-    A folder that is not all of an adapter, no token, a token that may not write there, no network, and a public repository where a
-    private one was asked for are `UsageError`s.
+    A folder that is not all of an adapter, no token, a token that may not write there, no network,
+    and a public repository where a private one was asked for are `UsageError`s.
     """
     from huggingface_hub import HfApi, get_token
 
@@ -25,7 +26,8 @@ def publish(folder: Path, repo: str, *, private: bool) -> str:
         raise UsageError(f"{repo!r} names a revision; write owner/name")
     if not get_token():
         raise UsageError(
-            "there is no token of the Hub; type `hf auth login`, or set HF_TOKEN to a token that may write"
+            "there is no token of the Hub; type `hf auth login`, or set HF_TOKEN to a token that"
+            " may write"
         )
     api = HfApi()
     try:
@@ -40,5 +42,6 @@ def publish(folder: Path, repo: str, *, private: bool) -> str:
             raise UsageError(f"{repo} was not written: {because}") from error
         raise
     raise UsageError(
-        f"the repository {repo} is there and public; make it private on the Hub, choose another, or leave --private out"
+        f"the repository {repo} is there and public; make it private on the Hub, choose another, or"
+        " leave --private out"
     )

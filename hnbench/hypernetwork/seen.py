@@ -1,7 +1,9 @@
-"""Which evaluation prompts an adapter was trained on: found by hash, so that an adapter need not carry its prompts.
+"""Which evaluation prompts an adapter was trained on: found by hash, so that an adapter need not
+carry its prompts.
 
-Two prompts are the same when they differ in nothing but capitals, white space and a final full stop. The hashes are the first 64 bits of
-the SHA-256 of the normalised text, one per line of `prompts.sha256` in the adapter's folder: 17 bytes per prompt.
+Two prompts are the same when they differ in nothing but capitals, white space and a final full
+stop. The hashes are the first 64 bits of the SHA-256 of the normalised text, one per line of
+`prompts.sha256` in the adapter's folder: 17 bytes per prompt.
 """
 
 from __future__ import annotations
@@ -43,9 +45,11 @@ def write_hashes(folder: Path, prompts: Iterable[str]) -> None:
 
 
 def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
-    """The ids of those `prompts` (id -> text) that the adapter was trained on; None where its folder does not say.
+    """The ids of those `prompts` (id -> text) that the adapter was trained on; None where its
+    folder does not say.
 
-    A file with anything but hashes is a `UsageError`: no prompt would be found in it, and that would look like no contamination.
+    A file with anything but hashes is a `UsageError`: no prompt would be found in it, and that
+    would look like no contamination.
     """
     path = folder / FILE
     if not os.path.lexists(path):
@@ -62,6 +66,7 @@ def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
         ) from error
     if not known or not all(_HASH.fullmatch(line) for line in known):
         raise UsageError(
-            f"{path} is damaged: it does not hold {_DIGITS} hexadecimal digits per line; remove it, and contamination is not checked"
+            f"{path} is damaged: it does not hold {_DIGITS} hexadecimal digits per line; remove it,"
+            " and contamination is not checked"
         )
     return [prompt_id for prompt_id, text in prompts.items() if prompt_hash(text) in known]

@@ -1,7 +1,7 @@
 """Train a noise hypernetwork, or the directly fine-tuned comparison, on a mixture of rewards.
 
-All that is random follows from the seed and the step: a training that was killed goes on from its last saved state
-and ends, bit for bit, where it would have ended.
+All that is random follows from the seed and the step: a training that was killed goes on from its
+last saved state and ends, bit for bit, where it would have ended.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class TrainingProgress(Protocol):
         """The training begins, or goes on after `step` of `total` steps."""
 
     def stepped(self, record: Mapping[str, Any]) -> None:
-        """A step is done; `record` is its line in train.jsonl, with `evaluation` where there was one."""
+        """A step is done; `record` is its line in train.jsonl, with `evaluation` where there was
+        one.
+        """
 
 
 class _Values(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,7 +59,9 @@ class _Values(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Draws:
-    """The prompts and noises of every step, from (seed, step) alone. Each epoch goes through all prompts in an order of its own."""
+    """The prompts and noises of every step, from (seed, step) alone. Each epoch goes through all
+    prompts in an order of its own.
+    """
 
     def __init__(
         self, config: TrainingConfig, prompts: Sequence[str], shape: tuple[int, ...]
@@ -98,9 +102,11 @@ class Draws:
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
-    """The rate of step 0, 1, ...: a linear warm-up, then constant or a cosine down to zero at the end of the training.
+    """The rate of step 0, 1, ...: a linear warm-up, then constant or a cosine down to zero at the
+    end of the training.
 
-    The warm-up is that of the official code (diffusers' `constant_with_warmup`): 0, 1/w, 2/w, ... of the rate, full from step w on.
+    The warm-up is that of the official code (diffusers' `constant_with_warmup`): 0, 1/w, 2/w, ...
+    of the rate, full from step w on.
     """
     rate = config.learning_rate * (
         min(1.0, step / config.warmup_steps) if config.warmup_steps else 1.0
@@ -164,11 +170,15 @@ class Trainer:
         self.cost = TrainingCost()
         self.step, self.in_a_row = 0, 0
         self.kept: dict[str, Any] | None = None
-        """Step and evaluation of the adapter that will be the result: the best of a fine-tuning, the last of a hypernetwork."""
+        """Step and evaluation of the adapter that will be the result: the best of a fine-tuning,
+        the last of a hypernetwork.
+        """
         self.best: dict[str, Tensor] = {}
 
     def train(self, progress: TrainingProgress | None = None) -> Path:
-        """Train to the end; returns the adapter's folder. A training that is done already returns at once."""
+        """Train to the end; returns the adapter's folder. A training that is done already returns
+        at once.
+        """
         with self.folder.locked():
             self.folder.claim(self.manifest)
             if os.path.lexists(self.folder.adapter):
@@ -244,7 +254,9 @@ class Trainer:
         return self.generator.generate(noise + change, conditioning), change
 
     def _image_loss(self, images: Tensor, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        """The fine-tuning's penalty `[B]`: the mean squared distance to the base's image of the same noise."""
+        """The fine-tuning's penalty `[B]`: the mean squared distance to the base's image of the
+        same noise.
+        """
         if not self.config.image_penalty:
             return images.new_zeros(len(images))
         with torch.no_grad():
@@ -264,8 +276,9 @@ class Trainer:
         self.in_a_row += 1
         if self.in_a_row >= PATIENCE:
             raise UsageError(
-                f"the gradient was not finite in {PATIENCE} steps in a row, up to step {self.step + 1}: the training diverged; "
-                f"lower the learning rate ({self.config.learning_rate:g}) or check the rewards"
+                f"the gradient was not finite in {PATIENCE} steps in a row, up to step"
+                f" {self.step + 1}: the training diverged; lower the learning rate"
+                f" ({self.config.learning_rate:g}) or check the rewards"
             )
 
     def _place(self, noise: Tensor) -> Tensor:
@@ -364,7 +377,9 @@ class Trainer:
         self.folder.rewind(state.step if state else -1)
 
     def _take(self, state: State) -> None:
-        """Go on from a state; what is not one of this training is a `MalformedError` or a `UsageError`."""
+        """Go on from a state; what is not one of this training is a `MalformedError` or a
+        `UsageError`.
+        """
         values = as_kind(state.values, _Values)
         if missing := {"adapter", "optimizer", "best"} - state.tensors.keys():
             raise MalformedError(f"it has no tensors of {min(missing)}")
@@ -372,7 +387,8 @@ class Trainer:
             self.evaluation.tasks
         ):
             raise MalformedError(
-                f"it has {len(values.base_rewards)} rewards of the base, and {len(self.evaluation.tasks)} are needed"
+                f"it has {len(values.base_rewards)} rewards of the base, and"
+                f" {len(self.evaluation.tasks)} are needed"
             )
         self.best = dict(state.tensors["best"])
         if bool(self.best) != (self.config.kind == "finetune" and values.kept is not None):
@@ -394,7 +410,9 @@ class Trainer:
         self.step, self.kept = state.step, state.values["kept"]
 
     def _entries(self, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-        """What the optimizer keeps of each parameter: as large as the parameter itself, or a number."""
+        """What the optimizer keeps of each parameter: as large as the parameter itself, or a
+        number.
+        """
         entries: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             number, _, name = key.partition(".")

@@ -1,7 +1,7 @@
 """A run's saved images in the layouts that other projects' scripts read, one folder for each label.
 
-A folder says in `export.json` what it is an export of. The same command again adds what is missing; a folder that holds anything else
-is left alone. Files appear complete or not at all.
+A folder says in `export.json` what it is an export of. The same command again adds what is missing;
+a folder that holds anything else is left alone. Files appear complete or not at all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 Layout = Literal["geneval", "t2i-compbench"]
 MARKER = "export.json"
 WORKING = ".working"
-"""Where a file is written before it gets its name: in the export's folder itself, because scripts count what lies in `samples`."""
+"""Where a file is written before it gets its name: in the export's folder itself, because scripts
+count what lies in `samples`.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def export(
 ) -> dict[str, Path]:
     """Write the images of a run's inventory, which has been checked; label -> its folder.
 
-    Prompts that the layout cannot hold, and folders with other things in them, are `UsageError`s before anything is written.
+    Prompts that the layout cannot hold, and folders with other things in them, are `UsageError`s
+    before anything is written.
     """
     run = read_run(inventory.folder)
     plan = Plan.from_manifest(run.manifest)
@@ -84,7 +87,8 @@ def _geneval(
     without = [prompt.id for prompt in prompts.values() if "include" not in prompt.metadata]
     if without:
         raise UsageError(
-            f"the prompts of {suite.name} have no GenEval metadata (what to look for in an image); --layout geneval needs it"
+            f"the prompts of {suite.name} have no GenEval metadata (what to look for in an image);"
+            " --layout geneval needs it"
         )
     files = {
         f"{number[name]:05}/{geneval_layout.METADATA}": geneval_layout.metadata_line(prompt)
@@ -136,7 +140,8 @@ def _put(one: _Export, name: str, content: bytes) -> None:
     if os.path.lexists(path):
         if not path.is_file() or path.read_bytes() != content:
             raise UsageError(
-                f"{path} is not what this export would write; remove it, or give another folder by --out"
+                f"{path} is not what this export would write; remove it, or give another folder by"
+                " --out"
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)

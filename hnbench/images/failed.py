@@ -1,4 +1,6 @@
-"""What a judge or a measure failed for, told when all the rest is done: a number over some of the images would be another number."""
+"""What a judge or a measure failed for, told when all the rest is done: a number over some of the
+images would be another number.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def refuse_failed(who: str, names: Sequence[str], results: Sequence[object], what: str) -> None:
-    """`SampleFailure` if any of the results, which belong to `names`, is a failure; it names the first. `what` are `"images"` or so."""
+    """`SampleFailure` if any of the results, which belong to `names`, is a failure; it names the
+    first. `what` are `"images"` or so.
+    """
     failed = [
         (name, result)
         for name, result in zip(names, results, strict=True)
@@ -23,6 +27,7 @@ def refuse_failed(who: str, names: Sequence[str], results: Sequence[object], wha
     if failed:
         name, first = failed[0]
         raise SampleFailure(
-            f"{who} failed for {len(failed)} of {len(names)} {what}; of {printable(name)}: {told(first)}. "
-            "What it gave for the others is kept; the same command tries these again"
+            f"{who} failed for {len(failed)} of {len(names)} {what}; of {printable(name)}:"
+            f" {told(first)}. What it gave for the others is kept; the same command tries these"
+            " again"
         )

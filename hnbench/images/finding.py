@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 def find_images(
     folder: Path, suite: Suite | None, *, quick: bool = False, labels: Sequence[str] = ()
 ) -> Inventory:
-    """The suite's images in a folder of any known layout. `labels` are for a run folder, whose plan says what there should be.
+    """The suite's images in a folder of any known layout. `labels` are for a run folder, whose plan
+    says what there should be.
 
-    The suite may be None for a run: its plan has the prompts. Elsewhere the suite's full protocol says what there should be, or with
-    `quick` the quick one. A folder of no known layout is a `UsageError`.
+    The suite may be None for a run: its plan has the prompts. Elsewhere the suite's full protocol
+    says what there should be, or with `quick` the quick one. A folder of no known layout is a
+    `UsageError`.
     """
     if is_run(folder):
         if quick:
             raise UsageError(
-                f"{folder} is a run, and its plan says which images there should be; leave --quick out"
+                f"{folder} is a run, and its plan says which images there should be; leave"
+                " --quick out"
             )
         return read_run_images(folder, suite, labels)
     if suite is None:
@@ -42,5 +45,6 @@ def find_images(
     if is_compbench(folder, suite):
         return read_compbench(folder, suite, full=not quick)
     raise UsageError(
-        f"{folder} has no known layout: no run.json, no 00000/metadata.jsonl with 00000/samples, no samples/PROMPT_000000.png"
+        f"{folder} has no known layout: no run.json, no 00000/metadata.jsonl with 00000/samples, no"
+        " samples/PROMPT_000000.png"
     )

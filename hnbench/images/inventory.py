@@ -1,7 +1,7 @@
 """What a folder holds of a suite's images, and everything that keeps it from being all of them.
 
-A score is a mean, and a mean does not show what is not in it. So whatever is missing, unknown or unreadable is listed here, by kind,
-before any image is judged.
+A score is a mean, and a mean does not show what is not in it. So whatever is missing, unknown or
+unreadable is listed here, by kind, before any image is judged.
 """
 
 from __future__ import annotations
@@ -61,10 +61,14 @@ class FoundImage:
     sha256: str = ""
     """Of the file; empty until it was read, or as a run recorded it."""
     number: int = 0
-    """Its number among all images of its category in T2I-CompBench's layout; 0 in GenEval's, which has no such number."""
+    """Its number among all images of its category in T2I-CompBench's layout; 0 in GenEval's, which
+    has no such number.
+    """
 
     def read(self) -> bytes:
-        """The file's content. A file that cannot be read, or is not the one that it was, is a `UsageError`."""
+        """The file's content. A file that cannot be read, or is not the one that it was, is a
+        `UsageError`.
+        """
         try:
             content = content_of(self.folder / self.name)
         except MalformedError as error:
@@ -76,7 +80,9 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The images of a folder that belong to a suite, in a fixed order, and what is wrong with the folder."""
+    """The images of a folder that belong to a suite, in a fixed order, and what is wrong with the
+    folder.
+    """
 
     folder: Path
     layout: str
@@ -91,9 +97,11 @@ class Inventory:
         return not self.problems
 
     def usable(self, progress: StageProgress, *, partial: bool) -> Inventory:
-        """The same with every image read and decoded once, so that its SHA-256 is known; those that cannot be are a problem instead.
+        """The same with every image read and decoded once, so that its SHA-256 is known; those that
+        cannot be are a problem instead.
 
-        Any problem is a `UsageError` that says which; with `partial`, only a folder without any image is.
+        Any problem is a `UsageError` that says which; with `partial`, only a folder without any
+        image is.
         """
         _require_usable(self, partial=partial)
         progress.label("reading", len(self.images))
@@ -124,7 +132,9 @@ _UNDECODABLE = (OSError, SyntaxError, ValueError)
 
 
 def decode(content: bytes) -> Image.Image:
-    """The RGB image of a PNG file; what is no PNG, or damaged, raises one of Pillow's errors (OSError, SyntaxError, ValueError)."""
+    """The RGB image of a PNG file; what is no PNG, or damaged, raises one of Pillow's errors
+    (OSError, SyntaxError, ValueError).
+    """
     from PIL import Image
 
     try:
@@ -137,7 +147,8 @@ def decode(content: bytes) -> Image.Image:
 def _require_usable(found: Inventory, *, partial: bool) -> None:
     if not found.complete and not partial:
         raise UsageError(
-            f"{found.folder} is not what {found.suite.name} asks for: {found.described()}. Mend it, or give --partial for what is there"
+            f"{found.folder} is not what {found.suite.name} asks for: {found.described()}. Mend it,"
+            " or give --partial for what is there"
         )
     if not found.images:
         raise UsageError(f"{found.folder} has no image of {found.suite.name}: {found.described()}")

@@ -1,4 +1,6 @@
-"""Judging the images of an inventory: in batches, each on the disk before the next, and none of them twice."""
+"""Judging the images of an inventory: in batches, each on the disk before the next, and none of
+them twice.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ def judge_of(suite: Suite, device: str) -> Judge:
     judge = suite.judge(device=device)
     if judge is None:
         raise UsageError(
-            f"the suite {suite.name} has no judge, so nothing can be scored; see `hnbench list suites`"
+            f"the suite {suite.name} has no judge, so nothing can be scored; see `hnbench list"
+            " suites`"
         )
     return judge
 
@@ -51,10 +54,12 @@ def scores_folder(folder: Path, judge: Judge) -> Path:
 def score(
     inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: StageProgress
 ) -> Scores:
-    """Judge what has no verdict yet in the folder `out`. The inventory has been checked, so its images' SHA-256 are known.
+    """Judge what has no verdict yet in the folder `out`. The inventory has been checked, so its
+    images' SHA-256 are known.
 
-    If there is anything to judge, the judge is checked before (`Judge.verify`, a `UsageError`). An image that the judge fails for is a
-    `SampleFailure` at the end, when all the others have their verdicts.
+    If there is anything to judge, the judge is checked before (`Judge.verify`, a `UsageError`). An
+    image that the judge fails for is a `SampleFailure` at the end, when all the others have their
+    verdicts.
     """
     fingerprint = judge.fingerprint
     keys = [key_of(image, fingerprint) for image in inventory.images]

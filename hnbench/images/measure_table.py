@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def table_of(inventory: Inventory, found: Sequence[Measured], base: str | None) -> Table:
-    """A line for each measure and label: the mean over prompts and tags and, in a run, its paired difference to the base."""
+    """A line for each measure and label: the mean over prompts and tags and, in a run, its paired
+    difference to the base.
+    """
     from rich.table import Table
 
     labels, differences = (["label"], ["Δ base", "95%"]) if base is not None else ([], [])

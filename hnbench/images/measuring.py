@@ -1,4 +1,6 @@
-"""Measuring the images of an inventory: in batches of prompts, each on the disk before the next, and none of them twice."""
+"""Measuring the images of an inventory: in batches of prompts, each on the disk before the next,
+and none of them twice.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ class Measured:
     distances: Mapping[str, Distance]
     """By label, without the base; empty for any other measure."""
     left_out: int
-    """Prompts of labels with a single image, of a folder that is not whole: they have no diversity."""
+    """Prompts of labels with a single image, of a folder that is not whole: they have no diversity.
+    """
     new: int
     """How many images were looked at now; what is known of the others was known before."""
 
@@ -64,7 +67,9 @@ class Measurer:
         batch_size: int,
         progress: StageProgress,
     ) -> None:
-        """Take what is measured, and where values go. `base` is the label of the base's images, None where images have no labels."""
+        """Take what is measured, and where values go. `base` is the label of the base's images,
+        None where images have no labels.
+        """
         self._journal, self._base, self._batch_size, self._progress = (
             journal,
             base,
@@ -77,17 +82,20 @@ class Measurer:
             self._found.setdefault(image.label, {}).setdefault(image.prompt.id, []).append(image)
         if base is not None and base not in self._found:
             raise UsageError(
-                f"{self._folder} has no image of {base}, which every label is compared with; run it again first"
+                f"{self._folder} has no image of {base}, which every label is compared with; run it"
+                " again first"
             )
 
     def measure(self, measure: Measure) -> Measured:
-        """Compute what the journal lacks. What cannot be measured is a `UsageError` before anything is computed.
+        """Compute what the journal lacks. What cannot be measured is a `UsageError` before anything
+        is computed.
 
         What the measure fails for is a `SampleFailure` when the rest is measured.
         """
         if not isinstance(measure, ImageMeasure | PromptMeasure | SetMeasure):
             raise PluginError(
-                f"the measure gave {shown(measure)}; an ImageMeasure, a PromptMeasure or a SetMeasure is expected"
+                f"the measure gave {shown(measure)}; an ImageMeasure, a PromptMeasure or a"
+                " SetMeasure is expected"
             )
         definition = Definition.of(measure)
         found = {
@@ -103,9 +111,11 @@ class Measurer:
         return Measured(
             definition,
             images,
-            {label: known.by_prompt(definition, label, images[label]) for label in found}
-            if definition.kind != "set"
-            else {},
+            (
+                {label: known.by_prompt(definition, label, images[label]) for label in found}
+                if definition.kind != "set"
+                else {}
+            ),
             {
                 label: distance
                 for label in found
@@ -127,8 +137,9 @@ class Measurer:
         if self._whole or len(single) == len(by_prompt):
             shown = ", ".join([*single[:SHOWN], *(["..."] if len(single) > SHOWN else [])])
             raise UsageError(
-                f"{measure.name} is of several images of a prompt; in {self._folder} {len(single)} prompts have a single one ({shown}): "
-                "generate more of each, or choose others by --measure"
+                f"{measure.name} is of several images of a prompt; in {self._folder} {len(single)}"
+                f" prompts have a single one ({shown}): generate more of each, or choose others by"
+                " --measure"
             )
         return {prompt: found for prompt, found in by_prompt.items() if len(found) > 1}
 
@@ -185,8 +196,9 @@ class Measurer:
     ) -> int:
         if self._base is None:
             raise UsageError(
-                f"{measure.name} is the distance to the base's images, and {self._folder} is no run and has no labels to tell them by; "
-                "give a run's folder, or choose others by --measure"
+                f"{measure.name} is the distance to the base's images, and {self._folder} is no run"
+                " and has no labels to tell them by; give a run's folder, or choose others by"
+                " --measure"
             )
         known = Measurements(self._journal.lines)
         base = self._base
@@ -238,7 +250,8 @@ class Measurer:
         sizes = {len(row) for row in features if isinstance(row, torch.Tensor)}
         if len(sizes) > 1:
             raise PluginError(
-                f"{who} gave features of {' and '.join(map(str, sorted(sizes)))} numbers; the same of every image are expected"
+                f"{who} gave features of {' and '.join(map(str, sorted(sizes)))} numbers; the same"
+                " of every image are expected"
             )
         return torch.stack([row for row in features if isinstance(row, torch.Tensor)])
 

@@ -1,4 +1,5 @@
-"""The files that a score leaves in its folder, beside the journal: `scores.json`, and `results.jsonl` in GenEval's columns.
+"""The files that a score leaves in its folder, beside the journal: `scores.json`, and
+`results.jsonl` in GenEval's columns.
 
 T2I-CompBench's suites have the result files of its own scripts besides.
 """
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 def write_results(scores: Scores, out: Path) -> Path:
     """Write all files anew; the path of `results.jsonl`, one line for each image.
 
-    The columns are those of GenEval's own `results.jsonl` (`filename, tag, prompt, correct, reason, metadata, details`, the last two as
-    JSON in a text), which its `summary_scores.py` reads. Verdicts that grade have `score`, images of a run `label` besides.
+    The columns are those of GenEval's own `results.jsonl` (`filename, tag, prompt, correct, reason,
+    metadata, details`, the last two as JSON in a text), which its `summary_scores.py` reads.
+    Verdicts that grade have `score`, images of a run `label` besides.
     """
     path = out / "results.jsonl"
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))

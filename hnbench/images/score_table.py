@@ -1,6 +1,8 @@
-"""Scores as numbers: the mean of each task, and overall the unweighted mean of the tasks, as every suite here defines it.
+"""Scores as numbers: the mean of each task, and overall the unweighted mean of the tasks, as every
+suite here defines it.
 
-Intervals are those of a report: a stratified cluster bootstrap over prompts (`hnbench.stats.intervals`).
+Intervals are those of a report: a stratified cluster bootstrap over prompts
+(`hnbench.stats.intervals`).
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ class TaskScore:
 
 
 def summarise(scores: Scores) -> list[TaskScore]:
-    """The tasks in the suite's order and then overall, label by label. Tasks without any image are left out (see `sentences`)."""
+    """The tasks in the suite's order and then overall, label by label. Tasks without any image are
+    left out (see `sentences`).
+    """
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))
     labels = dict.fromkeys(image.label for image, _ in judged)
     return [
@@ -112,8 +116,8 @@ def correct_shares(scores: Scores) -> list[CorrectShares]:
 def correct_lines(scores: Scores) -> list[str]:
     """The shares in words, to two decimals as GenEval prints them."""
     return [
-        f"{f'{share.label}: ' if share.label else ''}{share.images:.2%} of the images are correct, and {share.prompts:.2%} of the prompts "
-        "have a correct image; neither is the score."
+        f"{f'{share.label}: ' if share.label else ''}{share.images:.2%} of the images are correct,"
+        f" and {share.prompts:.2%} of the prompts have a correct image; neither is the score."
         for share in correct_shares(scores)
     ]
 
@@ -125,11 +129,13 @@ def sentences(scores: Scores) -> list[str]:
     found = []
     if not inventory.complete:
         found.append(
-            f"PARTIAL: {inventory.described()}. The score is of what is there and is not {suite.name}'s."
+            f"PARTIAL: {inventory.described()}. The score is of what is there and is not"
+            f" {suite.name}'s."
         )
     if absent := [tag for tag in suite.tags if tag not in tags]:
         found.append(
-            f"Overall is the mean of {len(suite.tags) - len(absent)} of {len(suite.tags)} tasks; without {', '.join(absent)}."
+            f"Overall is the mean of {len(suite.tags) - len(absent)} of {len(suite.tags)} tasks;"
+            f" without {', '.join(absent)}."
         )
     prompts, all_prompts = (
         len({image.prompt.id for image in inventory.images}),

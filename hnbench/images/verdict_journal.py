@@ -1,8 +1,9 @@
 """The verdicts that were given, one JSON line each, in `journal.jsonl` of a folder of scores.
 
-A verdict belongs to what was judged and who judged it: the image's bytes, the prompt with its metadata, the judge's fingerprint. Where the
-image lies plays no part, so a folder that was moved or completed is judged only where it is new. Lines are on the disk before
-the next batch begins (`hnbench.files.journal`).
+A verdict belongs to what was judged and who judged it: the image's bytes, the prompt with its
+metadata, the judge's fingerprint. Where the image lies plays no part, so a folder that was moved or
+completed is judged only where it is new. Lines are on the disk before the next batch begins
+(`hnbench.files.journal`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def key_of(image: FoundImage, fingerprint: str) -> str:
 
 
 class VerdictJournal:
-    """The journal of a folder of scores, open for one process at a time. Use it in a `with` statement."""
+    """The journal of a folder of scores, open for one process at a time. Use it in a `with`
+    statement.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Name the folder; it is made, locked and read on entering the `with` statement."""

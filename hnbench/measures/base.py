@@ -35,7 +35,9 @@ class ImageMeasure(Measure):
 
     @abstractmethod
     def values(self, pictures: Sequence[Image], prompts: Sequence[str]) -> list[float]:
-        """One value per picture, in order. Pictures are RGB, as saved, of any sizes; a value does not depend on its neighbours."""
+        """One value per picture, in order. Pictures are RGB, as saved, of any sizes; a value does
+        not depend on its neighbours.
+        """
 
 
 class PromptMeasure(Measure):
@@ -43,11 +45,15 @@ class PromptMeasure(Measure):
 
     @abstractmethod
     def values(self, groups: Sequence[Sequence[Image]]) -> list[float]:
-        """One value per group, in order: a group is at least two RGB pictures of one prompt. A value depends on no other group."""
+        """One value per group, in order: a group is at least two RGB pictures of one prompt. A
+        value depends on no other group.
+        """
 
 
 class SetMeasure(Measure):
-    """A distance between two sets of images, such as a method's and the base's, by their features."""
+    """A distance between two sets of images, such as a method's and the base's, by their
+    features.
+    """
 
     @abstractmethod
     def features(self, pictures: Sequence[Image]) -> Tensor:

@@ -1,7 +1,8 @@
 """Diversity of the images of one prompt, by the cosines between their features.
 
-The Vendi score is Friedman and Dieng's, arXiv 2210.02410. The mean similarity is what HyperNoise (arXiv 2508.09968, Table 7) gives of
-DINOv2; which of its models, tokens and resolutions that was is not published, and there is no standard.
+The Vendi score is Friedman and Dieng's, arXiv 2210.02410. The mean similarity is what HyperNoise
+(arXiv 2508.09968, Table 7) gives of DINOv2; which of its models, tokens and resolutions that was is
+not published, and there is no standard.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def mean_similarity(features: Tensor) -> float:
 
 
 def vendi_score(features: Tensor) -> float:
-    """The exponential of the entropy of the eigenvalues of K / N, where K are the cosines of `[N, D]`; in [1, N].
+    """The exponential of the entropy of the eigenvalues of K / N, where K are the cosines of `[N,
+    D]`; in [1, N].
 
     N where all are orthogonal, 1 where all are the same.
     """
@@ -62,7 +64,10 @@ class Similarity(FeatureDiversity):
     higher_is_better = False
     formula = staticmethod(mean_similarity)
     identity = "mean similarity 1"
-    said = "Mean cosine over all pairs of a prompt's images, in [-1, 1], lower for more diverse ones, of"
+    said = (
+        "Mean cosine over all pairs of a prompt's images, in [-1, 1], lower for more diverse"
+        " ones, of"
+    )
 
 
 class Vendi(FeatureDiversity):
@@ -71,4 +76,7 @@ class Vendi(FeatureDiversity):
     higher_is_better = True
     formula = staticmethod(vendi_score)
     identity = "Vendi score 1"
-    said = "Vendi score, the effective number of different images among a prompt's n, in [1, n], by the cosines of"
+    said = (
+        "Vendi score, the effective number of different images among a prompt's n, in [1, n], by"
+        " the cosines of"
+    )

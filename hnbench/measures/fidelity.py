@@ -1,7 +1,8 @@
 """How far a method's images are from the base's, as sets of features.
 
-CMMD is Jayasumana et al.'s, arXiv 2401.09603: the squared maximum mean discrepancy with a Gaussian kernel. The Fréchet distance in
-DINOv2's features is Stein et al.'s, arXiv 2306.04675. Neither says that one of the two sets is the better one.
+CMMD is Jayasumana et al.'s, arXiv 2401.09603: the squared maximum mean discrepancy with a Gaussian
+kernel. The Fréchet distance in DINOv2's features is Stein et al.'s, arXiv 2306.04675. Neither says
+that one of the two sets is the better one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _ROWS = 1024
 
 
 def cmmd(ours: Tensor, base: Tensor) -> float:
-    """1000 (mean k(x, x') + mean k(y, y') - 2 mean k(x, y)) of `[N, D]` and `[M, D]`, diagonals included: biased, and never negative."""
+    """1000 (mean k(x, x') + mean k(y, y') - 2 mean k(x, y)) of `[N, D]` and `[M, D]`, diagonals
+    included: biased, and never negative.
+    """
     x, y = ours.double(), base.double()
     return SCALE * (_mean_kernel(x, x) + _mean_kernel(y, y) - 2 * _mean_kernel(x, y))
 
@@ -45,14 +48,16 @@ def _mean_kernel(x: Tensor, y: Tensor) -> float:
 
 
 def frechet(ours: Tensor, base: Tensor) -> float:
-    """|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) of the means and unbiased covariances of `[N, D]` and `[M, D]`, each of at least two.
+    """|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) of the means and unbiased covariances of `[N, D]`
+    and `[M, D]`, each of at least two.
 
-    With C = A^T A and C' = B^T B, the trace of (C C')^(1/2) is the sum of the singular values of A B^T: no root of a product that is
-    nearly singular, which it always is where N < D.
+    With C = A^T A and C' = B^T B, the trace of (C C')^(1/2) is the sum of the singular values of A
+    B^T: no root of a product that is nearly singular, which it always is where N < D.
     """
     if min(len(ours), len(base)) < 2:
         raise UsageError(
-            f"a Fréchet distance needs at least two images in each set; there are {len(ours)} and {len(base)}"
+            f"a Fréchet distance needs at least two images in each set; there are {len(ours)} and"
+            f" {len(base)}"
         )
     x, y = ours.double(), base.double()
     a, b = (_root_of_covariance(features) for features in (x, y))
@@ -87,7 +92,10 @@ class MeanDiscrepancy(FeatureDistance):
 
     formula = staticmethod(cmmd)
     identity = "CMMD 1"
-    said = "Squared maximum mean discrepancy to the base's images x 1000, 0 for equal sets, with a Gaussian kernel of width 10, of"
+    said = (
+        "Squared maximum mean discrepancy to the base's images x 1000, 0 for equal sets, with a"
+        " Gaussian kernel of width 10, of"
+    )
 
 
 class FrechetDistance(FeatureDistance):

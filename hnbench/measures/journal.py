@@ -1,14 +1,17 @@
-"""What was measured of a folder's images: `measures/journal.jsonl` in it. Read without torch, by a report too.
+"""What was measured of a folder's images: `measures/journal.jsonl` in it. Read without torch, by a
+report too.
 
-Two kinds of lines. A definition says what a measure is, once for every fingerprint. A row has the values of some prompts of one label:
+Two kinds of lines. A definition says what a measure is, once for every fingerprint. A row has the
+values of some prompts of one label:
 
     {"schema":1,"measure":"lpips","fingerprint":"...","kind":"prompt","about":"...","higher_is_better":true,"source":"..."}
     {"schema":1,"measure":"lpips","fingerprint":"...","label":"random","images":"...","values":{"colors/0000":0.61,...}}
 
-A row names its definition, which stands before it, by the beginning of the fingerprint. `values` are numbers by prompt; of a measure of
-images, lists with one for each image of the prompt; of a measure of sets, the distance and the sizes of both sets. `images` is the
-beginning of a SHA-256 over those of the images, in the order of `values` (of sets: this label's, then the base's), so that a row counts
-only as long as the images are those that were measured.
+A row names its definition, which stands before it, by the beginning of the fingerprint. `values`
+are numbers by prompt; of a measure of images, lists with one for each image of the prompt; of a
+measure of sets, the distance and the sizes of both sets. `images` is the beginning of a SHA-256
+over those of the images, in the order of `values` (of sets: this label's, then the base's), so that
+a row counts only as long as the images are those that were measured.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ FOLDER, NAME = "measures", "journal.jsonl"
 REFERENCE = 16
 """Hexadecimal digits of a fingerprint, or of the images' digest, in a row."""
 DIGITS = 5
-"""Significant digits of a value: far finer than any interval of it, and a reference run's file stays small."""
+"""Significant digits of a value: far finer than any interval of it, and a reference run's file
+stays small.
+"""
 
 Kind = Literal["image", "prompt", "set"]
 Named = Annotated[str, msgspec.Meta(min_length=1)]
@@ -122,7 +127,9 @@ class Measurements:
     """What a journal's lines say of given images. A later line wins over an earlier one."""
 
     def __init__(self, lines: Iterable[Definition | MeasureRow]) -> None:
-        """Sort the lines. A row without its definition before it counts for nothing: it is measured again."""
+        """Sort the lines. A row without its definition before it counts for nothing: it is measured
+        again.
+        """
         self.definitions: dict[tuple[str, str], Definition] = {}
         """By measure and the fingerprint's beginning."""
         self.rows: list[MeasureRow] = []
@@ -205,9 +212,11 @@ def row_line(
         definition,
         label,
         measured,
-        rounded
-        if definition.kind == "image"
-        else {prompt: one for prompt, (one,) in rounded.items()},
+        (
+            rounded
+            if definition.kind == "image"
+            else {prompt: one for prompt, (one,) in rounded.items()}
+        ),
     )
 
 
@@ -244,7 +253,9 @@ def _rounded(value: float) -> float:
 
 
 class _Reader:
-    """Reads the lines of a journal in their order: what a row's values have to be is said by the definition before it."""
+    """Reads the lines of a journal in their order: what a row's values have to be is said by the
+    definition before it.
+    """
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str], Kind] = {}
@@ -268,7 +279,9 @@ def with_equal_numbers(
     images: Mapping[str, Images],
     base: str | None,
 ) -> dict[str, dict[str, tuple[float, ...]]]:
-    """By label, the values of the prompts that have as many images as the base has of them: diversity depends on the number."""
+    """By label, the values of the prompts that have as many images as the base has of them:
+    diversity depends on the number.
+    """
 
     def is_equal(label: str, prompt: str) -> bool:
         return base is None or len(images[label][prompt]) == len(images[base].get(prompt, ()))

@@ -1,10 +1,13 @@
-"""LPIPS between the images of one prompt, the mean over all pairs: Zhang et al., arXiv 1801.03924, with AlexNet.
+"""LPIPS between the images of one prompt, the mean over all pairs: Zhang et al., arXiv 1801.03924,
+with AlexNet.
 
-The distance of two images is, summed over the five layers of AlexNet's features after their ReLU, the mean over places of
-sum_c w_c (f_c - g_c)^2, where f and g are divided by their norm over channels. The mean over pairs of a squared difference is twice the
-unbiased variance, so every image passes the network once, and no pair is formed.
+The distance of two images is, summed over the five layers of AlexNet's features after their ReLU,
+the mean over places of sum_c w_c (f_c - g_c)^2, where f and g are divided by their norm over
+channels. The mean over pairs of a squared difference is twice the unbiased variance, so every image
+passes the network once, and no pair is formed.
 
-The weights w_c come in torchmetrics' package. AlexNet's come from PyTorch's site: torchvision's own way there would unpickle them.
+The weights w_c come in torchmetrics' package. AlexNet's come from PyTorch's site: torchvision's own
+way there would unpickle them.
 """
 
 from __future__ import annotations
@@ -47,7 +50,10 @@ class Lpips(PromptMeasure):
     """The mean LPIPS over all pairs of a prompt's images, at the size that they have."""
 
     name = "lpips"
-    about = "Mean LPIPS (AlexNet) over all pairs of a prompt's images at their own size, from 0, higher for more diverse ones"
+    about = (
+        "Mean LPIPS (AlexNet) over all pairs of a prompt's images at their own size, from 0, higher"
+        " for more diverse ones"
+    )
     higher_is_better = True
     source = "download.pytorch.org/models/alexnet-owt-7be5be79.pth, torchmetrics"
 
@@ -81,7 +87,8 @@ class Lpips(PromptMeasure):
         if len(sizes) > 1 or min(min(sizes)) < SMALLEST:
             shown = ", ".join(sorted(f"{width}x{height}" for width, height in sizes))
             raise UsageError(
-                f"LPIPS compares images of one size, at least {SMALLEST} pixels; those of one prompt here have {shown}"
+                f"LPIPS compares images of one size, at least {SMALLEST} pixels; those of one"
+                f" prompt here have {shown}"
             )
         pixels = to_bytes(pictures).to(self._device).float() / 127.5 - 1
         layers = zip(self._layers((pixels - self._shift) / self._scale), self._heads, strict=True)
@@ -102,7 +109,8 @@ def heads_path() -> Path:
     spec = find_spec("torchmetrics")
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
-            "the measure lpips needs torchmetrics, which brings LPIPS's weights; type pip install torchmetrics"
+            "the measure lpips needs torchmetrics, which brings LPIPS's weights; type pip install"
+            " torchmetrics"
         )
     return (
         Path(spec.submodule_search_locations[0])

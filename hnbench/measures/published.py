@@ -1,4 +1,6 @@
-"""The measures of published models, by name. `where` takes the model from a folder or another repository, and is part of the name."""
+"""The measures of published models, by name. `where` takes the model from a folder or another
+repository, and is part of the name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The measures of the embedded world: the published formulas over the image features of its held-out reward, shapes-resnet."""
+"""The measures of the embedded world: the published formulas over the image features of its
+held-out reward, shapes-resnet.
+"""
 
 from __future__ import annotations
 

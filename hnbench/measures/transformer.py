@@ -1,4 +1,5 @@
-"""Features of vision transformers of the transformers library: DINOv2's class token, and CLIP's image embedding.
+"""Features of vision transformers of the transformers library: DINOv2's class token, and CLIP's
+image embedding.
 
 Oquab et al., arXiv 2304.07193; Radford et al., arXiv 2103.00020.
 """
@@ -83,13 +84,18 @@ class TransformerFeatures(Features):
 
 
 class Dinov2Features(TransformerFeatures):
-    """The class token after the last layer norm, not normalised, of the whole picture at 224 pixels.
+    """The class token after the last layer norm, not normalised, of the whole picture at 224
+    pixels.
 
-    The picture is made square by Pillow's bicubic resize to 8 bit, nothing is cropped, and normalised by ImageNet's statistics: what
-    dgm-eval (Stein et al., arXiv 2306.04675) does unless told otherwise. Positions are placed as by torch.hub's DINOv2, which it loads.
+    The picture is made square by Pillow's bicubic resize to 8 bit, nothing is cropped, and
+    normalised by ImageNet's statistics: what dgm-eval (Stein et al., arXiv 2306.04675) does unless
+    told otherwise. Positions are placed as by torch.hub's DINOv2, which it loads.
     """
 
-    way = "Dinov2Model, class token, whole picture to 224x224 by Pillow's bicubic, positions placed as by torch.hub 2"
+    way = (
+        "Dinov2Model, class token, whole picture to 224x224 by Pillow's bicubic, positions placed"
+        " as by torch.hub 2"
+    )
 
     def __init__(
         self, model: Any, folder: Path, device: str, *, offset: float = HUB_OFFSET, **origin: Any
@@ -119,8 +125,9 @@ class Dinov2Features(TransformerFeatures):
 def positions(table: Tensor, side: int, offset: float = HUB_OFFSET) -> Tensor:
     """A table of positions `[1, 1 + n * n, D]`, the class token's first, for `side * side` patches.
 
-    facebookresearch/dinov2 reads the table with a step of n / (side + 0.1) by bicubic interpolation; transformers with n / side. On
-    smooth tables the two differ by 2% to 7% of the norm, at 37 to 16.
+    facebookresearch/dinov2 reads the table with a step of n / (side + 0.1) by bicubic
+    interpolation; transformers with n / side. On smooth tables the two differ by 2% to 7% of the
+    norm, at 37 to 16.
     """
     length = math.isqrt(table.shape[1] - 1)
     if length == side:
@@ -131,9 +138,11 @@ def positions(table: Tensor, side: int, offset: float = HUB_OFFSET) -> Tensor:
 
 
 class ClipFeatures(TransformerFeatures):
-    """The projected image embedding, divided by its norm, of the centre of the picture at the model's own size.
+    """The projected image embedding, divided by its norm, of the centre of the picture at the
+    model's own size.
 
-    The short side is resized by Pillow's bicubic to 8 bit, then the centre is cropped; for a square picture nothing is.
+    The short side is resized by Pillow's bicubic to 8 bit, then the centre is cropped; for a square
+    picture nothing is.
     """
 
     way = "CLIPVisionModelWithProjection, unit embedding, centre by Pillow's bicubic 1"

@@ -1,7 +1,8 @@
-"""A vision-language model of transformers that is asked about one picture: the probability of the first token of its answer.
+"""A vision-language model of transformers that is asked about one picture: the probability of the
+first token of its answer.
 
-Any decoder of `AutoModelForImageTextToText` that has a processor with a chat template; no code of the repository is
-run. torch is imported when a model is loaded.
+Any decoder of `AutoModelForImageTextToText` that has a processor with a chat template; no code of
+the repository is run. torch is imported when a model is loaded.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ SUPPORTED = (
     "give a decoder with image input and a chat template, such as Qwen/Qwen2.5-VL-7B-Instruct"
 )
 ANYTHING = ".*"
-"""What a checkpoint may have beyond the class: vision-language models come with parts for training and for speculative decoding."""
+"""What a checkpoint may have beyond the class: vision-language models come with parts for training
+and for speculative decoding.
+"""
 
 
 class VisionLanguageModel:
-    """The model of a folder, in bfloat16 on CUDA and in float32 on the CPU. One that cannot be asked is a `UsageError`."""
+    """The model of a folder, in bfloat16 on CUDA and in float32 on the CPU. One that cannot be
+    asked is a `UsageError`.
+    """
 
     def __init__(self, folder: Path, device: str) -> None:
         import torch
@@ -51,7 +56,9 @@ class VisionLanguageModel:
         return digest([str(self.dtype), fingerprint_of(self.folder, VQASCORE.files)])
 
     def first_token(self, answer: str) -> int:
-        """The first token of an answer, as the chat template writes it where the model goes on: with the space before it, or without."""
+        """The first token of an answer, as the chat template writes it where the model goes on:
+        with the space before it, or without.
+        """
         question = _message("user", "?", {"type": "image"})
         asked = self.processor.apply_chat_template([question], add_generation_prompt=True)
         answered = self.processor.apply_chat_template([question, _message("assistant", answer)])
@@ -61,16 +68,20 @@ class VisionLanguageModel:
         )
         if after[: len(before)] != before or len(after) == len(before):
             raise UsageError(
-                f"the chat template of {self.folder} does not go on with the answer (models that think first do not); {SUPPORTED}"
+                f"the chat template of {self.folder} does not go on with the answer (models that"
+                f" think first do not); {SUPPORTED}"
             )
         token: int = after[len(before)]
         return token
 
     def asked(self, picture: Image, question: str) -> Any:
-        """What the model is given, on the CPU: token numbers and pixels by name. See `probability` for what is refused."""
+        """What the model is given, on the CPU: token numbers and pixels by name. See `probability`
+        for what is refused.
+        """
         if found := [mark for mark in self._marks if mark in question]:
             raise UsageError(
-                f"the question {question!r} has {found[0]!r}, which is a special token of this model; leave that prompt out"
+                f"the question {question!r} has {found[0]!r}, which is a special token of this"
+                " model; leave that prompt out"
             )
         return self.processor.apply_chat_template(
             [_message("user", question, {"type": "image", "image": picture})],
@@ -81,10 +92,11 @@ class VisionLanguageModel:
         )
 
     def probability(self, picture: Image, question: str, token: int) -> float:
-        """Of `token` as the answer's first, among the whole vocabulary. `picture` is RGB; `question` is read as it is.
+        """Of `token` as the answer's first, among the whole vocabulary. `picture` is RGB;
+        `question` is read as it is.
 
-        One picture at a time, because in bfloat16 an answer would depend on its neighbours in a padded batch. A question that has
-        one of the model's special tokens is a `UsageError`.
+        One picture at a time, because in bfloat16 an answer would depend on its neighbours in a
+        padded batch. A question that has one of the model's special tokens is a `UsageError`.
         """
         import torch
 

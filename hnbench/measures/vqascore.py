@@ -1,8 +1,11 @@
-"""VQAScore: how probable it is that a vision-language model answers "Yes" when asked whether the image shows the prompt.
+"""VQAScore: how probable it is that a vision-language model answers "Yes" when asked whether the
+image shows the prompt.
 
-Lin et al., arXiv 2404.01291: P("Yes" | image, `Does this figure show "{prompt}"? Please answer yes or no.`). Here it is the probability
-of the answer's first token under the model's own chat template, by a softmax over the whole vocabulary. It is a property of the model
-and of the wording: values of different models or wordings are never comparable, published ones included (docs/vqascore.md).
+Lin et al., arXiv 2404.01291: P("Yes" | image, `Does this figure show "{prompt}"? Please answer yes
+or no.`). Here it is the probability of the answer's first token under the model's own chat
+template, by a softmax over the whole vocabulary. It is a property of the model and of the wording:
+values of different models or wordings are never comparable, published ones included
+(docs/vqascore.md).
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ VERSION = 1
 
 
 class VQAScore(ImageMeasure):
-    """The VQAScore of one model. Before the first value the model is checked on a photograph, once."""
+    """The VQAScore of one model. Before the first value the model is checked on a photograph,
+    once.
+    """
 
     higher_is_better = True
 
@@ -42,7 +47,8 @@ class VQAScore(ImageMeasure):
         self._token = model.first_token(ANSWER)
         if self._token == model.first_token(OTHER_ANSWER):
             raise UsageError(
-                f"{ANSWER!r} and {OTHER_ANSWER!r} begin with the same token in the chat of {source}; {SUPPORTED}"
+                f"{ANSWER!r} and {OTHER_ANSWER!r} begin with the same token in the chat of"
+                f" {source}; {SUPPORTED}"
             )
         self._verified = False
 
@@ -58,12 +64,14 @@ class VQAScore(ImageMeasure):
         ]
 
     def verify(self) -> None:
-        """Ask about a photograph of a person. A model that finds a bicycle in it at least as probable is a `UsageError`."""
+        """Ask about a photograph of a person. A model that finds a bicycle in it at least as
+        probable is a `UsageError`.
+        """
         shown, not_shown = (self._value(photograph(), claim) for claim in (SHOWN, NOT_SHOWN))
         if shown <= not_shown:
             raise UsageError(
-                f"{self.source} cannot be trusted: of a photograph of a person, {SHOWN!r} has VQAScore {shown:.4g} "
-                f"and {NOT_SHOWN!r} has {not_shown:.4g}; give another model"
+                f"{self.source} cannot be trusted: of a photograph of a person, {SHOWN!r} has"
+                f" VQAScore {shown:.4g} and {NOT_SHOWN!r} has {not_shown:.4g}; give another model"
             )
         self._verified = True
 
@@ -71,19 +79,24 @@ class VQAScore(ImageMeasure):
         value = self.model.probability(picture, QUESTION.format(prompt), self._token)
         if not math.isfinite(value):
             raise UsageError(
-                f"{self.source} gave {value} for the prompt {prompt!r}, not a probability; give another model, or --device cpu"
+                f"{self.source} gave {value} for the prompt {prompt!r}, not a probability; give"
+                " another model, or --device cpu"
             )
         return value
 
 
 def load(device: str, where: str = "") -> VQAScore:
-    """VQAScore through the default model, or through the one that `where` names: a folder, or `owner/name[@revision]` of the Hub."""
+    """VQAScore through the default model, or through the one that `where` names: a folder, or
+    `owner/name[@revision]` of the Hub.
+    """
     found = find((VQASCORE,), where)
     shown = where or str(VQASCORE)
     return VQAScore(
         VisionLanguageModel(found.folders[0], device),
         name=f"vqascore@{where}" if where else "vqascore",
-        about=f'The probability, in [0, 1], that {shown} answers "{ANSWER}" when asked whether the image shows the prompt; '
-        "not comparable with other models' values.",
+        about=(
+            f'The probability, in [0, 1], that {shown} answers "{ANSWER}" when asked whether the'
+            " image shows the prompt; not comparable with other models' values."
+        ),
         source=found.origin,
     )

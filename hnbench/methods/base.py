@@ -25,7 +25,8 @@ def starting_noise(
 ) -> Tensor:
     """The tasks' noises on the generator's device, `[B, *noise_shape]`.
 
-    They, their norms and what is computed from them stay in float32 (or wider) even where the model computes in bfloat16.
+    They, their norms and what is computed from them stay in float32 (or wider) even where the model
+    computes in bfloat16.
     """
     dtype = torch.promote_types(generator.dtype, torch.float32)
     return noises.batch(tasks, candidate).to(generator.device, dtype, non_blocking=True)
@@ -34,7 +35,9 @@ def starting_noise(
 def conditioning_of(
     generator: Generator, noises: NoiseSource, tasks: Sequence[Task]
 ) -> Conditioning:
-    """What the tasks' images are generated for: their prompts, and the seeds of the noise between steps."""
+    """What the tasks' images are generated for: their prompts, and the seeds of the noise between
+    steps.
+    """
     return generator.encode([task.prompt for task in tasks]).seeded(noises.step_seeds(tasks))
 
 
@@ -42,8 +45,8 @@ def conditioning_of(
 class Outcome:
     """What a method chose for one task.
 
-    `label` names the row of the table (`"reno"`, `"best-of-8"`); one method may yield several labels per
-    task when one computation answers several questions: best-of-50 contains best-of-8.
+    `label` names the row of the table (`"reno"`, `"best-of-8"`); one method may yield several
+    labels per task when one computation answers several questions: best-of-50 contains best-of-8.
     """
 
     task: Task
@@ -53,13 +56,17 @@ class Outcome:
     noise: Tensor
     """The chosen noise, `[*noise_shape]`, detached, float32 or wider."""
     share: float = 1.0
-    """The share of this task's cost in `propose` that this label alone would have needed (8/50 for best-of-8 out of 50)."""
+    """The share of this task's cost in `propose` that this label alone would have needed (8/50 for
+    best-of-8 out of 50).
+    """
     trajectory: tuple[float, ...] | None = None
     """The optimised reward at each iteration (or of each candidate), where the method has any."""
 
 
 class Method(ABC):
-    """A way to choose the noise. Instances are cheap, hold no per-run state and may be used for several runs."""
+    """A way to choose the noise. Instances are cheap, hold no per-run state and may be used for
+    several runs.
+    """
 
     name: str
 
@@ -70,14 +77,18 @@ class Method(ABC):
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """All that decides the outcome (JSON types only): the method's name, its parameters, an adapter's SHA-256."""
+        """All that decides the outcome (JSON types only): the method's name, its parameters, an
+        adapter's SHA-256.
+        """
 
     @abstractmethod
     def propose(
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
     ) -> Iterator[Outcome]:
-        """Yield, for every task, one outcome per label. The tasks are one batch: they fit the device together.
+        """Yield, for every task, one outcome per label. The tasks are one batch: they fit the
+        device together.
 
-        The result for a task does not depend on the other tasks of the batch (beyond floating-point reduction order). Generate with
-        `conditioning_of(generator, noises, tasks)`: its seeds are what samplers need that add noise between their steps.
+        The result for a task does not depend on the other tasks of the batch (beyond floating-point
+        reduction order). Generate with `conditioning_of(generator, noises, tasks)`: its seeds are
+        what samplers need that add noise between their steps.
         """

@@ -22,9 +22,9 @@ from hnbench.tasks import Task
 class BestOfN(Method):
     """The best of `n` candidates, and of the first 2, 4, 8, ... of them.
 
-    Candidate 0 is the sample's starting noise, and candidate j is the same noise whatever `n` is. So the
-    candidates of a smaller `n` are the first ones of a larger `n`, and one search answers for every power of two below.
-    The paper compares with n = 50 (arXiv 2508.09968, section 4).
+    Candidate 0 is the sample's starting noise, and candidate j is the same noise whatever `n` is.
+    So the candidates of a smaller `n` are the first ones of a larger `n`, and one search answers
+    for every power of two below. The paper compares with n = 50 (arXiv 2508.09968, section 4).
     """
 
     n: int = 50
@@ -34,12 +34,15 @@ class BestOfN(Method):
     def __post_init__(self) -> None:
         if not isinstance(self.n, int) or self.n < 1:
             raise UsageError(
-                f"best-of-n: n was {self.n!r}; it must be a whole number of at least 1, for example best-of-n:n=50"
+                f"best-of-n: n was {self.n!r}; it must be a whole number of at least 1, for example"
+                " best-of-n:n=50"
             )
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The numbers of candidates that are reported: the powers of two from 2 to below `n`, and `n`."""
+        """The numbers of candidates that are reported: the powers of two from 2 to below `n`, and
+        `n`.
+        """
         return (*(2**power for power in range(1, self.n.bit_length()) if 2**power < self.n), self.n)
 
     @property
@@ -66,18 +69,22 @@ class BestOfN(Method):
                     trajectory=trajectory,
                 )
 
-    # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
+    # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a
+    # graph by the next method.
     @torch.no_grad()
     def _search(
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
     ) -> tuple[dict[int, Candidates], Tensor]:
-        """Return the best after each reported number of candidates, and every candidate's reward `[B, n]`."""
+        """Return the best after each reported number of candidates, and every candidate's reward
+        `[B, n]`.
+        """
         prompts = [task.prompt for task in tasks]
         conditioning = conditioning_of(generator, noises, tasks)
         best: Candidates | None = None
         reported: dict[int, Candidates] = {}
         scores: list[Tensor] = []
-        # One candidate of every task at a time: the batch that is known to fit, and the same shapes whatever n is.
+        # One candidate of every task at a time: the batch that is known to fit, and the same shapes
+        # whatever n is.
         for candidate in range(self.n):
             noise = starting_noise(generator, noises, tasks, candidate)
             image = generator.generate(noise, conditioning)

@@ -1,4 +1,6 @@
-"""A batch of candidates, one per sample, and which of two to keep: without the host ever looking."""
+"""A batch of candidates, one per sample, and which of two to keep: without the host ever
+looking.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ class Candidates:
 def keep_better(kept: Candidates, new: Candidates) -> Candidates:
     """For each sample the candidate with the higher score; the kept one when they tie.
 
-    A score that is not finite never wins; one that is wins over one that is not.
-    Decided on the device, by `torch.where`: a branch in Python would make the host wait for the score.
+    A score that is not finite never wins; one that is wins over one that is not. Decided on the
+    device, by `torch.where`: a branch in Python would make the host wait for the score.
     """
     wins = new.score.isfinite() & ((new.score > kept.score) | ~kept.score.isfinite())
     return Candidates(
@@ -35,5 +37,7 @@ def keep_better(kept: Candidates, new: Candidates) -> Candidates:
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """`values` `[B]` with as many trailing dimensions of size 1 as broadcasting against `like` `[B, ...]` needs."""
+    """`values` `[B]` with as many trailing dimensions of size 1 as broadcasting against `like` `[B,
+    ...]` needs.
+    """
     return values.view(-1, *[1] * (like.ndim - 1))

@@ -1,4 +1,6 @@
-"""Controls for noise hypernetworks: changes of the noise that must not help if what the hypernetwork learnt matters."""
+"""Controls for noise hypernetworks: changes of the noise that must not help if what the
+hypernetwork learnt matters.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ DIRECTION, OTHER = 1_000_001, 1_000_002
 
 @dataclass(frozen=True, kw_only=True)
 class RandomDirection(HyperNoise):
-    """A random direction, with the length of the hypernetwork's change of the same noise: is it more than moving away?"""
+    """A random direction, with the length of the hypernetwork's change of the same noise: is it
+    more than moving away?
+    """
 
     name = "hypernoise-random-direction"
 
@@ -40,7 +44,9 @@ class RandomDirection(HyperNoise):
 
 @dataclass(frozen=True, kw_only=True)
 class OtherNoise(HyperNoise):
-    """The change that the hypernetwork computes for another noise of the same prompt: does it look at the noise at all?"""
+    """The change that the hypernetwork computes for another noise of the same prompt: does it look
+    at the noise at all?
+    """
 
     name = "hypernoise-other-noise"
 

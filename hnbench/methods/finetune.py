@@ -1,4 +1,6 @@
-"""Direct fine-tuning: the generator itself, changed by a LoRA that was trained on the same reward. The noise stays."""
+"""Direct fine-tuning: the generator itself, changed by a LoRA that was trained on the same reward.
+The noise stays.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,16 @@ class FineTuned(AdapterMethod):
     kind = "finetune"
 
     def propose(
-        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
-    ) -> Iterator[Outcome]:  # noqa: ARG002
+        self,
+        tasks: Sequence[Task],
+        generator: Generator,
+        reward: Reward,  # noqa: ARG002
+        noises: NoiseSource,
+    ) -> Iterator[Outcome]:
         finetuned = FinetunedGenerator(generator, self.prepare(generator))
         noise = starting_noise(generator, noises, tasks)
-        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
+        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a
+        # graph by the next method.
         with torch.no_grad():
             images = finetuned.generate(noise, conditioning_of(generator, noises, tasks))
         for row, task in enumerate(tasks):

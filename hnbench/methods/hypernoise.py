@@ -1,4 +1,5 @@
-"""Noise hypernetworks (HyperNoise, arXiv 2508.09968): the change of the noise is predicted in one pass.
+"""Noise hypernetworks (HyperNoise, arXiv 2508.09968): the change of the noise is predicted in one
+pass.
 
 Nothing is optimised when an image is asked for: the optimisation was paid once, in training.
 """
@@ -28,10 +29,15 @@ class HyperNoise(AdapterMethod):
     kind = "hypernoise"
 
     def propose(
-        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
-    ) -> Iterator[Outcome]:  # noqa: ARG002
+        self,
+        tasks: Sequence[Task],
+        generator: Generator,
+        reward: Reward,  # noqa: ARG002
+        noises: NoiseSource,
+    ) -> Iterator[Outcome]:
         network = Hypernetwork(generator, self.prepare(generator))
-        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
+        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a
+        # graph by the next method.
         with torch.no_grad():
             conditioning = conditioning_of(generator, noises, tasks)
             noise = starting_noise(generator, noises, tasks)

@@ -1,4 +1,6 @@
-"""The base: the image that the sample's own starting noise gives. Every other method is compared with it."""
+"""The base: the image that the sample's own starting noise gives. Every other method is compared
+with it.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,15 @@ class Random(Method):
         return {"name": self.name}
 
     def propose(
-        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
-    ) -> Iterator[Outcome]:  # noqa: ARG002
+        self,
+        tasks: Sequence[Task],
+        generator: Generator,
+        reward: Reward,  # noqa: ARG002
+        noises: NoiseSource,
+    ) -> Iterator[Outcome]:
         noise = starting_noise(generator, noises, tasks)
-        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a graph by the next method.
+        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a
+        # graph by the next method.
         with torch.no_grad():
             images = generator.generate(noise, conditioning_of(generator, noises, tasks))
         for row, task in enumerate(tasks):

@@ -1,8 +1,9 @@
 """ReNO: gradient ascent on the starting noise, through the generator and the rewards.
 
-Eyring et al., "ReNO: Enhancing One-step Text-to-Image Models through Reward-based Noise Optimization",
-arXiv 2406.04312. The loss and the defaults are those of the published code; the batch is ours: every sum, norm
-and clip is per sample, so that a batch of B gives what B single runs give.
+Eyring et al., "ReNO: Enhancing One-step Text-to-Image Models through Reward-based Noise
+Optimization", arXiv 2406.04312. The loss and the defaults are those of the published code; the
+batch is ours: every sum, norm and clip is per sample, so that a batch of B gives what B single runs
+give.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ from hnbench.tasks import Task
 
 @dataclass(frozen=True, kw_only=True)
 class ReNO(Method):
-    """Minimise `-reward(g(e)) + regulariser_weight * norm_penalty(e)` over the noise `e` of each sample, by SGD.
+    """Minimise `-reward(g(e)) + regulariser_weight * norm_penalty(e)` over the noise `e` of each
+    sample, by SGD.
 
-    Iteration 0 is the untouched starting noise. Every iteration is one forward pass, and every one but the last one
-    backward pass. The noise kept is the iterate of the highest reward, without the regulariser: never a worse
-    one than the starting noise. The paper uses a learning rate of 5 for images of 512 pixels and 10 for 1024.
+    Iteration 0 is the untouched starting noise. Every iteration is one forward pass, and every one
+    but the last one backward pass. The noise kept is the iterate of the highest reward, without the
+    regulariser: never a worse one than the starting noise. The paper uses a learning rate of 5 for
+    images of 512 pixels and 10 for 1024.
 
-    A sample whose reward or gradient is not finite stops where it is, keeps its best iterate so far, shows NaN
-    in its trajectory from there on, and leaves the other samples alone.
+    A sample whose reward or gradient is not finite stops where it is, keeps its best iterate so
+    far, shows NaN in its trajectory from there on, and leaves the other samples alone.
     """
 
     iterations: int = 50
@@ -61,7 +64,8 @@ class ReNO(Method):
                 raise UsageError(f"reno: {name} was {value}; it must be a number above 0")
         if not 0 <= self.regulariser_weight < math.inf:
             raise UsageError(
-                f"reno: regulariser_weight was {self.regulariser_weight}; it must be a number of at least 0"
+                f"reno: regulariser_weight was {self.regulariser_weight}; it must be a number of at"
+                " least 0"
             )
         if not 0 <= self.momentum < 1:
             raise UsageError(
@@ -69,7 +73,8 @@ class ReNO(Method):
             )
         if self.nesterov and self.momentum == 0:
             raise UsageError(
-                "reno: nesterov needs a momentum above 0; add nesterov=false, or a momentum such as 0.9"
+                "reno: nesterov needs a momentum above 0; add nesterov=false, or a momentum such"
+                " as 0.9"
             )
 
     @property
@@ -105,9 +110,11 @@ class ReNO(Method):
         generator: Generator,
         reward: Reward,
     ) -> tuple[Candidates, Tensor]:
-        """Return the best iterate of every sample, and the rewards of all of them `[B, iterations]`, on the device.
+        """Return the best iterate of every sample, and the rewards of all of them `[B,
+        iterations]`, on the device.
 
-        The host never waits for the device in here: what depends on a value is chosen by `torch.where`.
+        The host never waits for the device in here: what depends on a value is chosen by
+        `torch.where`.
         """
 
         def evaluate(noise: Tensor, *, differentiable: bool) -> Candidates:
@@ -140,7 +147,9 @@ class ReNO(Method):
         return best, torch.stack(rewards, dim=1)
 
     def _gradient(self, current: Candidates) -> Tensor:
-        """Differentiate the sum of the samples' losses: each sample's own gradient, since no sample depends on another."""
+        """Differentiate the sum of the samples' losses: each sample's own gradient, since no sample
+        depends on another.
+        """
         with torch.enable_grad():
             loss = (self.regulariser_weight * norm_penalty(current.noise) - current.score).sum()
         (gradient,) = torch.autograd.grad(loss, current.noise)
@@ -162,9 +171,11 @@ def _seen(current: Candidates, moving: Tensor) -> Candidates:
 
 
 def norm_penalty(noise: Tensor) -> Tensor:
-    """Minus the log-density of the noise's norm, up to a constant: `||e||^2 / 2 - (d - 1) log ||e||`, `[B]`.
+    """Minus the log-density of the noise's norm, up to a constant: `||e||^2 / 2 - (d - 1) log
+    ||e||`, `[B]`.
 
-    The norm of d standard normal numbers follows a chi distribution; its density is highest, and this lowest, at sqrt(d - 1).
+    The norm of d standard normal numbers follows a chi distribution; its density is highest, and
+    this lowest, at sqrt(d - 1).
     """
     flat = noise.flatten(1)
     norm = torch.linalg.vector_norm(flat, dim=1)
@@ -173,6 +184,8 @@ def norm_penalty(noise: Tensor) -> Tensor:
 
 
 def clip_per_sample(gradient: Tensor, limit: float) -> Tensor:
-    """Each sample's gradient, shortened to an L2 norm of `limit` where it is longer (as `torch.nn.utils.clip_grad_norm_` does for one)."""
+    """Each sample's gradient, shortened to an L2 norm of `limit` where it is longer (as
+    `torch.nn.utils.clip_grad_norm_` does for one).
+    """
     norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
     return gradient * per_sample((limit / (norm + 1e-6)).clamp(max=1.0), gradient)

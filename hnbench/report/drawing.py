@@ -1,4 +1,6 @@
-"""What all plots share: size and type, direct labels that keep clear of the data, and files that do not change between runs."""
+"""What all plots share: size and type, direct labels that keep clear of the data, and files that do
+not change between runs.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ _DPI = 150
 _SETTINGS = {
     "svg.hashsalt": "hnbench",
     "text.parse_math": False,  # a name with `$` is a name
-    "svg.fonttype": "none",  # text as text, which can be searched and edited, in a third of the bytes
+    "svg.fonttype": (
+        "none"
+    ),  # text as text, which can be searched and edited, in a third of the bytes
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.titlesize": 11,
@@ -101,10 +105,11 @@ _NEAR = 16.0
 
 
 def label_points(axes: Axes, labels: Sequence[PointLabel], busy: Iterable[Segment] = ()) -> None:
-    """Put each text next to its point, clear of all points, of each other and of the `busy` segments.
+    """Put each text next to its point, clear of all points, of each other and of the `busy`
+    segments.
 
-    Places are tried from near to far; the first free one is taken, or the least crowded. Call this when all data and
-    limits are set and the layout is fixed (`fix_layout`).
+    Places are tried from near to far; the first free one is taken, or the least crowded. Call this
+    when all data and limits are set and the layout is fixed (`fix_layout`).
     """
     figure: Any = axes.get_figure()
     renderer, scale = figure.canvas.get_renderer(), figure.dpi / 72
@@ -148,12 +153,15 @@ def _note(axes: Axes, label: PointLabel) -> Any:
 
 
 def _places(scale: float) -> tuple[Array, Array]:
-    """Distances `[P]` in points, from near to far, and the offsets `[P, 2]` in pixels of a text's edge from its point."""
+    """Distances `[P]` in points, from near to far, and the offsets `[P, 2]` in pixels of a text's
+    edge from its point.
+    """
     distances = np.repeat(_DISTANCES, len(_ANGLES))
     angles = np.tile(np.deg2rad(_ANGLES), len(_DISTANCES))
-    return distances, np.stack([np.cos(angles), np.sin(angles)], axis=1) * distances[
-        :, None
-    ] * scale
+    return (
+        distances,
+        np.stack([np.cos(angles), np.sin(angles)], axis=1) * distances[:, None] * scale,
+    )
 
 
 def _shared(boxes: Array, others: Array) -> Array:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORKING = ".hnbench-report"
-"""In the folder itself, so that it is on the same disk. What a killed report left there goes with the next one."""
+"""In the folder itself, so that it is on the same disk. What a killed report left there goes with
+the next one.
+"""
 LOCK = ".hnbench-report.lock"
 PATIENCE = 600.0
 """Seconds to wait for another report into the same folder."""
@@ -34,10 +36,12 @@ _BEGINNINGS = {
 
 @contextmanager
 def replacing(out: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Yield an empty folder; at the end of the block, its files take their places in `out`, in the order of `names`.
+    """Yield an empty folder; at the end of the block, its files take their places in `out`, in the
+    order of `names`.
 
-    Of these names, what was not written is removed. Where files of these names are there and were not written by a report, nothing
-    is, by a `UsageError`. Two reports wait for each other; `StoreError` when one waits for too long. Raises `OSError`.
+    Of these names, what was not written is removed. Where files of these names are there and were
+    not written by a report, nothing is, by a `UsageError`. Two reports wait for each other;
+    `StoreError` when one waits for too long. Raises `OSError`.
     """
     out.mkdir(parents=True, exist_ok=True)
     _require_own(out, names)
@@ -60,7 +64,8 @@ def _locked(out: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise StoreError(
-            f"another report is being written into {out}; wait for it to end, or give another folder by --out"
+            f"another report is being written into {out}; wait for it to end, or give another"
+            " folder by --out"
         ) from None
     try:
         yield
@@ -69,7 +74,9 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def _require_own(out: Path, names: Sequence[str]) -> None:
-    """Refuse a folder in which someone else's files have these names. Empty files hold nothing that could be lost."""
+    """Refuse a folder in which someone else's files have these names. Empty files hold nothing that
+    could be lost.
+    """
     there = [out / name for name in names if (out / name).exists()]
     for path in there:
         if path.is_dir():
@@ -78,7 +85,8 @@ def _require_own(out: Path, names: Sequence[str]) -> None:
         for path in there:
             if not path.is_file() or path.stat().st_size:
                 raise UsageError(
-                    f"{path} was not written by `hnbench report`; move it, or give another folder for the report by --out"
+                    f"{path} was not written by `hnbench report`; move it, or give another folder"
+                    " for the report by --out"
                 )
 
 

@@ -1,4 +1,6 @@
-"""Text that the installed fonts can draw: what none of them has is written as an escape, not as a box."""
+"""Text that the installed fonts can draw: what none of them has is written as an escape, not as a
+box.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def drawable(text: str) -> str:
 
 
 def drawable_with(text: str) -> tuple[str, list[str]]:
-    """The text in one line, and the fonts to draw it with: an installed one beside the plots' own, where that has all that is lacking."""
+    """The text in one line, and the fonts to draw it with: an installed one beside the plots' own,
+    where that has all that is lacking.
+    """
     lacking = frozenset(
         character for character in " ".join(text.split()) if not _has(_main(), character)
     )
@@ -58,7 +62,9 @@ def _main() -> Any:
 
 @cache
 def _installed_with(characters: frozenset[str]) -> str | None:
-    """The first installed font, by name, that has all of them. Those that come with matplotlib are for formulas, or draw boxes."""
+    """The first installed font, by name, that has all of them. Those that come with matplotlib are
+    for formulas, or draw boxes.
+    """
     matplotlib = import_matplotlib()
     from matplotlib import font_manager
 

@@ -1,4 +1,6 @@
-"""A picture of pictures: the same prompts and starting noises by method, with the judge's verdict as the frame's colour."""
+"""A picture of pictures: the same prompts and starting noises by method, with the judge's verdict
+as the frame's colour.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ _RIGHT, _WRONG, _UNJUDGED = "#009E73", "#D55E00", "#BBBBBB"
 
 
 def write_grid(summary: Summary, folder: Path) -> Path | str:
-    """Write `grid.png`: the first sample of some prompts, spread over the tags. A sentence when images are not there, or damaged."""
+    """Write `grid.png`: the first sample of some prompts, spread over the tags. A sentence when
+    images are not there, or damaged.
+    """
     labels = _shown(summary)
     rows = _rows(summary, labels)
     if not rows:
@@ -71,7 +75,9 @@ class _Cell:
 
 
 def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
-    """Return the cells of the chosen prompts by label; only prompts of which every image is there."""
+    """Return the cells of the chosen prompts by label; only prompts of which every image is
+    there.
+    """
     cells = _first_samples(summary)
     by_tag: dict[str, list[dict[str, _Cell]]] = {}
     for prompt in summary.pool.prompts:
@@ -165,7 +171,9 @@ _UNREADABLE = (
     PIL.Image.DecompressionBombError,
     PIL.Image.DecompressionBombWarning,
 )
-"""What reading a file and Pillow raise on damaged and on giant ones; a `MalformedError` is a ValueError."""
+"""What reading a file and Pillow raise on damaged and on giant ones; a `MalformedError` is a
+ValueError.
+"""
 
 
 def _picture(path: Path) -> Image:

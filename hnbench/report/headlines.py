@@ -79,26 +79,31 @@ def amount(value: float) -> str:
 
 
 SMALL = 20
-"""A tag with fewer prompts has intervals that are too narrow: prompts are all that a bootstrap of prompts has to draw from."""
+"""A tag with fewer prompts has intervals that are too narrow: prompts are all that a bootstrap of
+prompts has to draw from.
+"""
 
 
 def interval_notes(summary: Summary) -> list[str]:
-    """What has to be known of the intervals: that they are not adjusted as p-values are, and which tags are too small for them.
+    """What has to be known of the intervals: that they are not adjusted as p-values are, and which
+    tags are too small for them.
 
     The shares are of simulated data sets (400 a design, standard error about one point).
     """
     notes = []
     if summary.pool.judged and len(summary.rows) > 1:
         notes.append(
-            "Intervals are not adjusted for the number of comparisons, p-values are (Holm): an interval without zero can stand beside a "
-            "p-value of 0.05 or more."
+            "Intervals are not adjusted for the number of comparisons, p-values are (Holm): an"
+            " interval without zero can stand beside a p-value of 0.05 or more."
         )
     counts = Counter(prompt.tag for prompt in summary.pool.prompts)
     small = [f"{tag} ({counts[tag]})" for tag in summary.pool.tags if counts[tag] < SMALL]
     if small:
         notes.append(
-            f"Tags with fewer than {SMALL} prompts have intervals that are too narrow: {', '.join(small)}. In simulations with 4 prompts, "
-            "95% intervals held the true level in 84% to 89% of cases and the true gain in 78%; with 8 prompts, in 88% to 94% and in 87%."
+            f"Tags with fewer than {SMALL} prompts have intervals that are too narrow:"
+            f" {', '.join(small)}. In simulations with 4 prompts, 95% intervals held the true level"
+            " in 84% to 89% of cases and the true gain in 78%; with 8 prompts, in 88% to 94% and"
+            " in 87%."
         )
     return notes
 
@@ -114,8 +119,9 @@ def _gaps(summary: Summary) -> Iterator[Headline]:
         coverage = summary.rows[label].coverage
         yield Headline(
             f"incomplete/{label}",
-            f"INCOMPLETE: {style_of(label).name} has {coverage.done} of {coverage.planned} planned samples "
-            f"({coverage.failed} failed, {coverage.missing} missing); its means are over those that are there and paired with the base.",
+            f"INCOMPLETE: {style_of(label).name} has {coverage.done} of {coverage.planned} planned"
+            f" samples ({coverage.failed} failed, {coverage.missing} missing); its means are over"
+            " those that are there and paired with the base.",
             {
                 "planned": float(coverage.planned),
                 "done": float(coverage.done),
@@ -131,9 +137,10 @@ def _hypernoise(summary: Summary) -> Iterator[Headline]:
         return
     yield Headline(
         "gain",
-        f"HyperNoise scores {spanned(row.overall)} overall, random noise {spanned(summary.rows[BASE].overall)}: "
-        f"a paired difference of {spanned(row.gain, sign=True)} ({probability(row.p_holm)}), "
-        f"at {amount(row.costs['nfe'].estimate)} generator passes per image.{_doubt(row.gain)}",
+        f"HyperNoise scores {spanned(row.overall)} overall, random noise"
+        f" {spanned(summary.rows[BASE].overall)}: a paired difference of"
+        f" {spanned(row.gain, sign=True)} ({probability(row.p_holm)}), at"
+        f" {amount(row.costs['nfe'].estimate)} generator passes per image.{_doubt(row.gain)}",
         {
             "overall": row.overall,
             "base": summary.rows[BASE].overall,
@@ -153,7 +160,8 @@ def _unjudged(summary: Summary) -> Iterator[Headline]:
     """A suite of prompts alone: rewards are all there is."""
     yield Headline(
         "no_judge",
-        "This suite has no judge: there are rewards only, and the optimised one favours whatever chose or ascended by it.",
+        "This suite has no judge: there are rewards only, and the optimised one favours whatever"
+        " chose or ascended by it.",
         {},
     )
     for label in summary.rows:
@@ -180,8 +188,9 @@ def _contamination(summary: Summary) -> Iterator[Headline]:
     row, base = (summary.unseen.rows[label] for label in (HYPERNOISE, BASE))
     yield Headline(
         "contamination",
-        f"{sentence}; without them HyperNoise scores {spanned(row.overall)} overall, random noise {spanned(base.overall)}: "
-        f"a paired difference of {spanned(row.gain, sign=True)} ({probability(row.p_holm)}).",
+        f"{sentence}; without them HyperNoise scores {spanned(row.overall)} overall, random noise"
+        f" {spanned(base.overall)}: a paired difference of {spanned(row.gain, sign=True)}"
+        f" ({probability(row.p_holm)}).",
         {
             "seen_prompts": float(number),
             "overall": row.overall,
@@ -199,16 +208,18 @@ def _against_reno(summary: Summary) -> Iterator[Headline]:
     if shares is None:
         yield Headline(
             "share_of_reno",
-            f"ReNO's own difference to random noise, {spanned(reno, sign=True)}, cannot be told from zero, so no share of it is stated.",
+            f"ReNO's own difference to random noise, {spanned(reno, sign=True)}, cannot be told"
+            " from zero, so no share of it is stated.",
             {"reno_gain": reno},
         )
         return
     yield Headline(
         "share_of_reno",
-        f"That is {spanned(shares.gain, percent=True)} of ReNO's gain ({spanned(reno, sign=True)}), "
-        f"at {spanned(shares.costs['nfe'], percent=True)} of its generator passes, "
-        f"{spanned(shares.costs['passes'], percent=True)} of all its passes (a backward pass counted as two forward) "
-        f"and {spanned(shares.costs['seconds'], percent=True)} of its seconds.",
+        f"That is {spanned(shares.gain, percent=True)} of ReNO's gain ({spanned(reno, sign=True)}),"
+        f" at {spanned(shares.costs['nfe'], percent=True)} of its generator passes,"
+        f" {spanned(shares.costs['passes'], percent=True)} of all its passes (a backward pass"
+        f" counted as two forward) and {spanned(shares.costs['seconds'], percent=True)} of its"
+        " seconds.",
         {
             "reno_gain": reno,
             "share_of_gain": shares.gain,
@@ -229,8 +240,9 @@ def _against_search(summary: Summary) -> Iterator[Headline]:
         if comparison.against == RIVAL:
             yield Headline(
                 "against_best_of_2",
-                "Against best-of-2, search at the same number of generator passes, HyperNoise differs by "
-                f"{spanned(comparison.gain, sign=True)} ({probability(comparison.p_holm)}).{_doubt(comparison.gain)}",
+                "Against best-of-2, search at the same number of generator passes, HyperNoise"
+                f" differs by {spanned(comparison.gain, sign=True)}"
+                f" ({probability(comparison.p_holm)}).{_doubt(comparison.gain)}",
                 {"gain": comparison.gain, "p_holm": comparison.p_holm},
             )
 
@@ -250,14 +262,18 @@ def _equivalence(equivalent: Interval, largest: int) -> str:
         return f"No best-of-N up to N = {largest} reaches HyperNoise's score [{bracket}]."
     if equivalent.estimate <= 1:
         return f"Random noise already reaches HyperNoise's score (best-of-1) [{bracket}]."
-    return f"Best-of-N reaches HyperNoise's score at N ≈ {equivalent.estimate:.1f} [{bracket}], read off the measured curve, linear in log N."
+    return (
+        f"Best-of-N reaches HyperNoise's score at N ≈ {equivalent.estimate:.1f} [{bracket}], read"
+        " off the measured curve, linear in log N."
+    )
 
 
 def _against_controls(summary: Summary) -> Iterator[Headline]:
     controls = [comparison for comparison in summary.comparisons if comparison.against != RIVAL]
     if controls:
         listed = "; ".join(
-            f"{style_of(one.against).name} {spanned(one.gain, sign=True)}, {probability(one.p_holm)}"
+            f"{style_of(one.against).name} {spanned(one.gain, sign=True)},"
+            f" {probability(one.p_holm)}"
             for one in controls
         )
         numbers: dict[str, Interval | float] = {one.against: one.gain for one in controls}
@@ -272,10 +288,11 @@ def _transfer(summary: Summary, label: str) -> Iterator[Headline]:
     listed = ", ".join(
         f"{name} by {spanned(gains[name], sign=True, digits=2)}" for name in held_out
     )
+    others = f" and the held-out {listed}" if listed else ""
     yield Headline(
         "held_out_rewards" if label == HYPERNOISE else f"held_out_rewards/{label}",
-        f"In standard deviations of random noise's rewards, {style_of(label).name} moves the optimised reward by "
-        f"{spanned(gains['optimised'], sign=True, digits=2)}{f' and the held-out {listed}' if listed else ''}.",
+        f"In standard deviations of random noise's rewards, {style_of(label).name} moves the"
+        f" optimised reward by {spanned(gains['optimised'], sign=True, digits=2)}{others}.",
         {"optimised": gains["optimised"], **{name: gains[name] for name in held_out}},
     )
 
@@ -286,8 +303,9 @@ def _paid_back(summary: Summary) -> Iterator[Headline]:
             continue
         yield Headline(
             "break_even",
-            f"Training HyperNoise took {amount(summary.training_passes[HYPERNOISE])} passes; against ReNO that is paid back "
-            f"{_after(one.by_passes, 'passes')} and {_after(one.by_seconds, 'seconds')}.",
+            f"Training HyperNoise took {amount(summary.training_passes[HYPERNOISE])} passes;"
+            f" against ReNO that is paid back {_after(one.by_passes, 'passes')} and"
+            f" {_after(one.by_seconds, 'seconds')}.",
             {
                 "training_passes": summary.training_passes[HYPERNOISE],
                 "images_by_passes": one.by_passes,
@@ -308,7 +326,10 @@ def _others(summary: Summary) -> Iterator[Headline]:
         return
     for label, row in summary.rows.items():
         if label != BASE:
-            sentence = f"{style_of(label).name} scores {spanned(row.overall)} overall, {spanned(row.gain, sign=True)} against random noise"
+            sentence = (
+                f"{style_of(label).name} scores {spanned(row.overall)} overall,"
+                f" {spanned(row.gain, sign=True)} against random noise"
+            )
             numbers: dict[str, Interval | float] = {
                 "overall": row.overall,
                 "gain": row.gain,

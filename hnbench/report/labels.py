@@ -1,7 +1,8 @@
-"""What the rows of a report mean: the base, the rival, the controls; their names, order, colour and marker.
+"""What the rows of a report mean: the base, the rival, the controls; their names, order, colour and
+marker.
 
-Colours are those of Okabe and Ito, which remain distinct under colour-vision deficiency; a method keeps its
-colour and marker in every plot.
+Colours are those of Okabe and Ito, which remain distinct under colour-vision deficiency; a method
+keeps its colour and marker in every plot.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ FINETUNE = "finetune"
 RANDOM_DIRECTION = "hypernoise-random-direction"
 OTHER_NOISE = "hypernoise-other-noise"
 RIVAL = "best-of-2"
-"""Search at HyperNoise's number of generator passes: one for the hypernetwork, one for the image."""
+"""Search at HyperNoise's number of generator passes: one for the hypernetwork, one for the image.
+"""
 CONTROLS = (FINETUNE, RANDOM_DIRECTION, OTHER_NOISE)
 """What HyperNoise is compared with to say where its gain comes from."""
 
@@ -44,7 +46,9 @@ _STYLES = {
 
 
 def style_of(label: str) -> Style:
-    """The style of any label; best-of-N has one for all N, and a method of another package a neutral one."""
+    """The style of any label; best-of-N has one for all N, and a method of another package a
+    neutral one.
+    """
     if label in _STYLES:
         return _STYLES[label]
     if candidates_of(label):
@@ -65,7 +69,9 @@ def best_of_labels(labels: Sequence[str]) -> dict[int, str]:
 
 
 def featured(labels: Sequence[str]) -> list[str]:
-    """The labels for plots with little room: all but the base, and of best-of-N the smallest and the largest N."""
+    """The labels for plots with little room: all but the base, and of best-of-N the smallest and
+    the largest N.
+    """
     numbers = [number for number in best_of_labels(labels) if number > 1]
     kept = {min(numbers), max(numbers)} if numbers else set()
     return [

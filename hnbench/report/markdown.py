@@ -1,6 +1,7 @@
 """The report as GitHub Markdown: findings, plots, tables, coverage, cost, protocol and provenance.
 
-Whatever a run folder says (names, tags, prompts, notes, versions) is `escaped` where it is put into the text.
+Whatever a run folder says (names, tags, prompts, notes, versions) is `escaped` where it is put into
+the text.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 def markdown(
     summary: Summary, plots: Mapping[str, str], notes: Sequence[str], *, published: bool = False
 ) -> str:
-    """The whole text. `plots` maps a file name in the report's folder to its title; `notes` say which plots are absent and why.
+    """The whole text. `plots` maps a file name in the report's folder to its title; `notes` say
+    which plots are absent and why.
 
     With `published`, numbers of papers are set beside the run's own.
     """
@@ -85,15 +87,18 @@ def _title(summary: Summary) -> str:
 def _completeness(summary: Summary) -> str:
     if not summary.incomplete:
         judged = " and judged" if summary.pool.judged else ""
-        return f"Complete: all {summary.pool.planned} planned samples of all {len(summary.rows)} methods are there{judged}."
+        return (
+            f"Complete: all {summary.pool.planned} planned samples of all {len(summary.rows)}"
+            f" methods are there{judged}."
+        )
     absent = sum(
         summary.rows[label].coverage.planned - summary.rows[label].coverage.done
         for label in summary.incomplete
     )
     return (
-        f"> [!WARNING]\n> **Incomplete: {absent} planned samples failed or are missing**, "
-        f"in {len(summary.incomplete)} of {len(summary.rows)} methods, marked ⚠ below. "
-        "Their means are over the samples that are there and paired with the base, not over the plan."
+        f"> [!WARNING]\n> **Incomplete: {absent} planned samples failed or are missing**, in"
+        f" {len(summary.incomplete)} of {len(summary.rows)} methods, marked ⚠ below. Their means"
+        " are over the samples that are there and paired with the base, not over the plan."
     )
 
 
@@ -126,8 +131,9 @@ def _main_table(summary: Summary) -> str:
         else "This suite has no judge, so there is no score."
     )
     note = (
-        f"{score} Generator passes are forward passes (NFE); all passes are those of generator and "
-        "reward, with a backward pass counted as two forward passes. Seconds are those of this machine at this batch size."
+        f"{score} Generator passes are forward passes (NFE); all passes are those of generator and"
+        " reward, with a backward pass counted as two forward passes. Seconds are those of this"
+        " machine at this batch size."
     )
     return "\n\n".join(
         ["## Methods", _table(header, rows), note, *_all_escaped(interval_notes(summary))]
@@ -145,7 +151,9 @@ def _score_cells(row: Row) -> list[str]:
 
 
 def _unseen_table(summary: Summary) -> str:
-    """Which prompts a training saw, and the scores without them; nothing for runs that did not note it."""
+    """Which prompts a training saw, and the scores without them; nothing for runs that did not note
+    it.
+    """
     if not summary.seen:
         return ""
     said = [
@@ -164,7 +172,9 @@ def _unseen_table(summary: Summary) -> str:
 
 
 def published_section(summary: Summary) -> str:
-    """The published numbers of this benchmark and model beside the run's own, or a sentence that there are none."""
+    """The published numbers of this benchmark and model beside the run's own, or a sentence that
+    there are none.
+    """
     manifest = summary.pool.manifests[0]
     found = beside(summary)
     suite, generator, steps = (
@@ -189,12 +199,14 @@ def published_section(summary: Summary) -> str:
     ]
     judge = manifest["suite"]["judge"]
     caution = (
-        f"This run: {summary.pool.size}, {escaped(manifest['plan']['protocol'])} protocol, "
-        f"judge: {escaped(judge['name']) if judge else 'none'}. "
-        "Numbers can be compared only where judge, prompts, images per prompt and precision are the same; "
-        "another judge is another scale."
+        f"This run: {summary.pool.size}, {escaped(manifest['plan']['protocol'])} protocol, judge:"
+        f" {escaped(judge['name']) if judge else 'none'}. Numbers can be compared only where judge,"
+        " prompts, images per prompt and precision are the same; another judge is another scale."
     )
-    return f"## Published numbers\n\n{about[0].upper()}{about[1:]}.\n\n{_table(header, rows, align='---')}\n\n{caution}"
+    return (
+        f"## Published numbers\n\n{about[0].upper()}{about[1:]}.\n\n"
+        f"{_table(header, rows, align='---')}\n\n{caution}"
+    )
 
 
 def _seen_sentence(name: str, seen: Sequence[str] | None, planned: int) -> str:
@@ -246,18 +258,22 @@ def _reward_table(summary: Summary) -> str:
     header = [
         "method",
         *(
-            f"{escaped(name)} ({'held out' if name in pool.held_out else 'optimised'})"
-            if name != "optimised"
-            else name
+            (
+                f"{escaped(name)} ({'held out' if name in pool.held_out else 'optimised'})"
+                if name != "optimised"
+                else name
+            )
             for name in names
         ),
     ]
     rows = []
     for row in summary.rows.values():
         gains = [
-            ""
-            if row.label == BASE or name not in row.standard_gains
-            else f" ({spanned(row.standard_gains[name], sign=True, digits=2)} sd)"
+            (
+                ""
+                if row.label == BASE or name not in row.standard_gains
+                else f" ({spanned(row.standard_gains[name], sign=True, digits=2)} sd)"
+            )
             for name in names
         ]
         rows.append(
@@ -271,9 +287,10 @@ def _reward_table(summary: Summary) -> str:
         )
     weights = ", ".join(f"{weight:g} x {escaped(name)}" for name, weight in pool.optimised.items())
     note = (
-        f"The optimised reward is {weights}. Mean of the saved images' rewards; in brackets the paired gain over random noise in "
-        "standard deviations of random noise's rewards. The optimised reward is what methods selected or ascended on, so its gain is "
-        "biased in their favour; no method saw the held-out rewards or the judge."
+        f"The optimised reward is {weights}. Mean of the saved images' rewards; in brackets the"
+        " paired gain over random noise in standard deviations of random noise's rewards. The"
+        " optimised reward is what methods selected or ascended on, so its gain is biased in their"
+        " favour; no method saw the held-out rewards or the judge."
     )
     return f"## Rewards\n\n{_table(header, rows)}\n\n{note}"
 
@@ -334,16 +351,18 @@ def _described(measure: PooledMeasure) -> str:
 
 def _measures_note(summary: Summary) -> str:
     text = (
-        "By prompt: the mean, over prompts within tags and over tags, and in brackets Δ, the paired difference to random noise. Distances "
-        "to random noise's images: the mean over base seeds, and the smallest and the largest."
+        "By prompt: the mean, over prompts within tags and over tags, and in brackets Δ, the paired"
+        " difference to random noise. Distances to random noise's images: the mean over base seeds,"
+        " and the smallest and the largest."
     )
     controls = [
         style_of(label).name for label in (RANDOM_DIRECTION, OTHER_NOISE) if label in summary.rows
     ]
     if HYPERNOISE in summary.rows and controls:
         text += (
-            f" A distance is not zero for a change that means nothing: the distances of {' and '.join(controls)}, whose change of the "
-            "noise is as large as HyperNoise's, are the floor of what a change of that size does."
+            " A distance is not zero for a change that means nothing: the distances of"
+            f" {' and '.join(controls)}, whose change of the noise is as large as HyperNoise's, are"
+            " the floor of what a change of that size does."
         )
     return text
 
@@ -368,7 +387,8 @@ def _cost_table(summary: Summary) -> str:
         ]
         if other := _other_device(summary, training):
             parts.append(
-                f"By seconds only if training and generation were equally fast: training ran on {escaped(other)}."
+                "By seconds only if training and generation were equally fast: training ran on"
+                f" {escaped(other)}."
             )
     return "\n\n".join(parts)
 
@@ -434,14 +454,20 @@ def _integrity(summary: Summary) -> Iterator[str]:
     pool = summary.pool
     yield "Every record says what the plan asked for."
     if pool.unchecked:
-        yield f"{pool.unchecked:,} lines of the journals have no check value (an older hnbench wrote them): changes in them are not seen."
+        yield (
+            f"{pool.unchecked:,} lines of the journals have no check value (an older hnbench wrote"
+            " them): changes in them are not seen."
+        )
     else:
         yield "The check value of every line fits its content."
     images = int((pool.frame["status"] == "done").sum())
     if pool.damaged is None:
         yield "Images were not compared with their records (`hnbench report --check` does that)."
     elif pool.damaged:
-        yield f"**{len(pool.damaged):,} of {images:,} images are missing or not the files that were written.**"
+        yield (
+            f"**{len(pool.damaged):,} of {images:,} images are missing or not the files that were"
+            " written.**"
+        )
     else:
         yield f"All {images:,} images are the files that were written (SHA-256)."
 
@@ -453,9 +479,11 @@ def _protocol(summary: Summary) -> str:
         ("suite", f"{manifest['suite']['name']} {manifest['suite']['version']}"),
         (
             "judge",
-            f"{judge['name']} ({judge['fingerprint'][:12]})"
-            if (judge := manifest["suite"]["judge"])
-            else "none: rewards only",
+            (
+                f"{judge['name']} ({judge['fingerprint'][:12]})"
+                if (judge := manifest["suite"]["judge"])
+                else "none: rewards only"
+            ),
         ),
         (
             "generator",
@@ -464,7 +492,10 @@ def _protocol(summary: Summary) -> str:
         ("steps, dtype", f"{config.get('steps', 'n/a')}, {config.get('dtype', 'n/a')}"),
         (
             "starting noise",
-            f"{config.get('noise_policy', 'n/a')}, the same for every method; base seeds {', '.join(map(str, pool.seeds))}",
+            (
+                f"{config.get('noise_policy', 'n/a')}, the same for every method; base seeds"
+                f" {', '.join(map(str, pool.seeds))}"
+            ),
         ),
         *(
             (f"reward {name}", fingerprint[:12])
@@ -476,12 +507,14 @@ def _protocol(summary: Summary) -> str:
         ),
     ]
     text = (
-        "The unit of the statistics is the prompt: all its samples and base seeds form one cluster. Intervals are 95% expanded "
-        f"percentile intervals of a bootstrap of prompts within tags ({RESAMPLES:,} resamples, the same for every method); ratios are "
-        "taken draw by draw. Differences are paired by prompt, sample and seed. p-values flip the signs of whole prompts "
-        f"({FLIPS:,} flips) and are adjusted by Holm's method over the methods of the table; intervals are not adjusted. An interval "
-        "of zero width means that all samples agreed, not that nothing is uncertain. Seconds are shared by the samples of a batch: "
-        "their intervals show the spread between prompts only."
+        "The unit of the statistics is the prompt: all its samples and base seeds form one"
+        " cluster. Intervals are 95% expanded percentile intervals of a bootstrap of prompts"
+        f" within tags ({RESAMPLES:,} resamples, the same for every method); ratios are taken draw"
+        " by draw. Differences are paired by prompt, sample and seed. p-values flip the signs of"
+        f" whole prompts ({FLIPS:,} flips) and are adjusted by Holm's method over the methods of"
+        " the table; intervals are not adjusted. An interval of zero width means that all samples"
+        " agreed, not that nothing is uncertain. Seconds are shared by the samples of a batch:"
+        " their intervals show the spread between prompts only."
     )
     return (
         f"## Protocol\n\n{_table(['', 'value'], map(_all_escaped, facts), align='---')}\n\n{text}"
@@ -519,8 +552,8 @@ def _verified(found: Sequence[Mapping[str, Any]]) -> str:
     """What `hnbench verify` had found of a model on the machine of the run, when it was made."""
     said = [
         escaped(
-            f"{one['check']} {'equal' if one['equal'] else 'DIFFERS'} ({one['date']}, {one['device']}, {one['dtype']}, "
-            f"at {one['difference']:.0%} of its tolerance)"
+            f"{one['check']} {'equal' if one['equal'] else 'DIFFERS'} ({one['date']},"
+            f" {one['device']}, {one['dtype']}, at {one['difference']:.0%} of its tolerance)"
         )
         for one in found
     ]

@@ -1,7 +1,9 @@
-"""What `hnbench measure` left in the runs: diversity, fidelity and other held-out measures, pooled as everything else in a report.
+"""What `hnbench measure` left in the runs: diversity, fidelity and other held-out measures, pooled
+as everything else in a report.
 
-Read from the journals alone. Values count only where they are of the images that the records have. Means are over prompts within tags, all
-seeds of a prompt together, and differences to the base are paired by prompt and seed; distances between sets are averaged over seeds.
+Read from the journals alone. Values count only where they are of the images that the records have.
+Means are over prompts within tags, all seeds of a prompt together, and differences to the base are
+paired by prompt and seed; distances between sets are averaged over seeds.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SetDistance:
-    """A label's distance to the base's images: the mean over the base seeds, and the smallest and the largest of them."""
+    """A label's distance to the base's images: the mean over the base seeds, and the smallest and
+    the largest of them.
+    """
 
     mean: float
     low: float
@@ -35,7 +39,9 @@ class SetDistance:
 
 @dataclass(frozen=True)
 class PooledMeasure:
-    """One measure of the pooled runs. Labels that were not measured whole, in every run, are in neither mapping."""
+    """One measure of the pooled runs. Labels that were not measured whole, in every run, are in
+    neither mapping.
+    """
 
     definition: Definition
     by_prompt: Mapping[str, Compared] = field(default_factory=dict)
@@ -92,7 +98,9 @@ def pooled_measures(pool: Pool) -> PooledMeasures | None:
 
 
 def _images(pool: Pool, seed: int) -> dict[str, Images]:
-    """Label -> prompt -> the SHA-256 of the run's images of it, by sample; in the plan's order of prompts."""
+    """Label -> prompt -> the SHA-256 of the run's images of it, by sample; in the plan's order of
+    prompts.
+    """
     frame = pool.frame
     done = frame[(frame["base_seed"] == seed) & (frame["status"] == "done")].sort_values("row")
     found: dict[str, dict[str, list[str]]] = {label: {} for label in pool.labels}
@@ -113,7 +121,8 @@ def _of_other_images(runs: Sequence[_Run]) -> list[str]:
         if stale:
             named = ", ".join(dict.fromkeys(stale))
             notes.append(
-                f"{run.folder.name}: what was measured of other images than its records' is left out ({named})."
+                f"{run.folder.name}: what was measured of other images than its records' is left"
+                f" out ({named})."
             )
     return notes
 
@@ -138,9 +147,15 @@ def _pooled(pool: Pool, runs: Sequence[_Run], name: str) -> PooledMeasure | str:
         lacking = next(
             run.folder for run, found in zip(runs, definitions, strict=True) if found is None
         )
-        return f"{name} was not measured in all of these runs; missing is `hnbench measure {lacking} --measure {name}`."
+        return (
+            f"{name} was not measured in all of these runs; missing is `hnbench measure {lacking}"
+            f" --measure {name}`."
+        )
     if any(found and found.fingerprint != definition.fingerprint for found in definitions):
-        return f"{name} was not measured with the same weights in all of these runs, so it is left out."
+        return (
+            f"{name} was not measured with the same weights in all of these runs, so it is left"
+            " out."
+        )
     if definition.kind == "set":
         distances = {
             label: found
@@ -169,7 +184,10 @@ def _pooled(pool: Pool, runs: Sequence[_Run], name: str) -> PooledMeasure | str:
 
 
 def _unknown(name: str) -> str:
-    return f"{name} was not measured of all images of the base and of another method; the same `hnbench measure` goes on with it."
+    return (
+        f"{name} was not measured of all images of the base and of another method; the same"
+        " `hnbench measure` goes on with it."
+    )
 
 
 def _is_whole(run: _Run, definition: Definition, label: str) -> bool:

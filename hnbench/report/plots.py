@@ -1,4 +1,6 @@
-"""The plots of a report. Each function takes the summary and returns a figure, or a sentence that says why there is none."""
+"""The plots of a report. Each function takes the summary and returns a figure, or a sentence that
+says why there is none.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +68,12 @@ def quality_vs_cost(summary: Summary) -> Figure | str:
 
 
 def best_of_n(summary: Summary) -> Figure | str:
-    """The best-of-N curve with its band, and the other methods at their number of generator passes."""
+    """The best-of-N curve with its band, and the other methods at their number of generator
+    passes.
+    """
     if len(summary.curve) < 2:
-        return f"The best-of-N curve is not drawn: {'these runs have no best-of-N' if summary.pool.judged else 'the suite has no judge'}."
+        why = "these runs have no best-of-N" if summary.pool.judged else "the suite has no judge"
+        return f"The best-of-N curve is not drawn: {why}."
     figure = new_figure(4.6, _curve_title(summary))
     axes = figure.subplots()
     numbers = list(summary.curve)
@@ -137,7 +142,9 @@ def best_of_n(summary: Summary) -> Figure | str:
 
 
 def trajectories(summary: Summary) -> Figure | str:
-    """The optimised reward in the course of ReNO's iterations and of best-of-N's candidates: median and quartiles."""
+    """The optimised reward in the course of ReNO's iterations and of best-of-N's candidates: median
+    and quartiles.
+    """
     searched = max(best_of_labels(summary.pool.labels).items())[1]
     courses = {
         label: _courses(summary, label)
@@ -190,7 +197,10 @@ def optimised_vs_held_out(summary: Summary) -> Figure | str:
         if all(name in row.standard_gains for row in summary.rows.values())
     ]
     if not names or not all("optimised" in row.standard_gains for row in summary.rows.values()):
-        return "Optimised against held-out rewards is not drawn: these runs have no held-out reward that varies."
+        return (
+            "Optimised against held-out rewards is not drawn: these runs have no held-out reward"
+            " that varies."
+        )
     columns = min(2, len(names))
     height = -(-len(names) // columns)
     figure = new_figure(0.7 + 3.9 * height, _transfer_title(summary, names))
@@ -288,7 +298,9 @@ def task_gains(summary: Summary) -> Figure | str:
 
 
 def noise(summary: Summary) -> Figure | str:
-    """The norm of the noise that each method chose, against the shell of Gaussian noise, and how far it moved."""
+    """The norm of the noise that each method chose, against the shell of Gaussian noise, and how
+    far it moved.
+    """
     frame = summary.pool.frame[summary.pool.frame["status"] == "done"]
     shown = [BASE, *featured(list(summary.rows))]
     norms = {
@@ -301,7 +313,8 @@ def noise(summary: Summary) -> Figure | str:
     }
     if not len(norms[BASE]):
         return "The noise is not drawn: no sample of random noise is done."
-    # The mean squared norm of standard normal noise is its dimension, so its root needs no knowledge of the generator.
+    # The mean squared norm of standard normal noise is its dimension, so its root needs no
+    # knowledge of the generator.
     shell = float(np.sqrt(np.mean(norms[BASE] ** 2)))
     figure = new_figure(0.9 + 0.42 * (len(shown) + 1.5), _noise_title(norms, shell))
     left, right = figure.subplots(1, 2, sharey=True)
@@ -338,7 +351,9 @@ PLOTS: dict[str, Callable[[Summary], Figure | str]] = {
 def _score_points(
     axes: Axes, points: dict[str, tuple[float, Interval]], curve: Sequence[str]
 ) -> tuple[list[PointLabel], list[Segment]]:
-    """Draw methods as points with intervals, the best-of-N ones joined and named by N alone; return what to label and to avoid."""
+    """Draw methods as points with intervals, the best-of-N ones joined and named by N alone; return
+    what to label and to avoid.
+    """
     xs, scores = [points[label][0] for label in curve], [points[label][1] for label in curve]
     axes.plot(
         xs,
@@ -378,7 +393,9 @@ def _size(label: str) -> float:
 
 
 def _error(interval: Interval) -> Array:
-    """The interval as matplotlib's distances below and above, `[2, 1]`; zero where there is none."""
+    """The interval as matplotlib's distances below and above, `[2, 1]`; zero where there is
+    none.
+    """
     below, above = interval.estimate - interval.low, interval.high - interval.estimate
     return np.nan_to_num(np.maximum([[below], [above]], 0))
 
@@ -408,7 +425,9 @@ def _log_axis(axes: Axes, name: str, values: Sequence[float]) -> None:
 
 
 def _courses(summary: Summary, label: str) -> Array:
-    """The trajectories of one label, `[samples, steps]`; NaN where a reward was not finite or a course ended early."""
+    """The trajectories of one label, `[samples, steps]`; NaN where a reward was not finite or a
+    course ended early.
+    """
     frame = summary.pool.frame
     found = [
         course
@@ -476,7 +495,8 @@ def _cost_title(summary: Summary) -> str:
         return f"What each method scores for its cost; random noise scores {_score(summary, BASE)}"
     named = [HYPERNOISE, *([RENO] if RENO in rows else [])]
     said = ", ".join(
-        f"{style_of(label).name} {_score(summary, label)} for {rows[label].costs['passes'].estimate:.3g}"
+        f"{style_of(label).name} {_score(summary, label)} for"
+        f" {rows[label].costs['passes'].estimate:.3g}"
         for label in named
     )
     return f"Score for passes per image: {said}; random noise {_score(summary, BASE)}"
@@ -509,7 +529,10 @@ def _transfer_title(summary: Summary, names: Sequence[str]) -> str:
         return "How far gains in the optimised reward carry over to rewards that nobody optimised"
     gains = summary.rows[HYPERNOISE].standard_gains
     said = ", ".join(f"{name} {gains[name].estimate:+.2f}" for name in names[:2])
-    return f"HyperNoise gains {gains['optimised'].estimate:+.2f} sd in the optimised reward; held out: {said} sd"
+    return (
+        f"HyperNoise gains {gains['optimised'].estimate:+.2f} sd in the optimised reward; held out:"
+        f" {said} sd"
+    )
 
 
 def _task_title(summary: Summary) -> str:
@@ -518,11 +541,17 @@ def _task_title(summary: Summary) -> str:
         return "Gain over random noise by tag"
     up = sum(gain.low > 0 for gain in row.tag_gains.values())
     down = sum(gain.high < 0 for gain in row.tag_gains.values())
-    return f"Gain over random noise by tag: HyperNoise is above it in {up} of {len(row.tag_gains)} tags, below in {down}"
+    return (
+        f"Gain over random noise by tag: HyperNoise is above it in {up} of {len(row.tag_gains)}"
+        f" tags, below in {down}"
+    )
 
 
 def _noise_title(norms: dict[str, Array], shell: float) -> str:
     if HYPERNOISE not in norms or not len(norms[HYPERNOISE]):
         return "How far the chosen noise lies from the shell of Gaussian noise"
     off = np.nanmedian(norms[HYPERNOISE]) / shell - 1
-    return f"HyperNoise's noise has a median norm {abs(off):.1%} {'above' if off >= 0 else 'below'} √d, that of Gaussian noise"
+    return (
+        f"HyperNoise's noise has a median norm {abs(off):.1%} {'above' if off >= 0 else 'below'}"
+        " √d, that of Gaussian noise"
+    )

@@ -1,7 +1,8 @@
 """Several runs as one table of samples: the same plan under one or more base seeds.
 
-The unit of the statistics is the prompt, so all samples and seeds of a prompt lie in one cluster. What was planned
-and is not there stays visible: every array is laid out by the plan, with NaN for what is absent.
+The unit of the statistics is the prompt, so all samples and seeds of a prompt lie in one cluster.
+What was planned and is not there stays visible: every array is laid out by the plan, with NaN for
+what is absent.
 """
 
 from __future__ import annotations
@@ -35,12 +36,16 @@ REWARD = "reward:"
 """Prefix of the columns that hold rewards by name; `reward:optimised` is their weighted total."""
 OPTIMISED = f"{REWARD}optimised"
 SCORE = "score"
-"""The column of the judge's score: 1 or 0 where it says right or wrong, else its grade; empty where there is no judge."""
+"""The column of the judge's score: 1 or 0 where it says right or wrong, else its grade; empty where
+there is no judge.
+"""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The planned samples of all runs: S of them per label (seed by seed, prompt by prompt), L labels, P prompts."""
+    """The planned samples of all runs: S of them per label (seed by seed, prompt by prompt), L
+    labels, P prompts.
+    """
 
     folders: tuple[Path, ...]
     manifests: tuple[dict[str, Any], ...]
@@ -124,13 +129,15 @@ class Pool:
 
 
 def pool_runs(folders: Sequence[Path], *, check: bool = False) -> Pool:
-    """Read runs that differ in nothing but the base seed. `UsageError` when they cannot be pooled or hold nothing to report.
+    """Read runs that differ in nothing but the base seed. `UsageError` when they cannot be pooled
+    or hold nothing to report.
 
     With `check`, every image is read and compared with the SHA-256 of its record.
     """
     if not folders:
         raise UsageError(
-            "no run was given; name at least one run folder, for example `hnbench report results/<run>`"
+            "no run was given; name at least one run folder, for example `hnbench report"
+            " results/<run>`"
         )
     runs = [read_run(folder) for folder in folders]
     plans = [Plan.from_manifest(run.manifest) for run in runs]
@@ -139,19 +146,22 @@ def pool_runs(folders: Sequence[Path], *, check: bool = False) -> Pool:
     twice = sorted({str(seed) for seed in seeds if seeds.count(seed) > 1})
     if twice:
         raise UsageError(
-            f"two of the runs have base seed {', '.join(twice)}; pooled runs need different base seeds"
+            f"two of the runs have base seed {', '.join(twice)}; pooled runs need different base"
+            " seeds"
         )
     plan = plans[0]
     if BASE not in plan.labels:
         raise UsageError(
-            f"the runs have no {BASE!r}, which every method is compared with; run again with `{BASE}` among the methods"
+            f"the runs have no {BASE!r}, which every method is compared with; run again with"
+            f" `{BASE}` among the methods"
         )
     covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
     records = [(*coverage.done, *coverage.failed) for coverage in covered]
     for run, found in zip(runs, records, strict=True):
         if not found:
             raise UsageError(
-                f"{run.folder} has no record of its plan yet; run `hnbench run` first, the same command continues it"
+                f"{run.folder} has no record of its plan yet; run `hnbench run` first, the same"
+                " command continues it"
             )
     used = {prompt.tag for prompt in plan.prompts}
     tags = tuple(
@@ -190,10 +200,11 @@ def _damaged(runs: Sequence[Run], covered: Sequence[Coverage]) -> tuple[str, ...
 
 
 def frame_of(records: Sequence[Record]) -> pd.DataFrame:
-    """Records as a flat table, one row each. Trajectories stay as tuples in the column `trajectory`.
+    """Records as a flat table, one row each. Trajectories stay as tuples in the column
+    `trajectory`.
 
-    `nfe` is the number of generator forward passes; `passes` counts generator and reward passes together, with a
-    backward pass as two forward passes.
+    `nfe` is the number of generator forward passes; `passes` counts generator and reward passes
+    together, with a backward pass as two forward passes.
     """
     import pandas as pd
 
@@ -296,8 +307,9 @@ def _require_same_measurement(runs: Sequence[Run], plans: Sequence[Plan]) -> Non
         if others:
             named = f" ({facet(0)} and {facet(others[0])})" if isinstance(facet(0), str) else ""
             raise UsageError(
-                f"{runs[0].folder} and {runs[others[0]].folder} have different {what}{named}; "
-                "only runs that differ in nothing but the base seed can be pooled. Report them one by one."
+                f"{runs[0].folder} and {runs[others[0]].folder} have different {what}{named}; only"
+                " runs that differ in nothing but the base seed can be pooled. Report them one by"
+                " one."
             )
     for run, plan in zip(runs, plans, strict=True):
         differing = sorted(
@@ -307,17 +319,20 @@ def _require_same_measurement(runs: Sequence[Run], plans: Sequence[Plan]) -> Non
         )
         if differing:
             raise UsageError(
-                f"{runs[0].folder} and {run.folder} differ in {', '.join(differing)}; only runs that differ in nothing but the "
-                "base seed can be pooled. Report them one by one."
+                f"{runs[0].folder} and {run.folder} differ in {', '.join(differing)}; only runs"
+                " that differ in nothing but the base seed can be pooled. Report them one by one."
             )
 
 
 def _require_same_noise(frame: pd.DataFrame) -> None:
-    """Every method must have started from the same noise: without that, differences are not paired."""
+    """Every method must have started from the same noise: without that, differences are not
+    paired.
+    """
     kinds = frame.groupby("row")["noise_sha256"].nunique()
     if (kinds > 1).any():
         first = frame.loc[frame["row"] == kinds.index[kinds > 1][0]].iloc[0]
         raise StoreError(
-            f"{first['folder']}: the methods started {first['prompt_id']} sample {first['sample']} from different noises, "
-            "so their differences are not paired; run it again in a fresh folder"
+            f"{first['folder']}: the methods started {first['prompt_id']} sample {first['sample']}"
+            " from different noises, so their differences are not paired; run it again in a fresh"
+            " folder"
         )

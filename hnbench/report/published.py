@@ -1,6 +1,8 @@
-"""Numbers that papers report, as data, and beside a run's own where benchmark, model and steps are the same.
+"""Numbers that papers report, as data, and beside a run's own where benchmark, model and steps are
+the same.
 
-A published number is never taken for a run's own: its judge, its source and what is known to differ stand beside it.
+A published number is never taken for a run's own: its judge, its source and what is known to differ
+stand beside it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ class PublishedScore:
     model: str
     """Named as the generator is here, where it is here."""
     method: str
-    """Named as the row of a report is, where there is such a row; `random` is the model as it comes."""
+    """Named as the row of a report is, where there is such a row; `random` is the model as it
+    comes.
+    """
     steps: int | None
     """Steps of the generator; None where the model has its own usual number of them."""
     benchmark: str
@@ -50,7 +54,9 @@ def _published(*, steps: str, value: str, **texts: str) -> PublishedScore:
 
 
 def beside(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
-    """The published numbers of the run's benchmark, model and steps, each with the run's own (None where it has no such row)."""
+    """The published numbers of the run's benchmark, model and steps, each with the run's own (None
+    where it has no such row).
+    """
     manifest = summary.pool.manifests[0]
     benchmark = str(manifest["suite"]["name"]).partition(":")[0]
     model, steps = manifest["generator"]["name"], manifest["config"].get("steps")

@@ -1,4 +1,6 @@
-"""The entry: run folders in, a folder of tables, plots and text out. A pure function of what the runs stored."""
+"""The entry: run folders in, a folder of tables, plots and text out. A pure function of what the
+runs stored.
+"""
 
 from __future__ import annotations
 
@@ -38,25 +40,31 @@ FILES = (
 
 
 def summarise_runs(run_folders: Sequence[Path], *, check: bool = False) -> Summary:
-    """Read and analyse runs: the one input of `write`, `tables.console_table` and `headline_lines`. With `check`, also every image.
+    """Read and analyse runs: the one input of `write`, `tables.console_table` and `headline_lines`.
+    With `check`, also every image.
 
-    Several runs are pooled; they must differ in nothing but the base seed. `UsageError` when they differ in more, when
-    there is none, or when one has no record yet; `StoreError` when one is damaged.
+    Several runs are pooled; they must differ in nothing but the base seed. `UsageError` when they
+    differ in more, when there is none, or when one has no record yet; `StoreError` when one is
+    damaged.
     """
     return summarise(pool_runs(run_folders, check=check))
 
 
 def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
-    """Write the report of the runs into `out` (`report/` in the first run's folder unless said otherwise) and return its `report.md`."""
+    """Write the report of the runs into `out` (`report/` in the first run's folder unless said
+    otherwise) and return its `report.md`.
+    """
     summary = summarise_runs(run_folders)
     return write(summary, summary.pool.folders[0] / "report" if out is None else out)
 
 
 def write(summary: Summary, out: Path, *, published: bool = False) -> Path:
-    """Write all files of a report into `out` and return the path of its `report.md`, with published numbers where asked for.
+    """Write all files of a report into `out` and return the path of its `report.md`, with published
+    numbers where asked for.
 
-    They take the places of an earlier report's when all of them are written; other files are kept. `UsageError` where files of these
-    names are someone else's, `StoreError` where nothing can be written.
+    They take the places of an earlier report's when all of them are written; other files are kept.
+    `UsageError` where files of these names are someone else's, `StoreError` where nothing can be
+    written.
     """
     with writing(out, "The runs are not touched."), replacing(out, FILES) as working:
         _write(summary, working, published=published)
@@ -109,9 +117,11 @@ def headline_lines(summary: Summary) -> list[str]:
 
 
 def published_lines(summary: Summary) -> list[str]:
-    """Published numbers of the same benchmark, model and steps beside the run's own, one sentence each."""
+    """Published numbers of the same benchmark, model and steps beside the run's own, one sentence
+    each.
+    """
     return [
-        f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge {one.judge}), "
-        f"this run {spanned(own) if own else 'has none'}."
+        f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge"
+        f" {one.judge}), this run {spanned(own) if own else 'has none'}."
         for one, own in beside(summary)
     ] or ["No published number is known of this benchmark, model and number of steps."]

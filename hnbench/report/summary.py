@@ -1,7 +1,8 @@
 """Everything a report says in numbers, computed once: what tables, plots and text are made from.
 
-A label's mean is taken over the samples that are done for it and for the base. Every number is a mean of tag
-means over one set of resampled prompts, so differences and ratios between any two of them are paired.
+A label's mean is taken over the samples that are done for it and for the base. Every number is a
+mean of tag means over one set of resampled prompts, so differences and ratios between any two of
+them are paired.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class LabelCoverage:
 
 @dataclass(frozen=True)
 class Row:
-    """One label. Gains are paired differences to the base; the base's own are zero, with p-values of NaN."""
+    """One label. Gains are paired differences to the base; the base's own are zero, with p-values
+    of NaN.
+    """
 
     label: str
     coverage: LabelCoverage
@@ -70,13 +73,17 @@ class Row:
     standard_gains: dict[str, Interval]
     """`reward_gains` in units of the base's standard deviation over samples."""
     costs: dict[str, Interval]
-    """Per image: `nfe` (generator forward passes), `passes` (generator and reward, backward as two forward), `seconds`."""
+    """Per image: `nfe` (generator forward passes), `passes` (generator and reward, backward as two
+    forward), `seconds`.
+    """
     peak_memory_bytes: float
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """HyperNoise minus another label, paired; `p_holm` is adjusted over the comparisons shown together."""
+    """HyperNoise minus another label, paired; `p_holm` is adjusted over the comparisons shown
+    together.
+    """
 
     against: str
     gain: Interval
@@ -93,7 +100,9 @@ class Shares:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """After how many images the training of HyperNoise is paid back against `against`; infinite when never."""
+    """After how many images the training of HyperNoise is paid back against `against`; infinite
+    when never.
+    """
 
     against: str
     by_passes: float
@@ -117,9 +126,13 @@ class Summary:
     training_passes: dict[str, float]
     """Trained method -> passes of its training, counted as `passes` are."""
     seen: dict[str, list[str] | None] = field(default_factory=dict)
-    """Trained method -> the planned prompts (by id) that its training saw; None where its adapter does not say. Empty for older runs."""
+    """Trained method -> the planned prompts (by id) that its training saw; None where its adapter
+    does not say. Empty for older runs.
+    """
     unseen: Summary | None = None
-    """The same numbers without the prompts that any training saw, where there are such prompts and others too."""
+    """The same numbers without the prompts that any training saw, where there are such prompts and
+    others too.
+    """
     measured: PooledMeasures | None = None
     """What `hnbench measure` found; None where nothing was measured."""
 
@@ -198,15 +211,19 @@ class _Analysis:
             rows=self._rows(),
             comparisons=self._comparisons() if trained and judged else (),
             shares=self._shares() if trained and RENO in labels else None,
-            equivalent=self._equivalent()
-            if trained and judged and len(best_of_labels(labels)) > 1
-            else None,
-            curve={}
-            if not judged
-            else {
-                number: self.level(SCORE, label).interval
-                for number, label in best_of_labels(labels).items()
-            },
+            equivalent=(
+                self._equivalent()
+                if trained and judged and len(best_of_labels(labels)) > 1
+                else None
+            ),
+            curve=(
+                {}
+                if not judged
+                else {
+                    number: self.level(SCORE, label).interval
+                    for number, label in best_of_labels(labels).items()
+                }
+            ),
             break_even=self._break_even(training.get(HYPERNOISE)) if trained else (),
             training_passes=training,
         )
@@ -253,7 +270,9 @@ class _Analysis:
         return rows
 
     def _p_values(self) -> tuple[Array, Array]:
-        """Holm-adjusted p-values of the paired differences to the base: overall `[L]` and by tag `[T, L]`."""
+        """Holm-adjusted p-values of the paired differences to the base: overall `[L]` and by tag
+        `[T, L]`.
+        """
         sums, counts = self._sums(differences(self.values[SCORE], self.base))
         strata = self.pool.strata
         overall = sign_flip_p(sums, counts, strata)
@@ -335,13 +354,17 @@ def _p_of_stratum(sums: Array, counts: Array, strata: Indices, stratum: int) -> 
 
 
 def _deviation(values: Array) -> float:
-    """The standard deviation of those that are not NaN; NaN where there are fewer than two, as when all of the base failed."""
+    """The standard deviation of those that are not NaN; NaN where there are fewer than two, as when
+    all of the base failed.
+    """
     known = values[~np.isnan(values)]
     return float(known.std(ddof=1)) if len(known) > 1 else np.nan
 
 
 def _training_passes(entry: dict[str, float]) -> float:
-    """Passes of a training, counted as those of an image are: generator and reward, backward as two forward."""
+    """Passes of a training, counted as those of an image are: generator and reward, backward as two
+    forward.
+    """
     forward = entry.get("generator_forward", np.nan) + entry.get("reward_forward", np.nan)
     return forward + 2 * (
         entry.get("generator_backward", np.nan) + entry.get("reward_backward", np.nan)

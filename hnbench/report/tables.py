@@ -33,7 +33,9 @@ _ROWS = 10_000
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table for programs and spreadsheets: its texts and headers are harmless to the latter (`csv_cell`)."""
+    """Write a table for programs and spreadsheets: its texts and headers are harmless to the latter
+    (`csv_cell`).
+    """
     import pandas as pd
 
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -46,7 +48,9 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _cells(column: pd.Series[Any]) -> Any:
-    """A column as it is written. Numbers are written here because pandas takes several times as long for it."""
+    """A column as it is written. Numbers are written here because pandas takes several times as
+    long for it.
+    """
     import pandas as pd
 
     if pd.api.types.is_float_dtype(column.dtype):
@@ -70,13 +74,15 @@ def records_frame(summary: Summary) -> pd.DataFrame:
 
 
 def summary_frame(summary: Summary) -> pd.DataFrame:
-    """One row per (label, metric): role, estimate, low, high, n (samples paired with the base), p_holm where there is one.
+    """One row per (label, metric): role, estimate, low, high, n (samples paired with the base),
+    p_holm where there is one.
 
-    Metrics: `overall`, `tag/<tag>`, `reward/<name>`, each also as the paired difference to the base `gain/...`;
-    `standard_gain/<name>` in the base's standard deviations; `cost/...` per image; `peak_memory_bytes`; and of
-    HyperNoise `minus/<label>` and `share_of_reno/...`. The role of a reward is `optimised` or `held_out`. What was measured is
-    `measure/<name>` and `gain/measure/<name>`, with n in prompts; of a distance between sets, low and high are the smallest and the
-    largest of the base seeds, and n their number.
+    Metrics: `overall`, `tag/<tag>`, `reward/<name>`, each also as the paired difference to the base
+    `gain/...`; `standard_gain/<name>` in the base's standard deviations; `cost/...` per image;
+    `peak_memory_bytes`; and of HyperNoise `minus/<label>` and `share_of_reno/...`. The role of a
+    reward is `optimised` or `held_out`. What was measured is `measure/<name>` and
+    `gain/measure/<name>`, with n in prompts; of a distance between sets, low and high are the
+    smallest and the largest of the base seeds, and n their number.
     """
     import pandas as pd
 
@@ -169,9 +175,11 @@ def _lines(row: Row) -> Iterator[dict[str, Any]]:
 
 
 def console_table(summary: Summary) -> Table:
-    """The main table for a terminal of 120 columns (with up to six tags); `narrow_tables` are for the others.
+    """The main table for a terminal of 120 columns (with up to six tags); `narrow_tables` are for
+    the others.
 
-    `optimised` and `held-out` are gains over the base in its standard deviations, the latter averaged over the held-out rewards.
+    `optimised` and `held-out` are gains over the base in its standard deviations, the latter
+    averaged over the held-out rewards.
     """
     tags = summary.pool.tags if summary.pool.judged else ()
     return _table(
@@ -186,7 +194,9 @@ def console_table(summary: Summary) -> Table:
 
 
 def narrow_tables(summary: Summary) -> list[Table]:
-    """The numbers of `console_table` as two tables, the second with a column for each tag; one where there is no judge."""
+    """The numbers of `console_table` as two tables, the second with a column for each tag; one
+    where there is no judge.
+    """
     first = _table(summary, [*_score_columns(summary), *_COSTS, *_reward_columns(summary)])
     if not summary.pool.judged:
         return [first]
@@ -299,7 +309,10 @@ def _caption(summary: Summary) -> str:
             if pool.judged
             else "no judge: rewards only."
         ),
-        f"{units} (held-out: mean of {', '.join(pool.held_out) or 'none'}). passes: generator + reward, backward = 2 forward.",
+        (
+            f"{units} (held-out: mean of {', '.join(pool.held_out) or 'none'}). passes: generator +"
+            " reward, backward = 2 forward."
+        ),
     ]
     if summary.incomplete:
         lines.append(

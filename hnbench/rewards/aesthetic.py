@@ -1,6 +1,8 @@
-"""Aesthetic: LAION's improved aesthetic predictor, how well people would like an image; about 1 to 10. The prompt plays no part.
+"""Aesthetic: LAION's improved aesthetic predictor, how well people would like an image; about 1 to
+10. The prompt plays no part.
 
-A linear head on the normalised image features of CLIP ViT-L/14 (Schuhmann et al., arXiv 2210.08402).
+A linear head on the normalised image features of CLIP ViT-L/14 (Schuhmann et al., arXiv
+2210.08402).
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ class AestheticReward(NetworkReward):
             published=lambda picture: centre_cropped(picture, size),
         )
 
-    def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:  # noqa: ARG002  (the contract's signature)
+    def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:  # noqa: ARG002
         features = self.projection(self.vision(pixels.to(self._dtype)).pooler_output)
         score: Tensor = self.head(functional.normalize(features.float(), dim=-1))[:, 0]
         return score

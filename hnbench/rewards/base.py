@@ -1,4 +1,6 @@
-"""The reward contract: a differentiable score of (image, prompt); higher is better; one value per sample."""
+"""The reward contract: a differentiable score of (image, prompt); higher is better; one value per
+sample.
+"""
 
 from __future__ import annotations
 
@@ -21,26 +23,34 @@ class Reward(ABC):
 
     name: str
     source: str = ""
-    """Where the weights come from, for people: repositories with their commits, or a folder. Empty for what comes with a package."""
+    """Where the weights come from, for people: repositories with their commits, or a folder. Empty
+    for what comes with a package.
+    """
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A SHA-256 over the weights and what else decides the score; part of every record's identity."""
+        """A SHA-256 over the weights and what else decides the score; part of every record's
+        identity.
+        """
 
     @abstractmethod
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        """Scores `[B]` in float32 (or the images' wider type) of images `[B, 3, H, W]` in [0, 1], differentiable in `images`.
+        """Scores `[B]` in float32 (or the images' wider type) of images `[B, 3, H, W]` in [0, 1],
+        differentiable in `images`.
 
-        Text features are cached per prompt: scoring the same prompt again encodes no text, and never waits for the device.
+        Text features are cached per prompt: scoring the same prompt again encodes no text, and
+        never waits for the device.
         """
 
     def score_pictures(
         self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device
     ) -> Tensor:
-        """What is reported: scores `[B]` of saved RGB pictures of one size, by the published preprocessing. `device` is the weights'.
+        """What is reported: scores `[B]` of saved RGB pictures of one size, by the published
+        preprocessing. `device` is the weights'.
 
-        Not differentiable. A reward that publishes none of its own is given its pictures as `score` is.
+        Not differentiable. A reward that publishes none of its own is given its pictures as `score`
+        is.
         """
         from hnbench.weights.pictures import to_bytes
 
@@ -50,7 +60,8 @@ class Reward(ABC):
 class Mixture(Reward):
     """A weighted sum of rewards: what a method optimises. Weights live here and nowhere else.
 
-    A part that gives anything but one score per image, or no gradient where one is asked for, is a `PluginError` that names it.
+    A part that gives anything but one score per image, or no gradient where one is asked for, is a
+    `PluginError` that names it.
     """
 
     def __init__(self, parts: Mapping[str, tuple[Reward, float]], name: str = "mixture") -> None:

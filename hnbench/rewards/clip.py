@@ -1,7 +1,9 @@
-"""CLIP score: the scaled cosine between image and text features, for checkpoints of transformers' CLIPModel.
+"""CLIP score: the scaled cosine between image and text features, for checkpoints of transformers'
+CLIPModel.
 
-Radford et al., arXiv 2103.00020. The score is exp(logit_scale) * cos, as ReNO (arXiv 2406.04312) uses it. PickScore (Kirstain et al.,
-arXiv 2305.01569) is the same of a CLIP model that was trained further, on people's choices.
+Radford et al., arXiv 2103.00020. The score is exp(logit_scale) * cos, as ReNO (arXiv 2406.04312)
+uses it. PickScore (Kirstain et al., arXiv 2305.01569) is the same of a CLIP model that was trained
+further, on people's choices.
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
 class ClipReward(DualEncoder):
     """A CLIPModel folder as a reward.
 
-    `mean` and `std` are the statistics that images in [0, 1] are normalised with. Images of another size than the model's are
-    resized (bicubic, antialiased, short side first) and cropped at the centre.
+    `mean` and `std` are the statistics that images in [0, 1] are normalised with. Images of another
+    size than the model's are resized (bicubic, antialiased, short side first) and cropped at the
+    centre.
     """
 
     def __init__(
@@ -53,9 +56,12 @@ class ClipReward(DualEncoder):
         source: str = "",
         published: Callable[[Image], Tensor] | None = None,
     ) -> None:
-        """Load the model, and the tokenizer from another folder where `tokenizer` names one. The fingerprint is the folder's by default."""
+        """Load the model, and the tokenizer from another folder where `tokenizer` names one. The
+        fingerprint is the folder's by default.
+        """
         model = load_clip(folder, torch.float32)
-        # Before the weights are cast: ln 100 rounded to bfloat16 would make every score 1.1% too low.
+        # Before the weights are cast: ln 100 rounded to bfloat16 would make every score 1.1% too
+        # low.
         self._scale = float(model.logit_scale.detach().exp())
         self.model = model.to(device, dtype)
         self.tokenizer = AutoTokenizer.from_pretrained(tokenizer or folder, local_files_only=True)
@@ -100,7 +106,9 @@ def load_pickscore(*, device: str, dtype: str, where: str = "") -> ClipReward:
 def _published(
     name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str
 ) -> ClipReward:
-    """A model from one folder, and from the same or another one its tokenizer, its statistics and its way with pictures."""
+    """A model from one folder, and from the same or another one its tokenizer, its statistics and
+    its way with pictures.
+    """
     files = find(sources, where)
     folder, processor_folder = files.folders[0], files.folders[-1]
     mean, std, published = _processor(processor_folder)
@@ -124,7 +132,9 @@ def _published(
 
 
 def _processor(folder: Path) -> tuple[Sequence[float], Sequence[float], Callable[[Image], Tensor]]:
-    """Mean, standard deviation, and the processor itself (with Pillow's resize), of a `preprocessor_config.json`."""
+    """Mean, standard deviation, and the processor itself (with Pillow's resize), of a
+    `preprocessor_config.json`.
+    """
     from transformers import CLIPImageProcessorPil
 
     path = existing(folder, "preprocessor_config.json")
@@ -132,7 +142,8 @@ def _processor(folder: Path) -> tuple[Sequence[float], Sequence[float], Callable
         processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(
-            f"{path} is no image processor of a CLIP model ({error}); give a folder or a repository of one"
+            f"{path} is no image processor of a CLIP model ({error}); give a folder or a repository"
+            " of one"
         ) from error
 
     def published(picture: Image) -> Tensor:

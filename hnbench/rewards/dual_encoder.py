@@ -1,4 +1,5 @@
-"""What all CLIP-like rewards share: an image tower and a text tower, and the cosine between their features.
+"""What all CLIP-like rewards share: an image tower and a text tower, and the cosine between their
+features.
 
 Radford et al., arXiv 2103.00020.
 """
@@ -35,7 +36,9 @@ class DualEncoder(NetworkReward):
 
     @abstractmethod
     def scale(self) -> float:
-        """What the cosine is multiplied with, as the checkpoint has it, whatever type the network computes in."""
+        """What the cosine is multiplied with, as the checkpoint has it, whatever type the network
+        computes in.
+        """
 
     @cached_property
     def _text(self) -> TextCache:

@@ -1,7 +1,8 @@
 """HPSv2 and HPSv2.1: how people would rate an image for a prompt (Wu et al., arXiv 2306.09341).
 
-The cosine of an OpenCLIP ViT-H-14 that was trained further, without a logit scale: about 0.2 to 0.3. The checkpoints have the keys of
-open_clip's own model. The published score computes in float16 on a GPU, where its steps are 2.4e-4; here it computes in the run's type.
+The cosine of an OpenCLIP ViT-H-14 that was trained further, without a logit scale: about 0.2 to
+0.3. The checkpoints have the keys of open_clip's own model. The published score computes in float16
+on a GPU, where its steps are 2.4e-4; here it computes in the run's type.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ ARCHITECTURE = "ViT-H-14"
 
 
 class Hpsv2Reward(DualEncoder):
-    """A checkpoint of HPSv2 as a reward; `config` is its architecture, as open_clip describes one."""
+    """A checkpoint of HPSv2 as a reward; `config` is its architecture, as open_clip describes
+    one.
+    """
 
     def __init__(
         self,
@@ -85,7 +88,8 @@ def _weights(path: Path) -> Mapping[str, Tensor]:
     found = read_weights(path)
     if not isinstance(found, dict) or not isinstance(found.get("state_dict"), dict):
         raise UsageError(
-            f"{path} has no 'state_dict'; it must be a checkpoint of HPSv2, such as HPS_v2.1_compressed.pt"
+            f"{path} has no 'state_dict'; it must be a checkpoint of HPSv2, such as"
+            " HPS_v2.1_compressed.pt"
         )
     weights: dict[str, Tensor] = found["state_dict"]
     return weights

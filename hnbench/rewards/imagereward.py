@@ -1,7 +1,9 @@
-"""ImageReward: how well people would like an image for a prompt (Xu et al., arXiv 2304.05977); about -2.3 to 2.
+"""ImageReward: how well people would like an image for a prompt (Xu et al., arXiv 2304.05977);
+about -2.3 to 2.
 
-BLIP's text encoder reads the prompt (its first 35 tokens) with cross-attention to the image; a linear head rates its first position.
-The published checkpoint has the keys of the authors' copy of BLIP; here it goes into transformers' classes.
+BLIP's text encoder reads the prompt (its first 35 tokens) with cross-attention to the image; a
+linear head rates its first position. The published checkpoint has the keys of the authors' copy of
+BLIP; here it goes into transformers' classes.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ def published_vision() -> BlipVisionConfig:
 
 
 def published_text() -> BlipTextConfig:
-    """BERT base with cross-attention. transformers makes the layers of cross-attention for what it calls a decoder."""
+    """BERT base with cross-attention. transformers makes the layers of cross-attention for what it
+    calls a decoder.
+    """
     return BlipTextConfig(
         vocab_size=30524,
         hidden_size=768,
@@ -81,9 +85,12 @@ class _Network(nn.Module):
         self.head = linear_head(text.hidden_size)
 
     def forward(self, pixels: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """Raw scores `[B]` in float32 of pixels `[B, 3, h, w]` and tokens `[B, L]` with 1 in `mask` where one counts."""
+        """Raw scores `[B]` in float32 of pixels `[B, 3, h, w]` and tokens `[B, L]` with 1 in `mask`
+        where one counts.
+        """
         seen = self.vision(pixels).last_hidden_state
-        # What is added to the attention, in the shape that transformers takes as it is: it looks at the values of any other one.
+        # What is added to the attention, in the shape that transformers takes as it is: it looks at
+        # the values of any other one.
         hidden = (1 - mask[:, None, None, :]).to(seen.dtype) * torch.finfo(seen.dtype).min
         read = self.text(
             input_ids=ids, attention_mask=hidden, encoder_hidden_states=seen, is_decoder=False
@@ -128,7 +135,9 @@ class ImageReward(NetworkReward):
         )
 
     def _tokens(self, prompts: list[str]) -> Tensor:
-        """Token numbers and mask, `[B, 2, TOKENS]`. The text's features depend on the image, so there is nothing more to keep."""
+        """Token numbers and mask, `[B, 2, TOKENS]`. The text's features depend on the image, so
+        there is nothing more to keep.
+        """
         found = self.tokenizer(
             prompts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt"
         )
@@ -157,7 +166,9 @@ _UNUSED = re.compile(r"^blip\.(vision_proj|text_proj)\.|\.position_ids$")
 
 
 def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published checkpoint's weights under the names of `_Network`. A name that it does not know stays as it is."""
+    """The published checkpoint's weights under the names of `_Network`. A name that it does not
+    know stays as it is.
+    """
     return {_new_name(name): value for name, value in weights.items() if not _UNUSED.search(name)}
 
 
@@ -180,14 +191,17 @@ def _weights(path: Path) -> dict[str, Tensor]:
 
 
 def _tokenizer(folder: Path, vocabulary: int) -> BertTokenizer:
-    """BERT's tokenizer with BLIP's two additional tokens. Another number of tokens than the model's is a `UsageError`."""
+    """BERT's tokenizer with BLIP's two additional tokens. Another number of tokens than the model's
+    is a `UsageError`.
+    """
     existing(folder, "tokenizer.json", "vocab.txt")
     tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     tokenizer.add_tokens(["[ENC]"], special_tokens=True)
     if len(tokenizer) != vocabulary:
         raise UsageError(
-            f"the tokenizer in {folder} has {len(tokenizer)} tokens and ImageReward {vocabulary}; it must be that of bert-base-uncased"
+            f"the tokenizer in {folder} has {len(tokenizer)} tokens and ImageReward {vocabulary};"
+            " it must be that of bert-base-uncased"
         )
     return tokenizer
 

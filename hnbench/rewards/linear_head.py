@@ -1,4 +1,6 @@
-"""From features to one number: the head that ImageReward and LAION's aesthetic predictor have in common."""
+"""From features to one number: the head that ImageReward and LAION's aesthetic predictor have in
+common.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from torch import nn
 def linear_head(width: int) -> nn.Sequential:
     """Linear layers without activations: `[..., width]` -> `[..., 1]`.
 
-    Identities stand where the published heads have dropout, so that the layers have the same numbers.
+    Identities stand where the published heads have dropout, so that the layers have the same
+    numbers.
     """
     return nn.Sequential(
         nn.Linear(width, 1024),

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class NetworkReward(Reward):
     """What is optimised and what is reported differ in the way to the network's input alone.
 
-    `pixels` maps images `[B, 3, H, W]` in [0, 1] to that input, differentiably. `published` maps one picture `[3, h, w]` to it as the
-    reward's authors do; without it a saved picture goes the way of the tensors.
+    `pixels` maps images `[B, 3, H, W]` in [0, 1] to that input, differentiably. `published` maps
+    one picture `[3, h, w]` to it as the reward's authors do; without it a saved picture goes the
+    way of the tensors.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class NetworkReward(Reward):
         return self.score_pixels(self.published_pixels(pictures).to(device), prompts)
 
     def published_pixels(self, pictures: Sequence[Image]) -> Tensor:
-        """The network's input `[B, 3, h, w]` of saved RGB pictures, where the authors publish a way to it."""
+        """The network's input `[B, 3, h, w]` of saved RGB pictures, where the authors publish a way
+        to it.
+        """
         if self._published is None:
             raise ValueError(f"{self.name} has no published preprocessing")
         return torch.stack([self._published(picture) for picture in pictures])

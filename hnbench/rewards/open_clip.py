@@ -1,4 +1,6 @@
-"""CLIP score for models of the open_clip library: any architecture that its configuration can describe."""
+"""CLIP score for models of the open_clip library: any architecture that its configuration can
+describe.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ _KNOWN = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 def build(config: Mapping[str, Any]) -> CLIP:
     """The architecture of a configuration of open_clip, with weights that mean nothing yet.
 
-    A key that would be dropped here and change the score (`custom_text`, `init_logit_bias` and what is not known) is a `UsageError`.
+    A key that would be dropped here and change the score (`custom_text`, `init_logit_bias` and what
+    is not known) is a `UsageError`.
     """
     if unknown := sorted(
         name
@@ -37,7 +40,8 @@ def build(config: Mapping[str, Any]) -> CLIP:
         if name not in _KNOWN and value is not None and value is not False
     ):
         raise UsageError(
-            f"the open_clip configuration has {', '.join(unknown)}, which is not supported; known: {', '.join(sorted(_KNOWN))}"
+            f"the open_clip configuration has {', '.join(unknown)}, which is not supported; known:"
+            f" {', '.join(sorted(_KNOWN))}"
         )
     try:
         vision, text = CLIPVisionCfg(**config["vision_cfg"]), CLIPTextCfg(**config["text_cfg"])
@@ -46,14 +50,16 @@ def build(config: Mapping[str, Any]) -> CLIP:
         )
     except (KeyError, TypeError) as error:
         raise UsageError(
-            f"the open_clip configuration cannot be used: {error}; give that of an image and a text tower"
+            f"the open_clip configuration cannot be used: {error}; give that of an image and a text"
+            " tower"
         ) from error
 
 
 class OpenClipReward(DualEncoder):
     """A folder with `open_clip_config.json`, `open_clip_model.safetensors` and a tokenizer.
 
-    Images in [0, 1] are normalised with `mean` and `std` and resized bilinearly to the model's input.
+    Images in [0, 1] are normalised with `mean` and `std` and resized bilinearly to the model's
+    input.
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""Redness: how much redder than green and blue an image is, the toy reward of the HyperNoise paper (arXiv 2508.09968, section 4.1)."""
+"""Redness: how much redder than green and blue an image is, the toy reward of the HyperNoise paper
+(arXiv 2508.09968, section 4.1).
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,11 @@ class Redness(Reward):
     def fingerprint(self) -> str:
         return digest([self.name, 1])
 
-    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:  # noqa: ARG002  (the contract's signature)
+    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:  # noqa: ARG002
         red, green, blue = images.mean(dim=(2, 3)).unbind(1)
         return red - (green + blue) / 2
 
 
-def load(*, device: str, dtype: str) -> Redness:  # noqa: ARG001  (every reward is made the same way)
+def load(*, device: str, dtype: str) -> Redness:
     """The reward, for the registry."""
     return Redness()

@@ -1,4 +1,6 @@
-"""Where the published rewards' files are. What is weighed comes first, a tokenizer from elsewhere second."""
+"""Where the published rewards' files are. What is weighed comes first, a tokenizer from elsewhere
+second.
+"""
 
 from __future__ import annotations
 
@@ -39,4 +41,6 @@ AESTHETIC = (
     ),
     Source("openai/clip-vit-large-patch14", needs=MODEL),
 )
-"""The head is in the authors' GitHub repository; this is a copy of it on the Hub. The record's fingerprint is by content."""
+"""The head is in the authors' GitHub repository; this is a copy of it on the Hub. The record's
+fingerprint is by content.
+"""

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 class TextCache:
-    """Prompt -> feature row. `encode` maps a list of prompts to `[B, D]` and is called with new prompts only, one by one.
+    """Prompt -> feature row. `encode` maps a list of prompts to `[B, D]` and is called with new
+    prompts only, one by one.
 
-    Encoded together, a prompt's features would depend in their last digits on which prompts are new at the same time, which is not the same
-    in a run that was interrupted.
+    Encoded together, a prompt's features would depend in their last digits on which prompts are new
+    at the same time, which is not the same in a run that was interrupted.
     """
 
     def __init__(self, encode: Callable[[list[str]], Tensor]) -> None:

@@ -1,8 +1,9 @@
 """One batch of one method: warmed up, timed, counted, and taken apart when it fails.
 
-What is timed is exactly `list(method.propose(...))`. Text is encoded before, because it is cached and every method needs
-the same. A batch that does not fit the device is halved; a batch that raises is tried again task by task, so that one bad
-sample costs nobody else their result. The same holds of what is asked of rewards, judges and measures (`in_chunks`, `attempted`).
+What is timed is exactly `list(method.propose(...))`. Text is encoded before, because it is cached
+and every method needs the same. A batch that does not fit the device is halved; a batch that raises
+is tried again task by task, so that one bad sample costs nobody else their result. The same holds
+of what is asked of rewards, judges and measures (`in_chunks`, `attempted`).
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ class Models:
 
     @torch.no_grad()
     def warm_up(self, tasks: Sequence[Task]) -> None:
-        """Encode the batch's text; the first time, also pass the whole batch through generator and reward."""
+        """Encode the batch's text; the first time, also pass the whole batch through generator and
+        reward.
+        """
         conditioning = self.generator.encode([task.prompt for task in tasks])
         if self._blank is None:
             seeded = conditioning.seeded(self.noises.step_seeds(tasks))
@@ -104,22 +107,27 @@ class Models:
             and images.shape[:2] == (count, 3)
         ):
             raise PluginError(
-                f"the generator {self.generator.name} gave {shown(images)}; images [{count}, 3, H, W] are expected"
+                f"the generator {self.generator.name} gave {shown(images)}; images [{count}, 3, H,"
+                " W] are expected"
             )
 
 
 class Proposer:
-    """Runs the batches of one method. `size`, the most tasks that may fit together, falls when memory runs out, and stays there."""
+    """Runs the batches of one method. `size`, the most tasks that may fit together, falls when
+    memory runs out, and stays there.
+    """
 
     def __init__(self, method: Method, models: Models, size: int) -> None:
         self.method, self.models, self.size = method, models, size
         self._who = f"the method {method.name}"
 
     def attempts(self, batch: Sequence[Task], wanted: AbstractSet[Task]) -> Iterator[Attempt]:
-        """Attempts that cover the `wanted` tasks of a batch, and the others that are proposed together with them.
+        """Attempts that cover the `wanted` tasks of a batch, and the others that are proposed
+        together with them.
 
-        A batch above `size` is proposed in halves of halves, so which tasks go together follows from the batch and the size, and not from
-        what is wanted. One that raises is tried again task by task. Errors meant for the user and Ctrl-C pass through.
+        A batch above `size` is proposed in halves of halves, so which tasks go together follows
+        from the batch and the size, and not from what is wanted. One that raises is tried again
+        task by task. Errors meant for the user and Ctrl-C pass through.
         """
         if wanted.isdisjoint(batch):
             return
@@ -143,7 +151,9 @@ class Proposer:
             yield from self.attempts([task], wanted)
 
     def _attempt(self, tasks: Sequence[Task], *, alone: bool) -> tuple[Attempt | None, bool]:
-        """The attempt, None if it raised; and whether it was no lack of memory. A task alone that raises is an attempt that failed."""
+        """The attempt, None if it raised; and whether it was no lack of memory. A task alone that
+        raises is an attempt that failed.
+        """
         meter, usage = Meter(), Usage()
         try:
             self.models.warm_up(tasks)
@@ -180,9 +190,11 @@ def in_chunks(
     size: int,
     who: str = "the function",
 ) -> list[Result]:
-    """Apply a batch function to all items, `size` at a time and fewer when memory runs out; the results in order.
+    """Apply a batch function to all items, `size` at a time and fewer when memory runs out; the
+    results in order.
 
-    Another number of results than of items is a `PluginError` that names `who` is asked. `size` is at least 1.
+    Another number of results than of items is a `PluginError` that names `who` is asked. `size` is
+    at least 1.
     """
     if size < 1:
         raise ValueError(f"batches of {size} items were asked for; at least 1 is needed")
@@ -207,9 +219,11 @@ def attempted(
     *,
     record_memory: bool = True,
 ) -> list[Result | Failure]:
-    """`in_chunks`, with a `Failure` in the place of every item that fails alone. A chunk that fails is tried again item by item.
+    """`in_chunks`, with a `Failure` in the place of every item that fails alone. A chunk that fails
+    is tried again item by item.
 
-    Errors meant for the user pass through, and, unless `record_memory`, so does a lack of memory for a single item.
+    Errors meant for the user pass through, and, unless `record_memory`, so does a lack of memory
+    for a single item.
     """
 
     def chunk_or_each(chunk: Sequence[Item]) -> Sequence[Result | Failure]:

@@ -1,7 +1,9 @@
-"""What became of a plan: which planned records are done, failed or missing, and whether they say what was planned.
+"""What became of a plan: which planned records are done, failed or missing, and whether they say
+what was planned.
 
-A record's id follows from what decides it, but a line can hold another label, prompt or sample beside that id. Each record is compared
-with the one that the plan expects, so that a changed journal is refused instead of counted.
+A record's id follows from what decides it, but a line can hold another label, prompt or sample
+beside that id. Each record is compared with the one that the plan expects, so that a changed
+journal is refused instead of counted.
 """
 
 from __future__ import annotations
@@ -23,14 +25,20 @@ if TYPE_CHECKING:
     from hnbench.tasks import Task
 
 SAME_TOTAL = 1e-4
-"""How far a total may lie from the sum of its parts, relative to the larger of 1 and the largest part: rewards have seven digits."""
+"""How far a total may lie from the sum of its parts, relative to the larger of 1 and the largest
+part: rewards have seven digits.
+"""
 SAME_REWARD = 0.05
-"""How far rewards of the same image may lie apart, relative to the larger of 1 and themselves: other hardware rounds otherwise."""
+"""How far rewards of the same image may lie apart, relative to the larger of 1 and themselves:
+other hardware rounds otherwise.
+"""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What became of a plan: `done` are records, in the plan's order; together the three are the whole plan."""
+    """What became of a plan: `done` are records, in the plan's order; together the three are the
+    whole plan.
+    """
 
     done: tuple[Record, ...]
     failed: tuple[Record, ...]
@@ -43,7 +51,8 @@ class Coverage:
 
 
 def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
-    """Sort the plan into done, failed and missing, given the records of a run's folder (those of other plans are left aside).
+    """Sort the plan into done, failed and missing, given the records of a run's folder (those of
+    other plans are left aside).
 
     A record that says something else than the plan is a `StoreError` with its file and line.
     """
@@ -63,7 +72,8 @@ def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
         )
         for wrong in _contradictions(plan, item, record, base):
             raise StoreError(
-                f"{place_of(folder, record.id)} is damaged: {wrong}. Remove that line and run the same command to compute its sample again."
+                f"{place_of(folder, record.id)} is damaged: {wrong}. Remove that line and run the"
+                " same command to compute its sample again."
             )
         found[record.status].append(record)
     return Coverage(tuple(found["done"]), tuple(found["failed"]), tuple(missing))
@@ -108,11 +118,16 @@ def _contradictions(
 def _wrong_rewards(plan: Plan, rewards: Mapping[str, float]) -> Iterator[str]:
     if rewards.keys() != plan.rewards:
         name = min(rewards.keys() ^ plan.rewards)
-        yield f"the reward {quoted(name)} is {'not one of the run' if name in rewards else 'missing'}"
+        yield (
+            f"the reward {quoted(name)} is {'not one of the run' if name in rewards else 'missing'}"
+        )
         return
     parts = [weight * rewards[name] for name, weight in plan.weights.items()]
     if abs(sum(parts) - rewards[OPTIMISED]) > SAME_TOTAL * max(1.0, *map(abs, parts)):
-        yield f"its optimised reward is {rewards[OPTIMISED]:g}, and the weighted total of its parts {sum(parts):g}"
+        yield (
+            f"its optimised reward is {rewards[OPTIMISED]:g}, and the weighted total of its parts"
+            f" {sum(parts):g}"
+        )
 
 
 def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:

@@ -1,4 +1,6 @@
-"""What a run was made with: versions, commit, device and the library flags that change numbers. No host or user names."""
+"""What a run was made with: versions, commit, device and the library flags that change numbers. No
+host or user names.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ PACKAGES = (
 
 
 def environment(device: str) -> dict[str, Any]:
-    """The environment of this process, as JSON types. `device` is a torch device name, such as `"cpu"` or `"cuda:0"`."""
+    """The environment of this process, as JSON types. `device` is a torch device name, such as
+    `"cpu"` or `"cuda:0"`.
+    """
     return {
         "hnbench": hnbench.__version__,
         "git": git_state(Path(hnbench.__file__).parent),
@@ -38,16 +42,22 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def git_state(package: Path) -> dict[str, Any] | None:
-    """The commit that the package's source is at and whether tracked files differ from it; None outside a checkout."""
+    """The commit that the package's source is at and whether tracked files differ from it; None
+    outside a checkout.
+    """
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
-            ["git", "-C", str(package), *arguments], capture_output=True, check=True, timeout=20
-        )  # noqa: S603, S607
+            ["git", "-C", str(package), *arguments],  # noqa: S607
+            capture_output=True,
+            check=True,
+            timeout=20,
+        )
         return done.stdout.decode(errors="replace").strip()
 
     try:
-        # An installed copy can lie inside the checkout of something else: only a tracked package has a commit.
+        # An installed copy can lie inside the checkout of something else: only a tracked package
+        # has a commit.
         git("ls-files", "--error-unmatch", "__init__.py")
         return {
             "commit": git("rev-parse", "HEAD"),

@@ -1,13 +1,16 @@
-"""Carrying out a plan: every method over every pending sample, each batch measured and recorded before the next one.
+"""Carrying out a plan: every method over every pending sample, each batch measured and recorded
+before the next one.
 
-The base (the label `random`) runs first, because every other record carries the base's rewards of the same sample. A
-sample is pending for a method while any of its labels has no done record; records that are done are never written again, so
-the same command again continues a run and does the failed samples anew.
+The base (the label `random`) runs first, because every other record carries the base's rewards of
+the same sample. A sample is pending for a method while any of its labels has no done record;
+records that are done are never written again, so the same command again continues a run and does
+the failed samples anew.
 
-Batches are laid by the plan: sample by sample, `batch_size` at a time, whatever is done of them. A batch that was begun is proposed and
-measured whole, and only what is owed of it is recorded. So an interrupted and continued run equals an uninterrupted one to the bit, but
-for times and memory. Another batch size, or a plan that grew in between (`--limit`, `--full`), lays other batches, and so does a sample
-that failed for a while: then numbers are equal to rounding.
+Batches are laid by the plan: sample by sample, `batch_size` at a time, whatever is done of them. A
+batch that was begun is proposed and measured whole, and only what is owed of it is recorded. So an
+interrupted and continued run equals an uninterrupted one to the bit, but for times and memory.
+Another batch size, or a plan that grew in between (`--limit`, `--full`), lays other batches, and so
+does a sample that failed for a while: then numbers are equal to rounding.
 """
 
 from __future__ import annotations
@@ -63,7 +66,7 @@ NO_BASE = "BaseFailed"
 """The type of the failures that only follow from another one."""
 
 
-class Interrupted(HnbenchError):  # noqa: N818 - it names what happened
+class Interrupted(HnbenchError):
     """Ctrl-C or SIGTERM: what was measured is kept, and the same command continues."""
 
     def __init__(self, message: str, exit_code: int) -> None:
@@ -113,11 +116,13 @@ def execute(
     *,
     training: Mapping[str, Any] | None = None,
 ) -> Tally:
-    """Run or continue a run in an open store. The first method must be the base, with the one label `random`.
+    """Run or continue a run in an open store. The first method must be the base, with the one label
+    `random`.
 
-    `training` is what the trained methods cost to train, by method name; it is kept in `run.json`. Failed samples are recorded and
-    counted, not raised. Ctrl-C and SIGTERM raise `Interrupted`, a folder of another run or a full disk `StoreError`, a judge that fails its
-    check (`Judge.verify`, asked when there is something to do) `UsageError`, before anything is written.
+    `training` is what the trained methods cost to train, by method name; it is kept in `run.json`.
+    Failed samples are recorded and counted, not raised. Ctrl-C and SIGTERM raise `Interrupted`, a
+    folder of another run or a full disk `StoreError`, a judge that fails its check (`Judge.verify`,
+    asked when there is something to do) `UsageError`, before anything is written.
     """
     if not methods or methods[0].labels != (BASE,):
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
@@ -188,7 +193,9 @@ def _as_text(argument: str) -> str:
 
 
 def _session(config: RunConfig, surroundings: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry of `"sessions"`; the environment's digest shows whether sessions were made with different ones."""
+    """One entry of `"sessions"`; the environment's digest shows whether sessions were made with
+    different ones.
+    """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": [_as_text(part) for part in (Path(sys.argv[0]).name, *sys.argv[1:])],
@@ -205,7 +212,8 @@ def _session_of(progress: RunProgress, store: RunStore) -> Iterator[None]:
         yield
     except KeyboardInterrupt as signal:
         raise Interrupted(
-            f"interrupted; {len(store.records)} records are kept in {store.folder}. Continue with the same command.",
+            f"interrupted; {len(store.records)} records are kept in {store.folder}. Continue with"
+            " the same command.",
             exit_code_of(signal),
         ) from None
     finally:
@@ -251,7 +259,9 @@ class _Execution:
     def _with_base(
         self, method: Method, batch: Sequence[Task], owing: AbstractSet[Task]
     ) -> list[Task]:
-        """The tasks whose base is done. Of the others, what is owed is recorded as failed: there is nothing to compare with."""
+        """The tasks whose base is done. Of the others, what is owed is recorded as failed: there is
+        nothing to compare with.
+        """
         if method.labels == (BASE,):
             return list(batch)
         without = [
@@ -261,7 +271,9 @@ class _Execution:
         if owed:
             failure = Failure(
                 type=NO_BASE,
-                message=f"the {BASE} image of this sample failed, so there is nothing to compare with",
+                message=(
+                    f"the {BASE} image of this sample failed, so there is nothing to compare with"
+                ),
             )
             self._record(
                 method,
@@ -317,7 +329,7 @@ class _Execution:
             return Record(**common, status="failed", error=outcome)
         if isinstance(result, Failure):
             return Record(**common, status="failed", error=result)
-        assert result is not None  # noqa: S101 - every image is measured
+        assert result is not None
         noise = outcome.noise.double()
         return Record(
             **common,
@@ -325,9 +337,11 @@ class _Execution:
             displacement=to_digits(float((noise - start.double()).norm()), DIGITS),
             noise_norm=to_digits(float(noise.norm()), DIGITS),
             rewards=result.rewards,
-            initial_rewards=result.rewards
-            if item.label == BASE
-            else self._store.records[self._plan.item(item.task, BASE).id].rewards,
+            initial_rewards=(
+                result.rewards
+                if item.label == BASE
+                else self._store.records[self._plan.item(item.task, BASE).id].rewards
+            ),
             verdict=result.verdict,
             trajectory=_trajectory(outcome),
             image=result.image,

@@ -12,12 +12,16 @@ RECORDED = (Exception, SystemExit)
 
 
 def is_for_user(error: BaseException) -> bool:
-    """Whether an error ends the work, because only the user can mend it; a plug-in's wrong answer is its sample's failure instead."""
+    """Whether an error ends the work, because only the user can mend it; a plug-in's wrong answer
+    is its sample's failure instead.
+    """
     return isinstance(error, HnbenchError) and not isinstance(error, PluginError)
 
 
 def told(failure: Failure) -> str:
-    """The failure in a sentence for the user; what a plug-in's wrong answer was needs no name of an error before it."""
+    """The failure in a sentence for the user; what a plug-in's wrong answer was needs no name of an
+    error before it.
+    """
     return (
         failure.message
         if failure.type == PluginError.__name__

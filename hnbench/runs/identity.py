@@ -1,6 +1,7 @@
 """What makes two runs, and two records, the same.
 
-Everything here is computed from `run.json` alone, so a report finds the records that belong to the plan without any model.
+Everything here is computed from `run.json` alone, so a report finds the records that belong to the
+plan without any model.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _BY_FINGERPRINT = (
     "optimised",
     "held_out",
 )
-"""Identity fields of the configuration that enter by version or fingerprint instead: names, and the generator's options."""
+"""Identity fields of the configuration that enter by version or fingerprint instead: names, and the
+generator's options.
+"""
 
 
 def describe(
@@ -59,9 +62,9 @@ def describe(
             "name": suite.name,
             "version": suite.version,
             "tags": list(suite.tags),
-            "judge": None
-            if judge is None
-            else {"name": judge.name, "fingerprint": judge.fingerprint},
+            "judge": (
+                None if judge is None else {"name": judge.name, "fingerprint": judge.fingerprint}
+            ),
         },
         "generator": {
             "name": generator.name,
@@ -100,7 +103,9 @@ def models_of(
 
 
 def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What every record of a run shares: weights and judges by fingerprint, the rest by value. Names of fields as a user knows them."""
+    """What every record of a run shares: weights and judges by fingerprint, the rest by value.
+    Names of fields as a user knows them.
+    """
     suite, rewards, config = manifest["suite"], manifest["rewards"], manifest["config"]
     prints = rewards["fingerprints"]
     return {
@@ -118,7 +123,8 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
             for name in manifest["identity_fields"]
             if name not in _BY_FINGERPRINT
         },
-        # Runs of several steps that were made before have one noise between steps for all samples: other images.
+        # Runs of several steps that were made before have one noise between steps for all samples:
+        # other images.
         **(
             {"noise between steps": manifest["noise_between_steps"]}
             if "noise_between_steps" in manifest
@@ -128,10 +134,12 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RecordIds:
-    """The ids of a run's records: the SHA-256 of each one's identity. Batch size, device and order are no part of it.
+    """The ids of a run's records: the SHA-256 of each one's identity. Batch size, device and order
+    are no part of it.
 
-    An id is `digest({**shared, "prompt_id": ..., "prompt": ..., "sample": ..., "method": ..., "label": ...})`, where `method` is the
-    method's `identity()`. A report asks for all of them, so what records share is written once.
+    An id is `digest({**shared, "prompt_id": ..., "prompt": ..., "sample": ..., "method": ...,
+    "label": ...})`, where `method` is the method's `identity()`. A report asks for all of them, so
+    what records share is written once.
     """
 
     _OWN = ("label", "method", "prompt", "prompt_id", "sample")
@@ -147,7 +155,9 @@ class RecordIds:
                 self._between[-1] += canonical(shared[key])
 
     def of(self, task: Task, method: str, label: str) -> str:
-        """The id of one record. `method` is the canonical text of the method's identity (`hnbench.seeds.canonical`)."""
+        """The id of one record. `method` is the canonical text of the method's identity
+        (`hnbench.seeds.canonical`).
+        """
         own = (
             canonical(label),
             method,

@@ -1,7 +1,8 @@
-"""`run.json`: what is measured, the plan of the latest command, the environment and the sessions; read and checked in one place.
+"""`run.json`: what is measured, the plan of the latest command, the environment and the sessions;
+read and checked in one place.
 
-It is checked by a schema first, then for what the schema cannot say: that its parts fit each other, and that its identity follows
-from its content.
+It is checked by a schema first, then for what the schema cannot say: that its parts fit each other,
+and that its identity follows from its content.
 """
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ class _Manifest(Struct):
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The content of a folder's `run.json`, checked; None where there is none. Anything that is no such file is a `StoreError`."""
+    """The content of a folder's `run.json`, checked; None where there is none. Anything that is no
+    such file is a `StoreError`.
+    """
     path = folder / MANIFEST
     if not os.path.lexists(path):
         return None
@@ -141,8 +144,8 @@ def _refuse_newer(path: Path, value: Mapping[str, Any]) -> None:
     schema = value.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise StoreError(
-            f"{path} was written by a newer hnbench: schema {schema}, and this version reads up to {SCHEMA}. "
-            "Upgrade hnbench, or give another folder."
+            f"{path} was written by a newer hnbench: schema {schema}, and this version reads up to"
+            f" {SCHEMA}. Upgrade hnbench, or give another folder."
         )
 
 
@@ -158,7 +161,8 @@ def _require_whole(value: dict[str, Any]) -> None:
     _require_distinct("plan.prompts", [prompt.id for prompt in plan.prompts])
     if digest(shared_identity(value)) != found.identity:
         raise MalformedError(
-            "its identity is not that of its content: something that decides the results was changed"
+            "its identity is not that of its content: something that decides the results was"
+            " changed"
         )
 
 

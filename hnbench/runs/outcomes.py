@@ -1,4 +1,6 @@
-"""What a method answers, checked where it enters a run: one usable `Outcome` for each task and label, or a `Failure` in its place."""
+"""What a method answers, checked where it enters a run: one usable `Outcome` for each task and
+label, or a `Failure` in its place.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOLERANCE = 0.5 / 255
-"""How far a pixel may lie outside [0, 1]: half a level of the saved image, which clamping changes nothing of."""
+"""How far a pixel may lie outside [0, 1]: half a level of the saved image, which clamping changes
+nothing of.
+"""
 TELLING_DIMENSIONS = 32
 """Noises of fewer entries come as near to each other by chance as those of swapped tasks."""
 NEARER = 4.0
-"""How many times nearer to another task's starting noise than to its own a chosen noise may not be: unrelated ones are as far from both."""
+"""How many times nearer to another task's starting noise than to its own a chosen noise may not be:
+unrelated ones are as far from both.
+"""
 
 
-class NotFinite(PluginError):  # noqa: N818 - it is the failure's type in a record
+class NotFinite(PluginError):
     """An image or a noise has values that are not finite."""
 
 
@@ -66,8 +72,8 @@ class Expectation:
         found = Counter((item.task, item.label) for item in given)
         if found != Counter((task, label) for task in self.tasks for label in self.labels):
             raise PluginError(
-                f"{self.who} gave {len(given)} outcomes; one for each of {len(self.tasks)} tasks and each label ({', '.join(self.labels)}) "
-                "is expected"
+                f"{self.who} gave {len(given)} outcomes; one for each of {len(self.tasks)} tasks"
+                f" and each label ({', '.join(self.labels)}) is expected"
             )
         return {(item.task, item.label): self._checked(item) for item in given}
 
@@ -81,7 +87,7 @@ class Expectation:
                 share=self._share(outcome.share),
                 trajectory=trajectory,
             )
-        except Exception as error:  # noqa: BLE001 - a tensor of whatever kind may refuse to be looked at
+        except Exception as error:
             return failure_of(error)
 
     def _image(self, image: Any) -> Tensor:
@@ -123,14 +129,16 @@ class Expectation:
         nearest = int(distances.argmin())
         if NEARER * float(distances[nearest]) < float(distances[row]):
             raise PluginError(
-                f"{self.who} gave one task the noise of another of its batch; each task has to keep its own"
+                f"{self.who} gave one task the noise of another of its batch; each task has to keep"
+                " its own"
             )
 
     def _share(self, given: Any) -> float:
         share = real(given)
         if share is None or not 0 <= share <= 1:
             raise PluginError(
-                f"{self.who} gave {shown(given)} as the share of a task's cost; a number from 0 to 1 is expected"
+                f"{self.who} gave {shown(given)} as the share of a task's cost; a number from 0 to"
+                " 1 is expected"
             )
         return share
 
@@ -141,6 +149,7 @@ class Expectation:
         known = tuple(number for number in numbers if number is not None)
         if len(known) < len(numbers):
             raise PluginError(
-                f"{self.who} gave as a trajectory {shown(given)} that does not hold numbers; a tuple of them, or None, is expected"
+                f"{self.who} gave as a trajectory {shown(given)} that does not hold numbers; a"
+                " tuple of them, or None, is expected"
             )
         return known

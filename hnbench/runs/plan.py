@@ -1,7 +1,8 @@
 """Which records there should be, and which of them there are.
 
-A plan follows from `run.json` alone: prompts, samples per prompt, labels and the methods that produce them. Every
-(prompt, sample, label) that is planned and not done is counted, as failed or as missing (`hnbench.runs.coverage`).
+A plan follows from `run.json` alone: prompts, samples per prompt, labels and the methods that
+produce them. Every (prompt, sample, label) that is planned and not done is counted, as failed or as
+missing (`hnbench.runs.coverage`).
 """
 
 from __future__ import annotations
@@ -180,14 +181,16 @@ def _require_unicode(prompt: Prompt) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise UsageError(
-                f"the suite's prompt {prompt.id!r} is not valid Unicode: {text!r}; mend it in the suite"
+                f"the suite's prompt {prompt.id!r} is not valid Unicode: {text!r}; mend it in the"
+                " suite"
             ) from None
 
 
 def spread(prompts: Sequence[Prompt], limit: int | None) -> tuple[Prompt, ...]:
     """At most `limit` prompts, spread evenly over the tags, in their own order.
 
-    The choice takes the first of each tag, then the second of each, and so on, so a larger limit keeps all that a smaller one had.
+    The choice takes the first of each tag, then the second of each, and so on, so a larger limit
+    keeps all that a smaller one had.
     """
     if limit is None:
         return tuple(prompts)

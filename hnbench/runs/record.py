@@ -1,7 +1,7 @@
 """What is known of one (prompt, sample, label): its JSON form and its validation.
 
-A record is one line of a journal. It is written once its image is safely on the disk, and never changed; when a
-sample is computed again, the later record of the same id wins.
+A record is one line of a journal. It is written once its image is safely on the disk, and never
+changed; when a sample is computed again, the later record of the same id wins.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from hnbench.files.decoding import MalformedError, Sha256, decode
 from hnbench.suites.base import Verdict
 
 SCHEMA = 2
-"""The version of the record and of `run.json` that this package writes. From 2 on, each line of a journal has a check value."""
+"""The version of the record and of `run.json` that this package writes. From 2 on, each line of a
+journal has a check value.
+"""
 DIGITS = 7
-"""Significant digits of rewards and norms: float32, which they are computed in, has no more, and the others would double a journal."""
+"""Significant digits of rewards and norms: float32, which they are computed in, has no more, and
+the others would double a journal.
+"""
 TRAJECTORY_DIGITS = 5
 """Of a trajectory's rewards, which are drawn and not computed with."""
 
@@ -29,8 +33,9 @@ Count = Annotated[int, Meta(ge=0)]
 class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What one image cost, counted around `Method.propose` and nothing else.
 
-    Passes are in units of images (a batch of 16 through the generator is 16 forward passes) and, like the seconds, are
-    the batch's total divided by its tasks and multiplied by the label's share. A reward pass is one pass of the whole mixture.
+    Passes are in units of images (a batch of 16 through the generator is 16 forward passes) and,
+    like the seconds, are the batch's total divided by its tasks and multiplied by the label's
+    share. A reward pass is one pass of the whole mixture.
     """
 
     generator_forward: Amount
@@ -45,7 +50,9 @@ class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
 
 
 class SavedImage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """A PNG file of the run folder: its path relative to the folder, and the SHA-256 of the file."""
+    """A PNG file of the run folder: its path relative to the folder, and the SHA-256 of the
+    file.
+    """
 
     path: str
     sha256: Sha256
@@ -61,8 +68,8 @@ class Failure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
 class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One (prompt, sample, label) of a run. Rewards and verdict are those of the saved image.
 
-    A done record has an image, rewards and norms and, where the suite has a judge, a verdict; a failed one has an error and none of them.
-    Anything else is a `ValueError`.
+    A done record has an image, rewards and norms and, where the suite has a judge, a verdict; a
+    failed one has an error and none of them. Anything else is a `ValueError`.
     """
 
     schema: Annotated[int, Meta(ge=1, le=SCHEMA)] = SCHEMA
@@ -82,7 +89,9 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     noise_norm: float | None = None
     """L2 norm of the chosen noise; None when failed."""
     rewards: dict[str, float] = {}
-    """Every optimised and held-out reward by name, and their weighted total under `"optimised"`; empty when failed."""
+    """Every optimised and held-out reward by name, and their weighted total under `"optimised"`;
+    empty when failed.
+    """
     initial_rewards: dict[str, float] = {}
     """The same of the base image of the same sample; empty when failed."""
     verdict: Verdict | None = None
@@ -117,7 +126,9 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON types. Of a verdict, a score and details are written where there are any."""
+        """The record as JSON types. Of a verdict, a score and details are written where there are
+        any.
+        """
         values: dict[str, Any] = msgspec.to_builtins(self)
         if self.verdict is not None and self.verdict.score is None:
             values["verdict"].pop("score", None)
@@ -132,7 +143,9 @@ def image_path(record_id: str) -> str:
 
 
 def read_record(content: bytes) -> Record:
-    """The record of a line without its check value. Anything else is a `MalformedError`, also a record of a newer version."""
+    """The record of a line without its check value. Anything else is a `MalformedError`, also a
+    record of a newer version.
+    """
     try:
         return decode(content, Record)
     except MalformedError as error:
@@ -140,7 +153,8 @@ def read_record(content: bytes) -> Record:
         if newer is None:
             raise
         raise MalformedError(
-            f"a newer hnbench wrote it (schema {newer}; this version reads up to {SCHEMA}): upgrade it"
+            f"a newer hnbench wrote it (schema {newer}; this version reads up to {SCHEMA}):"
+            " upgrade it"
         ) from error
 
 

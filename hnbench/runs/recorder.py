@@ -1,9 +1,10 @@
 """From chosen images to what is reported of them: the saved file, its rewards and its verdict.
 
-Rewards and verdict are those of the saved 8-bit image, not of the tensor that a method held; a reward that publishes a way to
-prepare pictures is asked in that way. While the rewards are computed
-here, another thread compresses, saves and judges the same images; neither runs while a method is being timed. A reward or a judge that
-raises, or answers what it may not, is the failure of the samples that it fails for alone.
+Rewards and verdict are those of the saved 8-bit image, not of the tensor that a method held; a
+reward that publishes a way to prepare pictures is asked in that way. While the rewards are computed
+here, another thread compresses, saves and judges the same images; neither runs while a method is
+being timed. A reward or a judge that raises, or answers what it may not, is the failure of the
+samples that it fails for alone.
 """
 
 from __future__ import annotations
@@ -36,13 +37,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chosen:
-    """An image `[3, H, W]` in [0, 1] that a method chose, and the id of the record it will be saved under."""
+    """An image `[3, H, W]` in [0, 1] that a method chose, and the id of the record it will be saved
+    under.
+    """
 
     id: str
     task: Task
     image: Tensor
     owed: bool = True
-    """Whether the record is still to be written. The others are measured along, because a batch's numbers depend on all of it."""
+    """Whether the record is still to be written. The others are measured along, because a batch's
+    numbers depend on all of it.
+    """
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ class Measurement:
 
 @dataclass(frozen=True)
 class _Picture:
-    """One distinct image: `pixels` `[3, H, W]` as bytes 0 to 255, on the CPU, and the owed records that it stands for."""
+    """One distinct image: `pixels` `[3, H, W]` as bytes 0 to 255, on the CPU, and the owed records
+    that it stands for.
+    """
 
     task: Task
     pixels: Tensor
@@ -67,7 +74,9 @@ class _Picture:
 
 
 class Recorder:
-    """Saves, scores and judges images. The rewards are asked on this thread, the judge and the disk on `worker`'s."""
+    """Saves, scores and judges images. The rewards are asked on this thread, the judge and the disk
+    on `worker`'s.
+    """
 
     def __init__(
         self,
@@ -80,7 +89,9 @@ class Recorder:
         device: torch.device,
         worker: Executor,
     ) -> None:
-        """Take what images are measured with; `metadata` is by prompt id, and for the judge alone."""
+        """Take what images are measured with; `metadata` is by prompt id, and for the judge
+        alone.
+        """
         self._store, self._judge, self._metadata, self._device, self._worker = (
             store,
             judge,
@@ -96,7 +107,9 @@ class Recorder:
     def measure(
         self, chosen: Sequence[Chosen], batch_size: int
     ) -> dict[str, Measurement | Failure]:
-        """Measure every image, and give what is owed by record id. What fails for an image alone is a `Failure` of its own."""
+        """Measure every image, and give what is owed by record id. What fails for an image alone is
+        a `Failure` of its own.
+        """
         pictures = _distinct(chosen)
         kept = self._worker.submit(self._save_and_judge, pictures, batch_size)
         scores = self._score(pictures, batch_size)
@@ -177,19 +190,25 @@ class Recorder:
 
 
 def quantise(image: Tensor) -> Tensor:
-    """8-bit values of an image in [0, 1]: clamped, times 255, rounded half to even; uint8 on the CPU."""
+    """8-bit values of an image in [0, 1]: clamped, times 255, rounded half to even; uint8 on the
+    CPU.
+    """
     return (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
 
 
 def to_png(image: Image.Image) -> bytes:
-    """Compress an image without loss. Level 1: several times faster than the default, for files a tenth larger."""
+    """Compress an image without loss. Level 1: several times faster than the default, for files a
+    tenth larger.
+    """
     buffer = io.BytesIO()
     image.save(buffer, "png", compress_level=1)
     return buffer.getvalue()
 
 
 def _distinct(chosen: Sequence[Chosen]) -> list[_Picture]:
-    """Each image once: best-of-4 often chooses what best-of-2 chose, and its rewards and verdict are the same."""
+    """Each image once: best-of-4 often chooses what best-of-2 chose, and its rewards and verdict
+    are the same.
+    """
     pictures: dict[tuple[str, bytes], _Picture] = {}
     for item in chosen:
         pixels = quantise(item.image)

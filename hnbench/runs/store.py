@@ -1,12 +1,16 @@
-"""The run folder: `run.json`, append-only journals and images. Everything else is derived from these.
+"""The run folder: `run.json`, append-only journals and images. Everything else is derived from
+these.
 
-    run.json              what is measured, the plan of the latest command, the environment, one entry per session
-    journal-0000.jsonl    one record per line; each session writes a journal of its own. Compressed by `xz`, it is read as well
+    run.json              what is measured, the plan of the latest command, the environment, one
+                          entry per session
+    journal-0000.jsonl    one record per line; each session writes a journal of its own. Compressed
+                          by `xz`, it is read as well
     images/ab/<id>.png    the image of the record with that id
 
-The order of writing makes every moment a good moment to be killed: an image is complete on the disk before its record
-is written, a record is on the disk before the next one is begun, and only the last line of a journal can be torn. A torn line
-is dropped; any other damage is a `StoreError` with file and line. Nothing of a prompt ever enters a path.
+The order of writing makes every moment a good moment to be killed: an image is complete on the disk
+before its record is written, a record is on the disk before the next one is begun, and only the
+last line of a journal can be torn. A torn line is dropped; any other damage is a `StoreError` with
+file and line. Nothing of a prompt ever enters a path.
 """
 
 from __future__ import annotations
@@ -49,7 +53,9 @@ class Run:
 
 
 def damaged_images(folder: Path, records: Iterable[Record]) -> Iterator[str]:
-    """The images (their paths in the folder) of records that are missing or are not the files that were written (by SHA-256)."""
+    """The images (their paths in the folder) of records that are missing or are not the files that
+    were written (by SHA-256).
+    """
     return (
         record.image.path
         for record in records
@@ -63,7 +69,8 @@ def read_run(folder: Path | str) -> Run:
     manifest = read_manifest(folder)
     if manifest is None:
         raise StoreError(
-            f"{folder} is not a run folder: it has no {MANIFEST}. Give a folder that `hnbench run` made."
+            f"{folder} is not a run folder: it has no {MANIFEST}. Give a folder that `hnbench run`"
+            " made."
         )
     lines = _Lines(folder)
     return Run(folder, manifest, tuple(lines.records.values()), lines.unchecked)
@@ -80,7 +87,9 @@ class RunStore:
         self._lock = FileLock(self.folder / ".lock", timeout=0)
         self._journal: int | None = None
         self._held: dict[Path, tuple[int, int]] = {}
-        """The files of this session by device and inode: while they are there, the folder is the one that was opened."""
+        """The files of this session by device and inode: while they are there, the folder is the
+        one that was opened.
+        """
 
     def __enter__(self) -> Self:
         with self._keeping():
@@ -89,7 +98,8 @@ class RunStore:
             self._lock.acquire()
         except Timeout:
             raise StoreError(
-                f"{self.folder} is in use by another process; wait for it to end, or give another folder."
+                f"{self.folder} is in use by another process; wait for it to end, or give another"
+                " folder."
             ) from None
         except OSError as error:
             raise StoreError(cannot_write(self.folder, error)) from error
@@ -106,7 +116,8 @@ class RunStore:
         self._records = _Lines(self.folder).records
         if self.manifest is None and self._records:
             raise StoreError(
-                f"{self.folder} has journals but no {MANIFEST}; put it back, or give another folder."
+                f"{self.folder} has journals but no {MANIFEST}; put it back, or give another"
+                " folder."
             )
 
     def __exit__(self, *_: object) -> None:
@@ -130,7 +141,9 @@ class RunStore:
         )
 
     def begin(self, manifest: Mapping[str, Any], session: Mapping[str, Any]) -> None:
-        """Write `run.json` for this session. The folder of another run (by `shared_identity`) is a `StoreError`."""
+        """Write `run.json` for this session. The folder of another run (by `shared_identity`) is a
+        `StoreError`.
+        """
         earlier = self.manifest or {}
         if earlier:
             self._refuse_other(earlier, manifest)
@@ -153,11 +166,14 @@ class RunStore:
                 for name in differing
             )
             raise StoreError(
-                f"{self.folder} holds another run ({listed}). Give another folder, or ask for the run that is there."
+                f"{self.folder} holds another run ({listed}). Give another folder, or ask for the"
+                " run that is there."
             )
 
     def save_image(self, record_id: str, png: bytes) -> SavedImage:
-        """Write the image of a record: complete on the disk, or not there at all, whenever the process is killed."""
+        """Write the image of a record: complete on the disk, or not there at all, whenever the
+        process is killed.
+        """
         relative = image_path(record_id)
         self._require_still_there()
         with self._keeping():
@@ -166,7 +182,9 @@ class RunStore:
         return SavedImage(path=relative, sha256=hashlib.sha256(png).hexdigest())
 
     def add(self, record: Record) -> None:
-        """Append a record and wait until it is on the disk. Its image must have been saved before."""
+        """Append a record and wait until it is on the disk. Its image must have been saved
+        before.
+        """
         self._require_still_there()
         line = sealed(record.to_json())
         _require_readable(line)
@@ -197,7 +215,9 @@ class RunStore:
         self._held[path] = _inode(path)
 
     def _require_still_there(self) -> None:
-        """Refuse to write into a folder that was removed, moved or opened by another process since this one opened it."""
+        """Refuse to write into a folder that was removed, moved or opened by another process since
+        this one opened it.
+        """
         for path, inode in self._held.items():
             try:
                 there = _inode(path) == inode
@@ -205,13 +225,16 @@ class RunStore:
                 there = False
             if not there:
                 raise StoreError(
-                    f"{path} was removed or replaced while this command was writing, so it has stopped. "
-                    "Put the folder back, or give another one by --out; the same command then computes what is not there."
+                    f"{path} was removed or replaced while this command was writing, so it has"
+                    " stopped. Put the folder back, or give another one by --out; the same command"
+                    " then computes what is not there."
                 )
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
-        """Turn a full disk, and whatever else keeps a file from being written, into one clear error."""
+        """Turn a full disk, and whatever else keeps a file from being written, into one clear
+        error.
+        """
         kept = (
             f"{len(self._records)} records are kept; then the same command continues."
             if self._records
@@ -243,7 +266,9 @@ _JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
 
 
 def _journals(folder: Path) -> list[Path]:
-    """The journals, oldest first. A file of another name, such as a copy that a file manager made, is none."""
+    """The journals, oldest first. A file of another name, such as a copy that a file manager made,
+    is none.
+    """
     return sorted(
         (path for path in folder.glob("journal-*") if _JOURNAL.fullmatch(path.name)),
         key=lambda path: (_number(path), path.name),
@@ -259,7 +284,9 @@ _SHARED = ("prompt_id", "prompt", "tag", "label", "noise_sha256")
 
 
 class _Lines:
-    """The records of a folder's journals, the last of every id, and how many lines have no check value."""
+    """The records of a folder's journals, the last of every id, and how many lines have no check
+    value.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.records: dict[str, Record] = {}
@@ -284,7 +311,9 @@ class _Lines:
 
 
 def _read_line(line: bytes) -> tuple[Record, bool]:
-    """The record of a line, and whether it had a check value. Only lines of the first schema may have none."""
+    """The record of a line, and whether it had a check value. Only lines of the first schema may
+    have none.
+    """
     content, checked = unsealed(line)
     record = read_record(content)
     if not checked and record.schema > 1:
@@ -301,7 +330,9 @@ def _require_readable(line: bytes) -> None:
 
 
 def place_of(folder: Path, record_id: str) -> str:
-    """The journal and line of the last record of that id, for people; the folder where it is in none."""
+    """The journal and line of the last record of that id, for people; the folder where it is in
+    none.
+    """
     places = [
         f"{path}:{number}"
         for path in _journals(folder)

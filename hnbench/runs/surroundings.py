@@ -20,7 +20,8 @@ VARIABLES = (
 
 
 def surroundings(device: str) -> dict[str, Any]:
-    """The environment of a run on this device, the cache, the variables that are set, and the latest outcome of each check, as JSON types.
+    """The environment of a run on this device, the cache, the variables that are set, and the
+    latest outcome of each check, as JSON types.
 
     No token and no name of a user is in it, but for what the paths have.
     """
@@ -35,7 +36,9 @@ def surroundings(device: str) -> dict[str, Any]:
         },
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "verified": {
-            name: f"{'equal' if one.equal else 'differs'} on {one.device} in {one.dtype}, {one.date}"
+            name: (
+                f"{'equal' if one.equal else 'differs'} on {one.device} in {one.dtype}, {one.date}"
+            )
             for name, one in latest.items()
         },
     }

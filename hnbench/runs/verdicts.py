@@ -1,4 +1,6 @@
-"""What a judge answers, checked where it enters: one plain `Verdict` per image, which a journal can hold and be read back from."""
+"""What a judge answers, checked where it enters: one plain `Verdict` per image, which a journal can
+hold and be read back from.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def named(judge: Judge) -> str:
 
 
 def verify(judge: Judge) -> None:
-    """The judge's own check; `UsageError` where it fails, `PluginError` where it raises anything else."""
+    """The judge's own check; `UsageError` where it fails, `PluginError` where it raises anything
+    else.
+    """
     try:
         judge.verify()
     except Exception as error:
@@ -53,7 +57,8 @@ def _checked(who: str, given: Any) -> Verdict:
         raise PluginError(f"{who} gave {shown(given)}; a Verdict is expected for each image")
     if not isinstance(given.correct, bool | None):
         raise PluginError(
-            f"{who} gave a verdict whose correct is {shown(given.correct)}; True, False or None is expected"
+            f"{who} gave a verdict whose correct is {shown(given.correct)}; True, False or None is"
+            " expected"
         )
     score = None if given.score is None else as_number(who, given.score, "a verdict's score")
     if not isinstance(given.reason, str) or not _is_unicode(given.reason):
@@ -75,11 +80,13 @@ def _details(who: str, given: Any) -> dict[str, Any]:
     """The details as JSON types, by the way that they will go: written, and read back."""
     if not isinstance(given, Mapping):
         raise PluginError(
-            f"{who} gave a verdict whose details are {shown(given)}; a mapping of JSON types is expected"
+            f"{who} gave a verdict whose details are {shown(given)}; a mapping of JSON types is"
+            " expected"
         )
     try:
         return decode(json.dumps(dict(given), allow_nan=False), dict)
     except (TypeError, ValueError, RecursionError) as error:
         raise PluginError(
-            f"{who} gave a verdict whose details are no JSON ({first_line(error)}); a mapping of JSON types is expected"
+            f"{who} gave a verdict whose details are no JSON ({first_line(error)}); a mapping of"
+            " JSON types is expected"
         ) from error

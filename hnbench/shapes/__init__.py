@@ -1,1 +1,3 @@
-"""The embedded world: coloured shapes, their captions, a classical detector, and small models trained on them."""
+"""The embedded world: coloured shapes, their captions, a classical detector, and small models
+trained on them.
+"""

@@ -1,9 +1,9 @@
 """Captions in GenEval's six task styles, their metadata, their scenes and their hard negatives.
 
 All captions are known: 7 single, 42 two-object, 21 counting, 56 colour, 168 position and 2352
-colour-attribution captions. `evaluation_captions` and `training_captions` share no caption of a task that has
-enough of them (two_object, colors, position, color_attr); single_object and counting have 7 and 21 captions in
-all and are in both.
+colour-attribution captions. `evaluation_captions` and `training_captions` share no caption of a
+task that has enough of them (two_object, colors, position, color_attr); single_object and counting
+have 7 and 21 captions in all and are in both.
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ class Caption:
             _article(f"{colour} {shape}" if colour else shape)
             for colour, shape in zip(colours, self.shapes, strict=True)
         ]
-        return f"a photo of {f' {self.relation} '.join(phrases) if self.relation else ' and '.join(phrases)}"
+        return (
+            "a photo of"
+            f" {f' {self.relation} '.join(phrases) if self.relation else ' and '.join(phrases)}"
+        )
 
     def metadata(self) -> dict[str, Any]:
         """The caption as GenEval's evaluation metadata (tag, include, exclude, prompt)."""
@@ -76,7 +79,9 @@ class Caption:
         return found
 
     def scene(self, rng: np.random.Generator) -> Scene:
-        """A scene that the caption is true of and that holds nothing else; what it leaves open is drawn at random."""
+        """A scene that the caption is true of and that holds nothing else; what it leaves open is
+        drawn at random.
+        """
         if self.tag == "counting":
             colour = COLOURS[rng.integers(len(COLOURS))]
             return Scene(
@@ -92,9 +97,11 @@ class Caption:
         )
 
     def hard_negatives(self, rng: random.Random) -> dict[str, Caption]:
-        """Captions that differ in one thing and are false of this caption's scenes, by kind of difference.
+        """Captions that differ in one thing and are false of this caption's scenes, by kind of
+        difference.
 
-        Kinds: `swapped_colours`, `swapped_position` (the inverse relation), `turned_position` (the other axis), `count`, `colour`, `shape`.
+        Kinds: `swapped_colours`, `swapped_position` (the inverse relation), `turned_position` (the
+        other axis), `count`, `colour`, `shape`.
         """
         found: dict[str, Caption] = {}
         if self.tag == "color_attr":
@@ -175,7 +182,9 @@ def training_captions(tag: str) -> tuple[Caption, ...]:
 
 
 def training_prompts() -> tuple[str, ...]:
-    """Prompts for `hnbench train`, the six tasks in equal shares: 84 of each (tasks with fewer captions repeat them)."""
+    """Prompts for `hnbench train`, the six tasks in equal shares: 84 of each (tasks with fewer
+    captions repeat them).
+    """
     share = 84
     return tuple(
         _cycle(training_captions(tag), share)[index].text for index in range(share) for tag in TAGS
@@ -195,7 +204,8 @@ def by_text() -> dict[str, Caption]:
 def holds(caption: Caption, truth: Caption) -> bool:
     """Whether `caption` is true of every scene of `truth`, as far as the words of `truth` tell.
 
-    Used to mask in-batch negatives in contrastive training: a caption that holds of another image is no negative.
+    Used to mask in-batch negatives in contrastive training: a caption that holds of another image
+    is no negative.
     """
     if caption == truth:
         return True

@@ -1,8 +1,9 @@
 """Finding shapes, their colours and places in an image by classical vision alone.
 
-Nothing here is learned, and nothing is shared with the rewards: foreground by brightness, objects by connected
-components of one palette colour, shape by overlap with the seven silhouettes. `THRESHOLD` was fixed from drawn images
-(`python -m hnbench.shapes_training.calibration`) before any generator was scored.
+Nothing here is learned, and nothing is shared with the rewards: foreground by brightness, objects
+by connected components of one palette colour, shape by overlap with the seven silhouettes.
+`THRESHOLD` was fixed from drawn images (`python -m hnbench.shapes_training.calibration`) before any
+generator was scored.
 """
 
 from __future__ import annotations
@@ -24,23 +25,32 @@ if TYPE_CHECKING:
 Bools = npt.NDArray[np.bool_]
 
 THRESHOLD = 0.75
-"""Smallest overlap (intersection over union) with a silhouette at which a blob counts as an object."""
+"""Smallest overlap (intersection over union) with a silhouette at which a blob counts as an object.
+"""
 FOREGROUND = 132
-"""A pixel whose darkest channel is below this belongs to an object: half-way between backgrounds (200 and up) and colours (60 and down)."""
+"""A pixel whose darkest channel is below this belongs to an object: half-way between backgrounds
+(200 and up) and colours (60 and down).
+"""
 SMALLEST = 32
-"""Blobs of fewer pixels are specks: the thinnest drawn object (a star of radius 7) covers about 70 sharp and 40 blurred."""
+"""Blobs of fewer pixels are specks: the thinnest drawn object (a star of radius 7) covers about 70
+sharp and 40 blurred.
+"""
 MINORITY = 0.2
 """A blob whose second colour covers more than this share is taken apart by colour."""
 TEMPLATE = 32
 RADII = (7.5, 9.0, 11.0)
 BLURS = (0.0, 0.9)
-"""Radii and blurs, in pixels, of the silhouettes that blobs are compared with: at this size the pixel grid is part of the shape."""
+"""Radii and blurs, in pixels, of the silhouettes that blobs are compared with: at this size the
+pixel grid is part of the shape.
+"""
 _CONNECTED = np.ones((3, 3), np.int8)
 
 
 @cache
 def silhouettes() -> npt.NDArray[np.bool_]:
-    """Each shape as it is drawn small and large, sharp and blurred, stretched to fill a square; bool `[7, 6, 32, 32]`."""
+    """Each shape as it is drawn small and large, sharp and blurred, stretched to fill a square;
+    bool `[7, 6, 32, 32]`.
+    """
     return np.stack(
         [
             np.stack([_silhouette(shape, radius, blur) for radius in RADII for blur in BLURS])
@@ -71,7 +81,9 @@ def _stretched(mask: Bools) -> Bools:
 
 
 def shape_of(mask: Bools) -> tuple[str, float]:
-    """(best shape, overlap in 0..1) of one blob. A blob more than half again as wide as high, or the reverse, is no shape: overlap 0."""
+    """(best shape, overlap in 0..1) of one blob. A blob more than half again as wide as high, or
+    the reverse, is no shape: overlap 0.
+    """
     height, width = (int(np.ptp(np.flatnonzero(mask.any(axis)))) + 1 for axis in (1, 0))
     if max(height, width) > 1.5 * min(height, width):
         return SHAPES[0], 0.0
@@ -83,7 +95,9 @@ def shape_of(mask: Bools) -> tuple[str, float]:
 
 
 def _labels(image: Image) -> npt.NDArray[np.int8]:
-    """The palette index of each foreground pixel, -1 elsewhere. A pixel on an edge takes the nearest colour mixed with the background."""
+    """The palette index of each foreground pixel, -1 elsewhere. A pixel on an edge takes the
+    nearest colour mixed with the background.
+    """
     pixels = image.astype(np.float32)
     palette = np.asarray([PALETTE[colour] for colour in COLOURS], np.float32)
     foreground = pixels.min(-1) < FOREGROUND
@@ -92,7 +106,9 @@ def _labels(image: Image) -> npt.NDArray[np.int8]:
 
 
 def _blobs(labels: npt.NDArray[np.int8]) -> list[tuple[Bools, int]]:
-    """(mask, palette index) of each object: a connected piece of foreground, taken apart where it has several colours."""
+    """(mask, palette index) of each object: a connected piece of foreground, taken apart where it
+    has several colours.
+    """
     found: list[tuple[Bools, int]] = []
     pieces, count = ndimage.label(labels >= 0, _CONNECTED)
     for piece in range(1, count + 1):
@@ -108,7 +124,9 @@ def _blobs(labels: npt.NDArray[np.int8]) -> list[tuple[Bools, int]]:
 
 
 def detect(image: Image) -> dict[str, list[Detection]]:
-    """All blobs of an RGB image `[64, 64, 3]` uint8 by the shape they resemble most; the score is the overlap with its silhouette."""
+    """All blobs of an RGB image `[64, 64, 3]` uint8 by the shape they resemble most; the score is
+    the overlap with its silhouette.
+    """
     found: dict[str, list[Detection]] = {}
     for mask, colour in _blobs(_labels(image)):
         shape, overlap = shape_of(mask)

@@ -1,4 +1,6 @@
-"""Drawing scenes: antialiased shapes on a pale, softly tinted background with a little pixel noise."""
+"""Drawing scenes: antialiased shapes on a pale, softly tinted background with a little pixel
+noise.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def _heart(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _star(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
-    """A five-pointed star, one point up: the boundary is piecewise linear between radius 1 (tips) and 0.42."""
+    """A five-pointed star, one point up: the boundary is piecewise linear between radius 1 (tips)
+    and 0.42.
+    """
     tip, dent = 1.0, 0.42
     angle = np.abs((np.arctan2(x, -y) + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)
     ends = np.array([[0.0, tip], [dent * np.sin(np.pi / 5), dent * np.cos(np.pi / 5)]])
@@ -57,7 +61,9 @@ _OUTLINES: dict[str, Callable[[Floats, Floats], npt.NDArray[np.bool_]]] = {
 
 @cache
 def stamp(shape: str, radius: float, shift_x: float, shift_y: float) -> Mask:
-    """Coverage of the shape on a small grid whose centre cell is the rounded centre of the object."""
+    """Coverage of the shape on a small grid whose centre cell is the rounded centre of the
+    object.
+    """
     reach = int(np.ceil(radius)) + 2
     fine = (np.arange((2 * reach + 1) * _OVERSAMPLE) + 0.5) / _OVERSAMPLE - reach - 0.5
     x, y = np.meshgrid((fine - shift_x) / radius, (fine - shift_y) / radius)
@@ -71,7 +77,9 @@ def _quantised(value: float, step: float) -> float:
 
 
 def _paste(canvas: npt.NDArray[np.float32], item: Item, colour: npt.NDArray[np.float32]) -> None:
-    """Blend one object into the canvas. Sub-pixel position and radius are quantised so that stamps can be reused."""
+    """Blend one object into the canvas. Sub-pixel position and radius are quantised so that stamps
+    can be reused.
+    """
     cx, cy = int(np.floor(item.x)), int(np.floor(item.y))
     mask = stamp(
         item.shape,
@@ -90,7 +98,9 @@ def _paste(canvas: npt.NDArray[np.float32], item: Item, colour: npt.NDArray[np.f
 
 
 Background = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
-"""A pale colour `[3]` in 0..255, and how much it changes from the middle to the right and to the bottom, `[2, 3]`."""
+"""A pale colour `[3]` in 0..255, and how much it changes from the middle to the right and to the
+bottom, `[2, 3]`.
+"""
 
 
 def any_background(rng: np.random.Generator) -> Background:

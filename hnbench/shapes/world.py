@@ -33,7 +33,9 @@ GAP = 2.5
 
 @dataclass(frozen=True)
 class Item:
-    """One object: its shape, colour, centre (x to the right, y down), radius in pixels and opacity in 0..1."""
+    """One object: its shape, colour, centre (x to the right, y down), radius in pixels and opacity
+    in 0..1.
+    """
 
     shape: str
     colour: str
@@ -55,8 +57,8 @@ def place(
 ) -> list[tuple[float, float, float]]:
     """Centres and radii `(x, y, r)` of `count` objects that do not overlap.
 
-    With a `relation`, object 0 stands in it to object 1, clearly: the axis of the relation carries at least 1.4
-    times the offset of the other axis.
+    With a `relation`, object 0 stands in it to object 1, clearly: the axis of the relation carries
+    at least 1.4 times the offset of the other axis.
     """
     low, high = RADII[count]
     while True:

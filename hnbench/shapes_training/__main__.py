@@ -1,9 +1,9 @@
 """Rebuild the embedded world's models: `python -m hnbench.shapes_training all --out FOLDER`.
 
 Each stage reads what the stages before it wrote in the same folder, and can be run by itself:
-autoencoder -> clip -> resnet -> pretrained -> teacher -> generator -> hypernoise -> finetune. Deterministic for its
-seeds on one machine and number of threads. To use the models, copy `clip`, `resnet`, `generator`, `hypernoise` and `finetune` into
-`hnbench/shapes/weights`.
+autoencoder -> clip -> resnet -> pretrained -> teacher -> generator -> hypernoise -> finetune.
+Deterministic for its seeds on one machine and number of threads. To use the models, copy `clip`,
+`resnet`, `generator`, `hypernoise` and `finetune` into `hnbench/shapes/weights`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def train_resnet(out: Path, device: str) -> dict[str, float]:
 
 
 def pretrain(out: Path, device: str) -> dict[str, float]:
-    """The text encoder, some flow matching, and drawing under the rule of `coupling`: where the teacher begins."""
+    """The text encoder, some flow matching, and drawing under the rule of `coupling`: where the
+    teacher begins.
+    """
     encoder = _autoencoder(out, device)
     torch.manual_seed(3)
     model = Denoiser().to(device)
@@ -148,7 +150,9 @@ STAGES: dict[str, Callable[[Path, str], dict[str, float]]] = {
 
 
 def main() -> None:
-    """Run one stage or all of them; write scores and seconds to `FOLDER/scores.json` and the model cards."""
+    """Run one stage or all of them; write scores and seconds to `FOLDER/scores.json` and the model
+    cards.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m hnbench.shapes_training",
         description=__doc__,

@@ -1,4 +1,6 @@
-"""Stage 6: the hypernetwork and the fine-tuned baseline, trained as `hnbench train` trains them, then rounded to float16."""
+"""Stage 6: the hypernetwork and the fine-tuned baseline, trained as `hnbench train` trains them,
+then rounded to float16.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
 
 
 def train(kind: str, out: Path, device: str) -> dict[str, float]:
-    """Train one adapter (`"hypernoise"` or `"finetune"`) on `out/generator` and `out/clip` with the preset's configuration.
+    """Train one adapter (`"hypernoise"` or `"finetune"`) on `out/generator` and `out/clip` with the
+    preset's configuration.
 
-    The training's folder is `out/<kind>-training`, the result `out/<kind>`; a training that was interrupted goes on.
+    The training's folder is `out/<kind>-training`, the result `out/<kind>`; a training that was
+    interrupted goes on.
     """
     preset = preset_of("shapes")
     config = TrainingConfig(

@@ -1,4 +1,6 @@
-"""Stage 1: the autoencoder, 64x64x3 pixels to 8x8x16 latents of zero mean and unit variance per channel."""
+"""Stage 1: the autoencoder, 64x64x3 pixels to 8x8x16 latents of zero mean and unit variance per
+channel.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def build() -> AutoencoderTiny:
 
 
 def foreground_weight(images: Tensor) -> Tensor:
-    """4 on objects, 1 on the background, `[B, 1, H, W]`, for images in [0, 1]: objects cover a tenth of the image and matter most."""
+    """4 on objects, 1 on the background, `[B, 1, H, W]`, for images in [0, 1]: objects cover a
+    tenth of the image and matter most.
+    """
     return 1 + 3 * (images.amin(1, keepdim=True) < 0.6).float()
 
 
@@ -45,7 +49,9 @@ def train(
     fold_batches: int = 32,
     device: str = "cpu",
 ) -> None:
-    """Train and save in diffusers' layout. The normalisation is folded into the encoder's last convolution."""
+    """Train and save in diffusers' layout. The normalisation is folded into the encoder's last
+    convolution.
+    """
     torch.manual_seed(seed)
     model = build().to(device, memory_format=torch.channels_last)
     whiten = nn.BatchNorm2d(CHANNELS, affine=False, momentum=0.02).to(device)
@@ -69,16 +75,18 @@ def train(
 
 @torch.no_grad()
 def _fold(model: AutoencoderTiny, whiten: nn.BatchNorm2d, examples: Examples, batches: int) -> None:
-    """Measure the latents' mean and variance afresh (the weights are averaged ones), and fold both into the encoder."""
+    """Measure the latents' mean and variance afresh (the weights are averaged ones), and fold both
+    into the encoder.
+    """
     whiten.reset_running_stats()
     whiten.momentum = None
     for _ in range(batches):
         images = to_tensor([examples.example().image for _ in range(32)]).to(model.device)
         whiten(model.encode(images * 2 - 1).latents)
     last = [module for module in model.encoder.modules() if isinstance(module, nn.Conv2d)][-1]
-    assert whiten.running_mean is not None  # noqa: S101  (for the type checker: running statistics are on)
-    assert whiten.running_var is not None  # noqa: S101
+    assert whiten.running_mean is not None
+    assert whiten.running_var is not None
     scale = (whiten.running_var + whiten.eps).rsqrt()
-    assert last.bias is not None  # noqa: S101
+    assert last.bias is not None
     last.weight.mul_(scale[:, None, None, None])
     last.bias.sub_(whiten.running_mean).mul_(scale)

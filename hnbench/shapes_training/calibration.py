@@ -1,8 +1,8 @@
 """How the detector's threshold was fixed: from drawn images alone, clean and slightly blurred.
 
-The threshold is the largest of 0.66, 0.69, ..., 0.87 at which at least 99.5% of drawn images are judged right when they are
-blurred by a Gaussian of sigma 0.7 pixels, about what the autoencoder does to them. Run as
-`python -m hnbench.shapes_training.calibration`.
+The threshold is the largest of 0.66, 0.69, ..., 0.87 at which at least 99.5% of drawn images are
+judged right when they are blurred by a Gaussian of sigma 0.7 pixels, about what the autoencoder
+does to them. Run as `python -m hnbench.shapes_training.calibration`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ BLUR = 0.7
 
 @dataclass(frozen=True)
 class Seen:
-    """What the detector found in one drawn image of `caption`; `other` is another caption of the same task."""
+    """What the detector found in one drawn image of `caption`; `other` is another caption of the
+    same task.
+    """
 
     caption: Caption
     other: Caption
@@ -40,7 +42,9 @@ class Seen:
 
 
 def look(*, per_task: int, blur: float = 0.0, seed: int = 77) -> list[Seen]:
-    """Draw images of every task, blur them (by a Gaussian of `blur` pixels) and detect what is in them."""
+    """Draw images of every task, blur them (by a Gaussian of `blur` pixels) and detect what is in
+    them.
+    """
     pixels, choices = np.random.default_rng(seed), random.Random(seed)
     seen: list[Seen] = []
     for tag in TAGS:
@@ -57,7 +61,9 @@ def look(*, per_task: int, blur: float = 0.0, seed: int = 77) -> list[Seen]:
 
 
 def accuracy(seen: Sequence[Seen], threshold: float) -> dict[str, float]:
-    """By task, the share of drawn images that the judge accepts under their own caption; `other`: under another one of the same task."""
+    """By task, the share of drawn images that the judge accepts under their own caption; `other`:
+    under another one of the same task.
+    """
     right: dict[str, list[bool]] = {tag: [] for tag in (*TAGS, "other")}
     for each in seen:
         tag = each.caption.tag
@@ -81,7 +87,7 @@ def main() -> None:
         json.dumps(
             {"blurred": table, "chosen": chosen, "in use": THRESHOLD, "clean": clean}, indent=2
         )
-    )  # noqa: T201
+    )
 
 
 if __name__ == "__main__":

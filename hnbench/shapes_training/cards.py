@@ -1,4 +1,6 @@
-"""Model cards, written from what was measured: a folder's `README.md` and one `scores.json` for all stages."""
+"""Model cards, written from what was measured: a folder's `README.md` and one `scores.json` for all
+stages.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WHAT = {
-    "autoencoder": "The autoencoder (diffusers' AutoencoderTiny): 64x64 RGB to 8x8x16 latents and back.",
+    "autoencoder": (
+        "The autoencoder (diffusers' AutoencoderTiny): 64x64 RGB to 8x8x16 latents and back."
+    ),
     "clip": (
         "The reward that is optimised (transformers' CLIPModel): a ViT of 4 layers of width 96 "
         "and a text transformer of 3 layers of width 64."
@@ -20,23 +24,32 @@ WHAT = {
         "and a text transformer of 3 layers of width 64."
     ),
     "pretrained": "Where the teacher begins: its network, first taught to draw.",
-    "teacher": "A flow-matching model in latent space with its text encoder; the generator is distilled from it.",
+    "teacher": (
+        "A flow-matching model in latent space with its text encoder; the generator is distilled"
+        " from it."
+    ),
     "generator": (
-        "The one-step text-to-image generator (diffusers' StableDiffusionPipeline: UNet2DConditionModel, AutoencoderTiny, CLIPTextModel), "
-        "distilled from a flow-matching teacher: regressed onto the ends of the teacher's guided trajectories. "
-        "Imperfect on purpose: its score leaves room for what is compared on it."
+        "The one-step text-to-image generator (diffusers' StableDiffusionPipeline:"
+        " UNet2DConditionModel, AutoencoderTiny, CLIPTextModel), distilled from a flow-matching"
+        " teacher: regressed onto the ends of the teacher's guided trajectories. Imperfect on"
+        " purpose: its score leaves room for what is compared on it."
     ),
 }
 BUILT_ON = {"pretrained": ("autoencoder",), "teacher": ("pretrained",), "generator": ("teacher",)}
 _DUAL = (
-    "Share of fresh drawn images whose caption scores above the hard negative of that kind (chance 0.5); "
-    "`spoilt`: share whose clean image scores above a spoilt one."
+    "Share of fresh drawn images whose caption scores above the hard negative of that kind (chance"
+    " 0.5); `spoilt`: share whose clean image scores above a spoilt one."
 )
 MEANING = {
     "clip": _DUAL,
     "resnet": _DUAL,
-    "teacher": "Share judged right by the classical detector under GenEval's rules, 8 guided steps.",
-    "generator": "Share judged right by the classical detector under GenEval's rules, one step, captions of the whole world.",
+    "teacher": (
+        "Share judged right by the classical detector under GenEval's rules, 8 guided steps."
+    ),
+    "generator": (
+        "Share judged right by the classical detector under GenEval's rules, one step, captions of"
+        " the whole world."
+    ),
 }
 
 
@@ -65,7 +78,10 @@ def card(stage: str, found: Mapping[str, Any]) -> str:
         "",
     ]
     lines += [
-        "Data: images drawn by `hnbench.shapes.drawing` from captions of `hnbench.shapes.captions`; nothing else.",
+        (
+            "Data: images drawn by `hnbench.shapes.drawing` from captions of"
+            " `hnbench.shapes.captions`; nothing else."
+        ),
         "",
     ]
     if found["scores"]:
@@ -80,7 +96,10 @@ def card(stage: str, found: Mapping[str, Any]) -> str:
     lines += [
         f"Trained in {_minutes(found)} with {found['threads']} thread(s), on {found['device']}, by",
         "",
-        f"    python -m hnbench.shapes_training {stage} --out FOLDER --threads {found['threads']} --device {found['device']}",
+        (
+            f"    python -m hnbench.shapes_training {stage} --out FOLDER --threads"
+            f" {found['threads']} --device {found['device']}"
+        ),
         "",
     ]
     for earlier, its in found.get("earlier", {}).items():

@@ -1,9 +1,10 @@
 """Stage 2: the rewards, two dual encoders trained contrastively with hard negatives.
 
-`clip` (a ViT with transformers' CLIPModel) is optimised; `resnet` (open_clip's CLIP with a ModifiedResNet, another
-seed) is held out. Both learn from drawn images alone: in-batch negatives (captions that happen to hold of another image are
-masked), hard-negative captions, and spoilt images that the caption is not wholly true of. Side tasks, dropped afterwards,
-ask the image tower what lies where and the text tower what a caption says; without them colours and shapes are learned
+`clip` (a ViT with transformers' CLIPModel) is optimised; `resnet` (open_clip's CLIP with a
+ModifiedResNet, another seed) is held out. Both learn from drawn images alone: in-batch negatives
+(captions that happen to hold of another image are masked), hard-negative captions, and spoilt
+images that the caption is not wholly true of. Side tasks, dropped afterwards, ask the image tower
+what lies where and the text tower what a caption says; without them colours and shapes are learned
 soon, but which colour belongs to which shape, and where, takes many times longer.
 """
 
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 DIM = 96
 GRID = 8
 POOL = 20_000
-"""Distinct groups of scenes that a reward is trained on; drawing is a third of the cost of a step otherwise."""
+"""Distinct groups of scenes that a reward is trained on; drawing is a third of the cost of a step
+otherwise.
+"""
 CHECKED = 400
 """Images per kind of hard negative on the model card."""
 
@@ -50,8 +53,9 @@ CHECKED = 400
 class Phase:
     """A part of the training.
 
-    `weights` are the shares of the tasks; with `grouped`, captions come together with their rivals; `attack` is the largest Euclidean
-    norm, in pixel values of 0..1, of the change that an adversary makes to an image before it is shown.
+    `weights` are the shares of the tasks; with `grouped`, captions come together with their rivals;
+    `attack` is the largest Euclidean norm, in pixel values of 0..1, of the change that an adversary
+    makes to an image before it is shown.
     """
 
     learning_rate: float
@@ -69,13 +73,16 @@ PHASES = (
 )
 """First what there is, then what belongs to what, then where it lies, then all of it under attack.
 
-A reward that was never attacked has gradients that raise it without making the image truer; adversarial training turns them
-towards what a person sees (Santurkar et al. 1906.09453), which is what optimising the noise by the reward needs.
+A reward that was never attacked has gradients that raise it without making the image truer;
+adversarial training turns them towards what a person sees (Santurkar et al. 1906.09453), which is
+what optimising the noise by the reward needs.
 """
 
 
 class TwoTowers(nn.Module):
-    """What the two architectures have in common for training: image and text features, dense features, a logit scale."""
+    """What the two architectures have in common for training: image and text features, dense
+    features, a logit scale.
+    """
 
     dense_channels: int
     """Channels of the dense features."""
@@ -114,7 +121,9 @@ class TwoTowers(nn.Module):
 
 
 class VitEncoder(TwoTowers):
-    """transformers' CLIPModel: ViT with 8x8 patches, 4 layers of width 96; text of 3 layers of width 64."""
+    """transformers' CLIPModel: ViT with 8x8 patches, 4 layers of width 96; text of 3 layers of
+    width 64.
+    """
 
     dense_channels = 96
 
@@ -175,7 +184,9 @@ RESNET: dict[str, Any] = {
 
 
 class ResnetEncoder(TwoTowers):
-    """open_clip's CLIP with a ModifiedResNet on images enlarged to 128x128; text of 3 layers of width 64."""
+    """open_clip's CLIP with a ModifiedResNet on images enlarged to 128x128; text of 3 layers of
+    width 64.
+    """
 
     dense_channels = 12 * 16
 
@@ -201,7 +212,7 @@ class ResnetEncoder(TwoTowers):
             images * 2 - 1, size=(128, 128), mode="bilinear", align_corners=False
         )
         features = self.model.encode_image(enlarged)
-        assert self._dense is not None  # noqa: S101  (set by the hook)
+        assert self._dense is not None
         return features, self._dense
 
     def text(self, ids: Tensor) -> Tensor:
@@ -239,8 +250,9 @@ class ResnetEncoder(TwoTowers):
 class Batch:
     """What one step sees.
 
-    `images` `[B]` and `spoilt` `[S]`, made of the images `owners` `[S]`; `captions`: the B own ones, then hard
-    negatives; `allowed[i, c]`: caption c is image i's own or false of it; `dense`: what lies where; `scenes`: what was drawn.
+    `images` `[B]` and `spoilt` `[S]`, made of the images `owners` `[S]`; `captions`: the B own
+    ones, then hard negatives; `allowed[i, c]`: caption c is image i's own or false of it; `dense`:
+    what lies where; `scenes`: what was drawn.
     """
 
     images: Tensor
@@ -271,7 +283,9 @@ class SideTasks(nn.Module):
 
 
 def rivals(caption: Caption) -> list[Caption]:
-    """The caption, and those that differ from it in the relation, in which colour is whose, or in the number: what is easily confused."""
+    """The caption, and those that differ from it in the relation, in which colour is whose, or in
+    the number: what is easily confused.
+    """
     if caption.relation:
         return [replace(caption, relation=relation) for relation in RELATIONS]
     if caption.tag == "counting":
@@ -298,7 +312,9 @@ class Batches:
         self._false: dict[str, Tensor] = {}
 
     def _false_of(self, truth: Caption) -> Tensor:
-        """For every caption of the world, whether it is false of the scenes of `truth`; bool `[2646]`."""
+        """For every caption of the world, whether it is false of the scenes of `truth`; bool
+        `[2646]`.
+        """
         if truth.text not in self._false:
             self._false[truth.text] = torch.tensor(
                 [not holds(caption, truth) for caption in self._captions]
@@ -306,7 +322,9 @@ class Batches:
         return self._false[truth.text]
 
     def next(self) -> Batch:
-        """One batch. The first `POOL` groups are drawn, later ones chosen again from among those."""
+        """One batch. The first `POOL` groups are drawn, later ones chosen again from among
+        those.
+        """
         pairs: list[tuple[Example, Pixels]] = []
         while len(pairs) < self.size:
             pairs += self._group()
@@ -343,7 +361,9 @@ class Batches:
         return self._pool[-1]
 
     def _degraded(self, images: Tensor) -> Tensor:
-        """A third of the images blurred a little, and mild changes of contrast: generated images are never as clean as drawn ones."""
+        """A third of the images blurred a little, and mild changes of contrast: generated images
+        are never as clean as drawn ones.
+        """
         blurred = images
         if self.choices.random() < 0.5:
             sigma = self.choices.uniform(0.4, 1.1)
@@ -363,7 +383,9 @@ class Batches:
 
 
 def dense_labels(drawn: Sequence[Example]) -> Tensor:
-    """For each cell of an 8x8 grid, what lies there: 0 for nothing, else 1 + shape * 8 + colour; int64 `[B, 8, 8]`."""
+    """For each cell of an 8x8 grid, what lies there: 0 for nothing, else 1 + shape * 8 + colour;
+    int64 `[B, 8, 8]`.
+    """
     centres = (np.arange(GRID) + 0.5) * SIZE / GRID
     labels = np.zeros((len(drawn), GRID, GRID), np.int64)
     for row, example in enumerate(drawn):
@@ -378,9 +400,11 @@ def dense_labels(drawn: Sequence[Example]) -> Tensor:
 def contrastive_loss(
     model: TwoTowers, batch: Batch, heads: SideTasks, phase: Phase
 ) -> tuple[Tensor, dict[str, float]]:
-    """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images, and the side tasks.
+    """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images,
+    and the side tasks.
 
-    In a grouped phase the image tower's linear head is asked of the text tower too, which makes both put the same thing in the same place.
+    In a grouped phase the image tower's linear head is asked of the text tower too, which makes
+    both put the same thing in the same place.
     """
     features, dense = model.image(torch.cat([batch.images, batch.spoilt]))
     words = model.text(model.tokens([caption.text for caption in batch.captions]))
@@ -407,7 +431,9 @@ def contrastive_loss(
 def match_losses(
     model: TwoTowers, features: Tensor, words: Tensor, batch: Batch
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(image-to-text loss, text-to-image loss, share of images whose own caption is the best) of a batch's features."""
+    """(image-to-text loss, text-to-image loss, share of images whose own caption is the best) of a
+    batch's features.
+    """
     size = len(batch.images)
     logits = (
         model.logit_scale().exp().clamp(max=100)
@@ -431,8 +457,9 @@ def match_losses(
 def attacked(model: TwoTowers, batch: Batch, radius: float) -> Batch:
     """The batch with every image, spoilt ones too, moved to confuse the model.
 
-    One step up the gradient of the matching loss from a random start, within a ball of a radius drawn up to `radius` for each image
-    (the projected gradient of Madry et al. 1706.06083, with the random start of Wong et al. 2001.03994).
+    One step up the gradient of the matching loss from a random start, within a ball of a radius
+    drawn up to `radius` for each image (the projected gradient of Madry et al. 1706.06083, with the
+    random start of Wong et al. 2001.03994).
     """
     clean = torch.cat([batch.images, batch.spoilt])
     reach = radius * torch.rand(len(clean), 1, 1, 1, device=clean.device)
@@ -463,7 +490,8 @@ def _norms(values: Tensor) -> Tensor:
 def hard_negative_accuracy(
     model: TwoTowers, *, per_kind: int, seed: int = 10_001
 ) -> dict[str, float]:
-    """Share of fresh drawn images whose own caption scores above a hard negative, by kind of difference.
+    """Share of fresh drawn images whose own caption scores above a hard negative, by kind of
+    difference.
 
     `spoilt`: the share that scores above its spoilt self.
     """
@@ -510,7 +538,9 @@ def train(
     seed: int,
     device: str = "cpu",
 ) -> dict[str, float]:
-    """Train one reward (`"clip"` or `"resnet"`), `steps` in each of `PHASES`, save it in float16; its accuracy on hard negatives."""
+    """Train one reward (`"clip"` or `"resnet"`), `steps` in each of `PHASES`, save it in float16;
+    its accuracy on hard negatives.
+    """
     torch.manual_seed(seed)
     model = (VitEncoder() if kind == "clip" else ResnetEncoder()).to(device)
     for index, (phase, count) in enumerate(zip(PHASES, steps, strict=True)):

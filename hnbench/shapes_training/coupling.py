@@ -1,9 +1,12 @@
-"""A rule that ties noise to what is drawn, for pretraining: with it, a network learns to draw long before it could learn to denoise.
+"""A rule that ties noise to what is drawn, for pretraining: with it, a network learns to draw long
+before it could learn to denoise.
 
-The rule is local and smooth where it can be, as a convolutional network learns it: the k-th object of a caption lies at the peak of
-the k-th noise channel, blurred; its size grows with the peak's height; a colour that the caption leaves open is the strongest of
-eight further channels at that place; the background's tint and slopes are projections of three more. Nothing of it is left in the
-teacher, whose noise is drawn independently of the image, nor in the generator, which is distilled from the teacher.
+The rule is local and smooth where it can be, as a convolutional network learns it: the k-th object
+of a caption lies at the peak of the k-th noise channel, blurred; its size grows with the peak's
+height; a colour that the caption leaves open is the strongest of eight further channels at that
+place; the background's tint and slopes are projections of three more. Nothing of it is left in the
+teacher, whose noise is drawn independently of the image, nor in the generator, which is distilled
+from the teacher.
 """
 
 from __future__ import annotations
@@ -37,7 +40,9 @@ def _axis() -> Floats:
 
 
 def _peaks(noise: Floats) -> Floats:
-    """The blurred channels of places, interpolated onto the grid of positions and scaled to unit variance; `[4, 32, 32]`."""
+    """The blurred channels of places, interpolated onto the grid of positions and scaled to unit
+    variance; `[4, 32, 32]`.
+    """
     blurred = ndimage.gaussian_filter(noise[PLACES], (0, BLUR, BLUR), mode="constant") * (
         2 * np.sqrt(np.pi) * BLUR
     )
@@ -70,7 +75,9 @@ def scene_of(caption: Caption, noise: Floats) -> Scene:
 
 
 def _allowed(items: list[Item], radius: float, relation: str | None) -> npt.NDArray[np.bool_]:
-    """Positions, `[32, 32]`, where one more object of at most `radius` fits, and a relation is kept."""
+    """Positions, `[32, 32]`, where one more object of at most `radius` fits, and a relation is
+    kept.
+    """
     x, y = np.meshgrid(_axis(), _axis())
     inside = (np.minimum(x, y) >= radius + 1) & (np.maximum(x, y) <= SIZE - radius - 1)
     free = inside.copy()
@@ -87,7 +94,9 @@ def _allowed(items: list[Item], radius: float, relation: str | None) -> npt.NDAr
 
 
 def _beside(dx: Floats, dy: Floats, relation: str) -> npt.NDArray[np.bool_]:
-    """Where the second object may lie, seen from the first, for the first to stand in the relation to it."""
+    """Where the second object may lie, seen from the first, for the first to stand in the relation
+    to it.
+    """
     along = {"left of": dx, "right of": -dx, "above": dy, "below": -dy}[relation]
     across = np.abs(dy) if relation in ("left of", "right of") else np.abs(dx)
     return np.asarray(along >= 1.4 * across)
@@ -110,7 +119,9 @@ def _hue(noise: Floats, x: float, y: float) -> str:
 
 
 def background_of(noise: Floats) -> tuple[Floats, Floats]:
-    """(base colour `[3]`, slopes `[2, 3]` to the right and down), in 0..255, of the same ranges as in free drawing."""
+    """(base colour `[3]`, slopes `[2, 3]` to the right and down), in 0..255, of the same ranges as
+    in free drawing.
+    """
     channels = noise[TINT]
     ramp = np.linspace(-1, 1, channels.shape[-1])
     spread = np.sqrt(channels.shape[-1] * (ramp**2).sum())

@@ -1,4 +1,6 @@
-"""The networks of the teacher and of the one-step generator: a text encoder and a UNet in latent space, saved as a diffusers pipeline."""
+"""The networks of the teacher and of the one-step generator: a text encoder and a UNet in latent
+space, saved as a diffusers pipeline.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Endless, seeded training examples: captions, scenes and drawn images, and scenes spoilt in one way."""
+"""Endless, seeded training examples: captions, scenes and drawn images, and scenes spoilt in one
+way.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,8 @@ class Examples:
     def spoilt(self, example: Example) -> Pixels:
         """An image like the example's that its caption is not wholly true of.
 
-        One object is missing, faded, of another shape, half of another shape, or of another colour where the caption states one.
+        One object is missing, faded, of another shape, half of another shape, or of another colour
+        where the caption states one.
         """
         items = list(example.scene.items)
         index = self.choices.randrange(len(items))

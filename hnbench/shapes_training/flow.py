@@ -1,7 +1,7 @@
 """Stage 4: the teacher, a flow-matching model in latent space.
 
-The interpolation is x_t = (1 - t) x + t z with z ~ N(0, I) (Lipman et al. 2210.02747; Liu et al. 2209.03003). The network
-predicts x; its velocity is (x_t - x_hat) / t.
+The interpolation is x_t = (1 - t) x + t z with z ~ N(0, I) (Lipman et al. 2210.02747; Liu et al.
+2209.03003). The network predicts x; its velocity is (x_t - x_hat) / t.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def train_text(
     learning_rate: float = 2e-3,
     seed: int = 0,
 ) -> None:
-    """Teach the text encoder, in place, to tell what a caption says. Starting the teacher from a random text encoder works, later."""
+    """Teach the text encoder, in place, to tell what a caption says. Starting the teacher from a
+    random text encoder works, later.
+    """
     torch.manual_seed(seed)
     head = nn.Linear(model.text.config.hidden_size, sum(map(len, QUESTIONS.values()))).to(
         model.device
@@ -95,7 +97,9 @@ def encode_data(autoencoder: AutoencoderTiny, count: int, seed: int) -> Encoded:
 
 
 def flow_loss(model: Denoiser, clean: Tensor, ids: Tensor) -> Tensor:
-    """Squared error of the velocity, that is of x_hat over t squared; t is logit-normal, shifted to the noisy side."""
+    """Squared error of the velocity, that is of x_hat over t squared; t is logit-normal, shifted to
+    the noisy side.
+    """
     times = torch.sigmoid(torch.randn(len(clean), device=clean.device) * 1.1 + 0.5)
     shaped = times[:, None, None, None]
     noisy = (1 - shaped) * clean + shaped * torch.randn_like(clean)

@@ -89,7 +89,7 @@ class LossLog:
             print(
                 f"step {step + 1}/{self.steps}  {time.monotonic() - self.began:.0f} s  {shown}",
                 flush=True,
-            )  # noqa: T201
+            )
             self.sums, self.count = {}, 0
 
 
@@ -104,8 +104,8 @@ def minimise(
 ) -> None:
     """Train `model` in place; its averaged weights remain.
 
-    `next_loss` gives the loss of the next batch, and what to print of it. `others` are parameters outside the model, trained with it;
-    the gradient of the model alone is clipped, to norm 1.
+    `next_loss` gives the loss of the next batch, and what to print of it. `others` are parameters
+    outside the model, trained with it; the gradient of the model alone is clipped, to norm 1.
     """
     adam = optimiser([*model.parameters(), *others], learning_rate, decay)
     average, log = Average(model), LossLog(100, steps)

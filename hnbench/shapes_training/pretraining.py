@@ -1,8 +1,9 @@
 """Stage 3: a first training of the teacher's network, to draw what a caption says.
 
-Flow matching alone learns slowly what to draw, because at most noise levels it is also asked where, which nothing tells yet. Under
-the rule of `coupling` the noise tells it, and drawing is learned in a fraction of the steps. The teacher begins with these weights; the
-rule itself is forgotten there, since the teacher's noise and images are independent.
+Flow matching alone learns slowly what to draw, because at most noise levels it is also asked where,
+which nothing tells yet. Under the rule of `coupling` the noise tells it, and drawing is learned in
+a fraction of the steps. The teacher begins with these weights; the rule itself is forgotten there,
+since the teacher's noise and images are independent.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 
 class CoupledExamples:
-    """Endless pairs of noise and latents under the rule of `coupling`; half of each batch is drawn afresh, half seen before."""
+    """Endless pairs of noise and latents under the rule of `coupling`; half of each batch is drawn
+    afresh, half seen before.
+    """
 
     def __init__(self, autoencoder: AutoencoderTiny, seed: int) -> None:
         self.autoencoder, self.examples = autoencoder, Examples(seed, SHARES)

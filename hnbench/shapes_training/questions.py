@@ -1,4 +1,6 @@
-"""What a caption says and what a scene holds, as questions with a few possible answers: side tasks for text and image towers."""
+"""What a caption says and what a scene holds, as questions with a few possible answers: side tasks
+for text and image towers.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def answer_loss(logits: Tensor, captions: Sequence[Caption]) -> Tensor:
 
 
 SCENE_WIDTH = len(SHAPES) * (1 + len(COLOURS) + 2 + 4)
-"""Outputs that `scene_loss` needs: for each shape whether it is there, its colour, its mean place and its number."""
+"""Outputs that `scene_loss` needs: for each shape whether it is there, its colour, its mean place
+and its number.
+"""
 UNKNOWN = -100
 TYPICAL = 0.2
 """How far from the middle, of the image's size, an object of a stated relation is taken to be."""
@@ -60,7 +64,8 @@ OFFSETS = {
 class Contents:
     """What scenes hold, shape by shape.
 
-    `there` `[B, 7]`; `colours` and `numbers` `[B, 7]`, UNKNOWN where there is nothing to say; `places` `[B, 7, 2]`, NaN likewise.
+    `there` `[B, 7]`; `colours` and `numbers` `[B, 7]`, UNKNOWN where there is nothing to say;
+    `places` `[B, 7, 2]`, NaN likewise.
     """
 
     there: Tensor
@@ -107,7 +112,9 @@ def drawn_contents(scenes: Sequence[Scene]) -> Contents:
 
 
 def stated_contents(captions: Sequence[Caption]) -> Contents:
-    """What captions say: the shapes and their number, colours where stated, typical places where a relation is stated."""
+    """What captions say: the shapes and their number, colours where stated, typical places where a
+    relation is stated.
+    """
     found = Contents.empty(len(captions))
     for row, caption in enumerate(captions):
         for index, shape in enumerate(caption.shapes):
@@ -124,7 +131,9 @@ def stated_contents(captions: Sequence[Caption]) -> Contents:
 
 
 def scene_loss(outputs: Tensor, contents: Contents, place_weight: float) -> Tensor:
-    """How well `outputs` `[B, SCENE_WIDTH]` tell what is there, summed over the kinds of question."""
+    """How well `outputs` `[B, SCENE_WIDTH]` tell what is there, summed over the kinds of
+    question.
+    """
     present, colour, place, number = (
         part.reshape(len(outputs), len(SHAPES), -1)
         for part in torch.split(

@@ -1,4 +1,6 @@
-"""How good a generator of the world is: the judge's score by task, on captions of the whole world."""
+"""How good a generator of the world is: the judge's score by task, on captions of the whole
+world.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def to_pictures(images: Tensor) -> list[Image.Image]:
 def judge_scores(
     generate: Callable[[list[str]], Tensor], *, per_task: int, seed: int = 123, batch_size: int = 60
 ) -> dict[str, float]:
-    """`generate` maps captions to images; the result maps each task, and `overall`, to the share judged right."""
+    """`generate` maps captions to images; the result maps each task, and `overall`, to the share
+    judged right.
+    """
     choices, judge = random.Random(seed), ShapesJudge()
     scores: dict[str, float] = {}
     for tag in TAGS:

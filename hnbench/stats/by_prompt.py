@@ -1,7 +1,8 @@
 """Means of values that are known by prompt, and their paired differences to a base's.
 
-Prompts are the clusters and tags the strata, as for scores (`hnbench.stats.intervals`). A prompt counts for a label, in a table, where that
-label and the base have the same number of values of it there: means and differences are over the same prompts.
+Prompts are the clusters and tags the strata, as for scores (`hnbench.stats.intervals`). A prompt
+counts for a label, in a table, where that label and the base have the same number of values of it
+there: means and differences are over the same prompts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ Table = Mapping[str, Mapping[str, Sequence[float]]]
 
 @dataclass(frozen=True)
 class Compared:
-    """One label's mean, and its paired difference to the base: None of the base, and where there is none."""
+    """One label's mean, and its paired difference to the base: None of the base, and where there is
+    none.
+    """
 
     prompts: int
     """That it is the mean of: prompts of all tables together count once."""
@@ -31,7 +34,9 @@ class Compared:
 def compare(
     tables: Sequence[Table], tag_of: Mapping[str, str], base: str | None
 ) -> dict[str, Compared]:
-    """Every label's mean over prompts within tags, and over tags. `tag_of` has the prompts that count; without `base`, means alone."""
+    """Every label's mean over prompts within tags, and over tags. `tag_of` has the prompts that
+    count; without `base`, means alone.
+    """
     tags = list(dict.fromkeys(tag_of.values()))
     prompts = {prompt: index for index, prompt in enumerate(tag_of)}
     bootstrap = ClusterBootstrap(

@@ -12,10 +12,11 @@ from hnbench.stats.intervals import Array, Estimate
 def equivalent_budget(
     budgets: Sequence[int], curve: Sequence[Estimate], target: Estimate
 ) -> Estimate:
-    """Where the curve, linear in log budget between its points, first reaches the target; draws are paired.
+    """Where the curve, linear in log budget between its points, first reaches the target; draws are
+    paired.
 
-    `budgets` ascend. The result is `budgets[0]` where the curve starts at or above the target, and infinite
-    where it never reaches it: both ends are bounds, not estimates.
+    `budgets` ascend. The result is `budgets[0]` where the curve starts at or above the target, and
+    infinite where it never reaches it: both ends are bounds, not estimates.
     """
     points = np.array([[point.value for point in curve]])
     value = _first_reached(np.asarray(budgets, dtype=np.float64), points, np.array([target.value]))[

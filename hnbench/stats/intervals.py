@@ -1,14 +1,17 @@
 """Confidence intervals by a stratified cluster bootstrap over prompts.
 
-The unit is the prompt: all samples and all base seeds of a prompt lie in its cluster, because they share its
-difficulty. Prompts are resampled within their tag (stratum), and "overall" is the unweighted mean of the tag means.
+The unit is the prompt: all samples and all base seeds of a prompt lie in its cluster, because they
+share its difficulty. Prompts are resampled within their tag (stratum), and "overall" is the
+unweighted mean of the tag means.
 
-Two corrections keep the intervals honest when a tag has few prompts. Each resample draws n - 1 of a stratum's n
-clusters with replacement, which makes the bootstrap variance of a mean unbiased (Rao and Wu 1988, "Resampling
-inference with complex survey data"). And the percentiles are widened from the normal's to those of Student's t
-(Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile interval).
+Two corrections keep the intervals honest when a tag has few prompts. Each resample draws n - 1 of a
+stratum's n clusters with replacement, which makes the bootstrap variance of a mean unbiased (Rao
+and Wu 1988, "Resampling inference with complex survey data"). And the percentiles are widened from
+the normal's to those of Student's t (Hesterberg 2015, "What teachers should know about the
+bootstrap", the expanded percentile interval).
 
-The same resamples serve every method and every metric, so differences and ratios of estimates are paired.
+The same resamples serve every method and every metric, so differences and ratios of estimates are
+paired.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ SEED = 20250
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its two-sided 95% bounds; the bounds are NaN where the data cannot give any."""
+    """An estimate with its two-sided 95% bounds; the bounds are NaN where the data cannot give
+    any.
+    """
 
     estimate: float
     low: float
@@ -45,7 +50,8 @@ class Interval:
 class Estimate:
     """A value, its bootstrap draws `[R]` and the degrees of freedom behind them.
 
-    Estimates of one bootstrap share their resamples, so `a - b` and `a / b` are paired draw by draw.
+    Estimates of one bootstrap share their resamples, so `a - b` and `a / b` are paired draw by
+    draw.
     """
 
     value: float
@@ -90,7 +96,9 @@ def _tail_of_students_t(freedom: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class StratifiedMeans:
-    """The means of K columns in H strata: `values [H, K]`, `draws [R, H, K]`, and clusters per stratum `sizes [H]`."""
+    """The means of K columns in H strata: `values [H, K]`, `draws [R, H, K]`, and clusters per
+    stratum `sizes [H]`.
+    """
 
     values: Array
     draws: Array
@@ -105,7 +113,9 @@ class StratifiedMeans:
         )
 
     def overall(self, column: int) -> Estimate:
-        """The unweighted mean of the strata's means of one column; no interval when a stratum has a single cluster."""
+        """The unweighted mean of the strata's means of one column; no interval when a stratum has a
+        single cluster.
+        """
         freedom = int((self.sizes - 1).sum()) if (self.sizes > 1).all() else 0
         return Estimate(
             float(self.values[:, column].mean()), self.draws[:, :, column].mean(axis=1), freedom
@@ -131,7 +141,9 @@ class ClusterBootstrap:
         ]
 
     def means(self, sums: Array, counts: Array) -> StratifiedMeans:
-        """Means of K columns from their per-cluster `sums [C, K]` and `counts [C, K]`; NaN where a stratum has no value."""
+        """Means of K columns from their per-cluster `sums [C, K]` and `counts [C, K]`; NaN where a
+        stratum has no value.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.stack(
                 [

@@ -1,6 +1,7 @@
 """Paired differences between methods, clustered by prompt, and a sign-flip test of them.
 
-Methods share the starting noise of each (prompt, sample, seed), so a difference is taken sample by sample.
+Methods share the starting noise of each (prompt, sample, seed), so a difference is taken sample by
+sample.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ _CHUNK = 200
 
 
 def cluster_sums(values: Array, clusters: Indices, count: int) -> tuple[Array, Array]:
-    """Per-cluster sums and numbers of values, each `[C, K]`, of `values [S, K]`; a NaN is an absent value.
+    """Per-cluster sums and numbers of values, each `[C, K]`, of `values [S, K]`; a NaN is an absent
+    value.
 
     `clusters [S]` numbers the cluster of each row, `count` is C.
     """
@@ -33,12 +35,14 @@ def differences(values: Array, base: int) -> Array:
 def sign_flip_p(
     sums: Array, counts: Array, strata: Indices, flips: int = FLIPS, seed: int = SEED
 ) -> Array:
-    """Two-sided p-values `[K]` that the overall paired difference is zero, by flipping the signs of whole clusters.
+    """Two-sided p-values `[K]` that the overall paired difference is zero, by flipping the signs of
+    whole clusters.
 
-    `sums` and `counts [C, K]` are those of the paired differences; `strata [C]` as for the bootstrap. Under the
-    null hypothesis a cluster's difference is symmetric about zero. All sign patterns are enumerated where there
-    are no more than `flips` of them; otherwise `flips` random ones are drawn, and p = (1 + hits) / (1 + flips)
-    (Phipson and Smyth 2010). NaN where a stratum has no pair.
+    `sums` and `counts [C, K]` are those of the paired differences; `strata [C]` as for the
+    bootstrap. Under the null hypothesis a cluster's difference is symmetric about zero. All sign
+    patterns are enumerated where there are no more than `flips` of them; otherwise `flips` random
+    ones are drawn, and p = (1 + hits) / (1 + flips) (Phipson and Smyth 2010). NaN where a stratum
+    has no pair.
     """
     contributions = _contributions(sums, counts, strata)
     result = np.full(contributions.shape[1], np.nan)

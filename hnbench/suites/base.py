@@ -1,4 +1,6 @@
-"""The suite contract: prompts, the protocol (how many images of each) and the judge that scores them."""
+"""The suite contract: prompts, the protocol (how many images of each) and the judge that scores
+them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt of a suite. `tag` is the task that its score counts towards; `metadata` is for the judge alone."""
+    """One prompt of a suite. `tag` is the task that its score counts towards; `metadata` is for the
+    judge alone.
+    """
 
     id: str
     text: str
@@ -26,7 +30,9 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judge's word on one image. `reason` says what was found to be wrong, and is empty when `correct`."""
+    """A judge's word on one image. `reason` says what was found to be wrong, and is empty when
+    `correct`.
+    """
 
     correct: bool | None
     """None from a judge that grades: it says how good, and not whether right or wrong."""
@@ -60,17 +66,23 @@ class Judge(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A SHA-256 over whatever decides a verdict (thresholds, weights, version); part of a run's identity."""
+        """A SHA-256 over whatever decides a verdict (thresholds, weights, version); part of a run's
+        identity.
+        """
 
     @property
     def networks(self) -> Mapping[str, str]:
-        """The networks that a verdict rests on: name -> fingerprint of the weights; empty for a judge without any."""
+        """The networks that a verdict rests on: name -> fingerprint of the weights; empty for a
+        judge without any.
+        """
         return {}
 
-    def verify(self) -> None:  # noqa: B027 - a judge may have nothing that can be broken
-        """Find what is known to be in a picture, and raise a `UsageError` if it is not found; called once, before the first image.
+    def verify(self) -> None:
+        """Find what is known to be in a picture, and raise a `UsageError` if it is not found;
+        called once, before the first image.
 
-        Without this method of its own a judge is believed as it is, which is for those that rest on no network.
+        Without this method of its own a judge is believed as it is, which is for those that rest on
+        no network.
         """
 
     @abstractmethod
@@ -104,7 +116,8 @@ class Suite(ABC):
 
     @abstractmethod
     def judge(self, *, device: str = "cpu") -> Judge | None:
-        """The judge that this suite's scores are defined by; what it has of networks is loaded onto `device`.
+        """The judge that this suite's scores are defined by; what it has of networks is loaded onto
+        `device`.
 
         None for a suite of prompts alone, whose images get rewards only.
         """

@@ -1,4 +1,6 @@
-"""A suite of any prompts: a file named on the command line. It has no judge, so its images get rewards only."""
+"""A suite of any prompts: a file named on the command line. It has no judge, so its images get
+rewards only.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,14 @@ if TYPE_CHECKING:
 
 
 class PromptSuite(Suite):
-    """Prompts without a judge. The quick protocol is the same number of images of a few prompts, evenly spread over each tag."""
+    """Prompts without a judge. The quick protocol is the same number of images of a few prompts,
+    evenly spread over each tag.
+    """
 
     def __init__(self, name: str, prompts: Sequence[Prompt], *, samples: int, quick: int) -> None:
-        """Take the prompts, the images of each, and how many prompts of each tag are the quick protocol."""
+        """Take the prompts, the images of each, and how many prompts of each tag are the quick
+        protocol.
+        """
         self.name = name
         self._prompts = tuple(prompts)
         self.tags = tuple(dict.fromkeys(prompt.tag for prompt in prompts))
@@ -34,10 +40,10 @@ class PromptSuite(Suite):
             for prompt in evenly([one for one in self._prompts if one.tag == tag], self._quick)
         )
 
-    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same for all
+    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002
         return self._samples
 
-    def judge(self, *, device: str = "cpu") -> Judge | None:  # noqa: ARG002 - there is none
+    def judge(self, *, device: str = "cpu") -> Judge | None:  # noqa: ARG002
         return None
 
 

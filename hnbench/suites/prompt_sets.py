@@ -1,7 +1,9 @@
-"""Well-known prompt sets without a judge here: PartiPrompts, HPDv2's benchmark, DPG-Bench. Counts are checked.
+"""Well-known prompt sets without a judge here: PartiPrompts, HPDv2's benchmark, DPG-Bench. Counts
+are checked.
 
-PartiPrompts are downloaded and checked by SHA-256. The other two are read from the folder that `HNBENCH_DATA` names: where their files
-come from was not verified by hash, so they are neither downloaded nor pinned.
+PartiPrompts are downloaded and checked by SHA-256. The other two are read from the folder that
+`HNBENCH_DATA` names: where their files come from was not verified by hash, so they are neither
+downloaded nor pinned.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ STYLES = ("anime", "concept-art", "paintings", "photo")
 
 
 def parti() -> PromptSuite:
-    """PartiPrompts (Yu et al., arXiv 2206.10789): one image of each. Upstream has no scorer but people."""
+    """PartiPrompts (Yu et al., arXiv 2206.10789): one image of each. Upstream has no scorer but
+    people.
+    """
     texts = read_every_prompt(data_file("partiprompts/PartiPrompts.tsv"))
     _count("PartiPrompts", texts, PARTI)
     prompts = [Prompt(f"{index:04d}", text, "parti") for index, text in enumerate(texts)]
@@ -33,7 +37,9 @@ def parti() -> PromptSuite:
 
 
 def hpdv2() -> PromptSuite:
-    """The benchmark prompts of HPDv2 (Wu et al., arXiv 2306.09341): 800 in each of four styles, one image of each."""
+    """The benchmark prompts of HPDv2 (Wu et al., arXiv 2306.09341): 800 in each of four styles, one
+    image of each.
+    """
     prompts = []
     for style in STYLES:
         path = _by_hand(
@@ -46,7 +52,9 @@ def hpdv2() -> PromptSuite:
 
 
 def dpg() -> PromptSuite:
-    """The prompts of DPG-Bench (Hu et al., arXiv 2403.05135): four images of each. Its questions and their model are not here."""
+    """The prompts of DPG-Bench (Hu et al., arXiv 2403.05135): four images of each. Its questions
+    and their model are not here.
+    """
     folder = _by_hand("dpg/prompts", "dpg_bench/prompts/ of the repository TencentQQGYLab/ELLA")
     paths = sorted(folder.glob("*.txt"))
     _count(str(folder), paths, DPG)
@@ -62,7 +70,8 @@ def _by_hand(name: str, origin: str) -> Path:
     folder = os.environ.get(VARIABLE)
     if not folder or not (Path(folder) / name).exists():
         raise UsageError(
-            f"{name} is not downloaded by hnbench; get it from {origin}, put it at FOLDER/{name} and set {VARIABLE}=FOLDER"
+            f"{name} is not downloaded by hnbench; get it from {origin}, put it at FOLDER/{name}"
+            f" and set {VARIABLE}=FOLDER"
         )
     return Path(folder) / name
 

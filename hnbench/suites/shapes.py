@@ -1,7 +1,9 @@
-"""GenEval's six tasks in the embedded world, judged by its classical detector under GenEval's rules.
+"""GenEval's six tasks in the embedded world, judged by its classical detector under GenEval's
+rules.
 
-Every task has about the same number of images, so that the overall (the unweighted mean of the tasks) is measured as
-well as the number of images allows: tasks with few captions take more samples of each.
+Every task has about the same number of images, so that the overall (the unweighted mean of the
+tasks) is measured as well as the number of images allows: tasks with few captions take more samples
+of each.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class ShapesJudge(Judge):
         return digest([self.name, 1, {name: getattr(detector, name) for name in names}])
 
     def verify(self) -> None:
-        """Find one drawn object of each shape, and its colour: what is checked, without networks, are the packages that detect."""
+        """Find one drawn object of each shape, and its colour: what is checked, without networks,
+        are the packages that detect.
+        """
         import numpy as np
 
         from hnbench.shapes.captions import all_captions
@@ -109,7 +113,7 @@ class ShapesSuite(Suite):
             prompt for prompt in _prompts() if int(prompt.id.rpartition("/")[2]) < QUICK_PROMPTS
         )
 
-    def judge(self, *, device: str = "cpu") -> ShapesJudge:  # noqa: ARG002 - no network
+    def judge(self, *, device: str = "cpu") -> ShapesJudge:  # noqa: ARG002
         return ShapesJudge()
 
 

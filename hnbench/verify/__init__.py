@@ -1,1 +1,3 @@
-"""Does this installation, on this machine, give the published numbers? What `hnbench verify` runs."""
+"""Does this installation, on this machine, give the published numbers? What `hnbench verify`
+runs.
+"""

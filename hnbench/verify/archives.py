@@ -1,4 +1,6 @@
-"""Files in published archives, read where they lie: no path that an archive names is ever written to."""
+"""Files in published archives, read where they lie: no path that an archive names is ever written
+to.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,12 @@ LARGEST = 64 * 2**20
 
 
 def read_files(archive: Path, names: Iterable[str]) -> dict[str, bytes]:
-    """The contents of files of a tar or zip archive, by name. A name is the end of a path in the archive: `style/00001.jpg`, say.
+    """The contents of files of a tar or zip archive, by name. A name is the end of a path in the
+    archive: `style/00001.jpg`, say.
 
-    All are kept in memory, compressed as they are. A file that is missing, there more than once, or larger than `LARGEST`, and a damaged
-    archive are `UsageError`s. Links and whatever else is not a plain file count as missing.
+    All are kept in memory, compressed as they are. A file that is missing, there more than once, or
+    larger than `LARGEST`, and a damaged archive are `UsageError`s. Links and whatever else is not a
+    plain file count as missing.
     """
     wanted = defaultdict(set)
     for name in names:
@@ -41,7 +45,8 @@ def read_files(archive: Path, names: Iterable[str]) -> dict[str, bytes]:
                     found[end] = _contents(archive, path, size, opened)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise UsageError(
-            f"{archive} cannot be read as an archive ({error}); remove it, and it is downloaded again"
+            f"{archive} cannot be read as an archive ({error}); remove it, and it is downloaded"
+            " again"
         ) from error
     missing = sorted(set().union(*wanted.values()) - found.keys())
     if missing:

@@ -1,8 +1,9 @@
 """One check: what its function is given, what it compares, and the verdict that follows.
 
-A function of a check loads the model by the same functions as a run does, computes, and hands each number over by `compare`. It decides
-nothing itself: whether a check is equal follows from the reference's values and tolerance here, and a check that compared
-nothing, or not all that was published, is not equal.
+A function of a check loads the model by the same functions as a run does, computes, and hands each
+number over by `compare`. It decides nothing itself: whether a check is equal follows from the
+reference's values and tolerance here, and a check that compared nothing, or not all that was
+published, is not equal.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 CheckVerdict = Literal["equal", "differs", "not run"]
 
 
-class CannotRun(HnbenchError):  # noqa: N818 - it is no error, but the reason why a check was not run
+class CannotRun(HnbenchError):
     """What a check needs and does not have: a GPU, a package, a file that nobody can download."""
 
 
@@ -42,7 +43,9 @@ class CheckComparison:
 
     @property
     def difference(self) -> float:
-        """The absolute difference in units of the tolerance; infinite for NaN and for texts that differ, 0 for texts that are the same."""
+        """The absolute difference in units of the tolerance; infinite for NaN and for texts that
+        differ, 0 for texts that are the same.
+        """
         if isinstance(self.expected, str) or isinstance(self.got, str):
             return 0.0 if self.expected == self.got else math.inf
         apart = abs(self.got - self.expected)
@@ -72,7 +75,9 @@ class CheckContext:
     """Sentences for people: what was found beside the verdict."""
 
     def input(self, name: str) -> Path:
-        """The local copy of one of the reference's inputs, downloaded where needed and checked by SHA-256."""
+        """The local copy of one of the reference's inputs, downloaded where needed and checked by
+        SHA-256.
+        """
         found = {item.name: item for item in self.reference.inputs}
         return fetch_input(self.reference.name, found[name])
 
@@ -97,7 +102,9 @@ class CheckContext:
         *,
         tolerance: float | None = None,
     ) -> None:
-        """Hand over a value. Without `expected` it is compared with the published one of that name."""
+        """Hand over a value. Without `expected` it is compared with the published one of that
+        name.
+        """
         if expected is None:
             expected = self.reference.expected[name]
         allowed = self.reference.tolerance_in(self.dtype) if tolerance is None else tolerance
@@ -122,7 +129,9 @@ class CheckResult:
     seconds: float = 0.0
     dtype: str = ""
     crashed: bool = False
-    """Whether it ended in an error that is not meant for the user: a fault of this package or of the installation."""
+    """Whether it ended in an error that is not meant for the user: a fault of this package or of
+    the installation.
+    """
 
     @property
     def worst(self) -> CheckComparison | None:
@@ -133,7 +142,9 @@ class CheckResult:
 def run_check(
     reference: Reference, device: str, dtype: str | None = None, *, slow: bool = False
 ) -> CheckResult:
-    """Run one check; with `slow`, also one that wants a GPU and has none. Nothing that it raises leaves here but Ctrl-C."""
+    """Run one check; with `slow`, also one that wants a GPU and has none. Nothing that it raises
+    leaves here but Ctrl-C.
+    """
     context, start = CheckContext(reference, device, dtype or reference.dtype), time.perf_counter()
     why, crashed = "", False
     try:
@@ -141,7 +152,7 @@ def run_check(
         _function_of(reference)(context)
     except HnbenchError as error:
         why = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the verdict of this check alone
+    except Exception as error:
         why, crashed = (
             f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}",
             True,

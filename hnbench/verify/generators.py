@@ -1,4 +1,6 @@
-"""Checks of generators: the stock pipeline of diffusers from the same files and the same noise, and published pixels."""
+"""Checks of generators: the stock pipeline of diffusers from the same files and the same noise, and
+published pixels.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ CALLS: dict[str, dict[str, Any]] = {
 
 
 def stock_pipeline(check: CheckContext) -> None:
-    """Images of the given prompts in the given numbers of steps, and the stock pipeline's of the same noise."""
+    """Images of the given prompts in the given numbers of steps, and the stock pipeline's of the
+    same noise.
+    """
     given = check.reference.given
     tasks = [Task(str(index), prompt, index) for index, prompt in enumerate(given["prompts"])]
     generator = _loaded(check)
@@ -73,7 +77,9 @@ FLAT = 0.01
 
 
 def published_pixels(check: CheckContext) -> None:
-    """Some values of one image of a published prompt and seed: blue ones of the lower right corner."""
+    """Some values of one image of a published prompt and seed: blue ones of the lower right
+    corner.
+    """
     given = check.reference.given
     generator = _loaded(check)
     drawn = torch.randn(
@@ -114,7 +120,7 @@ def published_flux_pixels(check: CheckContext) -> None:
         generator=torch.Generator().manual_seed(given["seed"]),
         dtype=generator.dtype,
     )
-    packed = FluxPipeline._pack_latents(drawn, 1, channels, side, side).float()  # noqa: SLF001 - the layout that the pipeline has
+    packed = FluxPipeline._pack_latents(drawn, 1, channels, side, side).float()
     with torch.no_grad():
         image = (
             generator.generate(packed.to(generator.device), text.seeded((0,)), given["steps"])[0]

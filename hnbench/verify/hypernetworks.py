@@ -1,4 +1,6 @@
-"""Checks of trained adapters: the change of the noise, and the fine-tuned pass, against another computation of the same weights."""
+"""Checks of trained adapters: the change of the noise, and the fine-tuned pass, against another
+computation of the same weights.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ PREFIX = "base_model.model."
 
 
 def change(check: CheckContext) -> None:
-    """The hypernetwork's change of given prompts' noises, and the same by hooks on the layers of a backbone of its own."""
+    """The hypernetwork's change of given prompts' noises, and the same by hooks on the layers of a
+    backbone of its own.
+    """
     _against_hooks(
         check,
         "hypernoise",
@@ -84,10 +88,11 @@ def _compare(check: CheckContext, ours: Tensor, expected: Tensor) -> None:
 def _by_hooks(
     generator: Any, folder: Path, noise: Tensor, prompts: list[str], *, alone: bool
 ) -> Tensor:
-    """What the adapter's weights make of the backbone: every layer's output plus its LoRA; `alone`: the last layer's LoRA by itself.
+    """What the adapter's weights make of the backbone: every layer's output plus its LoRA; `alone`:
+    the last layer's LoRA by itself.
 
-    By torch's own functions and the file's numbers, with no code of an adapter library: peft since 0.16 refuses the released adapter, whose
-    LoRA beside grouped convolutions is dense.
+    By torch's own functions and the file's numbers, with no code of an adapter library: peft since
+    0.16 refuses the released adapter, whose LoRA beside grouped convolutions is dense.
     """
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     weights = {name: value.to(generator.device) for name, value in _weights(folder)}

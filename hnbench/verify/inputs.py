@@ -1,4 +1,6 @@
-"""The inputs of checks: downloaded by a pinned address, checked by SHA-256, kept in the cache. None of them is shipped."""
+"""The inputs of checks: downloaded by a pinned address, checked by SHA-256, kept in the cache. None
+of them is shipped.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def fetch_input(check: str, item: PinnedInput) -> Path:
-    """The local copy of an input. One that cannot be had, or has other bytes than those that were published, is a `UsageError`."""
+    """The local copy of an input. One that cannot be had, or has other bytes than those that were
+    published, is a `UsageError`.
+    """
     if item.url:
         # one copy of what several checks are given
         return fetch(f"verify/{digest(item.url)[:8]}-{item.name}", item.url, item.sha256)
@@ -27,6 +31,7 @@ def fetch_input(check: str, item: PinnedInput) -> Path:
         )
     if item.sha256 and sha256_of(path) != item.sha256:
         raise UsageError(
-            f"{path} is not the file that {check} needs (by SHA-256); remove it, and it is downloaded again"
+            f"{path} is not the file that {check} needs (by SHA-256); remove it, and it is"
+            " downloaded again"
         )
     return path

@@ -1,4 +1,6 @@
-"""Checks of judges: published answers of their networks, published scores from end to end, and other implementations."""
+"""Checks of judges: published answers of their networks, published scores from end to end, and
+other implementations.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def clip_shares(check: CheckContext) -> None:
 
 
 def depth_slice(check: CheckContext) -> None:
-    """The upper left corner of the depth of a picture, as the model's own processor prepares it, in hundreds."""
+    """The upper left corner of the depth of a picture, as the model's own processor prepares it, in
+    hundreds.
+    """
     model = Depth(_compbench_model(check, "depth"), check.device)
     pixels = model.processor(images=check.picture("cats"), return_tensors="pt").pixel_values.to(
         check.device
@@ -125,7 +129,9 @@ def detector_logits(check: CheckContext) -> None:
 
 
 def colours(check: CheckContext) -> None:
-    """The colours of plain discs, and those that transformers' CLIP of the same training finds nearest in the same cut-outs."""
+    """The colours of plain discs, and those that transformers' CLIP of the same training finds
+    nearest in the same cut-outs.
+    """
     classifier = load_colour_classifier(check.device)
     check.uses("colour classifier", classifier.fingerprint)
     cut_outs = [_disc(name, tuple(pixel)) for name, pixel in check.reference.given["discs"].items()]
@@ -199,7 +205,9 @@ def geneval_rates(check: CheckContext) -> None:
 
 
 def _with_metadata(check: CheckContext, source: str, metadata: dict[str, Any]) -> Path:
-    """The published images in GenEval's layout: links to their folders, and the metadata that the data set lacks."""
+    """The published images in GenEval's layout: links to their folders, and the metadata that the
+    data set lacks.
+    """
     given = check.reference.given
     images = (
         hub.download(

@@ -1,4 +1,6 @@
-"""Checks of measures: published values of public pictures, and independent computations, by the functions that `hnbench measure` uses."""
+"""Checks of measures: published values of public pictures, and independent computations, by the
+functions that `hnbench measure` uses.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 BATCH = 32
 OFFSET = 0.1
-"""What facebookresearch/dinov2 adds to the number of patches of a side when it places its table of positions."""
+"""What facebookresearch/dinov2 adds to the number of patches of a side when it places its table of
+positions.
+"""
 _SOURCES = {"dino-similarity": DINOV2_BASE, "dino-vendi": DINOV2_BASE, "fd-dinov2": DINOV2_LARGE}
 
 
@@ -45,7 +49,9 @@ def pairs(check: CheckContext) -> None:
 
 
 def cifar_distance(check: CheckContext) -> None:
-    """The distance between as many of CIFAR-10's training images as of its test images, drawn by NumPy's older generator."""
+    """The distance between as many of CIFAR-10's training images as of its test images, drawn by
+    NumPy's older generator.
+    """
     given = check.reference.given
     parts = {
         "train": [f"data_batch_{number}.bin" for number in range(1, 6)],
@@ -65,10 +71,11 @@ def cifar_distance(check: CheckContext) -> None:
 
 
 def dinov2_slice(check: CheckContext) -> None:
-    """The first numbers of the class token, with transformers' placing of the positions, of a picture's centre at 224 pixels of 256.
+    """The first numbers of the class token, with transformers' placing of the positions, of a
+    picture's centre at 224 pixels of 256.
 
-    The values were published of that placing and that preparation; a run has torch.hub's placing and the whole picture. The network,
-    its weights and what is taken of it are the same.
+    The values were published of that placing and that preparation; a run has torch.hub's placing
+    and the whole picture. The network, its weights and what is taken of it are the same.
     """
     name, _, where = check.reference.component.partition("@")
     features = load_dinov2(_SOURCES[name], check.device, where, offset=0)
@@ -102,7 +109,9 @@ def _centre(picture: Image) -> Tensor:
 
 
 def dinov2_features(check: CheckContext) -> None:
-    """The measure's value of the inputs, and the formula again over features of transformers' model with positions placed by NumPy."""
+    """The measure's value of the inputs, and the formula again over features of transformers' model
+    with positions placed by NumPy.
+    """
     measure = _loaded(check)
     pictures = [check.picture(item.name) for item in check.reference.inputs]
     own, other = measure.network.of(pictures).numpy(), _independent(check, pictures)
@@ -139,13 +148,17 @@ def _similarity(features: Array) -> float:
 
 
 def _vendi(features: Array) -> float:
-    """By the singular values of the features, where the measure takes the eigenvalues of the cosines."""
+    """By the singular values of the features, where the measure takes the eigenvalues of the
+    cosines.
+    """
     shares = np.linalg.svd(_unit(features), compute_uv=False) ** 2 / len(features)
     return float(np.exp(-sum(share * np.log(share) for share in shares if share > 0)))
 
 
 def _frechet(features: Array) -> float:
-    """Between the first half and the second, by the eigenvalues of the product of the covariances."""
+    """Between the first half and the second, by the eigenvalues of the product of the
+    covariances.
+    """
     ours, base = np.split(features.astype(np.float64), 2)
     first, second = (np.cov(part, rowvar=False) for part in (ours, base))
     roots = np.sqrt(np.linalg.eigvals(first @ second).real.clip(0))
@@ -158,7 +171,9 @@ def _frechet(features: Array) -> float:
 
 
 def _independent(check: CheckContext, pictures: Sequence[Image]) -> Array:
-    """Features `[B, D]` of transformers' own model, Pillow's resize, and a table of positions that NumPy places."""
+    """Features `[B, D]` of transformers' own model, Pillow's resize, and a table of positions that
+    NumPy places.
+    """
     from PIL import Image as Pillow
     from transformers import Dinov2Model
 
@@ -191,7 +206,9 @@ def _independent(check: CheckContext, pictures: Sequence[Image]) -> Array:
 
 
 def placed_positions(table: Array, side: int) -> Array:
-    """facebookresearch/dinov2's table `[1, 1 + side * side, D]` of `[1, 1 + n * n, D]`, by matrices of Keys' cubic weights, a = -0.75."""
+    """facebookresearch/dinov2's table `[1, 1 + side * side, D]` of `[1, 1 + n * n, D]`, by matrices
+    of Keys' cubic weights, a = -0.75.
+    """
     length = round((table.shape[1] - 1) ** 0.5)
     if side == length:
         return table
@@ -202,7 +219,9 @@ def placed_positions(table: Array, side: int) -> Array:
 
 
 def _cubic_weights(length: int, side: int, step: float) -> Array:
-    """A matrix `[side, length]`: what each place of the old axis gives to each of the new one; beyond the border its last value counts."""
+    """A matrix `[side, length]`: what each place of the old axis gives to each of the new one;
+    beyond the border its last value counts.
+    """
     found = np.zeros((side, length))
     for place in range(side):
         centre = (place + 0.5) * step - 0.5
@@ -220,7 +239,9 @@ def _keys(far: float, a: float = -0.75) -> float:
 
 
 def answer(check: CheckContext) -> None:
-    """What a vision-language model is given of a picture and a question, and how it answers: token numbers, pixels, the greedy sentence."""
+    """What a vision-language model is given of a picture and a question, and how it answers: token
+    numbers, pixels, the greedy sentence.
+    """
     given = check.reference.given
     measure = _loaded(check)
     model, picture = measure.model, check.picture("picture")

@@ -1,7 +1,8 @@
-"""The checks that there are, as data: what is loaded, what is given to it, what it should give, and who says so.
+"""The checks that there are, as data: what is loaded, what is given to it, what it should give, and
+who says so.
 
-`references/*.json` has one entry per check. Reading them imports no model library. The facts are public ones, each with its source; the
-inputs are not here but at a pinned address.
+`references/*.json` has one entry per check. Reading them imports no model library. The facts are
+public ones, each with its source; the inputs are not here but at a pinned address.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ KINDS = ("generator", "reward", "judge", "measure", "hypernetwork")
 
 @dataclass(frozen=True, kw_only=True)
 class PinnedInput:
-    """One file that a check is given: at an address with a commit in it, or in a repository of the Hub at a revision."""
+    """One file that a check is given: at an address with a commit in it, or in a repository of the
+    Hub at a revision.
+    """
 
     name: str
     """What the check calls it."""
@@ -51,14 +54,18 @@ class Reference:
 
     name: str
     component: str
-    """The generator, reward, suite, measure or hypernetwork that is checked, as it is typed elsewhere."""
+    """The generator, reward, suite, measure or hypernetwork that is checked, as it is typed
+    elsewhere.
+    """
     kind: Literal["generator", "reward", "judge", "measure", "hypernetwork"]
     covers: tuple[str, ...] = ()
     """Other components that rest on the same model, so that the check says as much of them."""
     about: str
     """What is compared, in one line."""
     truth: Literal["published", "independent"]
-    """`published`: a number that somebody else published. `independent`: another implementation, which computes it on the spot."""
+    """`published`: a number that somebody else published. `independent`: another implementation,
+    which computes it on the spot.
+    """
     function: str
     """`"package.module:function"`, which is called with a `CheckContext`."""
     source: str
@@ -66,7 +73,9 @@ class Reference:
     expected: Mapping[str, Value] = field(default_factory=dict)
     """Name -> published value; empty for an independent truth."""
     tolerance: Mapping[str, float] = field(default_factory=dict)
-    """Largest absolute difference, by the type that the model computes in; `float32` stands for those that are not named."""
+    """Largest absolute difference, by the type that the model computes in; `float32` stands for
+    those that are not named.
+    """
     given: Mapping[str, Any] = field(default_factory=dict)
     """What the function needs to know beside the inputs: prompts, questions, sizes."""
     inputs: tuple[PinnedInput, ...] = ()
@@ -79,7 +88,8 @@ class Reference:
     strength: str = ""
     """How much an equal result says."""
     made_with: str = ""
-    """The versions and the machine that the published number came from, as far as they are known."""
+    """The versions and the machine that the published number came from, as far as they are known.
+    """
     pitfalls: tuple[str, ...] = ()
 
     @property
@@ -101,7 +111,9 @@ class Reference:
 
 
 def read_references(path: Path) -> tuple[Reference, ...]:
-    """The entries of one file. A key that is unknown or missing is a `ValueError` that names the entry."""
+    """The entries of one file. A key that is unknown or missing is a `ValueError` that names the
+    entry.
+    """
     return tuple(_reference(entry, path) for entry in json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -118,7 +130,8 @@ def _reference(entry: dict[str, Any], path: Path) -> Reference:
         or (made.truth == "published") != bool(made.expected)
     ):
         raise ValueError(
-            f"{path.name}: {made.name}: kind, tolerance or expected values are not what a check needs"
+            f"{path.name}: {made.name}: kind, tolerance or expected values are not what a check"
+            " needs"
         )
     return made
 
@@ -131,7 +144,9 @@ def all_references() -> tuple[Reference, ...]:
 
 
 def choose(names: Iterable[str], known: Iterable[Reference]) -> tuple[Reference, ...]:
-    """The checks of these components, or of these names. An unknown name is a `UsageError` that says which there are."""
+    """The checks of these components, or of these names. An unknown name is a `UsageError` that
+    says which there are.
+    """
     listed = tuple(known)
     chosen: dict[str, Reference] = {}
     for name in names:
@@ -161,7 +176,10 @@ def _unknown(name: str, listed: Iterable[Reference]) -> str:
         dict.fromkeys(component for one in listed for component in (one.component, *one.covers))
     )
     near = difflib.get_close_matches(name, [*components, *(one.name for one in listed)], n=1)
-    return f"there is no check {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} known: {', '.join(components)}"
+    return (
+        f"there is no check {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} known:"
+        f" {', '.join(components)}"
+    )
 
 
 def field_names() -> tuple[str, ...]:

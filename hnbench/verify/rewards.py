@@ -1,4 +1,6 @@
-"""Checks of rewards: published scores of public pictures, by the way that a run scores its saved images."""
+"""Checks of rewards: published scores of public pictures, by the way that a run scores its saved
+images.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ BATCH = 16
 
 
 def scores(check: CheckContext) -> None:
-    """The score of each input for its prompt (the only prompt, or one prompt per input), under the input's name."""
+    """The score of each input for its prompt (the only prompt, or one prompt per input), under the
+    input's name.
+    """
     names = [item.name for item in check.reference.inputs]
     prompts = check.reference.given["prompts"]
     pairs = list(zip(names, prompts * len(names) if len(prompts) == 1 else prompts, strict=True))
@@ -57,7 +61,9 @@ def mean_score(check: CheckContext) -> None:
 
 
 def benchmark(check: CheckContext) -> None:
-    """HPSv2's benchmark: the mean of each style's images, and the mean over styles. An image is named by its prompt's place in the list."""
+    """HPSv2's benchmark: the mean of each style's images, and the mean over styles. An image is
+    named by its prompt's place in the list.
+    """
     given = check.reference.given
     prompts = {style: _read(check, f"{style}.json")[: given["images"]] for style in given["styles"]}
     names = {
@@ -77,7 +83,9 @@ def benchmark(check: CheckContext) -> None:
 
 
 def preferences(check: CheckContext) -> None:
-    """HPD v2's test: by prompt, the share of pairs of images that the scores do not order against people; the mean over prompts, in %."""
+    """HPD v2's test: by prompt, the share of pairs of images that the scores do not order against
+    people; the mean over prompts, in %.
+    """
     rows = [(row["prompt"], row["image_path"], row["rank"]) for row in _read(check, "test.json")]
     files = read_files(check.input("images"), {name for _, names, _ in rows for name in names})
 
@@ -86,15 +94,19 @@ def preferences(check: CheckContext) -> None:
             score(_decoded(files, ((name, prompt) for prompt, names, _ in rows for name in names)))
         )
         return {
-            "accuracy": 100
-            * fmean(agreement(list(islice(found, len(ranks))), ranks) for _, _, ranks in rows)
+            "accuracy": (
+                100
+                * fmean(agreement(list(islice(found, len(ranks))), ranks) for _, _, ranks in rows)
+            )
         }
 
     _compare(check, values)
 
 
 def agreement(values: Sequence[float], ranks: Sequence[int]) -> float:
-    """The share of pairs that are not in opposite orders, where rank 1 is the best. Pairs of the same rank agree."""
+    """The share of pairs that are not in opposite orders, where rank 1 is the best. Pairs of the
+    same rank agree.
+    """
     order = sorted(range(len(values)), key=lambda place: -values[place])
     place = {image: number for number, image in enumerate(order)}
     pairs = [(i, j) for i in range(len(values)) for j in range(i)]
@@ -118,7 +130,9 @@ def generations(check: CheckContext) -> None:
 
 
 def drawn(check: CheckContext) -> None:
-    """The score of a picture of random numbers that torch draws. Where it draws other ones, there is nothing to compare."""
+    """The score of a picture of random numbers that torch draws. Where it draws other ones, there
+    is nothing to compare.
+    """
     given = check.reference.given
     pixels = torch.randint(
         255, (3, 224, 224), generator=torch.Generator().manual_seed(given["seed"])
@@ -132,7 +146,9 @@ def drawn(check: CheckContext) -> None:
 
 
 def zero_shot(check: CheckContext) -> None:
-    """The share of CIFAR-10's test images whose class has the highest score, where a class is the mean text feature over templates."""
+    """The share of CIFAR-10's test images whose class has the highest score, where a class is the
+    mean text feature over templates.
+    """
     from torch.nn import functional
 
     given = check.reference.given
@@ -154,7 +170,9 @@ def zero_shot(check: CheckContext) -> None:
 
 
 def cifar10(check: CheckContext, *names: str) -> list[tuple[int, Image.Image]]:
-    """Labels and pictures of parts of CIFAR-10's binary version, in which a record is a byte and 3 x 32 x 32 bytes."""
+    """Labels and pictures of parts of CIFAR-10's binary version, in which a record is a byte and 3
+    x 32 x 32 bytes.
+    """
     import numpy as np
 
     files = read_files(check.input("cifar-10"), names)
@@ -168,7 +186,9 @@ def cifar10(check: CheckContext, *names: str) -> list[tuple[int, Image.Image]]:
 
 
 def against_open_clip(check: CheckContext) -> None:
-    """The scores of inputs, and those of open_clip's own model and preprocessing of the same repository."""
+    """The scores of inputs, and those of open_clip's own model and preprocessing of the same
+    repository.
+    """
     import open_clip
 
     folder = _open_clip_folder(check)
@@ -204,7 +224,9 @@ def _open_clip_folder(check: CheckContext) -> str:
 
 
 def against_transformers(check: CheckContext) -> None:
-    """The scores of inputs, and those of transformers' automatic classes, called as PickScore's model card does."""
+    """The scores of inputs, and those of transformers' automatic classes, called as PickScore's
+    model card does.
+    """
     from transformers import AutoModel, AutoProcessor
 
     from hnbench.rewards.sources import PICKSCORE
@@ -249,7 +271,9 @@ def _compare_each(check: CheckContext, expected: Callable[[Image.Image, str], fl
 
 
 def _compare(check: CheckContext, values: Callable[[Scorer], Mapping[str, float]]) -> None:
-    """Compare what `values` makes of the reward's scores; of HPSv2, say which of its two resizes fits better."""
+    """Compare what `values` makes of the reward's scores; of HPSv2, say which of its two resizes
+    fits better.
+    """
     reward = _loaded(check)
     scale = _scale(check, reward)
     found = {name: scale * value for name, value in values(_scorer(reward, check.device)).items()}
@@ -272,7 +296,10 @@ def which_resize(
         for values in (antialiased, plain)
     ]
     if far[0] == far[1]:
-        return f"the published values do not tell the resizes with and without antialiasing apart: largest difference {far[0]:.4g} with both"
+        return (
+            "the published values do not tell the resizes with and without antialiasing apart:"
+            f" largest difference {far[0]:.4g} with both"
+        )
     nearer = "with" if far[0] < far[1] else "without"
     return (
         f"the published values are as the resize {nearer} antialiasing: "

@@ -1,4 +1,6 @@
-"""One `hnbench verify`: which checks it runs, their results as JSON, and what is remembered of them."""
+"""One `hnbench verify`: which checks it runs, their results as JSON, and what is remembered of
+them.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class Session:
 
 
 def small_checks(known: Iterable[Reference]) -> tuple[Reference, ...]:
-    """What is run when nothing is asked for by name: what needs no GPU, and less than 5 GB of downloads each."""
+    """What is run when nothing is asked for by name: what needs no GPU, and less than 5 GB of
+    downloads each.
+    """
     return tuple(one for one in known if not one.gpu and one.download < LARGEST_DOWNLOAD)
 
 
@@ -72,7 +76,9 @@ def verify(
     dtype: str | None = None,
     slow: bool = False,
 ) -> Session:
-    """Run the checks one after another. Those that compared something are remembered by their models' fingerprints."""
+    """Run the checks one after another. Those that compared something are remembered by their
+    models' fingerprints.
+    """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     surroundings = environment(device)
     results = []

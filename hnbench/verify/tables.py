@@ -1,4 +1,6 @@
-"""The tables and texts of `hnbench verify`: what there is to check, where a number comes from, and what came out."""
+"""The tables and texts of `hnbench verify`: what there is to check, where a number comes from, and
+what came out.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def _given(reference: Reference) -> str:
 
 
 def _expected(reference: Reference) -> str:
-    """What a result is compared with, as short as a cell: the value, how many there are, or that another implementation computes it."""
+    """What a result is compared with, as short as a cell: the value, how many there are, or that
+    another implementation computes it.
+    """
     values = list(reference.expected.values())
     if reference.truth == "independent":
         return "computed"
@@ -74,7 +78,10 @@ def explained(reference: Reference) -> Iterator[str]:
         yield f"  input       {item.name}: {place}{pin}"
     for name, value in reference.expected.items():
         yield f"  expected    {name}: {shown(value)}"
-    yield f"  tolerance   {', '.join(f'{value:g} in {dtype}' for dtype, value in reference.tolerance.items())}"
+    yield (
+        "  tolerance  "
+        f" {', '.join(f'{value:g} in {dtype}' for dtype, value in reference.tolerance.items())}"
+    )
     for pitfall in reference.pitfalls:
         yield f"  note        {pitfall}"
 
@@ -109,7 +116,10 @@ def sentences(results: Sequence[CheckResult]) -> Iterator[str]:
         verdict: sum(one.verdict == verdict for one in results)
         for verdict in ("equal", "differs", "not run")
     }
-    yield f"{len(results)} checks: {counts['equal']} equal, {counts['differs']} differ, {counts['not run']} not run."
+    yield (
+        f"{len(results)} checks: {counts['equal']} equal, {counts['differs']} differ,"
+        f" {counts['not run']} not run."
+    )
     for result in results:
         if result.verdict == "differs" and result.why:
             yield f"{result.reference.name}: {result.why}"

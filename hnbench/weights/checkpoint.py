@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _COUNTERS = re.compile(r"(.*\.)?(position_ids|num_batches_tracked)")
-"""What older versions of transformers saved beside the weights: whole numbers that the model has by itself or does not use."""
+"""What older versions of transformers saved beside the weights: whole numbers that the model has by
+itself or does not use.
+"""
 UNREADABLE = (
     OSError,
     ValueError,
@@ -42,23 +44,29 @@ def existing(folder: Path, *names: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise UsageError(
-        f"{folder} has no {' or '.join(names)}; connect and type `hnbench fetch` with the same options, or give a folder that has it"
+        f"{folder} has no {' or '.join(names)}; connect and type `hnbench fetch` with the same"
+        " options, or give a folder that has it"
     )
 
 
 def read_weights(path: Path) -> Any:
-    """What `torch.save` wrote to a file, as far as it is tensors and plain containers. Anything else is a `UsageError`."""
+    """What `torch.save` wrote to a file, as far as it is tensors and plain containers. Anything
+    else is a `UsageError`.
+    """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0] or "it ends too early"
         raise UsageError(
-            f"{path} cannot be read as a file of weights alone ({reason}); it is damaged or holds something else: download it again"
+            f"{path} cannot be read as a file of weights alone ({reason}); it is damaged or holds"
+            " something else: download it again"
         ) from error
 
 
 def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Make `weights` (read from `path`) the module's own. A key that is missing, left over or of another shape is a `UsageError`."""
+    """Make `weights` (read from `path`) the module's own. A key that is missing, left over or of
+    another shape is a `UsageError`.
+    """
     own = module.state_dict()
     refuse_differences(
         path,
@@ -87,7 +95,8 @@ def refuse_differences(
     ]
     if found:
         raise UsageError(
-            f"{path} is a checkpoint of another architecture; keys: {'; '.join(found)}. Give one of the right architecture"
+            f"{path} is a checkpoint of another architecture; keys: {'; '.join(found)}. Give one of"
+            " the right architecture"
         )
 
 
@@ -101,12 +110,14 @@ def load_pretrained(
     name: str = "",
     variant: str | None = None,
 ) -> Any:
-    """A model of transformers from a folder, ready for inference, with every key in its place; anything else is a `UsageError`.
+    """A model of transformers from a folder, ready for inference, with every key in its place;
+    anything else is a `UsageError`.
 
-    `kind` is its class, or one of the `AutoModel...` classes. No code is unpickled, and none of the folder is run. Two regular expressions
-    match whole names of keys: `unneeded` those of the class that inference does not use, so that the checkpoint may lack them; `left_over`
-    those that the checkpoint may have beyond the class. `name` is what errors call the checkpoint, by default its path. `variant` is that
-    of its files, such as `fp16` of `model.fp16.safetensors`.
+    `kind` is its class, or one of the `AutoModel...` classes. No code is unpickled, and none of the
+    folder is run. Two regular expressions match whole names of keys: `unneeded` those of the class
+    that inference does not use, so that the checkpoint may lack them; `left_over` those that the
+    checkpoint may have beyond the class. `name` is what errors call the checkpoint, by default its
+    path. `variant` is that of its files, such as `fp16` of `model.fp16.safetensors`.
     """
     existing(folder, "config.json")
     path = folder if variant else _weights(folder)

@@ -8,4 +8,6 @@ SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 """What some published repositories have in place of safetensors. Read as weights alone."""
 MODEL = (("config.json",),), (SAFETENSORS, PICKLED)
-"""What a model needs (`hnbench.weights.hub.Source.needs`): its configuration, and its weights in the first of these ways that there is."""
+"""What a model needs (`hnbench.weights.hub.Source.needs`): its configuration, and its weights in
+the first of these ways that there is.
+"""

@@ -1,7 +1,9 @@
-"""Files of the Hugging Face Hub: found in the local cache, or downloaded with huggingface_hub's own progress bars.
+"""Files of the Hugging Face Hub: found in the local cache, or downloaded with huggingface_hub's own
+progress bars.
 
-What is wanted is named as `owner/name` or `owner/name@revision`, where the revision is a branch, a tag or a commit. The folder of
-a snapshot is named after the commit that it holds, which is what a run records.
+What is wanted is named as `owner/name` or `owner/name@revision`, where the revision is a branch, a
+tag or a commit. The folder of a snapshot is named after the commit that it holds, which is what a
+run records.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _NO_FILE = ("*/:no file has such a name",)
 
 @dataclass(frozen=True)
 class Source:
-    """Files of one repository: those that match any of `patterns`, and what it `needs`; all of them, when both are empty."""
+    """Files of one repository: those that match any of `patterns`, and what it `needs`; all of
+    them, when both are empty.
+    """
 
     repo: str
     revision: str = "main"
@@ -36,7 +40,9 @@ class Source:
     kind: str = "model"
     """`"model"` or `"dataset"`."""
     needs: tuple[Alternatives, ...] = ()
-    """What has to be there. Of each, the first alternative is taken that the repository has files of, and no other."""
+    """What has to be there. Of each, the first alternative is taken that the repository has files
+    of, and no other.
+    """
 
     @staticmethod
     def parse(
@@ -69,12 +75,14 @@ class Source:
         return self.repo if self.revision == "main" else f"{self.repo}@{self.revision}"
 
 
-class Lacking(UsageError):  # noqa: N818 - it names what was found
+class Lacking(UsageError):
     """A repository or a cached part of one has no file that is needed."""
 
 
 def select(source: Source, names: Iterable[str], shown: str = "") -> list[str]:
-    """The files, of those that there are, that the source stands for. Where a need has none, `Lacking` says which, of `shown`."""
+    """The files, of those that there are, that the source stands for. Where a need has none,
+    `Lacking` says which, of `shown`.
+    """
     there = sorted(names)
     if not source.files:
         return there
@@ -99,11 +107,13 @@ def _matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 
 def download(source: Source) -> Path:
-    """The folder with the source's files: from the cache where all of them are there, else downloaded.
+    """The folder with the source's files: from the cache where all of them are there, else
+    downloaded.
 
-    What is needed and not in the repository is refused before anything is downloaded. A repository or revision that does not exist, one
-    that needs a token or an agreement, no network with nothing or only a part cached, any other answer of the Hub, and a cache that
-    cannot be written to are `UsageError`s that name the cause and what to do.
+    What is needed and not in the repository is refused before anything is downloaded. A repository
+    or revision that does not exist, one that needs a token or an agreement, no network with nothing
+    or only a part cached, any other answer of the Hub, and a cache that cannot be written to are
+    `UsageError`s that name the cause and what to do.
     """
     from huggingface_hub import snapshot_download
 
@@ -126,7 +136,9 @@ def download(source: Source) -> Path:
 
 
 def _cached(source: Source) -> tuple[Path | None, str]:
-    """The source's folder in the cache, or None and what it lacks (empty where there is no folder at all)."""
+    """The source's folder in the cache, or None and what it lacks (empty where there is no folder
+    at all).
+    """
     from huggingface_hub import snapshot_download
 
     try:
@@ -137,7 +149,7 @@ def _cached(source: Source) -> tuple[Path | None, str]:
             local_files_only=True,
             allow_patterns=list(_NO_FILE),
         )
-    except Exception:  # noqa: BLE001 - whatever it is, there is no such folder; why the Hub gave none is told by its own error
+    except Exception:
         return None, ""
     folder = Path(found)
     lack = lacking(source, folder)
@@ -145,7 +157,9 @@ def _cached(source: Source) -> tuple[Path | None, str]:
 
 
 def lacking(source: Source, folder: Path) -> str:
-    """What a folder lacks of a source's needs, in words: a file, or shards of one; empty where it has them all."""
+    """What a folder lacks of a source's needs, in words: a file, or shards of one; empty where it
+    has them all.
+    """
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     try:
         chosen = select(source, names, "it")
@@ -190,7 +204,9 @@ def _sizes(source: Source) -> Mapping[str, int]:
 
 
 def assets_folder(namespace: str, subfolder: str = "default") -> Path:
-    """A folder of this package's own in huggingface_hub's cache for other files. One that cannot be made is a `UsageError`."""
+    """A folder of this package's own in huggingface_hub's cache for other files. One that cannot be
+    made is a `UsageError`.
+    """
     from huggingface_hub import cached_assets_path
 
     try:
@@ -199,7 +215,8 @@ def assets_folder(namespace: str, subfolder: str = "default") -> Path:
         raise UsageError(disk_reason(error)) from error
     except ValueError as error:  # a file lies where a folder should be
         raise UsageError(
-            f"the cache cannot be written to ({_first_line(error)}); set HF_HOME to a folder that can"
+            f"the cache cannot be written to ({_first_line(error)}); set HF_HOME to a folder"
+            " that can"
         ) from error
 
 
@@ -210,7 +227,9 @@ def commit_of(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """The files of several sources on this machine: a folder for each, and for people where they come from."""
+    """The files of several sources on this machine: a folder for each, and for people where they
+    come from.
+    """
 
     folders: tuple[Path, ...]
     origin: str
@@ -219,7 +238,8 @@ class Found:
 def wanted(sources: tuple[Source, ...], where: str = "") -> tuple[Source, ...]:
     """What has to come from the Hub for `NAME@where`.
 
-    Nothing, where that is a local folder; where it is a repository, that one in place of the first source. Anything else is a `UsageError`.
+    Nothing, where that is a local folder; where it is a repository, that one in place of the first
+    source. Anything else is a `UsageError`.
     """
     if not where:
         return sources
@@ -233,7 +253,9 @@ def wanted(sources: tuple[Source, ...], where: str = "") -> tuple[Source, ...]:
 
 
 def find(sources: tuple[Source, ...], where: str = "") -> Found:
-    """The files of `NAME@where`, downloaded where needed. A local folder has to hold those of all sources."""
+    """The files of `NAME@where`, downloaded where needed. A local folder has to hold those of all
+    sources.
+    """
     needed = wanted(sources, where)
     if not needed:
         return Found((Path(where).expanduser(),) * len(sources), where)
@@ -250,7 +272,9 @@ def find(sources: tuple[Source, ...], where: str = "") -> Found:
 
 
 def _explained(source: Source, error: BaseException, lack: str) -> UsageError | None:
-    """The error of a source that cannot be had, with its cause and what to do; None for what comes from neither the Hub nor the disk."""
+    """The error of a source that cannot be had, with its cause and what to do; None for what comes
+    from neither the Hub nor the disk.
+    """
     from huggingface_hub.errors import (
         GatedRepoError,
         RepositoryNotFoundError,
@@ -260,15 +284,24 @@ def _explained(source: Source, error: BaseException, lack: str) -> UsageError | 
     for kind, text in (
         (
             GatedRepoError,
-            f"{source} is gated: accept its terms at https://huggingface.co/{source.repo} and type `hf auth login`",
+            (
+                f"{source} is gated: accept its terms at https://huggingface.co/{source.repo} and"
+                " type `hf auth login`"
+            ),
         ),
         (
             RevisionNotFoundError,
-            f"{source.repo} has no revision {source.revision!r}; write {source.repo}@REVISION with one that it has",
+            (
+                f"{source.repo} has no revision {source.revision!r}; write {source.repo}@REVISION"
+                " with one that it has"
+            ),
         ),
         (
             RepositoryNotFoundError,
-            f"the Hub has no repository {source.repo!r} (or it is private: type `hf auth login`); check the name or give a local folder",
+            (
+                f"the Hub has no repository {source.repo!r} (or it is private: type `hf auth"
+                " login`); check the name or give a local folder"
+            ),
         ),
     ):
         if any(isinstance(one, kind) for one in origins(error)):
@@ -285,7 +318,9 @@ def _explained(source: Source, error: BaseException, lack: str) -> UsageError | 
 
 
 def reason(error: BaseException, otherwise: str = "give a local folder") -> str | None:
-    """Why the Hub, or its cache on the disk, did not do what it was asked, and what to do; None where the error is of neither."""
+    """Why the Hub, or its cache on the disk, did not do what it was asked, and what to do; None
+    where the error is of neither.
+    """
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     chain = list(origins(error))
@@ -321,13 +356,21 @@ def _answered(error: BaseException, otherwise: str) -> str:
     waiting = getattr(response, "headers", {}).get("Retry-After")
     advice = {
         401: "type `hf auth login` with a valid token, or unset HF_TOKEN",
-        403: "ask for access on its page of the Hub, and type `hf auth login` with a token that has it",
-        429: f"wait{f' {waiting} seconds' if waiting else ' a while'}, or type `hf auth login` for a higher limit",
+        403: (
+            "ask for access on its page of the Hub, and type `hf auth login` with a token that"
+            " has it"
+        ),
+        429: (
+            f"wait{f' {waiting} seconds' if waiting else ' a while'}, or type `hf auth login` for a"
+            " higher limit"
+        ),
     }.get(
         status,
-        "the Hub has a problem of its own: try again later"
-        if status >= 500
-        else f"try again, or {otherwise}",
+        (
+            "the Hub has a problem of its own: try again later"
+            if status >= 500
+            else f"try again, or {otherwise}"
+        ),
     )
     return (
         f"the Hub answered {status} {getattr(response, 'reason_phrase', '')}".rstrip()

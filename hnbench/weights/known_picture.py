@@ -1,6 +1,7 @@
 """A picture with known content: a judge that does not find what is there is not believed.
 
-Scores of an installation that does not work are no error: they are all zero, or plausible. So whoever begins to judge asks for this first.
+Scores of an installation that does not work are no error: they are all zero, or plausible. So
+whoever begins to judge asks for this first.
 """
 
 from __future__ import annotations
@@ -26,15 +27,19 @@ ABSENT = (
     "a giraffe",
     "a toilet",
 )
-"""What the photograph shows, and what it does not; so many that what it shows is rarely ranked first by chance."""
+"""What the photograph shows, and what it does not; so many that what it shows is rarely ranked
+first by chance.
+"""
 BOX = (0.02, 0.035, 1.0, 1.0)
 """Where the person is: left, top, right, bottom in parts of the picture's width and height."""
 
 
 def photograph() -> Image.Image:
-    """A person in uniform, from the chest upwards, before a flag on the left and a plain wall: RGB, 512 x 600 pixels.
+    """A person in uniform, from the chest upwards, before a flag on the left and a plain wall: RGB,
+    512 x 600 pixels.
 
-    It is the US Navy's photograph of Grace Hopper, in the public domain, and comes with matplotlib; one without it is a `UsageError`.
+    It is the US Navy's photograph of Grace Hopper, in the public domain, and comes with matplotlib;
+    one without it is a `UsageError`.
     """
     import_matplotlib()
     from matplotlib.cbook import get_sample_data
@@ -46,13 +51,17 @@ def photograph() -> Image.Image:
             return rgb(image)
     except OSError as error:
         raise UsageError(
-            f"judges are checked with matplotlib's {name}, which is not there ({error}); reinstall matplotlib from PyPI"
+            f"judges are checked with matplotlib's {name}, which is not there ({error}); reinstall"
+            " matplotlib from PyPI"
         ) from error
 
 
 def distrusted(part: str, expected: str, found: str) -> UsageError:
-    """The error of a part of a judge that was shown known content: what it was to find there, and what it found."""
+    """The error of a part of a judge that was shown known content: what it was to find there, and
+    what it found.
+    """
     return UsageError(
-        f"{part} was shown a picture with known content, expected {expected}, and found {found}; its scores would say nothing. "
-        "Try --device cpu; if that is no better, download its weights again, or install the versions of constraints.txt"
+        f"{part} was shown a picture with known content, expected {expected}, and found {found};"
+        " its scores would say nothing. Try --device cpu; if that is no better, download its"
+        " weights again, or install the versions of constraints.txt"
     )

@@ -1,4 +1,6 @@
-"""From saved pictures to the input of a vision tower, as each reward's authors publish it. Not differentiable."""
+"""From saved pictures to the input of a vision tower, as each reward's authors publish it. Not
+differentiable.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,19 @@ def to_bytes(pictures: Sequence[Image]) -> Tensor:
 
 
 def centre_cropped(picture: Image, size: int = 224) -> Tensor:
-    """ImageReward's and OpenAI CLIP's input `[3, size, size]`: Pillow's bicubic resize of the short side to 8 bit, and the centre of it."""
+    """ImageReward's and OpenAI CLIP's input `[3, size, size]`: Pillow's bicubic resize of the short
+    side to 8 bit, and the centre of it.
+    """
     resized = transforms.resize(rgb(picture), [size], InterpolationMode.BICUBIC)
     return _normalised(_to_float(transforms.center_crop(resized, [size, size])))
 
 
 def letterboxed(picture: Image, size: int = 224, *, antialias: bool = True) -> Tensor:
-    """HPSv2's input `[3, size, size]`: a tensor's bicubic resize of the long side, in a black square. Nothing is cropped.
+    """HPSv2's input `[3, size, size]`: a tensor's bicubic resize of the long side, in a black
+    square. Nothing is cropped.
 
-    HPSv2 leaves `antialias` to torchvision, whose default for tensors was False before 0.17 and is True since.
+    HPSv2 leaves `antialias` to torchvision, whose default for tensors was False before 0.17 and is
+    True since.
     """
     pixels = _to_float(picture)
     height, width = pixels.shape[-2:]

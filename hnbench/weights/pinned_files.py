@@ -1,9 +1,11 @@
-"""Prompt files of other projects: where they come from, under which licence, and a copy of each on this machine.
+"""Prompt files of other projects: where they come from, under which licence, and a copy of each on
+this machine.
 
-A file is named as in the folder layout that `HNBENCH_DATA` points to, for example `geneval/evaluation_metadata.jsonl`. Each is pinned
-to a commit and to its content: a prompt that changed would change every result without a word. A pin is a SHA-256, or the beginning of
-one; or, as `git:` and 40 digits, the id that git gives the content (a SHA-1 of it, with its length before it), for a file whose
-SHA-256 is not published.
+A file is named as in the folder layout that `HNBENCH_DATA` points to, for example
+`geneval/evaluation_metadata.jsonl`. Each is pinned to a commit and to its content: a prompt that
+changed would change every result without a word. A pin is a SHA-256, or the beginning of one; or,
+as `git:` and 40 digits, the id that git gives the content (a SHA-1 of it, with its length before
+it), for a file whose SHA-256 is not published.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from hnbench.weights.hub import assets_folder, disk_reason
 GIT = "git:"
 """What a pin begins with that is git's id of the content."""
 VARIABLE = "HNBENCH_DATA"
-"""The environment variable that names a folder with the files; what it lacks is taken from the cache or downloaded."""
+"""The environment variable that names a folder with the files; what it lacks is taken from the
+cache or downloaded.
+"""
 
 
 @dataclass(frozen=True)
@@ -59,41 +63,101 @@ _HYPERNOISE = Origin("ExplainableML/HyperNoise", "bbe3ab4f9e2df89d4ccdd468acdd52
 
 _PINS = {
     "geneval/LICENSE": "e6082bfcbdf460dd19f8c55cc261055414df2a278768b4991c5382d65be2b52a",
-    "geneval/evaluation_metadata.jsonl": "5c48e0813e812e3c373fa5c8ed07a8f0a483be30272b4427b0559c8048e67c13",
-    "geneval/generation_prompts.txt": "55b6e3650e980c13daf30569eb666e000faf19bfc2b7b4cbe999fcdb7aa9d680",
+    "geneval/evaluation_metadata.jsonl": (
+        "5c48e0813e812e3c373fa5c8ed07a8f0a483be30272b4427b0559c8048e67c13"
+    ),
+    "geneval/generation_prompts.txt": (
+        "55b6e3650e980c13daf30569eb666e000faf19bfc2b7b4cbe999fcdb7aa9d680"
+    ),
     "geneval/object_names.txt": "608f6a0e5c8ca1c7a92b818430141fe268c85b7930b50f4160f1d65893b5bacd",
     "partiprompts/LICENSE": "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30",
-    "partiprompts/PartiPrompts.tsv": "fab29e41bb512a169b56acab4cf2a41dcb675e285df2efcde6640c7dd3c440eb",
-    "t2i-compbench/3d_spatial_train.txt": "0bba7e9ad31b0ce7908f6cbf2426a4b7ef6e8b841c1b737d0ad2d5b8e688dd93",
-    "t2i-compbench/3d_spatial_val.txt": "c9953597315f36a5fcb41291bb19bdc6ab5f64a0fa760d691b4854a73f5d1fe9",
+    "partiprompts/PartiPrompts.tsv": (
+        "fab29e41bb512a169b56acab4cf2a41dcb675e285df2efcde6640c7dd3c440eb"
+    ),
+    "t2i-compbench/3d_spatial_train.txt": (
+        "0bba7e9ad31b0ce7908f6cbf2426a4b7ef6e8b841c1b737d0ad2d5b8e688dd93"
+    ),
+    "t2i-compbench/3d_spatial_val.txt": (
+        "c9953597315f36a5fcb41291bb19bdc6ab5f64a0fa760d691b4854a73f5d1fe9"
+    ),
     "t2i-compbench/LICENSE": "905b2fb8de6611b855171c41985efc7a36698016c083f1b39485a6f9e9d4ae00",
-    "t2i-compbench/color_train.txt": "db5d3287027d453f8c977f0c7315f8a01a770f02f61fa54ae19406762982393f",
-    "t2i-compbench/color_val.txt": "1634259756dbc77d13093d907d414480080ec9790a8c97ad09efaea7b2534f2d",
-    "t2i-compbench/color_val_seen.txt": "9b2859d9107b2ed4cae95808749de5ac3557a280eb79067a8ef55c4eec7711a9",
-    "t2i-compbench/color_val_unseen.txt": "7fa6f76bb602df9624262ee819f0b1ede20c14880cbacfb7fe8ce79f8157b5c2",
-    "t2i-compbench/complex_train.txt": "d214ac45cb3c5307dd14a144c8c69aa5ffdcc7be74ff71b5dac989f8ca9f924b",
-    "t2i-compbench/complex_val.txt": "1b808018b8d9916db3d47d5aa2ef18377a3549a56901a474156f799824cdf3b4",
-    "t2i-compbench/complex_val_action.txt": "d49ee4c7f99e3f3379fb8704a54ff5288b83bb412971edf616a4721c2473308e",
-    "t2i-compbench/complex_val_spatial.txt": "6c7ac0ab75c7c9080cfc7b421fb059b9b0febb98471707aeedf58771088abc02",
-    "t2i-compbench/complex_val_spatialaction.txt": "e02ddc7fed812e6577e7386ec2137ce0a994a5ce19771661f68df7ac349a6ca9",
-    "t2i-compbench/new_objects.txt": "f39a3d2ff6067d7738673cbf465dc659ccc750776162989a5d9916f1d5f3e231",
-    "t2i-compbench/non_spatial_train.txt": "dbac5a9ec83204dcd0c3538a12d3212e2ce66db6f7ba45b49a1d869b2d3f2430",
-    "t2i-compbench/non_spatial_val.txt": "04c56cc9ac441dc9ea6c5157652058bd1635b5308526dd31bb29a1caab9a758d",
-    "t2i-compbench/numeracy_train.txt": "f66bb8708cb0be23c0406e14d892b25661b2b71e3e72abddc79c38466ab629c6",
-    "t2i-compbench/numeracy_val.txt": "dad8df141604b70ba7554bec724e3db0a80023680769b5c514854ea2d2527bbe",
-    "t2i-compbench/shape_train.txt": "451bdfccd330d4cf979d45664817be7959e89250b93d5c591cc562b858175a87",
-    "t2i-compbench/shape_val.txt": "37e1a276906c7ea9516cbd7ac8501be896006c0c17ca7344f260562834455bae",
-    "t2i-compbench/shape_val_seen.txt": "5581f4c8904e11b00fe6e33d2cc21a5822f59f39f43fa51479bc30aa6d458a4d",
-    "t2i-compbench/shape_val_unseen.txt": "35b17a7b015405c5c96c51c5cd969a786b3855c48e6f68c184626f5db444d987",
-    "t2i-compbench/spatial_train.txt": "af14cdf2320057d98f94077e6211c2ddfaabfbb9e3842873657baabb17e00de6",
-    "t2i-compbench/spatial_val.txt": "8707a1d7e42ce3002d95363cf55f74bd043c843ae27108f5125aaaa7840ca988",
-    "t2i-compbench/texture_train.txt": "4846315c5972f9e9cc82e4833099e8ec2c28b999ca77269512715f3f56bde54f",
-    "t2i-compbench/texture_val.txt": "fbb5363515b4a28009e360afaaaf389d2dd2289e50dbb0c6ef4ea0c7fe4f3d4f",
-    "t2i-compbench/texture_val_seen.txt": "5548a49c68efefbbc88b2eb6dffd0f141373235370659158a5d15fdbd82c8c96",
-    "t2i-compbench/texture_val_unseen.txt": "6035f7dd8fd9efd6fbeedef64b04e1f651e977b2a1b9c47365c9e4eed0edc27b",
+    "t2i-compbench/color_train.txt": (
+        "db5d3287027d453f8c977f0c7315f8a01a770f02f61fa54ae19406762982393f"
+    ),
+    "t2i-compbench/color_val.txt": (
+        "1634259756dbc77d13093d907d414480080ec9790a8c97ad09efaea7b2534f2d"
+    ),
+    "t2i-compbench/color_val_seen.txt": (
+        "9b2859d9107b2ed4cae95808749de5ac3557a280eb79067a8ef55c4eec7711a9"
+    ),
+    "t2i-compbench/color_val_unseen.txt": (
+        "7fa6f76bb602df9624262ee819f0b1ede20c14880cbacfb7fe8ce79f8157b5c2"
+    ),
+    "t2i-compbench/complex_train.txt": (
+        "d214ac45cb3c5307dd14a144c8c69aa5ffdcc7be74ff71b5dac989f8ca9f924b"
+    ),
+    "t2i-compbench/complex_val.txt": (
+        "1b808018b8d9916db3d47d5aa2ef18377a3549a56901a474156f799824cdf3b4"
+    ),
+    "t2i-compbench/complex_val_action.txt": (
+        "d49ee4c7f99e3f3379fb8704a54ff5288b83bb412971edf616a4721c2473308e"
+    ),
+    "t2i-compbench/complex_val_spatial.txt": (
+        "6c7ac0ab75c7c9080cfc7b421fb059b9b0febb98471707aeedf58771088abc02"
+    ),
+    "t2i-compbench/complex_val_spatialaction.txt": (
+        "e02ddc7fed812e6577e7386ec2137ce0a994a5ce19771661f68df7ac349a6ca9"
+    ),
+    "t2i-compbench/new_objects.txt": (
+        "f39a3d2ff6067d7738673cbf465dc659ccc750776162989a5d9916f1d5f3e231"
+    ),
+    "t2i-compbench/non_spatial_train.txt": (
+        "dbac5a9ec83204dcd0c3538a12d3212e2ce66db6f7ba45b49a1d869b2d3f2430"
+    ),
+    "t2i-compbench/non_spatial_val.txt": (
+        "04c56cc9ac441dc9ea6c5157652058bd1635b5308526dd31bb29a1caab9a758d"
+    ),
+    "t2i-compbench/numeracy_train.txt": (
+        "f66bb8708cb0be23c0406e14d892b25661b2b71e3e72abddc79c38466ab629c6"
+    ),
+    "t2i-compbench/numeracy_val.txt": (
+        "dad8df141604b70ba7554bec724e3db0a80023680769b5c514854ea2d2527bbe"
+    ),
+    "t2i-compbench/shape_train.txt": (
+        "451bdfccd330d4cf979d45664817be7959e89250b93d5c591cc562b858175a87"
+    ),
+    "t2i-compbench/shape_val.txt": (
+        "37e1a276906c7ea9516cbd7ac8501be896006c0c17ca7344f260562834455bae"
+    ),
+    "t2i-compbench/shape_val_seen.txt": (
+        "5581f4c8904e11b00fe6e33d2cc21a5822f59f39f43fa51479bc30aa6d458a4d"
+    ),
+    "t2i-compbench/shape_val_unseen.txt": (
+        "35b17a7b015405c5c96c51c5cd969a786b3855c48e6f68c184626f5db444d987"
+    ),
+    "t2i-compbench/spatial_train.txt": (
+        "af14cdf2320057d98f94077e6211c2ddfaabfbb9e3842873657baabb17e00de6"
+    ),
+    "t2i-compbench/spatial_val.txt": (
+        "8707a1d7e42ce3002d95363cf55f74bd043c843ae27108f5125aaaa7840ca988"
+    ),
+    "t2i-compbench/texture_train.txt": (
+        "4846315c5972f9e9cc82e4833099e8ec2c28b999ca77269512715f3f56bde54f"
+    ),
+    "t2i-compbench/texture_val.txt": (
+        "fbb5363515b4a28009e360afaaaf389d2dd2289e50dbb0c6ef4ea0c7fe4f3d4f"
+    ),
+    "t2i-compbench/texture_val_seen.txt": (
+        "5548a49c68efefbbc88b2eb6dffd0f141373235370659158a5d15fdbd82c8c96"
+    ),
+    "t2i-compbench/texture_val_unseen.txt": (
+        "6035f7dd8fd9efd6fbeedef64b04e1f651e977b2a1b9c47365c9e4eed0edc27b"
+    ),
     "training/LICENSE": "3493a37d906057b04439b647af2518dbb6b4c5efe82cee44a3ed63a384e1d3e0",
     "training/abc-6k.txt": "47fa3ec1a839e6b74bb4f8e3746b454c8a8fb469cef66effddd172473f0f507b",
-    "training/hypernoise-examples.txt": "1e100c08b3d0d0fc927ce0562baac60bfa1fe5586e9cb95430f8f0da9ea51351",
+    "training/hypernoise-examples.txt": (
+        "1e100c08b3d0d0fc927ce0562baac60bfa1fe5586e9cb95430f8f0da9ea51351"
+    ),
     "training/pickapic-prompts.json": "git:38a86027a3b0190538aa5ddb21b59e2c8665496c",
 }
 
@@ -135,17 +199,20 @@ def data_file(name: str, folder: Path | None = None) -> Path:
 def fetch(
     name: str, url: str, pin: str, folder: Path | None = None, *, progress: bool = False
 ) -> Path:
-    """The local copy of a file with the pinned content: in `folder` (or the one that `HNBENCH_DATA` names), in the cache, or downloaded.
+    """The local copy of a file with the pinned content: in `folder` (or the one that `HNBENCH_DATA`
+    names), in the cache, or downloaded.
 
-    An empty `pin` takes any content. `progress` shows a bar while downloading. A folder that does not exist, a file in it with another
-    content, a download that fails and a cache that cannot be written to are `UsageError`s that say what to do. The cache is
-    huggingface_hub's for assets (`HF_ASSETS_CACHE`), and `HF_HUB_OFFLINE=1` forbids the download.
+    An empty `pin` takes any content. `progress` shows a bar while downloading. A folder that does
+    not exist, a file in it with another content, a download that fails and a cache that cannot be
+    written to are `UsageError`s that say what to do. The cache is huggingface_hub's for assets
+    (`HF_ASSETS_CACHE`), and `HF_HUB_OFFLINE=1` forbids the download.
     """
     given = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     if given is not None:
         if not given.is_dir():
             raise UsageError(
-                f"the data folder {given} does not exist; give --data-dir or {VARIABLE} a folder, or leave it out to download"
+                f"the data folder {given} does not exist; give --data-dir or {VARIABLE} a folder,"
+                " or leave it out to download"
             )
         if (given / name).is_file():
             return _checked(given / name, url, pin)
@@ -158,7 +225,8 @@ def fetch(
 def _checked(path: Path, url: str, pin: str) -> Path:
     if not fits(path, pin):
         raise UsageError(
-            f"{path} is not the known file (expected {_shown(pin)}); replace it with {url}, or remove it"
+            f"{path} is not the known file (expected {_shown(pin)}); replace it with {url}, or"
+            " remove it"
         )
     return path
 
@@ -186,7 +254,9 @@ def sha256_of(path: Path) -> str:
 
 
 def git_id_of(path: Path) -> str:
-    """What git calls a file's content: the SHA-1 of `blob`, its length and its bytes, in hexadecimal."""
+    """What git calls a file's content: the SHA-1 of `blob`, its length and its bytes, in
+    hexadecimal.
+    """
     content = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
@@ -205,19 +275,22 @@ def _download(name: str, url: str, pin: str, path: Path, *, progress: bool) -> N
     by_hand = f"put it at FOLDER/{name} and set {VARIABLE}=FOLDER"
     if constants.HF_HUB_OFFLINE:
         raise UsageError(
-            f"{name} is not on this machine, and HF_HUB_OFFLINE forbids the download; get {url}, {by_hand}"
+            f"{name} is not on this machine, and HF_HUB_OFFLINE forbids the download; get {url},"
+            f" {by_hand}"
         )
     arrived = path.with_name(f"{path.name}.arriving")
     try:
         download_url_to_file(url, str(arrived), progress=progress)
         if not fits(arrived, pin):
             raise UsageError(
-                f"{url} gave another content than is known (expected {_shown(pin)}); try again, or {by_hand}"
+                f"{url} gave another content than is known (expected {_shown(pin)}); try again, or"
+                f" {by_hand}"
             )
         arrived.replace(path)
     except (URLError, HTTPException, TimeoutError, ConnectionError, FileNotFoundError) as error:
         raise UsageError(
-            f"{name} cannot be downloaded from {url} ({_cause(error)}); connect and type it again, or {by_hand}"
+            f"{name} cannot be downloaded from {url} ({_cause(error)}); connect and type it again,"
+            f" or {by_hand}"
         ) from error
     except OSError as error:
         raise UsageError(f"{name} cannot be kept: {disk_reason(error)}") from error

@@ -1,7 +1,8 @@
 """From images as tensors to the input of a vision tower, differentiably.
 
-ReNO (arXiv 2406.04312) and HyperNoise (arXiv 2508.09968) give all their rewards the same input: the short side resized (bicubic,
-antialiased), the centre cropped, normalised. In a mixture of such rewards this is computed once.
+ReNO (arXiv 2406.04312) and HyperNoise (arXiv 2508.09968) give all their rewards the same input: the
+short side resized (bicubic, antialiased), the centre cropped, normalised. In a mixture of such
+rewards this is computed once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
-"""The statistics that CLIP was trained with (Radford et al., arXiv 2103.00020), and most of what came after it."""
+"""The statistics that CLIP was trained with (Radford et al., arXiv 2103.00020), and most of what
+came after it.
+"""
 
 _shared: ContextVar[dict[Hashable, tuple[Tensor, Tensor]] | None] = ContextVar(
     "shared pixels", default=None
@@ -28,7 +31,9 @@ _shared: ContextVar[dict[Hashable, tuple[Tensor, Tensor]] | None] = ContextVar(
 
 @contextmanager
 def shared_pixels() -> Iterator[None]:
-    """Within the block, equal `Pixels` of the same tensor are computed once; they belong to one autograd graph."""
+    """Within the block, equal `Pixels` of the same tensor are computed once; they belong to one
+    autograd graph.
+    """
     if _shared.get() is not None:
         yield
         return
@@ -40,7 +45,9 @@ def shared_pixels() -> Iterator[None]:
 
 
 class Pixels:
-    """Images `[B, 3, H, W]` in [0, 1] -> `[B, 3, size, size]`, normalised, in float32 or the images' wider type."""
+    """Images `[B, 3, H, W]` in [0, 1] -> `[B, 3, size, size]`, normalised, in float32 or the
+    images' wider type.
+    """
 
     def __init__(
         self, size: int, mean: Sequence[float], std: Sequence[float], device: str | torch.device

@@ -1,4 +1,6 @@
-"""Loading libraries and local models without their progress bars and remarks, and without what the user has set for other programs."""
+"""Loading libraries and local models without their progress bars and remarks, and without what the
+user has set for other programs.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Within the block, diffusers and transformers say errors only, and show no progress; their settings are put back."""
+    """Within the block, diffusers and transformers say errors only, and show no progress; their
+    settings are put back.
+    """
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -43,9 +47,11 @@ _SETTINGS = "matplotlibrc"
 def import_matplotlib() -> Any:
     """Import matplotlib to draw into files, as it comes, and return it.
 
-    It reads settings when it is imported: a backend by MPLBACKEND, which a notebook sets to one that need not exist here, and a file
-    `matplotlibrc` of the current folder, of MATPLOTLIBRC or of the user. Any of them can make the import fail. A folder for its caches that
-    cannot be written is replaced by a temporary one, which is nothing to remark on. What was imported before stays as it is.
+    It reads settings when it is imported: a backend by MPLBACKEND, which a notebook sets to one
+    that need not exist here, and a file `matplotlibrc` of the current folder, of MATPLOTLIBRC or of
+    the user. Any of them can make the import fail. A folder for its caches that cannot be written
+    is replaced by a temporary one, which is nothing to remark on. What was imported before stays as
+    it is.
     """
     if "matplotlib" in sys.modules:
         return sys.modules["matplotlib"]
@@ -69,8 +75,8 @@ def import_matplotlib() -> Any:
 def _original_settings() -> Path:
     """The settings that matplotlib brings along."""
     found = importlib.util.find_spec("matplotlib")
-    assert found is not None  # noqa: S101 - it is a dependency
-    assert found.origin is not None  # noqa: S101
+    assert found is not None
+    assert found.origin is not None
     return Path(found.origin).parent / "mpl-data" / _SETTINGS
 
 

@@ -1,7 +1,8 @@
 """Any picture as 8-bit RGB, without clipping what has more than 8 bits.
 
-Pillow's `convert("RGB")` cuts grey values off at 255, so that a 16-bit picture is nearly white. Here they are scaled. Transparency is
-dropped, and the colours beneath it are kept, as in the published evaluations, which call `convert("RGB")`.
+Pillow's `convert("RGB")` cuts grey values off at 255, so that a 16-bit picture is nearly white.
+Here they are scaled. Transparency is dropped, and the colours beneath it are kept, as in the
+published evaluations, which call `convert("RGB")`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ _SIXTEEN_BITS = 65535
 def rgb(picture: Image.Image) -> Image.Image:
     """The picture in mode RGB.
 
-    White is 65535 in the modes of 16 bits. Modes I and F have no white of their own: it is the smallest of 1 (F only), 255 and 65535 that
-    is not below any value. A picture with values that are negative, larger or no numbers is a ValueError, as one of Pillow's modes that
-    cannot be converted (LAB) is.
+    White is 65535 in the modes of 16 bits. Modes I and F have no white of their own: it is the
+    smallest of 1 (F only), 255 and 65535 that is not below any value. A picture with values that
+    are negative, larger or no numbers is a ValueError, as one of Pillow's modes that cannot be
+    converted (LAB) is.
     """
     if picture.mode.startswith("I;16"):
         return _scaled(picture, [_SIXTEEN_BITS])
@@ -50,6 +52,7 @@ def _scaled(picture: Image.Image, whites: Sequence[int]) -> Image.Image:
     fitting = [white for white in whites if values.min() >= 0 and values.max() <= white]
     if not fitting:
         raise ValueError(
-            f"grey values from {values.min()} to {values.max()} are no picture; they must lie between 0 and {whites[-1]}"
+            f"grey values from {values.min()} to {values.max()} are no picture; they must lie"
+            f" between 0 and {whites[-1]}"
         )
     return Image.fromarray(np.rint(values * (255 / fitting[0])).astype(np.uint8)).convert("RGB")

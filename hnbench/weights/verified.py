@@ -1,7 +1,9 @@
-"""What `hnbench verify` found on this machine, remembered by the fingerprints of the models that it loaded.
+"""What `hnbench verify` found on this machine, remembered by the fingerprints of the models that it
+loaded.
 
-One line of JSON per check and run of the command, in huggingface_hub's cache for assets. A run writes into `run.json` what is known of
-each of its models, so a report can say it. Losing the file loses nothing but that: the command makes it again.
+One line of JSON per check and run of the command, in huggingface_hub's cache for assets. A run
+writes into `run.json` what is known of each of its models, so a report can say it. Losing the file
+loses nothing but that: the command makes it again.
 """
 
 from __future__ import annotations
@@ -66,7 +68,9 @@ def remember(found: Iterable[Verification]) -> None:
 
 
 def remembered() -> list[Verification]:
-    """All outcomes that are known here, in the order in which they were found. Lines that cannot be read are left out."""
+    """All outcomes that are known here, in the order in which they were found. Lines that cannot be
+    read are left out.
+    """
     try:
         text = memory_file().read_text(encoding="utf-8", errors="replace")
     except (OSError, UsageError):
@@ -82,7 +86,9 @@ def _read(line: str) -> Verification | None:
 
 
 def status_of(fingerprint: str, known: Iterable[Verification]) -> list[dict[str, Any]]:
-    """What is known of the model with this fingerprint: the latest outcome of each check, device and type, as JSON types."""
+    """What is known of the model with this fingerprint: the latest outcome of each check, device
+    and type, as JSON types.
+    """
     latest = {
         (one.check, one.device, one.dtype): one
         for one in known

@@ -1,4 +1,6 @@
-"""The benchmark at miniature size: every method on every architecture has a row, and counted operations are those of a product."""
+"""The benchmark at miniature size: every method on every architecture has a row, and counted
+operations are those of a product.
+"""
 
 from __future__ import annotations
 

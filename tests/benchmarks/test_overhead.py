@@ -20,7 +20,9 @@ def bench(generator: ToyGenerator) -> Bench:
 
 
 def test_every_pass_but_the_warm_up_is_recorded(tmp_path: Path) -> None:
-    """8 tasks in batches of 4: per batch, one pass of random and two of best-of-2, and each saved image scored once by both rewards."""
+    """8 tasks in batches of 4: per batch, one pass of random and two of best-of-2, and each saved
+    image scored once by both rewards.
+    """
     measured: list[Call] = [("measure", "brightness", 4), ("measure", "red", 4)]
     random: list[Call] = [("propose", "generate", 4), *measured]
     best: list[Call] = [*[("propose", "generate", 4), ("propose", "brightness", 4)] * 2, *measured]
@@ -69,7 +71,8 @@ def test_time_in_the_models_is_not_the_harnesss(
         "recorded 18 passes",
         "repeat 1 of 1",
     ]
-    # Both sides sleep 0.3 s in the generator; the limits are wide because tests run on busy machines.
+    # Both sides sleep 0.3 s in the generator; the limits are wide because tests run on busy
+    # machines.
     assert 0.4 < result["propose_over_bare"]["median"] < 2.5
     assert 0.5 < result["run_over_bare"]["median"] < 10
     assert 0 < result["judge_share"]["median"] < 0.5

@@ -79,8 +79,10 @@ def test_a_generator_without_a_preset_has_an_empty_one() -> None:
     assert preset_of("unheard-of") == Preset()
 
 
-# generator, preset, then as published: learning rate, clip, alpha, images per optimizer step, epochs, reduction.
-# arXiv 2508.09968, Table 4; the scripts of ExplainableML/HyperNoise, but for SD-Turbo's epochs (100,000 there).
+# generator, preset, then as published: learning rate, clip, alpha, images per optimizer step,
+# epochs, reduction.
+# arXiv 2508.09968, Table 4; the scripts of ExplainableML/HyperNoise, but for SD-Turbo's epochs
+# (100,000 there).
 PUBLISHED = [
     ("sd-turbo", "paper", 1e-3, 1.0, 256, 48, 25, "sum"),
     ("sd-turbo", "code", 1e-3, 10.0, 128, 18, 25, "mean"),
@@ -114,8 +116,12 @@ def test_the_published_values(
 ) -> None:
     settings = preset_of(generator).trainings[name][kind]
     config = TrainingConfig(
-        kind=kind, generator=generator, rewards={"r": 1.0}, prompts="p", **settings
-    )  # type: ignore[arg-type]
+        kind=kind,
+        generator=generator,
+        rewards={"r": 1.0},
+        prompts="p",
+        **settings,  # type: ignore[arg-type]
+    )
     assert (config.learning_rate, config.gradient_clip, config.rank, config.lora_alpha) == (
         rate,
         clip,

@@ -27,7 +27,10 @@ from hnbench.catalogue.registry import (
 from hnbench.errors import UsageError
 from hnbench.weights.hub import Source
 
-KNOWN = "aesthetic, clip, hpsv2.0, hpsv2.1, human-preference, imagereward, pickscore, redness, shapes-clip, shapes-resnet"
+KNOWN = (
+    "aesthetic, clip, hpsv2.0, hpsv2.1, human-preference, imagereward, pickscore, redness,"
+    " shapes-clip, shapes-resnet"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +236,10 @@ def test_two_providers_of_a_name_are_refused_by_naming_both(
     rewards = Registry("reward", "hnbench.rewards", Entry("own", "hnbench.here:load", ""))
     with pytest.raises(
         UsageError,
-        match=r"'own' has two providers: hnbench.here:load of hnbench and elsewhere:Thing of other-package",
+        match=(
+            r"'own' has two providers: hnbench.here:load of hnbench and elsewhere:Thing of"
+            r" other-package"
+        ),
     ):
         rewards.get("own")
 
@@ -355,7 +361,10 @@ def test_what_is_typed_wins_over_defaults() -> None:
     [
         (
             "sample:cuont=4",
-            "method 'sample' has no parameter 'cuont'; did you mean 'count'? known: adapter, count, limit, nesterov, note, rate",
+            (
+                "method 'sample' has no parameter 'cuont'; did you mean 'count'? known: adapter,"
+                " count, limit, nesterov, note, rate"
+            ),
         ),
         ("sample:count=4.5", "method 'sample': count was '4.5'; it must be a whole number"),
         ("sample:rate=fast", "method 'sample': rate was 'fast'; it must be a number"),

@@ -35,7 +35,9 @@ def test_a_name_is_a_set_and_a_path_is_a_file(
 def test_what_is_neither_a_set_nor_a_file() -> None:
     with pytest.raises(
         UsageError,
-        match=r"there is no prompt file abc-6, and no prompt set of that name; .* abc-6k, pick-a-pic",
+        match=(
+            r"there is no prompt file abc-6, and no prompt set of that name; .* abc-6k, pick-a-pic"
+        ),
     ):
         find_prompts("abc-6")
 

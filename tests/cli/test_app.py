@@ -487,10 +487,10 @@ def test_train_without_prompts_or_preset(hnbench: Hnbench) -> None:
 def test_run_then_export_then_score(hnbench: Hnbench, tmp_path: Path) -> None:
     hnbench(*QUICK, "--no-report")
     own = [
-        record["verdict"]["correct"]
+        record["verdict"]["correct"]  # type: ignore[index]
         for record in records(tmp_path / "run")
         if record["label"] == "random"
-    ]  # type: ignore[index]
+    ]
     written = hnbench(
         "export", "run", "--layout", "t2i-compbench", "--out", "out", "--label", "random"
     )
@@ -499,8 +499,8 @@ def test_run_then_export_then_score(hnbench: Hnbench, tmp_path: Path) -> None:
     refused = hnbench(*asked)
     assert refused.exit_code == 2
     assert (
-        "out/random is not what toy-suite asks for: 2 prompts without images (low/2 'low 2', high/2 'high 2'). Mend"
-        in refused.stderr
+        "out/random is not what toy-suite asks for: 2 prompts without images (low/2 'low 2', high/2"
+        " 'high 2'). Mend" in refused.stderr
     )
     result = hnbench(*asked, "--quick")
     assert result.exit_code == 0, result.output

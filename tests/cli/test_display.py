@@ -67,11 +67,11 @@ def test_a_run_shows_its_total_and_the_methods_that_did_something(terminal: io.S
         for count in counts:
             shown.advance(count)
     shown.done()
-    assert [re.match(r"(\D+ \d+/\d+)", line)[1] for line in lines(terminal)] == [
+    assert [re.match(r"(\D+ \d+/\d+)", line)[1] for line in lines(terminal)] == [  # type: ignore[index]
         "all methods 10/10",
         "reno 3/3",
         "hypernoise 3/3",
-    ]  # type: ignore[index]
+    ]
 
 
 def test_a_run_that_is_cut_off_can_be_ended_twice(terminal: io.StringIO) -> None:
@@ -207,7 +207,9 @@ def test_a_run_says_its_method_and_what_is_left(
 
 
 def test_a_pipe_is_told_while_the_run_is_alive(tmp_path: Path) -> None:
-    """Lines arrive as they are written: the first while torch is loaded, the next before the first image."""
+    """Lines arrive as they are written: the first while torch is loaded, the next before the first
+    image.
+    """
     command = [
         sys.executable,
         "-m",

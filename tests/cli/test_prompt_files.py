@@ -1,4 +1,6 @@
-"""Prompt files through the commands: run, train and diagnose see the same prompts, or say the same in one line."""
+"""Prompt files through the commands: run, train and diagnose see the same prompts, or say the same
+in one line.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ import pytest
 from hnbench.files.prompt_files import read_prompt_file
 from hnbench.hypernetwork.seen import prompt_hash
 from hnbench.seeds import digest
-from tests.cli.test_app import Hnbench, hnbench  # noqa: F401 - the fixture
+from tests.cli.test_app import Hnbench, hnbench
 from tests.files.test_prompt_files import BAD
 
 MODELS = ["--generator", "toy", "--device", "cpu"]
@@ -52,8 +54,9 @@ def commands(place: str, adapter: list[str]) -> Iterator[list[str]]:
 
 
 def test_what_cannot_be_read_is_refused_by_all_commands_in_the_same_words(
-    hnbench: Hnbench, adapter: list[str]
-) -> None:  # noqa: F811
+    hnbench: Hnbench,  # noqa: F811
+    adapter: list[str],
+) -> None:
     for name, content, message in BAD:
         Path(name).write_bytes(content)
         results = [hnbench(*command) for command in commands(f"./{name}", adapter)]
@@ -72,7 +75,9 @@ def test_what_cannot_be_read_is_refused_by_all_commands_in_the_same_words(
 GOOD = {
     "lines.txt": "a red ring\r\n\r\n two stars \na red ring\nthree\u2028stars",
     "no-ending": "a red ring\n",
-    "table.csv": '\ufeffprompt,category\r\n"a red cat, sitting",x\r\na blue dog,y\r\n"of two\r\nlines",z\r\n',
+    "table.csv": (
+        '\ufeffprompt,category\r\n"a red cat, sitting",x\r\na blue dog,y\r\n"of two\r\nlines",z\r\n'
+    ),
     "table.tsv": 'id\tPrompt\n1\tsays "hi"\n2\t"G I G" painted\n',
     "lines.jsonl": '"a \\ud83d\\ude42"\n{"caption": "two stars", "n": NaN}\n',
     "list.json": '["a red ring", {"text": "two stars"}]',
@@ -119,16 +124,17 @@ def test_what_was_trained_on_is_found_in_a_table(hnbench: Hnbench) -> None:  # n
 
 
 def test_what_a_user_should_know_of_a_file_is_told_on_stderr(
-    hnbench: Hnbench, adapter: list[str]
-) -> None:  # noqa: F811
+    hnbench: Hnbench,  # noqa: F811
+    adapter: list[str],
+) -> None:
     Path("p.txt").write_text("a cat\na cat\n" + "long " * 3000 + "\n")
     for command in commands("p.txt", adapter):
         result = hnbench(*command)
         assert result.exit_code == 0
         assert "hnbench: p.txt: 1 prompt repeats an earlier one and is left out\n" in result.stderr
         assert (
-            "hnbench: p.txt: 1 prompt has more than 1,000 characters, the longest 14,999; a text encoder reads"
-            in result.stderr
+            "hnbench: p.txt: 1 prompt has more than 1,000 characters, the longest 14,999; a text"
+            " encoder reads" in result.stderr
         )
         assert "repeats" not in result.stdout
 
@@ -157,8 +163,9 @@ def run(hnbench: Hnbench, place: str, *more: str) -> str:  # noqa: F811
 
 
 def test_the_same_file_by_another_spelling_is_the_same_run(
-    hnbench: Hnbench, tmp_path: Path
-) -> None:  # noqa: F811
+    hnbench: Hnbench,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     Path("x").mkdir()
     Path("p.txt").write_text("a cat\na dog\n")
     first = run(hnbench, "p.txt")
@@ -193,8 +200,9 @@ def test_the_default_folder_is_a_plain_name(hnbench: Hnbench, name: str) -> None
 
 
 def test_a_file_whose_name_is_not_valid_unicode(
-    hnbench: Hnbench, monkeypatch: pytest.MonkeyPatch
-) -> None:  # noqa: F811
+    hnbench: Hnbench,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     name = os.fsdecode(b"n\xff.txt")
     Path(name).write_text("a cat\n")
     monkeypatch.setattr(sys, "argv", ["hnbench", "run", "--suite", name])
@@ -204,8 +212,9 @@ def test_a_file_whose_name_is_not_valid_unicode(
 
 
 def test_a_training_s_folder_does_not_depend_on_where_its_prompts_lie(
-    hnbench: Hnbench, tmp_path: Path
-) -> None:  # noqa: F811
+    hnbench: Hnbench,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     Path("p.txt").write_text("a cat\na dog\n")
     for spelling in ("p.txt", "./p.txt", str(tmp_path / "p.txt")):
         assert hnbench("train", *MODELS, *REWARD, *SHORT, "--prompts", spelling).exit_code == 0
@@ -257,8 +266,9 @@ def test_a_run_needs_its_prompt_file_no_more(
 
 
 def test_a_run_of_a_file_from_before_files_had_versions_is_exported(
-    hnbench: Hnbench, tmp_path: Path
-) -> None:  # noqa: F811
+    hnbench: Hnbench,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     Path("p.txt").write_text("a cat\n")
     folder = Path("results") / run(hnbench, "p.txt")
     manifest = json.loads((folder / "run.json").read_text())

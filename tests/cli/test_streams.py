@@ -48,7 +48,9 @@ def test_a_report_is_printed_in_any_encoding(folder: Path, encoding: str) -> Non
 
 
 def test_every_command_prints_in_ascii(tmp_path: Path) -> None:
-    """A prompt file's name, labels and sentences go to standard output, progress and remarks to standard error."""
+    """A prompt file's name, labels and sentences go to standard output, progress and remarks to
+    standard error.
+    """
     (tmp_path / "é.txt").write_text("a red circle\n", encoding="utf-8")
     train = "train --prompts é.txt --steps 1 --batch-size 1 --rank 1 --out t"
     diagnose = "diagnose --prompts é.txt --hypernetwork t/adapter --samples 1 --out d.json"
@@ -122,11 +124,11 @@ def test_streams_of_others_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_output_says_so_once_and_messages_never() -> None:
-    with Output(open("/dev/full", "wb"), write_through=True) as output:  # noqa: PTH123
+    with Output(open("/dev/full", "wb"), write_through=True) as output:
         output.write("x")
         with pytest.raises(StoreError, match="No space left"):
             output.flush()
         output.write("x")
-    with Messages(open("/dev/full", "wb"), write_through=True) as messages:  # noqa: PTH123
+    with Messages(open("/dev/full", "wb"), write_through=True) as messages:
         messages.write("x")
         messages.flush()

@@ -40,7 +40,10 @@ SAME = ("a cat", "a dog, and a cat")
         ("p.json", '["a cat", "\\ufeff a dog, and a cat\\n", ""]'),
         (
             "p.json",
-            '\ufeff[\n  {"prompt": "a cat", "seed": 1e999},\r\n  {"prompt": "a dog, and a cat"}\r\n]',
+            (
+                '\ufeff[\n  {"prompt": "a cat", "seed": 1e999},\r\n  {"prompt": "a dog, and a'
+                ' cat"}\r\n]'
+            ),
         ),
     ],
 )
@@ -123,7 +126,10 @@ BAD: list[tuple[str, bytes, str]] = [
     (
         "a.csv",
         b"words\na cat\n",
-        "has no column for the prompts; name one 'prompt' in its first line; it is 'words', read with a comma",
+        (
+            "has no column for the prompts; name one 'prompt' in its first line; it is 'words',"
+            " read with a comma"
+        ),
     ),
     ("a.csv", b"id;prompt\n1;a cat\n", "it is 'id;prompt', read with a comma between fields"),
     ("a.csv", b"sep=;\nid;prompt\n", "it is 'sep=;'"),
@@ -201,7 +207,10 @@ BAD: list[tuple[str, bytes, str]] = [
     (
         "a.md",
         b"a cat\n",
-        "the prompt file ./a.md ends in '.md'; a prompt file ends in .txt, .csv, .tsv, .jsonl or .json",
+        (
+            "the prompt file ./a.md ends in '.md'; a prompt file ends in .txt, .csv, .tsv, .jsonl"
+            " or .json"
+        ),
     ),
     ("a.yaml", b"- a cat\n", "ends in '.yaml'; a prompt file ends in"),
 ]
@@ -256,7 +265,8 @@ def test_what_is_told_of_a_file(tmp_path: Path) -> None:
     repeats, long, lines = read_prompt_file(tmp_path / "p.csv").notes
     assert repeats == "p.csv: 2 prompts repeat earlier ones and are left out"
     assert long.startswith(
-        "p.csv: 1 prompt has more than 1,000 characters, the longest 15,069; a text encoder reads the first 77 tokens"
+        "p.csv: 1 prompt has more than 1,000 characters, the longest 15,069; a text encoder reads"
+        " the first 77 tokens"
     )
     assert lines == "p.csv: 1 prompt has several lines; the first begins 'a cat\\nof two lines'"
     (tmp_path / "p.txt").write_text("a cat\na dog\n")

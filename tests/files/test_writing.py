@@ -1,4 +1,6 @@
-"""Places that cannot be written to, by every command that writes: one line with the place, the cause and advice that fits."""
+"""Places that cannot be written to, by every command that writes: one line with the place, the
+cause and advice that fits.
+"""
 
 from __future__ import annotations
 

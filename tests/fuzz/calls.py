@@ -1,4 +1,6 @@
-"""The commands as a user types them, in this process: with toys for models, a time limit, and standard streams of their own."""
+"""The commands as a user types them, in this process: with toys for models, a time limit, and
+standard streams of their own.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class Hang(BaseException):
-    """A command that took too long. No `Exception`, so that no command takes it for an error of its own."""
+    """A command that took too long. No `Exception`, so that no command takes it for an error of its
+    own.
+    """
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,11 @@ def call(*arguments: str, seconds: int = SECONDS) -> Called:
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except (Exception, Hang, KeyboardInterrupt) as raised:  # noqa: BLE001 - that is what is looked for
+        except (
+            Exception,
+            Hang,
+            KeyboardInterrupt,
+        ) as raised:
             error = _place(raised)
     output = "".join(one.getvalue().decode("utf-8", "backslashreplace") for one in kept)
     return Called(

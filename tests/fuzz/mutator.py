@@ -1,4 +1,6 @@
-"""One thing that goes wrong with a folder, chosen by dice: `damage` does it, and says what it did."""
+"""One thing that goes wrong with a folder, chosen by dice: `damage` does it, and says what it
+did.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ FREE = frozenset(
         "error",
     }
 )
-"""Fields of a record that nothing but its check value protects: whoever makes that anew too is believed."""
+"""Fields of a record that nothing but its check value protects: whoever makes that anew too is
+believed.
+"""
 NUMBERS = (
     "0",
     "-0.0",
@@ -329,7 +333,9 @@ AGAINST_THE_CHECK: dict[str, Apply] = {
 
 
 def change(journal: Path, apply: Apply, *, reseal: bool) -> None:
-    """Apply a change to the records of a journal; their check values are as they were, or made anew."""
+    """Apply a change to the records of a journal; their check values are as they were, or made
+    anew.
+    """
     lines = [opened(line) for line in journal.read_bytes().splitlines()]
     records = [json.loads(body) for body, _ in lines]
     apply(records)

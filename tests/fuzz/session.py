@@ -1,4 +1,6 @@
-"""One damaged folder after another through the commands, and what came of it. Also a script: `python -m tests.fuzz.session SEED`."""
+"""One damaged folder after another through the commands, and what came of it. Also a script:
+`python -m tests.fuzz.session SEED`.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ class Outcomes:
 
 
 def try_folder(seed: int, world: Path, folder: Path, outcomes: Outcomes) -> None:
-    """Copy the world, damage the copy as the seed says, and run all commands that read what was damaged."""
+    """Copy the world, damage the copy as the seed says, and run all commands that read what was
+    damaged.
+    """
     dice = random.Random(seed)
     name = dice.choices(list(PARTS), [part.weight for part in PARTS.values()])[0]
     part = PARTS[name]

@@ -1,4 +1,6 @@
-"""Whatever lies in a folder, a command ends in an exit code of its own, and no report calls itself complete over something else."""
+"""Whatever lies in a folder, a command ends in an exit code of its own, and no report calls itself
+complete over something else.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def test_what_was_changed_is_refused(world: Path, tmp_path: Path, name: str, app
 def test_what_was_forged_is_no_traceback(
     world: Path, tmp_path: Path, name: str, apply: Apply
 ) -> None:
-    """Whoever makes the check value anew is believed where nothing else contradicts; all plots that it concerns are drawn, or not."""
+    """Whoever makes the check value anew is believed where nothing else contradicts; all plots that
+    it concerns are drawn, or not.
+    """
     called = report_of_changed(world, tmp_path, apply, reseal=True, plots=True)
     assert not called.fault, f"{name}: {called}"
 
@@ -79,7 +83,9 @@ def report_of_changed(
 
 
 def test_what_was_not_changed_is_complete(world: Path, tmp_path: Path) -> None:
-    """Else the tests above could not fail: written by the same way, a journal that is as it was is accepted."""
+    """Else the tests above could not fail: written by the same way, a journal that is as it was is
+    accepted.
+    """
     assert report_of_changed(world, tmp_path, lambda records: None, reseal=True).code == 0
     assert (tmp_path / "run/journal-0000.jsonl").read_bytes() == (
         world / "run/journal-0000.jsonl"

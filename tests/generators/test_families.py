@@ -1,4 +1,6 @@
-"""Every family against diffusers' own pipeline, and what a hypernetwork, ReNO and a batch need of it."""
+"""Every family against diffusers' own pipeline, and what a hypernetwork, ReNO and a batch need of
+it.
+"""
 
 from __future__ import annotations
 
@@ -276,7 +278,8 @@ def test_a_sampler_without_noise_needs_no_seeds(name: str, folders: Folders) -> 
 def test_the_noise_between_two_steps_is_the_first_draw_of_the_documented_seed(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # SANA's sampler: x = cos(1.3) clean + sin(1.3) sigma_data noise, then one more step; by hand with a network that sees nothing
+    # SANA's sampler: x = cos(1.3) clean + sin(1.3) sigma_data noise, then one more step; by hand
+    # with a network that sees nothing
     generator = load("sana-sprint", folders)
     task = Task("any", "a ring", 5)
     seed = int(hashlib.sha256(b'["between steps",7,"a ring",5]').hexdigest()[:16], 16) >> 1
@@ -294,7 +297,8 @@ def test_the_noise_between_two_steps_is_the_first_draw_of_the_documented_seed(
             start, generator.encode(["a ring"]).seeded(NoiseSource(7, (1,)).step_seeds([task])), 2
         )
 
-    # with a prediction of zero and time t the velocity is (1 - 2t) x / length, so what the first step finds follows from x alone
+    # with a prediction of zero and time t the velocity is (1 - 2t) x / length, so what the first
+    # step finds follows from x alone
     def step(x: Tensor, angle: float) -> Tensor:
         time = math.sin(angle) / (math.cos(angle) + math.sin(angle))
         length = math.hypot(time, 1 - time)
@@ -308,7 +312,9 @@ def test_the_noise_between_two_steps_is_the_first_draw_of_the_documented_seed(
 
 @pytest.mark.parametrize("steps", [2, 4])
 def test_several_steps_leave_the_spread_that_one_step_has(steps: int, folders: Folders) -> None:
-    """What one noise between steps for all samples took away: differing images of a prompt, and an honest interval of a mean."""
+    """What one noise between steps for all samples took away: differing images of a prompt, and an
+    honest interval of a mean.
+    """
     generator = load("sana-sprint", folders)
     seeds, samples = range(12), range(24)
 
@@ -328,7 +334,8 @@ def test_several_steps_leave_the_spread_that_one_step_has(steps: int, folders: F
     redness = several[:, :, 0].mean((-1, -2)) - several[:, :, 1:].mean((2, 3, 4))
     between = redness.mean(1).std()
     within = (redness.var(1).mean() / len(samples)).sqrt()
-    # the ratio of 12 means' deviation to their standard error: chi with 11 degrees of freedom, within these in 99.9%
+    # the ratio of 12 means' deviation to their standard error: chi with 11 degrees of freedom,
+    # within these in 99.9%
     assert 0.4 < between / within < 1.7, (
         "what differs between base seeds is what the interval within one says"
     )
@@ -431,7 +438,8 @@ def test_a_memory_policy_changes_no_gradient(
         adapter = LoraAdapter(generator.backbone, LoraSettings(rank=2, alpha=4))
         shake(adapter)
         noise, conditioning = noise_for(generator).requires_grad_(), conditioned(generator)
-        # The same network once as hypernetwork, once fine-tuned, and twice as the base, in one graph.
+        # The same network once as hypernetwork, once fine-tuned, and twice as the base, in one
+        # graph.
         image = generator.generate(
             noise + Hypernetwork(generator, adapter).displacement(noise, conditioning),
             conditioning,
@@ -458,9 +466,9 @@ def test_recomputing_really_happens(
     generator = load("sana-sprint", folders, memory=(policy,))
     passes: list[str] = []
     blocks: Any = {
-        "backbone": generator.backbone.transformer_blocks[0],
+        "backbone": generator.backbone.transformer_blocks[0],  # type: ignore[index]
         "decoder": generator.decoder.decoder,
-    }  # type: ignore[index]
+    }
     for part, block in blocks.items():
         block.register_forward_pre_hook(lambda *_, part=part: passes.append(part))
     noise = noise_for(generator).requires_grad_()

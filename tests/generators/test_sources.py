@@ -251,7 +251,8 @@ def test_float16_leaves_text_encoders_and_decoder_what_they_need(
 def test_a_tokenizer_without_its_packages_says_which(
     folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # a vocabulary of sentencepiece alone, as PixArt's repository has it, and neither sentencepiece nor protobuf installed
+    # a vocabulary of sentencepiece alone, as PixArt's repository has it, and neither sentencepiece
+    # nor protobuf installed
     copied = shutil.copytree(folders["pixart"], tmp_path / "copied")
     for path in (copied / "tokenizer").iterdir():
         path.unlink()
@@ -271,7 +272,10 @@ def test_a_tokenizer_without_its_packages_says_which(
     monkeypatch.setattr("transformers.T5Tokenizer.from_pretrained", tiktoken)
     with pytest.raises(
         UsageError,
-        match="its tokenizer needs the packages sentencepiece and protobuf; type pip install sentencepiece protobuf",
+        match=(
+            "its tokenizer needs the packages sentencepiece and protobuf; type pip install"
+            " sentencepiece protobuf"
+        ),
     ):
         load_folder(copied, name="x", device="cpu", dtype="float32")
 
@@ -403,6 +407,9 @@ def test_damaged_folders_are_refused(folders: Folders, tmp_path: Path) -> None:
 def test_without_network_and_cache_the_fix_is_named() -> None:
     with pytest.raises(
         UsageError,
-        match="stabilityai/sd-turbo is not in the local cache and HF_HUB_OFFLINE forbids to ask the Hub; unset it",
+        match=(
+            "stabilityai/sd-turbo is not in the local cache and HF_HUB_OFFLINE forbids to ask the"
+            " Hub; unset it"
+        ),
     ):
         sources.SD_TURBO(device="cpu", dtype="float32")

@@ -42,7 +42,9 @@ ARGUMENTS = {
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """The handlers of a process that was started as usual, also where the tests run in the background."""
+    """The handlers of a process that was started as usual, also where the tests run in the
+    background.
+    """
     before = {number: signal.getsignal(number) for number in CODES}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -88,7 +90,10 @@ def test_a_run_says_what_is_kept(tmp_path: Path, number: signal.Signals) -> None
     command = [
         sys.executable,
         "-c",
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from hnbench.cli.app import main; main()",
+        (
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from"
+            " hnbench.cli.app import main; main()"
+        ),
     ]
     command += [
         "run",

@@ -1,4 +1,6 @@
-"""Without enough memory: batches are halved where they can be, and else one line says what helps."""
+"""Without enough memory: batches are halved where they can be, and else one line says what
+helps.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from hnbench.runs.attempt import in_chunks
 ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"),
     RuntimeError(
-        "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+        "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you"
+        " tried to allocate 9 bytes."
     ),
     MemoryError(),
 ]

@@ -1,7 +1,8 @@
 """Adapters in the layout of the official training code, and what they compute, by hand.
 
-The official code trains with peft before 0.16 (0.15.2 was measured): the LoRA beside any convolution, grouped or not, is a convolution to
-`rank` channels with the base's kernel, stride and padding and no groups, then a 1x1 convolution without groups.
+The official code trains with peft before 0.16 (0.15.2 was measured): the LoRA beside any
+convolution, grouped or not, is a convolution to `rank` channels with the base's kernel, stride and
+padding and no groups, then a 1x1 convolution without groups.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ def write(
 def displacement(
     generator: Generator, weights: Mapping[str, Tensor], noise: Tensor, conditioning: Conditioning
 ) -> Tensor:
-    """The change that such an adapter gives: every layer's output plus its LoRA, and the LoRA alone of the last layer."""
+    """The change that such an adapter gives: every layer's output plus its LoRA, and the LoRA alone
+    of the last layer.
+    """
     scale = ALPHA / RANK
     handles = []
     for name, layer in adaptable(generator.backbone).items():

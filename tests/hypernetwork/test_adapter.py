@@ -195,7 +195,9 @@ def test_the_seed_decides_the_first_weights_and_nothing_else_does() -> None:
 
 
 class Odd(nn.Module):
-    """Names that end alike, grouped convolutions, and an attention block with a projection of its own."""
+    """Names that end alike, grouped convolutions, and an attention block with a projection of its
+    own.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -161,14 +161,20 @@ def test_a_layer_without_its_weights_or_weights_without_their_layer_are_refused(
     }
     with pytest.raises(
         UsageError,
-        match=r"missing patch_embed.proj.lora_A.weight, patch_embed.proj.lora_B.weight; unexpected none",
+        match=(
+            r"missing patch_embed.proj.lora_A.weight, patch_embed.proj.lora_B.weight; unexpected"
+            r" none"
+        ),
     ):
         load_adapter(
             official.write(tmp_path / "a", fewer, names, prefixed=False), generator, "hypernoise"
         )
     with pytest.raises(
         UsageError,
-        match=r"missing none; unexpected patch_embed.proj.lora_A.weight, patch_embed.proj.lora_B.weight",
+        match=(
+            r"missing none; unexpected patch_embed.proj.lora_A.weight,"
+            r" patch_embed.proj.lora_B.weight"
+        ),
     ):
         load_adapter(
             official.write(tmp_path / "b", weights, names[1:], prefixed=False),
@@ -228,8 +234,8 @@ def test_the_card_says_how_to_load_what_peft_can_load(tmp_path: Path, kind: str)
     save_adapter(tmp_path / "a", adapter, generator.backbone, describe(generator, kind))
     card = (tmp_path / "a/README.md").read_text()
     assert (
-        'load_lora_adapter(THIS, prefix="base_model.model", weight_name="adapter_model.safetensors")'
-        in card
+        'load_lora_adapter(THIS, prefix="base_model.model",'
+        ' weight_name="adapter_model.safetensors")' in card
     )
     assert ("low-rank delta only" in card) == (kind == "hypernoise")
     assert (
@@ -264,7 +270,10 @@ def test_a_wrong_generator_or_kind_is_refused(saved: Path) -> None:
         load_adapter(saved, ToyGenerator(seed=1), "hypernoise")
     with pytest.raises(
         UsageError,
-        match=r"was trained for the generator 'toy' with noise \[2, 4, 4\]; 'unet' has noise \[2, 8, 8\]",
+        match=(
+            r"was trained for the generator 'toy' with noise \[2, 4, 4\]; 'unet' has noise \[2,"
+            r" 8, 8\]"
+        ),
     ):
         load_adapter(saved, UNetGenerator(), "hypernoise")
     with pytest.raises(
@@ -351,9 +360,11 @@ def test_values_that_are_not_known_are_refused_and_take_no_memory(
     (name,) = change
     with pytest.raises(
         UsageError,
-        match="says rank"
-        if change.get("r") in (5, 10**9)
-        else f"{name}|unterminated subpattern|JSON is malformed",
+        match=(
+            "says rank"
+            if change.get("r") in (5, 10**9)
+            else f"{name}|unterminated subpattern|JSON is malformed"
+        ),
     ):
         load_adapter(saved, ToyGenerator(), "hypernoise")
 
@@ -365,7 +376,9 @@ def test_a_configuration_of_any_depth_is_one_line(saved: Path) -> None:
 
 
 def trained_by_peft(init: Any, folder: Path) -> tuple[Any, torch.Tensor]:
-    """A SANA whose LoRA was begun in this way, moved and saved by peft, and what peft's own reloading of it computes."""
+    """A SANA whose LoRA was begun in this way, moved and saved by peft, and what peft's own
+    reloading of it computes.
+    """
     targets = ["to_q", "to_k", "proj_out"]
     generator = SanaGenerator()
     model = peft.get_peft_model(
@@ -445,8 +458,8 @@ def test_the_card_gives_no_call_that_the_backbone_does_not_have(tmp_path: Path) 
     card = (tmp_path / "a/README.md").read_text()
     assert "load_lora_adapter" not in card
     assert (
-        "`peft.PeftModel.from_pretrained(backbone, THIS)` loads it,\nwhere `backbone` is the pipeline's"
-        in card
+        "`peft.PeftModel.from_pretrained(backbone, THIS)` loads it,\nwhere `backbone` is the"
+        " pipeline's" in card
     )
 
 
@@ -516,7 +529,8 @@ def test_cost_and_hash_are_read_without_torch(saved: Path) -> None:
 import sys
 from pathlib import Path
 from hnbench.hypernetwork.checkpoint import adapter_sha256, training_cost
-print(training_cost(Path({str(saved)!r}))["seconds"], len(adapter_sha256(Path({str(saved)!r}))), "torch" in sys.modules)
+saved = Path({str(saved)!r})
+print(training_cost(saved)["seconds"], len(adapter_sha256(saved)), "torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["12.5", "64", "False"]

@@ -1,4 +1,6 @@
-"""Adapter folders in which anything may be wrong: they are used, or refused in one line, and take no more memory than they have bytes."""
+"""Adapter folders in which anything may be wrong: they are used, or refused in one line, and take
+no more memory than they have bytes.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ def test_anything_in_the_place_of_a_file_is_used_or_is_one_line(saved: Path, nam
 def test_a_link_that_leads_nowhere_does_not_count_as_no_file(
     saved: Path, name: str, target: str | None
 ) -> None:
-    """Without hnbench.json an adapter is of another program and not compared by fingerprint; without hashes nothing is contaminated."""
+    """Without hnbench.json an adapter is of another program and not compared by fingerprint;
+    without hashes nothing is contaminated.
+    """
     (saved / name).unlink()
     (saved / name).symlink_to(target or name)
     with pytest.raises(UsageError, match=f"{name} cannot be read"):
@@ -184,7 +188,9 @@ def test_a_header_with_other_places_is_one_line(saved: Path, begin: int) -> None
 
 
 def official(saved: Path, content: Any) -> Path:
-    """The folder as the official code writes one, with something of this kind in its file of weights."""
+    """The folder as the official code writes one, with something of this kind in its file of
+    weights.
+    """
     (saved / "hnbench.json").unlink()
     (saved / "adapter_model.safetensors").unlink()
     path = saved / "adapter_model.bin"

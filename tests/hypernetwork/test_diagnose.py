@@ -35,7 +35,10 @@ def test_an_untrained_hypernetwork_changes_nothing() -> None:
         found["kl"]
         == found["jacobian_term"]
         == found["half_squared_norm"]
-        == {"mean": 0, "standard_error": 0}
+        == {
+            "mean": 0,
+            "standard_error": 0,
+        }
     )
     assert found["lipschitz"]["max"] == 0
     assert found["gaussianity"]["before"] == found["gaussianity"]["after"]

@@ -74,7 +74,8 @@ def test_of_an_affine_map_it_is_the_divergence_of_two_gaussians() -> None:
 
 
 def test_the_jacobian_term_is_stein_s_difference() -> None:
-    # KL = E[x.f + 1/2 ||f||^2 - log|det|] before Stein's lemma (Eq. 53): the same mean, by another road.
+    # KL = E[x.f + 1/2 ||f||^2 - log|det|] before Stein's lemma (Eq. 53): the same mean, by another
+    # road.
     network = smooth(0.4)
     noise = noises(20_000)
     parts = exact_divergence(network, noise)
@@ -107,13 +108,17 @@ def test_the_estimate_agrees_with_the_exact_value_within_its_error() -> None:
 
 
 def test_the_truncated_series_is_within_its_bound() -> None:
-    # A multiple of the identity: every sign vector gives the traces exactly, and the bound is nearly tight.
+    # A multiple of the identity: every sign vector gives the traces exactly, and the bound is
+    # nearly tight.
     for factor in (0.5, -0.5):
         exact = DIMENSION * (factor - math.log1p(factor))
         for terms in (2, 4, 8):
             found = estimated_divergence(
-                lambda x, factor=factor: factor * x, noises(2), probes=1, terms=terms
-            ).jacobian_term  # type: ignore[misc]
+                lambda x, factor=factor: factor * x,
+                noises(2),
+                probes=1,
+                terms=terms,  # type: ignore[misc]
+            ).jacobian_term
             bound = truncation_bound(0.5, DIMENSION, terms)
             assert abs(float(found[0]) - exact) <= bound
         assert abs(exact) <= error_bound(0.5, DIMENSION) + 1e-12

@@ -36,7 +36,9 @@ def trained(temperature: float) -> tuple[Truth, Hypernetwork]:
 
 
 def log_target(truth: Truth, noise: Tensor) -> Tensor:
-    """The logarithm of the tilted density up to a constant, log p0(x) + r(g(x)) / alpha, by the generator and the reward themselves."""
+    """The logarithm of the tilted density up to a constant, log p0(x) + r(g(x)) / alpha, by the
+    generator and the reward themselves.
+    """
     generator = AffineGenerator()
     images = generator.generate(noise[None], generator.encode([""]))
     reward = QuadraticReward(truth.curvature, truth.target).score(images, [""])
@@ -114,7 +116,8 @@ def test_the_measured_divergence_is_the_closed_form(temperature: float) -> None:
     assert abs(float(found.kl.mean()) - exact) < 4 * float(found.kl.std()) / len(noise) ** 0.5
     term = float(torch.trace(slope - IDENTITY) - torch.logdet(slope))
     assert float(found.jacobian_term[0]) == pytest.approx(term, rel=1e-6)
-    # The paper's approximation leaves out a part that is not small here, although f is a contraction.
+    # The paper's approximation leaves out a part that is not small here, although f is a
+    # contraction.
     assert (
         float(
             lipschitz_constants(

@@ -1,4 +1,6 @@
-"""An adapter is uploaded whole to the repository that was named, or a clear error says why not. No call reaches the Hub."""
+"""An adapter is uploaded whole to the repository that was named, or a clear error says why not. No
+call reaches the Hub.
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,9 @@ def test_line_ends_of_other_systems_are_no_damage(tmp_path: Path) -> None:
     reason="HNBENCH_DATA names no folder with the training prompts, and tests download nothing",
 )
 def test_hypernoise_was_trained_on_51_colour_prompts(tmp_path: Path) -> None:
-    """Of 300 in each category. Exactly the same text have 30 of the 51; 19 more differ in nothing but the space before a full stop."""
+    """Of 300 in each category. Exactly the same text have 30 of the 51; 19 more differ in nothing
+    but the space before a full stop.
+    """
 
     def lines(name: str) -> list[str]:
         return [

@@ -210,7 +210,9 @@ def test_equal_temperatures_train_alike(tmp_path: Path) -> None:
 
 
 class BrittleReward(BrightnessReward):
-    """Its value, and hence its gradient, is not finite in the calls of chosen numbers that need a gradient."""
+    """Its value, and hence its gradient, is not finite in the calls of chosen numbers that need a
+    gradient.
+    """
 
     def __init__(self, bad: Sequence[int]) -> None:
         self.bad, self.calls = set(bad), 0
@@ -253,7 +255,8 @@ def test_ten_such_steps_in_a_row_end_the_training(tmp_path: Path) -> None:
 
 
 def test_a_finetuning_keeps_its_best_adapter(tmp_path: Path) -> None:
-    # A rate far too large: the reward falls at some point, and the best held-out step wins over the last.
+    # A rate far too large: the reward falls at some point, and the best held-out step wins over the
+    # last.
     plan = config(
         kind="finetune",
         steps=12,

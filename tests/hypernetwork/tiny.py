@@ -43,7 +43,9 @@ def mixture(weight: float = 1.0) -> Mixture:
 
 
 class UNetGenerator(Generator):
-    """A one-step generator on a diffusers UNet with attention, 2x8x8 noise; its images are the first two channels and their sum."""
+    """A one-step generator on a diffusers UNet with attention, 2x8x8 noise; its images are the
+    first two channels and their sum.
+    """
 
     name = "unet"
     noise_shape = (2, 8, 8)
@@ -95,7 +97,9 @@ class UNetGenerator(Generator):
 
 
 class SanaGenerator(Generator):
-    """A one-step generator on a small SANA transformer, whose feed-forward has depthwise convolutions; 4x8x8 noise."""
+    """A one-step generator on a small SANA transformer, whose feed-forward has depthwise
+    convolutions; 4x8x8 noise.
+    """
 
     name = "sana"
     noise_shape = (4, 8, 8)

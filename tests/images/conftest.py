@@ -1,4 +1,6 @@
-"""Folders of images drawn for the captions of the embedded suite, and a run of the miniature world."""
+"""Folders of images drawn for the captions of the embedded suite, and a run of the miniature
+world.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Stages:
 
 
 class SmallSuite(ShapesSuite):
-    """Two prompts of each task of the embedded suite, two images each; quick: one image of the first of each."""
+    """Two prompts of each task of the embedded suite, two images each; quick: one image of the
+    first of each.
+    """
 
     name = "small-shapes"
 
@@ -67,7 +71,9 @@ def draw_png(path: Path, text: str, seed: int) -> None:
 
 
 def write_geneval(folder: Path, suite: SmallSuite) -> Path:
-    """GenEval's layout, written by hand: the reference generator's file names, and a grid beside them."""
+    """GenEval's layout, written by hand: the reference generator's file names, and a grid beside
+    them.
+    """
     for number, prompt in enumerate(suite.prompts()):
         place = folder / f"{number:05d}"
         for sample in range(2):

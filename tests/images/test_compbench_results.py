@@ -1,4 +1,6 @@
-"""The result files of T2I-CompBench's own scripts, against what those write, by the rules of each."""
+"""The result files of T2I-CompBench's own scripts, against what those write, by the rules of
+each.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ def written(
 
 
 def save(folder: Path, tag: str, first: int = 0) -> None:
-    """The images of a category; that with the number n in its name, counted from `first`, is red by n - first of 255."""
+    """The images of a category; that with the number n in its name, counted from `first`, is red by
+    n - first of 255.
+    """
     folder.mkdir(parents=True)
     for index in range(6):
         text = f"{tag.replace('_', ' ')} {index // 2}."
@@ -90,7 +94,9 @@ def save(folder: Path, tag: str, first: int = 0) -> None:
 
 @pytest.mark.parametrize("tag", PLACES)
 def test_a_category_has_the_file_of_its_script(tmp_path: Path, tag: str) -> None:
-    """Attributes have texts of four decimals; scripts over detections name an image by its number, the others by its place."""
+    """Attributes have texts of four decimals; scripts over detections name an image by its number,
+    the others by its place.
+    """
     save(tmp_path / "samples", tag, first=100)
     (content,) = (
         files := written(tmp_path, ThreeOfEach(tag.replace("_", "-")), tmp_path / "out")

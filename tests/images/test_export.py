@@ -1,4 +1,6 @@
-"""A run's images in other projects' layouts: what is written, what is refused, and that a score of it is the run's own."""
+"""A run's images in other projects' layouts: what is written, what is refused, and that a score of
+it is the run's own.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ from tests.toys import ToyGenerator
 
 @dataclass
 class Drawn(WorldMethod):
-    """Draws a scene of the prompt where a coin says so, and of one fixed caption elsewhere; with another coin for each label."""
+    """Draws a scene of the prompt where a coin says so, and of one fixed caption elsewhere; with
+    another coin for each label.
+    """
 
     name = "random"
 
@@ -349,7 +353,7 @@ def test_prompts_that_are_file_names() -> None:
 
 def test_no_prompt_becomes_a_path(tmp_path: Path) -> None:
     class Climbing(WorldSuite):
-        def prompts(self):  # type: ignore[no-untyped-def] # noqa: ANN202
+        def prompts(self):  # type: ignore[no-untyped-def]
             first, *others = super().prompts()
             return (
                 type(first)(first.id, "../../../out of here", first.tag, first.metadata),

@@ -1,4 +1,6 @@
-"""Judges and measures that fail or answer wrongly for some images: told by name at the end, with the rest kept, and never as a number."""
+"""Judges and measures that fail or answer wrongly for some images: told by name at the end, with
+the rest kept, and never as a number.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Scores of drawn images against what was drawn; verdicts are kept, and no image is judged twice."""
+"""Scores of drawn images against what was drawn; verdicts are kept, and no image is judged
+twice.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def scored(
 
 
 def spoil(folder: Path, suite: SmallSuite) -> None:
-    """One of four single_object images, two of four counting images and all of color_attr show another single shape instead."""
+    """One of four single_object images, two of four counting images and all of color_attr show
+    another single shape instead.
+    """
     places = {
         "single_object": ["00000/samples/00001"],
         "counting": ["00004/samples/00000", "00005/samples/00001"],
@@ -133,7 +137,8 @@ def test_a_prompt_is_correct_where_one_of_its_images_is(geneval: Path, suite: Sm
         {"label": "", "images": shares.images, "prompts": shares.prompts}
     ]
     assert correct_lines(found) == [
-        "70.83% of the images are correct, and 83.33% of the prompts have a correct image; neither is the score."
+        "70.83% of the images are correct, and 83.33% of the prompts have a correct image; "
+        + "neither is the score."
     ]
     # as GenEval's summary_scores.py has it
     lines = pd.read_json(write_results(found, geneval.parent), orient="records", lines=True)
@@ -162,7 +167,7 @@ def test_overall_weighs_tasks_alike_whatever_their_sizes(geneval: Path, suite: S
         19,
     )
     assert lines["overall"].score.estimate == pytest.approx(4.25 / 6)
-    (partial, prompts) = sentences(found)
+    partial, prompts = sentences(found)
     assert partial.startswith("PARTIAL: 2 prompts without images (colors/0000 ")
     assert "1 prompts with another number of images (colors/0001 has 1 of 2)" in partial
     assert prompts == "10 of the 12 prompts of small-shapes are in it."

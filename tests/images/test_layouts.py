@@ -134,7 +134,10 @@ def test_only_the_first_few_are_told(geneval: Path, suite: SmallSuite, stages: S
         shutil.rmtree(geneval / f"{number:05}")
     with pytest.raises(
         UsageError,
-        match=r"5 prompts without images \(single_object/0000 '.*', single_object/0001 '.*', .*, \.\.\.\)\. Mend",
+        match=(
+            r"5 prompts without images \(single_object/0000 '.*', single_object/0001 '.*', .*,"
+            r" \.\.\.\)\. Mend"
+        ),
     ):
         find_images(geneval, suite).usable(stages, partial=False)
 

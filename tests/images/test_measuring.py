@@ -229,7 +229,10 @@ def test_one_image_has_no_diversity(geneval: Path, suite: SmallSuite) -> None:
         (geneval / f"{number:05d}/samples/00001.png").unlink()
     with pytest.raises(
         UsageError,
-        match=r"12 prompts have a single one \(single_object/0000 0, single_object/0001 0, .*, \.\.\.\): generate more",
+        match=(
+            r"12 prompts have a single one \(single_object/0000 0, single_object/0001 0, .*,"
+            r" \.\.\.\): generate more"
+        ),
     ):
         measured(found_in(geneval, suite, partial=True), Range())
     assert measured(found_in(geneval, suite, partial=True), Redness()).new == 12
@@ -250,7 +253,10 @@ def test_what_is_no_number_is_told(
 ) -> None:
     monkeypatch.setattr("tests.images.test_measuring.red", lambda _: float("nan"))
     for measure in (Range(), Redness()):
-        match = rf"the measure {measure.name} failed for 12 of 12 prompts; of single_object/0000: the measure {measure.name} gave nan"
+        match = (
+            rf"the measure {measure.name} failed for 12 of 12 prompts; of single_object/0000: the"
+            rf" measure {measure.name} gave nan"
+        )
         with pytest.raises(SampleFailure, match=match):
             measured(found_in(geneval, suite), measure)
     with open_journal(geneval / "measures") as journal:

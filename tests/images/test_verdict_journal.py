@@ -23,7 +23,9 @@ LINES = [_line(f"{number}" * 64, IMAGE, verdict) for number, verdict in enumerat
 
 
 def use(folder: Path) -> None:
-    """What a score does with a journal: it takes the verdicts, and writes their values and details down."""
+    """What a score does with a journal: it takes the verdicts, and writes their values and details
+    down.
+    """
     with VerdictJournal(folder) as journal:
         for key, verdict in journal.verdicts.items():
             assert len(key) == 64

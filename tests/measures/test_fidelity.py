@@ -41,7 +41,9 @@ def with_moments(mean: Array, covariance: Array, count: int, seed: int) -> Array
 
 
 def test_the_frechet_distance_of_gaussians_is_the_closed_form() -> None:
-    """Of commuting covariances: the squared distance of the means and of the standard deviations along the common axes."""
+    """Of commuting covariances: the squared distance of the means and of the standard deviations
+    along the common axes.
+    """
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
     first, second = np.array([1.0, 4.0, 9.0]), np.array([4.0, 0.25, 1.0])
     x = with_moments(np.array([1.0, 2.0, 3.0]), axes @ np.diag(first) @ axes.T, 40, 1)
@@ -82,7 +84,9 @@ def test_the_frechet_distance_is_that_of_torchmetrics_on_the_same_features() -> 
 
 
 def test_fewer_images_than_features_are_no_numerical_trouble() -> None:
-    """With N points in D > N dimensions, the same points rotated into N - 1 dimensions have the same distance."""
+    """With N points in D > N dimensions, the same points rotated into N - 1 dimensions have the
+    same distance.
+    """
     rng = np.random.default_rng(4)
     points = rng.normal(size=(5, 3)), rng.normal(size=(7, 3)) + 1
     embedding = np.linalg.qr(rng.normal(size=(200, 3)))[0].T

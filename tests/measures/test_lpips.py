@@ -1,4 +1,6 @@
-"""LPIPS against torchmetrics, on a backbone of random weights in the file format of the published one."""
+"""LPIPS against torchmetrics, on a backbone of random weights in the file format of the published
+one.
+"""
 
 from __future__ import annotations
 

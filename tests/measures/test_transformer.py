@@ -34,7 +34,9 @@ def dinov2(folder: Path, **options: int) -> Dinov2Model:
 
 
 def clip(folder: Path) -> CLIPModel:
-    """With a text tower, as the published folders have it, and the weights in a file of `torch.save`."""
+    """With a text tower, as the published folders have it, and the weights in a file of
+    `torch.save`.
+    """
     text = {**TOWER, "vocab_size": 9, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
     vision = {**TOWER, "image_size": 48, "patch_size": 8, "projection_dim": 12}
     model = lively(CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=12)))
@@ -84,7 +86,9 @@ def cubic(distance: float) -> float:
 
 
 def read_with_step(table: torch.Tensor, length: int, side: int, step: float) -> torch.Tensor:
-    """Each position of the new grid as the kernel's sum over the old grid, whose border is repeated."""
+    """Each position of the new grid as the kernel's sum over the old grid, whose border is
+    repeated.
+    """
     weights = torch.zeros(side, length)
     for new in range(side):
         centre = (new + 0.5) * step - 0.5

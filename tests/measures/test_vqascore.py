@@ -1,4 +1,6 @@
-"""VQAScore through small random models of the real classes, against a plain forward of the stock model; and what is refused."""
+"""VQAScore through small random models of the real classes, against a plain forward of the stock
+model; and what is refused.
+"""
 
 from __future__ import annotations
 
@@ -133,7 +135,9 @@ def test_of_an_answer_of_several_tokens_the_first_counts(folders: dict[str, Path
 
 
 class Answers:
-    """A model that gives prepared probabilities by what is asked about, and notes who was asked about what."""
+    """A model that gives prepared probabilities by what is asked about, and notes who was asked
+    about what.
+    """
 
     fingerprint = "of the weights"
 
@@ -176,7 +180,10 @@ def test_a_model_that_does_not_see_gives_no_value(person: float) -> None:
     for _ in range(2):
         with pytest.raises(
             UsageError,
-            match=rf"abc cannot be trusted: .*person' has VQAScore {person} and .*bicycle' has 0\.25; give an",
+            match=(
+                rf"abc cannot be trusted: .*person' has VQAScore {person} and .*bicycle' has 0\.25;"
+                r" give an"
+            ),
         ):
             measure.values([PICTURES[0]], ["a ring"])
     assert not [question for _, question, _ in model.asked if "a ring" in question]

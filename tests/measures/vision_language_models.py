@@ -1,4 +1,6 @@
-"""Small random vision-language models of the real classes, with real processors and tokenizers, saved as the published ones are."""
+"""Small random vision-language models of the real classes, with real processors and tokenizers,
+saved as the published ones are.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ IDEFICS_MARKS = [
 
 
 def qwen(folder: Path, seed: int = 0) -> Path:
-    """A Qwen2.5-VL: bytes and their merges, images of any size, and an answer that begins a line."""
+    """A Qwen2.5-VL: bytes and their merges, images of any size, and an answer that begins a
+    line.
+    """
     tokenizer = _byte_tokenizer(QWEN_MARKS, "<|im_end|>")
     processor = Qwen2_5_VLProcessor(
         Qwen2VLImageProcessor(min_pixels=56 * 56, max_pixels=112 * 112),
@@ -99,7 +103,9 @@ def qwen(folder: Path, seed: int = 0) -> Path:
 
 
 def llava(folder: Path, seed: int = 0) -> Path:
-    """A LLaVA 1.5: words with the space before them, images of one size, a start token, and an answer after a colon."""
+    """A LLaVA 1.5: words with the space before them, images of one size, a start token, and an
+    answer after a colon.
+    """
     words = Tokenizer(models.BPE(unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     words.decoder = decoders.Metaspace(prepend_scheme="first")
@@ -135,7 +141,9 @@ def llava(folder: Path, seed: int = 0) -> Path:
 
 
 def idefics(folder: Path, seed: int = 0) -> Path:
-    """An Idefics3, as SmolVLM is: images in tiles, and an answer after a colon, with a space that is part of its token."""
+    """An Idefics3, as SmolVLM is: images in tiles, and an answer after a colon, with a space that
+    is part of its token.
+    """
     tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
     tokenizer = _byte_tokenizer([*IDEFICS_MARKS, *tiles], "<end_of_utterance>")
     image_processor = Idefics3ImageProcessor(

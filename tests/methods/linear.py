@@ -16,7 +16,9 @@ from tests.toys import ToyGenerator
 
 
 class LinearGenerator(ToyGenerator):
-    """The image is the noise, multiplied by a matrix: 3x2x2 numbers each, not confined to [0, 1]."""
+    """The image is the noise, multiplied by a matrix: 3x2x2 numbers each, not confined to [0,
+    1].
+    """
 
     name = "linear"
     noise_shape = (3, 2, 2)
@@ -56,7 +58,9 @@ class NearnessReward(Reward):
 
 
 class Spoiled(Reward):
-    """Another reward, spoiled in chosen calls for the prompt "bad": its value, or only its gradient."""
+    """Another reward, spoiled in chosen calls for the prompt "bad": its value, or only its
+    gradient.
+    """
 
     name = "spoiled"
     fingerprint = digest("spoiled")
@@ -85,12 +89,14 @@ class Spoiled(Reward):
         return score.masked_fill(bad, self.value) if spoil and not self.only_gradient else score
 
 
-class Asked(Exception):  # noqa: N818
+class Asked(Exception):
     """Python asked a tensor for its value, for which the host must wait for the device."""
 
 
 class Unasked(Reward):
-    """Another reward; from its first call to its last but one, asking any tensor for its value raises `Asked`."""
+    """Another reward; from its first call to its last but one, asking any tensor for its value
+    raises `Asked`.
+    """
 
     name = "unasked"
     fingerprint = digest("unasked")

@@ -43,7 +43,9 @@ def run(
 def reference(
     task: Task, generator: ToyGenerator, reward: Reward, settings: dict[str, Any]
 ) -> tuple[Tensor, list[float]]:
-    """ReNO for one sample with torch's own optimiser and clipping: the best iterate, and the rewards."""
+    """ReNO for one sample with torch's own optimiser and clipping: the best iterate, and the
+    rewards.
+    """
     noise = torch.nn.Parameter(noises_for(generator).batch([task]).to(generator.dtype))
     optimiser = torch.optim.SGD(
         [noise],
@@ -175,7 +177,8 @@ def test_a_quadratic_reward_is_solved() -> None:
 
 
 def test_a_linear_reward_ends_where_it_balances_the_regulariser() -> None:
-    # The stationary point of <a, e> - w (|e|^2 / 2 - (d - 1) log |e|) lies along a, at s with |a| = w (s - (d - 1) / s).
+    # The stationary point of <a, e> - w (|e|^2 / 2 - (d - 1) log |e|) lies along a, at s with |a| =
+    # w (s - (d - 1) / s).
     direction = torch.linspace(-1.0, 2.0, 12, dtype=torch.float64)
     length, weight, dimension = float(direction.norm()), 2.0, 12
     s = (length + math.sqrt(length**2 + 4 * weight**2 * (dimension - 1))) / (2 * weight)
@@ -220,7 +223,9 @@ def test_a_sample_that_breaks_stops_keeps_its_best_and_disturbs_nobody(
 
 def test_a_broken_gradient_stops_a_sample_whose_reward_would_not_show_it() -> None:
     class OneChannel(Reward):
-        """Sees the first channel only; its gradient in the last one is infinite in the third call."""
+        """Sees the first channel only; its gradient in the last one is infinite in the third
+        call.
+        """
 
         name = "one-channel"
         fingerprint = "one-channel"

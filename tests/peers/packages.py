@@ -1,9 +1,10 @@
-"""What the published packages say of weights of the real architectures. Runs in an environment of its own (requirements.txt).
+"""What the published packages say of weights of the real architectures. Runs in an environment of
+its own (requirements.txt).
 
     python packages.py NAME FOLDER
 
-The folder has pictures, prompts and images. A checkpoint that is not in it is made with random weights. Scores and gradients are written
-into it.
+The folder has pictures, prompts and images. A checkpoint that is not in it is made with random
+weights. Scores and gradients are written into it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Inputs:
 
 
 def load_or_save(model: nn.Module, checkpoint: Path) -> None:
-    """The checkpoint's weights into the model, as the package puts them there; or the model's into the checkpoint, where there is none."""
+    """The checkpoint's weights into the model, as the package puts them there; or the model's into
+    the checkpoint, where there is none.
+    """
     if checkpoint.exists():
         model.load_state_dict(
             torch.load(checkpoint, map_location="cpu", weights_only=True), strict=False

@@ -1,8 +1,9 @@
 """The rewards against the published packages, on the same weights: `nox -s peers`.
 
-Two environments, because the packages need an older transformers: packages.py runs in theirs and leaves scores and gradients in a folder.
-The weights are random, made by the package and loaded from that folder here; and the published ones, for each reward whose files are in
-the Hub's cache (`hnbench fetch --optimise NAME` puts them there).
+Two environments, because the packages need an older transformers: packages.py runs in theirs and
+leaves scores and gradients in a folder. The weights are random, made by the package and loaded from
+that folder here; and the published ones, for each reward whose files are in the Hub's cache
+(`hnbench fetch --optimise NAME` puts them there).
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ def nothing(_: Path) -> None:
 
 
 def lay_out_published(published: tuple[Source, ...], folder: Path) -> None:
-    """The published files of a reward in one folder, as the packages take them. Skips the test where they are not in the cache."""
+    """The published files of a reward in one folder, as the packages take them. Skips the test
+    where they are not in the cache.
+    """
     try:
         folders = find(published).folders
     except UsageError as error:
@@ -152,10 +155,10 @@ def test_scores_and_gradients_are_the_packages(
         "gradient": float((gradient - expected["gradient"]).norm() / expected["gradient"].norm()),
     }
     with capsys.disabled():
-        print(  # noqa: T201 - the figures are what the session is for
-            f"\n{name}, {weights} weights: largest difference of scores {figures['pictures']:.1e} (pictures), "
-            f"{figures['tensors']:.1e} (tensors); "
-            f"relative difference of gradients {figures['gradient']:.1e}; standard deviation of scores {spread:.2g}"
+        print(
+            f"\n{name}, {weights} weights: largest difference of scores {figures['pictures']:.1e}"
+            f" (pictures), {figures['tensors']:.1e} (tensors); relative difference of gradients"
+            f" {figures['gradient']:.1e}; standard deviation of scores {spread:.2g}"
         )
     assert figures["pictures"] < 1e-4
     assert figures["tensors"] < 1e-4

@@ -114,17 +114,19 @@ def manifest(
             "method_of": {label: method_of(label) for label in labels},
             "prompts": prompts,
         },
-        "training": {
-            "hypernoise": {
-                "seconds": 312.0,
-                "steps": 3000,
-                "images": 3e5,
-                **passes,
-                "device": "Some CPU",
+        "training": (
+            {
+                "hypernoise": {
+                    "seconds": 312.0,
+                    "steps": 3000,
+                    "images": 3e5,
+                    **passes,
+                    "device": "Some CPU",
+                }
             }
-        }
-        if "hypernoise" in labels
-        else {},
+            if "hypernoise" in labels
+            else {}
+        ),
         "environment": {
             "hnbench": "0.1.0",
             "device": "Some CPU",
@@ -213,11 +215,13 @@ def _record(
         base_seed=base_seed,
         label=label,
         noise_sha256=noise,
-        displacement=0.0
-        if label in ("random", "finetune")
-        else 19.6
-        if label in SEARCHED
-        else 4.0 + 2 * lift,
+        displacement=(
+            0.0
+            if label in ("random", "finetune")
+            else 19.6
+            if label in SEARCHED
+            else 4.0 + 2 * lift
+        ),
         noise_norm=float(np.sqrt(192 + 19.6 * draws["luck"]))
         + (0.6 if label == "reno" else 0.15 if "hypernoise" in label else 0),
         rewards={**level, "optimised": level["shapes-clip"] * 2},
@@ -246,7 +250,9 @@ def write_run(
     missing: tuple[str, ...] = (),
     changes: dict[str, Any] | None = None,
 ) -> Path:
-    """Write a run. The first record of each label in `failed` fails, that of each in `missing` is left out; `changes` go over run.json."""
+    """Write a run. The first record of each label in `failed` fails, that of each in `missing` is
+    left out; `changes` go over run.json.
+    """
     rng = np.random.default_rng(base_seed)
     content = {**manifest(labels, prompts_per_tag, samples, base_seed), **(changes or {})}
     if "identity" not in (changes or {}):

@@ -41,7 +41,9 @@ def test_a_prompt_without_an_image_gives_way(tmp_path: Path) -> None:
 
 
 def test_the_picture_holds_every_pixel_of_a_small_image(tmp_path: Path) -> None:
-    """One red pixel of a 4x4 image must come out as a square of one colour: enlarged, not smoothed."""
+    """One red pixel of a 4x4 image must come out as a square of one colour: enlarged, not
+    smoothed.
+    """
     folder = write_run(tmp_path / "run", ("random",), prompts_per_tag=1, samples=1, images=True)
     summary = summarise_runs([folder])
     for row in grid._rows(summary, ["random"]):

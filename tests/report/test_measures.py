@@ -139,8 +139,8 @@ def test_means_are_over_prompts_and_tags_with_the_seeds_together(pooled: Summary
     assert list(found) == ["spread", "sharpness", "gap"]
     for label in LABELS:
         expected = by_tag(
-            lambda prompt, label=label: (spread(label, prompt, 0) + spread(label, prompt, 1)) / 2
-        )  # type: ignore[misc]
+            lambda prompt, label=label: (spread(label, prompt, 0) + spread(label, prompt, 1)) / 2  # type: ignore[misc]
+        )
         assert found["spread"].by_prompt[label].level.estimate == pytest.approx(expected)
         expected = by_tag(lambda prompt, label=label: sharpness(label, prompt, 0) + 0.25)  # type: ignore[misc]
         assert found["sharpness"].by_prompt[label].level.estimate == pytest.approx(expected)
@@ -174,8 +174,8 @@ def test_the_report_has_a_section_and_the_table_rows(pooled: Summary) -> None:
         in lines
     )
     assert (
-        "the distances of other noise (control), whose change of the noise is as large as HyperNoise's, are the floor"
-        in lines[-1]
+        "the distances of other noise (control), whose change of the noise is as large as"
+        " HyperNoise's, are the floor" in lines[-1]
     )
     frame = summary_frame(pooled).set_index(["label", "metric"])
     assert frame.index.is_unique
@@ -231,7 +231,10 @@ def test_measures_of_other_images_are_left_out(tmp_path: Path) -> None:
     summary = summarise_runs([tmp_path / "run"])
     assert summary.measured is not None
     assert summary.measured.notes == (
-        "run: what was measured of other images than its records' is left out (spread, sharpness, gap).",
+        (
+            "run: what was measured of other images than its records' is left out (spread,"
+            " sharpness, gap)."
+        ),
     )
     assert [measure.labels for measure in summary.measured.measures] == [
         {"random", "hypernoise-other-noise"},
@@ -251,8 +254,14 @@ def test_a_measure_that_one_run_lacks_or_has_of_other_weights_is_named(tmp_path:
     measured(tmp_path / "1", made(tmp_path / "1", 1), 1, other)
     assert notes(tmp_path / "0", tmp_path / "1") == (
         "spread was not measured with the same weights in all of these runs, so it is left out.",
-        f"sharpness was not measured in all of these runs; missing is `hnbench measure {tmp_path / '1'} --measure sharpness`.",
-        f"blur was not measured in all of these runs; missing is `hnbench measure {tmp_path / '0'} --measure blur`.",
+        (
+            "sharpness was not measured in all of these runs; missing is `hnbench measure"
+            f" {tmp_path / '1'} --measure sharpness`."
+        ),
+        (
+            "blur was not measured in all of these runs; missing is `hnbench measure"
+            f" {tmp_path / '0'} --measure blur`."
+        ),
     )
 
 
@@ -264,7 +273,8 @@ def test_a_measure_that_is_not_done_is_named(tmp_path: Path) -> None:
         definitions=(SPREAD, SHARPNESS, GAP),
     )
     assert notes(tmp_path / "run") == tuple(
-        f"{name} was not measured of all images of the base and of another method; the same `hnbench measure` goes on with it."
+        f"{name} was not measured of all images of the base and of another method; the same"
+        " `hnbench measure` goes on with it."
         for name in ("spread", "sharpness")
     )
 

@@ -1,4 +1,6 @@
-"""Reports of suites that grade, of suites without a judge, and of runs whose prompts were trained on."""
+"""Reports of suites that grade, of suites without a judge, and of runs whose prompts were trained
+on.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +126,8 @@ def test_the_findings_without_a_judge(unjudged: Summary) -> None:
     found = {one.key: one.sentence for one in headlines(unjudged)}
     assert found["no_judge"].startswith("This suite has no judge")
     assert found["held_out_rewards"].startswith(
-        "In standard deviations of random noise's rewards, HyperNoise moves the optimised reward by +"
+        "In standard deviations of random noise's rewards, HyperNoise moves the optimised reward"
+        " by +"
     )
     assert "held_out_rewards/reno" in found
     assert "break_even" in found
@@ -136,9 +139,15 @@ def test_the_tables_without_a_judge(unjudged: Summary) -> None:
     assert "reward/optimised" in metrics
     assert not [name for name in metrics if "overall" in name or "tag" in name]
     table = console_table(unjudged)
-    assert [str(column.header).replace("-\n", "").replace("\n", " ") for column in table.columns] == [
-        "method", "optimised", "heldout", "passes /img", "s/img",
-    ]  # fmt: skip
+    assert [
+        str(column.header).replace("-\n", "").replace("\n", " ") for column in table.columns
+    ] == [
+        "method",
+        "optimised",
+        "heldout",
+        "passes /img",
+        "s/img",
+    ]
 
 
 def trained(seen: list[str] | None) -> dict[str, Any]:

@@ -126,5 +126,8 @@ def test_console_table_of_folders(run_folder: Path) -> None:
 
 
 def test_a_report_needs_no_torch() -> None:
-    code = "import sys, hnbench.report.report; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    code = (
+        "import sys, hnbench.report.report; sys.exit('torch' in sys.modules or 'matplotlib' in"
+        " sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

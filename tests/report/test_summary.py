@@ -135,7 +135,9 @@ def test_coverage_counts_the_plan(gappy: Summary) -> None:
 
 
 def test_a_sample_without_its_base_is_in_no_mean(gappy: Summary) -> None:
-    """The gaps are all of the first sample of the first prompt: of every label, only the others are left."""
+    """The gaps are all of the first sample of the first prompt: of every label, only the others are
+    left.
+    """
     pool = gappy.pool
     verdicts = pool.values("correct")
     verdicts[0] = np.nan

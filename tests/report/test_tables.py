@@ -96,7 +96,9 @@ def test_console_table_marks_what_is_incomplete(gappy: Summary) -> None:
 
 
 def test_what_has_to_be_known_of_the_intervals(summary: Summary, tmp_path: Path) -> None:
-    """Beside the table and in the report: intervals are not adjusted, and those of small tags are too narrow."""
+    """Beside the table and in the report: intervals are not adjusted, and those of small tags are
+    too narrow.
+    """
     shown = " ".join(" ".join(printed(summary)).split())
     text = markdown(summary, {}, ())
     for place in (shown, text):
@@ -104,8 +106,8 @@ def test_what_has_to_be_known_of_the_intervals(summary: Summary, tmp_path: Path)
             "Intervals are not adjusted for the number of comparisons, p-values are (Holm)" in place
         )
         assert (
-            "fewer than 20 prompts have intervals that are too narrow: single_object (6), two_object (6),"
-            in place
+            "fewer than 20 prompts have intervals that are too narrow: single_object (6),"
+            " two_object (6)," in place
         )
 
 

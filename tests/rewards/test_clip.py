@@ -1,4 +1,6 @@
-"""The two dual-encoder rewards against the libraries' own similarity, on random weights of the real classes."""
+"""The two dual-encoder rewards against the libraries' own similarity, on random weights of the real
+classes.
+"""
 
 from __future__ import annotations
 

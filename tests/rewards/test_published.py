@@ -1,4 +1,5 @@
-"""The published rewards on small random models of the real classes: formulas, the two paths, gradients, waiting, bad files.
+"""The published rewards on small random models of the real classes: formulas, the two paths,
+gradients, waiting, bad files.
 
 That the real architectures score as the published packages do is shown by `nox -s peers`.
 """
@@ -62,7 +63,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
 
 
 def load(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, dtype: str = "float32") -> Any:
-    """The reward from a local folder, by the function that the registry calls, with the small architecture for the large one."""
+    """The reward from a local folder, by the function that the registry calls, with the small
+    architecture for the large one.
+    """
     monkeypatch.setattr(imagereward, "published_vision", lambda: tiny.VISION)
     monkeypatch.setattr(imagereward, "published_text", lambda: tiny.TEXT)
     monkeypatch.setattr(open_clip, "get_model_config", lambda _: tiny.OPEN_CLIP)
@@ -95,7 +98,9 @@ def pixels(given: Tensor) -> Tensor:
 
 
 def formula(name: str, models: dict[str, Any], reward: Any, given: Tensor) -> Tensor:
-    """The published formula, written out with the model that the files were saved from; `given` is normalised."""
+    """The published formula, written out with the model that the files were saved from; `given` is
+    normalised.
+    """
     if name in ("clip", "pickscore"):
         tokens = reward.tokenizer(
             PROMPTS, padding=True, truncation=True, max_length=20, return_tensors="pt"

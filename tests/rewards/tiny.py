@@ -63,7 +63,9 @@ def lively(module: Module) -> Module:
 
 
 def clip(folder: Path, **vision: Any) -> CLIPModel:
-    """A CLIPModel's folder as on the Hub: model, tokenizer, processor. Words are the samples' own."""
+    """A CLIPModel's folder as on the Hub: model, tokenizer, processor. Words are the samples'
+    own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     words = [
         "<start>",
@@ -113,7 +115,9 @@ def clip(folder: Path, **vision: Any) -> CLIPModel:
 
 
 def hpsv2(path: Path) -> nn.Module:
-    """A checkpoint with the keys and the half precision of the published one; the model has what is left of the weights."""
+    """A checkpoint with the keys and the half precision of the published one; the model has what is
+    left of the weights.
+    """
     model: nn.Module = lively(build(OPEN_CLIP)).half()
     torch.save({"state_dict": model.state_dict()}, path)
     return model.float()

@@ -1,4 +1,6 @@
-"""Plug-ins that misbehave: what they give is recorded as failed, by name, and never as a wrong number."""
+"""Plug-ins that misbehave: what they give is recorded as failed, by name, and never as a wrong
+number.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,7 @@ def raising(error: BaseException) -> Any:
     raise error
 
 
-class Unspeakable(Exception):  # noqa: N818
+class Unspeakable(Exception):
     def __str__(self) -> str:
         raise ValueError("no words")
 
@@ -511,7 +513,8 @@ def test_swapped_tasks_are_found_by_their_noises(tmp_path: Path) -> None:
     summary = small(tmp_path, [Whole(swap)])
     assert (summary.done, summary.failed) == (0, 4)
     assert messages(tmp_path) == {
-        "the method random gave one task the noise of another of its batch; each task has to keep its own"
+        "the method random gave one task the noise of another of its batch; "
+        + "each task has to keep its own"
     }
 
 

@@ -1,4 +1,6 @@
-"""Batches are laid by the plan: an interrupted and continued run equals an uninterrupted one to the bit, times and memory aside."""
+"""Batches are laid by the plan: an interrupted and continued run equals an uninterrupted one to the
+bit, times and memory aside.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ class Stopping(RunStore):
 
 
 class Neighbourly(ToyGenerator):
-    """Every image depends a little on all images that are made with it, so that any other batch is seen at once."""
+    """Every image depends a little on all images that are made with it, so that any other batch is
+    seen at once.
+    """
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         images = super().generate(noise, conditioning, steps)
@@ -120,8 +124,8 @@ def test_one_that_is_interrupted_again_and_again_is_too(
     for _ in range(16):
         try:
             toys(tmp_path, 3)
-        except Exception as error:  # noqa: BLE001
-            assert "interrupted" in str(error)  # noqa: PT017
+        except Exception as error:
+            assert "interrupted" in str(error)
     assert but_for_time(tmp_path) == whole
 
 
@@ -193,7 +197,9 @@ def test_halves_do_not_depend_on_where_a_run_began() -> None:
 
 
 def shapes(folder: Path, batch_size: int, after: int = -1) -> None:
-    """The embedded world: text encoders, a U-Net, and rewards that are networks; prompts that span two batches."""
+    """The embedded world: text encoders, a U-Net, and rewards that are networks; prompts that span
+    two batches.
+    """
     config = RunConfig(
         suite="geneval-shapes",
         generator="shapes",
@@ -240,7 +246,9 @@ def test_a_continued_run_of_networks_is_the_uninterrupted_one(
 
 
 def test_another_batch_size_changes_results_to_rounding_only(tmp_path: Path, drawn: Path) -> None:
-    """How much: pixels by one of 255 levels, rewards by what such a level makes of them; the plan and its noises not at all."""
+    """How much: pixels by one of 255 levels, rewards by what such a level makes of them; the plan
+    and its noises not at all.
+    """
     shapes(tmp_path, 8)
     one, other = (
         {record.id: record for record in read_run(folder).records} for folder in (drawn, tmp_path)
@@ -265,7 +273,9 @@ def test_another_batch_size_changes_results_to_rounding_only(tmp_path: Path, dra
 
 
 def test_a_larger_plan_keeps_what_is_done(tmp_path: Path) -> None:
-    """Batches of a plan that grew lie elsewhere: what is done stays as it is, and the rest is added."""
+    """Batches of a plan that grew lie elsewhere: what is done stays as it is, and the rest is
+    added.
+    """
     run(tmp_path, full=True, limit=3, batch_size=4)
     before = but_for_time(tmp_path)
     assert run(tmp_path, full=True, batch_size=4).done == 48

@@ -1,4 +1,6 @@
-"""What a plan asks for against what a journal says: every contradiction is refused with its file and line."""
+"""What a plan asks for against what a journal says: every contradiction is refused with its file
+and line.
+"""
 
 from __future__ import annotations
 
@@ -162,7 +164,9 @@ def test_without_a_new_check_value_any_change_is_refused(what: str, copied: Path
 
 
 def test_records_of_rounding_apart_agree(copied: Path) -> None:
-    """Another device, or another batch, draws a base image again that differs in the last steps of 8 bits."""
+    """Another device, or another batch, draws a base image again that differs in the last steps of
+    8 bits.
+    """
     changed(
         copied,
         lambda row: {

@@ -121,8 +121,8 @@ def test_displacement_is_of_the_chosen_noise(finished: Path) -> None:
         assert record.trajectory is not None
         task, best = (
             Task(record.prompt_id, record.prompt, record.sample),
-            int(np.argmax(record.trajectory)),
-        )  # type: ignore[arg-type]
+            int(np.argmax(record.trajectory)),  # type: ignore[arg-type]
+        )
         moved += best != 0
         expected = (noises.draw(task, best).double() - noises.draw(task).double()).norm()
         assert record.displacement == pytest.approx(float(expected))
@@ -361,7 +361,7 @@ def test_a_trajectory_may_have_holes(tmp_path: Path) -> None:
 
 def test_an_exception_costs_only_the_sample_that_raises_alone(tmp_path: Path) -> None:
     class Fragile(Climb):
-        sizes: list[int] = []  # noqa: RUF012
+        sizes: list[int] = []
 
         def propose(
             self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
@@ -501,7 +501,9 @@ def test_a_judge_with_nothing_to_judge_is_not_checked(tmp_path: Path) -> None:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Python's own handling of Ctrl-C, also where the tests run in the background, with the signal ignored."""
+    """Python's own handling of Ctrl-C, also where the tests run in the background, with the signal
+    ignored.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

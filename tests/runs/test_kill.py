@@ -1,4 +1,6 @@
-"""A run that is killed with SIGKILL at random moments and continued is the run that was never killed."""
+"""A run that is killed with SIGKILL at random moments and continued is the run that was never
+killed.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def test_killed_and_continued_equals_uninterrupted(tmp_path: Path) -> None:
     while True:
         process = context.Process(target=run_slowly, args=(killed, log, 0.02))
         process.start()
-        # Counted in records and only then in time, so that the kills fall within the work on a slow machine too.
+        # Counted in records and only then in time, so that the kills fall within the work on a slow
+        # machine too.
         target = lines(killed) + dice.randint(0, 6) if kills < KILLS else math.inf
         while process.exitcode is None and lines(killed) < target:
             process.join(0.002)

@@ -1,4 +1,6 @@
-"""run.json and journals that are anything but what was written: read, or refused in one line with the file's name."""
+"""run.json and journals that are anything but what was written: read, or refused in one line with
+the file's name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A whole run in miniature: a suite, a judge and methods over the toys, quick enough to be killed many times."""
+"""A whole run in miniature: a suite, a judge and methods over the toys, quick enough to be killed
+many times.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ TAGS = ("dark", "light")
 
 
 class WorldJudge(Judge):
-    """Is the red channel above (tag light) or below (tag dark) a limit? Also notes what it was shown."""
+    """Is the red channel above (tag light) or below (tag dark) a limit? Also notes what it was
+    shown.
+    """
 
     name = "world-judge"
 
@@ -111,7 +115,9 @@ class SlowGenerator(ToyGenerator):
 
 @dataclass
 class WorldMethod(Method):
-    """Common to the methods here: a log of every `propose`, one line per task, that survives a kill."""
+    """Common to the methods here: a log of every `propose`, one line per task, that survives a
+    kill.
+    """
 
     log: Path | None = None
 
@@ -178,7 +184,9 @@ class Best(WorldMethod):
 
 @dataclass
 class Climb(WorldMethod):
-    """Three steps of gradient ascent: 3 generator and 3 reward passes, forward and backward; returns the last image of the three."""
+    """Three steps of gradient ascent: 3 generator and 3 reward passes, forward and backward;
+    returns the last image of the three.
+    """
 
     name = "climb"
     labels = ("climb",)
@@ -264,7 +272,9 @@ def damaged(folder: Path) -> list[str]:
 
 
 def timeless(record: Record) -> dict[str, Any]:
-    """A record without what may differ between two equal runs: time, memory and how tasks were batched."""
+    """A record without what may differ between two equal runs: time, memory and how tasks were
+    batched.
+    """
     value = record.to_json()
     for name in ("seconds", "peak_memory_bytes", "batch_size"):
         del value["cost"][name]
@@ -272,7 +282,9 @@ def timeless(record: Record) -> dict[str, Any]:
 
 
 def is_close(one: Any, other: Any) -> bool:
-    """Equality of two JSON values, with numbers compared to 1e-5: the order of a batch's sums may differ."""
+    """Equality of two JSON values, with numbers compared to 1e-5: the order of a batch's sums may
+    differ.
+    """
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= 1e-5 * max(1.0, abs(one))
     if isinstance(one, dict) and isinstance(other, dict):

@@ -1,4 +1,6 @@
-"""The weights that come with the package: small, safe, and as good as their cards say, within sampling error."""
+"""The weights that come with the package: small, safe, and as good as their cards say, within
+sampling error.
+"""
 
 from __future__ import annotations
 

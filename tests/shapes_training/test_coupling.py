@@ -1,4 +1,6 @@
-"""The rule that ties noise to layout: true to the caption, local, and of the distribution that free drawing has."""
+"""The rule that ties noise to layout: true to the caption, local, and of the distribution that free
+drawing has.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The training stages run, save what the package loads, and follow their seeds. How good they get is on the model cards."""
+"""The training stages run, save what the package loads, and follow their seeds. How good they get
+is on the model cards.
+"""
 
 from __future__ import annotations
 

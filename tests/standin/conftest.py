@@ -55,7 +55,9 @@ def standin_server(standin_root: Path) -> Iterator[StandInHub]:
 def hub(
     standin_server: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[StandInHub]:
-    """The stand-in Hub in the place of the real one, with an empty cache; nothing can be asked that is not on this machine."""
+    """The stand-in Hub in the place of the real one, with an empty cache; nothing can be asked that
+    is not on this machine.
+    """
     for name, text in ADDRESS.items():
         monkeypatch.setattr(constants, name, text.format(url=standin_server.url))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache" / "hub"))
@@ -70,9 +72,10 @@ def hub(
     connect = socket.socket.connect
 
     def local(self: socket.socket, address: Any) -> None:
-        assert not isinstance(address, tuple) or address[0] in ("127.0.0.1", "localhost"), (
-            f"{address} was asked"
-        )
+        assert not isinstance(address, tuple) or address[0] in (
+            "127.0.0.1",
+            "localhost",
+        ), f"{address} was asked"
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", local)
@@ -91,9 +94,11 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 @pytest.fixture
 def published(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> StandInHub:
-    """The Hub, and the files of other places; architectures whose size is written in the code are small, and file hashes are theirs.
+    """The Hub, and the files of other places; architectures whose size is written in the code are
+    small, and file hashes are theirs.
 
-    Judges and VQAScore are not asked about the photograph that they are checked with: random weights see nothing in it.
+    Judges and VQAScore are not asked about the photograph that they are checked with: random
+    weights see nothing in it.
     """
     monkeypatch.setattr(DataFile, "url", property(lambda file: f"{hub.url}/files/{_name_of(file)}"))
     names = {name: (hub.root / "files" / name).read_bytes() for name in prompts.all_files()}

@@ -1,7 +1,9 @@
-"""A local server that speaks as much of the Hub's protocol as huggingface_hub needs to list, download and upload; no request leaves here.
+"""A local server that speaks as much of the Hub's protocol as huggingface_hub needs to list,
+download and upload; no request leaves here.
 
-Repositories are folders: `ROOT/models/OWNER/NAME/REVISION/...` (or `datasets/`), with slashes of a revision as `--`. Other files come from
-`ROOT/files/`, under `/files/`. What is uploaded becomes a repository's `main`.
+Repositories are folders: `ROOT/models/OWNER/NAME/REVISION/...` (or `datasets/`), with slashes of a
+revision as `--`. Other files come from `ROOT/files/`, under `/files/`. What is uploaded becomes a
+repository's `main`.
 """
 
 from __future__ import annotations
@@ -77,7 +79,9 @@ class StandInHub:
         self._server.server_close()
 
     def repository(self, kind: str, repo: str, revision: str) -> tuple[Path, str] | None:
-        """The folder and the commit of a revision, given as a branch or as that commit; None where there is none."""
+        """The folder and the commit of a revision, given as a branch or as that commit; None where
+        there is none.
+        """
         place = self.root / kind / repo
         for folder in sorted(place.glob("*")):
             commit = hashlib.sha1(

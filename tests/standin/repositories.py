@@ -1,7 +1,9 @@
-"""Repositories with the file names of the published ones, filled with small random weights of the real classes.
+"""Repositories with the file names of the published ones, filled with small random weights of the
+real classes.
 
-The names follow public listings of 2025 and 2026. Where none was seen, the repository has what its kind usually has, and that is said.
-Beside what is used lies what real repositories have besides: cards, other frameworks' weights, other variants.
+The names follow public listings of 2025 and 2026. Where none was seen, the repository has what its
+kind usually has, and that is said. Beside what is used lies what real repositories have besides:
+cards, other frameworks' weights, other variants.
 """
 
 from __future__ import annotations
@@ -98,7 +100,9 @@ def indexed(folder: Path, **parts: list[str]) -> None:
 
 
 def clip_text(folder: Path, number: str = "", kind: type[Any] = CLIPTextModel) -> None:
-    """A pipeline's CLIP, whose tokenizer has `vocab.json` and `merges.txt` and no `tokenizer.json`."""
+    """A pipeline's CLIP, whose tokenizer has `vocab.json` and `merges.txt` and no
+    `tokenizer.json`.
+    """
     tokenizer, encoder = folder / f"tokenizer{number}", folder / f"text_encoder{number}"
     for place in (tokenizer, encoder):
         shutil.rmtree(place, ignore_errors=True)
@@ -198,7 +202,9 @@ def sdxl_turbo(folder: Path) -> None:
 
 
 def sana_sprint(folder: Path) -> None:
-    """The tokenizer's class is our own: that of Gemma was not seen in this repository, but for its `tokenizer.json`."""
+    """The tokenizer's class is our own: that of Gemma was not seen in this repository, but for its
+    `tokenizer.json`.
+    """
     tiny.sana_sprint().save_pretrained(folder)
     sharded(folder / "text_encoder", "model", 2)
 
@@ -242,7 +248,9 @@ def flux_schnell(folder: Path) -> None:
 
 
 def hypernoise(folder: Path, generator: Path) -> None:
-    """The released hypernetwork, in the layout of the code that trained it; its own list of files was not seen."""
+    """The released hypernetwork, in the layout of the code that trained it; its own list of files
+    was not seen.
+    """
     backbone = load_folder(generator, name="sana", device="cpu", dtype="float32").backbone
     shutil.rmtree(folder)
     weights = {name: value / 20 for name, value in official.random_weights(backbone).items()}
@@ -355,7 +363,9 @@ COLOURS = {
 
 
 def judges(root: Path) -> None:
-    """Every model of a judge. Three of T2I-CompBench's have safetensors in a revision of its own, or nowhere."""
+    """Every model of a judge. Three of T2I-CompBench's have safetensors in a revision of its own,
+    or nowhere.
+    """
     add(
         root,
         "facebook/mask2former-swin-small-coco-instance",

@@ -1,4 +1,6 @@
-"""What the Hub, the network and the disk may answer: each time one or two lines that name the cause and what to do."""
+"""What the Hub, the network and the disk may answer: each time one or two lines that name the cause
+and what to do.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ def refused(hnbench: Hnbench, *arguments: str) -> str:
     [
         (
             GATED,
-            f"{TURBO} is gated: accept its terms at https://huggingface.co/{TURBO} and type `hf auth login`",
+            (
+                f"{TURBO} is gated: accept its terms at https://huggingface.co/{TURBO} and type `hf"
+                " auth login`"
+            ),
         ),
         (FORBIDDEN, "the Hub answered 403 Forbidden; ask for access on its page"),
         (
@@ -60,11 +65,17 @@ def refused(hnbench: Hnbench, *arguments: str) -> str:
         ),
         (
             BROKEN,
-            "the Hub answered 500 Internal Server Error; the Hub has a problem of its own: try again later",
+            (
+                "the Hub answered 500 Internal Server Error; the Hub has a problem of its own: try"
+                " again later"
+            ),
         ),
         (
             AWAY,
-            "the Hub answered 503 Service Unavailable; the Hub has a problem of its own: try again later",
+            (
+                "the Hub answered 503 Service Unavailable; the Hub has a problem of its own: try"
+                " again later"
+            ),
         ),
     ],
 )

@@ -13,7 +13,9 @@ from hnbench.stats.paired import cluster_sums
 def clustered(
     rng: np.random.Generator, sizes: list[int], samples: int
 ) -> tuple[Array, Indices, Indices]:
-    """Values of samples that share their prompt's difficulty, the sample's cluster and the cluster's stratum."""
+    """Values of samples that share their prompt's difficulty, the sample's cluster and the
+    cluster's stratum.
+    """
     strata: Indices = np.repeat(np.arange(len(sizes)), sizes)
     difficulty = rng.normal(size=len(strata)) + strata
     values = np.repeat(difficulty, samples) + rng.normal(scale=0.5, size=len(strata) * samples)
@@ -49,7 +51,9 @@ def test_tag_intervals_cover_the_truth_for_clustered_verdicts() -> None:
 
 
 def test_ignoring_the_clusters_would_not_cover() -> None:
-    """The simulation can tell: with samples taken as independent, the same intervals are too short."""
+    """The simulation can tell: with samples taken as independent, the same intervals are too
+    short.
+    """
     rng, truth, trials, inside = np.random.default_rng(3), 0.0, 300, 0
     for _ in range(trials):
         values, _, _ = clustered(rng, [20], 4)

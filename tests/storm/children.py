@@ -20,7 +20,9 @@ PATIENCE = 120
 
 @dataclass(frozen=True)
 class Aim:
-    """When to kill: so many seconds after the process told of its `number`-th `news` (0: after it was started)."""
+    """When to kill: so many seconds after the process told of its `number`-th `news` (0: after it
+    was started).
+    """
 
     news: str
     number: int
@@ -47,7 +49,9 @@ class Told:
 
 
 def start(task: Callable[..., None], folder: Path, *arguments: str, aim: Aim | None = None) -> Told:
-    """Run a task of `tests.storm.work` in a process, and kill it when the aim says so. It must not end in an error by itself."""
+    """Run a task of `tests.storm.work` in a process, and kill it when the aim says so. It must not
+    end in an error by itself.
+    """
     output = folder.with_name(f"{folder.name}.output")
     reader, writer = _CONTEXT.Pipe(duplex=False)
     process = _CONTEXT.Process(target=work.child, args=(task, folder, arguments, writer, output))
@@ -71,9 +75,10 @@ def start(task: Callable[..., None], folder: Path, *arguments: str, aim: Aim | N
     _listen(reader, told, lambda: False, deadline)
     reader.close()
     told.finished = process.exitcode == 0
-    assert process.exitcode in (0, -9), (
-        f"{task.__name__} {arguments} ended in {process.exitcode}; it said: {output.read_text()}"
-    )
+    assert process.exitcode in (
+        0,
+        -9,
+    ), f"{task.__name__} {arguments} ended in {process.exitcode}; it said: {output.read_text()}"
     return told
 
 

@@ -16,7 +16,9 @@ from hnbench.seeds import digest
 from tests.runs.world import is_close
 
 TO_THE_BYTE = True
-"""Whether a continued run is held to equality to the byte but for time and memory; else rewards may differ by rounding, and images."""
+"""Whether a continued run is held to equality to the byte but for time and memory; else rewards may
+differ by rounding, and images.
+"""
 
 _MEASURED = ("seconds", "peak_memory_bytes")
 
@@ -57,7 +59,9 @@ class Findings:
         )
 
     def look_at_run(self, folder: Path, told: Iterable[str]) -> None:
-        """Note what is wrong with a run of which `told` are the ids of the records that were written."""
+        """Note what is wrong with a run of which `told` are the ids of the records that were
+        written.
+        """
         if not (folder / "run.json").exists():
             self.lost += len(set(told))
             return
@@ -79,7 +83,9 @@ class Findings:
                 self.images += 1
 
     def compare_runs(self, folder: Path, whole: Path, *, to_the_byte: bool) -> None:
-        """Note what of a run that is at its end is not as in one that was never interrupted, and what it has beside."""
+        """Note what of a run that is at its end is not as in one that was never interrupted, and
+        what it has beside.
+        """
         one, other = (timeless(folder) for folder in (folder, whole))
         if to_the_byte:
             equal = one == other and images(folder) == images(whole)

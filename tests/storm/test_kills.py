@@ -1,6 +1,7 @@
 """Work that is killed at random moments and continued is the work that was never interrupted.
 
-After every kill, whatever was written can be read, and every record whose write had returned is there, once, with its image.
+After every kill, whatever was written can be read, and every record whose write had returned is
+there, once, with its image.
 """
 
 from __future__ import annotations
@@ -141,7 +142,9 @@ def storm(
     look: Callable[[Findings, Path, set[str]], None],
     compare: Callable[[Findings, Path], None],
 ) -> Findings:
-    """Begin a work anew, kill it on its way until it is done, and again, until there were so many kills; `look` after each of them."""
+    """Begin a work anew, kill it on its way until it is done, and again, until there were so many
+    kills; `look` after each of them.
+    """
     findings, (task, arguments) = Findings(), process
     while findings.kills < kills:
         folder = tmp_path / str(findings.rounds)
@@ -315,7 +318,9 @@ def test_measure(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[s
 
 
 def values_of(journal: Path) -> dict[tuple[str, str, str], Any]:
-    """What a journal of measures says, however its rows are cut; a value that is said twice is a fault."""
+    """What a journal of measures says, however its rows are cut; a value that is said twice is a
+    fault.
+    """
     found = [
         ((line["measure"], line["label"], key), value)
         for line in lines_of(journal)
@@ -362,7 +367,9 @@ def shown(folder: Path) -> dict[str, str]:
 
 
 def test_report(whole: Path, tmp_path: Path, dice: random.Random, sizes: dict[str, int]) -> None:
-    """Of a report that is written over another run's, every file is at every moment of one of the two, whole; at last all are of one."""
+    """Of a report that is written over another run's, every file is at every moment of one of the
+    two, whole; at last all are of one.
+    """
     findings, reports = (
         Findings(),
         {name: shown(whole / f"report-{name}") for name in ("run", "small")},

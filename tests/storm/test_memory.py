@@ -1,4 +1,6 @@
-"""Without enough memory, for real: a process of its own under a limit of its addresses says so in one line, and loses nothing."""
+"""Without enough memory, for real: a process of its own under a limit of its addresses says so in
+one line, and loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 print("limited", file=sys.stderr)
 sys.exit(call(then.split()))
 """
-"""A small command comes first and imports what the second one needs, so that the limit is just above that."""
+"""A small command comes first and imports what the second one needs, so that the limit is just
+above that.
+"""
 SHAPES = [
     "run",
     "--suite",
@@ -56,7 +60,9 @@ SHAPES = [
 def limited(
     folder: Path, megabytes: int, first: Sequence[str], then: Sequence[str]
 ) -> tuple[int, str]:
-    """Exit code and messages of the second command, which may have so many megabytes of addresses more than the first one needed."""
+    """Exit code and messages of the second command, which may have so many megabytes of addresses
+    more than the first one needed.
+    """
     command = [sys.executable, "-c", SCRIPT, str(megabytes), *first, "then", *then]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, timeout=300
@@ -68,7 +74,9 @@ def limited(
 
 
 def is_advice(code: int, messages: str) -> bool:
-    """Whether a command ended for want of memory: one line that says so, and the exit code of wrong usage."""
+    """Whether a command ended for want of memory: one line that says so, and the exit code of wrong
+    usage.
+    """
     lines = [line for line in messages.splitlines() if line.startswith("hnbench:")]
     assert (code, len(lines)) in ((0, 0), (2, 1)), (code, messages)
     assert all(line.startswith("hnbench: out of memory") for line in lines), lines
@@ -96,6 +104,7 @@ def test_run(tmp_path: Path) -> None:
         )
         records = {record.id: record.error for record in read_run(tmp_path / "run").records}
         assert len(records) >= 1 * 4 * 3, "the first command's records are lost"
-        # Once it has begun, batches are halved; a sample that needs too much by itself is a failure that says so.
+        # Once it has begun, batches are halved; a sample that needs too much by itself is a failure
+        # that says so.
         found.append(any(records.values()) if code == 3 else is_advice(code, messages))
     assert any(found), "no limit was low enough"

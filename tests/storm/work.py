@@ -1,6 +1,8 @@
-"""What the processes do that are killed, and what they tell of it through a pipe. Imported once, by the server that forks them.
+"""What the processes do that are killed, and what they tell of it through a pipe. Imported once, by
+the server that forks them.
 
-`record KEY` is the news that the write of a record has returned, `file PATH` that a file is about to be opened, renamed or deleted.
+`record KEY` is the news that the write of a record has returned, `file PATH` that a file is about
+to be opened, renamed or deleted.
 """
 
 from __future__ import annotations
@@ -92,7 +94,9 @@ def _after(kind: type, name: str, tell: Callable[[Any, Any], None]) -> None:
 
 
 def store(work: Work, reference: str) -> None:
-    """Copy the run `reference` into `folder/run`, record by record: those that are not there yet."""
+    """Copy the run `reference` into `folder/run`, record by record: those that are not there
+    yet.
+    """
     run = read_run(reference)
     manifest = {name: value for name, value in run.manifest.items() if name != "sessions"}
     with RunStore(work.folder / "run") as target:

@@ -1,14 +1,15 @@
 """GenEval's detector against mmdet itself: `nox -s mmdet`, in an environment that has mmdet.
 
-Both sides get the same random weights, and the published ones where the checkpoint is in the cache or under `HNBENCH_DATA`
-(`hnbench fetch --suite geneval` puts it there).
+Both sides get the same random weights, and the published ones where the checkpoint is in the cache
+or under `HNBENCH_DATA` (`hnbench fetch --suite geneval` puts it there).
 
 They are compared in float64, because Mask2Former thresholds its own mask predictions to attend
-within them: a rounding error near the threshold moves a pixel in or out of the mask, and the outputs then differ by some 1e-4 although
-the networks are the same. In float64 no such pixel is left, and boxes, masks and classes have to be equal.
+within them: a rounding error near the threshold moves a pixel in or out of the mask, and the
+outputs then differ by some 1e-4 although the networks are the same. In float64 no such pixel is
+left, and boxes, masks and classes have to be equal.
 
-mmdet here is 3.3, the published protocol is 2.x. Its configuration differs in what is stated below: 8-bit images are resized, and
-padding is grey.
+mmdet here is 3.3, the published protocol is 2.x. Its configuration differs in what is stated below:
+8-bit images are resized, and padding is grey.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ from hnbench.weights.pinned_files import fetch
 
 
 class WithoutOperators(types.ModuleType):
-    """Stands for mmcv's compiled module, which mmcv-lite lacks: what is imported from it is there, and fails when it is called."""
+    """Stands for mmcv's compiled module, which mmcv-lite lacks: what is imported from it is there,
+    and fails when it is called.
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -66,14 +69,14 @@ operators = WithoutOperators("mmcv._ext")
 operators.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
 sys.modules["mmcv._ext"] = operators
 
-import cv2  # noqa: E402
-import mmdet  # noqa: E402
-from mmcv.ops import multi_scale_deform_attn  # noqa: E402
-from mmcv.transforms import Compose  # noqa: E402
-from mmdet.registry import MODELS  # noqa: E402
-from mmdet.utils import register_all_modules  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.structures import BaseDataElement  # noqa: E402
+import cv2
+import mmdet
+from mmcv.ops import multi_scale_deform_attn
+from mmcv.transforms import Compose
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from mmengine.structures import BaseDataElement
 
 CONFIG = (
     Path(mmdet.__file__).parent
@@ -95,7 +98,9 @@ def _in_pure_torch() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _positions_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Positions, and the sines of them, are float32 in mmdet whatever the network computes in; let the other side do the same."""
+    """Positions, and the sines of them, are float32 in mmdet whatever the network computes in; let
+    the other side do the same.
+    """
     embed, refer = (
         Mask2FormerSinePositionEmbedding.forward,
         Mask2FormerPixelDecoderEncoderOnly.get_reference_points,
@@ -178,7 +183,8 @@ def config_of(*, reduced: bool) -> Mask2FormerConfig:
 
 
 class Pair:
-    """The same weights on both sides; ours through a checkpoint file with mmdet 2.x's names, as the published one has.
+    """The same weights on both sides; ours through a checkpoint file with mmdet 2.x's names, as the
+    published one has.
 
     They are the network's random ones, or those of the `published` checkpoint.
     """
@@ -216,7 +222,9 @@ class Pair:
 
 
 def older_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of mmdet 3.x under the names of mmdet 2.x: attentions and feed-forward networks of a layer were numbered."""
+    """A state dict of mmdet 3.x under the names of mmdet 2.x: attentions and feed-forward networks
+    of a layer were numbered.
+    """
     names = {}
     for name in state:
         older = re.sub(r"(\.encoder\.layers\.\d+)\.self_attn\.", r"\1.attentions.0.", name)
@@ -266,7 +274,8 @@ def require_equal_networks(pair: Pair, height: int, width: int) -> None:
     for name, expected, found in zip(("class", "mask"), theirs, ours, strict=True):
         difference = float((expected - found).abs().max())
         print(
-            f"{height}x{width}: {name} logits differ by {difference:.1e} of {float(expected.abs().max()):.2f}"
+            f"{height}x{width}: {name} logits differ by {difference:.1e} of"
+            f" {float(expected.abs().max()):.2f}"
         )
         assert difference < 1e-9
 
@@ -380,7 +389,8 @@ def test_an_image_gives_the_same_detections(
     order, there = scores.argsort(descending=True), expected.scores.argsort(descending=True)
     difference = float((scores[order] - expected.scores[there]).abs().max())
     print(
-        f"{height}x{width}: {tuple(batch.shape[2:])} after padding, scores differ by {difference:.1e} of {float(scores.max()):.3f}"
+        f"{height}x{width}: {tuple(batch.shape[2:])} after padding, scores differ by"
+        f" {difference:.1e} of {float(scores.max()):.3f}"
     )
     assert difference < 1e-9
     assert torch.equal(labels[order], expected.labels[there])

@@ -130,7 +130,9 @@ def _head(state: dict[str, tuple[int, ...]]) -> None:
 
 
 def _older(name: str) -> str:
-    """A name of mmdet 3.x in mmdet 2.x, where attentions and feed-forward networks of a layer were numbered."""
+    """A name of mmdet 3.x in mmdet 2.x, where attentions and feed-forward networks of a layer were
+    numbered.
+    """
     name = re.sub(r"(decoder\.encoder\.layers\.\d+)\.self_attn\.", r"\1.attentions.0.", name)
     name = re.sub(r"(transformer_decoder\.layers\.\d+)\.cross_attn\.", r"\1.attentions.0.", name)
     name = re.sub(r"(transformer_decoder\.layers\.\d+)\.self_attn\.", r"\1.attentions.1.", name)

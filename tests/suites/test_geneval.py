@@ -1,4 +1,6 @@
-"""GenEval's prompts and its judge. The rules, the detector and the colours have tests of their own."""
+"""GenEval's prompts and its judge. The rules, the detector and the colours have tests of their
+own.
+"""
 
 from __future__ import annotations
 
@@ -232,7 +234,9 @@ def test_a_judge_that_finds_the_person_and_tells_red_from_blue_is_believed() -> 
 def test_a_person_below_the_counting_threshold_is_not_enough() -> None:
     with pytest.raises(
         UsageError,
-        match=r"GenEval's detector .* expected a person above 0.9, and found person 0.90, tie 0.40;",
+        match=(
+            r"GenEval's detector .* expected a person above 0.9, and found person 0.90, tie 0.40;"
+        ),
     ):
         verified(0.9)
 
@@ -245,7 +249,10 @@ def test_a_random_detector_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(
         UsageError,
-        match=r"GenEval's detector .* expected a person above 0.9, and found .*; its scores would say nothing",
+        match=(
+            r"GenEval's detector .* expected a person above 0.9, and found .*; its scores would say"
+            r" nothing"
+        ),
     ):
         judge.verify()
 

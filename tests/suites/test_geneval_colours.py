@@ -58,7 +58,9 @@ def cut_out(seed: int) -> CutOut:
 
 @torch.no_grad()
 def colour_by_hand(model: CLIP, item: CutOut) -> str:
-    """The published steps for one object: composite on #999, crop, shortest side to 32, centre, normalise; three templates a colour."""
+    """The published steps for one object: composite on #999, crop, shortest side to 32, centre,
+    normalise; three templates a colour.
+    """
     pixels = np.asarray(item.image).copy()
     pixels[~item.instance.mask] = (0x99, 0x99, 0x99)
     left, top, right, bottom = (round(side) for side in item.instance.box)

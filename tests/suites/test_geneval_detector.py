@@ -1,4 +1,6 @@
-"""GenEval's detector on small random networks of the real classes. That it is mmdet's is shown by `nox -s mmdet`."""
+"""GenEval's detector on small random networks of the real classes. That it is mmdet's is shown by
+`nox -s mmdet`.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ OPENCV = [
     [202, 180, 148, 117, 86, 55, 115, 136, 105, 135, 164],
     [164, 142, 110, 79, 48, 17, 149, 210, 179, 148, 126],
 ]
-"""`cv2.resize` of OpenCV 4.11 and 5.0 of the image below; 18 of these values are not the nearest to the exact ones."""
+"""`cv2.resize` of OpenCV 4.11 and 5.0 of the image below; 18 of these values are not the nearest to
+the exact ones.
+"""
 
 
 def test_the_resize_rounds_as_opencv_does() -> None:
@@ -98,7 +102,9 @@ def test_boxes_are_tight_and_exclusive() -> None:
 def by_hand(
     classes: torch.Tensor, masks: torch.Tensor, width: int, height: int
 ) -> list[tuple[float, int, tuple[int, ...]]]:
-    """All detections, one (query, class) pair after the other, as the published post-processing is described."""
+    """All detections, one (query, class) pair after the other, as the published post-processing is
+    described.
+    """
     inner_width, inner_height = scaled_size(width, height)
     padded = [-(-length // 32) * 32 for length in (inner_height, inner_width)]
     probability = classes.softmax(-1)
@@ -221,7 +227,10 @@ def test_names_of_mmdet_2_and_3_are_the_same_tensors() -> None:
 def test_a_name_without_a_place_is_refused() -> None:
     with pytest.raises(
         UsageError,
-        match=r"the file is no Mask2Former checkpoint of mmdet: 1 of its \d+ names have no place, for example bbox_head",
+        match=(
+            r"the file is no Mask2Former checkpoint of mmdet: 1 of its \d+ names have no place, for"
+            r" example bbox_head"
+        ),
     ):
         convert({**mmdet_state("2.x"), "bbox_head.weight": torch.zeros(1)}, "the file")
 

@@ -71,7 +71,8 @@ def test_positions_turn_with_the_image(first: Box, second: Box) -> None:
 
 
 def test_the_offset_is_shortened_but_its_length_is_not() -> None:
-    # Two squares of side 100 shorten each axis by 20. An offset of (x, 0) leaves (x - 20) / x, above one half from x = 40 on.
+    # Two squares of side 100 shorten each axis by 20. An offset of (x, 0) leaves (x - 20) / x,
+    # above one half from x = 40 on.
     def shifted(x: float) -> Box:
         return (x, 0.0, x + 100.0, 100.0)
 
@@ -89,7 +90,8 @@ def test_a_diagonal_satisfies_two_relations() -> None:
 
 @given(boxes, boxes)
 def test_iou_counts_pixels(first: Box, second: Box) -> None:
-    # Independent truth: how much of each axis the two intervals share, counted pixel by pixel, the last one included.
+    # Independent truth: how much of each axis the two intervals share, counted pixel by pixel, the
+    # last one included.
     across = len(
         set(range(int(first[0]), int(first[2]) + 1))
         & set(range(int(second[0]), int(second[2]) + 1))

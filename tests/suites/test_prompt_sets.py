@@ -119,6 +119,9 @@ def test_what_is_not_downloaded_says_what_to_do(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("HNBENCH_DATA", raising=False)
     with pytest.raises(
         UsageError,
-        match=r"dpg/prompts is not downloaded by hnbench; get it from .*ELLA.* set HNBENCH_DATA=FOLDER",
+        match=(
+            r"dpg/prompts is not downloaded by hnbench; get it from .*ELLA.* set"
+            r" HNBENCH_DATA=FOLDER"
+        ),
     ):
         dpg()

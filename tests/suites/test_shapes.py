@@ -56,7 +56,10 @@ def test_a_judge_that_finds_what_is_drawn_is_believed(monkeypatch: pytest.Monkey
     monkeypatch.setattr(detector, "FOREGROUND", 0)
     with pytest.raises(
         UsageError,
-        match=r"the shapes detector was shown .* expected a \w+ \w+, and found nothing; its scores would",
+        match=(
+            r"the shapes detector was shown .* expected a \w+ \w+, and found nothing; its scores"
+            r" would"
+        ),
     ):
         judge.verify()
 

@@ -1,4 +1,6 @@
-"""Small random models in the place of the published ones, pictures in the place of the inputs, and what other implementations give."""
+"""Small random models in the place of the published ones, pictures in the place of the inputs, and
+what other implementations give.
+"""
 
 from __future__ import annotations
 
@@ -69,12 +71,12 @@ class World:
                 self.models[repo] = _BUILDERS[repo](path)
         return path
 
-    @functools.cache  # noqa: B019 - there is one world
+    @functools.cache
     def stock(self, repo: str) -> Any:
         """Transformers' automatic class of it, loaded from its folder."""
         return AutoModel.from_pretrained(self.folder(repo))
 
-    @functools.cache  # noqa: B019
+    @functools.cache
     def words(self) -> Any:
         """The tokenizer of CLIP and PickScore."""
         return AutoTokenizer.from_pretrained(self.folder(LAION))

@@ -1,4 +1,6 @@
-"""Every check of a reward or a measure on small random models: equal to other implementations, and different once a fault is in hnbench."""
+"""Every check of a reward or a measure on small random models: equal to other implementations, and
+different once a fault is in hnbench.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 class Stage:
-    """The small models and the inputs of one check, and its reference with the values that another implementation gives."""
+    """The small models and the inputs of one check, and its reference with the values that another
+    implementation gives.
+    """
 
     def __init__(self, world: World, folder: Path) -> None:
         self.world, self.folder = world, folder
@@ -100,8 +104,9 @@ class Stage:
         )
         truth = truth_of(self.world, one.component)
         means = {
-            style: 100
-            * fmean(truth([shown[style, n] for n in range(count)], prompts[style][:count]))
+            style: (
+                100 * fmean(truth([shown[style, n] for n in range(count)], prompts[style][:count]))
+            )
             for style in styles
         }
         return {
@@ -246,8 +251,8 @@ class Stage:
         ]
         sets = []
         for shown in (train, parts["test_batch.bin"][0]):
-            np.random.seed(one.given["seed"])  # noqa: NPY002 - as the published sampling does
-            chosen = sorted(np.random.choice(len(shown), 6, replace=False))  # noqa: NPY002
+            np.random.seed(one.given["seed"])
+            chosen = sorted(np.random.choice(len(shown), 6, replace=False))
             sets.append(
                 standins.dinov2_truth(
                     self.world, "facebook/dinov2-large", [shown[place] for place in chosen]

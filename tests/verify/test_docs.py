@@ -14,7 +14,10 @@ HEAD = "| check | component | what is compared | download | GPU |"
 
 def row(one: Reference) -> str:
     truth = "published" if one.truth == "published" else "independent"
-    return f"| `{one.name}` | `{one.component}` | {one.about} ({truth}) | {filesize.decimal(one.download)} | {'yes' if one.gpu else ''} |"
+    return (
+        f"| `{one.name}` | `{one.component}` | {one.about} ({truth}) |"
+        f" {filesize.decimal(one.download)} | {'yes' if one.gpu else ''} |"
+    )
 
 
 def test_the_page_s_table_is_that_of_the_references() -> None:

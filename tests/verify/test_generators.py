@@ -1,4 +1,6 @@
-"""Checks of generators against the stand-in Hub: equal as the package is, and different with each fault planted."""
+"""Checks of generators against the stand-in Hub: equal as the package is, and different with each
+fault planted.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def scaled(
     method: str,
     place: int = 0,
 ) -> None:
-    """Have a method of a generator get or give something else: `place` is the changed argument's, or -1 for the result's."""
+    """Have a method of a generator get or give something else: `place` is the changed argument's,
+    or -1 for the result's.
+    """
     real = getattr(kind, method)
 
     def other(self: Any, *given: Any, **named: Any) -> Any:

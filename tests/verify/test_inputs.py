@@ -61,7 +61,10 @@ def test_what_is_not_pinned_is_downloaded_once(asked: list[str]) -> None:
 def test_other_bytes_are_refused() -> None:
     with pytest.raises(
         UsageError,
-        match=r"https://host/cat\.png gave another content than is known \(expected SHA-256 000000000000\)",
+        match=(
+            r"https://host/cat\.png gave another content than is known \(expected SHA-256"
+            r" 000000000000\)"
+        ),
     ):
         fetch_input("one", PinnedInput(name="cat.png", url="https://host/cat.png", sha256="0" * 64))
 

@@ -1,6 +1,7 @@
 """Checks of judges on stand-ins: equal as the package is, and different with each fault planted.
 
-What is published of the real weights is replaced by what transformers itself computes of the stand-ins.
+What is published of the real weights is replaced by what transformers itself computes of the
+stand-ins.
 """
 
 from __future__ import annotations
@@ -285,7 +286,8 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
 
 
 SEEN_ELSEWHERE = {"t2i-detector-pipeline", "geneval-colours-transformers", "blip-demo-answers"}
-"""Checks whose faults are planted in other tests here, as are those of GenEval's published images."""
+"""Checks whose faults are planted in other tests here, as are those of GenEval's published images.
+"""
 
 
 def test_every_check_has_a_fault_that_it_sees() -> None:
@@ -308,7 +310,9 @@ def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def same_clip(published: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One CLIP in open_clip's names and in transformers': the weights of the stand-in's classifier, laid out anew."""
+    """One CLIP in open_clip's names and in transformers': the weights of the stand-in's classifier,
+    laid out anew.
+    """
     monkeypatch.setattr(
         judges,
         "_nearest_by_transformers",

@@ -1,4 +1,6 @@
-"""The data of the checks: sound entries, pinned inputs, and a check for every published reward and measure."""
+"""The data of the checks: sound entries, pinned inputs, and a check for every published reward and
+measure.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,9 @@ def test_an_input_is_pinned_or_says_why_it_is_not(item: PinnedInput) -> None:
 
 
 def published() -> list[str]:
-    """Every reward and measure of `hnbench list` that is made of published weights, and the mixtures of them."""
+    """Every reward and measure of `hnbench list` that is made of published weights, and the
+    mixtures of them.
+    """
     entries = [*registry.REWARDS.entries.values(), *registry.MEASURES.entries.values()]
     return [entry.name for entry in entries if entry.sources or entry.weights] + ["lpips"]
 
@@ -132,7 +136,9 @@ def test_checks_are_chosen_by_component_family_mixture_or_name() -> None:
 def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(
         UsageError,
-        match=r"there is no check 'imagerewrd'; did you mean 'imagereward'\? known: .*hpsv2\.0.*lpips",
+        match=(
+            r"there is no check 'imagerewrd'; did you mean 'imagereward'\? known: .*hpsv2\.0.*lpips"
+        ),
     ):
         choose(["imagereward", "imagerewrd"], KNOWN)
     with pytest.raises(UsageError, match=r"there is no check 'zzzz'; known: "):

@@ -1,4 +1,6 @@
-"""Verdicts, what one command does with them, and what is remembered: with checks that are made here."""
+"""Verdicts, what one command does with them, and what is remembered: with checks that are made
+here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Models of transformers from folders: every file format, every way in which a checkpoint does not fit, and nothing unpickled."""
+"""Models of transformers from folders: every file format, every way in which a checkpoint does not
+fit, and nothing unpickled.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,10 @@ def test_a_missing_a_reshaped_and_an_unknown_key_are_refused_and_counted(
     }
     del wrong[HEAD]
     save(folder, wrong)
-    keys = r"1 missing \(visual_projection.weight\); 1 unexpected \(logit_scale_2\); 1 of another shape \(text_projection.weight\)"
+    keys = (
+        r"1 missing \(visual_projection.weight\); 1 unexpected \(logit_scale_2\); 1 of another"
+        r" shape \(text_projection.weight\)"
+    )
     with pytest.raises(
         UsageError, match=rf"{folder}/\S+ is a checkpoint of another architecture; keys: {keys}"
     ):

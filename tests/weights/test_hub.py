@@ -42,7 +42,9 @@ def test_anything_else_is_refused(text: str) -> None:
 
 @pytest.fixture
 def repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, int | None]:
-    """A repository `owner/name`, files and bytes, whose downloads lie in `tmp_path`; there is no cache."""
+    """A repository `owner/name`, files and bytes, whose downloads lie in `tmp_path`; there is no
+    cache.
+    """
     files: dict[str, int | None] = {}
 
     def info(*_: object, **__: object) -> SimpleNamespace:
@@ -81,7 +83,10 @@ def failing(kind: type[Exception], status: int = 404, **headers: str) -> Callabl
     [
         (
             failing(errors.GatedRepoError, 403),
-            "owner/name@v1 is gated: accept its terms at https://huggingface.co/owner/name and type `hf auth login`",
+            (
+                "owner/name@v1 is gated: accept its terms at https://huggingface.co/owner/name and"
+                " type `hf auth login`"
+            ),
         ),
         (
             failing(errors.RevisionNotFoundError),
@@ -93,7 +98,10 @@ def failing(kind: type[Exception], status: int = 404, **headers: str) -> Callabl
         ),
         (
             failing(errors.HfHubHTTPError, 401),
-            "the Hub answered 401 Unauthorized; type `hf auth login` with a valid token, or unset HF_TOKEN",
+            (
+                "the Hub answered 401 Unauthorized; type `hf auth login` with a valid token, or"
+                " unset HF_TOKEN"
+            ),
         ),
         (failing(errors.HfHubHTTPError, 403), "the Hub answered 403 Forbidden; ask for access"),
         (
@@ -102,7 +110,10 @@ def failing(kind: type[Exception], status: int = 404, **headers: str) -> Callabl
         ),
         (
             failing(errors.HfHubHTTPError, 503),
-            "the Hub answered 503 Service Unavailable; the Hub has a problem of its own: try again later",
+            (
+                "the Hub answered 503 Service Unavailable; the Hub has a problem of its own: try"
+                " again later"
+            ),
         ),
         (
             failing(errors.LocalEntryNotFoundError),
@@ -114,7 +125,10 @@ def failing(kind: type[Exception], status: int = 404, **headers: str) -> Callabl
         ),
         (
             failing(httpx.ConnectError),
-            r"the Hub cannot be reached \(no such thing\); connect and type it again, or give a local folder",
+            (
+                r"the Hub cannot be reached \(no such thing\); connect and type it again, or give a"
+                r" local folder"
+            ),
         ),
         (
             failing(httpx.ProxyError),
@@ -227,7 +241,10 @@ def test_a_repository_without_what_is_needed_is_refused_before_anything_is_downl
     repository |= {"config.json": 1, "flax_model.msgpack": 100}
     with pytest.raises(
         UsageError,
-        match=r"owner/name has no model.safetensors or pytorch_model.bin; check the name and the revision",
+        match=(
+            r"owner/name has no model.safetensors or pytorch_model.bin; check the name and the"
+            r" revision"
+        ),
     ):
         hub.download(Source("owner/name", needs=WEIGHTS))
     assert not (tmp_path / "asked").exists()
@@ -274,7 +291,10 @@ def test_a_half_filled_cache_says_what_it_lacks(
         return
     with pytest.raises(
         UsageError,
-        match=rf"only a part of owner/name is in the local cache \({lack}\) and HF_HUB_OFFLINE forbids",
+        match=(
+            rf"only a part of owner/name is in the local cache \({lack}\) and HF_HUB_OFFLINE"
+            r" forbids"
+        ),
     ):
         hub.download(source)
 

@@ -13,7 +13,9 @@ from hnbench.weights import known_picture as smoke
 
 
 def test_the_photograph_shows_what_is_said_of_it() -> None:
-    """A blue wall in the upper right, and a dark jacket that reaches, at the bottom, from one side of the box to the other."""
+    """A blue wall in the upper right, and a dark jacket that reaches, at the bottom, from one side
+    of the box to the other.
+    """
     pixels = np.asarray(smoke.photograph()).astype(int)
     assert pixels.shape == (600, 512, 3)
     wall = pixels[:200, 400:].mean((0, 1))
@@ -31,6 +33,8 @@ def test_a_matplotlib_without_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(cbook, "_get_data_path", tmp_path.joinpath)
     with pytest.raises(
         UsageError,
-        match=r"matplotlib's grace_hopper.jpg, which is not there .*; reinstall matplotlib from PyPI",
+        match=(
+            r"matplotlib's grace_hopper.jpg, which is not there .*; reinstall matplotlib from PyPI"
+        ),
     ):
         smoke.photograph()

@@ -1,4 +1,6 @@
-"""Prompt files come whole or not at all, from the folder given, the cache or the network, in that order."""
+"""Prompt files come whole or not at all, from the folder given, the cache or the network, in that
+order.
+"""
 
 from __future__ import annotations
 
@@ -152,7 +154,10 @@ def test_a_cache_without_a_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     )
     with pytest.raises(
         UsageError,
-        match=r"the cache cannot be written to \(Corrupted assets folder.*\); set HF_HOME to a folder that can",
+        match=(
+            r"the cache cannot be written to \(Corrupted assets folder.*\); set HF_HOME to a folder"
+            r" that can"
+        ),
     ):
         data._cache(NAME)
 

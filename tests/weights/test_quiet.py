@@ -34,7 +34,9 @@ def test_settings_are_put_back_even_after_an_error(library: object) -> None:
 
 
 def drawn(folder: Path, **environment: str) -> dict[str, bytes]:
-    """The report of the run in `../run`, made in `folder`; what is printed on standard error is part of it."""
+    """The report of the run in `../run`, made in `folder`; what is printed on standard error is
+    part of it.
+    """
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
     command = [sys.executable, "-m", "hnbench", "report", "../run", "--out", "report"]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False)

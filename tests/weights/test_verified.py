@@ -1,4 +1,6 @@
-"""What a run says of its models: whether `hnbench verify` found them to give the published numbers."""
+"""What a run says of its models: whether `hnbench verify` found them to give the published
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ def test_a_model_that_was_verified_is_said_to_be_and_another_one_not(tmp_path: P
     assert verified["reward brightness"] == verified[f"reward {RedReward.name}"] == []
     text = write(summarise_runs([tmp_path / "run"]), tmp_path / "report").read_text()
     assert (
-        "| verified: generator toy | toy-stock-pipeline equal (2026-11-26, a processor, float32, at 25% of its tolerance) |"
-        in text
+        "| verified: generator toy | toy-stock-pipeline equal (2026-11-26, a processor, float32, at"
+        " 25% of its tolerance) |" in text
     )
     assert (
         "| verified: reward brightness | not on this machine (`hnbench verify --list` says how) |"

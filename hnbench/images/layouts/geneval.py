@@ -1,7 +1,9 @@
-"""GenEval's folders: `00000/metadata.jsonl`, one JSON object, and `00000/samples/*.png`, for every prompt.
+"""GenEval's folders: `00000/metadata.jsonl`, one JSON object, and `00000/samples/*.png`, for every
+prompt.
 
-The published evaluation (djghosh13/geneval, `evaluation/evaluate_images.py`) skips whatever it does not know, so a folder that lacks
-prompts only has a mean over fewer of them; here that is a problem. Folders are told apart by their metadata, not by their number.
+The published evaluation (djghosh13/geneval, `evaluation/evaluate_images.py`) skips whatever it does
+not know, so a folder that lacks prompts only has a mean over fewer of them; here that is a problem.
+Folders are told apart by their metadata, not by their number.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ def is_geneval(folder: Path) -> bool:
 
 
 def read_geneval(folder: Path, suite: Suite, *, full: bool) -> Inventory:
-    """The images of such a folder. Files beside the numbered folders, and beside `samples`, are nobody's concern."""
+    """The images of such a folder. Files beside the numbered folders, and beside `samples`, are
+    nobody's concern.
+    """
     findings = Findings()
     expected = expected_of(suite, full=full)
     by_text = {prompt.text: prompt for prompt, _ in expected}

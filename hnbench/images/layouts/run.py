@@ -1,4 +1,6 @@
-"""A run folder's images: those that its plan asks for, label by label, each with the SHA-256 that its record has."""
+"""A run folder's images: those that its plan asks for, label by label, each with the SHA-256 that
+its record has.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 
 class PlannedSuite(Suite):
-    """What a run's `run.json` says of its suite: the prompts of the plan, without what only the suite itself knows (metadata, judge)."""
+    """What a run's `run.json` says of its suite: the prompts of the plan, without what only the
+    suite itself knows (metadata, judge).
+    """
 
     def __init__(self, run: Run) -> None:
         suite = run.manifest["suite"]
@@ -36,10 +40,10 @@ class PlannedSuite(Suite):
     def subset(self) -> tuple[Prompt, ...]:
         return self._prompts
 
-    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the plan is one protocol
+    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002
         return self._samples[prompt.id]
 
-    def judge(self, *, device: str = "cpu") -> None:  # noqa: ARG002 - there is none
+    def judge(self, *, device: str = "cpu") -> None:  # noqa: ARG002
         return None
 
 
@@ -49,7 +53,9 @@ def is_run(folder: Path) -> bool:
 
 
 def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
-    """The labels that were asked for, or all of the plan; a `UsageError` names those that there are."""
+    """The labels that were asked for, or all of the plan; a `UsageError` names those that there
+    are.
+    """
     known: tuple[str, ...] = Plan.from_manifest(run.manifest).labels
     for label in asked:
         if label not in known:
@@ -60,7 +66,8 @@ def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_run_images(folder: Path, suite: Suite | None, labels: Sequence[str] = ()) -> Inventory:
-    """The images of some labels, or of all. What is planned and not done is a problem, as is a prompt unknown to the suite.
+    """The images of some labels, or of all. What is planned and not done is a problem, as is a
+    prompt unknown to the suite.
 
     None is the suite as the run's plan has it, for which nothing but the folder is needed.
     """

@@ -1,7 +1,9 @@
-"""T2I-CompBench's folders: `samples/{prompt}_{index:06d}.png`, all images of a category in one folder.
+"""T2I-CompBench's folders: `samples/{prompt}_{index:06d}.png`, all images of a category in one
+folder.
 
-Its evaluation (Karine-Huang/T2I-CompBench) reads the prompt from the name, up to the first `_`, and sorts by the number. Images of several
-categories may lie in one `samples`, or in `CATEGORY/samples` for each of them. Each of its scripts leaves a `vqa_result.json` of its own.
+Its evaluation (Karine-Huang/T2I-CompBench) reads the prompt from the name, up to the first `_`, and
+sorts by the number. Images of several categories may lie in one `samples`, or in `CATEGORY/samples`
+for each of them. Each of its scripts leaves a `vqa_result.json` of its own.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ def _sections(folder: Path, suite: Suite) -> list[Path]:
 
 
 def read_compbench(folder: Path, suite: Suite, *, full: bool) -> Inventory:
-    """The images of such a folder. A file in `samples` that is no such image would shift the published script's numbers: a problem."""
+    """The images of such a folder. A file in `samples` that is no such image would shift the
+    published script's numbers: a problem.
+    """
     findings = Findings()
     expected = expected_of(suite, full=full)
     by_text = {prompt.text: prompt for prompt, _ in expected}
@@ -68,7 +72,9 @@ def read_compbench(folder: Path, suite: Suite, *, full: bool) -> Inventory:
 
 
 def image_name(image: FoundImage, tags: Sequence[str]) -> str:
-    """Where an image of a suite with these tags is in the layout. The prompt has passed `require_names`."""
+    """Where an image of a suite with these tags is in the layout. The prompt has passed
+    `require_names`.
+    """
     return f"{_category_folder(image, tags)}{SAMPLES}/{image.prompt.text}_{image.number:06d}.png"
 
 
@@ -88,7 +94,9 @@ class _Results:
 
     folder: str
     numbered: bool
-    """By the number in the file's name; else by the place among the images that there are, in the order of these numbers."""
+    """By the number in the file's name; else by the place among the images that there are, in the
+    order of these numbers.
+    """
     text: bool = False
     """Answers are texts of four decimals, not numbers."""
 
@@ -108,9 +116,11 @@ _RESULTS = {
 def result_files(
     judged: Iterable[tuple[FoundImage, Verdict]], tags: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The content of the result files that the published scripts leave beside `samples`, `[{"question_id", "answer"}, ...]`, by path.
+    """The content of the result files that the published scripts leave beside `samples`,
+    `[{"question_id", "answer"}, ...]`, by path.
 
-    One file for each category of T2I-CompBench; in a folder of its own where the suite has several, and within the label's in a run.
+    One file for each category of T2I-CompBench; in a folder of its own where the suite has several,
+    and within the label's in a run.
     """
     found: defaultdict[str, list[tuple[FoundImage, Verdict]]] = defaultdict(list)
     for image, verdict in judged:
@@ -134,12 +144,15 @@ def _answers(judged: Sequence[tuple[FoundImage, Verdict]]) -> list[dict[str, Any
 
 
 def require_names(prompts: Iterable[str]) -> None:
-    """Refuse prompts that are no part of a file name, or that the published script would not read back, by a `UsageError`."""
+    """Refuse prompts that are no part of a file name, or that the published script would not read
+    back, by a `UsageError`.
+    """
     for text in prompts:
         if wrong := _wrong_in(text):
             shown = text if len(text) <= 60 else f"{text[:57]}..."
             raise UsageError(
-                f"the prompt {shown!r} {wrong}, and this layout has prompts in file names; use --layout geneval"
+                f"the prompt {shown!r} {wrong}, and this layout has prompts in file names; use"
+                " --layout geneval"
             )
 
 

@@ -1,7 +1,8 @@
 """GenEval's colour classifier: which of ten colour words CLIP finds nearest to a cut-out object.
 
-The published evaluation uses OpenAI's ViT-L/14, whose activation is QuickGELU. open_clip from 2.29.0 on builds `ViT-L-14` with plain
-GELU and only warns; such a model gives other colours, so the activation is checked here.
+The published evaluation uses OpenAI's ViT-L/14, whose activation is QuickGELU. open_clip from
+2.29.0 on builds `ViT-L-14` with plain GELU and only warns; such a model gives other colours, so the
+activation is checked here.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class CutOut:
 
 
 class ColourClassifier:
-    """CLIP over colour words. `tokenize` makes ids `[n, length]` of texts, `transform` makes `[3, size, size]` of a picture."""
+    """CLIP over colour words. `tokenize` makes ids `[n, length]` of texts, `transform` makes `[3,
+    size, size]` of a picture.
+    """
 
     def __init__(
         self,
@@ -78,7 +81,9 @@ class ColourClassifier:
 
     @torch.no_grad()
     def classify(self, cut_outs: Sequence[CutOut]) -> list[str]:
-        """The colour of each cut-out, in order. On a GPU the network runs in float16 autocast, as in the published evaluation."""
+        """The colour of each cut-out, in order. On a GPU the network runs in float16 autocast, as
+        in the published evaluation.
+        """
         found: list[str] = []
         for start in range(0, len(cut_outs), BATCH):
             chunk = cut_outs[start : start + BATCH]
@@ -93,7 +98,9 @@ class ColourClassifier:
         return found
 
     def _classifier(self, name: str) -> Tensor:
-        """One unit vector for each colour of a class: the normalised mean of the templates' normalised embeddings; `[10, width]`."""
+        """One unit vector for each colour of a class: the normalised mean of the templates'
+        normalised embeddings; `[10, width]`.
+        """
         if name not in self._words:
             texts = [
                 template.format(colour=colour, name=name)
@@ -118,7 +125,8 @@ def _require_quick_gelu(model: CLIP) -> None:
     blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
     if not all(isinstance(block.mlp.gelu, QuickGELU) for block in blocks):
         raise ValueError(
-            "GenEval's colour classifier is a CLIP with QuickGELU, and this one has another activation"
+            "GenEval's colour classifier is a CLIP with QuickGELU, and this one has another"
+            " activation"
         )
 
 

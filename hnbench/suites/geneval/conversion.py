@@ -1,13 +1,18 @@
-"""mmdet's Mask2Former checkpoints as transformers' Mask2Former: another name for every tensor, and three of them laid out anew.
+"""mmdet's Mask2Former checkpoints as transformers' Mask2Former: another name for every tensor, and
+three of them laid out anew.
 
-GenEval's detector was trained with mmdet 2.x and published as `CHECKPOINT_URL`. The architecture is the one that transformers has; only
-names differ (mmdet 3.x has a third set of them, which is understood as well), and
+GenEval's detector was trained with mmdet 2.x and published as `CHECKPOINT_URL`. The architecture is
+the one that transformers has; only names differ (mmdet 3.x has a third set of them, which is
+understood as well), and
 
-- mmdet keeps query, key and value of Swin's attention and of the decoder's self-attention in one matrix,
-- mmdet's patch merging (`unfold`) takes the four pixels of a patch in another order, and their channels outermost,
+- mmdet keeps query, key and value of Swin's attention and of the decoder's self-attention in one
+  matrix,
+- mmdet's patch merging (`unfold`) takes the four pixels of a patch in another order, and their
+  channels outermost,
 - Swin's table of relative positions is computed, not stored.
 
-The tensors get the names of transformers' published Mask2Former checkpoints, which `from_pretrained` reads in every version of 5.x.
+The tensors get the names of transformers' published Mask2Former checkpoints, which
+`from_pretrained` reads in every version of 5.x.
 """
 
 from __future__ import annotations
@@ -42,7 +47,8 @@ CHECKPOINT_URL = (
 CHECKPOINT_SHA256 = "743b7d99"
 """The beginning of the file's SHA-256, as its name gives it."""
 VERSION = 1
-"""Raised when a change here gives other tensors, so that what an older version cached is not used."""
+"""Raised when a change here gives other tensors, so that what an older version cached is not used.
+"""
 
 _SWIN = "model.pixel_level_module.encoder."
 _PIXELS = "model.pixel_level_module.decoder."
@@ -112,18 +118,24 @@ _NAMES = (
     (rf"{_HEAD}level_embed\.", rf"{_QUERIES}level_embed."),
     (rf"{_HEAD}cls_embed\.", "class_predictor."),
 )
-"""The beginning of a name in mmdet 3.x -> in transformers. `QKV` stands for three tensors, which mmdet has in one."""
+"""The beginning of a name in mmdet 3.x -> in transformers. `QKV` stands for three tensors, which
+mmdet has in one.
+"""
 _QKV = {
     "attention.self.QKV": ("query", "key", "value"),
     "self_attn.QKV_proj": ("q_proj", "k_proj", "v_proj"),
 }
 _COMPUTED = "relative_position_index"
 _UNUSED = r"(criterion|.*\bswin\.layernorm|model\.pixel_level_module\.encoder\.layernorm)\..*"
-"""What transformers' class has and its own checkpoints need not have: the training loss, and a norm after the last stage."""
+"""What transformers' class has and its own checkpoints need not have: the training loss, and a norm
+after the last stage.
+"""
 
 
 def official_config() -> Mask2FormerConfig:
-    """The architecture of the published detector: Swin-S, 80 classes, 100 queries, 6 encoder and 9 decoder layers."""
+    """The architecture of the published detector: Swin-S, 80 classes, 100 queries, 6 encoder and 9
+    decoder layers.
+    """
     backbone = SwinConfig(
         embed_dim=96,
         depths=[2, 2, 18, 2],
@@ -137,9 +149,11 @@ def official_config() -> Mask2FormerConfig:
 
 
 def official_folder() -> tuple[Path, str]:
-    """A folder that `load` reads, with the published detector, and the SHA-256 of the checkpoint that it was made from.
+    """A folder that `load` reads, with the published detector, and the SHA-256 of the checkpoint
+    that it was made from.
 
-    The checkpoint is downloaded and converted on first use; the converted files stay in huggingface_hub's cache for assets.
+    The checkpoint is downloaded and converted on first use; the converted files stay in
+    huggingface_hub's cache for assets.
     """
     checkpoint = fetch(CHECKPOINT_NAME, CHECKPOINT_URL, CHECKPOINT_SHA256, progress=True)
     sha256 = sha256_of(checkpoint)
@@ -151,7 +165,9 @@ def official_folder() -> tuple[Path, str]:
 
 
 def convert_checkpoint(checkpoint: Path, config: Mask2FormerConfig, folder: Path) -> None:
-    """Write the model of an mmdet checkpoint into a new folder, which appears only when every tensor has found its place."""
+    """Write the model of an mmdet checkpoint into a new folder, which appears only when every
+    tensor has found its place.
+    """
     tensors = convert(_state_of(checkpoint), checkpoint.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
@@ -175,7 +191,8 @@ def _state_of(checkpoint: Path) -> dict[str, Tensor]:
         found: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         raise UsageError(
-            f"{checkpoint} is no checkpoint of plain tensors ({str(error).splitlines()[0]}); remove it, and it is downloaded again"
+            f"{checkpoint} is no checkpoint of plain tensors ({str(error).splitlines()[0]}); remove"
+            " it, and it is downloaded again"
         ) from error
     state = found.get("state_dict", found) if isinstance(found, dict) else None
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -186,7 +203,9 @@ def _state_of(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def convert(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """The tensors of an mmdet (2.x or 3.x) state dict under transformers' names. A name that has no place is a `UsageError`."""
+    """The tensors of an mmdet (2.x or 3.x) state dict under transformers' names. A name that has no
+    place is a `UsageError`.
+    """
     converted: dict[str, Tensor] = {}
     unknown = []
     for name, tensor in state.items():
@@ -199,8 +218,8 @@ def convert(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
             converted.update(_laid_out(target, tensor))
     if unknown:
         raise UsageError(
-            f"{source} is no Mask2Former checkpoint of mmdet: {len(unknown)} of its {len(state)} names have no place, "
-            f"for example {', '.join(unknown[:2])}"
+            f"{source} is no Mask2Former checkpoint of mmdet: {len(unknown)} of its {len(state)}"
+            f" names have no place, for example {', '.join(unknown[:2])}"
         )
     return {name: tensor.contiguous().clone() for name, tensor in converted.items()}
 
@@ -230,7 +249,9 @@ def _laid_out(name: str, tensor: Tensor) -> dict[str, Tensor]:
 
 
 def _by_pixel(weight: Tensor) -> Tensor:
-    """Columns `[rows, channels x 4]` in the order (channel, row-major pixel) as (column-major pixel, channel)."""
+    """Columns `[rows, channels x 4]` in the order (channel, row-major pixel) as (column-major
+    pixel, channel).
+    """
     rows, columns = weight.shape
     pixels = weight.reshape(rows, columns // 4, 2, 2)  # channel, y, x
     return pixels.permute(0, 3, 2, 1).reshape(rows, columns)
@@ -239,7 +260,8 @@ def _by_pixel(weight: Tensor) -> Tensor:
 def load(folder: Path, source: str) -> Mask2FormerForUniversalSegmentation:
     """The model of a folder in transformers' layout, in float32 on the CPU, ready for inference.
 
-    A tensor that is missing, left over or of another shape is a `UsageError` that names `source`: such a model runs and finds nothing.
+    A tensor that is missing, left over or of another shape is a `UsageError` that names `source`:
+    such a model runs and finds nothing.
     """
     model: Mask2FormerForUniversalSegmentation = load_pretrained(
         Mask2FormerForUniversalSegmentation, folder, unneeded=_UNUSED, name=source

@@ -1,8 +1,9 @@
 """GenEval's detector: Mask2Former on images prepared, and its output read, as mmdet 2.x does.
 
-What decides a detection, beyond the network: the 8-bit resize, the grey padding (before normalisation, in the published
-configuration `mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco.py`; square images need none), masks enlarged in two steps, the score (class
-probability times the mean of the mask's sigmoid) and boxes whose right and bottom are exclusive.
+What decides a detection, beyond the network: the 8-bit resize, the grey padding (before
+normalisation, in the published configuration `mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco.py`;
+square images need none), masks enlarged in two steps, the score (class probability times the mean
+of the mask's sigmoid) and boxes whose right and bottom are exclusive.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from transformers import Mask2FormerForUniversalSegmentation
 
 LONG, SHORT = 1333, 800
-"""An image is enlarged or reduced, with its proportions, until one of its sides has reached its limit."""
+"""An image is enlarged or reduced, with its proportions, until one of its sides has reached its
+limit.
+"""
 DIVISOR = 32
 GREY = 128
 """What fills an image up to multiples of 32, at the right and the bottom."""
@@ -34,7 +37,8 @@ MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
 """Of the red, green and blue values 0 to 255."""
 LARGEST = 100
-"""(query, class) pairs that are looked at, by class probability; a query may give several classes."""
+"""(query, class) pairs that are looked at, by class probability; a query may give several classes.
+"""
 BATCH = 4
 """Images in one pass: four of 800x800 take some 8 GB on a GPU."""
 
@@ -56,7 +60,8 @@ class InstanceDetector:
     ) -> None:
         if model.config.num_labels != len(names):
             raise ValueError(
-                f"the network tells {model.config.num_labels} classes apart, and {len(names)} names were given"
+                f"the network tells {model.config.num_labels} classes apart, and {len(names)} names"
+                " were given"
             )
         self.model = model.to(device)
         self.names = tuple(names)
@@ -65,7 +70,8 @@ class InstanceDetector:
     def detect(
         self, images: Sequence[Image.Image], smallest: float
     ) -> list[dict[str, list[Instance]]]:
-        """By image, the detections of each class with a score above `smallest`, in no order. Images are RGB, of any sizes.
+        """By image, the detections of each class with a score above `smallest`, in no order. Images
+        are RGB, of any sizes.
 
         Images of one size share passes; each is detected as if it were alone.
         """
@@ -79,7 +85,9 @@ class InstanceDetector:
 
     @torch.no_grad()
     def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Class logits `[B, queries, classes + 1]` and mask logits `[B, queries, H/4, W/4]` of prepared images `[B, 3, H, W]`."""
+        """Class logits `[B, queries, classes + 1]` and mask logits `[B, queries, H/4, W/4]` of
+        prepared images `[B, 3, H, W]`.
+        """
         output = self.model(pixel_values=batch.to(self._device, self.model.dtype))
         return output.class_queries_logits, output.masks_queries_logits
 
@@ -108,13 +116,17 @@ def _by_size(images: Sequence[Image.Image]) -> Iterator[list[int]]:
 
 
 def scaled_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) after the resize: the largest of the same proportions within 1333 by 800, either way round."""
+    """(width, height) after the resize: the largest of the same proportions within 1333 by 800,
+    either way round.
+    """
     scale = min(LONG / max(width, height), SHORT / min(width, height))
     return int(width * scale + 0.5), int(height * scale + 0.5)
 
 
 def prepare(pixels: npt.NDArray[np.uint8]) -> Tensor:
-    """An RGB image `[h, w, 3]` as the network sees it: float32 `[3, H, W]`, resized, padded and normalised."""
+    """An RGB image `[h, w, 3]` as the network sees it: float32 `[3, H, W]`, resized, padded and
+    normalised.
+    """
     width, height = scaled_size(pixels.shape[1], pixels.shape[0])
     resized = resize(pixels, height, width)
     padded = np.pad(
@@ -127,10 +139,12 @@ def prepare(pixels: npt.NDArray[np.uint8]) -> Tensor:
 def read(
     classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One image's logits `[queries, classes + 1]` and `[queries, h, w]` as boxes `[n, 4]`, labels, scores and masks `[n, H, W]`.
+    """One image's logits `[queries, classes + 1]` and `[queries, h, w]` as boxes `[n, 4]`, labels,
+    scores and masks `[n, H, W]`.
 
-    `size` is the (width, height) of the original image, which boxes and masks are in. Only what scores above `smallest` is returned. A
-    score is never above its class probability, so pairs that are not above it are left out before their masks are enlarged.
+    `size` is the (width, height) of the original image, which boxes and masks are in. Only what
+    scores above `smallest` is returned. A score is never above its class probability, so pairs that
+    are not above it are left out before their masks are enlarged.
     """
     probabilities = classes.softmax(-1)[:, :-1]
     best, flat = probabilities.flatten().topk(min(LARGEST, probabilities.numel()))
@@ -145,7 +159,9 @@ def read(
 
 
 def _enlarged(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Mask logits `[n, h, w]` of the padded image at the original size: to the padded size, the padding off, to the original size."""
+    """Mask logits `[n, h, w]` of the padded image at the original size: to the padded size, the
+    padding off, to the original size.
+    """
     width, height = size
     inner = scaled_size(width, height)
     padded = [length + -length % DIVISOR for length in inner]
@@ -159,7 +175,9 @@ def _enlarged(masks: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def boxes_of(masks: Tensor) -> Tensor:
-    """Left, top, right, bottom of bool masks `[n, H, W]`, the latter two exclusive; zeros where a mask is empty. Float32 `[n, 4]`."""
+    """Left, top, right, bottom of bool masks `[n, H, W]`, the latter two exclusive; zeros where a
+    mask is empty. Float32 `[n, 4]`.
+    """
     sides = []
     for occupied in (masks.any(1), masks.any(2)):
         length = occupied.shape[1]

@@ -53,8 +53,8 @@ HUGGING_FACE = Source(
 class GenEvalJudge(Judge):
     """GenEval's published rules and thresholds over a detector and a colour classifier.
 
-    A verdict's `details` are the detections that counted, as in the `details` of GenEval's results: `{class: [[left, top, right, bottom,
-    score], ...]}`, best first.
+    A verdict's `details` are the detections that counted, as in the `details` of GenEval's results:
+    `{class: [[left, top, right, bottom, score], ...]}`, best first.
     """
 
     name = "geneval"
@@ -92,7 +92,9 @@ class GenEvalJudge(Judge):
         return self._detector
 
     def verify(self) -> None:
-        """Find the person in a photograph of one, as surely as counting asks for, and the colours of a red and a blue disc."""
+        """Find the person in a photograph of one, as surely as counting asks for, and the colours
+        of a red and a blue disc.
+        """
         (found,) = self._detector.detect([photograph()], THRESHOLD)
         best = {
             name: max(instance.score for instance in instances) for name, instances in found.items()
@@ -116,7 +118,9 @@ class GenEvalJudge(Judge):
     def judge(
         self, images: Sequence[Image.Image], metadata: Sequence[Mapping[str, Any]]
     ) -> list[Verdict]:
-        """One verdict per image, in order. `metadata` are lines of GenEval's `evaluation_metadata.jsonl`."""
+        """One verdict per image, in order. `metadata` are lines of GenEval's
+        `evaluation_metadata.jsonl`.
+        """
         images = [rgb(image) for image in images]
         everything = self._detector.detect(images, min(THRESHOLD, COUNTING_THRESHOLD))
         found = [
@@ -135,7 +139,9 @@ class GenEvalJudge(Judge):
         found: Sequence[Found],
         metadata: Sequence[Mapping[str, Any]],
     ) -> list[dict[str, list[Instance]]]:
-        """The detections with the colours that the prompts ask for: of each class, as many as its clause looks at."""
+        """The detections with the colours that the prompts ask for: of each class, as many as its
+        clause looks at.
+        """
         wanted = [
             (index, clause["class"], rank)
             for index, about in enumerate(metadata)
@@ -172,12 +178,16 @@ def _details(found: Found) -> dict[str, Any]:
 
 
 def class_names() -> tuple[str, ...]:
-    """The 80 classes in the order of the network's outputs: COCO's, of which GenEval words three differently."""
+    """The 80 classes in the order of the network's outputs: COCO's, of which GenEval words three
+    differently.
+    """
     return tuple(read_text(data_file("geneval/object_names.txt")).split("\n")[:80])
 
 
 def official_judge(device: str) -> GenEvalJudge:
-    """The judge of the published protocol. InstanceDetector and classifier are downloaded on first use."""
+    """The judge of the published protocol. InstanceDetector and classifier are downloaded on first
+    use.
+    """
     folder, sha256 = official_folder()
     detector = InstanceDetector(load(folder, "GenEval's detector"), class_names(), device)
     return GenEvalJudge(
@@ -186,7 +196,9 @@ def official_judge(device: str) -> GenEvalJudge:
 
 
 def hugging_face_judge(device: str) -> GenEvalJudge:
-    """The same judge over transformers' own checkpoint of the same architecture, which finds other objects."""
+    """The same judge over transformers' own checkpoint of the same architecture, which finds other
+    objects.
+    """
     folder = download(HUGGING_FACE)
     detector = InstanceDetector(load(folder, str(HUGGING_FACE)), class_names(), device)
     fingerprint = f"{HUGGING_FACE}:{sha256_of(folder / 'model.safetensors')}"

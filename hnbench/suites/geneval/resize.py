@@ -1,7 +1,8 @@
 """OpenCV's bilinear resize of 8-bit images, to the last bit and without OpenCV.
 
-mmdet resizes images with it before it detects, in integers: weights of 11 bits, intermediate values cut to 16 bits. A resize in
-floating point differs by one grey level in places, and another library's by more.
+mmdet resizes images with it before it detects, in integers: weights of 11 bits, intermediate values
+cut to 16 bits. A resize in floating point differs by one grey level in places, and another
+library's by more.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def _neighbours(
 ) -> tuple[Integers, Integers, Integers, Integers]:
     """For each new position, the two old ones beside it and their weights in fixed point.
 
-    At the borders both old positions are the last one. Along rows it then has all of the weight; along columns (`beyond`) it
-    keeps both weights, and each of the two products is rounded.
+    At the borders both old positions are the last one. Along rows it then has all of the weight;
+    along columns (`beyond`) it keeps both weights, and each of the two products is rounded.
     """
     position = ((np.arange(after) + 0.5) * (before / after) - 0.5).astype(np.float32)
     first = np.floor(position).astype(np.int32)

@@ -1,8 +1,9 @@
 """GenEval's verdict: from what was detected in an image to correct or not.
 
-Ghosh et al., "GenEval: An Object-Focused Framework for Evaluating Text-to-Image Alignment", arXiv 2310.11513; the rules
-are those of the published evaluation (djghosh13/geneval, `evaluation/evaluate_images.py`). Pure functions of boxes,
-scores and colour names; finding them in an image is the detector's part.
+Ghosh et al., "GenEval: An Object-Focused Framework for Evaluating Text-to-Image Alignment", arXiv
+2310.11513; the rules are those of the published evaluation (djghosh13/geneval,
+`evaluation/evaluate_images.py`). Pure functions of boxes, scores and colour names; finding them in
+an image is the detector's part.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ COUNTING_THRESHOLD = 0.9
 MAX_OBJECTS = 16
 """Detections kept per class."""
 MAX_OVERLAP = 1.0
-"""The intersection over union from which on the less confident of two detections of a class is dropped; none is, at 1."""
+"""The intersection over union from which on the less confident of two detections of a class is
+dropped; none is, at 1.
+"""
 POSITION_THRESHOLD = 0.1
-"""The share of both boxes' sizes by which centres must differ before one object is beside another."""
+"""The share of both boxes' sizes by which centres must differ before one object is beside another.
+"""
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 """The colour words, in the order in which reasons list them."""
@@ -32,15 +36,20 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"
 Found = TypeVar("Found", bound=Detection)
 
 Classifier = Callable[[str, Sequence[Detection]], Sequence[str]]
-"""(class, detections of it) -> a colour name for each. Called only where a prompt asks for a colour."""
+"""(class, detections of it) -> a colour name for each. Called only where a prompt asks for a
+colour.
+"""
 
 
 def known_colours(object_class: str, detections: Sequence[Detection]) -> list[str]:
-    """Classify for a detector that names the colour of all that it finds; ValueError where it did not."""
+    """Classify for a detector that names the colour of all that it finds; ValueError where it did
+    not.
+    """
     colours = [detection.colour for detection in detections if detection.colour is not None]
     if len(colours) < len(detections):
         raise ValueError(
-            f"{object_class}: the detector named {len(colours)} of {len(detections)} colours; give evaluate() a classifier"
+            f"{object_class}: the detector named {len(colours)} of {len(detections)} colours; give"
+            " evaluate() a classifier"
         )
     return colours
 
@@ -54,10 +63,11 @@ def filter_detections(
     max_objects: int = MAX_OBJECTS,
     max_overlap: float = MAX_OVERLAP,
 ) -> dict[str, list[Found]]:
-    """Keep what counts as detected under a prompt's tag: above the threshold, best first, at most so many per class.
+    """Keep what counts as detected under a prompt's tag: above the threshold, best first, at most
+    so many per class.
 
-    Classes of which nothing is left are absent. The four numbers are the options of the published evaluation; at its defaults no
-    overlapping box is suppressed.
+    Classes of which nothing is left are absent. The four numbers are the options of the published
+    evaluation; at its defaults no overlapping box is suppressed.
     """
     limit = counting_threshold if tag == "counting" else threshold
     kept = {
@@ -89,9 +99,9 @@ def _apart(detections: Sequence[Found], max_overlap: float) -> list[Found]:
 def relative_position(subject: Box, target: Box, threshold: float = POSITION_THRESHOLD) -> set[str]:
     """Where the subject is, seen from the target: some of "left of", "right of", "above", "below".
 
-    The offset of the centres is shortened, per axis, by `threshold` times the sum of the two boxes' sizes, and divided by the
-    length of the unshortened offset. A component above one half counts, so a diagonal can satisfy two relations,
-    and boxes whose centres are close satisfy none.
+    The offset of the centres is shortened, per axis, by `threshold` times the sum of the two boxes'
+    sizes, and divided by the length of the unshortened offset. A component above one half counts,
+    so a diagonal can satisfy two relations, and boxes whose centres are close satisfy none.
     """
     offset = [
         (subject[axis] + subject[axis + 2] - target[axis] - target[axis + 2]) / 2 for axis in (0, 1)
@@ -120,10 +130,12 @@ def evaluate(
     classify: Classifier = known_colours,
     position_threshold: float = POSITION_THRESHOLD,
 ) -> Verdict:
-    """Whether filtered `detections` (best first) satisfy a prompt's `include` and `exclude` clauses; all of them must hold.
+    """Whether filtered `detections` (best first) satisfy a prompt's `include` and `exclude`
+    clauses; all of them must hold.
 
-    A clause looks at the `count` most confident detections of its class and at no others: further ones do no harm
-    unless an `exclude` clause forbids them. The reason has one line for each clause that failed.
+    A clause looks at the `count` most confident detections of its class and at no others: further
+    ones do no harm unless an `exclude` clause forbids them. The reason has one line for each clause
+    that failed.
     """
     reasons: list[str] = []
     groups: list[Sequence[Detection] | None] = []
@@ -163,7 +175,10 @@ def _wrong_colour(
         for colour in (*COLOURS, *sorted(tally.keys() - COLOURS))
         if colour in tally
     )
-    return f"expected {wanted} {clause['class']}>={clause['count']}, found {tally[wanted]} {wanted}; and {listed}"
+    return (
+        f"expected {wanted} {clause['class']}>={clause['count']}, found {tally[wanted]} {wanted};"
+        f" and {listed}"
+    )
 
 
 def _wrong_position(
@@ -182,7 +197,10 @@ def _wrong_position(
         for other in targets:
             holds = relative_position(subject.box, other.box, threshold)
             if relation not in holds:
-                return f"expected {clause['class']} {relation} target, found {' and '.join(sorted(holds))} target"
+                return (
+                    f"expected {clause['class']} {relation} target, found"
+                    f" {' and '.join(sorted(holds))} target"
+                )
     return ""
 
 

@@ -1,7 +1,8 @@
 """GenEval: 553 prompts in six tasks, four images each, as published.
 
-Ghosh et al., "GenEval: An Object-Focused Framework for Evaluating Text-to-Image Alignment", arXiv 2310.11513; prompts and protocol are
-those of djghosh13/geneval. Its overall score is the mean of the six tasks' shares of correct images, not the share over all images.
+Ghosh et al., "GenEval: An Object-Focused Framework for Evaluating Text-to-Image Alignment", arXiv
+2310.11513; prompts and protocol are those of djghosh13/geneval. Its overall score is the mean of
+the six tasks' shares of correct images, not the share over all images.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class GenEvalSuite(Suite):
             for prompt in [each for each in _published() if each.tag == tag][:QUICK_PROMPTS]
         )
 
-    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same of all
+    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002
         return SAMPLES
 
     def judge(self, *, device: str = "cpu") -> Judge:
@@ -60,7 +61,9 @@ class GenEvalSuite(Suite):
 
 
 class GenEvalHuggingFaceSuite(GenEvalSuite):
-    """The same prompts and rules over another training of the detector: scores are not comparable with published ones."""
+    """The same prompts and rules over another training of the detector: scores are not comparable
+    with published ones.
+    """
 
     name = "geneval-hf"
 
@@ -78,14 +81,15 @@ def _published() -> tuple[Prompt, ...]:
 def parse(text: str) -> tuple[Prompt, ...]:
     """The prompts of GenEval's `evaluation_metadata.jsonl`.
 
-    A prompt's id is the number of its folder in GenEval's layout, its metadata is the line. Other numbers of prompts than the published
-    ones are a `UsageError`.
+    A prompt's id is the number of its folder in GenEval's layout, its metadata is the line. Other
+    numbers of prompts than the published ones are a `UsageError`.
     """
     rows = [json.loads(line) for line in text.split("\n") if line]
     found = Counter(row["tag"] for row in rows)
     if found != COUNTS:
         raise UsageError(
-            f"GenEval has {COUNTS} prompts, and the file has {dict(found)}; give the published evaluation_metadata.jsonl"
+            f"GenEval has {COUNTS} prompts, and the file has {dict(found)}; give the published"
+            " evaluation_metadata.jsonl"
         )
     return tuple(
         Prompt(f"{index:05d}", row["prompt"], row["tag"], row) for index, row in enumerate(rows)

@@ -2,13 +2,16 @@
 
 Quirks of the published rules, kept under the name `published`:
 
-- *transposed*: the depth map is cut out as `[x, y]` although its rows are y, so the depth is that of another place;
-- *substrings*: a noun is found within the labels of all objects written one after another, so "cat" is found in "cattle";
-- *last match*: of several objects of a name, the one counts that was passed last before both names were found;
+- *transposed*: the depth map is cut out as `[x, y]` although its rows are y, so the depth is that
+  of another place;
+- *substrings*: a noun is found within the labels of all objects written one after another, so "cat"
+  is found in "cattle";
+- *last match*: of several objects of a name, the one counts that was passed last before both names
+  were found;
 - *one half*: boxes whose intersection over union is exactly 0.5 score 0.
 
-Under `repaired` the depth is that of the boxes, a noun matches the labels that say it (`names`), the most confident object counts, and
-one half scores 1.
+Under `repaired` the depth is that of the boxes, a noun matches the labels that say it (`names`),
+the most confident object counts, and one half scores 1.
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ def relation_in(prompt: str) -> str | None:
 def order_score(
     relation: str | None, first: Box, second: Box, depth: DepthMap, rules: Rules = "published"
 ) -> float:
-    """How well the order in depth is the relation's, in [0, 1]; 0 for boxes that do not overlap. `depth` is `[H, W]`, larger is nearer."""
+    """How well the order in depth is the relation's, in [0, 1]; 0 for boxes that do not overlap.
+    `depth` is `[H, W]`, larger is nearer.
+    """
     nearer = _mean(depth, first, rules) - _mean(depth, second, rules)
     right = {"in front of": nearer > 0, "behind": nearer < 0, "hidden": nearer < 0}.get(
         relation or "", False
@@ -52,7 +57,9 @@ def order_score(
 
 
 def _mean(depth: DepthMap, box: Box, rules: Rules) -> float:
-    """The mean depth within a box; NaN where there is none, and a NaN is neither nearer nor farther."""
+    """The mean depth within a box; NaN where there is none, and a NaN is neither nearer nor
+    farther.
+    """
     left, top, right, bottom = (int(value) for value in box)
     part = depth[left:right, top:bottom] if rules == "published" else depth[top:bottom, left:right]
     return float(part.mean()) if part.size else float("nan")
@@ -65,7 +72,9 @@ def depth_score(
     depth: DepthMap,
     rules: Rules,
 ) -> tuple[float, str]:
-    """The score in [0, 1] of one image, and what was missing: a quarter for each object's confidence, half for the order."""
+    """The score in [0, 1] of one image, and what was missing: a quarter for each object's
+    confidence, half for the order.
+    """
     places = (
         _published_places(objects, found)
         if rules == "published"

@@ -1,4 +1,6 @@
-"""What an object detector found in an image, and the frame that the published rules measure it in."""
+"""What an object detector found in an image, and the frame that the published rules measure it
+in.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from dataclasses import dataclass
 from hnbench.detections import Box
 
 SHORT_SIDE, LONG_SIDE = 479, 480
-"""The published scripts resize an image so that its short side is 479 pixels and its long side at most 480."""
+"""The published scripts resize an image so that its short side is 479 pixels and its long side at
+most 480.
+"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ def frame_of(width: int, height: int) -> tuple[int, int]:
     short, long = sorted((width, height))
     new_short, new_long = SHORT_SIDE, int(SHORT_SIDE * long / short)
     if new_long > LONG_SIDE:
-        # the ratio is that of the whole numbers before it, as in torchvision's Resize(479, max_size=480)
+        # the ratio is that of the whole numbers before it, as in torchvision's Resize(479,
+        # max_size=480)
         new_short, new_long = int(LONG_SIDE * new_short / new_long), LONG_SIDE
     return (new_short, new_long) if width <= height else (new_long, new_short)
 

@@ -1,8 +1,10 @@
-"""T2I-CompBench's judge: a number per image, by the rules of the prompt's category and the models that were named.
+"""T2I-CompBench's judge: a number per image, by the rules of the prompt's category and the models
+that were named.
 
-UniDet, the published detector, is on no package index, and its weights are for non-commercial use: a detector of transformers stands in
-for it under its own name, with other classes and other confidences. Scores of `spatial`, `3d_spatial`, `numeracy` and `complex` are
-therefore not those of the published tables; the judge's name says which models gave them.
+UniDet, the published detector, is on no package index, and its weights are for non-commercial use:
+a detector of transformers stands in for it under its own name, with other classes and other
+confidences. Scores of `spatial`, `3d_spatial`, `numeracy` and `complex` are therefore not those of
+the published tables; the judge's name says which models gave them.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ _PARSED = frozenset(_USED) - {"numeracy", "non_spatial"}
 
 @dataclass(frozen=True)
 class ModelNames:
-    """The models, each a repository of the Hugging Face Hub (`owner/name` or `owner/name@revision`) or a local folder."""
+    """The models, each a repository of the Hugging Face Hub (`owner/name` or `owner/name@revision`)
+    or a local folder.
+    """
 
     blip: str = "Salesforce/blip-vqa-capfilt-large"
     detector: str = "ustc-community/dfine-xlarge-obj365"
@@ -70,7 +74,9 @@ class ModelNames:
 
 
 class CompBenchJudge(Judge):
-    """The judge of some categories. Models are found when it is made and loaded when the first image needs them."""
+    """The judge of some categories. Models are found when it is made and loaded when the first
+    image needs them.
+    """
 
     def __init__(
         self,
@@ -118,7 +124,9 @@ class CompBenchJudge(Judge):
         return {model: fingerprint_of(folder) for model, folder in self._folders.items()}
 
     def verify(self) -> None:
-        """Show a photograph of a person to every model that the categories are judged with (see `verification`)."""
+        """Show a photograph of a person to every model that the categories are judged with (see
+        `verification`).
+        """
         picture = photograph()
         checks = {
             "blip": lambda name: verify_blip(self._blip, name, picture),
@@ -149,7 +157,9 @@ class CompBenchJudge(Judge):
         return Verdict(correct=None, reason=reason, score=score)
 
     def _attributes(self, image: Image.Image, prompt: str) -> tuple[float, str]:
-        """BLIP-VQA: the product over the noun phrases of the probability that each is there; 1 where there is no phrase."""
+        """BLIP-VQA: the product over the noun phrases of the probability that each is there; 1
+        where there is no phrase.
+        """
         chunks = [chunk for chunk in self._parse(prompt).chunks if chunk not in NOT_ASKED][:PHRASES]
         chances = self._blip.yes(image, chunks)
         doubted = [
@@ -177,7 +187,9 @@ class CompBenchJudge(Judge):
         )
 
     def _complex(self, image: Image.Image, prompt: str) -> tuple[float, str]:
-        """3-in-1: BLIP-VQA with the position (`spatial`), with CLIP's cosine (`action`), or with both."""
+        """3-in-1: BLIP-VQA with the position (`spatial`), with CLIP's cosine (`action`), or with
+        both.
+        """
         words, tags = self._tagged(prompt)
         parts = [self._attributes(image, prompt)]
         kind = kinds_of_complex()[prompt]
@@ -196,7 +208,7 @@ class CompBenchJudge(Judge):
         )
 
     def _parse(self, prompt: str) -> Parse:
-        assert self._parses is not None  # noqa: S101 - there are parses wherever a category needs them
+        assert self._parses is not None
         return parse_of(self._parses, prompt)
 
     def _tagged(self, prompt: str) -> tuple[list[str], list[str]]:
@@ -221,5 +233,7 @@ class CompBenchJudge(Judge):
 
 
 def three_in_one(parts: Sequence[float]) -> float:
-    """The score of a prompt of `complex`: the plain mean of those of BLIP-VQA, 2D-spatial and CLIP that apply to it."""
+    """The score of a prompt of `complex`: the plain mean of those of BLIP-VQA, 2D-spatial and CLIP
+    that apply to it.
+    """
     return sum(parts) / len(parts)

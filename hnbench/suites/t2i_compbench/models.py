@@ -1,4 +1,5 @@
-"""The models that look at an image for T2I-CompBench, all of them classes of transformers and named by repository or folder.
+"""The models that look at an image for T2I-CompBench, all of them classes of transformers and named
+by repository or folder.
 
 Each takes RGB images as saved and gives plain numbers. torch is imported when a model is loaded.
 """
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 PATTERNS = ("*.json", "*.txt")
 UNUSED_BY_DPT = r"neck\.fusion_stage\.layers\.0\.residual_layer1\..*"
-"""The first fusion has nothing to add to its input: the class has these weights, the published checkpoints of DPT do not."""
+"""The first fusion has nothing to add to its input: the class has these weights, the published
+checkpoints of DPT do not.
+"""
 
 YES, NO = 2748, 2053
 """The tokens "yes" and "no" of BERT's uncased vocabulary."""
@@ -40,12 +43,16 @@ DEPTH_SIZE = 480
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a model: `name` itself where it is one, else the files of that repository of the Hub."""
+    """The folder of a model: `name` itself where it is one, else the files of that repository of
+    the Hub.
+    """
     return Path(name) if Path(name).is_dir() else download(Source.parse(name, PATTERNS, MODEL))
 
 
 def _processor(folder: Path) -> Any:
-    """A folder's image processor, with Pillow's resize as published and not torchvision's. A folder without one is a `UsageError`."""
+    """A folder's image processor, with Pillow's resize as published and not torchvision's. A folder
+    without one is a `UsageError`.
+    """
     from transformers import AutoImageProcessor
 
     return _read(AutoImageProcessor, folder, "image processor", backend="pil")
@@ -77,7 +84,9 @@ def _read(kind: Any, folder: Path, what: str, **options: str) -> Any:
 
 
 def question(phrase: str) -> str:
-    """The question that the published script asks of a noun phrase: `A red apple.` becomes `a red apple?`, of 50 words at most."""
+    """The question that the published script asks of a noun phrase: `A red apple.` becomes `a red
+    apple?`, of 50 words at most.
+    """
     text = re.sub(r"([.!\"()*#:;~])", "", f"{phrase}?".lower())
     return " ".join(
         re.sub(r"\s{2,}", " ", text).rstrip("\n").strip(" ").split(" ")[:QUESTION_WORDS]
@@ -94,7 +103,9 @@ def _normalised(picture: Image.Image, mean: Sequence[float], std: Sequence[float
 
 
 class BlipVqa:
-    """BLIP's visual question answering (Li et al., arXiv 2201.12086): the probability of "yes" among "yes" and "no"."""
+    """BLIP's visual question answering (Li et al., arXiv 2201.12086): the probability of "yes"
+    among "yes" and "no".
+    """
 
     def __init__(self, folder: Path, device: str) -> None:
         from transformers import BlipForQuestionAnswering
@@ -106,7 +117,9 @@ class BlipVqa:
         self.device = device
 
     def yes(self, image: Image.Image, phrases: Sequence[str]) -> list[float]:
-        """The probability of "yes" to each phrase's question, to four decimals as the published script keeps it."""
+        """The probability of "yes" to each phrase's question, to four decimals as the published
+        script keeps it.
+        """
         import torch
 
         if not phrases:
@@ -129,7 +142,9 @@ class BlipVqa:
         return str(self.tokenizer.decode(said[0], skip_special_tokens=True)).strip()
 
     def _asked(self, text: str) -> Any:
-        """A question's tokens `[1, n]`, with the one that BLIP was trained with in the place of BERT's [CLS]."""
+        """A question's tokens `[1, n]`, with the one that BLIP was trained with in the place of
+        BERT's [CLS].
+        """
         ids = self.tokenizer(
             [text], truncation=True, max_length=QUESTION_TOKENS, return_tensors="pt"
         ).input_ids.to(self.device)
@@ -137,7 +152,9 @@ class BlipVqa:
         return ids
 
     def _chance(self, seen: Any, phrase: str) -> float:
-        """One question at a time: with several, padding changes the answer to the shorter ones (transformers 5.23)."""
+        """One question at a time: with several, padding changes the answer to the shorter ones
+        (transformers 5.23).
+        """
         import torch
 
         asked = self._asked(question(phrase))
@@ -157,7 +174,9 @@ class BlipVqa:
 
 
 class ClipCosine:
-    """The cosine of CLIP's image and text features: no scale, no prefix (Radford et al., arXiv 2103.00020)."""
+    """The cosine of CLIP's image and text features: no scale, no prefix (Radford et al., arXiv
+    2103.00020).
+    """
 
     def __init__(self, folder: Path, device: str) -> None:
         from transformers import CLIPModel
@@ -170,7 +189,9 @@ class ClipCosine:
         self.device = device
 
     def cosine(self, image: Image.Image, text: str) -> float:
-        """In [-1, 1]; about 0.3 for a picture of the text. What exceeds the model's context is cut off."""
+        """In [-1, 1]; about 0.3 for a picture of the text. What exceeds the model's context is cut
+        off.
+        """
         import torch
         from torch.nn import functional
 
@@ -186,7 +207,9 @@ class ClipCosine:
 
 
 class ObjectDetector:
-    """An object detector of transformers (DETR, RT-DETR, D-FINE and others): boxes in the published frame, the most confident first."""
+    """An object detector of transformers (DETR, RT-DETR, D-FINE and others): boxes in the published
+    frame, the most confident first.
+    """
 
     def __init__(self, folder: Path, device: str) -> None:
         from transformers import AutoModelForObjectDetection
@@ -219,10 +242,12 @@ class ObjectDetector:
 
 
 class Depth:
-    """A model of relative depth of transformers (DPT and others): a map in the published frame, 0 to 255, larger is nearer.
+    """A model of relative depth of transformers (DPT and others): a map in the published frame, 0
+    to 255, larger is nearer.
 
-    As published, the image is squashed by Pillow's bilinear resize, and the map passes through an 8-bit picture of the image's own size.
-    Mean and standard deviation are those of the model's processor: 0.5 for DPT, as published.
+    As published, the image is squashed by Pillow's bilinear resize, and the map passes through an
+    8-bit picture of the image's own size. Mean and standard deviation are those of the model's
+    processor: 0.5 for DPT, as published.
     """
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -237,7 +262,9 @@ class Depth:
         self.device = device
 
     def depth(self, image: Image.Image) -> DepthMap:
-        """`[H, W]`, scaled to the image's own smallest and largest depth, in whole steps as in an 8-bit file."""
+        """`[H, W]`, scaled to the image's own smallest and largest depth, in whole steps as in an
+        8-bit file.
+        """
         import numpy as np
         import torch
         from PIL import Image

@@ -1,8 +1,8 @@
 """Which detected objects a noun names, under the repaired rules.
 
-A label may say it in more words ("dining table"), in several words at once ("picture/frame"), or in another one ("couch" for a sofa). The
-other words were looked up in the vocabularies of Objects365 and COCO. A kind of a thing is not the thing: a pigeon is no label for
-"bird", although it is one.
+A label may say it in more words ("dining table"), in several words at once ("picture/frame"), or in
+another one ("couch" for a sofa). The other words were looked up in the vocabularies of Objects365
+and COCO. A kind of a thing is not the thing: a pigeon is no label for "bird", although it is one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ OTHER_THINGS = frozenset({"baseball bat", "head phone", "hot dog", "teddy bear"}
 
 
 def named(noun: str | None, labels: Sequence[str]) -> list[int]:
-    """The places of the labels that are the noun; where none is, of those that say it in more or in other words."""
+    """The places of the labels that are the noun; where none is, of those that say it in more or in
+    other words.
+    """
     exact = [place for place, label in enumerate(labels) if label == noun]
     if exact or noun is None:
         return exact
@@ -50,7 +52,9 @@ def named(noun: str | None, labels: Sequence[str]) -> list[int]:
 
 
 def _says(label: str, word: str) -> bool:
-    """Whether one of a label's parts between slashes is the word, or is a kind of it: the word comes last."""
+    """Whether one of a label's parts between slashes is the word, or is a kind of it: the word
+    comes last.
+    """
     parts = [part.strip() for part in label.split("/")]
     return any(
         part == word or (part not in OTHER_THINGS and part.endswith(f" {word}")) for part in parts

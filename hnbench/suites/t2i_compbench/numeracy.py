@@ -2,12 +2,15 @@
 
 Quirks of the published rules, kept under the name `published`:
 
-- *near duplicates*: an object is dropped where it, or an earlier one of its label, lies to nine tenths within the other, so a small thing
+- *near duplicates*: an object is dropped where it, or an earlier one of its label, lies to nine
+  tenths within the other, so a small thing
   before a large one of its kind is not counted;
-- *renaming*: where no object has the name, all whose label contains it as a part of a word are renamed to it, for the objects after it too;
+- *renaming*: where no object has the name, all whose label contains it as a part of a word are
+  renamed to it, for the objects after it too;
 - a prompt without any countable object is a division by zero, and an error here.
 
-Under `repaired` only boxes of nearly the same place are duplicates, and labels that say the object (`names`) count without being renamed.
+Under `repaired` only boxes of nearly the same place are duplicates, and labels that say the object
+(`names`) count without being renamed.
 """
 
 from __future__ import annotations
@@ -49,7 +52,9 @@ _RENAMED = {
 
 
 def counted_objects(words: Sequence[str], singular_of: Mapping[str, str]) -> list[tuple[str, int]]:
-    """The objects that a prompt counts, in the singular, with their numbers. Two words are tried before one."""
+    """The objects that a prompt counts, in the singular, with their numbers. Two words are tried
+    before one.
+    """
     singulars = set(singular_of.values())
     counted: list[tuple[str, int]] = []
     for at, word in enumerate(words):
@@ -68,7 +73,9 @@ def counted_objects(words: Sequence[str], singular_of: Mapping[str, str]) -> lis
 
 
 def is_duplicate(first: Box, second: Box, rules: Rules = "published") -> bool:
-    """Whether two boxes of one label are of one object. Areas are those of whole pixels: a box from 0 to 9 is 10 wide."""
+    """Whether two boxes of one label are of one object. Areas are those of whole pixels: a box from
+    0 to 9 is 10 wide.
+    """
     width = max(0.0, min(first[2], second[2]) - max(first[0], second[0]) + 1)
     height = max(0.0, min(first[3], second[3]) - max(first[1], second[1]) + 1)
     shared = width * height
@@ -92,7 +99,9 @@ def without_duplicates(found: Detections, rules: Rules) -> list[LabelledBox]:
 def numeracy_score(
     counted: Sequence[tuple[str, int]], found: Detections, rules: Rules
 ) -> tuple[float, str]:
-    """The score in [0, 1] of one image, and what was wrong: each object has half its share for being there, half for the right number."""
+    """The score in [0, 1] of one image, and what was wrong: each object has half its share for
+    being there, half for the right number.
+    """
     if not counted:
         raise ValueError("the prompt counts nothing, and the published score divides by that")
     labels = [one.label for one in without_duplicates(found, rules)]
@@ -110,7 +119,9 @@ def numeracy_score(
 
 
 def _published_count(name: str, labels: list[str]) -> int:
-    """Count an object's labels; the list is changed where nothing has that label and something contains it."""
+    """Count an object's labels; the list is changed where nothing has that label and something
+    contains it.
+    """
     label = _RENAMED.get(name, name)
     if label not in labels:
         labels[:] = [label if label in other else other for other in labels]

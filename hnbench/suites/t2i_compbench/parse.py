@@ -1,7 +1,8 @@
 """Make the file of parses: `python -m hnbench.suites.t2i_compbench.parse FILE [--spacy MODEL]`.
 
-With `--spacy MODEL` it is what the published scripts compute; they used en_core_web_sm 3.5.0. spaCy and the model have to be installed for
-that, or MODEL is the folder of one. Without it, the parser is `rule_parser`.
+With `--spacy MODEL` it is what the published scripts compute; they used en_core_web_sm 3.5.0. spaCy
+and the model have to be installed for that, or MODEL is the folder of one. Without it, the parser
+is `rule_parser`.
 """
 
 from __future__ import annotations

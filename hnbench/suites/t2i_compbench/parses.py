@@ -1,9 +1,11 @@
-"""What a parser found in the fixed prompts, computed once: the scores depend on it, and not on what is installed here.
+"""What a parser found in the fixed prompts, computed once: the scores depend on it, and not on what
+is installed here.
 
-The published scripts parse with spaCy's en_core_web_sm 3.5.0 while they score. Two files of parses come with hnbench: `spacy`, of the same
-model in version 3.6.0, and `hnbench-rules`, of `rule_parser`. `python -m hnbench.suites.t2i_compbench.parse` makes another one, which is
-taken where no parser is chosen and it lies at `t2i-compbench/parses.json` in the folder that `HNBENCH_DATA` names. The parser's name and
-version are part of the judge's name.
+The published scripts parse with spaCy's en_core_web_sm 3.5.0 while they score. Two files of parses
+come with hnbench: `spacy`, of the same model in version 3.6.0, and `hnbench-rules`, of
+`rule_parser`. `python -m hnbench.suites.t2i_compbench.parse` makes another one, which is taken
+where no parser is chosen and it lies at `t2i-compbench/parses.json` in the folder that
+`HNBENCH_DATA` names. The parser's name and version are part of the judge's name.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class Parses:
     parser: str
     """Its name and version."""
     of: Mapping[str, Mapping[str, Any]]
-    """A prompt's key -> `chunks` and `words` (where noun chunks and tokens begin and end), `tags` (parts of speech), each in order."""
+    """A prompt's key -> `chunks` and `words` (where noun chunks and tokens begin and end), `tags`
+    (parts of speech), each in order.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -72,7 +76,9 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 @cache
 def load_parses(parser: str = "") -> Parses:
-    """The parses of one of `PARSERS`. Without a name, those of the user's own file, where there is one, else of the default."""
+    """The parses of one of `PARSERS`. Without a name, those of the user's own file, where there is
+    one, else of the default.
+    """
     folder = os.environ.get(VARIABLE)
     own = Path(folder) / FILE if folder and not parser else None
     path = (
@@ -87,7 +93,8 @@ def load_parses(parser: str = "") -> Parses:
         )
     except MalformedError as error:
         raise UsageError(
-            f"{path} is no file of parses ({error}); make it anew: python -m hnbench.suites.t2i_compbench.parse FILE"
+            f"{path} is no file of parses ({error}); make it anew: python -m"
+            " hnbench.suites.t2i_compbench.parse FILE"
         ) from error
 
 
@@ -117,5 +124,6 @@ def parse_of(parses: Parses, prompt: str) -> Parse:
         return Parse(chunks, words, tuple(found["tags"].split(" ")))
     except KeyError:
         raise UsageError(
-            f"{parses.parser} has no parse of {prompt!r}; make the file anew: python -m hnbench.suites.t2i_compbench.parse FILE"
+            f"{parses.parser} has no parse of {prompt!r}; make the file anew: python -m"
+            " hnbench.suites.t2i_compbench.parse FILE"
         ) from None

@@ -1,4 +1,6 @@
-"""The prompts of T2I-CompBench: the validation files, which are the benchmark, with their counts checked."""
+"""The prompts of T2I-CompBench: the validation files, which are the benchmark, with their counts
+checked.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def category_prompts(category: str) -> tuple[str, ...]:
 
 @cache
 def kinds_of_complex() -> dict[str, str]:
-    """Prompt -> `spatial`, `action` or `spatialaction`, for the category `complex`. What is in neither of the first two is the third."""
+    """Prompt -> `spatial`, `action` or `spatialaction`, for the category `complex`. What is in
+    neither of the first two is the third.
+    """
     lists = {
         kind: {comparable(line) for line in _lines(f"complex_val_{kind}.txt", count)}
         for kind, count in KINDS.items()
@@ -53,7 +57,9 @@ def kinds_of_complex() -> dict[str, str]:
 
 
 def comparable(line: str) -> str:
-    """What the published 3-in-1 script compares prompts by: the text before the first full stop, in lower case."""
+    """What the published 3-in-1 script compares prompts by: the text before the first full stop, in
+    lower case.
+    """
     return line.split(".", maxsplit=1)[0].lower()
 
 

@@ -1,8 +1,10 @@
-"""A small parser by word lists and rules, for the fixed prompts of T2I-CompBench: the parser `hnbench-rules`.
+"""A small parser by word lists and rules, for the fixed prompts of T2I-CompBench: the parser
+`hnbench-rules`.
 
-It knows the vocabulary of those prompts and nothing beyond, and gives what the scorers ask of a parser: noun chunks, nouns and
-adjectives. Its conventions are spaCy's: a chunk begins with its determiner and ends with its noun, colours joined by "and" stay in one
-chunk, and pronouns are chunks of their own.
+It knows the vocabulary of those prompts and nothing beyond, and gives what the scorers ask of a
+parser: noun chunks, nouns and adjectives. Its conventions are spaCy's: a chunk begins with its
+determiner and ends with its noun, colours joined by "and" stay in one chunk, and pronouns are
+chunks of their own.
 """
 
 from __future__ import annotations
@@ -20,38 +22,61 @@ _CLASSES = {
     "POSS": "its their his her 's",
     "PRON": "it he she they him them which that",
     "CCONJ": "and or",
-    "PREP": """with at on in of to for from by near above below beneath under over beside between behind against across along around
-        through into onto inside outside past like as while where up down out even than""",
-    "ADV": """most next together gracefully lazily ominously deliciously effortlessly firmly neatly freshly seamlessly otherwise both
-        away only""",
+    "PREP": (
+        """with at on in of to for from by near above below beneath under over beside between
+        behind against across along around through into onto inside outside past like as while
+        where up down out even than"""
+    ),
+    "ADV": (
+        """most next together gracefully lazily ominously deliciously effortlessly firmly neatly
+        freshly seamlessly otherwise both away only"""
+    ),
     "AUX": "is are was were be has have had",
-    "ADJ": """ancient angular adventurous aerodynamic artistic beautiful beige beloved big billowing black blank blazing blooming blue
-        bold bravest bright brilliant brown bulky bumpy bustling busy calm celestial checkered chilled chilly choppy circular clean cold
-        colorful comfortable comforting compact conical contrasting cool cozy cracked crashing crisp crispy crunchy crystal-clear cubic
-        curious curved curvy cushioned cylindrical daily damp dappled dark deep defining delectable delicate delicious detailed
-        diamond-studded different dim distant dizzying dramatic dry dull dusty dynamic eager early earthy electronic elegant emotional
-        empty endless enduring fashionable favorite fiery flickering floral flowing fluffy fluttering fragrant fresh full furry fuzzy
-        gentle geometric gleaming glittering glossy glowing gnarled gold golden gooey graceful grand gray green grey hard hardworking
-        healthful heavy high hot human icy injured intricate inviting iridescent jagged juicy large last latest long low lumpy lush
-        luxurious majestic maternal matching matte melted metallic modern multicolored murky narrow natural nearby necessary oblong old
-        opaque open orange ornate other oval peaceful peeling pentagonal perfect picturesque pillowy pink plain plump plush polished
-        powerful precious priceless prickly protruding pungent purple pyramidal quiet raked ready rectangular red reedy refreshing rich
-        ripe rippled rocky rolling romantic rough rough-edged round rounded rugged rusted rusty same satin savory seasonal serene sharp
-        sheer shimmering shiny short silky silver sleek slimy sloped slushy small smooth soft soothing sour sparkling spherical spicy
-        spiky square stainless sticky straight streamlined striking striped stunning sturdy stylish sugary sweet swirling tall tan tart
-        tasty tech-savvy tender textured thick thorny thrilling tie-dye tiled timeless tiny tired towering translucent treacherous
-        triangular twisted unique unlikely urban useful vibrant vintage visible warm weathered welcoming wet white whitish winding wooden
-        yellow""",
-    "VERB": """lay lying sat stood shone grew flew fell held hidden told drove sped sank spun swam hung kept led left lit made met slept
-        strode woke wrote provide provided blew flash reads sits shines holds provided kept mounted standing hanging leaning resting
-        hovering lapping reaching bending creating casting""",
+    "ADJ": (
+        """ancient angular adventurous aerodynamic artistic beautiful beige beloved big billowing
+        black blank blazing blooming blue bold bravest bright brilliant brown bulky bumpy
+        bustling busy calm celestial checkered chilled chilly choppy circular clean cold
+        colorful comfortable comforting compact conical contrasting cool cozy cracked crashing
+        crisp crispy crunchy crystal-clear cubic curious curved curvy cushioned cylindrical
+        daily damp dappled dark deep defining delectable delicate delicious detailed
+        diamond-studded different dim distant dizzying dramatic dry dull dusty dynamic eager
+        early earthy electronic elegant emotional empty endless enduring fashionable favorite
+        fiery flickering floral flowing fluffy fluttering fragrant fresh full furry fuzzy gentle
+        geometric gleaming glittering glossy glowing gnarled gold golden gooey graceful grand
+        gray green grey hard hardworking healthful heavy high hot human icy injured intricate
+        inviting iridescent jagged juicy large last latest long low lumpy lush luxurious
+        majestic maternal matching matte melted metallic modern multicolored murky narrow
+        natural nearby necessary oblong old opaque open orange ornate other oval peaceful
+        peeling pentagonal perfect picturesque pillowy pink plain plump plush polished powerful
+        precious priceless prickly protruding pungent purple pyramidal quiet raked ready
+        rectangular red reedy refreshing rich ripe rippled rocky rolling romantic rough
+        rough-edged round rounded rugged rusted rusty same satin savory seasonal serene sharp
+        sheer shimmering shiny short silky silver sleek slimy sloped slushy small smooth soft
+        soothing sour sparkling spherical spicy spiky square stainless sticky straight
+        streamlined striking striped stunning sturdy stylish sugary sweet swirling tall tan tart
+        tasty tech-savvy tender textured thick thorny thrilling tie-dye tiled timeless tiny
+        tired towering translucent treacherous triangular twisted unique unlikely urban useful
+        vibrant vintage visible warm weathered welcoming wet white whitish winding wooden yellow"""
+    ),
+    "VERB": (
+        """lay lying sat stood shone grew flew fell held hidden told drove sped sank spun swam hung
+        kept led left lit made met slept strode woke wrote provide provided blew flash reads
+        sits shines holds provided kept mounted standing hanging leaning resting hovering
+        lapping reaching bending creating casting"""
+    ),
 }
 _AMBIGUOUS = {
-    "VERB_OR_NOUN": """attract bake beat boil burst cast cook cut decorate display features hang hold illuminate jot keep measure mix nap
-        nibble painting park perch pound release rest rose serve shape sit slice spread stir write""",
-    "NOUN_LIKE_VERB": """bed bread building ceiling cutting dining duckling earring earrings engineering flooring living magnifying
-        measuring meeting morning opening painting parking playing reading reed ring rolling sapling seating sled steering stitching
-        storytelling string swimming vending watering wedding wing baking bowling""",
+    "VERB_OR_NOUN": (
+        """attract bake beat boil burst cast cook cut decorate display features hang hold
+        illuminate jot keep measure mix nap nibble painting park perch pound release rest rose
+        serve shape sit slice spread stir write"""
+    ),
+    "NOUN_LIKE_VERB": (
+        """bed bread building ceiling cutting dining duckling earring earrings engineering flooring
+        living magnifying measuring meeting morning opening painting parking playing reading
+        reed ring rolling sapling seating sled steering stitching storytelling string swimming
+        vending watering wedding wing baking bowling"""
+    ),
 }
 _VERB_OR_NOUN = frozenset(_AMBIGUOUS["VERB_OR_NOUN"].split())
 """Verbs between a noun and what a verb governs, nouns elsewhere."""
@@ -63,7 +88,9 @@ _INSIDE = {"DET", "NUM", "POSS", "ADJ", "NOUN"}
 
 @dataclass(frozen=True)
 class Token:
-    """A word, where it begins in the text, and its part of speech: NOUN, ADJ, VERB, ... or PUNCT."""
+    """A word, where it begins in the text, and its part of speech: NOUN, ADJ, VERB, ... or
+    PUNCT.
+    """
 
     text: str
     start: int
@@ -110,7 +137,9 @@ def _guess(word: str) -> str:
 
 
 def _in_context(word: str, guesses: list[str], at: int) -> str:
-    """A participle before a noun is an adjective; a word that is a noun or a verb is a verb where it governs something."""
+    """A participle before a noun is an adjective; a word that is a noun or a verb is a verb where
+    it governs something.
+    """
     before = guesses[at - 1] if at else ""
     after = guesses[at + 1] if at + 1 < len(guesses) else ""
     if word == "left" and before == "DET":
@@ -139,7 +168,9 @@ def _in_context(word: str, guesses: list[str], at: int) -> str:
 
 
 def _promote(guesses: list[str]) -> None:
-    """An adjective that ends a run begun by a determiner is its noun: "the rough square", "the translucent oval"."""
+    """An adjective that ends a run begun by a determiner is its noun: "the rough square", "the
+    translucent oval".
+    """
     for at, pos in enumerate(guesses):
         after = guesses[at + 1] if at + 1 < len(guesses) else ""
         if pos != "ADJ" or after in {"NOUN", "ADJ", "NUM"}:
@@ -173,7 +204,9 @@ def _chunk_end(words: list[Token], start: int) -> int:
 
 
 def _joins(words: list[Token], at: int, end: int) -> bool:
-    """Whether an "and" or a comma stands between two adjectives of one noun; what follows a comma may be the noun itself."""
+    """Whether an "and" or a comma stands between two adjectives of one noun; what follows a comma
+    may be the noun itself.
+    """
     if not 0 < at < len(words) - 1 or end == at or words[at - 1].pos != "ADJ":
         return False
     return words[at + 1].pos in {"and": {"ADJ"}, ",": {"ADJ", "NOUN"}}.get(words[at].text, set())

@@ -2,10 +2,13 @@
 
 Quirks of the published rules, kept under the name `published`:
 
-- *on top of* is among the relations and has no rule, so it scores 0 (33 of the 88 prompts of `complex` that are about places);
-- an object counts only where its noun is exactly a label of the detector, so "wallet" or "table" may never be found.
+- *on top of* is among the relations and has no rule, so it scores 0 (33 of the 88 prompts of
+  `complex` that are about places);
+- an object counts only where its noun is exactly a label of the detector, so "wallet" or "table"
+  may never be found.
 
-Under `repaired`, "on top of" is "on the top of", and a noun also matches a label that says it in more or in other words (`names`).
+Under `repaired`, "on top of" is "on the top of", and a noun also matches a label that says it in
+more or in other words (`names`).
 """
 
 from __future__ import annotations
@@ -65,7 +68,9 @@ def relation_in(prompt: str) -> str | None:
 
 
 def position_score(relation: str | None, first: Box, second: Box) -> float:
-    """How well the first box lies to the second as the relation says, in [0, 1]; 0 for a relation without a rule."""
+    """How well the first box lies to the second as the relation says, in [0, 1]; 0 for a relation
+    without a rule.
+    """
     across, down = offset(first, second)
     if relation in ("next to", "on side of", "near"):
         return (
@@ -89,7 +94,9 @@ def objects_of(nouns: Sequence[str]) -> tuple[str | None, str | None]:
 
 
 def objects_of_complex(words: Sequence[str], tags: Sequence[str]) -> tuple[str | None, str | None]:
-    """The nouns before and after the preposition in a prompt of `complex`; none where there are not exactly two."""
+    """The nouns before and after the preposition in a prompt of `complex`; none where there are not
+    exactly two.
+    """
     found: list[str] = []
     for start in range(len(words)):
         length = next(
@@ -124,7 +131,9 @@ def as_label(noun: str) -> str:
 def spatial_score(
     objects: tuple[str | None, str | None], relation: str | None, found: Detections, rules: Rules
 ) -> tuple[float, str]:
-    """The score in [0, 1] of one image, and what was missing: a quarter for each object's confidence, half for the position."""
+    """The score in [0, 1] of one image, and what was missing: a quarter for each object's
+    confidence, half for the position.
+    """
     first, second = (_find(name, found, rules) for name in objects)
     if rules == "repaired" and relation == "on top of":
         relation = "on the top of"

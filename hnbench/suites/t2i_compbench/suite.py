@@ -29,9 +29,9 @@ QUICK_PROMPTS, QUICK_SAMPLES = 15, 2
 class CompBenchSuite(Suite):
     """300 prompts of each category, 10 images each; quick: 15 prompts, 2 images each.
 
-    Upstream defines no overall score; where several categories are run, it is here the unweighted mean of theirs. `part` names one
-    category, the other arguments the models of the judge (`ModelNames`), its rules, `published` or `repaired`, and its parser, one of
-    `parses.PARSERS`.
+    Upstream defines no overall score; where several categories are run, it is here the unweighted
+    mean of theirs. `part` names one category, the other arguments the models of the judge
+    (`ModelNames`), its rules, `published` or `repaired`, and its parser, one of `parses.PARSERS`.
     """
 
     version = "1"
@@ -66,7 +66,7 @@ class CompBenchSuite(Suite):
             for prompt in evenly([one for one in prompts if one.tag == tag], QUICK_PROMPTS)
         )
 
-    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002 - the same for all
+    def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002
         return SAMPLES if full else QUICK_SAMPLES
 
     def judge(self, *, device: str = "cpu") -> CompBenchJudge:
@@ -75,7 +75,8 @@ class CompBenchSuite(Suite):
 
         from hnbench.suites.t2i_compbench.judge import CompBenchJudge, ModelNames
 
-        # Files that some categories are judged with: read now, so that a judge that was made needs no download any more.
+        # Files that some categories are judged with: read now, so that a judge that was made needs
+        # no download any more.
         if "numeracy" in self.tags:
             countable_objects()
         if "complex" in self.tags:

@@ -1,6 +1,8 @@
-"""What each model has to see in the photograph of a person before its scores are believed; a `UsageError` otherwise.
+"""What each model has to see in the photograph of a person before its scores are believed; a
+`UsageError` otherwise.
 
-`name` is the model's, as it was given. None of the four checks is about how well a model sees: a trained one of its kind passes with ease.
+`name` is the model's, as it was given. None of the four checks is about how well a model sees: a
+trained one of its kind passes with ease.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ def _require_first(part: str, texts: Sequence[str], values: Sequence[float]) -> 
 
 
 def verify_detector(model: ObjectDetector, name: str, picture: Image.Image) -> None:
-    """A "person" is detected where there is one: the name that the published rules have for people."""
+    """A "person" is detected where there is one: the name that the published rules have for
+    people.
+    """
     width, height = frame_of(*picture.size)
     place = (BOX[0] * width, BOX[1] * height, BOX[2] * width, BOX[3] * height)
     found = model.detect(picture)
@@ -65,7 +69,9 @@ def verify_detector(model: ObjectDetector, name: str, picture: Image.Image) -> N
 
 
 def verify_depth(model: Depth, name: str, picture: Image.Image) -> None:
-    """The map is finite and not the same everywhere, and the person is nearer than what is behind, in the upper corners."""
+    """The map is finite and not the same everywhere, and the person is nearer than what is behind,
+    in the upper corners.
+    """
     depth = model.depth(picture)
     height, width = depth.shape
     top, side = height // 6, width // 6

@@ -1,4 +1,6 @@
-"""Small random models of the real classes, saved as the real ones are, and the real prompts where they are at hand."""
+"""Small random models of the real classes, saved as the real ones are, and the real prompts where
+they are at hand.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ def real_prompts() -> None:
     folder = os.environ.get("HNBENCH_DATA")
     if not folder or not (Path(folder) / "t2i-compbench").is_dir():
         pytest.skip(
-            "HNBENCH_DATA names no folder with T2I-CompBench's prompt files, and tests download nothing"
+            "HNBENCH_DATA names no folder with T2I-CompBench's prompt files, and tests download"
+            " nothing"
         )
 
 

@@ -142,8 +142,8 @@ def test_every_category_with_real_classes(
 def test_the_name_says_models_rules_and_parser(names: ModelNames) -> None:
     spatial = CompBenchJudge(["spatial"], names, "repaired", "cpu").name
     assert (
-        spatial
-        == f"T2I-CompBench's rules, repaired; detector {names.detector}; parser spaCy 3.6.1 en_core_web_sm 3.6.0"
+        spatial == f"T2I-CompBench's rules, repaired; detector {names.detector}; parser spaCy 3.6.1"
+        " en_core_web_sm 3.6.0"
     )
     own = CompBenchJudge(["spatial"], names, "repaired", "cpu", "hnbench-rules")
     assert own.name == spatial.replace("spaCy 3.6.1 en_core_web_sm 3.6.0", "hnbench-rules 2")

@@ -204,7 +204,9 @@ def test_clip_s_pixels_are_the_published_ones(clip_folder: Path, image: Image.Im
 def test_the_default_detector_s_pixels_are_the_published_ones(
     tmp_path: Path, image: Image.Image
 ) -> None:
-    """D-FINE's own evaluation squashes the picture with torchvision's Resize to 640 pixels; nothing is normalised."""
+    """D-FINE's own evaluation squashes the picture with torchvision's Resize to 640 pixels; nothing
+    is normalised.
+    """
     RTDetrImageProcessor().save_pretrained(tmp_path)
     published = Compose([Resize((640, 640)), ToTensor()])
     torch.testing.assert_close(

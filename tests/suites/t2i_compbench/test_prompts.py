@@ -194,18 +194,30 @@ def test_own_parses_are_taken_instead(monkeypatch: pytest.MonkeyPatch, tmp_path:
     [
         ("a green bench and a blue bowl", ["a green bench", "a blue bowl"]),
         ("A black and white cat sits in a white sink.", ["A black and white cat", "a white sink"]),
-        ("The red hat was on top of the brown coat rack.", ["The red hat", "top", "the brown coat rack"]),
-        ("The black chair is on the left of the white table.", ["The black chair", "the left", "the white table"]),
+        (
+            "The red hat was on top of the brown coat rack.",
+            ["The red hat", "top", "the brown coat rack"],
+        ),
+        (
+            "The black chair is on the left of the white table.",
+            ["The black chair", "the left", "the white table"],
+        ),
         ("rubber sole shoes and fluffy clouds", ["rubber sole shoes", "fluffy clouds"]),
-        ("The rough square was nestled between the smooth rectangle and the translucent oval.",
-         ["The rough square", "the smooth rectangle", "the translucent oval"]),
-        ("The leather wallet and fluffy keychain hang on the metallic hook by the wooden door.",
-         ["The leather wallet", "fluffy keychain", "the metallic hook", "the wooden door"]),
-        ("The soft, gentle lullaby of the mother's voice calmed the crying baby.",
-         ["The soft, gentle lullaby", "the mother's voice", "the crying baby"]),
+        (
+            "The rough square was nestled between the smooth rectangle and the translucent oval.",
+            ["The rough square", "the smooth rectangle", "the translucent oval"],
+        ),
+        (
+            "The leather wallet and fluffy keychain hang on the metallic hook by the wooden door.",
+            ["The leather wallet", "fluffy keychain", "the metallic hook", "the wooden door"],
+        ),
+        (
+            "The soft, gentle lullaby of the mother's voice calmed the crying baby.",
+            ["The soft, gentle lullaby", "the mother's voice", "the crying baby"],
+        ),
         ("they roasted marshmallows", ["they", "marshmallows"]),
     ],
-)  # fmt: skip
+)
 def test_noun_chunks(text: str, chunks: list[str]) -> None:
     """As spaCy's conventions have them."""
     assert [text[start:end] for start, end in rule_parser.noun_chunks(text)] == chunks
@@ -278,7 +290,10 @@ def test_shipped_parses_are_what_a_reader_finds(text: str, chunks: list[str], pa
     [
         ("a green acorn and a brown leaf", ["a brown leaf"], ["a green acorn", "a brown leaf"]),
         (
-            "The wooden crate and glass bottle hold the metallic soda on the fabric picnic blanket.",
+            (
+                "The wooden crate and glass bottle hold the metallic soda on the fabric picnic"
+                " blanket."
+            ),
             ["The wooden crate and glass bottle", "the metallic soda", "the fabric picnic blanket"],
             ["The wooden crate", "glass bottle", "the metallic soda", "the fabric picnic blanket"],
         ),

@@ -80,7 +80,8 @@ def test_the_first_and_the_last_noun_are_the_objects() -> None:
 
 def test_the_objects_around_a_preposition() -> None:
     assert around(
-        "The/DET red/ADJ mug/NOUN was/AUX on/ADP top/NOUN of/ADP the/DET green/ADJ picture/NOUN frame/NOUN"
+        "The/DET red/ADJ mug/NOUN was/AUX on/ADP top/NOUN of/ADP the/DET green/ADJ picture/NOUN"
+        " frame/NOUN"
     ) == ("mug", "picture")
     assert around("near/ADP a/DET cat/NOUN") == (None, None)
     assert around("Tom/PROPN sat/VERB next/ADV to/ADP Mary/PROPN ./PUNCT") == ("Tom", "Mary")

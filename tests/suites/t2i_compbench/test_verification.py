@@ -1,4 +1,6 @@
-"""Random models of the real classes are refused; models that see what is there are not, and each judge asks its own."""
+"""Random models of the real classes are refused; models that see what is there are not, and each
+judge asks its own.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ class Seeing:
         found: LabelledBox = LabelledBox("person", 0.6, WHERE),
         favourite: str = "person",
         nearest: float = 200.0,
-    ) -> None:  # noqa: B008
+    ) -> None:
         self.found, self.favourite, self.nearest = found, favourite, nearest
         self.asked: list[str] = []
 
@@ -95,15 +97,24 @@ def test_a_judge_shows_the_photograph_to_the_models_that_it_uses(
     [
         (
             "color",
-            r"BLIP model .* expected 'a person\?' to be the most likely, and found 'a person\?' 0\.\d+, 'a bicycle\?' 0",
+            (
+                r"BLIP model .* expected 'a person\?' to be the most likely, and found 'a person\?'"
+                r" 0\.\d+, 'a bicycle\?' 0"
+            ),
         ),
         (
             "non_spatial",
-            r"CLIP model .* expected 'a photo of a person' to be the most likely, and found 'a photo of a person' ",
+            (
+                r"CLIP model .* expected 'a photo of a person' to be the most likely, and found 'a"
+                r" photo of a person' "
+            ),
         ),
         (
             "spatial",
-            r"detector .* expected a 'person' at about \[8, 17, 409, 480\], and found dining table 0\.\d+ at ",
+            (
+                r"detector .* expected a 'person' at about \[8, 17, 409, 480\], and found dining"
+                r" table 0\.\d+ at "
+            ),
         ),
     ],
 )

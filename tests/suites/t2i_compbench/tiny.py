@@ -1,4 +1,6 @@
-"""T2I-CompBench's models: small random ones of the real classes, saved as the published ones are."""
+"""T2I-CompBench's models: small random ones of the real classes, saved as the published ones
+are.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +112,9 @@ def clip(folder: Path) -> Path:
 
 
 def detector(folder: Path) -> Path:
-    """A DETR that finds something in every query: its classifier is biased towards three classes."""
+    """A DETR that finds something in every query: its classifier is biased towards three
+    classes.
+    """
     from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor, ResNetConfig
 
     torch.manual_seed(2)
@@ -129,9 +133,17 @@ def detector(folder: Path) -> Path:
     }
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
     config = DetrConfig(
-        use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=backbone, d_model=16, num_queries=6,
-        id2label={0: "Person", 1: "Dog", 2: "Dining Table"}, label2id={"Person": 0, "Dog": 1, "Dining Table": 2}, **layers, **heads,
-    )  # fmt: skip
+        use_timm_backbone=False,
+        use_pretrained_backbone=False,
+        backbone=None,
+        backbone_config=backbone,
+        d_model=16,
+        num_queries=6,
+        id2label={0: "Person", 1: "Dog", 2: "Dining Table"},
+        label2id={"Person": 0, "Dog": 1, "Dining Table": 2},
+        **layers,
+        **heads,
+    )
     model = DetrForObjectDetection(config)
     with torch.no_grad():
         model.class_labels_classifier.weight.mul_(100)
@@ -146,10 +158,19 @@ def depth(folder: Path) -> Path:
 
     torch.manual_seed(3)
     config = DPTConfig(
-        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16, image_size=96, patch_size=48, is_hybrid=False,
-        backbone_out_indices=[0, 1, 2, 3], neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8, use_batch_norm_in_fusion_residual=False,
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=96,
+        patch_size=48,
+        is_hybrid=False,
+        backbone_out_indices=[0, 1, 2, 3],
+        neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8,
+        use_batch_norm_in_fusion_residual=False,
         initializer_range=0.3,
-    )  # fmt: skip
+    )
     model = DPTForDepthEstimation(config)
     with torch.no_grad():
         model.head.head[4].weight.mul_(1e-3)
