@@ -135,7 +135,7 @@ class Outcomes:
             told = str(error)
             if len(told) > LONGEST or not told.replace("\n", "").isprintable():
                 self.faults.append(f"{what}: {told[:2000]!a}")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self.faults.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
         else:
             self.read += 1

@@ -283,7 +283,7 @@ def prepare_adapters(
     for method in methods:
         kind = registry.METHODS.entry(method.name).adapter
         if kind:
-            folder: Path = getattr(method, "adapter")
+            folder: Path = getattr(method, "adapter")  # noqa: B009
             attach(generator, folder, kind)
             costs.setdefault(
                 kind, {**training_cost(folder), "seen_prompts": seen_prompts(folder, prompts)}

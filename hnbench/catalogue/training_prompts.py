@@ -41,7 +41,7 @@ def find_prompts(
     """
     if is_set(given):
         return tuple(registry.PROMPTS.get(given)(data))
-    if not os.path.exists(given):
+    if not os.path.exists(given):  # noqa: PTH110
         known = ", ".join(registry.PROMPTS.entries)
         raise UsageError(
             f"there is no prompt file {shown(Path(given))}, and no prompt set of that name; give a"

@@ -130,7 +130,7 @@ def _fill_closed() -> None:
 
 def _opened(stream: object, kind: type[io.TextIOWrapper]) -> io.TextIOWrapper:
     if stream is None:
-        return kind(open(os.devnull, "wb"), encoding="utf-8")
+        return kind(open(os.devnull, "wb"), encoding="utf-8")  # noqa: PTH123
     if type(stream) is not io.TextIOWrapper:
         return stream  # type: ignore[return-value]
     return kind(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-_FORMULA = tuple("=+-@＝＋－＠")
+_FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", " ": "&#32;"}
 _MARKDOWN = re.compile(
     r"""

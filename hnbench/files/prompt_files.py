@@ -104,7 +104,7 @@ def is_prompt_file(text: str) -> bool:
     """
     if kind_of(Path(text)) in _READERS.keys() - {""} or "/" in text.partition(":")[0]:
         return True
-    return os.path.isfile(text)
+    return os.path.isfile(text)  # noqa: PTH113
 
 
 def file_name(path: Path) -> str:

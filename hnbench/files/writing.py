@@ -101,7 +101,7 @@ def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(temporary, path)
+    os.replace(temporary, path)  # noqa: PTH105
 
 
 def write_all(descriptor: int, content: bytes) -> None:

@@ -103,7 +103,7 @@ class FluxGenerator(PipelineGenerator):
             pooled_projections=conditioning.tensors["pooled"],
             encoder_hidden_states=hidden,
             txt_ids=torch.zeros(hidden.shape[1], 3, device=self._device, dtype=self._dtype),
-            img_ids=FluxPipeline._prepare_latent_image_ids(
+            img_ids=FluxPipeline._prepare_latent_image_ids(  # noqa: SLF001
                 len(latents), side, side, self._device, self._dtype
             ),
             return_dict=False,
@@ -119,7 +119,7 @@ class FluxGenerator(PipelineGenerator):
             latents = scheduler.step(
                 prediction, timestep, latents, **step_noise, return_dict=False
             )[0]
-        unpacked = FluxPipeline._unpack_latents(
+        unpacked = FluxPipeline._unpack_latents(  # noqa: SLF001
             latents, self.image_size, self.image_size, self.pipeline.vae_scale_factor
         )
         return self._decode(

@@ -51,5 +51,5 @@ def _text(error: BaseException) -> str:
     """The error's own words; it may be anybody's class, so even asking can fail."""
     try:
         return str(error)
-    except Exception:
+    except Exception:  # noqa: BLE001
         return ""

@@ -588,7 +588,7 @@ def _first_half(layer: nn.Module, rank: int) -> tuple[int, ...]:
 
     if isinstance(layer, nn.Conv2d):
         return (rank, layer.in_channels, *layer.kernel_size)
-    width: int = getattr(layer, "in_features")
+    width: int = getattr(layer, "in_features")  # noqa: B009
     return rank, width
 
 

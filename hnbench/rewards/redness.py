@@ -29,6 +29,6 @@ class Redness(Reward):
         return red - (green + blue) / 2
 
 
-def load(*, device: str, dtype: str) -> Redness:
+def load(*, device: str, dtype: str) -> Redness:  # noqa: ARG001
     """The reward, for the registry."""
     return Redness()

@@ -47,7 +47,7 @@ def git_state(package: Path) -> dict[str, Any] | None:
     """
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603
             ["git", "-C", str(package), *arguments],  # noqa: S607
             capture_output=True,
             check=True,

@@ -66,7 +66,7 @@ NO_BASE = "BaseFailed"
 """The type of the failures that only follow from another one."""
 
 
-class Interrupted(HnbenchError):
+class Interrupted(HnbenchError):  # noqa: N818
     """Ctrl-C or SIGTERM: what was measured is kept, and the same command continues."""
 
     def __init__(self, message: str, exit_code: int) -> None:
@@ -329,7 +329,7 @@ class _Execution:
             return Record(**common, status="failed", error=outcome)
         if isinstance(result, Failure):
             return Record(**common, status="failed", error=result)
-        assert result is not None
+        assert result is not None  # noqa: S101
         noise = outcome.noise.double()
         return Record(
             **common,

@@ -35,7 +35,7 @@ unrelated ones are as far from both.
 """
 
 
-class NotFinite(PluginError):
+class NotFinite(PluginError):  # noqa: N818
     """An image or a noise has values that are not finite."""
 
 
@@ -87,7 +87,7 @@ class Expectation:
                 share=self._share(outcome.share),
                 trajectory=trajectory,
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             return failure_of(error)
 
     def _image(self, image: Any) -> Tensor:

@@ -84,9 +84,9 @@ def _fold(model: AutoencoderTiny, whiten: nn.BatchNorm2d, examples: Examples, ba
         images = to_tensor([examples.example().image for _ in range(32)]).to(model.device)
         whiten(model.encode(images * 2 - 1).latents)
     last = [module for module in model.encoder.modules() if isinstance(module, nn.Conv2d)][-1]
-    assert whiten.running_mean is not None
-    assert whiten.running_var is not None
+    assert whiten.running_mean is not None  # noqa: S101
+    assert whiten.running_var is not None  # noqa: S101
     scale = (whiten.running_var + whiten.eps).rsqrt()
-    assert last.bias is not None
+    assert last.bias is not None  # noqa: S101
     last.weight.mul_(scale[:, None, None, None])
     last.bias.sub_(whiten.running_mean).mul_(scale)

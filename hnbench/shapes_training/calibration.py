@@ -83,7 +83,7 @@ def main() -> None:
         table[hundredth / 100] = float(np.mean([scores[tag] for tag in TAGS]))
     chosen = max((threshold for threshold, score in table.items() if score >= GOAL), default=None)
     clean = accuracy(look(per_task=500), THRESHOLD)
-    print(
+    print(  # noqa: T201
         json.dumps(
             {"blurred": table, "chosen": chosen, "in use": THRESHOLD, "clean": clean}, indent=2
         )

@@ -212,7 +212,7 @@ class ResnetEncoder(TwoTowers):
             images * 2 - 1, size=(128, 128), mode="bilinear", align_corners=False
         )
         features = self.model.encode_image(enlarged)
-        assert self._dense is not None
+        assert self._dense is not None  # noqa: S101
         return features, self._dense
 
     def text(self, ids: Tensor) -> Tensor:

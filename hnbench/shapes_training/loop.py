@@ -86,7 +86,7 @@ class LossLog:
             shown = "  ".join(
                 f"{name} {value / self.count:.4f}" for name, value in self.sums.items()
             )
-            print(
+            print(  # noqa: T201
                 f"step {step + 1}/{self.steps}  {time.monotonic() - self.began:.0f} s  {shown}",
                 flush=True,
             )

@@ -77,7 +77,7 @@ class Judge(ABC):
         """
         return {}
 
-    def verify(self) -> None:
+    def verify(self) -> None:  # noqa: B027
         """Find what is known to be in a picture, and raise a `UsageError` if it is not found;
         called once, before the first image.
 

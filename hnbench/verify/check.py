@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CheckVerdict = Literal["equal", "differs", "not run"]
 
 
-class CannotRun(HnbenchError):
+class CannotRun(HnbenchError):  # noqa: N818
     """What a check needs and does not have: a GPU, a package, a file that nobody can download."""
 
 
@@ -152,7 +152,7 @@ def run_check(
         _function_of(reference)(context)
     except HnbenchError as error:
         why = str(error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         why, crashed = (
             f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}",
             True,

@@ -120,7 +120,7 @@ def published_flux_pixels(check: CheckContext) -> None:
         generator=torch.Generator().manual_seed(given["seed"]),
         dtype=generator.dtype,
     )
-    packed = FluxPipeline._pack_latents(drawn, 1, channels, side, side).float()
+    packed = FluxPipeline._pack_latents(drawn, 1, channels, side, side).float()  # noqa: SLF001
     with torch.no_grad():
         image = (
             generator.generate(packed.to(generator.device), text.seeded((0,)), given["steps"])[0]

@@ -75,7 +75,7 @@ class Source:
         return self.repo if self.revision == "main" else f"{self.repo}@{self.revision}"
 
 
-class Lacking(UsageError):
+class Lacking(UsageError):  # noqa: N818
     """A repository or a cached part of one has no file that is needed."""
 
 
@@ -149,7 +149,7 @@ def _cached(source: Source) -> tuple[Path | None, str]:
             local_files_only=True,
             allow_patterns=list(_NO_FILE),
         )
-    except Exception:
+    except Exception:  # noqa: BLE001
         return None, ""
     folder = Path(found)
     lack = lacking(source, folder)

@@ -75,8 +75,8 @@ def import_matplotlib() -> Any:
 def _original_settings() -> Path:
     """The settings that matplotlib brings along."""
     found = importlib.util.find_spec("matplotlib")
-    assert found is not None
-    assert found.origin is not None
+    assert found is not None  # noqa: S101
+    assert found.origin is not None  # noqa: S101
     return Path(found.origin).parent / "mpl-data" / _SETTINGS
 
 

@@ -116,11 +116,11 @@ def test_the_published_values(
 ) -> None:
     settings = preset_of(generator).trainings[name][kind]
     config = TrainingConfig(
-        kind=kind,
+        kind=kind,  # type: ignore[arg-type]
         generator=generator,
         rewards={"r": 1.0},
         prompts="p",
-        **settings,  # type: ignore[arg-type]
+        **settings,
     )
     assert (config.learning_rate, config.gradient_clip, config.rank, config.lora_alpha) == (
         rate,

@@ -16,7 +16,7 @@ import pytest
 from hnbench.files.prompt_files import read_prompt_file
 from hnbench.hypernetwork.seen import prompt_hash
 from hnbench.seeds import digest
-from tests.cli.test_app import Hnbench, hnbench
+from tests.cli.test_app import Hnbench, hnbench  # noqa: F401
 from tests.files.test_prompt_files import BAD
 
 MODELS = ["--generator", "toy", "--device", "cpu"]

@@ -124,11 +124,11 @@ def test_streams_of_others_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_output_says_so_once_and_messages_never() -> None:
-    with Output(open("/dev/full", "wb"), write_through=True) as output:
+    with Output(open("/dev/full", "wb"), write_through=True) as output:  # noqa: PTH123
         output.write("x")
         with pytest.raises(StoreError, match="No space left"):
             output.flush()
         output.write("x")
-    with Messages(open("/dev/full", "wb"), write_through=True) as messages:
+    with Messages(open("/dev/full", "wb"), write_through=True) as messages:  # noqa: PTH123
         messages.write("x")
         messages.flush()

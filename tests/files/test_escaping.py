@@ -116,7 +116,7 @@ def _html(text: str) -> str:
     )
 
 
-@pytest.mark.parametrize("text", ["＝1+1", "＋1", "－1", "＠A1"])
+@pytest.mark.parametrize("text", ["＝1+1", "＋1", "－1", "＠A1"])  # noqa: RUF001
 def test_wide_signs_begin_formulas_too(text: str) -> None:
     assert csv_cell(text) == f"'{text}"
 

@@ -76,7 +76,7 @@ def call(*arguments: str, seconds: int = SECONDS) -> Called:
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         except (
-            Exception,
+            Exception,  # noqa: BLE001
             Hang,
             KeyboardInterrupt,
         ) as raised:

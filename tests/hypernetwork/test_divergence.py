@@ -114,10 +114,10 @@ def test_the_truncated_series_is_within_its_bound() -> None:
         exact = DIMENSION * (factor - math.log1p(factor))
         for terms in (2, 4, 8):
             found = estimated_divergence(
-                lambda x, factor=factor: factor * x,
+                lambda x, factor=factor: factor * x,  # type: ignore[misc]
                 noises(2),
                 probes=1,
-                terms=terms,  # type: ignore[misc]
+                terms=terms,
             ).jacobian_term
             bound = truncation_bound(0.5, DIMENSION, terms)
             assert abs(float(found[0]) - exact) <= bound

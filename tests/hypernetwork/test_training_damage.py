@@ -146,7 +146,7 @@ def test_tensors_that_do_not_fit_go_on_or_are_one_line(
     try:
         trainer(folder, stopped[1]).train()
     except HnbenchError as error:
-        assert "delete it to start the training again" in str(error)
+        assert "delete it to start the training again" in str(error)  # noqa: PT017
 
 
 def test_a_state_of_another_step_is_refused(stopped: tuple[Path, str], folder: Path) -> None:

@@ -353,7 +353,7 @@ def test_prompts_that_are_file_names() -> None:
 
 def test_no_prompt_becomes_a_path(tmp_path: Path) -> None:
     class Climbing(WorldSuite):
-        def prompts(self):  # type: ignore[no-untyped-def]
+        def prompts(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
             first, *others = super().prompts()
             return (
                 type(first)(first.id, "../../../out of here", first.tag, first.metadata),

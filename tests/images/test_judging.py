@@ -136,10 +136,11 @@ def test_a_prompt_is_correct_where_one_of_its_images_is(geneval: Path, suite: Sm
     assert to_json(found)["correct"] == [
         {"label": "", "images": shares.images, "prompts": shares.prompts}
     ]
-    assert correct_lines(found) == [
+    line = (
         "70.83% of the images are correct, and 83.33% of the prompts have a correct image; "
-        + "neither is the score."
-    ]
+        "neither is the score."
+    )
+    assert correct_lines(found) == [line]
     # as GenEval's summary_scores.py has it
     lines = pd.read_json(write_results(found, geneval.parent), orient="records", lines=True)
     assert lines["correct"].mean() == shares.images

@@ -89,7 +89,7 @@ class Spoiled(Reward):
         return score.masked_fill(bad, self.value) if spoil and not self.only_gradient else score
 
 
-class Asked(Exception):
+class Asked(Exception):  # noqa: N818
     """Python asked a tensor for its value, for which the host must wait for the device."""
 
 

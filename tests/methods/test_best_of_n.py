@@ -147,7 +147,7 @@ def test_the_starting_noise_is_kept_where_no_reward_is_finite() -> None:
 
 def test_no_more_images_at_once_than_tasks_and_no_graph() -> None:
     class Watching(BrightnessReward):
-        seen: list[tuple[int, bool]] = []
+        seen: list[tuple[int, bool]] = []  # noqa: RUF012
 
         def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
             self.seen.append((len(images), torch.is_grad_enabled()))

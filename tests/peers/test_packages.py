@@ -155,7 +155,7 @@ def test_scores_and_gradients_are_the_packages(
         "gradient": float((gradient - expected["gradient"]).norm() / expected["gradient"].norm()),
     }
     with capsys.disabled():
-        print(
+        print(  # noqa: T201
             f"\n{name}, {weights} weights: largest difference of scores {figures['pictures']:.1e}"
             f" (pictures), {figures['tensors']:.1e} (tensors); relative difference of gradients"
             f" {figures['gradient']:.1e}; standard deviation of scores {spread:.2g}"

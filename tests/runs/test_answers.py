@@ -62,7 +62,7 @@ def raising(error: BaseException) -> Any:
     raise error
 
 
-class Unspeakable(Exception):
+class Unspeakable(Exception):  # noqa: N818
     def __str__(self) -> str:
         raise ValueError("no words")
 
@@ -512,10 +512,11 @@ def test_swapped_tasks_are_found_by_their_noises(tmp_path: Path) -> None:
 
     summary = small(tmp_path, [Whole(swap)])
     assert (summary.done, summary.failed) == (0, 4)
-    assert messages(tmp_path) == {
+    message = (
         "the method random gave one task the noise of another of its batch; "
-        + "each task has to keep its own"
-    }
+        "each task has to keep its own"
+    )
+    assert messages(tmp_path) == {message}
 
 
 def test_what_is_allowed_is_taken(tmp_path: Path) -> None:

@@ -361,7 +361,7 @@ def test_a_trajectory_may_have_holes(tmp_path: Path) -> None:
 
 def test_an_exception_costs_only_the_sample_that_raises_alone(tmp_path: Path) -> None:
     class Fragile(Climb):
-        sizes: list[int] = []
+        sizes: list[int] = []  # noqa: RUF012
 
         def propose(
             self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource

@@ -69,14 +69,14 @@ operators = WithoutOperators("mmcv._ext")
 operators.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
 sys.modules["mmcv._ext"] = operators
 
-import cv2
-import mmdet
-from mmcv.ops import multi_scale_deform_attn
-from mmcv.transforms import Compose
-from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
-from mmengine.config import Config
-from mmengine.structures import BaseDataElement
+import cv2  # noqa: E402
+import mmdet  # noqa: E402
+from mmcv.ops import multi_scale_deform_attn  # noqa: E402
+from mmcv.transforms import Compose  # noqa: E402
+from mmdet.registry import MODELS  # noqa: E402
+from mmdet.utils import register_all_modules  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.structures import BaseDataElement  # noqa: E402
 
 CONFIG = (
     Path(mmdet.__file__).parent

@@ -71,12 +71,12 @@ class World:
                 self.models[repo] = _BUILDERS[repo](path)
         return path
 
-    @functools.cache
+    @functools.cache  # noqa: B019
     def stock(self, repo: str) -> Any:
         """Transformers' automatic class of it, loaded from its folder."""
         return AutoModel.from_pretrained(self.folder(repo))
 
-    @functools.cache
+    @functools.cache  # noqa: B019
     def words(self) -> Any:
         """The tokenizer of CLIP and PickScore."""
         return AutoTokenizer.from_pretrained(self.folder(LAION))

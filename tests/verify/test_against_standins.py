@@ -251,8 +251,8 @@ class Stage:
         ]
         sets = []
         for shown in (train, parts["test_batch.bin"][0]):
-            np.random.seed(one.given["seed"])
-            chosen = sorted(np.random.choice(len(shown), 6, replace=False))
+            np.random.seed(one.given["seed"])  # noqa: NPY002
+            chosen = sorted(np.random.choice(len(shown), 6, replace=False))  # noqa: NPY002
             sets.append(
                 standins.dinov2_truth(
                     self.world, "facebook/dinov2-large", [shown[place] for place in chosen]

@@ -69,7 +69,7 @@ def test_nothing_is_written_whatever_an_archive_names(tmp_path: Path) -> None:
     inside.mkdir()
     hostile = {
         "../escaped.jpg": b"x",
-        "/tmp/absolute.jpg": b"y",
+        "/tmp/absolute.jpg": b"y",  # noqa: S108
         "a/../../b.jpg": b"z",
     }
     write_tar(inside / "it", hostile)

@@ -208,7 +208,7 @@ class CompBenchJudge(Judge):
         )
 
     def _parse(self, prompt: str) -> Parse:
-        assert self._parses is not None
+        assert self._parses is not None  # noqa: S101
         return parse_of(self._parses, prompt)
 
     def _tagged(self, prompt: str) -> tuple[list[str], list[str]]:

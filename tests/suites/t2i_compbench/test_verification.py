@@ -36,7 +36,7 @@ class Seeing:
 
     def __init__(
         self,
-        found: LabelledBox = LabelledBox("person", 0.6, WHERE),
+        found: LabelledBox = LabelledBox("person", 0.6, WHERE),  # noqa: B008
         favourite: str = "person",
         nearest: float = 200.0,
     ) -> None:
