@@ -69,7 +69,7 @@ HOLDS_NETWORKS = {
 
 READS_RECORDS_ONLY = {
     f"hnbench.runs.{name}"
-    for name in ("record", "store", "manifest", "plan", "coverage", "identity")
+    for name in ("record", "frame", "store", "manifest", "plan", "coverage", "identity")
 }
 """The modules of `runs` that read what a run left, without models: all that a report may use of it.
 """

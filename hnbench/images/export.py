@@ -18,7 +18,6 @@ from hnbench.files.writing import writing
 from hnbench.images.layouts import geneval as geneval_layout
 from hnbench.images.layouts import t2i_compbench as compbench_layout
 from hnbench.runs.plan import Plan
-from hnbench.runs.store import read_run
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hnbench.images.inventory import FoundImage, Inventory, StageProgress
+    from hnbench.runs.store import Run
     from hnbench.suites.base import Suite
 
 Layout = Literal["geneval", "t2i-compbench"]
@@ -47,14 +47,13 @@ class _Export:
 
 
 def export(
-    inventory: Inventory, layout: Layout, out: Path, progress: StageProgress
+    run: Run, inventory: Inventory, layout: Layout, out: Path, progress: StageProgress
 ) -> dict[str, Path]:
     """Write the images of a run's inventory, which has been checked; label -> its folder.
 
     Prompts that the layout cannot hold, and folders with other things in them, are `UsageError`s
     before anything is written.
     """
-    run = read_run(inventory.folder)
     plan = Plan.from_manifest(run.manifest)
     place = _geneval if layout == "geneval" else _compbench
     exports = {}

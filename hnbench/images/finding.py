@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
 from hnbench.images.layouts.geneval import is_geneval, read_geneval
-from hnbench.images.layouts.run import is_run, read_run_images
+from hnbench.images.layouts.run import read_run_images
 from hnbench.images.layouts.t2i_compbench import is_compbench, read_compbench
+from hnbench.runs.store import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,33 +19,34 @@ if TYPE_CHECKING:
 
 
 def find_images(
-    folder: Path, suite: Suite | None, *, quick: bool = False, labels: Sequence[str] = ()
+    place: Run | Path, suite: Suite | None, *, quick: bool = False, labels: Sequence[str] = ()
 ) -> Inventory:
-    """The suite's images in a folder of any known layout. `labels` are for a run folder, whose plan
-    says what there should be.
+    """The suite's images of a run, or in a folder of any known layout.
 
-    The suite may be None for a run: its plan has the prompts. Elsewhere the suite's full protocol
-    says what there should be, or with `quick` the quick one. A folder of no known layout is a
-    `UsageError`.
+    `labels` are for a run, whose plan says what there should be; its suite may be None, because
+    the plan has the prompts. Elsewhere the suite's full protocol says what there should be, or with
+    `quick` the quick one. A folder of no known layout is a `UsageError`.
     """
-    if is_run(folder):
+    if isinstance(place, Run):
         if quick:
             raise UsageError(
-                f"{folder} is a run, and its plan says which images there should be; leave"
-                " --quick out"
+                f"{place.folder} is a run, and its plan says which images there should be; leave"
+                " `quick` out"
             )
-        return read_run_images(folder, suite, labels)
+        return read_run_images(place, suite, labels)
     if suite is None:
-        raise UsageError(f"{folder} is no run; say whose prompts other images are of by --suite")
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; give one with images, or a run's")
+        raise UsageError(
+            f"{place} is not a run; name the suite whose prompts other images show with `suite`"
+        )
+    if not place.is_dir():
+        raise UsageError(f"there is no folder {place}; give one with images, or a run's")
     if labels:
-        raise UsageError(f"{folder} is no run, and only runs have labels; leave --label out")
-    if is_geneval(folder):
-        return read_geneval(folder, suite, full=not quick)
-    if is_compbench(folder, suite):
-        return read_compbench(folder, suite, full=not quick)
+        raise UsageError(f"{place} is not a run, and only runs have labels; leave `label` out")
+    if is_geneval(place):
+        return read_geneval(place, suite, full=not quick)
+    if is_compbench(place, suite):
+        return read_compbench(place, suite, full=not quick)
     raise UsageError(
-        f"{folder} has no known layout: no run.json, no 00000/metadata.jsonl with 00000/samples, no"
+        f"{place} has no known layout: no run.json, no 00000/metadata.jsonl with 00000/samples, no"
         " samples/PROMPT_000000.png"
     )

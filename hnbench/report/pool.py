@@ -7,9 +7,7 @@ what is absent.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,27 +16,18 @@ import numpy as np
 from hnbench.errors import StoreError, UsageError
 from hnbench.report.labels import BASE
 from hnbench.runs.coverage import cover
+from hnbench.runs.frame import frame_of
 from hnbench.runs.plan import Plan
-from hnbench.runs.store import damaged_images, read_run
+from hnbench.runs.store import Run, damaged_images, read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     import pandas as pd
 
     from hnbench.runs.coverage import Coverage
     from hnbench.runs.plan import PlannedPrompt
-    from hnbench.runs.record import Record
-    from hnbench.runs.store import Run
     from hnbench.stats.intervals import Array, Indices
-
-REWARD = "reward:"
-"""Prefix of the columns that hold rewards by name; `reward:optimised` is their weighted total."""
-OPTIMISED = f"{REWARD}optimised"
-SCORE = "score"
-"""The column of the judge's score: 1 or 0 where it says right or wrong, else its grade; empty where
-there is no judge.
-"""
 
 
 @dataclass(frozen=True)
@@ -128,18 +117,19 @@ class Pool:
         return {label: int(found.get(label, 0)) for label in self.labels}
 
 
-def pool_runs(folders: Sequence[Path], *, check: bool = False) -> Pool:
-    """Read runs that differ in nothing but the base seed. `UsageError` when they cannot be pooled
-    or hold nothing to report.
+def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
+    """Pool runs, read before or given by their folders, that differ in nothing but the base seed.
+
+    `UsageError` when they cannot be pooled or hold nothing to report.
 
     With `check`, every image is read and compared with the SHA-256 of its record.
     """
-    if not folders:
+    if not given:
         raise UsageError(
             "no run was given; name at least one run folder, for example `hnbench report"
             " results/<run>`"
         )
-    runs = [read_run(folder) for folder in folders]
+    runs = [one if isinstance(one, Run) else read_run(one) for one in given]
     plans = [Plan.from_manifest(run.manifest) for run in runs]
     _require_same_measurement(runs, plans)
     seeds = [_seed(run) for run in runs]
@@ -197,79 +187,6 @@ def _damaged(runs: Sequence[Run], covered: Sequence[Coverage]) -> tuple[str, ...
         for run, coverage in pairs
         for path in damaged_images(run.folder, coverage.done)
     )
-
-
-def frame_of(records: Sequence[Record]) -> pd.DataFrame:
-    """Records as a flat table, one row each. Trajectories stay as tuples in the column
-    `trajectory`.
-
-    `nfe` is the number of generator forward passes; `passes` counts generator and reward passes
-    together, with a backward pass as two forward passes.
-    """
-    import pandas as pd
-
-    columns: dict[str, Any] = {
-        name: [of(record) for record in records] for name, of in _BEFORE_REWARDS.items()
-    }
-    for prefix, of_record in (
-        (REWARD, attrgetter("rewards")),
-        ("initial:", attrgetter("initial_rewards")),
-    ):
-        for name in dict.fromkeys(name for record in records for name in of_record(record)):
-            columns[f"{prefix}{name}"] = _numbers(of_record(record).get(name) for record in records)
-    columns |= {name: _numbers(of(record) for record in records) for name, of in _NUMBERS.items()}
-    columns["passes"] = sum(columns[name] * weight for name, weight in _PASSES.items())
-    columns |= {name: [of(record) for record in records] for name, of in _AFTER_NUMBERS.items()}
-    return pd.DataFrame(columns)
-
-
-def _numbers(values: Iterable[float | None]) -> Array:
-    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def _correct(record: Record) -> float:
-    return (
-        math.nan
-        if record.verdict is None or record.verdict.correct is None
-        else float(record.verdict.correct)
-    )
-
-
-_BEFORE_REWARDS: dict[str, Callable[[Record], Any]] = {
-    **{
-        name: attrgetter(name)
-        for name in ("label", "prompt_id", "prompt", "tag", "base_seed", "sample", "status")
-    },
-    "correct": _correct,
-    SCORE: lambda record: math.nan if record.verdict is None else record.verdict.value,
-    "reason": lambda record: "" if record.verdict is None else record.verdict.reason,
-}
-_NUMBERS: dict[str, Callable[[Record], Any]] = {
-    "noise_norm": attrgetter("noise_norm"),
-    "displacement": attrgetter("displacement"),
-    **{
-        name: attrgetter(f"cost.{name}")
-        for name in ("generator_forward", "generator_backward", "reward_forward", "reward_backward")
-    },
-    "nfe": attrgetter("cost.generator_forward"),
-}
-_PASSES = {
-    "generator_forward": 1,
-    "reward_forward": 1,
-    "generator_backward": 2,
-    "reward_backward": 2,
-}
-_AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
-    **{name: attrgetter(f"cost.{name}") for name in ("seconds", "peak_memory_bytes", "batch_size")},
-    "noise_sha256": attrgetter("noise_sha256"),
-    "image_path": lambda record: "" if record.image is None else record.image.path,
-    "image_sha256": lambda record: "" if record.image is None else record.image.sha256,
-    "error": lambda record: (
-        "" if record.error is None else f"{record.error.type}: {record.error.message}"
-    ),
-    "id": attrgetter("id"),
-    "trajectory": attrgetter("trajectory"),
-}
 
 
 def _rows(

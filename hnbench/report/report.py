@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from hnbench.runs.store import Run
+
 
 TEXT = "report.md"
 FILES = (
@@ -39,15 +41,15 @@ FILES = (
 """Whatever a report can have, the text last: it is there when the rest is."""
 
 
-def summarise_runs(run_folders: Sequence[Path], *, check: bool = False) -> Summary:
-    """Read and analyse runs: the one input of `write`, `tables.console_table` and `headline_lines`.
+def summarise_runs(runs: Sequence[Run | Path], *, check: bool = False) -> Summary:
+    """Analyse runs, read before or given by their folders: the one input of `write`, `tables.console_table` and `headline_lines`.
     With `check`, also every image.
 
     Several runs are pooled; they must differ in nothing but the base seed. `UsageError` when they
     differ in more, when there is none, or when one has no record yet; `StoreError` when one is
     damaged.
     """
-    return summarise(pool_runs(run_folders, check=check))
+    return summarise(pool_runs(runs, check=check))
 
 
 def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:

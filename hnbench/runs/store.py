@@ -38,6 +38,8 @@ from hnbench.runs.record import Record, SavedImage, image_path, read_record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    import pandas as pd
+
 
 @dataclass(frozen=True)
 class Run:
@@ -50,6 +52,18 @@ class Run:
     """The last record of every id, in the order in which the ids first appeared."""
     unchecked: int = 0
     """Lines without a check value: they were written by hnbench 0.1."""
+
+    def frame(self) -> pd.DataFrame:
+        """The records as a table, one row each, with the columns of a report's `records.csv`.
+
+        `correct` is 1, 0 or NaN, `score` the judge's score, `reward_NAME` and `initial_NAME` the
+        rewards of the image and of the base's image of the same sample. Costs are per image:
+        passes in images, `seconds` of wall time, `peak_memory_bytes` of the batch.
+        """
+        from hnbench.runs.frame import frame_of
+
+        frame = frame_of(self.records).drop(columns="trajectory")
+        return frame.rename(columns=lambda name: str(name).replace(":", "_"))
 
 
 def damaged_images(folder: Path, records: Iterable[Record]) -> Iterator[str]:

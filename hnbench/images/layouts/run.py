@@ -11,7 +11,6 @@ from hnbench.errors import UsageError
 from hnbench.images.inventory import NOT_ASKED_FOR, NOT_DONE, Findings, FoundImage
 from hnbench.runs.coverage import cover
 from hnbench.runs.plan import Plan
-from hnbench.runs.store import read_run
 from hnbench.suites.base import Prompt, Suite
 
 if TYPE_CHECKING:
@@ -65,13 +64,13 @@ def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asked)) or known
 
 
-def read_run_images(folder: Path, suite: Suite | None, labels: Sequence[str] = ()) -> Inventory:
+def read_run_images(run: Run, suite: Suite | None, labels: Sequence[str] = ()) -> Inventory:
     """The images of some labels, or of all. What is planned and not done is a problem, as is a
     prompt unknown to the suite.
 
     None is the suite as the run's plan has it, for which nothing but the folder is needed.
     """
-    run = read_run(folder)
+    folder = run.folder
     suite = suite or PlannedSuite(run)
     chosen = labels_of(run, labels)
     plan = Plan.from_manifest(run.manifest)
@@ -106,7 +105,7 @@ def read_run_images(folder: Path, suite: Suite | None, labels: Sequence[str] = (
     return findings.inventory(folder, "run", suite)
 
 
-def base_of(folder: Path) -> str:
+def base_of(run: Run) -> str:
     """The label of a run that every other one is compared with."""
-    base: str = Plan.from_manifest(read_run(folder).manifest).labels[0]
+    base: str = Plan.from_manifest(run.manifest).labels[0]
     return base

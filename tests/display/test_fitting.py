@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hnbench.cli.fitting import fits, fitted
+from hnbench.display.fitting import fits, fitted
 from tests.report.synthetic import TAGS, write_run
 from tests.terminal import in_terminal
 

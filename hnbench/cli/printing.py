@@ -1,0 +1,102 @@
+"""The small tables that commands print on stdout. Whatever is shown is text: no markup of rich, no
+control characters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich import box, filesize
+from rich.table import Table
+from rich.text import Text
+
+from hnbench.display import consoles
+from hnbench.display.fitting import fits, fitted
+from hnbench.files.escaping import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from hnbench.catalogue.registry import Entry
+    from hnbench.weights.hub import Source
+
+
+def show_entries(entries: Iterable[Entry]) -> None:
+    """Print names with what they are and need."""
+    table = Table("name", "what it is", "needs", box=box.SIMPLE_HEAD)
+    table.columns[0].no_wrap = True
+    for entry in entries:
+        needs = entry.needs or ", ".join(dict.fromkeys(source.repo for source in entry.sources))
+        table.add_row(entry.name, entry.summary, needs)
+    _print(consoles.stdout(), table)
+
+
+def show_downloads(
+    downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Source, int | None]
+) -> None:
+    """Print what is fetched, from where, and how large it is (None where nobody can say)."""
+    table = Table("for", "from the Hub", "files", "size", box=box.SIMPLE_HEAD)
+    for source, names in downloads.items():
+        bytes_ = sizes[source]
+        size = "unknown" if bytes_ is None else filesize.decimal(bytes_)
+        table.add_row(
+            ", ".join(names), str(source), ", ".join(need[0][0] for need in source.needs), size
+        )
+    _print(consoles.stdout(), table)
+
+
+def show_values(values: Mapping[str, Any]) -> None:
+    """Print nested values, one per line, by their dotted names."""
+    table = Table("what", "value", box=box.SIMPLE_HEAD)
+    for name, value in _flat(values):
+        table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
+    _print(consoles.stdout(), table)
+
+
+def show_report(
+    table: Table, sentences: Iterable[str], path: Path, *, narrow: Sequence[Table] = ()
+) -> None:
+    """Print a report's main table, or the `narrow` ones where there is no room for it, its findings
+    and where all of it is.
+    """
+    console = consoles.stdout()
+    _print(console, *([table] if not narrow or fits(table, console) else narrow))
+    for sentence in sentences:
+        console.print(Text(f"\n{printable(sentence)}"))
+    console.print()
+    consoles.say(console, f"The report: {path}")
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """Print text as it is."""
+    console = consoles.stdout()
+    for line in lines:
+        consoles.say(console, line)
+
+
+def show_scores(table: Table, sentences: Iterable[str], where: str) -> None:
+    """Print what was found of a folder's images, after what has to be known of it, and `where` the
+    details are.
+    """
+    console = consoles.stdout()
+    for sentence in sentences:
+        consoles.say(console, sentence)
+    _print(console, table)
+    console.print()
+    consoles.say(console, where)
+
+
+def _print(console: Console, *tables: Table) -> None:
+    for part in fitted(tables, console):
+        console.print(part)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
