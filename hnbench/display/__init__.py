@@ -1,0 +1,1 @@
+"""What a user sees on stderr while something works: bars on a terminal, lines elsewhere."""

@@ -1,0 +1,40 @@
+"""The progress of `hnbench verify`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import filesize
+
+from hnbench.display import consoles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hnbench.verify.check import CheckResult
+    from hnbench.verify.reference import Reference
+
+
+class VerifyDisplay:
+    """A line for each check as it begins and ends (see `hnbench.verify.session.VerifyProgress`)."""
+
+    def __init__(self, chosen: Sequence[Reference], known: int) -> None:
+        """Say what is about to be done, and what it downloads at most."""
+        self._console = consoles.stderr()
+        total = sum(one.download for one in {one.component: one for one in chosen}.values())
+        self._say(
+            f"{len(chosen)} of {known} checks; at most {filesize.decimal(total)} of downloads, less"
+            " what is in the cache"
+        )
+
+    def check_started(self, number: int, total: int, reference: Reference) -> None:
+        """Name the check."""
+        self._say(f"[{number}/{total}] {reference.name}: {reference.about}")
+
+    def check_done(self, result: CheckResult) -> None:
+        """Say what came of it."""
+        why = f": {result.why}" if result.why else ""
+        self._say(f"    {result.verdict}{why} ({result.seconds:.0f} s)")
+
+    def _say(self, text: str) -> None:
+        consoles.say(self._console, text)

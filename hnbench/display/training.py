@@ -1,0 +1,82 @@
+"""The progress of a training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from hnbench.display import consoles
+from hnbench.display.log import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class TrainingDisplay:
+    """One line of progress, and under it the latest figures (see
+    `hnbench.hypernetwork.trainer.TrainingProgress`).
+    """
+
+    def __init__(self) -> None:
+        console = consoles.stderr()
+        self._log = Log(console)
+        self._bars = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bars.add_task("", total=None, figures="")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.end()
+        self._bars.stop()
+
+    def started(self, step: int, total: int) -> None:
+        """Show a training that begins, or goes on after `step`."""
+        self._log.begin("training", total, step)
+        self._bars.reset(self._task, total=total, completed=step, start=True)
+        self._bars.start()
+
+    def stepped(self, record: Mapping[str, Any]) -> None:
+        """Show a step's line of the log."""
+        if "evaluation" in record:
+            consoles.say(
+                self._bars.console, f"step {record['step']}: {paired_gain(record['evaluation'])}"
+            )
+        self._log.note = figures(record)
+        self._log.reach(record["step"])
+        self._bars.update(self._task, completed=record["step"], figures=figures(record))
+
+
+def figures(record: Mapping[str, Any]) -> str:
+    """Loss, size of the noise's change and speed, as far as a step's record has them."""
+    parts = [
+        ("loss {:.4g}", record.get("loss")),
+        ("change {:.1%} of the noise", record.get("relative_change")),
+        ("{:.1f} images/s", record.get("images_per_second")),
+    ]
+    return ", ".join(text.format(value) for text, value in parts if value is not None)
+
+
+def paired_gain(evaluation: Mapping[str, Any]) -> str:
+    """The gain in reward over the base on the same held-out prompts and noises."""
+    gain, error = evaluation["gain"], evaluation["gain_standard_error"]
+    if gain is None:
+        return "the reward is not finite"
+    return f"paired reward gain {gain:+.4f}" + (
+        f" ± {error:.4f} (standard error)" if error is not None else ""
+    )
