@@ -2,7 +2,107 @@
 
 `hnbench` trains Noise Hypernetworks, runs them against the methods they replace on the same
 prompts and the same starting noise, and reports what was gained, what it cost and how sure we are.
-Importing this package is cheap: nothing here imports torch.
+
+    import hnbench
+
+    run = hnbench.run("geneval-shapes", limit=12)
+    run.frame()
+    hnbench.report(run).findings
+
+Each function takes what the command of the same name takes. Importing this package is cheap: what
+it offers is imported when it is first used.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hnbench.api.diagnose import Diagnosis as Diagnosis
+    from hnbench.api.diagnose import diagnose as diagnose
+    from hnbench.api.export import ExportedImages as ExportedImages
+    from hnbench.api.export import export as export
+    from hnbench.api.fetch import Fetched as Fetched
+    from hnbench.api.fetch import fetch as fetch
+    from hnbench.api.generate import GeneratedImage as GeneratedImage
+    from hnbench.api.generate import GeneratedImages as GeneratedImages
+    from hnbench.api.generate import generate as generate
+    from hnbench.api.measure import MeasuredImages as MeasuredImages
+    from hnbench.api.measure import measure as measure
+    from hnbench.api.push import push as push
+    from hnbench.api.report import Report as Report
+    from hnbench.api.report import report as report
+    from hnbench.api.run import FinishedRun as FinishedRun
+    from hnbench.api.run import load_run as load_run
+    from hnbench.api.run import run as run
+    from hnbench.api.score import Scored as Scored
+    from hnbench.api.score import score as score
+    from hnbench.api.train import TrainedAdapter as TrainedAdapter
+    from hnbench.api.train import train as train
+    from hnbench.api.verify import Verified as Verified
+    from hnbench.api.verify import verify as verify
+    from hnbench.errors import HnbenchError as HnbenchError
+    from hnbench.errors import PluginError as PluginError
+    from hnbench.errors import SampleFailure as SampleFailure
+    from hnbench.errors import StoreError as StoreError
+    from hnbench.errors import UsageError as UsageError
+    from hnbench.generators.base import Conditioning as Conditioning
+    from hnbench.generators.base import Generator as Generator
+    from hnbench.measures.base import ImageMeasure as ImageMeasure
+    from hnbench.measures.base import Measure as Measure
+    from hnbench.measures.base import PromptMeasure as PromptMeasure
+    from hnbench.measures.base import SetMeasure as SetMeasure
+    from hnbench.methods.base import Method as Method
+    from hnbench.methods.base import Outcome as Outcome
+    from hnbench.rewards.base import Mixture as Mixture
+    from hnbench.rewards.base import Reward as Reward
+    from hnbench.runs.record import Record as Record
+    from hnbench.runs.store import Run as Run
+    from hnbench.seeds import NoiseSource as NoiseSource
+    from hnbench.suites.base import Judge as Judge
+    from hnbench.suites.base import Prompt as Prompt
+    from hnbench.suites.base import Suite as Suite
+    from hnbench.suites.base import Verdict as Verdict
+    from hnbench.tasks import Task as Task
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "api.diagnose": ("Diagnosis", "diagnose"),
+    "api.export": ("ExportedImages", "export"),
+    "api.fetch": ("Fetched", "fetch"),
+    "api.generate": ("GeneratedImage", "GeneratedImages", "generate"),
+    "api.measure": ("MeasuredImages", "measure"),
+    "api.push": ("push",),
+    "api.report": ("Report", "report"),
+    "api.run": ("FinishedRun", "load_run", "run"),
+    "api.score": ("Scored", "score"),
+    "api.train": ("TrainedAdapter", "train"),
+    "api.verify": ("Verified", "verify"),
+    "errors": ("HnbenchError", "PluginError", "SampleFailure", "StoreError", "UsageError"),
+    "generators.base": ("Conditioning", "Generator"),
+    "measures.base": ("ImageMeasure", "Measure", "PromptMeasure", "SetMeasure"),
+    "methods.base": ("Method", "Outcome"),
+    "rewards.base": ("Mixture", "Reward"),
+    "runs.record": ("Record",),
+    "runs.store": ("Run",),
+    "seeds": ("NoiseSource",),
+    "suites.base": ("Judge", "Prompt", "Suite", "Verdict"),
+    "tasks": ("Task",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted([*_HOME_OF, "__version__"])  # noqa: PLE0605 - a test holds that it is what it says
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from hnbench.images.judging import Scores
     from hnbench.suites.base import Verdict
 
+RESULTS = "results.jsonl"
+"""The file with a line for each image."""
+
 
 def write_results(scores: Scores, out: Path) -> Path:
     """Write all files anew; the path of `results.jsonl`, one line for each image.
@@ -29,7 +32,7 @@ def write_results(scores: Scores, out: Path) -> Path:
     metadata, details`, the last two as JSON in a text), which its `summary_scores.py` reads.
     Verdicts that grade have `score`, images of a run `label` besides.
     """
-    path = out / "results.jsonl"
+    path = out / RESULTS
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))
     lines = [json.dumps(_line(image, verdict)) + "\n" for image, verdict in judged]
     with writing(out, "The verdicts are kept; then the same command continues."):

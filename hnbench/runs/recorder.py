@@ -10,17 +10,15 @@ samples that it fails for alone.
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
 
-from hnbench.guards.answers import as_scores
 from hnbench.runs.attempt import attempted
-from hnbench.runs.plan import OPTIMISED
-from hnbench.runs.record import DIGITS, Failure, SavedImage, to_digits
+from hnbench.runs.record import Failure, SavedImage
+from hnbench.runs.scorer import Scorer
 from hnbench.runs.verdicts import named, verdicts_of
 
 if TYPE_CHECKING:
@@ -92,17 +90,8 @@ class Recorder:
         """Take what images are measured with; `metadata` is by prompt id, and for the judge
         alone.
         """
-        self._store, self._judge, self._metadata, self._device, self._worker = (
-            store,
-            judge,
-            metadata,
-            device,
-            worker,
-        )
-        self._rewards = rewards
-        self._scorers = {name: reward for name, (reward, _) in rewards.parts.items()} | {
-            reward.name: reward for reward in held_out
-        }
+        self._store, self._judge, self._metadata, self._worker = store, judge, metadata, worker
+        self._scorer = Scorer(rewards, held_out, device)
 
     def measure(
         self, chosen: Sequence[Chosen], batch_size: int
@@ -112,7 +101,8 @@ class Recorder:
         """
         pictures = _distinct(chosen)
         kept = self._worker.submit(self._save_and_judge, pictures, batch_size)
-        scores = self._score(pictures, batch_size)
+        shown = [(picture.to_image(), picture.task.prompt) for picture in pictures]
+        scores = self._scorer.score(shown, batch_size)
         saved, verdicts = kept.result()
         results: dict[str, Measurement | Failure] = {}
         for picture, rewards, verdict in zip(pictures, scores, verdicts, strict=True):
@@ -121,49 +111,6 @@ class Recorder:
             for record_id in picture.ids:
                 results[record_id] = failure or Measurement(saved[record_id], rewards, verdict)  # type: ignore[arg-type]
         return results
-
-    def _score(
-        self, pictures: Sequence[_Picture], batch_size: int
-    ) -> list[dict[str, float] | Failure]:
-        shown = [(picture.to_image(), picture.task.prompt) for picture in pictures]
-        columns = {
-            name: self._ask(name, reward, shown, batch_size)
-            for name, reward in self._scorers.items()
-        }
-        return [
-            self._row(dict(zip(columns, row, strict=True)))
-            for row in zip(*columns.values(), strict=True)
-        ]
-
-    def _ask(
-        self, name: str, reward: Reward, shown: Sequence[tuple[Image.Image, str]], batch_size: int
-    ) -> list[float | Failure]:
-        who = f"the reward {name}"
-
-        @torch.no_grad()
-        def scores(chunk: Sequence[tuple[Image.Image, str]]) -> list[float]:
-            given = reward.score_pictures(
-                [image for image, _ in chunk], [prompt for _, prompt in chunk], self._device
-            )
-            found: list[float] = as_scores(who, given, len(chunk)).tolist()
-            return found
-
-        return attempted(scores, shown, batch_size, who)
-
-    def _row(self, found: dict[str, float | Failure]) -> dict[str, float] | Failure:
-        """One image's rewards and their weighted total."""
-        row: dict[str, float] = {}
-        for name, value in found.items():
-            if isinstance(value, Failure):
-                return value
-            row[name] = value
-        row[OPTIMISED] = sum(
-            weight * row[name] for name, (_, weight) in self._rewards.parts.items()
-        )
-        wrong = [name for name, value in row.items() if not math.isfinite(value)]
-        if wrong:
-            return Failure(type="NotFinite", message=f"the reward {', '.join(wrong)} is not finite")
-        return {name: to_digits(value, DIGITS) for name, value in row.items()}
 
     def _save_and_judge(
         self, pictures: Sequence[_Picture], batch_size: int
@@ -187,6 +134,11 @@ class Recorder:
         return saved, attempted(
             verdicts, list(zip(images, metadata, strict=True)), batch_size, named(judge)
         )
+
+
+def to_picture(image: Tensor) -> Image.Image:
+    """The 8-bit RGB picture of an image `[3, H, W]` in [0, 1], as it is saved."""
+    return Image.fromarray(quantise(image).permute(1, 2, 0).contiguous().numpy())
 
 
 def quantise(image: Tensor) -> Tensor:

@@ -127,7 +127,8 @@ class RunStore:
 
     def _read(self) -> None:
         self.manifest = read_manifest(self.folder)
-        self._records = _Lines(self.folder).records
+        lines = _Lines(self.folder)
+        self._records, self._unchecked = lines.records, lines.unchecked
         if self.manifest is None and self._records:
             raise StoreError(
                 f"{self.folder} has journals but no {MANIFEST}; put it back, or give another"
@@ -144,6 +145,12 @@ class RunStore:
     def records(self) -> Mapping[str, Record]:
         """The last record of every id."""
         return self._records
+
+    def run(self) -> Run:
+        """What the folder holds now, without reading it again."""
+        return Run(
+            self.folder, dict(self.manifest or {}), tuple(self._records.values()), self._unchecked
+        )
 
     def is_done(self, record_id: str) -> bool:
         """Whether the record is there, is not a failed one, and still has its image."""

@@ -1,0 +1,111 @@
+"""What the functions of the door take, as the rest of the package takes it.
+
+Names, weights and specifications are those of the command line. A parameter of which the command
+has several may be one text or a sequence of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnbench.catalogue import registry
+from hnbench.catalogue.loading import (
+    check_generator,
+    choose_device,
+    find_adapter,
+    parse_weights,
+    parts_of,
+)
+from hnbench.catalogue.training_prompts import find_prompts, is_set
+from hnbench.errors import UsageError
+from hnbench.files.prompt_files import file_name
+
+if TYPE_CHECKING:
+    from hnbench.catalogue.presets import Preset
+    from hnbench.display.screen import Screen
+
+RESULTS = Path("results")
+"""Where new runs, trainings and other results go unless told otherwise."""
+
+Several = str | Sequence[str] | None
+"""One text, several, or None for the default."""
+Weights = Mapping[str, float] | Several
+"""Reward -> weight, or `NAME=WEIGHT` as on the command line; None for the preset's."""
+
+
+def several(given: Several) -> tuple[str, ...]:
+    """The texts, in order; none for None."""
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def weights_of(given: Weights, preset: Preset, generator: str) -> dict[str, float]:
+    """Reward -> weight of what is optimised: as given, or the preset's."""
+    if isinstance(given, Mapping):
+        given = [f"{name}={weight!r}" for name, weight in given.items()]
+    return parse_weights(several(given), preset.optimised, generator)
+
+
+def held_out_of(given: Several, preset: Preset, optimised: Mapping[str, float]) -> tuple[str, ...]:
+    """The rewards that are reported only: as given, or the preset's without what is optimised."""
+    if names := several(given):
+        return tuple(dict.fromkeys(part for name in names for part in parts_of(name)))
+    return tuple(name for name in preset.held_out if name not in optimised)
+
+
+def adapters_of(preset: Preset, **given: str | Path | None) -> dict[str, str | Path]:
+    """Kind of training -> adapter: the folder of what was given, which is found at once, or the
+    preset's.
+    """
+    chosen = {kind: find_adapter(str(name)) for kind, name in given.items() if name is not None}
+    return {**preset.adapters, **chosen}
+
+
+def check_names(suite: str, generator: str, rewards: Iterable[str], methods: Iterable[str]) -> None:
+    """Refuse unknown names before anything is imported or loaded."""
+    registry.find_suite(suite)
+    check_generator(generator)
+    for name in rewards:
+        registry.REWARDS.entry(name)
+    for text in methods:
+        registry.METHODS.entry(registry.parse_method(text)[0])
+
+
+def device_of(name: str, screen: Screen) -> str:
+    """The device that was asked for, after the longest of all imports."""
+    screen.announce("loading torch")
+    return choose_device(name)
+
+
+def prompts_of(
+    given: str | Path | None,
+    preset: Preset,
+    generator: str,
+    data_dir: str | Path | None,
+    screen: Screen,
+) -> tuple[tuple[str, ...], str]:
+    """Prompts to train on, and their source: the name of their set, or a file's own name."""
+    source = str(given) if given is not None else preset.training_prompts
+    if not source:
+        raise UsageError(
+            f"the generator {generator!r} has no preset; give a file or a set of prompts with"
+            " `prompts` (`hnbench list prompts` shows the sets)"
+        )
+    data = None if data_dir is None else Path(data_dir)
+    texts = find_prompts(source, data, screen.note)
+    return texts, source if is_set(source) else file_name(Path(source))
+
+
+def options_of(config: Any) -> dict[str, Any]:
+    """The options of a configuration's generator."""
+    names = (
+        "image_size",
+        "prompt_prefix",
+        "max_sequence_length",
+        "intermediate_timesteps",
+        "memory",
+    )
+    return {name: getattr(config, name) for name in names if hasattr(config, name)}

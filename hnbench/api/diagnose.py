@@ -1,0 +1,94 @@
+"""`hnbench.diagnose`: what a hypernetwork does to noise."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hnbench.api.arguments import RESULTS, adapters_of, device_of, prompts_of
+from hnbench.catalogue.loading import Dtype, dtype_of, find_adapter, load_generator
+from hnbench.catalogue.presets import preset_of
+from hnbench.display.screen import Screen
+from hnbench.errors import UsageError
+from hnbench.files.names import OF_MODELS, plain_name
+from hnbench.files.writing import writing
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found of one hypernetwork."""
+
+    path: Path
+    """The JSON file with the same values."""
+    values: dict[str, Any]
+    """By name, as `hnbench.hypernetwork.diagnose.diagnose` describes them."""
+
+
+def diagnose(
+    *,
+    hypernetwork: str | Path | None = None,
+    generator: str = "shapes",
+    prompts: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    limit: int = 8,
+    samples: int = 4,
+    batch_size: int = 8,
+    image_size: int | None = None,
+    prompt_prefix: bool | None = None,
+    max_sequence_length: int | None = None,
+    memory: str = "none",
+    seed: int = 0,
+    device: str = "auto",
+    dtype: Dtype | None = None,
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> Diagnosis:
+    """Look at what a hypernetwork does to noise.
+
+    KL divergence, Lipschitz constant, size of the change, and whether the noise stays Gaussian.
+    `hnbench diagnose --help` describes the parameters.
+
+    Raises `UsageError` for what cannot be used as given; `StoreError` where nothing can be written.
+    """
+    screen = Screen(shown=progress)
+    preset = preset_of(generator)
+    adapters = adapters_of(preset, hypernoise=hypernetwork)
+    if "hypernoise" not in adapters:
+        raise UsageError(
+            f"the generator {generator!r} comes with no hypernetwork; name a folder or a repository"
+            " of the Hub with `hypernetwork`"
+        )
+    texts, _ = prompts_of(prompts, preset, generator, data_dir, screen)
+    chosen_device = device_of(device, screen)
+
+    from hnbench.hypernetwork.adapter import Hypernetwork
+    from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+    from hnbench.hypernetwork.diagnose import diagnose as look
+    from hnbench.seeds import NoiseSource
+
+    folder = find_adapter(adapters["hypernoise"])
+    options = {
+        "image_size": image_size,
+        "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
+        "memory": memory,
+    }
+    model = load_generator(generator, chosen_device, dtype_of(generator, dtype), **options)
+    network = Hypernetwork(model, attach(model, folder, "hypernoise"))
+    noises = NoiseSource(seed, model.noise_shape)
+    found = look(network, texts[:limit], noises, samples=samples, batch_size=batch_size)
+    sha256 = adapter_sha256(folder)
+    name = plain_name(f"diagnosis-{generator}", ending=f"-{sha256[:8]}.json", also=OF_MODELS)
+    path = RESULTS / name if out is None else Path(out)
+    values = {"adapter": sha256, "generator": model.fingerprint, "base_seed": seed, **found}
+    _write_json(path, values)
+    return Diagnosis(path, dict(found))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+        path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,219 @@
+"""`hnbench.generate`: images of some prompts by several methods, from the same noises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hnbench.api.arguments import (
+    Several,
+    Weights,
+    adapters_of,
+    device_of,
+    held_out_of,
+    several,
+    weights_of,
+)
+from hnbench.catalogue import registry
+from hnbench.catalogue.loading import (
+    Dtype,
+    check_generator,
+    dtype_of,
+    load_generator,
+    load_mixture,
+    load_reward,
+    make_methods,
+    parse_angle,
+    prepare_adapters,
+)
+from hnbench.catalogue.presets import preset_of
+from hnbench.display.screen import Screen
+from hnbench.errors import SampleFailure, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from hnbench.methods.base import Method, Outcome
+    from hnbench.runs.attempt import Attempt, Models
+    from hnbench.runs.record import Cost
+    from hnbench.runs.scorer import Scorer
+    from hnbench.tasks import Task
+
+
+@dataclass(frozen=True)
+class GeneratedImage:
+    """One image, by one method."""
+
+    prompt: str
+    sample: int
+    label: str
+    """The method's label, as in a report: `"best-of-4"`."""
+    image: Image
+    """8-bit RGB, as a run saves it."""
+    noise: Tensor
+    """The noise that made it, `[*noise_shape]`, float32 or wider, on the generator's device."""
+    rewards: dict[str, float]
+    """Every reward by name, and their weighted total as `"optimised"`."""
+    cost: Cost
+    """Passes and seconds of this image."""
+
+
+@dataclass(frozen=True)
+class GeneratedImages:
+    """All images of one call, prompt by prompt, sample by sample, method by method."""
+
+    images: tuple[GeneratedImage, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """One row per image: prompt, sample, label, `reward_NAME`, seconds and passes."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "prompt": one.prompt,
+                "sample": one.sample,
+                "label": one.label,
+                **{f"reward_{name}": value for name, value in one.rewards.items()},
+                "seconds": one.cost.seconds,
+                "generator_forward": one.cost.generator_forward,
+                "generator_backward": one.cost.generator_backward,
+            }
+            for one in self.images
+        )
+
+
+def generate(
+    prompt: str | Sequence[str],
+    *,
+    method: Several = None,
+    samples: int = 1,
+    generator: str = "shapes",
+    seed: int = 0,
+    hypernetwork: str | Path | None = None,
+    finetuned: str | Path | None = None,
+    optimise: Weights = None,
+    hold_out: Several = None,
+    batch_size: int = 32,
+    device: str = "auto",
+    dtype: Dtype | None = None,
+    steps: int = 1,
+    image_size: int | None = None,
+    prompt_prefix: bool | None = None,
+    max_sequence_length: int | None = None,
+    intermediate_timesteps: float | str | None = None,
+    memory: str = "none",
+    progress: bool = True,
+) -> GeneratedImages:
+    """Make images of prompts, `samples` of each, by methods that start from the same noises.
+
+    The default methods are `random` and, where the generator has a hypernetwork, `hypernoise`. A
+    prompt has the noises that a run with the same `seed` gives it. Nothing is written to disk. The
+    other parameters are those of `hnbench.run`.
+
+    Raises `UsageError` for what cannot be used as given, and `SampleFailure` when a method or a
+    reward fails for an image.
+    """
+    screen = Screen(shown=progress)
+    texts = _checked(prompt, samples, batch_size)
+    preset = preset_of(generator)
+    adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
+    weights = weights_of(optimise, preset, generator)
+    held_out = held_out_of(hold_out, preset, weights)
+    default = ("random", "hypernoise") if "hypernoise" in adapters else ("random",)
+    specifications = several(method) or default
+    _check_names(generator, held_out, specifications)
+    chosen, precision = device_of(device, screen), dtype_of(generator, dtype)
+    options = {
+        "image_size": image_size,
+        "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
+        "intermediate_timesteps": parse_angle(intermediate_timesteps),
+        "memory": memory,
+    }
+
+    from hnbench.runs.attempt import Models
+    from hnbench.runs.scorer import Scorer
+    from hnbench.seeds import NoiseSource
+    from hnbench.tasks import Task
+
+    methods = make_methods(specifications, preset, adapters)
+    screen.announce(f"loading {generator}, {', '.join([*weights, *held_out])}")
+    model = load_generator(generator, chosen, precision, **options)
+    prepare_adapters(methods, model, {})
+    rewards = load_mixture(weights, chosen, precision)
+    others = [load_reward(name, chosen, precision) for name in held_out]
+    tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
+    models = Models(model, rewards, NoiseSource(seed, model.noise_shape), steps)
+    scorer = Scorer(rewards, others, model.device)
+    found: dict[tuple[Task, str], GeneratedImage] = {}
+    with screen.stages() as display:
+        for one in methods:
+            display.label(one.name, len(tasks))
+            for images in _generated(one, models, scorer, tasks, batch_size):
+                found |= images
+                display.advance(len(images) // len(one.labels))
+    labels = [label for one in methods for label in one.labels]
+    return GeneratedImages(tuple(found[task, label] for task in tasks for label in labels))
+
+
+def _checked(prompt: str | Sequence[str], samples: int, batch_size: int) -> tuple[str, ...]:
+    """The prompts, each once."""
+    texts = tuple(dict.fromkeys(several(prompt)))
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise UsageError(f"the prompt was {prompt!r}; give a text, or several, that are not empty")
+    for name, value in (("samples", samples), ("batch size", batch_size)):
+        if value < 1:
+            raise UsageError(f"{name} was {value}; it must be at least 1")
+    return texts
+
+
+def _check_names(generator: str, held_out: Sequence[str], methods: Sequence[str]) -> None:
+    check_generator(generator)
+    for name in held_out:
+        registry.REWARDS.entry(name)
+    for text in methods:
+        registry.METHODS.entry(registry.parse_method(text)[0])
+
+
+def _generated(
+    method: Method, models: Models, scorer: Scorer, tasks: Sequence[Task], batch_size: int
+) -> Iterator[Mapping[tuple[Task, str], GeneratedImage]]:
+    """The images of one method, batch by batch."""
+    from hnbench.runs.attempt import Proposer
+
+    proposer = Proposer(method, models, batch_size)
+    for start in range(0, len(tasks), batch_size):
+        batch = tasks[start : start + batch_size]
+        for attempt in proposer.attempts(batch, set(batch)):
+            yield _scored(attempt, scorer, batch_size)
+
+
+def _scored(
+    attempt: Attempt, scorer: Scorer, batch_size: int
+) -> dict[tuple[Task, str], GeneratedImage]:
+    from hnbench.runs.record import Failure
+    from hnbench.runs.recorder import to_picture
+
+    outcomes: dict[tuple[Task, str], Outcome] = {}
+    for key, outcome in attempt.outcomes.items():
+        if isinstance(outcome, Failure):
+            raise SampleFailure(f"{key[1]} failed for {key[0].prompt!r}: {outcome.message}")
+        outcomes[key] = outcome
+    pictures = [to_picture(outcome.image) for outcome in outcomes.values()]
+    shown = [(image, task.prompt) for image, (task, _) in zip(pictures, outcomes, strict=True)]
+    rewards = scorer.score(shown, batch_size)
+    found = {}
+    for (key, outcome), image, values in zip(outcomes.items(), pictures, rewards, strict=True):
+        task, label = key
+        if isinstance(values, Failure):
+            raise SampleFailure(f"{label} failed for {task.prompt!r}: {values.message}")
+        cost = attempt.cost(outcome.share)
+        found[key] = GeneratedImage(
+            task.prompt, task.sample, label, image, outcome.noise, values, cost
+        )
+    return found

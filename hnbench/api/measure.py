@@ -1,0 +1,130 @@
+"""`hnbench.measure`: diversity, fidelity and other measures of images that lie in a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnbench.api.arguments import Several, device_of, several
+from hnbench.catalogue import registry
+from hnbench.catalogue.presets import preset_of
+from hnbench.display.screen import Screen
+from hnbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hnbench.images.inventory import Inventory
+    from hnbench.images.measuring import Measured
+    from hnbench.runs.store import Run
+
+
+@dataclass(frozen=True)
+class MeasuredImages:
+    """What was measured of a folder's images."""
+
+    path: Path
+    """The journal with every value."""
+    inventory: Inventory
+    measured: tuple[Measured, ...]
+    """One for each measure, in the order asked for."""
+    base: str | None
+    """The label that every other one of a run is compared with; None for other images."""
+
+    @property
+    def new(self) -> int:
+        """Images that were looked at now; the values of all others were known."""
+        return sum(one.new for one in self.measured)
+
+    def frame(self) -> pd.DataFrame:
+        """One row per measure, label and prompt with its mean `value`; for a measure of sets, one
+        row per label, whose prompt is empty.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            [row for one in self.measured for row in _rows(one)],
+            columns=["measure", "label", "prompt_id", "value"],
+        )
+
+
+def _rows(one: Measured) -> list[tuple[str, str, str, float]]:
+    name = one.definition.measure
+    values = [
+        (name, label, prompt, sum(found) / len(found))
+        for label, by_prompt in one.values.items()
+        for prompt, found in by_prompt.items()
+    ]
+    return values + [(name, label, "", found.value) for label, found in one.distances.items()]
+
+
+def measure(
+    folder: Run | str | Path,
+    *,
+    measure: Several = None,
+    suite: str | None = None,
+    quick: bool = False,
+    partial: bool = False,
+    label: Several = None,
+    batch_size: int = 32,
+    device: str = "auto",
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> MeasuredImages:
+    """Measure images that are there: diversity, fidelity, and what else no method saw.
+
+    Of a run, every label is compared with the base, which is always measured. The same call again
+    computes only what is missing, and `hnbench.report` shows what was measured of a run.
+    `hnbench measure --help` describes the parameters.
+
+    Raises `UsageError` for a folder or a measure that cannot be used, before anything is measured;
+    `SampleFailure` when a measure fails for some images, with all other values kept.
+    """
+    screen = Screen(shown=progress)
+    names = _known(several(measure))
+
+    from hnbench.api.folders import place_of
+
+    place = place_of(folder)
+    names = names or _of_preset(place)
+    chosen_device = device_of(device, screen)
+
+    from hnbench.images.finding import find_images
+    from hnbench.images.layouts.run import base_of
+    from hnbench.images.measuring import Measurer
+    from hnbench.measures.journal import FOLDER, open_journal
+    from hnbench.runs.store import Run
+
+    base = base_of(place) if isinstance(place, Run) else None
+    labels = [base, *several(label)] if several(label) and base else several(label)
+    chosen_suite = registry.make_suite(suite) if suite else None
+    found = find_images(place, chosen_suite, quick=quick, labels=labels)
+    target = found.folder / FOLDER if out is None else Path(out)
+    with screen.stages() as display:
+        found = found.usable(display, partial=partial)
+        with open_journal(target) as journal:
+            measurer = Measurer(found, journal, base=base, batch_size=batch_size, progress=display)
+            measured = tuple(measurer.measure(_load(name, chosen_device, screen)) for name in names)
+    return MeasuredImages(journal.path, found, measured, base)
+
+
+def _known(typed: tuple[str, ...]) -> tuple[str, ...]:
+    """The measures that were named, each once; an unknown name is a `UsageError`."""
+    for name in typed:
+        registry.MEASURES.entry(name)
+    return tuple(dict.fromkeys(typed))
+
+
+def _of_preset(place: Run | Path) -> tuple[str, ...]:
+    """The measures of the preset of a run's generator."""
+    if isinstance(place, Path):
+        raise UsageError(
+            f"{place} is not a run folder; for other images, name the measures with `measure`"
+        )
+    return _known(preset_of(place.manifest["config"]["generator"]).measures)
+
+
+def _load(name: str, device: str, screen: Screen) -> Any:
+    screen.announce(f"loading {name}")
+    return registry.MEASURES.get(name)(device)

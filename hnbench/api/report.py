@@ -1,0 +1,97 @@
+"""`hnbench.report`: the tables, plots and findings of runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hnbench.api.arguments import RESULTS
+from hnbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from hnbench.report.summary import Summary
+    from hnbench.runs.store import Run
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written."""
+
+    path: Path
+    """Its `report.md`; the tables and plots lie beside it."""
+    findings: tuple[str, ...]
+    """One sentence each, the most important first."""
+    published: tuple[str, ...]
+    """Published numbers beside the runs' own, one sentence each, where they were asked for."""
+    summary: Summary
+    """Everything that was computed."""
+
+    def frame(self) -> pd.DataFrame:
+        """The table of `summary.csv`: one row per label and metric, with its 95% interval."""
+        from hnbench.report.tables import summary_frame
+
+        return summary_frame(self.summary)
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """Images that are missing or not the file that was written; looked for with `check`."""
+        return tuple(self.summary.pool.damaged or ())
+
+
+def report(
+    runs: Run | str | Path | Sequence[Run | str | Path] | None = None,
+    *,
+    out: str | Path | None = None,
+    published: bool = False,
+    check: bool = False,
+) -> Report:
+    """Write the report of a run, or of several that differ in nothing but the base seed.
+
+    Runs are given by their folders, or as `hnbench.run` and `hnbench.load_run` return them; None is
+    the newest run under `results/`. The report goes into `report/` in the run's folder; for several
+    runs, `out` says where. It is made from the records alone. With `check`, every image is compared
+    with the SHA-256 of its record.
+
+    Raises `UsageError` for runs that cannot be reported together or have no record, `StoreError`
+    for a damaged one.
+    """
+    from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
+
+    chosen = _chosen(runs)
+    if len(chosen) > 1 and out is None:
+        raise UsageError(
+            f"{len(chosen)} runs were given; name the folder of their common report with `out`, for"
+            f" example {RESULTS / 'report'}"
+        )
+    summary = summarise_runs(chosen, check=check)
+    place = summary.pool.folders[0] / "report" if out is None else Path(out)
+    path = write(summary, place, published=published)
+    beside = tuple(published_lines(summary)) if published else ()
+    return Report(path, tuple(headline_lines(summary)), beside, summary)
+
+
+def _chosen(
+    runs: Run | str | Path | Sequence[Run | str | Path] | None,
+) -> list[Run | Path]:
+    if runs is None:
+        return [_newest_run()]
+    if isinstance(runs, (list, tuple)):
+        return [Path(one) if isinstance(one, str) else one for one in runs]
+    one: Run | str | Path = runs  # type: ignore[assignment]
+    return [Path(one) if isinstance(one, str) else one]
+
+
+def _newest_run() -> Path:
+    """The run under results/ whose run.json was written last."""
+    found = sorted(RESULTS.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise UsageError(
+            f"there is no run under {RESULTS}/; give a run's folder, or make one: hnbench run"
+            " geneval-shapes"
+        )
+    return found[-1].parent

@@ -1,0 +1,205 @@
+"""`hnbench.run`: methods on a suite, from names to records. `hnbench.load_run`: what a run left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from hnbench.api.arguments import (
+    RESULTS,
+    Several,
+    Weights,
+    adapters_of,
+    check_names,
+    device_of,
+    held_out_of,
+    options_of,
+    several,
+    weights_of,
+)
+from hnbench.catalogue import registry
+from hnbench.catalogue.loading import (
+    Dtype,
+    dtype_of,
+    load_generator,
+    load_mixture,
+    load_reward,
+    make_methods,
+    parse_angle,
+    prepare_adapters,
+)
+from hnbench.catalogue.presets import preset_of
+from hnbench.display.screen import Screen
+from hnbench.runs.store import Run, read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hnbench.catalogue.presets import Preset
+    from hnbench.config import RunConfig
+    from hnbench.suites.base import Suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun(Run):
+    """A run, and what became of its plan."""
+
+    expected: int
+    """Samples of the plan, over all labels."""
+    done: int
+    failed: int
+    """Their records say why; the same call tries them again."""
+    new: int
+    """Records that this call wrote, done or failed."""
+    commonest: str
+    """Why most of the failed ones failed, and how many did; empty where none did."""
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a run's folder: its `run.json` and its records, without locking it.
+
+    A folder that is not a run's, or is damaged, is a `StoreError`.
+    """
+    return read_run(folder)
+
+
+def run(
+    suite: str,
+    *,
+    generator: str = "shapes",
+    method: Several = None,
+    full: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
+    hypernetwork: str | Path | None = None,
+    finetuned: str | Path | None = None,
+    optimise: Weights = None,
+    hold_out: Several = None,
+    batch_size: int = 32,
+    device: str = "auto",
+    dtype: Dtype | None = None,
+    steps: int = 1,
+    image_size: int | None = None,
+    prompt_prefix: bool | None = None,
+    max_sequence_length: int | None = None,
+    intermediate_timesteps: float | str | None = None,
+    memory: str = "none",
+    noise_policy: Literal["per-prompt", "shared"] = "per-prompt",
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> FinishedRun:
+    """Run methods on a suite, from the same prompts and the same starting noises.
+
+    The same call again continues a run that was interrupted; one with more methods or `full` adds
+    to it. `hnbench run --help` describes the parameters; `progress` shows bars on stderr. Failed
+    samples are records, counted in the result, and raise nothing.
+
+    Raises `UsageError` for what cannot be used as given, before any work; `StoreError` for a folder
+    of another run, or one that cannot be written.
+    """
+    screen = Screen(shown=progress)
+    preset = preset_of(generator)
+    adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
+    weights = weights_of(optimise, preset, generator)
+    held_out = held_out_of(hold_out, preset, weights)
+    methods = _with_base(several(method) or _runnable(adapters, screen))
+    check_names(suite, generator, (*weights, *held_out), methods)
+    chosen = registry.make_suite(suite)
+    for note in chosen.notes:
+        screen.note(note)
+
+    from hnbench.config import RunConfig
+
+    config = RunConfig(
+        **_name_of(suite, chosen),
+        generator=generator,
+        optimised=weights,
+        held_out=held_out,
+        base_seed=seed,
+        noise_policy=noise_policy,
+        steps=steps,
+        dtype=dtype_of(generator, dtype),
+        image_size=image_size,
+        prompt_prefix=prompt_prefix,
+        max_sequence_length=max_sequence_length,
+        intermediate_timesteps=parse_angle(intermediate_timesteps),
+        methods=methods,
+        full=full,
+        limit=limit,
+        batch_size=batch_size,
+        device=device_of(device, screen),
+        memory=memory,
+    )
+    folder = RESULTS / config.folder_name if out is None else Path(out)
+    return _execute(config, chosen, preset, adapters, folder, screen)
+
+
+def _execute(
+    config: RunConfig,
+    suite: Suite,
+    preset: Preset,
+    adapters: Mapping[str, str | Path],
+    folder: Path,
+    screen: Screen,
+) -> FinishedRun:
+    """Load all models and carry the run out."""
+    from hnbench.runs.execute import execute
+    from hnbench.runs.store import RunStore
+
+    methods = make_methods(config.methods, preset, adapters)
+    screen.announce(f"loading {config.generator}")
+    generator = load_generator(config.generator, config.device, config.dtype, **options_of(config))
+    training = prepare_adapters(
+        methods, generator, {prompt.id: prompt.text for prompt in suite.prompts()}
+    )
+    screen.announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
+    rewards = load_mixture(config.optimised, config.device, config.dtype)
+    held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
+    with RunStore(folder) as store:
+        tally = execute(
+            config,
+            suite,
+            generator,
+            rewards,
+            held_out,
+            methods,
+            store,
+            screen.run(),
+            training=training,
+        )
+        found = store.run()
+    return FinishedRun(
+        folder=found.folder,
+        manifest=found.manifest,
+        records=found.records,
+        unchecked=found.unchecked,
+        expected=tally.expected,
+        done=tally.done,
+        failed=tally.failed,
+        new=tally.new,
+        commonest=tally.commonest,
+    )
+
+
+def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:
+    """All built-in methods but those without an adapter, which are named."""
+    entries = registry.METHODS.built_in
+    left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
+    if left_out:
+        screen.note(f"without a trained adapter, left out: {', '.join(left_out)}")
+    return [entry.name for entry in entries if entry.name not in left_out]
+
+
+def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
+    """The base first, which every method is compared with, then the others."""
+    return ("random", *(text for text in specifications if text != "random"))
+
+
+def _name_of(specification: str, suite: Suite) -> dict[str, str]:
+    """What a run's configuration calls its suite. A prompt file is known by its own name and its
+    prompts, wherever it lies.
+    """
+    if registry.find_suite(specification)[0] is registry.PROMPT_FILES:
+        return {"suite": suite.name, "suite_version": suite.version}
+    return {"suite": specification}

@@ -1,0 +1,90 @@
+"""`hnbench.score`: a judge's verdicts on images that lie in a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hnbench.api.arguments import Several, device_of, several
+from hnbench.catalogue import registry
+from hnbench.display.screen import Screen
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hnbench.images.judging import Scores
+    from hnbench.runs.store import Run
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Verdicts on a folder's images."""
+
+    folder: Path
+    """Where verdicts and scores are: `results.jsonl` and `scores.json`."""
+    scores: Scores
+    """The images that were found, and one verdict for each."""
+
+    def frame(self) -> pd.DataFrame:
+        """One row per image: file, label, prompt, tag, sample, `correct`, `score`, `reason`."""
+        import pandas as pd
+
+        pairs = zip(self.scores.inventory.images, self.scores.verdicts, strict=True)
+        return pd.DataFrame(
+            {
+                "filename": image.name,
+                "label": image.label,
+                "prompt_id": image.prompt.id,
+                "prompt": image.prompt.text,
+                "tag": image.prompt.tag,
+                "sample": image.sample,
+                "correct": verdict.correct,
+                "score": verdict.value,
+                "reason": verdict.reason,
+            }
+            for image, verdict in pairs
+        )
+
+
+def score(
+    folder: Run | str | Path,
+    *,
+    suite: str,
+    quick: bool = False,
+    partial: bool = False,
+    label: Several = None,
+    batch_size: int = 32,
+    device: str = "auto",
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> Scored:
+    """Judge images that lie in a folder, wherever they come from, or those of a run.
+
+    The same call again judges only what has no verdict yet. `hnbench score --help` describes the
+    parameters and docs/score.md the layouts that are read.
+
+    Raises `UsageError` for a folder that is not all of what the suite asks for (unless `partial`),
+    before any image is judged; `SampleFailure` when the judge fails for some images, with the
+    verdicts on all others kept.
+    """
+    registry.find_suite(suite)
+    screen = Screen(shown=progress)
+    chosen_device = device_of(device, screen)
+
+    from hnbench.api.folders import place_of
+    from hnbench.images.finding import find_images
+    from hnbench.images.judging import judge_of, scores_folder
+    from hnbench.images.judging import score as judge_images
+    from hnbench.images.result_files import write_results
+
+    chosen, place = registry.make_suite(suite), place_of(folder)
+    found = find_images(place, chosen, quick=quick, labels=several(label))
+    with screen.stages() as display:
+        found = found.usable(display, partial=partial)
+        screen.announce(f"loading the judge of {suite}")
+        judge = judge_of(chosen, chosen_device)
+        target = scores_folder(found.folder, judge) if out is None else Path(out)
+        scores = judge_images(found, judge, target, batch_size=batch_size, progress=display)
+    write_results(scores, target)
+    return Scored(target, scores)

@@ -1,0 +1,171 @@
+"""`hnbench.train`: a hypernetwork or a fine-tuning, from names to an adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hnbench.api.arguments import (
+    RESULTS,
+    Weights,
+    device_of,
+    options_of,
+    prompts_of,
+    weights_of,
+)
+from hnbench.catalogue.loading import (
+    Dtype,
+    check_generator,
+    dtype_of,
+    load_generator,
+    load_mixture,
+    training_settings,
+)
+from hnbench.catalogue.presets import preset_of
+from hnbench.catalogue.training_prompts import is_set
+from hnbench.display.screen import Screen
+from hnbench.files.names import OF_MODELS, plain_name
+from hnbench.seeds import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hnbench.hypernetwork.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class TrainedAdapter:
+    """A training that has ended."""
+
+    folder: Path
+    """The training's folder, with its log."""
+    adapter: Path
+    """The adapter's folder: what `hypernetwork` or `finetuned` of `hnbench.run` takes."""
+    kind: str
+    generator: str
+    description: dict[str, Any]
+    """Configuration, cost (`training`) and `evaluation` of the adapter, as its folder says them."""
+
+
+def train(
+    *,
+    kind: Literal["hypernoise", "finetune"] = "hypernoise",
+    generator: str = "shapes",
+    preset: str | None = None,
+    optimise: Weights = None,
+    prompts: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    accumulation: int | None = None,
+    optimizer: Literal["sgd", "adamw"] | None = None,
+    learning_rate: float | None = None,
+    schedule: Literal["constant", "cosine"] | None = None,
+    gradient_clip: float | None = None,
+    rank: int | None = None,
+    lora_alpha: float | None = None,
+    lora_dtype: Literal["float32", "bfloat16"] | None = None,
+    target_pattern: str | None = None,
+    regulariser_weight: float | None = None,
+    regulariser_reduction: Literal["sum", "mean"] | None = None,
+    image_penalty: float | None = None,
+    image_size: int | None = None,
+    prompt_prefix: bool | None = None,
+    max_sequence_length: int | None = None,
+    memory: str = "none",
+    seed: int = 0,
+    device: str = "auto",
+    dtype: Dtype | None = None,
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> TrainedAdapter:
+    """Train a noise hypernetwork, or a fine-tuning of the generator on the same rewards.
+
+    The same call again continues a training that was interrupted. What is None is the generator's
+    preset's. `hnbench train --help` describes the parameters; `progress` shows a bar on stderr.
+
+    Raises `UsageError` for what cannot be used as given, and for a training that diverges;
+    `StoreError` for a folder of another training, or one that cannot be written.
+    """
+    from hnbench.hypernetwork.config import TrainingConfig
+
+    asked = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "accumulation": accumulation,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "gradient_clip": gradient_clip,
+        "rank": rank,
+        "lora_alpha": lora_alpha,
+        "lora_dtype": lora_dtype,
+        "target_pattern": target_pattern,
+        "regulariser_weight": regulariser_weight,
+        "regulariser_reduction": regulariser_reduction,
+        "image_penalty": image_penalty,
+        "image_size": image_size,
+        "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
+        "memory": memory,
+    }
+    screen = Screen(shown=progress)
+    defaults = preset_of(generator)
+    published = training_settings(defaults, kind, preset, generator)
+    check_generator(generator)
+    weights = weights_of(optimise, defaults, generator)
+    texts, source = prompts_of(prompts, defaults, generator, data_dir, screen)
+    given = {name: value for name, value in asked.items() if value is not None}
+    config = TrainingConfig(
+        kind=kind,
+        generator=generator,
+        rewards=weights,
+        prompts=source,
+        seed=seed,
+        **{**published, **given},
+    )
+    chosen = device_of(device, screen)
+    precision = dtype_of(generator, dtype)
+    folder = RESULTS / _name_of(config, texts, precision) if out is None else Path(out)
+    return _train(config, texts, chosen, precision, folder, screen)
+
+
+def _name_of(config: TrainingConfig, prompts: Sequence[str], dtype: str) -> str:
+    """The default name of a training's folder: another one for everything that must not differ
+    within a training (`Trainer` refuses what does).
+    """
+    identity = [config.identity]
+    if not is_set(config.prompts):
+        identity.append(list(prompts))  # type: ignore[arg-type]
+    if dtype != dtype_of(config.generator, None):
+        identity.append(dtype)
+    short = (digest(identity) if len(identity) > 1 else config.identity)[:8]
+    return plain_name(
+        f"train-{config.kind}-{config.generator}",
+        ending=f"-seed{config.seed}-{short}",
+        also=OF_MODELS,
+    )
+
+
+def _train(
+    config: TrainingConfig,
+    prompts: Sequence[str],
+    device: str,
+    dtype: str,
+    folder: Path,
+    screen: Screen,
+) -> TrainedAdapter:
+    """Load all models and train, or go on with a training."""
+    from hnbench.hypernetwork.checkpoint import describe_adapter
+    from hnbench.hypernetwork.trainer import Trainer
+
+    screen.announce(f"loading {config.generator}, {', '.join(config.rewards)}")
+    generator = load_generator(config.generator, device, dtype, **options_of(config))
+    rewards = load_mixture(config.rewards, device, dtype)
+    trainer = Trainer(config, generator, rewards, prompts, folder)
+    with screen.training() as display:
+        adapter = trainer.train(display)
+    return TrainedAdapter(
+        folder, adapter, config.kind, config.generator, dict(describe_adapter(adapter))
+    )

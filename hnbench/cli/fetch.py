@@ -1,0 +1,58 @@
+"""`hnbench fetch`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import hnbench as api
+from hnbench.cli.options import DtypeName, HeldOut, Weights
+from hnbench.cli.output import echo
+from hnbench.cli.printing import show_downloads
+from hnbench.errors import UsageError
+
+EXAMPLES = (
+    "hnbench fetch --generator sd-turbo --dtype bfloat16 --suite geneval",
+    "hnbench fetch --optimise human-preference --hold-out aesthetic",
+    "hnbench fetch --measure lpips --measure dino-similarity",
+)
+
+
+def fetch(
+    generator: Annotated[
+        str | None,
+        typer.Option(
+            "--generator", help="A text-to-image model, with its preset's rewards and hypernetwork."
+        ),
+    ] = None,
+    dtype: DtypeName = None,
+    optimise: Weights = None,
+    hold_out: HeldOut = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", help="A suite: its prompts, and its judge's models.")
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option("--measure", metavar="NAME", help="A measure's models; repeatable."),
+    ] = None,
+) -> None:
+    """Download what a run will need.
+
+    Afterwards the same run needs no network: everything comes from the local cache.
+    """
+    if not any((generator, optimise, hold_out, suite, measure)):
+        raise UsageError(
+            "say what to fetch, for example --optimise human-preference, --generator NAME or"
+            " --suite NAME"
+        )
+    api.fetch(
+        generator=generator,
+        dtype=dtype,
+        optimise=optimise,
+        hold_out=hold_out,
+        suite=suite,
+        measure=measure,
+        before=show_downloads,
+    )
+    echo("all of it is on this machine now")

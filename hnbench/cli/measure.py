@@ -1,0 +1,78 @@
+"""`hnbench measure`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hnbench as api
+from hnbench.cli.options import (
+    DeviceName,
+    ImagesAtATime,
+    Labels,
+    MeasureNames,
+    PartialChoice,
+    QuickChoice,
+)
+from hnbench.cli.output import echo
+from hnbench.cli.printing import show_scores
+
+EXAMPLES = (
+    "hnbench measure results/my-run",
+    "hnbench measure results/my-run --measure lpips --measure cmmd --label random --label hypernoise --device cuda",
+    "hnbench measure images --suite geneval --measure dino-similarity",
+    "hnbench measure results/my-run --measure vqascore@OWNER/NAME",
+)
+
+
+def measure(
+    folder: Annotated[
+        Path, typer.Argument(help="A run, or images in a layout that `hnbench score` reads.")
+    ],
+    measure: MeasureNames = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite",
+            metavar="NAME[:PART]",
+            help="Whose prompts the images are of. [default: the run's]",
+        ),
+    ] = None,
+    quick: QuickChoice = False,
+    partial: PartialChoice = False,
+    label: Labels = None,
+    batch_size: ImagesAtATime = 32,
+    device: DeviceName = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where the values go. [default: measures in the folder]"),
+    ] = None,
+) -> None:
+    """Measure images that are there: diversity, fidelity, and what else no method saw.
+
+    Of a run, every label is compared with the base, which is always there. The same command again
+    computes only what is missing, and `hnbench report` shows what was measured of a run.
+    """
+    found = api.measure(
+        folder,
+        measure=measure,
+        suite=suite,
+        quick=quick,
+        partial=partial,
+        label=label,
+        batch_size=batch_size,
+        device=device,
+        out=out,
+    )
+
+    from hnbench.images.measure_table import sentences, table_of
+
+    if not found.new:
+        echo(f"nothing new to measure: all values are in {found.path.parent}", err=True)
+    show_scores(
+        table_of(found.inventory, found.measured, found.base),
+        sentences(found.inventory, found.measured),
+        f"Prompt by prompt: {found.path}",
+    )

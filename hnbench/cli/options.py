@@ -1,0 +1,155 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hnbench.catalogue.loading import Dtype
+
+PRESET = "[default: the preset's]"
+NAMED = "[default: results/ and a name that says what it is]"
+
+GeneratorName = Annotated[
+    str,
+    typer.Option(
+        "--generator",
+        metavar="NAME|FOLDER|OWNER/NAME[@REVISION]",
+        help=(
+            "The text-to-image model: see `hnbench list generators`; or a diffusers pipeline's"
+            " folder or repository on the Hub."
+        ),
+    ),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option("--image-size", help="Width and height in pixels. [default: the generator's]"),
+]
+PromptPrefix = Annotated[
+    bool | None,
+    typer.Option(
+        "--prompt-prefix/--no-prompt-prefix",
+        help="SANA-Sprint: put its instruction before the prompt. [default: no]",
+    ),
+]
+TextLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-sequence-length",
+        min=1,
+        help=(
+            "FLUX: tokens of the text. 512 is HyperNoise's and the stock pipeline's, 256 is ReNO's."
+            " [default: 512]"
+        ),
+    ),
+]
+Memory = Annotated[
+    str,
+    typer.Option(
+        "--memory",
+        metavar="POLICY[,...]",
+        help="none, checkpoint-decoder, checkpoint-all, offload-text: slower; changes no result.",
+    ),
+]
+DeviceName = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")
+]
+DtypeName = Annotated[
+    Dtype | None,
+    typer.Option(
+        "--dtype",
+        help=(
+            "What the models compute in; noise and norms stay in float32. [default: bfloat16 for"
+            " published generators, else float32]"
+        ),
+    ),
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--optimise",
+        metavar="NAME=WEIGHT",
+        help=f"A reward to optimise, or human-preference alone; repeatable. {PRESET}",
+    ),
+]
+HeldOut = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hold-out",
+        metavar="NAME",
+        help=f"A reward to report and not optimise; repeatable. {PRESET}",
+    ),
+]
+ADAPTER = "FOLDER|OWNER/NAME"
+HypernetworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--hypernetwork",
+        metavar=ADAPTER,
+        help=f"A trained hypernetwork: its folder, or its name on the Hub. {PRESET}",
+    ),
+]
+PromptsName = Annotated[
+    str | None,
+    typer.Option(
+        "--prompts",
+        metavar="NAME|FILE",
+        help=(
+            "A set of `hnbench list prompts`, or a .txt, .csv, .tsv, .jsonl or .json file."
+            f" {PRESET}"
+        ),
+    ),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help=(
+            "A folder with the prompt files of other projects. [default: $HNBENCH_DATA, else"
+            " downloads]"
+        ),
+    ),
+]
+
+PartialChoice = Annotated[
+    bool,
+    typer.Option(
+        "--partial",
+        help=(
+            "Take what is there, though something is missing, unknown or unreadable; the output"
+            " says what."
+        ),
+    ),
+]
+QuickChoice = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="The images are of the suite's quick protocol, not of the full one."
+    ),
+]
+ImagesAtATime = Annotated[
+    int,
+    typer.Option("--batch-size", min=1, help="Images at a time; changes results to rounding only."),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        metavar="LABEL",
+        help="A method's label, as in the report; repeatable. [default: all]",
+    ),
+]
+
+MeasureNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure",
+        metavar="NAME",
+        help=f"A measure of `hnbench list measures`; repeatable. {PRESET}",
+    ),
+]
+
+ADAPTER_OPTIONS = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}
+"""Kind of training -> the option of `hnbench run` that takes its adapter."""

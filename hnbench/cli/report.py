@@ -1,0 +1,80 @@
+"""`hnbench report`, and the report at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hnbench as api
+from hnbench.cli.printing import show_report
+from hnbench.errors import SampleFailure
+from hnbench.runs.store import Run
+
+EXAMPLES = (
+    "hnbench report",
+    "hnbench report results/my-run --published",
+    "hnbench report results/seed0 results/seed1 --out results/report",
+)
+
+
+def report(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN]...", help="Run folders. [default: the newest one under results/]"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help=(
+                "The report's folder; needed for several runs. [default: report/ in the run's"
+                " folder]"
+            ),
+        ),
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Set the numbers of papers beside the run's own.")
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Also compare every image with the SHA-256 of its record."),
+    ] = False,
+) -> None:
+    """Write and print the report of a run.
+
+    It is made from the run's records alone. Runs of several base seeds are reported together.
+    """
+    write_and_show(runs, out, published=published, check=check)
+
+
+def write_and_show(
+    runs: Run | Sequence[Path] | None,
+    out: Path | None = None,
+    *,
+    published: bool = False,
+    check: bool = False,
+) -> None:
+    """Write the report; print its table, its findings, the published numbers where they were asked
+    for, and its place.
+    """
+    found = api.report(runs, out=out, published=published, check=check)
+
+    from hnbench.report.tables import console_table, narrow_tables
+
+    show_report(
+        console_table(found.summary),
+        [*found.findings, *found.published],
+        found.path,
+        narrow=narrow_tables(found.summary),
+    )
+    if damaged := found.damaged:
+        raise SampleFailure(
+            f"missing or not the file that was written: {len(damaged)} of the images, such as"
+            f" {damaged[0]}; remove what is there, and `hnbench run` with the run's own options"
+            " draws them again"
+        )

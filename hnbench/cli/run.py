@@ -1,0 +1,154 @@
+"""`hnbench run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+import hnbench as api
+from hnbench.cli.options import (
+    ADAPTER,
+    NAMED,
+    PRESET,
+    DeviceName,
+    DtypeName,
+    GeneratorName,
+    HeldOut,
+    HypernetworkName,
+    ImageSize,
+    Memory,
+    PromptPrefix,
+    TextLength,
+    Weights,
+)
+from hnbench.cli.output import echo
+from hnbench.cli.report import write_and_show
+from hnbench.errors import SampleFailure
+
+EXAMPLES = (
+    "hnbench run --suite geneval-shapes",
+    "hnbench run --suite geneval-shapes --method best-of-n:n=16 --method hypernoise --limit 24",
+    "hnbench run --suite geneval-shapes --full --seed 1 --hypernetwork results/my-training/adapter",
+    "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --hold-out shapes-clip --method reno:iterations=20",
+)
+
+
+def run(
+    suite: Annotated[
+        str,
+        typer.Option(
+            "--suite",
+            metavar="NAME[:PART]|FILE",
+            help=(
+                "Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV, JSONL or"
+                " JSON file of prompts has no judge."
+            ),
+        ),
+    ],
+    generator: GeneratorName = "shapes",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="NAME[:K=V,...]",
+            help="A method; repeatable. random is always there. [default: all of them]",
+        ),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="The suite's full protocol instead of the quick one.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", help="At most so many prompts, spread over the suite's tasks."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
+    hypernetwork: HypernetworkName = None,
+    finetuned: Annotated[
+        str | None,
+        typer.Option(
+            "--finetuned",
+            metavar=ADAPTER,
+            help=f"A fine-tuned adapter: its folder, or its name on the Hub. {PRESET}",
+        ),
+    ] = None,
+    optimise: Weights = None,
+    hold_out: HeldOut = None,
+    batch_size: Annotated[
+        int,
+        typer.Option("--batch-size", help="Samples at a time; changes results to rounding only."),
+    ] = 32,
+    device: DeviceName = "auto",
+    dtype: DtypeName = None,
+    steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
+    image_size: ImageSize = None,
+    prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
+    intermediate_timesteps: Annotated[
+        str | None,
+        typer.Option(
+            "--intermediate-timesteps",
+            metavar="ANGLE|even",
+            help=(
+                "SANA-Sprint in two steps: the angle between them, 0 to 1.5708. 1.3 is the stock"
+                " pipeline's, even (0.7854) is what "
+                "HyperNoise's code asks for. [default: 1.3]"
+            ),
+        ),
+    ] = None,
+    memory: Memory = "none",
+    noise_policy: Annotated[
+        Literal["per-prompt", "shared"],
+        typer.Option(
+            "--noise-policy",
+            help=(
+                "per-prompt: each prompt has its own noises; shared: all have the same few, as in"
+                " GenEval's script."
+            ),
+        ),
+    ] = "per-prompt",
+    out: Annotated[Path | None, typer.Option("--out", help=f"The run's folder. {NAMED}")] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write and print the report at the end.")
+    ] = True,
+) -> None:
+    """Run methods on a suite and compare them.
+
+    All methods begin from the same prompts and the same starting noise. Their images are saved,
+    scored and judged. The same command again continues a run that was interrupted, and one with
+    more methods or --full adds to it.
+    """
+    found = api.run(
+        suite,
+        generator=generator,
+        method=method,
+        full=full,
+        limit=limit,
+        seed=seed,
+        hypernetwork=hypernetwork,
+        finetuned=finetuned,
+        optimise=optimise,
+        hold_out=hold_out,
+        batch_size=batch_size,
+        device=device,
+        dtype=dtype,
+        steps=steps,
+        image_size=image_size,
+        prompt_prefix=prompt_prefix,
+        max_sequence_length=max_sequence_length,
+        intermediate_timesteps=intermediate_timesteps,
+        memory=memory,
+        noise_policy=noise_policy,
+        out=out,
+    )
+    if not found.new:
+        echo(f"all {found.expected} samples are already done in {found.folder}", err=True)
+    if report:
+        write_and_show(found)
+    if found.failed:
+        why = f": {found.commonest}" if found.commonest else ""
+        raise SampleFailure(
+            f"{found.failed} of {found.expected} samples failed{why}. The same command tries them"
+            f" again (see {found.folder})"
+        )

@@ -1,0 +1,76 @@
+"""`hnbench score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hnbench as api
+from hnbench.cli.options import DeviceName, ImagesAtATime, Labels, PartialChoice, QuickChoice
+from hnbench.cli.output import echo
+from hnbench.cli.printing import show_scores
+
+EXAMPLES = (
+    "hnbench score images --suite geneval --device cuda",
+    "hnbench score outputs --suite t2i-compbench:color",
+    "hnbench score results/my-run --suite geneval-shapes --label hypernoise",
+)
+
+
+def score(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help=(
+                "Images in GenEval's layout (00000/metadata.jsonl, 00000/samples) or"
+                " T2I-CompBench's (samples), or a run."
+            )
+        ),
+    ],
+    suite: Annotated[
+        str,
+        typer.Option(
+            "--suite", metavar="NAME[:PART]", help="Prompts and judge; see `hnbench list suites`."
+        ),
+    ],
+    quick: QuickChoice = False,
+    partial: PartialChoice = False,
+    label: Labels = None,
+    batch_size: ImagesAtATime = 32,
+    device: DeviceName = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Where verdicts and scores go. [default: scores-JUDGE in the folder]"
+        ),
+    ] = None,
+) -> None:
+    """Judge images that lie in a folder, wherever they come from.
+
+    What is missing, unknown or unreadable is told before any image is judged. The same command
+    again judges only what has no verdict yet.
+    """
+    found = api.score(
+        folder,
+        suite=suite,
+        quick=quick,
+        partial=partial,
+        label=label,
+        batch_size=batch_size,
+        device=device,
+        out=out,
+    )
+
+    from hnbench.images.result_files import RESULTS
+    from hnbench.images.score_table import correct_lines, sentences, table_of
+
+    scores = found.scores
+    if not scores.new:
+        echo(
+            f"all {len(scores.verdicts)} images have their verdicts already in {found.folder}",
+            err=True,
+        )
+    lines = [*correct_lines(scores), *sentences(scores)]
+    show_scores(table_of(scores), lines, f"Image by image: {found.folder / RESULTS}")

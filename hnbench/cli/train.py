@@ -1,0 +1,151 @@
+"""`hnbench train`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+import hnbench as api
+from hnbench.catalogue.presets import preset_of
+from hnbench.cli.options import (
+    ADAPTER_OPTIONS,
+    NAMED,
+    DataFolder,
+    DeviceName,
+    DtypeName,
+    GeneratorName,
+    ImageSize,
+    Memory,
+    PromptPrefix,
+    PromptsName,
+    TextLength,
+    Weights,
+)
+from hnbench.cli.output import echo
+
+EXAMPLES = (
+    "hnbench train",
+    "hnbench train --kind finetune --steps 500 --learning-rate 1e-4",
+    "hnbench train --prompts my-prompts.txt --batch-size 16 --out results/my-training",
+)
+
+
+def train(
+    kind: Annotated[
+        Literal["hypernoise", "finetune"],
+        typer.Option(
+            "--kind", help="A noise hypernetwork, or the same LoRA on the generator itself."
+        ),
+    ] = "hypernoise",
+    generator: GeneratorName = "shapes",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="Which of the generator's training presets: code or paper. [default: the first]",
+        ),
+    ] = None,
+    optimise: Weights = None,
+    prompts: PromptsName = None,
+    data_dir: DataFolder = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Optimizer steps.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Images per batch.")
+    ] = None,
+    accumulation: Annotated[
+        int | None, typer.Option("--accumulation", help="Batches per optimizer step.")
+    ] = None,
+    optimizer: Annotated[Literal["sgd", "adamw"] | None, typer.Option("--optimizer")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
+    schedule: Annotated[
+        Literal["constant", "cosine"] | None,
+        typer.Option("--schedule", help="Of the learning rate."),
+    ] = None,
+    gradient_clip: Annotated[
+        float | None, typer.Option("--gradient-clip", help="The largest norm of the gradient.")
+    ] = None,
+    rank: Annotated[int | None, typer.Option("--rank", help="Of the LoRA.")] = None,
+    lora_alpha: Annotated[
+        float | None, typer.Option("--lora-alpha", help="The LoRA is scaled by alpha / rank.")
+    ] = None,
+    lora_dtype: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option("--lora-dtype", help="What the LoRA's weights are kept and stepped in."),
+    ] = None,
+    target_pattern: Annotated[
+        str | None,
+        typer.Option(
+            "--target-pattern",
+            help=(
+                "A regular expression on layer names. [default: every linear and convolution layer]"
+            ),
+        ),
+    ] = None,
+    regulariser_weight: Annotated[
+        float | None,
+        typer.Option("--regulariser-weight", help="hypernoise: what a change of the noise costs."),
+    ] = None,
+    regulariser_reduction: Annotated[
+        Literal["sum", "mean"] | None,
+        typer.Option(
+            "--regulariser-reduction", help="hypernoise: sum as in the paper, mean as in its code."
+        ),
+    ] = None,
+    image_penalty: Annotated[
+        float | None,
+        typer.Option("--image-penalty", help="finetune: what a change of the image costs."),
+    ] = None,
+    image_size: ImageSize = None,
+    prompt_prefix: PromptPrefix = None,
+    max_sequence_length: TextLength = None,
+    memory: Memory = "none",
+    seed: Annotated[int, typer.Option("--seed", help="Of first weights, prompts and noises.")] = 0,
+    device: DeviceName = "auto",
+    dtype: DtypeName = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")
+    ] = None,
+) -> None:
+    """Train a noise hypernetwork, or a fine-tuning.
+
+    The same command again continues a training that was interrupted. Defaults are the preset's for
+    the generator.
+    """
+    found = api.train(
+        kind=kind,
+        generator=generator,
+        preset=preset,
+        optimise=optimise,
+        prompts=prompts,
+        data_dir=data_dir,
+        steps=steps,
+        batch_size=batch_size,
+        accumulation=accumulation,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        gradient_clip=gradient_clip,
+        rank=rank,
+        lora_alpha=lora_alpha,
+        lora_dtype=lora_dtype,
+        target_pattern=target_pattern,
+        regulariser_weight=regulariser_weight,
+        regulariser_reduction=regulariser_reduction,
+        image_penalty=image_penalty,
+        image_size=image_size,
+        prompt_prefix=prompt_prefix,
+        max_sequence_length=max_sequence_length,
+        memory=memory,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        out=out,
+    )
+    suite = preset_of(generator).suite or "SUITE"
+    command = ["hnbench", "run", "--suite", suite, "--generator", generator]
+    echo(f"The adapter is in {found.adapter}. To compare it:")
+    echo(shlex.join([*command, ADAPTER_OPTIONS[kind], str(found.adapter)]))

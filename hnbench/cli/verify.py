@@ -1,0 +1,88 @@
+"""`hnbench verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hnbench as api
+from hnbench.catalogue.loading import Dtype
+from hnbench.cli.options import DeviceName
+from hnbench.cli.printing import show_lines, show_scores
+from hnbench.errors import SampleFailure
+from hnbench.verify import tables
+from hnbench.verify.reference import Reference, all_references, choose
+from hnbench.weights.verified import remembered
+
+EXAMPLES = (
+    "hnbench verify",
+    "hnbench verify imagereward geneval --device cuda",
+    "hnbench verify --list",
+    "hnbench verify --explain imagereward",
+)
+
+
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help=(
+                "Generators, rewards, suites, measures, or single checks. [default: all without GPU"
+                " and below 5 GB]"
+            ),
+        ),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Print the checks that there are, and run none.")
+    ] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="NAME",
+            help="Print where the expected numbers come from, and run none.",
+        ),
+    ] = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Also run on a CPU what takes a GPU to be quick: hours.")
+    ] = False,
+    device: DeviceName = "auto",
+    dtype: Annotated[
+        Dtype | None,
+        typer.Option("--dtype", help="What the models compute in. [default: the check's own]"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The JSON file. [default: results/verified/ and the time]"),
+    ] = None,
+) -> None:
+    """Check that this installation, on this machine, gives the published numbers.
+
+    Models and inputs are downloaded where needed; each number is computed by the functions that a
+    run uses. What was found is remembered, and runs and reports say it of their models. The exit
+    code is 3 when anything differs, or nothing could be compared.
+    """
+    if explain is not None:
+        show_lines(line for one in _chosen([explain]) for line in tables.explained(one))
+        return
+    if listed:
+        where = "hnbench verify --explain NAME: its source"
+        show_scores(tables.list_table(_chosen(names), remembered()), (), where)
+        return
+    found = api.verify(names, slow=slow, device=device, dtype=dtype, out=out)
+    lines = tables.sentences(found.results)
+    show_scores(tables.result_table(found.results), lines, f"The same as JSON: {found.path}")
+    if found.failed:
+        raise SampleFailure(
+            "not everything that was checked is equal; the table says what, `hnbench verify"
+            " --explain NAME` with what"
+        )
+
+
+def _chosen(names: list[str] | None) -> Sequence[Reference]:
+    known = all_references()
+    return choose(names, known) if names else known
