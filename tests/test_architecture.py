@@ -40,18 +40,24 @@ ALLOWED = {
     "hypernetwork": GROUND | MODELS | {"metering"},
     "methods": GROUND | MODELS | {"hypernetwork"},
     "runs": GROUND | MODELS | {"metering", "methods", "suites"},
-    "report": {"errors", "files", "weights", "config", "stats", "runs", "measures"},
+    "reports": {"errors", "files", "weights", "config", "stats", "runs", "measures"},
     "images": GROUND | {"stats", "runs", "suites", "measures"},
     "catalogue": GROUND | MODELS | {"hypernetwork", "methods", "suites", "measures", "shapes"},
-    "verify": (
+    "verification": (
         GROUND
         | MODELS
         | {"catalogue", "hypernetwork", "images", "measures", "methods", "runs", "shapes", "suites"}
     ),
     "shapes_training": GROUND | MODELS | {"shapes", "suites", "hypernetwork", "catalogue"},
+    "display": {"files", "verification"},
+    "api": (
+        GROUND
+        | {"catalogue", "display", "hypernetwork", "images", "measures", "methods", "reports"}
+        | {"runs", "suites", "verification"}
+    ),
     "cli": (
         GROUND
-        | {"catalogue", "hypernetwork", "images", "measures", "report", "runs", "suites", "verify"}
+        | {"api", "catalogue", "display", "images", "reports", "runs", "suites", "verification"}
     ),
     "__main__": {"cli"},
 }
@@ -59,7 +65,7 @@ ALLOWED = {
 floor up.
 """
 
-JUDGING = {"suites", "runs", "report", "images", "measures", "catalogue", "cli", "shapes"}
+JUDGING = {"suites", "runs", "reports", "images", "measures", "catalogue", "cli", "shapes"}
 """What knows judges, or leads to them."""
 
 HOLDS_NETWORKS = {
@@ -187,7 +193,7 @@ def test_a_method_is_given_nothing_that_a_judge_checks() -> None:
     assert [item.name for item in fields(Task)] == ["prompt_id", "prompt", "sample"]
 
 
-@pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) == "report"))
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) == "reports"))
 def test_a_report_reads_records_only(module: str) -> None:
     assert {name for name in imports(module) if part(name) == "runs"} <= READS_RECORDS_ONLY
 
@@ -210,7 +216,7 @@ def test_what_has_to_start_quickly_imports_no_torch() -> None:
         "cli",
         "suites",
         "stats",
-        "report",
+        "reports",
     }
     modules = [
         "hnbench",

@@ -20,15 +20,18 @@ from typer.testing import CliRunner, Result
 
 from hnbench.catalogue import registry
 from hnbench.catalogue.registry import Entry, Registry
-from hnbench.cli import display
 from hnbench.cli.app import app
-from hnbench.cli.display import RunDisplay, StageDisplay, announce, show_entries, show_values
+from hnbench.cli.printing import show_entries, show_values
+from hnbench.display import consoles
+from hnbench.display.run import RunDisplay
+from hnbench.display.screen import Screen
+from hnbench.display.stages import StageDisplay
 from hnbench.files.escaping import csv_cell, printable
 from hnbench.files.prompt_files import file_name
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
-from hnbench.report.markdown import markdown
-from hnbench.report.report import summarise_runs
+from hnbench.reports.markdown import markdown
+from hnbench.reports.report import summarise_runs
 from tests.hostile import TEXTS
 from tests.hostile_plugins import ALL, LABELS, REWARD, STORABLE, HostileMeasure
 from tests.toys import ToyGenerator
@@ -365,7 +368,7 @@ def test_a_model_card_shows_names_as_text(text: str, tmp_path: Path) -> None:
 def test_tables_and_lines_show_text(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     show_entries([Entry(text, "x:y", text, needs=text), Entry("plain", "x:y", "plain")])
     show_values({text: {text: text}})
-    announce(text)
+    Screen(shown=True).announce(text)
     shown = capsys.readouterr()
     assert_no_control(shown.out + shown.err)
     assert squeezed(shown.out).count(squeezed(printable(text))) >= 3
@@ -379,7 +382,7 @@ _OF_RICH = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 def test_bars_on_a_terminal_show_text(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
     monkeypatch.setattr(
-        display, "_stderr", lambda: Console(file=written, force_terminal=True, width=200)
+        consoles, "stderr", lambda: Console(file=written, force_terminal=True, width=200)
     )
     bars = RunDisplay()
     bars.start(2)

@@ -1,1 +1,1 @@
-"""What `import hnbench` offers: one function a command, with the command's options as parameters."""
+"""What `import hnbench` offers: a function for each command, with its options as parameters."""

@@ -53,7 +53,7 @@ def _rows(one: Measured) -> list[tuple[str, str, str, float]]:
     name = one.definition.measure
     values = [
         (name, label, prompt, sum(found) / len(found))
-        for label, by_prompt in one.values.items()
+        for label, by_prompt in one.values.items()  # noqa: PD011 - a mapping, not pandas
         for prompt, found in by_prompt.items()
     ]
     return values + [(name, label, "", found.value) for label, found in one.distances.items()]

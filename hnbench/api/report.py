@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from hnbench.report.summary import Summary
+    from hnbench.reports.summary import Summary
     from hnbench.runs.store import Run
 
 
@@ -33,7 +33,7 @@ class Report:
 
     def frame(self) -> pd.DataFrame:
         """The table of `summary.csv`: one row per label and metric, with its 95% interval."""
-        from hnbench.report.tables import summary_frame
+        from hnbench.reports.tables import summary_frame
 
         return summary_frame(self.summary)
 
@@ -60,7 +60,7 @@ def report(
     Raises `UsageError` for runs that cannot be reported together or have no record, `StoreError`
     for a damaged one.
     """
-    from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
+    from hnbench.reports.report import headline_lines, published_lines, summarise_runs, write
 
     chosen = _chosen(runs)
     if len(chosen) > 1 and out is None:

@@ -13,8 +13,8 @@ from hnbench.display.screen import Screen
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hnbench.verify.check import CheckResult
-    from hnbench.verify.session import Session
+    from hnbench.verification.check import CheckResult
+    from hnbench.verification.session import Session
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def verify(
 
     Raises `UsageError` for an unknown name. A number that differs is a result, not an error.
     """
-    from hnbench.verify.reference import all_references, choose
-    from hnbench.verify.session import small_checks, write_session
-    from hnbench.verify.session import verify as run_checks
+    from hnbench.verification.reference import all_references, choose
+    from hnbench.verification.session import small_checks, write_session
+    from hnbench.verification.session import verify as run_checks
 
     known = all_references()
     asked = several(names)

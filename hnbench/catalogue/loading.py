@@ -73,12 +73,14 @@ def parse_weights(
     return weights
 
 
-def parse_angle(typed: str | None) -> float | Literal["even"] | None:
+def parse_angle(typed: float | str | None) -> float | Literal["even"] | None:
     """SANA-Sprint's angle between two steps as typed: a number above 0 and below pi / 2, or `even`.
     Anything else is a `UsageError`.
     """
-    if typed is None or typed == "even":
-        return typed  # type: ignore[return-value]
+    if typed is None:
+        return None
+    if typed == "even":
+        return "even"
     try:
         angle = float(typed)
     except ValueError:

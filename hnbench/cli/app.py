@@ -39,7 +39,7 @@ from hnbench.guards.interrupts import exit_code_of, heed_sigterm
 from hnbench.guards.out_of_memory import first_line, is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OTHER_DEVICE = (
     "end what else uses the memory, or give another --device; what was written is kept, and the"
@@ -170,7 +170,7 @@ def options(
     """Options of all commands."""
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "run": (run.run, run.EXAMPLES),
     "train": (train.train, train.EXAMPLES),
     "report": (report.report, report.EXAMPLES),

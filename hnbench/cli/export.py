@@ -13,7 +13,7 @@ from hnbench.cli.output import echo
 
 EXAMPLES = (
     "hnbench export results/my-run --layout geneval --out exported",
-    "hnbench export results/my-run --layout t2i-compbench --out exported --label random --label hypernoise",
+    "hnbench export results/my-run --layout t2i-compbench --out exported --label random",
 )
 
 

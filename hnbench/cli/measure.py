@@ -21,7 +21,7 @@ from hnbench.cli.printing import show_scores
 
 EXAMPLES = (
     "hnbench measure results/my-run",
-    "hnbench measure results/my-run --measure lpips --measure cmmd --label random --label hypernoise --device cuda",
+    "hnbench measure results/my-run --measure lpips --measure cmmd --label reno --device cuda",
     "hnbench measure images --suite geneval --measure dino-similarity",
     "hnbench measure results/my-run --measure vqascore@OWNER/NAME",
 )

@@ -64,7 +64,7 @@ def write_and_show(
     """
     found = api.report(runs, out=out, published=published, check=check)
 
-    from hnbench.report.tables import console_table, narrow_tables
+    from hnbench.reports.tables import console_table, narrow_tables
 
     show_report(
         console_table(found.summary),

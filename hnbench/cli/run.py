@@ -31,7 +31,7 @@ EXAMPLES = (
     "hnbench run --suite geneval-shapes",
     "hnbench run --suite geneval-shapes --method best-of-n:n=16 --method hypernoise --limit 24",
     "hnbench run --suite geneval-shapes --full --seed 1 --hypernetwork results/my-training/adapter",
-    "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --hold-out shapes-clip --method reno:iterations=20",
+    "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --method reno:iterations=20",
 )
 
 

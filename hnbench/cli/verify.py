@@ -13,8 +13,8 @@ from hnbench.catalogue.loading import Dtype
 from hnbench.cli.options import DeviceName
 from hnbench.cli.printing import show_lines, show_scores
 from hnbench.errors import SampleFailure
-from hnbench.verify import tables
-from hnbench.verify.reference import Reference, all_references, choose
+from hnbench.verification import tables
+from hnbench.verification.reference import Reference, all_references, choose
 from hnbench.weights.verified import remembered
 
 EXAMPLES = (

@@ -11,12 +11,12 @@ from hnbench.display import consoles
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hnbench.verify.check import CheckResult
-    from hnbench.verify.reference import Reference
+    from hnbench.verification.check import CheckResult
+    from hnbench.verification.reference import Reference
 
 
 class VerifyDisplay:
-    """A line for each check as it begins and ends (see `hnbench.verify.session.VerifyProgress`)."""
+    """A line for each check as it begins and as it ends (`VerifyProgress`)."""
 
     def __init__(self, chosen: Sequence[Reference], known: int) -> None:
         """Say what is about to be done, and what it downloads at most."""

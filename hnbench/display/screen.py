@@ -13,7 +13,7 @@ from hnbench.display.training import TrainingDisplay
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hnbench.verify.reference import Reference
+    from hnbench.verification.reference import Reference
 
 
 class Screen:

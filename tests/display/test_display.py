@@ -14,19 +14,14 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+import hnbench.display.run
 from hnbench.catalogue.registry import Entry
-from hnbench.cli import display
-from hnbench.cli.display import (
-    Log,
-    RunDisplay,
-    StageDisplay,
-    TrainingDisplay,
-    figures,
-    paired_gain,
-    show_entries,
-    show_report,
-    show_values,
-)
+from hnbench.cli.printing import show_entries, show_report, show_values
+from hnbench.display import consoles
+from hnbench.display.log import Log
+from hnbench.display.run import RunDisplay
+from hnbench.display.stages import StageDisplay
+from hnbench.display.training import TrainingDisplay, figures, paired_gain
 
 EVALUATION = {"gain": 0.03125, "gain_standard_error": 0.0040, "reward": 0.6}
 
@@ -35,7 +30,7 @@ EVALUATION = {"gain": 0.03125, "gain_standard_error": 0.0040, "reward": 0.6}
 def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     written = io.StringIO()
     monkeypatch.setattr(
-        display,
+        consoles,
         "Console",
         lambda **keywords: Console(file=written, width=keywords.get("width") or 140),
     )
@@ -46,7 +41,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     written = io.StringIO()
     monkeypatch.setattr(
-        display,
+        consoles,
         "Console",
         lambda **_: Console(file=written, width=140, force_terminal=True, force_interactive=False),
     )
@@ -191,7 +186,7 @@ def test_a_run_says_its_method_and_what_is_left(
     screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(display, "Log", lambda console: Log(console, clock))
+    monkeypatch.setattr(hnbench.display.run, "Log", lambda console: Log(console, clock))
     shown = RunDisplay()
     shown.start(100)
     shown.advance(20)

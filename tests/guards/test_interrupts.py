@@ -17,17 +17,17 @@ from hnbench.runs.store import read_run
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 PLACES = {
-    "run": "preset_of",
-    "train": "preset_of",
-    "report": "_newest_run",
-    "score": "registry.find_suite",
-    "measure": "_measure_names",
-    "export": "_announce",
-    "diagnose": "preset_of",
-    "fetch": "preset_of",
-    "verify": "choose_device",
+    "run": "hnbench.api.run.preset_of",
+    "train": "hnbench.api.train.preset_of",
+    "report": "hnbench.api.report._newest_run",
+    "score": "hnbench.api.score.device_of",
+    "measure": "hnbench.api.measure._known",
+    "export": "hnbench.runs.store.read_run",
+    "diagnose": "hnbench.api.diagnose.preset_of",
+    "fetch": "hnbench.api.fetch.preset_of",
+    "verify": "hnbench.api.verify.choose_device",
     "push": "hnbench.hypernetwork.publish.publish",
-    "env": "choose_device",
+    "env": "hnbench.cli.env.choose_device",
 }
 """A function that each command calls: where the signal is sent from."""
 ARGUMENTS = {
@@ -56,15 +56,13 @@ def handlers() -> Iterator[None]:
 @pytest.mark.parametrize("number", CODES)
 @pytest.mark.parametrize("command", PLACES)
 def test_every_command_ends_alike(tmp_path: Path, command: str, number: signal.Signals) -> None:
-    place = PLACES[command]
-    target = place if place.startswith("hnbench.") else f"hnbench.cli.app.{place}"
     code = f"""
 import os, signal, sys
 from unittest import mock
 import hnbench.cli.app
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.argv = ["hnbench", *{[command, *ARGUMENTS.get(command, [])]!r}]
-with mock.patch({target!r}, lambda *_, **__: os.kill(os.getpid(), {int(number)})):
+with mock.patch({PLACES[command]!r}, lambda *_, **__: os.kill(os.getpid(), {int(number)})):
     hnbench.cli.app.main()
 """
     done = subprocess.run(

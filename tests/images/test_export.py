@@ -92,8 +92,10 @@ def exported(
     *,
     partial: bool = False,
 ) -> dict[str, Path]:
+    run = read_run(folder)
     return export(
-        read_run_images(folder, suite, labels).usable(Stages(), partial=partial),
+        run,
+        read_run_images(run, suite, labels).usable(Stages(), partial=partial),
         layout,
         out,
         Stages(),
@@ -252,7 +254,7 @@ def test_an_incomplete_run_is_exported_on_request_only(
     journals[-1].write_text(
         "".join(line + "\n" for line in journals[-1].read_text().splitlines()[:-1])
     )
-    found = read_run_images(folder, suite)
+    found = read_run_images(read_run(folder), suite)
     assert {kind: len(where) for kind, where in found.problems.items()} == {NOT_DONE: 1}
     assert {
         kind: len(where) for kind, where in found.usable(Stages(), partial=True).problems.items()
@@ -265,10 +267,11 @@ def test_an_incomplete_run_is_exported_on_request_only(
 def test_a_suite_without_geneval_s_metadata(tmp_path: Path) -> None:
     world = WorldSuite()
     run(tmp_path / "run", suite=world)
-    found = read_run_images(tmp_path / "run", world).usable(Stages(), partial=False)
+    found = read_run_images(read_run(tmp_path / "run"), world).usable(Stages(), partial=False)
     with pytest.raises(UsageError, match="the prompts of world have no GenEval metadata"):
-        export(found, "geneval", tmp_path / "out", Stages())
-    assert set(export(found, "t2i-compbench", tmp_path / "out", Stages())) == {
+        export(read_run(tmp_path / "run"), found, "geneval", tmp_path / "out", Stages())
+    folders = export(read_run(tmp_path / "run"), found, "t2i-compbench", tmp_path / "out", Stages())
+    assert set(folders) == {
         "random",
         "best-of-2",
         "best-of-4",
@@ -278,7 +281,7 @@ def test_a_suite_without_geneval_s_metadata(tmp_path: Path) -> None:
 
 
 def test_a_run_s_plan_is_enough(folder: Path, suite: SmallSuite, tmp_path: Path) -> None:
-    own, planned = read_run_images(folder, suite), read_run_images(folder, None)
+    own, planned = read_run_images(read_run(folder), suite), read_run_images(read_run(folder), None)
     assert [
         (image.name, image.prompt.text, image.prompt.tag, image.number) for image in planned.images
     ] == [(image.name, image.prompt.text, image.prompt.tag, image.number) for image in own.images]
@@ -288,7 +291,8 @@ def test_a_run_s_plan_is_enough(folder: Path, suite: SmallSuite, tmp_path: Path)
         suite.tags,
     )
     assert set(planned.suite.tasks(full=False)) == set(suite.tasks(full=True))
-    export(planned.usable(Stages(), partial=False), "t2i-compbench", tmp_path / "planned", Stages())
+    usable = planned.usable(Stages(), partial=False)
+    export(read_run(folder), usable, "t2i-compbench", tmp_path / "planned", Stages())
     exported(folder, suite, tmp_path / "own", "t2i-compbench")
     names = [
         {
@@ -361,7 +365,7 @@ def test_no_prompt_becomes_a_path(tmp_path: Path) -> None:
             )
 
     run(tmp_path / "run", suite=Climbing())
-    found = read_run_images(tmp_path / "run", Climbing()).usable(Stages(), partial=False)
+    found = read_run_images(read_run(tmp_path / "run"), Climbing()).usable(Stages(), partial=False)
     with pytest.raises(UsageError, match="has the character '/'"):
-        export(found, "t2i-compbench", tmp_path / "a/b/c/d", Stages())
+        export(read_run(tmp_path / "run"), found, "t2i-compbench", tmp_path / "a/b/c/d", Stages())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]

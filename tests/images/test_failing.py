@@ -247,7 +247,7 @@ def test_a_command_halves_its_batches_or_says_what_helps(
     monkeypatch.setattr(registry, "make_suite", lambda _: suite)
     monkeypatch.setattr(suite, "judge", lambda **_: Small())
     monkeypatch.setattr(measure, "values", Cramped(room, measure.values))
-    monkeypatch.setattr("hnbench.cli.app._load_measure", lambda *_: measure)
+    monkeypatch.setattr("hnbench.api.measure._load", lambda *_: measure)
     arguments = {"score": [], "measure": ["--measure", "lpips"]}[command]
     result = CliRunner().invoke(
         app,
