@@ -152,7 +152,7 @@ def test_a_run_needs_no_module_of_posix_alone(tmp_path: Path) -> None:
         "import psutil, sys; sys.modules.update(dict.fromkeys(('resource', 'fcntl')));from"
         " hnbench.cli.app import main; main()"
     )
-    variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_OFFLINE": "1"}
+    variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "HF_HUB_OFFLINE": "1"}
     command = [
         "run",
         "--suite",

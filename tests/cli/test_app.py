@@ -303,7 +303,7 @@ def test_wrong_usage_is_told_in_two_lines_before_any_work(
     told = [
         line
         for line in result.stderr.splitlines()
-        if not line.startswith(("without a trained adapter", "loading "))
+        if not line.startswith(("hnbench: without a trained adapter", "loading "))
     ]
     assert message in told[0]
     assert len(told) <= 2
@@ -481,7 +481,10 @@ def test_push_puts_an_adapter_on_the_hub(hnbench: Hnbench, monkeypatch: pytest.M
 def test_train_without_prompts_or_preset(hnbench: Hnbench) -> None:
     result = hnbench("train", "--generator", "toy", "--optimise", "brightness=1")
     assert result.exit_code == 2
-    assert "the generator 'toy' has no preset; give --prompts FILE" in result.stderr
+    assert (
+        "the generator 'toy' has no preset; give a file or a set of prompts with --prompts"
+        in result.stderr
+    )
 
 
 def test_run_then_export_then_score(hnbench: Hnbench, tmp_path: Path) -> None:
@@ -542,7 +545,7 @@ def test_run_then_measure_then_report(hnbench: Hnbench, tmp_path: Path) -> None:
     assert "shift: The difference of mean redness." in result.stdout
     assert "Prompt by prompt: run/measures/journal.jsonl" in result.stdout
     assert "lpips" in result.stderr
-    assert "all of it was measured before, in run/measures" in hnbench(*asked).stderr
+    assert "nothing new to measure: all values are in run/measures" in hnbench(*asked).stderr
     report = hnbench("report", "run")
     assert report.exit_code == 0, report.output
     assert "## Diversity and fidelity" in (tmp_path / "run/report/report.md").read_text()
@@ -606,10 +609,13 @@ def test_images_from_anywhere_are_measured(hnbench: Hnbench, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["measure", "gone"], "gone is no run; say what to measure of other images by --measure"),
+        (
+            ["measure", "gone"],
+            "gone is not a run folder; for other images, name the measures with --measure",
+        ),
         (
             ["measure", "gone", "--measure", "lpips"],
-            "gone is no run; say whose prompts other images are of by --suite",
+            "gone is not a run; name the suite whose prompts other images show with --suite",
         ),
         (
             ["measure", "gone", "--measure", "lpisp"],
@@ -674,7 +680,7 @@ def test_a_report_of_several_seeds_has_a_place_of_its_own(hnbench: Hnbench, tmp_
         )
     refused = hnbench("report", "results/0", "results/1")
     assert refused.exit_code == 2
-    assert "say where their common report goes" in refused.stderr
+    assert "name the folder of their common report with --out" in refused.stderr
     assert hnbench("report", "results/0", "results/1", "--out", "both").exit_code == 0
     assert (tmp_path / "both" / "report.md").is_file()
     assert not (tmp_path / "results" / "0" / "report").exists()
