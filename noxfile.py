@@ -9,6 +9,7 @@ Requirements come from pyproject.toml, versions from constraints.txt.
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -186,3 +187,13 @@ def build(session: nox.Session) -> None:
     session.chdir(folder)
     session.run("hnbench", "--help")
     session.run("hnbench", "list", "suites")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the notebook of docs/ from top to bottom, in a folder of its own."""
+    install(session, "docs", "--editable", ".")
+    folder = Path(session.create_tmp())
+    shutil.copy(ROOT / "docs" / "python.ipynb", folder)
+    session.chdir(folder)
+    session.run("jupyter", "execute", "python.ipynb", "--output", "executed", env=ENVIRONMENT)

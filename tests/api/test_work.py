@@ -242,9 +242,9 @@ def test_generate_refuses_before_any_work(
 
 
 def test_a_method_that_fails_is_told_by_generate(toys: Path) -> None:
-    with pytest.raises(hnbench.SampleFailure, match="failing failed for 'low 0'"):
+    with pytest.raises(hnbench.SampleFailure, match="failing failed for 'high 0'"):
         hnbench.generate(
-            "low 0",
+            "high 0",
             method="failing",
             generator="toy",
             optimise="brightness=1.0",
