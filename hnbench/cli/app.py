@@ -32,7 +32,6 @@ from hnbench.catalogue.loading import (
     parse_angle,
     parse_weights,
     parts_of,
-    prepare_adapters,
     training_settings,
 )
 from hnbench.catalogue.presets import preset_of
@@ -1280,9 +1279,6 @@ def _execute(
     methods = make_methods(config.methods, preset, adapters)
     _announce(f"loading {config.generator}")
     generator = load_generator(config.generator, config.device, config.dtype, **_options(config))
-    training = prepare_adapters(
-        methods, generator, {prompt.id: prompt.text for prompt in suite.prompts()}
-    )
     _announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
@@ -1296,7 +1292,6 @@ def _execute(
             methods,
             store,
             RunDisplay(),
-            training=training,
         )
 
 

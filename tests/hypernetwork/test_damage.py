@@ -24,7 +24,7 @@ from hnbench.hypernetwork.checkpoint import (
     save_adapter,
     training_cost,
 )
-from hnbench.hypernetwork.seen import seen_prompts
+from hnbench.hypernetwork.seen import read_hashes, seen_prompts
 from tests.hypernetwork.test_adapter import shaken
 from tests.hypernetwork.test_checkpoint import describe
 from tests.hypernetwork.tiny import PROMPTS
@@ -46,7 +46,8 @@ def use(folder: Path, generator: ToyGenerator | None = None) -> None:
     """All that a run asks of an adapter's folder; what it gets goes into run.json."""
     adapter_sha256(folder)
     load_adapter(folder, generator or ToyGenerator(), "hypernoise")
-    found = {**training_cost(folder), "seen_prompts": seen_prompts(folder, {"a": PROMPTS[0]})}
+    seen = seen_prompts(read_hashes(folder), {"a": PROMPTS[0]})
+    found = {**training_cost(folder), "seen_prompts": seen}
     assert json.dumps(found, allow_nan=False).encode()
     assert all(
         float(value) >= 0 for name, value in found.items() if name not in ("device", "seen_prompts")
