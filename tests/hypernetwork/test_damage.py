@@ -25,11 +25,11 @@ from hnbench.hypernetwork.checkpoint import (
     training_cost,
 )
 from hnbench.hypernetwork.seen import read_hashes, seen_prompts
+from hnbench.testing.toys import ToyGenerator
 from tests.hypernetwork.test_adapter import shaken
 from tests.hypernetwork.test_checkpoint import describe
 from tests.hypernetwork.tiny import PROMPTS
 from tests.mutations import mutated_json, only_one_line, replaced
-from tests.toys import ToyGenerator
 
 MIB = 2**20
 

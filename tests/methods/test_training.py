@@ -17,8 +17,8 @@ from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
 from hnbench.methods.training import Training
 from hnbench.shapes.models import WEIGHTS, load_generator
+from hnbench.testing.toys import ToyGenerator
 from tests.methods.adapters import adapter_folder
-from tests.toys import ToyGenerator
 
 PROMPTS = {"1": "a cat", "2": "a dog", "3": "a cow"}
 

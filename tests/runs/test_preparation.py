@@ -12,7 +12,8 @@ from hnbench.generators.base import Generator
 from hnbench.hypernetwork.seen import prompt_hashes
 from hnbench.methods.training import Training
 from hnbench.runs.store import read_run
-from tests.runs.world import Base, Best, Climb, RedReward, run
+from hnbench.testing.toys import RedReward
+from tests.runs.world import Base, Best, Climb, run
 
 REASON = "the generator has no second step"
 
