@@ -53,7 +53,7 @@ def train(
         images = model.generate(noise, conditioning_of(model, noises, tasks))
         loss = 0.01 * offset.square().sum() / 2 - judge.score(images, chosen).mean()
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
     training = Training(
         kind="offset",
