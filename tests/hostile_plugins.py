@@ -16,8 +16,8 @@ from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource, digest
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
 from hnbench.tasks import Task
+from hnbench.testing.toys import ToyGenerator
 from tests.hostile import TEXTS
-from tests.toys import ToyGenerator
 
 STORABLE = [text for text in TEXTS if "\ud800" not in text]
 """JSON of UTF-8 holds no lone surrogates."""

@@ -41,6 +41,7 @@ ALLOWED = {
     "methods": GROUND | MODELS | {"hypernetwork"},
     "runs": GROUND | MODELS | {"metering", "methods", "suites"},
     "reports": {"errors", "files", "weights", "config", "stats", "runs", "measures"},
+    "testing": GROUND | MODELS | {"metering", "methods", "suites", "measures", "runs"},
     "images": GROUND | {"stats", "runs", "suites", "measures"},
     "catalogue": GROUND | MODELS | {"hypernetwork", "methods", "suites", "measures", "shapes"},
     "verification": (

@@ -32,9 +32,9 @@ from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
 from hnbench.reports.markdown import markdown
 from hnbench.reports.report import summarise_runs
+from hnbench.testing.toys import ToyGenerator
 from tests.hostile import TEXTS
 from tests.hostile_plugins import ALL, LABELS, REWARD, STORABLE, HostileMeasure
-from tests.toys import ToyGenerator
 
 PLUGINS = "tests.hostile_plugins"
 ARGUMENTS = [text for text in STORABLE if "\x00" not in text]

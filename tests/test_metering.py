@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hnbench.metering import Meter, MeteredGenerator, MeteredReward, Usage, measured
-from tests.toys import BrightnessReward, ToyGenerator
+from hnbench.testing.toys import BrightnessReward, ToyGenerator
 
 PROMPTS = ["a", "b", "c"]
 

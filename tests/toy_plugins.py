@@ -18,7 +18,7 @@ from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource, digest
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
 from hnbench.tasks import Task
-from tests.toys import BrightnessReward, ToyGenerator
+from hnbench.testing.toys import BrightnessReward, RedReward, ToyGenerator
 
 
 def load_generator(*, device: str, dtype: str) -> ToyGenerator:
@@ -36,22 +36,9 @@ def load_reward(*, device: str, dtype: str) -> BrightnessReward:
     return BrightnessReward()
 
 
-class Redness(Reward):
-    """The mean of the first channel."""
-
-    name = "red"
-
-    @property
-    def fingerprint(self) -> str:
-        return digest("red")
-
-    def score(self, images: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
-        return images[:, 0].mean(dim=(1, 2))
-
-
-def load_red(*, device: str, dtype: str) -> Redness:
+def load_red(*, device: str, dtype: str) -> RedReward:
     del device, dtype
-    return Redness()
+    return RedReward()
 
 
 class RedJudge(Judge):

@@ -25,7 +25,6 @@ from hnbench.catalogue.loading import (
     load_reward,
     make_methods,
     parse_angle,
-    prepare_adapters,
 )
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from hnbench.generators.base import Generator
     from hnbench.methods.base import Method, Outcome
     from hnbench.runs.attempt import Attempt, Models
     from hnbench.runs.record import Cost
@@ -144,7 +144,7 @@ def generate(
     methods = make_methods(specifications, preset, adapters)
     screen.announce(f"loading {generator}, {', '.join([*weights, *held_out])}")
     model = load_generator(generator, chosen, precision, **options)
-    prepare_adapters(methods, model, {})
+    _prepare(methods, model)
     rewards = load_mixture(weights, chosen, precision)
     others = [load_reward(name, chosen, precision) for name in held_out]
     tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
@@ -170,6 +170,14 @@ def _checked(prompt: str | Sequence[str], samples: int, batch_size: int) -> tupl
         if value < 1:
             raise UsageError(f"{name} was {value}; it must be at least 1")
     return texts
+
+
+def _prepare(methods: Sequence[Method], generator: Generator) -> None:
+    """Prepare every method; one that cannot run on the generator is refused with its reason."""
+    for method in methods:
+        if reason := method.skip(generator):
+            raise UsageError(f"the method {method.name} cannot run on this generator: {reason}")
+        method.prepare(generator)
 
 
 def _check_names(generator: str, held_out: Sequence[str], methods: Sequence[str]) -> None:

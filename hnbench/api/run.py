@@ -27,7 +27,6 @@ from hnbench.catalogue.loading import (
     load_reward,
     make_methods,
     parse_angle,
-    prepare_adapters,
 )
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
@@ -150,9 +149,6 @@ def _execute(
     methods = make_methods(config.methods, preset, adapters)
     screen.announce(f"loading {config.generator}")
     generator = load_generator(config.generator, config.device, config.dtype, **options_of(config))
-    training = prepare_adapters(
-        methods, generator, {prompt.id: prompt.text for prompt in suite.prompts()}
-    )
     screen.announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
@@ -166,7 +162,6 @@ def _execute(
             methods,
             store,
             screen.run(),
-            training=training,
         )
         found = store.run()
     return FinishedRun(

@@ -267,27 +267,3 @@ def _defaults(
             )
         defaults["adapter"] = find_adapter(adapters[kind])
     return defaults
-
-
-def prepare_adapters(
-    methods: Sequence[Method], generator: Generator, prompts: Mapping[str, str]
-) -> dict[str, Any]:
-    """Put the built-in methods' adapters onto the generator, so that a wrong one is refused before
-    any work.
-
-    The result is what their training took, by kind of training, and as `seen_prompts` which of
-    `prompts` (id -> text) it saw: their ids, or None where the adapter does not say.
-    """
-    from hnbench.hypernetwork.checkpoint import attach, training_cost
-    from hnbench.hypernetwork.seen import seen_prompts
-
-    costs: dict[str, Any] = {}
-    for method in methods:
-        kind = registry.METHODS.entry(method.name).adapter
-        if kind:
-            folder: Path = getattr(method, "adapter")  # noqa: B009
-            attach(generator, folder, kind)
-            costs.setdefault(
-                kind, {**training_cost(folder), "seen_prompts": seen_prompts(folder, prompts)}
-            )
-    return costs

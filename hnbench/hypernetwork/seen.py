@@ -36,17 +36,27 @@ def prompt_hash(prompt: str) -> str:
     return hashlib.sha256(normalised(prompt).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
+def prompt_hashes(prompts: Iterable[str]) -> frozenset[str]:
+    """The hashes of prompts, without repeats."""
+    return frozenset(map(prompt_hash, prompts))
+
+
+def is_hash(text: object) -> bool:
+    """Whether it has the form of a `prompt_hash`."""
+    return isinstance(text, str) and _HASH.fullmatch(text) is not None
+
+
 def write_hashes(folder: Path, prompts: Iterable[str]) -> None:
     """Write the hashes of all prompts that a training saw, its own evaluation included."""
-    hashes = sorted({prompt_hash(prompt) for prompt in prompts})
     (folder / FILE).write_text(
-        "".join(f"{line}\n" for line in hashes), encoding="ascii", newline="\n"
+        "".join(f"{line}\n" for line in sorted(prompt_hashes(prompts))),
+        encoding="ascii",
+        newline="\n",
     )
 
 
-def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
-    """The ids of those `prompts` (id -> text) that the adapter was trained on; None where its
-    folder does not say.
+def read_hashes(folder: Path) -> frozenset[str] | None:
+    """The hashes of the prompts that an adapter was trained on; None where its folder does not say.
 
     A file with anything but hashes is a `UsageError`: no prompt would be found in it, and that
     would look like no contamination.
@@ -55,7 +65,7 @@ def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
     if not os.path.lexists(path):
         return None
     try:
-        known = set(content_of(path).decode("ascii").split())
+        known = frozenset(content_of(path).decode("ascii").split())
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path} cannot be read: it is not ASCII; remove it, and contamination is not checked"
@@ -64,9 +74,16 @@ def seen_prompts(folder: Path, prompts: Mapping[str, str]) -> list[str] | None:
         raise UsageError(
             f"{path} cannot be read: {error}; remove it, and contamination is not checked"
         ) from error
-    if not known or not all(_HASH.fullmatch(line) for line in known):
+    if not known or not all(map(is_hash, known)):
         raise UsageError(
             f"{path} is damaged: it does not hold {_DIGITS} hexadecimal digits per line; remove it,"
             " and contamination is not checked"
         )
-    return [prompt_id for prompt_id, text in prompts.items() if prompt_hash(text) in known]
+    return known
+
+
+def seen_prompts(hashes: frozenset[str] | None, prompts: Mapping[str, str]) -> list[str] | None:
+    """The ids of those `prompts` (id -> text) whose hash is among `hashes`; None for no hashes."""
+    if hashes is None:
+        return None
+    return [prompt_id for prompt_id, text in prompts.items() if prompt_hash(text) in hashes]

@@ -1,4 +1,4 @@
-"""What the methods have in common that use a trained adapter."""
+"""The shared base of the methods that use a trained adapter."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 
 from hnbench.generators.base import Generator
 from hnbench.hypernetwork.adapter import LoraAdapter
-from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+from hnbench.hypernetwork.checkpoint import adapter_sha256, attach, training_cost
+from hnbench.hypernetwork.seen import read_hashes
 from hnbench.methods.base import Method
+from hnbench.methods.training import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,12 @@ class AdapterMethod(Method):
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, "adapter": adapter_sha256(self.adapter)}
 
-    def prepare(self, generator: Generator) -> LoraAdapter:
+    def prepare(self, generator: Generator) -> Training:
+        """Load the adapter; one that was trained for another generator is a `UsageError`."""
+        self._attached(generator)
+        cost = training_cost(self.adapter)
+        return Training(kind=self.kind, **cost, seen=read_hashes(self.adapter))
+
+    def _attached(self, generator: Generator) -> LoraAdapter:
         """The adapter on the generator's backbone, loaded once."""
         return attach(generator, self.adapter, self.kind)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.methods.training import Training
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -41,6 +42,13 @@ def conditioning_of(
     return generator.encode([task.prompt for task in tasks]).seeded(noises.step_seeds(tasks))
 
 
+def without_gradient() -> torch.no_grad:
+    """A context, or a decorator, in which nothing is recorded for a gradient."""
+    # no_grad, not inference_mode: what a model caches in it (text, positions) may be needed in a
+    # graph by the next method.
+    return torch.no_grad()
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a method chose for one task.
@@ -63,6 +71,16 @@ class Outcome:
     """The optimised reward at each iteration (or of each candidate), where the method has any."""
 
 
+def one_each(
+    tasks: Sequence[Task], label: str, images: Tensor, noises: Tensor
+) -> Iterator[Outcome]:
+    """One outcome per task from a batch of images `[B, 3, H, W]` and the noises `[B, *noise_shape]`
+    they were made from.
+    """
+    for row, task in enumerate(tasks):
+        yield Outcome(task, label, images[row], noises[row])
+
+
 class Method(ABC):
     """A way to choose the noise. Instances are cheap, hold no per-run state and may be used for
     several runs.
@@ -80,6 +98,26 @@ class Method(ABC):
         """All that decides the outcome (JSON types only): the method's name, its parameters, an
         adapter's SHA-256.
         """
+
+    def skip(self, generator: Generator) -> str | None:  # noqa: ARG002
+        """Why the method cannot run on this generator, as a sentence without a capital; None if it
+        can.
+
+        A run leaves a skipped method out of its plan and shows the reason in `run.json` and in the
+        report. It is for what the generator lacks. What the user got wrong, such as a file that is
+        not there, is a `UsageError` of `prepare`. Asked before `prepare`; the base is not asked.
+        """
+        return None
+
+    def prepare(self, generator: Generator) -> Training | None:  # noqa: ARG002
+        """Load onto the generator what the method needs, and return what its training took; None
+        for a method without training.
+
+        Called once in a run, before the first batch. It is not timed. What it loads is found again
+        by `propose` (which is also called without it) and changes nothing for the other methods.
+        Something that does not fit the generator is a `UsageError`, before any work.
+        """
+        return None
 
     @abstractmethod
     def propose(

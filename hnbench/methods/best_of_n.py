@@ -11,7 +11,13 @@ from torch import Tensor
 
 from hnbench.errors import UsageError
 from hnbench.generators.base import Generator
-from hnbench.methods.base import Method, Outcome, conditioning_of, starting_noise
+from hnbench.methods.base import (
+    Method,
+    Outcome,
+    conditioning_of,
+    starting_noise,
+    without_gradient,
+)
 from hnbench.methods.candidates import Candidates, keep_better
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
@@ -69,9 +75,7 @@ class BestOfN(Method):
                     trajectory=trajectory,
                 )
 
-    # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a
-    # graph by the next method.
-    @torch.no_grad()
+    @without_gradient()
     def _search(
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
     ) -> tuple[dict[int, Candidates], Tensor]:

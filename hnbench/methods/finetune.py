@@ -7,12 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from hnbench.generators.base import Generator
 from hnbench.hypernetwork.adapter import FinetunedGenerator
 from hnbench.methods.adapted import AdapterMethod
-from hnbench.methods.base import Outcome, conditioning_of, starting_noise
+from hnbench.methods.base import (
+    Outcome,
+    conditioning_of,
+    one_each,
+    starting_noise,
+    without_gradient,
+)
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -32,11 +36,8 @@ class FineTuned(AdapterMethod):
         reward: Reward,  # noqa: ARG002
         noises: NoiseSource,
     ) -> Iterator[Outcome]:
-        finetuned = FinetunedGenerator(generator, self.prepare(generator))
+        finetuned = FinetunedGenerator(generator, self._attached(generator))
         noise = starting_noise(generator, noises, tasks)
-        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a
-        # graph by the next method.
-        with torch.no_grad():
+        with without_gradient():
             images = finetuned.generate(noise, conditioning_of(generator, noises, tasks))
-        for row, task in enumerate(tasks):
-            yield Outcome(task, self.name, images[row], noise[row])
+        yield from one_each(tasks, self.name, images, noise)

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.methods.adapted import AdapterMethod
-from hnbench.methods.base import Outcome, conditioning_of, starting_noise
+from hnbench.methods.base import (
+    Outcome,
+    conditioning_of,
+    one_each,
+    starting_noise,
+    without_gradient,
+)
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -35,16 +40,13 @@ class HyperNoise(AdapterMethod):
         reward: Reward,  # noqa: ARG002
         noises: NoiseSource,
     ) -> Iterator[Outcome]:
-        network = Hypernetwork(generator, self.prepare(generator))
-        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a
-        # graph by the next method.
-        with torch.no_grad():
+        network = Hypernetwork(generator, self._attached(generator))
+        with without_gradient():
             conditioning = conditioning_of(generator, noises, tasks)
             noise = starting_noise(generator, noises, tasks)
             chosen = noise + self._change(network, noise, conditioning, tasks, noises)
             images = generator.generate(chosen, conditioning)
-        for row, task in enumerate(tasks):
-            yield Outcome(task, self.name, images[row], chosen[row])
+        yield from one_each(tasks, self.name, images, chosen)
 
     def _change(
         self,

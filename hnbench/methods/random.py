@@ -8,10 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from hnbench.generators.base import Generator
-from hnbench.methods.base import Method, Outcome, conditioning_of, starting_noise
+from hnbench.methods.base import (
+    Method,
+    Outcome,
+    conditioning_of,
+    one_each,
+    starting_noise,
+    without_gradient,
+)
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -38,9 +43,6 @@ class Random(Method):
         noises: NoiseSource,
     ) -> Iterator[Outcome]:
         noise = starting_noise(generator, noises, tasks)
-        # no_grad, not inference_mode: what a model caches here (text, positions) may be needed in a
-        # graph by the next method.
-        with torch.no_grad():
+        with without_gradient():
             images = generator.generate(noise, conditioning_of(generator, noises, tasks))
-        for row, task in enumerate(tasks):
-            yield Outcome(task, self.name, images[row], noise[row])
+        yield from one_each(tasks, self.name, images, noise)

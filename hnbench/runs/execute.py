@@ -36,6 +36,7 @@ from hnbench.runs.environment import environment
 from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.plan import make_plan
+from hnbench.runs.preparation import prepare, reasons_to_skip
 from hnbench.runs.record import DIGITS, TRAJECTORY_DIGITS, Failure, Record, to_digits
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.verdicts import verify
@@ -113,19 +114,24 @@ def execute(
     methods: Sequence[Method],
     store: RunStore,
     progress: RunProgress,
-    *,
-    training: Mapping[str, Any] | None = None,
 ) -> Tally:
     """Run or continue a run in an open store. The first method must be the base, with the one label
     `random`.
 
-    `training` is what the trained methods cost to train, by method name; it is kept in `run.json`.
+    Every method is prepared first; what its training took is kept in `run.json`. A method that
+    cannot run on the generator is left out of the plan, and `run.json` has the reason. Its records
+    of earlier commands stay in the folder, as do those of a method that is not asked for now.
+
     Failed samples are recorded and counted, not raised. Ctrl-C and SIGTERM raise `Interrupted`, a
     folder of another run or a full disk `StoreError`, a judge that fails its check (`Judge.verify`,
     asked when there is something to do) `UsageError`, before anything is written.
     """
     if not methods or methods[0].labels != (BASE,):
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
+    skipped = reasons_to_skip(methods, generator, store)
+    methods = [method for method in methods if method.name not in skipped]
+    texts = {prompt.id: prompt.text for prompt in suite.prompts()}
+    training = prepare(methods, generator, texts)
     judge = suite.judge(device=config.device)
     described = describe(config, suite, judge, generator, rewards=rewards, held_out=held_out)
     plan = make_plan(config, suite, methods, described)
@@ -138,7 +144,8 @@ def execute(
     manifest = {
         **described,
         "plan": plan.to_json(),
-        "training": dict(training or {}),
+        "training": training,
+        "skipped": skipped,
         "environment": surroundings,
         "verified": verified,
     }

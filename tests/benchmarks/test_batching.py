@@ -6,7 +6,7 @@ import pytest
 from benchmarks import batching
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.tasks import Task
-from tests.toys import BrightnessReward, ToyGenerator
+from hnbench.testing.toys import BrightnessReward, ToyGenerator
 
 
 def test_it_prints_the_speed_up_of_both_methods(

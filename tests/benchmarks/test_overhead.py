@@ -10,8 +10,8 @@ from torch import Tensor
 from benchmarks.overhead import Bench, Call, measure, propose_seconds
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.random import Random
-from tests.runs.world import CONFIG, RedReward, SlowGenerator, WorldSuite
-from tests.toys import BrightnessReward, ToyGenerator
+from hnbench.testing.toys import BrightnessReward, RedReward, ToyGenerator
+from tests.runs.world import CONFIG, SlowGenerator, WorldSuite
 
 
 def bench(generator: ToyGenerator) -> Bench:

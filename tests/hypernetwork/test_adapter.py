@@ -17,8 +17,8 @@ from hnbench.hypernetwork.adapter import (
     LoraSettings,
     find_targets,
 )
+from hnbench.testing.toys import ToyGenerator
 from tests.hypernetwork.tiny import PROMPTS, UNetGenerator
-from tests.toys import ToyGenerator
 
 SETTINGS = LoraSettings(rank=4, alpha=8)
 GENERATORS = [ToyGenerator, UNetGenerator]

@@ -23,10 +23,10 @@ from hnbench.hypernetwork.checkpoint import (
     save_adapter,
     training_cost,
 )
+from hnbench.testing.toys import ToyGenerator
 from tests.hypernetwork import official
 from tests.hypernetwork.test_adapter import noise_for, shaken
 from tests.hypernetwork.tiny import PROMPTS, SanaGenerator, UNetGenerator
-from tests.toys import ToyGenerator
 
 
 def describe(generator: Any, kind: str = "hypernoise") -> dict[str, Any]:

@@ -20,16 +20,14 @@ from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import (
     adapter_sha256,
     check_whole,
-    load_adapter,
     save_adapter,
-    training_cost,
 )
-from hnbench.hypernetwork.seen import seen_prompts
+from hnbench.methods.hypernoise import HyperNoise
+from hnbench.testing.toys import ToyGenerator
 from tests.hypernetwork.test_adapter import shaken
 from tests.hypernetwork.test_checkpoint import describe
 from tests.hypernetwork.tiny import PROMPTS
 from tests.mutations import mutated_json, only_one_line, replaced
-from tests.toys import ToyGenerator
 
 MIB = 2**20
 
@@ -45,8 +43,8 @@ def saved(tmp_path: Path) -> Path:
 def use(folder: Path, generator: ToyGenerator | None = None) -> None:
     """All that a run asks of an adapter's folder; what it gets goes into run.json."""
     adapter_sha256(folder)
-    load_adapter(folder, generator or ToyGenerator(), "hypernoise")
-    found = {**training_cost(folder), "seen_prompts": seen_prompts(folder, {"a": PROMPTS[0]})}
+    training = HyperNoise(adapter=folder).prepare(generator or ToyGenerator())
+    found = training.to_json({"a": PROMPTS[0]})
     assert json.dumps(found, allow_nan=False).encode()
     assert all(
         float(value) >= 0 for name, value in found.items() if name not in ("device", "seen_prompts")

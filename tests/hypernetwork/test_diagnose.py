@@ -10,9 +10,9 @@ from hnbench.hypernetwork import diagnose as module
 from hnbench.hypernetwork.adapter import Hypernetwork, LoraAdapter, LoraSettings
 from hnbench.hypernetwork.diagnose import diagnose
 from hnbench.seeds import NoiseSource
+from hnbench.testing.toys import ToyGenerator
 from tests.hypernetwork.test_adapter import shaken
 from tests.hypernetwork.tiny import PROMPTS
-from tests.toys import ToyGenerator
 
 NOISES = NoiseSource(0, ToyGenerator.noise_shape)
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from hnbench.generators.base import Conditioning
 from hnbench.hypernetwork.evaluation import PairedEvaluation, split_prompts
+from hnbench.testing.toys import ToyGenerator
 from tests.hypernetwork.tiny import PROMPTS, mixture
-from tests.toys import ToyGenerator
 
 
 def test_held_out_prompts_are_a_tenth_and_never_trained_on() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hnbench.errors import UsageError
-from hnbench.hypernetwork.seen import FILE, prompt_hash, seen_prompts, write_hashes
+from hnbench.hypernetwork.seen import FILE, prompt_hash, read_hashes, seen_prompts, write_hashes
 
 DATA = Path(os.environ.get("HNBENCH_DATA") or "nowhere")
 
@@ -20,11 +20,14 @@ def test_capitals_white_space_and_a_full_stop_make_no_other_prompt() -> None:
 def test_what_was_written_is_found(tmp_path: Path) -> None:
     write_hashes(tmp_path, ["a cat", "A cat.", "a dog"])
     assert len((tmp_path / FILE).read_text().split()) == 2
-    assert seen_prompts(tmp_path, {"1": "A CAT", "2": "a cow", "3": "a dog"}) == ["1", "3"]
+    assert seen_prompts(read_hashes(tmp_path), {"1": "A CAT", "2": "a cow", "3": "a dog"}) == [
+        "1",
+        "3",
+    ]
 
 
 def test_an_adapter_that_does_not_say(tmp_path: Path) -> None:
-    assert seen_prompts(tmp_path, {"1": "a cat"}) is None
+    assert seen_prompts(read_hashes(tmp_path), {"1": "a cat"}) is None
 
 
 @pytest.mark.parametrize(
@@ -41,12 +44,12 @@ def test_an_adapter_that_does_not_say(tmp_path: Path) -> None:
 def test_a_damaged_file_is_told(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(UsageError, match=message):
-        seen_prompts(tmp_path, {})
+        read_hashes(tmp_path)
 
 
 def test_line_ends_of_other_systems_are_no_damage(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(f"{prompt_hash('a cat')}\r\n".encode())
-    assert seen_prompts(tmp_path, {"1": "a cat"}) == ["1"]
+    assert seen_prompts(read_hashes(tmp_path), {"1": "a cat"}) == ["1"]
 
 
 @pytest.mark.skipif(
@@ -76,7 +79,10 @@ def test_hypernoise_was_trained_on_51_colour_prompts(tmp_path: Path) -> None:
     found = {}
     for name in (*trained, "3d_spatial"):
         found[name] = len(
-            seen_prompts(tmp_path, {text: text for text in lines(f"t2i-compbench/{name}_val.txt")})
+            seen_prompts(
+                read_hashes(tmp_path),
+                {text: text for text in lines(f"t2i-compbench/{name}_val.txt")},
+            )
             or []
         )
     assert {name: number for name, number in found.items() if number} == {

@@ -18,8 +18,8 @@ from hnbench.hypernetwork.trainer import Draws, Trainer, learning_rate
 from hnbench.metering import Meter, MeteredGenerator, MeteredReward
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.seeds import digest
+from hnbench.testing.toys import BrightnessReward, ToyGenerator
 from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
-from tests.toys import BrightnessReward, ToyGenerator
 
 
 class Spectator:

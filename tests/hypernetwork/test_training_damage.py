@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from hnbench.errors import HnbenchError, StoreError
 from hnbench.hypernetwork.trainer import Trainer
+from hnbench.testing.toys import ToyGenerator
 from tests.hypernetwork.tiny import PROMPTS, config, mixture
 from tests.mutations import mutated_json, only_one_line, replaced
-from tests.toys import ToyGenerator
 
 KINDS: dict[str, dict[str, Any]] = {
     "hypernoise": {"optimizer": "sgd"},

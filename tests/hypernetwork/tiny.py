@@ -13,7 +13,7 @@ from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.rewards.base import Mixture
 from hnbench.seeds import digest, seed_of
-from tests.toys import BrightnessReward
+from hnbench.testing.toys import BrightnessReward
 
 PROMPTS = [
     f"a drawing of {word}" for word in ("a dog", "a cat", "a cow", "a hen", "a fox", "a bee")

@@ -33,9 +33,9 @@ from hnbench.shapes.captions import by_text
 from hnbench.shapes.drawing import draw
 from hnbench.suites.shapes import ShapesJudge
 from hnbench.tasks import Task
+from hnbench.testing.toys import RedReward, ToyGenerator
 from tests.images.conftest import SmallSuite, Stages
-from tests.runs.world import RedReward, WorldMethod, WorldSuite, run
-from tests.toys import ToyGenerator
+from tests.runs.world import WorldMethod, WorldSuite, run
 
 
 @dataclass

@@ -9,7 +9,7 @@ import torch
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
 from hnbench.tasks import Task
-from tests.toys import ToyGenerator
+from hnbench.testing.toys import ToyGenerator
 
 TASKS = [Task("a/0", "a dog", 0), Task("a/0", "a dog", 1), Task("b/0", "a cat", 0)]
 

@@ -12,7 +12,7 @@ from hnbench.generators.base import Conditioning
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource, digest
 from hnbench.tasks import Task
-from tests.toys import ToyGenerator
+from hnbench.testing.toys import ToyGenerator
 
 
 class LinearGenerator(ToyGenerator):

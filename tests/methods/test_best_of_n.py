@@ -12,6 +12,7 @@ from hnbench.methods.base import Outcome
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.random import Random
 from hnbench.rewards.base import Reward
+from hnbench.testing.toys import BrightnessReward, ToyGenerator
 from tests.methods.linear import (
     LinearGenerator,
     LinearReward,
@@ -20,7 +21,6 @@ from tests.methods.linear import (
     noises_for,
     tasks_of,
 )
-from tests.toys import BrightnessReward, ToyGenerator
 
 
 def outcomes_of(

@@ -12,8 +12,8 @@ from hnbench.methods.base import Outcome
 from hnbench.methods.controls import OtherNoise, RandomDirection
 from hnbench.methods.hypernoise import HyperNoise
 from hnbench.seeds import NoiseSource
+from hnbench.testing.toys import BrightnessReward, ToyGenerator
 from tests.methods.adapters import TASKS, adapter_folder
-from tests.toys import BrightnessReward, ToyGenerator
 
 NOISES = NoiseSource(0, ToyGenerator.noise_shape)
 CONTROLS = [

@@ -11,8 +11,8 @@ from hnbench.metering import Meter, MeteredGenerator
 from hnbench.methods.finetune import FineTuned
 from hnbench.methods.hypernoise import HyperNoise
 from hnbench.seeds import NoiseSource
+from hnbench.testing.toys import BrightnessReward, ToyGenerator
 from tests.methods.adapters import TASKS, adapter_folder
-from tests.toys import BrightnessReward, ToyGenerator
 
 NOISES = NoiseSource(0, ToyGenerator.noise_shape)
 

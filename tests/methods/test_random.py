@@ -6,8 +6,8 @@ from torch import Tensor
 from hnbench.generators.base import Conditioning
 from hnbench.methods.random import Random
 from hnbench.rewards.base import Reward
+from hnbench.testing.toys import BrightnessReward, ToyGenerator
 from tests.methods.linear import noises_for, tasks_of
-from tests.toys import BrightnessReward, ToyGenerator
 
 
 def test_the_image_is_what_the_starting_noise_gives() -> None:

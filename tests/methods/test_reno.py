@@ -14,6 +14,7 @@ from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO, clip_per_sample, norm_penalty
 from hnbench.rewards.base import Reward
 from hnbench.tasks import Task
+from hnbench.testing.toys import BrightnessReward, ToyGenerator
 from tests.methods.linear import (
     LinearGenerator,
     LinearReward,
@@ -23,7 +24,6 @@ from tests.methods.linear import (
     noises_for,
     tasks_of,
 )
-from tests.toys import BrightnessReward, ToyGenerator
 
 PROMPTS = ("a cat", "a dog", "a red bird", "two chairs")
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from hnbench.rewards.base import Mixture
 from hnbench.rewards.redness import Redness, load
-from tests.toys import BrightnessReward
+from hnbench.testing.toys import BrightnessReward
 
 
 def test_a_mixture_is_the_weighted_sum_per_sample() -> None:

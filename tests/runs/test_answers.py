@@ -28,9 +28,9 @@ from hnbench.runs.store import read_run
 from hnbench.seeds import NoiseSource
 from hnbench.suites.base import Verdict
 from hnbench.tasks import Task
+from hnbench.testing.toys import BrightnessReward, RedReward, ToyGenerator
 from tests.hostile import TEXTS
-from tests.runs.world import Base, Best, Climb, RedReward, WorldJudge, WorldSuite, run, timeless
-from tests.toys import BrightnessReward, ToyGenerator
+from tests.runs.world import Base, Best, Climb, WorldJudge, WorldSuite, run, timeless
 
 Wrong = Callable[[Tensor], Any]
 BAD = "a light thing, number 1"

@@ -29,8 +29,8 @@ from hnbench.runs.execute import execute
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, read_run
 from hnbench.suites.shapes import ShapesSuite
-from tests.runs.world import CONFIG, Base, Best, Climb, Count, RedReward, WorldSuite, damaged, run
-from tests.toys import BrightnessReward, ToyGenerator
+from hnbench.testing.toys import BrightnessReward, RedReward, ToyGenerator
+from tests.runs.world import CONFIG, Base, Best, Climb, Count, WorldSuite, damaged, run
 
 
 def but_for_time(folder: Path) -> dict[str, Any]:

@@ -27,12 +27,12 @@ from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import NoiseSource
 from hnbench.suites.base import Verdict
 from hnbench.tasks import Task
+from hnbench.testing.toys import BrightnessReward, RedReward, ToyGenerator
 from tests.runs.world import (
     Base,
     Best,
     Climb,
     Count,
-    RedReward,
     WorldJudge,
     WorldSuite,
     damaged,
@@ -40,7 +40,6 @@ from tests.runs.world import (
     run,
     timeless,
 )
-from tests.toys import BrightnessReward, ToyGenerator
 
 LABELS = ("random", "best-of-2", "best-of-4", "climb")
 

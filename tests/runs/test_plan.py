@@ -17,8 +17,8 @@ from hnbench.runs.plan import Plan, make_plan, spread
 from hnbench.seeds import canonical, digest
 from hnbench.suites.base import Prompt
 from hnbench.tasks import Task
-from tests.runs.world import CONFIG, Base, Best, Climb, RedReward, WorldJudge, WorldSuite
-from tests.toys import BrightnessReward, ToyGenerator
+from hnbench.testing.toys import BrightnessReward, RedReward, ToyGenerator
+from tests.runs.world import CONFIG, Base, Best, Climb, WorldJudge, WorldSuite
 
 SUITE = WorldSuite(per_tag=3, samples={"dark": 1, "light": 4})
 

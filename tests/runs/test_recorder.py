@@ -14,7 +14,8 @@ from hnbench.rewards.base import Mixture
 from hnbench.runs.recorder import Chosen, Measurement, Recorder, quantise, to_png
 from hnbench.runs.store import RunStore
 from hnbench.tasks import Task
-from tests.runs.world import RedReward, WorldJudge, WorldSuite
+from hnbench.testing.toys import RedReward
+from tests.runs.world import WorldJudge, WorldSuite
 
 
 def test_quantisation_clamps_and_rounds_half_to_even() -> None:

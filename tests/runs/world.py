@@ -24,7 +24,7 @@ from hnbench.runs.store import RunStore, damaged_images, read_run
 from hnbench.seeds import NoiseSource, digest
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
 from hnbench.tasks import Task
-from tests.toys import BrightnessReward, ToyGenerator
+from hnbench.testing.toys import BrightnessReward, RedReward, ToyGenerator
 
 TAGS = ("dark", "light")
 
@@ -86,19 +86,6 @@ class WorldSuite(Suite):
 
     def judge(self, *, device: str = "cpu") -> WorldJudge:
         return self.one_judge
-
-
-class RedReward(Reward):
-    """Mean of the red channel."""
-
-    name = "red"
-
-    @property
-    def fingerprint(self) -> str:
-        return digest("red")
-
-    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        return images[:, 0].mean(dim=(1, 2))
 
 
 class SlowGenerator(ToyGenerator):

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from hnbench.reports.report import summarise_runs, write
 from hnbench.runs.store import read_run
+from hnbench.testing.toys import RedReward, ToyGenerator
 from hnbench.weights.verified import Verification, remember, remembered, status_of
-from tests.runs.world import RedReward, run
-from tests.toys import ToyGenerator
+from tests.runs.world import run
 
 FOUND = Verification(
     check="toy-stock-pipeline",

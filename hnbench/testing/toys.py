@@ -1,5 +1,5 @@
-"""A generator and a reward small enough to reason about, for tests that are not about real
-models.
+"""Models small enough to reason about: a generator and two rewards, for tests that are not about
+real ones. They need no files, and a batch takes milliseconds on a CPU.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from hnbench.seeds import digest, seed_of
 
 
 class ToyBackbone(nn.Module):
-    """Two convolutions with a text shift between them; its last layer is `conv_out`."""
+    """Two convolutions with a shift by the text between them; its last layer is `conv_out`.
+
+    It maps `[B, channels, h, w]` and a text `[B, 4]` to `[B, channels, h, w]`.
+    """
 
     def __init__(self, channels: int = 2, width: int = 8) -> None:
         super().__init__()
@@ -30,7 +33,11 @@ class ToyBackbone(nn.Module):
 
 
 class ToyGenerator(Generator):
-    """8x8 images from 2x4x4 noise; smooth in the noise; float64 on request."""
+    """Images `[B, 3, 8, 8]` from noise `[B, 2, 4, 4]`, smooth in the noise, on the CPU.
+
+    Its weights are drawn from `seed`; a text is a random vector that its prompt decides. `dtype` is
+    a floating-point type: float64 for comparisons with finite differences.
+    """
 
     name = "toy"
     noise_shape = (2, 4, 4)
@@ -75,7 +82,9 @@ class ToyGenerator(Generator):
 
 
 class BrightnessReward(Reward):
-    """Mean over pixels, weighted by a pattern that the prompt's text decides."""
+    """The mean over the pixels of images `[B, 3, 8, 8]`, weighted by a pattern of both signs that
+    the prompt's text decides.
+    """
 
     name = "brightness"
 
@@ -91,3 +100,16 @@ class BrightnessReward(Reward):
             for prompt in prompts
         ]
         return (images * torch.stack(patterns).to(images)).mean(dim=(1, 2, 3))
+
+
+class RedReward(Reward):
+    """The mean of the red channel, of images of any size; in [0, 1]. Ignores the prompt."""
+
+    name = "red"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest("red")
+
+    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:  # noqa: ARG002
+        return images[:, 0].mean(dim=(1, 2))
