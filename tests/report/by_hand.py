@@ -1,7 +1,7 @@
 """A small run analysed by brute force, in plain Python, to compare a report's numbers with.
 
 Two prompts per tag make everything enumerable. A bootstrap that draws n - 1 of a tag's n = 2
-prompts draws one of them, so there are 2^6 = 64 resamples of six tags, each with a probability of 1/64.
+prompts draws one of them, so six tags have 2^6 = 64 resamples, each with a probability of 1/64.
 The bounds of a 95% interval with six degrees of freedom are the 29th smallest and the 29th largest
 of 4,000 draws; each resample is drawn some 62 times, so they are the smallest and the largest
 of the 64. A sign-flip test has 2^12 patterns.

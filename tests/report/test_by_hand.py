@@ -229,7 +229,8 @@ def test_the_sentence_of_the_gain(told: Summary, hand: ByHand) -> None:
     p_value = holm_by_hand({label: hand.p_value(label) for label in OTHERS})["hypernoise"]
     assert sentences(told)["gain"] == (
         f"HyperNoise scores {spanned(own)} overall, random noise {spanned(base)}: "
-        f"a paired difference of {signed(gain)} (p = {p_value:.3f}), at 2 generator passes per image.{doubt(gain)}"
+        f"a paired difference of {signed(gain)} (p = {p_value:.3f}), "
+        f"at 2 generator passes per image.{doubt(gain)}"
     )
 
 
