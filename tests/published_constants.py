@@ -37,6 +37,8 @@ def alike(value: Any) -> tuple[Any, Any]:
     return value, value
 
 
+MEAN_OR_SUM = ("mean", "sum")
+
 TRAININGS = (
     Training("optimizer", alike("sgd"), alike("sgd"), alike("adamw"), "[H] Table 4, [Hc] scripts"),
     Training("learning_rate", alike(1e-3), alike(1e-3), alike(2e-5), "[H] Table 4, [Hc] scripts"),
@@ -53,11 +55,23 @@ TRAININGS = (
     Training("noise", alike("fresh"), alike("batch"), alike("batch"), "[Hc] latent_type"),
     Training("dense_convolutions", alike(False), alike(True), alike(False), "[Hc] peft < 0.16"),
     Training("target_pattern", alike(None), alike(None), alike(None), "[Hc] all Linear, Conv2d"),
-    Training("regulariser_reduction", *[("mean", "sum")] * 3, "[Hc] mean of squares; [H] Eq. 11"),
+    Training(
+        "regulariser_reduction",
+        MEAN_OR_SUM,
+        MEAN_OR_SUM,
+        MEAN_OR_SUM,
+        "[Hc] mean of squares; [H] Eq. 11",
+    ),
     Training("regulariser_weight", alike(1.0), alike(1.0), alike(1.0), "[Hc] 0.5 x mean; Eq. 11"),
     Training("image_penalty", alike(0.0), alike(0.0), alike(0.0), "[H], [Hc]: none"),
     Training("seed", alike(0), alike(0), alike(0), "[Hc] main.py"),
-    Training("lora_dtype", *[alike("float32")] * 3, "ours; [Hc] bfloat16, docs/training.md"),
+    Training(
+        "lora_dtype",
+        alike("float32"),
+        alike("float32"),
+        alike("float32"),
+        "ours; [Hc] bfloat16, docs/training.md",
+    ),
     Training("eval_every", alike(500), alike(500), alike(500), "ours"),
     Training("eval_prompts", alike(32), alike(32), alike(32), "ours"),
     Training("eval_samples", alike(4), alike(4), alike(4), "ours"),

@@ -7,7 +7,6 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from hnbench.report.headlines import headlines
@@ -364,7 +363,8 @@ def test_the_table_for_programs_has_the_adjusted_p_values(
     told: Summary, hand: ByHand, folder: Path
 ) -> None:
     frame = summary_frame(told)
-    p_values = {(row.label, row.metric): row.p_holm for row in frame.itertuples()}
+    keys = zip(frame["label"], frame["metric"], strict=True)
+    p_values = dict(zip(keys, frame["p_holm"].tolist(), strict=True))
     overall = holm_by_hand({label: hand.p_value(label) for label in OTHERS})
     left = ByHand.of(folder, without=SEEN)
     unseen = holm_by_hand({label: left.p_value(label) for label in OTHERS})
@@ -376,9 +376,9 @@ def test_the_table_for_programs_has_the_adjusted_p_values(
     expected |= {(label, "unseen/gain/overall"): value for label, value in unseen.items()}
     expected |= {(label, f"gain/tag/{tag}"): value for (label, tag), value in tags.items()}
     expected |= {("hypernoise", f"minus/{name}"): value for name, value in minus.items()}
-    assert {key: value for key, value in p_values.items() if not pd.isna(value)} == pytest.approx(
-        expected
-    )
+    assert {
+        key: value for key, value in p_values.items() if not math.isnan(value)
+    } == pytest.approx(expected)
 
 
 def test_p_values_by_tag_are_adjusted_over_all_labels_and_tags(tmp_path: Path) -> None:

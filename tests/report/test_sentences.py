@@ -16,6 +16,7 @@ from tests.report.made_up import changed, made_up
 from tests.report.synthetic import manifest, write_run
 
 NAN, INF = math.nan, math.inf
+Seen = dict[str, list[str] | None]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_the_scores_without_the_prompts_seen_in_training(told: Summary) -> None:
         p_holm=0.0372,
     )
     left = changed(left, "random", overall=Interval(0.441, 0.431, 0.451))
-    seen = {"hypernoise": ["colors/0001", "counting/0000"], "finetune": ["colors/0001"]}
+    seen: Seen = {"hypernoise": ["colors/0001", "counting/0000"], "finetune": ["colors/0001"]}
     one = found(replace(told, seen=seen, unseen=left))["contamination"]
     assert one.sentence == (
         "2 of the 12 prompts were among the training prompts; without them HyperNoise scores "
@@ -149,7 +150,7 @@ def test_the_scores_without_the_prompts_seen_in_training(told: Summary) -> None:
 
 
 def test_no_score_where_every_prompt_was_seen(told: Summary) -> None:
-    seen = {"hypernoise": [prompt.id for prompt in told.pool.prompts]}
+    seen: Seen = {"hypernoise": [prompt.id for prompt in told.pool.prompts]}
     assert sentence(replace(told, seen=seen), "contamination") == (
         "12 of the 12 prompts were among the training prompts: no score is left without them."
     )

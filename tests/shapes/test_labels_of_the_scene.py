@@ -72,7 +72,7 @@ def one_item(shape: str, colour: str, x: float, y: float, radius: float = 10.0) 
 def test_an_object_at_the_upper_right_is_labelled_there() -> None:
     """X is to the right and y down: the first index of a label is the row."""
     example = one_item("square", "blue", x=50.0, y=14.0)
-    assert middle_of(example.image) == (pytest.approx(14, abs=1), pytest.approx(50, abs=1))
+    assert middle_of(example.image) == pytest.approx((14, 50), abs=1)
     (labels,) = dense_labels([example]).tolist()
     there = {(row, column) for row in range(8) for column in range(8) if labels[row][column]}
     # The middles of the cells within ten pixels of row 14 and column 50.
