@@ -74,39 +74,24 @@ def test_the_gain(told: Summary) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gain", "p_value", "end"),
+    ("gain", "p_value", "difference", "doubt"),
     [
-        (
-            Interval(-0.1, -0.2, 0.0),
-            0.31,
-            (
-                "a paired difference of -0.100 [-0.200, +0.000] (p = 0.310), at 6 generator "
-                "passes per "
-                "image. This cannot be told from zero."
-            ),
-        ),
-        (
-            Interval(-0.1, -0.2, -0.01),
-            0.00099,
-            (
-                "a paired difference of -0.100 [-0.200, -0.010] (p < 0.001), at 6 generator "
-                "passes per "
-                "image."
-            ),
-        ),
-        (
-            Interval(0.1, NAN, NAN),
-            NAN,
-            "a paired difference of +0.100 [no interval] (p n/a), at 6 generator passes per image.",
-        ),
+        (Interval(-0.1, -0.2, 0.0), 0.31, "-0.100 [-0.200, +0.000] (p = 0.310)", True),
+        (Interval(-0.1, -0.2, -0.01), 0.00099, "-0.100 [-0.200, -0.010] (p < 0.001)", False),
+        (Interval(0.1, 0.01, 0.2), 0.00149, "+0.100 [+0.010, +0.200] (p = 0.001)", False),
+        (Interval(0.1, NAN, NAN), NAN, "+0.100 [no interval] (p n/a)", False),
     ],
 )
 def test_the_gain_s_doubt_and_p_value(
-    told: Summary, gain: Interval, p_value: float, end: str
+    told: Summary, gain: Interval, p_value: float, difference: str, *, doubt: bool
 ) -> None:
-    start = "HyperNoise scores 0.541 [0.521, 0.571] overall, random noise 0.501 [0.481, 0.531]: "
     other = changed(told, "hypernoise", gain=gain, p_holm=p_value)
-    assert sentence(other, "gain") == start + end
+    assert sentence(other, "gain") == (
+        "HyperNoise scores 0.541 [0.521, 0.571] overall, random noise 0.501 [0.481, 0.531]: "
+        f"a paired difference of {difference}, at 6 generator passes per image."
+        + " This cannot be told from zero."
+        * doubt
+    )
 
 
 def test_the_gain_of_a_score_that_was_not_measured(told: Summary) -> None:
