@@ -1,4 +1,4 @@
-"""The committed records of three runs, made weeks ago, say what today's code would draw and name.
+"""The committed records of three runs say what today's code would draw and name.
 
 Only `noise_sha256` needs the bits that torch draws with a processor's vector instructions; norms
 and distances of noises are the same, to the digits of a record, on every processor.
