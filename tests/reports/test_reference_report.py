@@ -1,0 +1,87 @@
+"""The committed report is what today's code makes of the committed records, to the byte.
+
+PNG files are not compared: their bytes depend on libraries that compress and draw. The same plots
+are compared as SVG. Two things of the committed folder cannot be made from it: `grid.png`, because
+the runs' images are not kept, and so the line of the text that shows it; and `records.csv` is not
+kept there, so it is compared with the journals.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import lzma
+from pathlib import Path
+
+import pytest
+
+from hnbench.reports.report import summarise_runs, write
+
+REFERENCE = Path(__file__).parents[2] / "results" / "geneval-shapes"
+RUNS = [REFERENCE / f"seed{seed}" for seed in range(3)]
+KEPT = REFERENCE / "report"
+PLOTS = (
+    "best_of_n",
+    "noise",
+    "optimised_vs_held_out",
+    "quality_vs_cost",
+    "task_gains",
+    "trajectories",
+)
+GRID = "![The same prompts and starting noises by method](grid.png)"
+NO_GRID = "_The grid of images is not drawn: the images of these runs are not on this disk._"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report made again, as `hnbench report` does."""
+    return write(summarise_runs(RUNS), tmp_path_factory.mktemp("reference") / "report").parent
+
+
+def test_the_committed_folder_is_a_whole_report() -> None:
+    names = {"report.md", "summary.csv", "headline.json", "grid.png"}
+    names |= {f"{name}.{ending}" for name in PLOTS for ending in ("png", "svg")}
+    assert {path.name for path in KEPT.iterdir()} == names
+
+
+@pytest.mark.parametrize(
+    "name", ["headline.json", "summary.csv", *(f"{name}.svg" for name in PLOTS)]
+)
+def test_a_file_is_made_again_to_the_byte(made: Path, name: str) -> None:
+    assert (made / name).read_bytes() == (KEPT / name).read_bytes()
+
+
+def test_the_text_is_made_again_but_for_the_grid(made: Path) -> None:
+    kept = (KEPT / "report.md").read_bytes()
+    assert kept.count(GRID.encode()) == 1
+    assert (made / "report.md").read_bytes() == kept.replace(GRID.encode(), NO_GRID.encode())
+
+
+def test_all_plots_are_drawn_as_png_and_there_is_nothing_else(made: Path) -> None:
+    drawn = {path.name for path in made.glob("*.png")}
+    assert drawn == {f"{name}.png" for name in PLOTS}
+    others = {path.name for path in made.iterdir()} - {path.name for path in KEPT.iterdir()}
+    assert others == {"records.csv", ".hnbench-report.lock"}
+
+
+def test_the_table_of_records_says_what_the_journals_say(made: Path) -> None:
+    with (made / "records.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert len(rows) == 3 * 12 * 2016
+    with lzma.open(RUNS[1] / "journal-0000.jsonl.xz", "rb") as lines:
+        records = [json.loads(line) for at, line in enumerate(lines) if at % 97 == 0]
+    assert len({record["label"] for record in records}) == 12
+    for record in records:
+        row, cost = rows[record["id"]], record["cost"]
+        for name in ("label", "prompt_id", "prompt", "tag", "status", "noise_sha256"):
+            assert row[name] == record[name]
+        assert (row["base_seed"], row["sample"]) == ("1", str(record["sample"]))
+        assert float(row["correct"]) == record["verdict"]["correct"]
+        for name, value in record["rewards"].items():
+            assert float(row[f"reward_{name}"]) == value
+        forward, reward = cost["generator_forward"], cost["reward_forward"]
+        backward = cost["generator_backward"] + cost["reward_backward"]
+        assert float(row["nfe"]) == forward
+        assert float(row["passes"]) == forward + reward + 2 * backward
+        assert float(row["seconds"]) == pytest.approx(cost["seconds"], rel=1e-8)
+        assert row["image_sha256"] == record["image"]["sha256"]
