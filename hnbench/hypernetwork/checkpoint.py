@@ -15,7 +15,6 @@ Reading the description and the weights' hash needs no torch. Nothing is unpickl
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -34,6 +33,7 @@ import msgspec
 from hnbench.errors import StoreError, UsageError
 from hnbench.files.decoding import MalformedError, as_kind, check_schema
 from hnbench.files.escaping import markdown, printable
+from hnbench.files.hashing import sha256_of_file
 from hnbench.files.reading import json_of
 from hnbench.hypernetwork.config import Count
 from hnbench.hypernetwork.seen import write_hashes
@@ -353,8 +353,7 @@ def _version(path: Path) -> tuple[str, int, int]:
 @lru_cache
 def _hash(path: str, _time: int, _size: int) -> str:
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(Path(path))
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read ({error.strerror}); make it readable, or get the adapter again"

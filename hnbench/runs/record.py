@@ -18,7 +18,7 @@ SCHEMA = 2
 """The version of the record and of `run.json` that this package writes. From 2 on, each line of a
 journal has a check value.
 """
-DIGITS = 7
+RECORD_DIGITS = 7
 """Significant digits of rewards and norms: float32, which they are computed in, has no more, and
 the others would double a journal.
 """
@@ -167,8 +167,3 @@ def _newer_schema(content: bytes) -> int | None:
     except MalformedError:
         return None
     return schema if schema > SCHEMA else None
-
-
-def to_digits(value: float, digits: int) -> float:
-    """The number with so many significant digits; a number that is not finite stays what it is."""
-    return float(f"{value:.{digits}g}")

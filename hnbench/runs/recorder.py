@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
+from hnbench.files.digits import to_digits
 from hnbench.guards.answers import as_scores
 from hnbench.runs.attempt import attempted
 from hnbench.runs.plan import OPTIMISED
-from hnbench.runs.record import DIGITS, Failure, SavedImage, to_digits
+from hnbench.runs.record import RECORD_DIGITS, Failure, SavedImage
 from hnbench.runs.verdicts import named, verdicts_of
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class Recorder:
         wrong = [name for name, value in row.items() if not math.isfinite(value)]
         if wrong:
             return Failure(type="NotFinite", message=f"the reward {', '.join(wrong)} is not finite")
-        return {name: to_digits(value, DIGITS) for name, value in row.items()}
+        return {name: to_digits(value, RECORD_DIGITS) for name, value in row.items()}
 
     def _save_and_judge(
         self, pictures: Sequence[_Picture], batch_size: int

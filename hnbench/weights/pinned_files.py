@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from hnbench.errors import UsageError
+from hnbench.files.hashing import sha256_of_file
 from hnbench.weights.hub import assets_folder, disk_reason
 
 GIT = "git:"
@@ -236,7 +237,7 @@ def fits(path: Path, pin: str) -> bool:
     try:
         if pin.startswith(GIT):
             return git_id_of(path) == pin.removeprefix(GIT)
-        return sha256_of(path).startswith(pin)
+        return sha256_of_file(path).startswith(pin)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read ({error.strerror}); make it readable, or remove it"
@@ -245,12 +246,6 @@ def fits(path: Path, pin: str) -> bool:
 
 def _shown(pin: str) -> str:
     return f"git's {pin.removeprefix(GIT)[:12]}" if pin.startswith(GIT) else f"SHA-256 {pin[:12]}"
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_id_of(path: Path) -> str:

@@ -20,6 +20,7 @@ from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import Failure, Record, SavedImage, image_path
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import digest
+from tests.journals import FullDisk
 from tests.runs.test_record import DONE, FAILED
 from tests.runs.world import damaged
 
@@ -302,20 +303,6 @@ except StoreError as error:
     assert held[0] == "1"
     assert "in use by another process" in held[1]
     assert free == ["1", "open"]
-
-
-class FullDisk:
-    """`os.write` on a disk with so many bytes left: it writes what fits, then fails."""
-
-    def __init__(self, room: int, number: int) -> None:
-        self.room, self.number, self.real = room, number, os.write
-
-    def __call__(self, descriptor: int, content: bytes) -> int:
-        if self.room == 0:
-            raise OSError(self.number, os.strerror(self.number))
-        written = self.real(descriptor, bytes(content[: self.room]))
-        self.room -= written
-        return written
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

@@ -39,6 +39,8 @@ from hnbench.verify import judges
 from hnbench.verify.check import CheckContext, CheckResult, run_check
 from hnbench.verify.reference import PinnedInput, Reference, all_references
 from hnbench.weights import hub as hub_module
+from hnbench.weights import pixels as pixels_module
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
 from hnbench.weights.rgb import rgb
 from tests.rewards.samples import picture
 from tests.standin.hub import StandInHub
@@ -94,7 +96,7 @@ def blip(reference: Reference) -> dict[str, Any]:
             / 255
         )
         pixels = (
-            torch.tensor((squashed - np.array(models.CLIP_MEAN)) / np.array(models.CLIP_STD))
+            torch.tensor((squashed - np.array(OPENAI_MEAN)) / np.array(OPENAI_STD))
             .float()
             .permute(2, 0, 1)[None]
         )
@@ -276,7 +278,7 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "a token that is not BLIP's": ("t2i-blipvqa-examples", lost_token),
     "another normalisation": (
         "t2i-blipvqa-examples",
-        lambda patch: patch.setattr(models, "CLIP_MEAN", (0.5, 0.5, 0.5)),
+        lambda patch: patch.setattr(pixels_module, "OPENAI_MEAN", (0.5, 0.5, 0.5)),
     ),
     "blue for red, seen by the detector": ("t2i-dfine-cats", blue_for_red),
     "a head that was not loaded": ("geneval-hf-cats", unloaded_head),

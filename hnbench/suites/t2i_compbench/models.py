@@ -36,7 +36,6 @@ ENCODE, DECODE = 30523, 30522
 QUESTION_TOKENS, QUESTION_WORDS = 35, 50
 BLIP_SIZE = 480
 """Pixels: the side that the published script squashes images to."""
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 CONFIDENCE = 0.5
 """Of a detection, as the published scripts set it."""
 DEPTH_SIZE = 480
@@ -169,8 +168,10 @@ class BlipVqa:
     def _pixels(self, image: Image.Image) -> Any:
         from PIL.Image import Resampling
 
+        from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
+
         squashed = rgb(image).resize((BLIP_SIZE, BLIP_SIZE), Resampling.BICUBIC)
-        return _normalised(squashed, CLIP_MEAN, CLIP_STD)[None].to(self.device)
+        return _normalised(squashed, OPENAI_MEAN, OPENAI_STD)[None].to(self.device)
 
 
 class ClipCosine:
