@@ -39,12 +39,12 @@ from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.training_prompts import find_prompts, is_set
 from hnbench.cli.streams import prepare
 from hnbench.errors import HnbenchError, SampleFailure, StoreError, UsageError
-from hnbench.files.escaping import printable
+from hnbench.files.escaping import first_line, printable
 from hnbench.files.names import OF_MODELS, plain_name
 from hnbench.files.prompt_files import file_name
 from hnbench.files.writing import ADVICE, writing
 from hnbench.guards.interrupts import exit_code_of, heed_sigterm
-from hnbench.guards.out_of_memory import first_line, is_out_of_memory
+from hnbench.guards.out_of_memory import is_out_of_memory
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:

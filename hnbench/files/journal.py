@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import msgspec
 
 from hnbench.errors import StoreError
-from hnbench.files.decoding import MalformedError, decode
+from hnbench.files.decoding import MalformedError, NewerSchemaError, decode
 from hnbench.files.hashing import sha256_of
 from hnbench.files.locking import locked
 from hnbench.files.writing import BINARY, append_whole, writing
@@ -57,11 +57,13 @@ def parsed_lines(path: Path, parse: Callable[[bytes], T]) -> Iterator[T]:
     """What `parse` makes of each of `whole_lines`, in their order.
 
     It says by a ValueError, KeyError or TypeError what a line is not, which becomes a `StoreError`
-    with file and line.
+    with file and line; so does a line of a newer schema.
     """
     for number, line in enumerate(whole_lines(path), start=1):
         try:
             value = parse(line)
+        except NewerSchemaError as error:
+            raise StoreError(f"{path}:{number} cannot be used: {error}.") from error
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{path}:{number} is damaged ({error}); remove that line, and what it held is"

@@ -18,7 +18,8 @@ import torch
 import transformers
 
 from hnbench.errors import UsageError
-from hnbench.weights.checkpoint import UNREADABLE, first_line, load_pretrained, refuse_differences
+from hnbench.files.escaping import first_line
+from hnbench.weights.checkpoint import UNREADABLE, load_pretrained, refuse_differences
 from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from hnbench.errors import UsageError
+from hnbench.files.escaping import first_line
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.memory import checkpoint_blocks
 from hnbench.generators.parts import (
@@ -35,7 +36,7 @@ from hnbench.generators.parts import (
     read_json,
 )
 from hnbench.seeds import digest
-from hnbench.weights.checkpoint import UNREADABLE, first_line
+from hnbench.weights.checkpoint import UNREADABLE
 from hnbench.weights.fingerprint import fingerprint_of
 from hnbench.weights.quiet import quiet_loading
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from hnbench.files.decoding import MalformedError, Sha256, decode
+from hnbench.files.decoding import MalformedError, Sha256, check_schema, decode
 from hnbench.suites.base import Verdict
 
 SCHEMA = 2
@@ -148,22 +148,6 @@ def read_record(content: bytes) -> Record:
     """
     try:
         return decode(content, Record)
-    except MalformedError as error:
-        newer = _newer_schema(content)
-        if newer is None:
-            raise
-        raise MalformedError(
-            f"a newer hnbench wrote it (schema {newer}; this version reads up to {SCHEMA}):"
-            " upgrade it"
-        ) from error
-
-
-def _newer_schema(content: bytes) -> int | None:
-    class AnySchema(Struct):
-        schema: int
-
-    try:
-        schema = decode(content, AnySchema).schema
     except MalformedError:
-        return None
-    return schema if schema > SCHEMA else None
+        check_schema(decode(content, dict), SCHEMA)
+        raise

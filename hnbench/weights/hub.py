@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError, origins
+from hnbench.files.escaping import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -215,7 +216,7 @@ def assets_folder(namespace: str, subfolder: str = "default") -> Path:
         raise UsageError(disk_reason(error)) from error
     except ValueError as error:  # a file lies where a folder should be
         raise UsageError(
-            f"the cache cannot be written to ({_first_line(error)}); set HF_HOME to a folder"
+            f"the cache cannot be written to ({first_line(error)}); set HF_HOME to a folder"
             " that can"
         ) from error
 
@@ -233,6 +234,11 @@ class Found:
 
     folders: tuple[Path, ...]
     origin: str
+
+
+def named(name: str, where: str = "") -> str:
+    """`NAME@where`: what something is called that is taken from a folder or another repository."""
+    return f"{name}@{where}" if where else name
 
 
 def wanted(sources: tuple[Source, ...], where: str = "") -> tuple[Source, ...]:
@@ -334,9 +340,7 @@ def reason(error: BaseException, otherwise: str = "give a local folder") -> str 
         return f"HF_HUB_OFFLINE forbids to ask the Hub; unset it, or {otherwise}"
     for one in chain:
         if isinstance(one, unreachable):
-            return (
-                f"the Hub cannot be reached ({_first_line(one)}); {_connect(one)}, or {otherwise}"
-            )
+            return f"the Hub cannot be reached ({first_line(one)}); {_connect(one)}, or {otherwise}"
     for one in chain:
         if isinstance(one, OSError) and not isinstance(one, LocalEntryNotFoundError):
             return disk_reason(one)
@@ -352,7 +356,7 @@ def _answered(error: BaseException, otherwise: str) -> str:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if status is None:
-        return f"the Hub refused it ({_first_line(error)}); try again, or {otherwise}"
+        return f"the Hub refused it ({first_line(error)}); try again, or {otherwise}"
     waiting = getattr(response, "headers", {}).get("Retry-After")
     advice = {
         401: "type `hf auth login` with a valid token, or unset HF_TOKEN",
@@ -398,7 +402,3 @@ def disk_reason(error: OSError) -> str:
         else "set HF_HOME to a folder that can"
     )
     return f"the cache cannot be written to ({error.strerror or error}: {place}); {advice}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -229,7 +229,8 @@ def test_a_newer_schema_is_refused_with_its_version(tmp_path: Path, name: str) -
     if name != "run.json":
         path.write_bytes(sealed({**numbered(1).to_json(), "schema": 3}))
     with pytest.raises(
-        StoreError, match=r"newer hnbench.*schema 3.* this version reads up to 2.*[uU]pgrade"
+        StoreError,
+        match=r"cannot be used: .*newer hnbench \(schema 3, this one reads up to 2\): update",
     ):
         read_run(tmp_path)
 

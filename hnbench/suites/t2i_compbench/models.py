@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
+from hnbench.files.escaping import first_line
 from hnbench.suites.t2i_compbench.detections import LabelledBox, frame_of
 from hnbench.weights.files import MODEL
 from hnbench.weights.hub import Source, download
@@ -70,8 +71,6 @@ def _tokenizer(folder: Path) -> Any:
 
 
 def _read(kind: Any, folder: Path, what: str, **options: str) -> Any:
-    from hnbench.weights.checkpoint import first_line
-
     try:
         return kind.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, **options
