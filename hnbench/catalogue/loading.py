@@ -276,7 +276,8 @@ def prepare_adapters(
     The result is what their training took, by kind of training, and as `seen_prompts` which of
     `prompts` (id -> text) it saw: their ids, or None where the adapter does not say.
     """
-    from hnbench.hypernetwork.checkpoint import attach, training_cost
+    from hnbench.hypernetwork.attached import attach
+    from hnbench.hypernetwork.checkpoint import training_cost
     from hnbench.hypernetwork.seen import seen_prompts
 
     costs: dict[str, Any] = {}

@@ -890,7 +890,8 @@ def diagnose(
 
     from hnbench.cli.display import show_values
     from hnbench.hypernetwork.adapter import Hypernetwork
-    from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+    from hnbench.hypernetwork.attached import attach
+    from hnbench.hypernetwork.checkpoint import adapter_sha256
     from hnbench.hypernetwork.diagnose import diagnose as look
     from hnbench.seeds import NoiseSource
 

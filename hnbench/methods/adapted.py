@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from hnbench.generators.base import Generator
 from hnbench.hypernetwork.adapter import LoraAdapter
-from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+from hnbench.hypernetwork.attached import attach
+from hnbench.hypernetwork.checkpoint import adapter_sha256
 from hnbench.methods.base import Method
 
 
