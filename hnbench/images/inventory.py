@@ -109,7 +109,7 @@ class Inventory:
         for image in self.images:
             try:
                 content = image.read()
-                decode(content)
+                decode_png(content)
             except (UsageError, *_UNDECODABLE):
                 broken.append(image.name)
             else:
@@ -131,7 +131,7 @@ _UNDECODABLE = (OSError, SyntaxError, ValueError)
 """What Pillow raises on a damaged file."""
 
 
-def decode(content: bytes) -> Image.Image:
+def decode_png(content: bytes) -> Image.Image:
     """The RGB image of a PNG file; what is no PNG, or damaged, raises one of Pillow's errors
     (OSError, SyntaxError, ValueError).
     """

@@ -272,21 +272,3 @@ class _Reader:
         if kind is not None:
             as_kind(row.values, VALUES[kind])
         return row
-
-
-def with_equal_numbers(
-    values: Mapping[str, Mapping[str, tuple[float, ...]]],
-    images: Mapping[str, Images],
-    base: str | None,
-) -> dict[str, dict[str, tuple[float, ...]]]:
-    """By label, the values of the prompts that have as many images as the base has of them:
-    diversity depends on the number.
-    """
-
-    def is_equal(label: str, prompt: str) -> bool:
-        return base is None or len(images[label][prompt]) == len(images[base].get(prompt, ()))
-
-    return {
-        label: {prompt: value for prompt, value in found.items() if is_equal(label, prompt)}
-        for label, found in values.items()
-    }

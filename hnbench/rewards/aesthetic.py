@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from hnbench.errors import UsageError
-from hnbench.rewards.checkpoint import load_clip
+from hnbench.rewards.checkpoint import load_clip_model
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.network import NetworkReward
 from hnbench.rewards.published import load_published
@@ -44,7 +44,7 @@ class AestheticReward(NetworkReward):
         dtype: torch.dtype = torch.float32,
         source: str = "",
     ) -> None:
-        model = load_clip(clip, dtype)
+        model = load_clip_model(clip, dtype)
         self.vision, self.projection = model.vision_model, model.visual_projection
         self.head = linear_head(self.projection.out_features)
         fill(self.head, _weights(head), head)

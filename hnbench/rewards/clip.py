@@ -14,7 +14,7 @@ import torch
 from transformers import AutoTokenizer
 
 from hnbench.errors import UsageError
-from hnbench.rewards.checkpoint import load_clip
+from hnbench.rewards.checkpoint import load_clip_model
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.rewards.sources import CLIP, PICKSCORE
 from hnbench.seeds import digest
@@ -59,7 +59,7 @@ class ClipReward(DualEncoder):
         """Load the model, and the tokenizer from another folder where `tokenizer` names one. The
         fingerprint is the folder's by default.
         """
-        model = load_clip(folder, torch.float32)
+        model = load_clip_model(folder, torch.float32)
         # Before the weights are cast: ln 100 rounded to bfloat16 would make every score 1.1% too
         # low.
         self._scale = float(model.logit_scale.detach().exp())

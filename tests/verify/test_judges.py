@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from hnbench.catalogue import registry
-from hnbench.images.inventory import decode
+from hnbench.images.inventory import decode_png
 from hnbench.suites.base import Judge, Verdict
 from hnbench.suites.geneval import colours
 from hnbench.suites.geneval.detector import InstanceDetector as GenEvalDetector
@@ -403,7 +403,7 @@ def test_genevals_rates_go_from_the_folder_to_the_table(
             red = (7 * int(prompt.id) + 3 * number) % 11
             Image.new("RGB", (8 + number, 8), (red, 0, 0)).save(samples / f"{number:05d}.png")
             right.setdefault(prompt.tag, []).append(red % 2 == 0)
-    assert decode((root / "00000/samples/00000.png").read_bytes()).size == (8, 8)
+    assert decode_png((root / "00000/samples/00000.png").read_bytes()).size == (8, 8)
     monkeypatch.setattr(type(suite), "judge", lambda *_, **__: Half())
     rates = {tag: sum(found) / len(found) for tag, found in right.items()}
     expected = {**rates, "overall": sum(rates.values()) / 6}
