@@ -16,7 +16,7 @@ from hnbench.errors import UsageError
 from hnbench.rewards.checkpoint import load_clip_model
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.network import NetworkReward
-from hnbench.rewards.published import load_published
+from hnbench.rewards.published import make_published
 from hnbench.rewards.sources import AESTHETIC
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import fill, read_weights
@@ -85,6 +85,6 @@ def _weights(path: Path) -> dict[str, Tensor]:
 
 def load(*, device: str, dtype: str, where: str = "") -> AestheticReward:
     """The head that was trained on SAC, logos and AVA, on OpenAI's CLIP."""
-    return load_published(
+    return make_published(
         AestheticReward, "aesthetic", AESTHETIC, where=where, device=device, dtype=dtype
     )

@@ -20,7 +20,7 @@ from hnbench.rewards.sources import CLIP, PICKSCORE
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import existing
 from hnbench.weights.fingerprint import fingerprint_of
-from hnbench.weights.hub import find, named
+from hnbench.weights.hub import find, name_at
 from hnbench.weights.pixels import Pixels
 from hnbench.weights.rgb import rgb
 
@@ -119,7 +119,7 @@ def _published(
     existing(processor_folder, "tokenizer.json", "vocab.json")
     return ClipReward(
         folder,
-        name=named(name, where),
+        name=name_at(name, where),
         mean=mean,
         std=std,
         device=device,

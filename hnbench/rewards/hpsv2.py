@@ -16,7 +16,7 @@ from accelerate import init_empty_weights
 from hnbench.errors import UsageError
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.rewards.open_clip import build
-from hnbench.rewards.published import load_published
+from hnbench.rewards.published import make_published
 from hnbench.rewards.sources import HPSV2_0, HPSV2_1
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import fill, read_weights
@@ -109,6 +109,6 @@ def _load(
     name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str
 ) -> Hpsv2Reward:
     config = open_clip.get_model_config(ARCHITECTURE)
-    return load_published(
+    return make_published(
         Hpsv2Reward, name, sources, where=where, device=device, dtype=dtype, config=config
     )

@@ -25,7 +25,7 @@ from transformers import (
 from hnbench.errors import UsageError
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.network import NetworkReward
-from hnbench.rewards.published import load_published
+from hnbench.rewards.published import make_published
 from hnbench.rewards.sources import IMAGEREWARD
 from hnbench.rewards.text_cache import TextCache
 from hnbench.seeds import digest
@@ -208,7 +208,7 @@ def _tokenizer(folder: Path, vocabulary: int) -> BertTokenizer:
 
 def load(*, device: str, dtype: str, where: str = "") -> ImageReward:
     """ImageReward v1.0."""
-    return load_published(
+    return make_published(
         ImageReward,
         "imagereward",
         IMAGEREWARD,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from hnbench.weights.checkpoint import existing
-from hnbench.weights.hub import find, named
+from hnbench.weights.hub import find, name_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-def load_published(
+def make_published(
     kind: Callable[..., R],
     name: str,
     sources: tuple[Source, ...],
@@ -35,7 +35,7 @@ def load_published(
     return kind(
         existing(files.folders[0], *sources[0].files),
         *files.folders[1:],
-        name=named(name, where),
+        name=name_at(name, where),
         device=device,
         dtype=getattr(torch, dtype),
         source=files.origin,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
 from hnbench.files.escaping import first_line
-from hnbench.weights.hub_errors import disk_reason, explained
+from hnbench.weights.hub_errors import disk_reason, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -130,7 +130,7 @@ def download(source: Source) -> Path:
         cached, lack = _cached(source)
         if cached is not None:
             return cached
-        if known := explained(source, error, lack):
+        if known := unavailable(source, error, lack):
             raise known from error
         raise
     return Path(folder)
@@ -188,7 +188,7 @@ def size(source: Source) -> int:
     try:
         sizes = _sizes(source)
     except Exception as error:
-        if known := explained(source, error, ""):
+        if known := unavailable(source, error, ""):
             raise known from error
         raise
     return sum(sizes[name] for name in select(source, sizes))
@@ -236,7 +236,7 @@ class Found:
     origin: str
 
 
-def named(name: str, where: str = "") -> str:
+def name_at(name: str, where: str = "") -> str:
     """`NAME@where`: what something is called that is taken from a folder or another repository."""
     return f"{name}@{where}" if where else name
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hnbench.weights.hub import Source
 
 
-def explained(source: Source, error: BaseException, lack: str) -> UsageError | None:
+def unavailable(source: Source, error: BaseException, lack: str) -> UsageError | None:
     """The error of a source that cannot be had, with its cause and what to do; None for what comes
     from neither the Hub nor the disk.
     """
