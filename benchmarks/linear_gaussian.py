@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.adapter import Hypernetwork
-from hnbench.hypernetwork.checkpoint import attach
+from hnbench.hypernetwork.attached import attach
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.hypernetwork.divergence import exact_divergence
 from hnbench.hypernetwork.trainer import Trainer

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 class Meter:
     """Passes so far, in images. Several metered models may share one."""
 
-    generator_forward: float = 0.0
-    generator_backward: float = 0.0
-    reward_forward: float = 0.0
-    reward_backward: float = 0.0
+    generator_forward: int = 0
+    generator_backward: int = 0
+    reward_forward: int = 0
+    reward_backward: int = 0
 
     def count(self, model: str, output: Tensor, passes: int) -> None:
         """Count `passes` forward passes of `model` (`"generator"` or `"reward"`), and as many

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from hnbench.catalogue.presets import preset_names, preset_of
+from hnbench.catalogue.registry import REWARDS
+from hnbench.catalogue.training_prompts import COMPBENCH_CATEGORIES
 from hnbench.generators.flux import DEFAULT_SIZE, FluxGenerator
 from hnbench.generators.flux import MAX_TOKENS as FLUX_TOKENS
 from hnbench.generators.pixart import FIRST_TIMESTEP
@@ -21,11 +24,7 @@ from hnbench.measures import fidelity, lpips, transformer, vqascore
 from hnbench.methods.base import Method
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.reno import ReNO
-from hnbench.catalogue.presets import preset_names, preset_of
-from hnbench.catalogue.training_prompts import COMPBENCH_CATEGORIES
-from hnbench.catalogue.registry import REWARDS
 from hnbench.rewards import hpsv2, imagereward
-from hnbench.weights import pixels
 from hnbench.suites import prompt_sets
 from hnbench.suites.geneval import colours, detector, rules
 from hnbench.suites.geneval import suite as geneval
@@ -34,6 +33,7 @@ from hnbench.suites.t2i_compbench import judge as compbench_judge
 from hnbench.suites.t2i_compbench import parses as compbench_parses
 from hnbench.suites.t2i_compbench import prompts as compbench_prompts
 from hnbench.suites.t2i_compbench import suite as compbench_suite
+from hnbench.weights import pixels
 from tests.published_constants import CONSTANTS, TRAININGS, Training
 
 PUBLISHED = (

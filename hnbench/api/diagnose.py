@@ -64,7 +64,8 @@ def diagnose(
     chosen_device = device_of(device, screen)
 
     from hnbench.hypernetwork.adapter import Hypernetwork
-    from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+    from hnbench.hypernetwork.attached import attach
+    from hnbench.hypernetwork.checkpoint import adapter_sha256
     from hnbench.hypernetwork.diagnose import diagnose as look
     from hnbench.seeds import NoiseSource
 

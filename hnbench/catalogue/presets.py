@@ -9,6 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hnbench.rewards.sources import HUMAN_PREFERENCE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -52,11 +54,8 @@ _SHAPES_TRAINING = {
     "lora_alpha": 8.0,
 }
 
-_HUMAN_PREFERENCE = {"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
-"""What ReNO and HyperNoise optimise, with HPS v2.1."""
-
 _PUBLISHED: Mapping[str, Any] = {
-    "optimised": _HUMAN_PREFERENCE,
+    "optimised": HUMAN_PREFERENCE,
     "held_out": ("aesthetic",),
     "suite": "geneval",
     "training_prompts": "hypernoise",

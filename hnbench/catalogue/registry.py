@@ -276,7 +276,7 @@ REWARDS = Registry(
         "human-preference",
         "hnbench.rewards.base:Mixture",
         "what ReNO and HyperNoise optimise: 5 hpsv2.1 + imagereward + 0.01 clip + 0.05 pickscore",
-        weights={"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05},
+        weights=sources.HUMAN_PREFERENCE,
     ),
 )
 

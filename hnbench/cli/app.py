@@ -33,10 +33,10 @@ from hnbench.cli import (
 from hnbench.cli.output import echo
 from hnbench.cli.streams import prepare
 from hnbench.errors import HnbenchError, StoreError, UsageError
-from hnbench.files.escaping import printable
+from hnbench.files.escaping import first_line, printable
 from hnbench.files.writing import ADVICE
 from hnbench.guards.interrupts import exit_code_of, heed_sigterm
-from hnbench.guards.out_of_memory import first_line, is_out_of_memory
+from hnbench.guards.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -42,17 +42,21 @@ def as_kind(value: Any, kind: type[T]) -> T:
         raise MalformedError(_reason(error)) from error
 
 
+class NewerSchemaError(MalformedError):
+    """What a newer hnbench wrote: not damaged, only not known here."""
+
+
 class _Versioned(msgspec.Struct):
     schema: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def check_schema(value: Any, newest: int) -> None:
-    """Refuse what a newer hnbench wrote: `MalformedError` where the `schema` of a decoded object is
-    above `newest`, or no number.
+    """Refuse what a newer hnbench wrote: `NewerSchemaError` where the `schema` of a decoded object
+    is above `newest`, `MalformedError` where it is not a number.
     """
     found = as_kind(value, _Versioned).schema
     if found > newest:
-        raise MalformedError(
+        raise NewerSchemaError(
             f"it was written by a newer hnbench (schema {found}, this one reads up to {newest}):"
             " update hnbench"
         )

@@ -27,6 +27,8 @@ _MARKDOWN = re.compile(
 they stand.
 """
 
+LONGEST = 500
+"""Characters of an error's text that are shown."""
 QUOTED = 80
 """Characters of a value in a message."""
 
@@ -48,6 +50,24 @@ def quoted(value: object) -> str:
     """How Python writes a value, printable and short enough for a message."""
     shown = printable(repr(value))
     return shown if len(shown) <= QUOTED else f"{shown[:QUOTED]}..."
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one printable line of at most `LONGEST` characters; its type where it
+    says nothing. A first line that ends in a colon is taken with the next one, which has the
+    reason.
+    """
+    lines = [stripped for line in text_of(error).splitlines() if (stripped := line.strip())]
+    lines = lines or [type(error).__name__]
+    return printable(" ".join(lines[:2]) if lines[0].endswith(":") else lines[0])[:LONGEST]
+
+
+def text_of(error: BaseException) -> str:
+    """The error's own words; it may be anybody's class, so even asking can fail."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001
+        return ""
 
 
 def csv_cell(text: str) -> str:

@@ -10,18 +10,19 @@ beside it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import lzma
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from hnbench.errors import StoreError
-from hnbench.files.decoding import MalformedError, decode
-from hnbench.files.writing import cannot_write, writing
+from hnbench.files.decoding import MalformedError, NewerSchemaError, decode
+from hnbench.files.hashing import sha256_of
+from hnbench.files.locking import locked
+from hnbench.files.writing import BINARY, append_whole, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 _OPENING, _DIGITS, _CLOSING = b',"check":"', 8, b'"}'
 _SEAL = len(_OPENING) + _DIGITS + len(_CLOSING)
+APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY
+"""How a journal is opened (`os.open`)."""
 SMALL = 64_000_000
 """Bytes that any compressed journal may have unpacked."""
 LARGEST_RATIO = 100
@@ -43,8 +46,30 @@ def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
     `parse` says by a ValueError, KeyError or TypeError what a line is not.
     """
     return [
-        line for each in (_packed(path), path) if _is_there(each) for line in _parsed(each, parse)
+        value
+        for each in (_packed(path), path)
+        if _is_there(each)
+        for value in parsed_lines(each, lambda line: parse(decode(unsealed(line)[0], dict)))
     ]
+
+
+def parsed_lines(path: Path, parse: Callable[[bytes], T]) -> Iterator[T]:
+    """What `parse` makes of each of `whole_lines`, in their order.
+
+    It says by a ValueError, KeyError or TypeError what a line is not, which becomes a `StoreError`
+    with file and line; so does a line of a newer schema.
+    """
+    for number, line in enumerate(whole_lines(path), start=1):
+        try:
+            value = parse(line)
+        except NewerSchemaError as error:
+            raise StoreError(f"{path}:{number} cannot be used: {error}.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{path}:{number} is damaged ({error}); remove that line, and what it held is"
+                " computed again."
+            ) from error
+        yield value
 
 
 def sealed(value: Any) -> bytes:
@@ -71,7 +96,7 @@ def unsealed(line: bytes) -> tuple[bytes, bool]:
 
 
 def _check_of(body: bytes) -> bytes:
-    return hashlib.sha256(body).hexdigest()[:_DIGITS].encode()
+    return sha256_of(body)[:_DIGITS].encode()
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
@@ -128,19 +153,6 @@ def _packed(path: Path) -> Path:
     return path.with_name(f"{path.name}.xz")
 
 
-def _parsed(path: Path, parse: Callable[[Any], T]) -> list[T]:
-    found = []
-    for number, line in enumerate(whole_lines(path), start=1):
-        try:
-            found.append(parse(decode(unsealed(line)[0], dict)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{path}:{number} is damaged ({error}); remove that line, and what it held is"
-                " computed again."
-            ) from error
-    return found
-
-
 class Journal(Generic[T]):
     """A file of lines that one process writes. Use it in a `with` statement, which locks its folder
     and reads what is there.
@@ -151,40 +163,27 @@ class Journal(Generic[T]):
         self.path, self._parse = path, parse
         self.lines: list[T] = []
         """What the lines say, in their order."""
-        self._lock = FileLock(path.parent / ".lock", timeout=0)
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        folder = self.path.parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout:
-            raise StoreError(
-                f"{folder} is in use by another process; wait for it to end, or give another folder"
-                " by --out."
-            ) from None
-        except OSError as error:
-            raise StoreError(f"{cannot_write(folder, error)}, by --out.") from error
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.path.parent))
             self.lines = read_lines(self.path, self._parse)
             if _is_there(self.path):
                 os.truncate(self.path, sum(len(line) + 1 for line in whole_lines(self.path)))
-        except BaseException:
-            self._lock.release()
-            raise
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self._open.close()
 
     def add(self, values: Iterable[Mapping[str, Any]]) -> None:
         """Append lines, and wait until they are on the disk."""
         lines = [sealed(value) for value in values]
-        with (
-            writing(self.path, "What was written is kept; then the same command continues."),
-            self.path.open("ab") as file,
-        ):
-            file.write(b"".join(lines))
-            file.flush()
-            os.fsync(file.fileno())
+        with writing(self.path, "What was written is kept; then the same command continues."):
+            descriptor = os.open(self.path, APPENDING, 0o666)
+            try:
+                append_whole(descriptor, b"".join(lines))
+            finally:
+                os.close(descriptor)
         self.lines += [self._parse(decode(unsealed(line[:-1])[0], dict)) for line in lines]

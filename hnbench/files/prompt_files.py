@@ -71,7 +71,7 @@ def read_prompt_file(path: Path) -> PromptFile:
     found = [text for _, text in _entries(path) if text]
     texts = tuple(dict.fromkeys(found))
     if not texts:
-        advice = "; write one per line" if kind_of(path) in ("", ".txt") else ""
+        advice = "; write one per line" if ending_of(path) in ("", ".txt") else ""
         raise UsageError(f"the prompt file {shown(path)} has no prompt{advice}")
     name = file_name(path)
     return PromptFile(name, texts, tuple(_notes(name, texts, len(found) - len(texts))))
@@ -102,7 +102,7 @@ def is_prompt_file(text: str) -> bool:
     """Whether a text that is no known name is meant as a prompt file: by its ending, as a path, or
     because there is such a file.
     """
-    if kind_of(Path(text)) in _READERS.keys() - {""} or "/" in text.partition(":")[0]:
+    if ending_of(Path(text)) in _READERS.keys() - {""} or "/" in text.partition(":")[0]:
         return True
     return os.path.isfile(text)  # noqa: PTH113
 
@@ -117,7 +117,7 @@ def file_name(path: Path) -> str:
     return name if path.suffix else f"{name}.txt"
 
 
-def kind_of(path: Path) -> str:
+def ending_of(path: Path) -> str:
     """A file's ending, in lower case; empty where there is none."""
     return path.suffix.lower()
 
@@ -160,10 +160,10 @@ def read_text(path: Path) -> str:
 
 def _entries(path: Path) -> Iterator[tuple[str, str]]:
     """Where each prompt is, and its text, which has been checked and may be empty."""
-    reader = _READERS.get(kind_of(path))
+    reader = _READERS.get(ending_of(path))
     if reader is None:
         raise UsageError(
-            f"the prompt file {shown(path)} ends in {kind_of(path)!r}; a prompt file ends in"
+            f"the prompt file {shown(path)} ends in {ending_of(path)!r}; a prompt file ends in"
             f" {_ENDINGS}"
         )
     for place, text in reader(path, read_text(path)):

@@ -97,14 +97,27 @@ def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
     )  # of a killed process; or a link or a pipe, which must not be written into
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
     try:
-        write_all(descriptor, content)
+        _write_all(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     os.replace(temporary, path)  # noqa: PTH105
 
 
-def write_all(descriptor: int, content: bytes) -> None:
+def append_whole(descriptor: int, content: bytes) -> None:
+    """Append to an open file, and wait until it is on the disk. Where that fails, nothing of it is
+    left in the file, and the `OSError` is raised.
+    """
+    start = os.lseek(descriptor, 0, os.SEEK_END)
+    try:
+        _write_all(descriptor, content)
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, start)
+        raise
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
     """Write all of it: `os.write` may write a part only."""
     view = memoryview(content)
     while view:

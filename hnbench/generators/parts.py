@@ -18,7 +18,8 @@ import torch
 import transformers
 
 from hnbench.errors import UsageError
-from hnbench.weights.checkpoint import UNREADABLE, first_line, load_pretrained, refuse_differences
+from hnbench.files.escaping import first_line
+from hnbench.weights.checkpoint import UNREADABLE, load_pretrained, refuse_differences
 from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _BEYOND = r"(decoder|lm_head|vision_model|visual_projection|text_projection|logi
 Kind = Literal["weights", "tokenizer", "scheduler"]
 
 
-def parts_of(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+def pipeline_parts(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """The parts of a pipeline's index that are used here: name -> library and class."""
     listed = {
         part: value
@@ -60,7 +61,7 @@ def parts_of(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def kind_of(part: str, class_name: str) -> Kind:
+def kind_of_part(part: str, class_name: str) -> Kind:
     """What a part is; whatever is no tokenizer and no scheduler has weights."""
     if part.startswith("tokenizer"):
         return "tokenizer"
@@ -130,8 +131,8 @@ def load_parts(
     """
     return {
         part: load_part(folder, part, library, class_name, other_dtypes.get(part, dtype))
-        for part, (library, class_name) in parts_of(read_json(folder / INDEX)).items()
-        if part not in leave and kind_of(part, class_name) == "weights"
+        for part, (library, class_name) in pipeline_parts(read_json(folder / INDEX)).items()
+        if part not in leave and kind_of_part(part, class_name) == "weights"
     }
 
 

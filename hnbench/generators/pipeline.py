@@ -11,9 +11,7 @@ from __future__ import annotations
 import copy
 import inspect
 from abc import abstractmethod
-from collections import OrderedDict
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import diffusers
@@ -21,21 +19,12 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from hnbench.errors import UsageError
+from hnbench.generators.assembly import assemble, load_all
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.generators.encoded_texts import EncodedTexts
 from hnbench.generators.memory import checkpoint_blocks
-from hnbench.generators.parts import (
-    INDEX,
-    UNUSED,
-    LoadedPart,
-    kind_of,
-    load_part,
-    load_parts,
-    load_scheduler,
-    parts_of,
-    read_json,
-)
+from hnbench.generators.parts import INDEX
 from hnbench.seeds import digest
-from hnbench.weights.checkpoint import UNREADABLE, first_line
 from hnbench.weights.fingerprint import fingerprint_of
 from hnbench.weights.quiet import quiet_loading
 
@@ -44,11 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
-
-TEXT_CACHE_BYTES = 4 * 2**30
-"""So much encoded text is kept, on the CPU; beyond it the texts that were not asked for the longest
-are encoded anew.
-"""
 
 
 class PipelineGenerator(Generator):
@@ -123,8 +107,7 @@ class PipelineGenerator(Generator):
         self._set_prefix(prompt_prefix)
         self._set_text_length(max_sequence_length)
         self._set_intermediate(intermediate_timesteps)
-        self._encoded: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
-        self._encoded_bytes = 0
+        self._encoded = EncodedTexts()
 
     @classmethod
     def from_folder(
@@ -152,47 +135,16 @@ class PipelineGenerator(Generator):
                 " that save_pretrained wrote"
             )
         others = cls.beside_float16 if dtype == torch.float16 else {}
-        loaded = _loaded(folder, replaced or {}, dtype, others)
-        variants = {
-            part: one.variant
-            for part, one in loaded.items()
-            if isinstance(one, LoadedPart) and one.variant
-        }
+        models, variants = load_all(folder, replaced or {}, dtype, others)
         known = fingerprint or fingerprint_of(folder)
         return cls(
-            cls._assembled(
-                folder,
-                {
-                    part: one.model if isinstance(one, LoadedPart) else one
-                    for part, one in loaded.items()
-                },
-            ),
+            assemble(folder, cls.pipeline_class, models, cls.loading),
             name=name,
             fingerprint=digest([known, variants]) if variants else known,
             device=device,
             source={**(source or {}), **({"variants": variants} if variants else {})},
             **options,
         )
-
-    @classmethod
-    def _assembled(cls, folder: Path, parts: Mapping[str, Any]) -> Any:
-        """The pipeline of these parts, and of what else the folder has: tokenizers, and a
-        scheduler.
-        """
-        stock = getattr(diffusers, cls.pipeline_class)
-        taken = inspect.signature(stock.__init__).parameters
-        arguments = {
-            **dict.fromkeys(part for part in UNUSED if part in taken),
-            **cls.loading,
-            **parts,
-        }
-        try:
-            with quiet_loading():
-                return stock.from_pretrained(folder, local_files_only=True, **arguments)
-        except (*UNREADABLE, AttributeError) as error:
-            raise UsageError(
-                f"{folder} cannot be loaded as a {cls.pipeline_class}: {_why(error)}"
-            ) from error
 
     # Options.
 
@@ -276,31 +228,14 @@ class PipelineGenerator(Generator):
 
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._encoded]
-        if new:
+        if new := self._encoded.missing(prompts):
             with self._text_encoders_in_place(), quiet_loading():
                 # one by one: what is new together differs in a run that was interrupted, and with
                 # it the last digits
                 for prompt in new:
-                    self._keep(
-                        prompt,
-                        {name: tensor[0].cpu() for name, tensor in self._encode([prompt]).items()},
-                    )
-        rows = [self._encoded[prompt] for prompt in prompts]
-        for prompt in prompts:
-            self._encoded.move_to_end(prompt)
-        self._forget()
-        return Conditioning(
-            {name: torch.stack([row[name] for row in rows]).to(self._device) for name in rows[0]}
-        )
-
-    def _keep(self, prompt: str, row: dict[str, Tensor]) -> None:
-        self._encoded[prompt] = row
-        self._encoded_bytes += _size_of(row)
-
-    def _forget(self) -> None:
-        while self._encoded_bytes > TEXT_CACHE_BYTES and len(self._encoded) > 1:
-            self._encoded_bytes -= _size_of(self._encoded.popitem(last=False)[1])
+                    row = {name: tensor[0] for name, tensor in self._encode([prompt]).items()}
+                    self._encoded.keep(prompt, row)
+        return Conditioning(self._encoded.batch(prompts, self._device))
 
     @contextmanager
     def _text_encoders_in_place(self) -> Iterator[None]:
@@ -373,6 +308,27 @@ class PipelineGenerator(Generator):
             )
         return {"generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds]}
 
+    def _sampled(self, noise: Tensor, conditioning: Conditioning, steps: int) -> Tensor:
+        """The latents `[B, C, h, w]` after all steps from this noise, by a scheduler that scales
+        noise and input itself.
+        """
+        scheduler = self._started(steps)
+        latents: Tensor = noise.to(self._device) * scheduler.init_noise_sigma
+        step_noise = self._step_noise(scheduler, conditioning, steps)
+        for timestep in scheduler.timesteps:
+            prediction = self._denoise(
+                scheduler.scale_model_input(latents, timestep), timestep, conditioning
+            )
+            stepped = scheduler.step(
+                prediction.to(latents.dtype), timestep, latents, **step_noise, return_dict=False
+            )
+            latents = self._after_step(stepped, steps)
+        return latents
+
+    def _after_step(self, stepped: tuple[Tensor, ...], steps: int) -> Tensor:  # noqa: ARG002
+        """The latents that a step of the scheduler led to, of the tuple that it gave."""
+        return stepped[0]
+
     def _decode(self, latents: Tensor) -> Tensor:
         """Images `[B, 3, H, W]` in [0, 1], in the latents' type, from latents `[B, C, h, w]` as the
         decoder takes them.
@@ -395,59 +351,6 @@ class PipelineGenerator(Generator):
         return image
 
 
-def _loaded(
-    folder: Path,
-    replaced: Mapping[str, Path],
-    dtype: torch.dtype,
-    others: Mapping[str, torch.dtype],
-) -> dict[str, LoadedPart | Any]:
-    """The models of the folder, with those parts (and the scheduler, where it is one) that come
-    from other folders in their place.
-    """
-    index = parts_of(read_json(folder / INDEX))
-    found: dict[str, LoadedPart | Any] = dict(
-        load_parts(folder, dtype, others, leave=tuple(replaced))
-    )
-    for part, place in replaced.items():
-        library, class_name = index[part]
-        if kind_of(part, class_name) == "scheduler":
-            found[part] = load_scheduler(place, part)
-        else:
-            found[part] = load_part(place, part, library, class_name, others.get(part, dtype))
-    return found
-
-
-_TOKENIZER_NEEDS = ("tiktoken", "sentencepiece", "protobuf")
-
-
-def _why(error: BaseException) -> str:
-    """What an error of loading says; of a tokenizer that some package is missing for, which
-    packages those are.
-
-    transformers falls back to another kind of file where the packages for the one that is there are
-    missing, and then names the wrong one.
-    """
-    lines = str(error).lower()
-    missing = [
-        name
-        for name, module in (("sentencepiece", "sentencepiece"), ("protobuf", "google.protobuf"))
-        if not _importable(module)
-    ]
-    if missing and any(name in lines for name in _TOKENIZER_NEEDS):
-        return (
-            f"its tokenizer needs the packages {' and '.join(missing)}; type pip install"
-            f" {' '.join(missing)}"
-        )
-    return first_line(error)
-
-
-def _importable(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
-
-
 def _draws_noise(scheduler: Any) -> bool:
     """Whether a scheduler's steps add noise. One that takes a random generator and is not known to
     leave it alone is taken to.
@@ -457,7 +360,3 @@ def _draws_noise(scheduler: Any) -> bool:
     if isinstance(scheduler, (diffusers.EulerDiscreteScheduler, diffusers.DDIMScheduler)):
         return False
     return "generator" in inspect.signature(scheduler.step).parameters
-
-
-def _size_of(row: Mapping[str, Tensor]) -> int:
-    return sum(tensor.nbytes for tensor in row.values())

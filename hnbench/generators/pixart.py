@@ -71,16 +71,10 @@ class PixArtGenerator(PipelineGenerator):
             for name, value in values.items()
         }
 
+    def _after_step(self, stepped: tuple[Tensor, ...], steps: int) -> Tensor:
+        following, clean = stepped
+        return clean if steps == 1 else following
+
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        scheduler = self._started(steps)
-        latents = noise.to(self._device) * scheduler.init_noise_sigma
-        step_noise = self._step_noise(scheduler, conditioning, steps)
-        for timestep in scheduler.timesteps:
-            prediction = self._denoise(
-                scheduler.scale_model_input(latents, timestep), timestep, conditioning
-            )
-            following, clean = scheduler.step(
-                prediction.to(latents.dtype), timestep, latents, **step_noise, return_dict=False
-            )
-            latents = clean if steps == 1 else following
+        latents = self._sampled(noise, conditioning, steps)
         return self._decode(latents / self.decoder.config.scaling_factor)

@@ -17,7 +17,14 @@ import torch
 
 from hnbench.errors import UsageError
 from hnbench.generators.flux import FluxGenerator
-from hnbench.generators.parts import INDEX, kind_of, needs_of, optional_files, parts_of, read_json
+from hnbench.generators.parts import (
+    INDEX,
+    kind_of_part,
+    needs_of,
+    optional_files,
+    pipeline_parts,
+    read_json,
+)
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sana_sprint import SanaSprintGenerator
@@ -94,8 +101,8 @@ class PublishedGenerator:
         index = hub.download(replace(source, needs=(((INDEX,),),)))
         family_of(index, self.pipeline)
         kinds = {
-            part: kind_of(part, name)
-            for part, (_, name) in parts_of(read_json(index / INDEX)).items()
+            part: kind_of_part(part, name)
+            for part, (_, name) in pipeline_parts(read_json(index / INDEX)).items()
         }
         pinned = replace(source, revision=hub.commit_of(index) or source.revision)
         own = {part: kind for part, kind in kinds.items() if part not in self.replaced}

@@ -40,17 +40,7 @@ class StableDiffusionGenerator(PipelineGenerator):
         return {"encoder_hidden_states": conditioning.tensors["hidden_states"]}
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        scheduler = self._started(steps)
-        latents = noise.to(self._device) * scheduler.init_noise_sigma
-        step_noise = self._step_noise(scheduler, conditioning, steps)
-        for timestep in scheduler.timesteps:
-            prediction = self._denoise(
-                scheduler.scale_model_input(latents, timestep), timestep, conditioning
-            )
-            latents = scheduler.step(
-                prediction.to(latents.dtype), timestep, latents, **step_noise, return_dict=False
-            )[0]
-        return self._decode(self._unscaled(latents))
+        return self._decode(self._unscaled(self._sampled(noise, conditioning, steps)))
 
     def _unscaled(self, latents: Tensor) -> Tensor:
         """Latents as the decoder takes them."""

@@ -16,10 +16,7 @@ import torch
 from torch import Tensor
 
 from hnbench.errors import PluginError
-from hnbench.files.escaping import printable
-
-LONGEST = 80
-"""Characters of a value that a message quotes."""
+from hnbench.files.escaping import QUOTED, printable, quoted
 
 
 def as_many(who: str, given: Any, expected: int, what: str = "answers") -> Sequence[Any]:
@@ -102,16 +99,11 @@ def shown(given: Any) -> str:
             f"a tensor of {str(given.dtype).removeprefix('torch.')} {list(given.shape)} on"
             f" {given.device}"
         )
-    if given is None or isinstance(given, bool | int | float | complex | str):
-        text = printable(
-            f"{given:.3g}"
-            if isinstance(given, float)
-            else repr(given)[: 2 * LONGEST]
-            if not _is_huge(given)
-            else "a huge number"
-        )
-        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-    return printable(f"an object of the type {type(given).__name__}")[:LONGEST]
+    if isinstance(given, float):
+        return f"{given:.3g}"
+    if given is None or isinstance(given, bool | int | complex | str):
+        return "a huge number" if _is_huge(given) else quoted(given)
+    return printable(f"an object of the type {type(given).__name__}")[:QUOTED]
 
 
 def _is_huge(given: Any) -> bool:

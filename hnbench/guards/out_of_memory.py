@@ -7,10 +7,8 @@ from __future__ import annotations
 import sys
 
 from hnbench.errors import origins
-from hnbench.files.escaping import printable
+from hnbench.files.escaping import text_of
 
-LONGEST = 500
-"""Characters of an error's text that are shown."""
 _TEXTS = (
     "can't allocate memory",
     "not enough memory",
@@ -36,20 +34,4 @@ def _says_so(error: BaseException) -> bool:
     ):
         return True
     texts = _OF_THE_SYSTEM + (_TEXTS if isinstance(error, RuntimeError) else ())
-    return any(text in _text(error).lower() for text in texts)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, printable and at most `LONGEST` characters; the error's
-    type where it has no text.
-    """
-    lines = _text(error).strip().splitlines()
-    return printable((lines or [type(error).__name__])[0])[:LONGEST]
-
-
-def _text(error: BaseException) -> str:
-    """The error's own words; it may be anybody's class, so even asking can fail."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001
-        return ""
+    return any(text in text_of(error).lower() for text in texts)

@@ -1,5 +1,5 @@
 """Adapters on disk: a folder that peft and diffusers can load, with what hnbench has to know of it
-beside the weights.
+beside the weights. How one is read back onto a backbone is in `hnbench.hypernetwork.loading`.
 
     adapter_model.safetensors   the LoRA weights, named as peft names them:
                                 base_model.model.<layer>.lora_A.weight;
@@ -15,42 +15,33 @@ Reading the description and the weights' hash needs no torch. Nothing is unpickl
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
-import shlex
 import shutil
-import warnings
-import zipfile
 from functools import lru_cache
 from pathlib import Path
-from pickle import UnpicklingError  # what torch raises when it refuses to unpickle
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import msgspec
 
 from hnbench.errors import StoreError, UsageError
 from hnbench.files.decoding import MalformedError, as_kind, check_schema
-from hnbench.files.escaping import markdown, printable
+from hnbench.files.escaping import printable
+from hnbench.files.hashing import sha256_of_file
 from hnbench.files.reading import json_of
+from hnbench.hypernetwork.card import model_card
 from hnbench.hypernetwork.config import Count
 from hnbench.hypernetwork.seen import write_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from torch import Tensor, nn
+    from torch import nn
 
-    from hnbench.generators.base import Generator
     from hnbench.hypernetwork.adapter import LoraAdapter
 
 T = TypeVar("T")
-
 SCHEMA = 1
-LONGEST = 200
-"""Characters of another program's message."""
 WEIGHTS, CONFIG, DESCRIPTION, CARD = (
     "adapter_model.safetensors",
     "adapter_config.json",
@@ -101,12 +92,14 @@ to come) would be computed wrongly, and is refused.
 """
 
 
+Version = tuple[str, int, int]
+"""A file's path, its time in nanoseconds and its size in bytes."""
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Layers = str | list[str]
 """A regular expression, or names or their ends."""
 
 
-class _Lora(msgspec.Struct):
+class LoraOptions(msgspec.Struct):
     """What is read of peft's configuration, which has other fields too."""
 
     r: AtLeastOne
@@ -213,9 +206,14 @@ def save_adapter(
         encoding="utf-8",
         newline="\n",
     )
-    dense = adapter.settings.dense and bool(_grouped(backbone, adapter.targets))
+    dense = adapter.settings.dense and bool(grouped_convolutions(backbone, adapter.targets))
+    call = {"prefix": PREFIX.rstrip("."), "weight_name": WEIGHTS}
     (working / CARD).write_text(
-        _card(written, dense=dense, by_diffusers=hasattr(backbone, "load_lora_adapter")),
+        model_card(
+            written,
+            dense=dense,
+            by_diffusers=call if hasattr(backbone, "load_lora_adapter") else None,
+        ),
         encoding="utf-8",
         newline="\n",
     )
@@ -280,7 +278,7 @@ def training_cost(folder: Path) -> dict[str, Any]:
 def check_whole(folder: Path) -> None:
     """Refuse a folder that is not all of an adapter trained with hnbench."""
     describe_adapter(folder)
-    _lora_options(folder)
+    lora_options(folder)
     for name in (WEIGHTS, CARD):
         if not (folder / name).is_file():
             raise UsageError(
@@ -290,62 +288,14 @@ def check_whole(folder: Path) -> None:
 
 def adapter_sha256(folder: Path) -> str:
     """The SHA-256 of the file with the weights; hashed once per version of the file."""
-    return _hash(*_version(_weights_file(folder)))
+    return _hash(*version_of(folder))
 
 
-def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
-    """An adapter of this kind (`"hypernoise"`, `"finetune"`), strictly.
-
-    Every layer that its configuration names has its weights, and no weight is left over; their
-    names may have peft's prefix or not. An adapter of another kind, generator or shape is a
-    `UsageError`. A folder without hnbench.json (the published hypernetworks) counts as
-    `"hypernoise"`, and is checked by names and shapes alone.
+def version_of(folder: Path) -> Version:
+    """Which file an adapter's weights are in now, to see whether that changed without reading
+    it.
     """
-    from hnbench.hypernetwork.adapter import LoraAdapter
-
-    weights = _weights_file(folder)
-    if is_described(folder):
-        _check(folder, describe_adapter(folder), generator, kind)
-    elif kind != "hypernoise":
-        raise UsageError(
-            f"{folder} has no {DESCRIPTION}, so it counts as a noise hypernetwork and not as {kind}"
-        )
-    state = _read_weights(weights)
-    config = _lora_options(folder)
-    targets = _targets(folder, config, state, generator)
-    try:
-        settings = _settings(config, targets, state, generator)
-        adapter = LoraAdapter(generator.backbone, settings, targets)
-        adapter.load_state_dict(state)
-    except UsageError as error:
-        raise UsageError(f"{folder}: {error}") from error
-    return adapter
-
-
-_attached: WeakKeyDictionary[nn.Module, dict[tuple[str, tuple[str, int, int]], LoraAdapter]] = (
-    WeakKeyDictionary()
-)
-
-
-def attach(generator: Generator, folder: Path, kind: str) -> LoraAdapter:
-    """`load_adapter`, once per backbone and version of the weights: asking again costs a look at
-    the file's time and size.
-    """
-    known = _attached.setdefault(generator.backbone, {})
-    key = (kind, _version(_weights_file(folder)))
-    if key not in known:
-        known[key] = load_adapter(folder, generator, kind)
-    return known[key]
-
-
-def release(generator: Generator) -> None:
-    """Forget the adapters attached to a generator, and with them their memory. Its backbone is as
-    it was in any case.
-    """
-    _attached.pop(generator.backbone, None)
-
-
-def _version(path: Path) -> tuple[str, int, int]:
+    path = weights_file(folder)
     stat = path.stat()
     return str(path.resolve()), stat.st_mtime_ns, stat.st_size
 
@@ -353,15 +303,15 @@ def _version(path: Path) -> tuple[str, int, int]:
 @lru_cache
 def _hash(path: str, _time: int, _size: int) -> str:
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(Path(path))
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read ({error.strerror}); make it readable, or get the adapter again"
         ) from error
 
 
-def _weights_file(folder: Path) -> Path:
+def weights_file(folder: Path) -> Path:
+    """The file of a folder that holds the weights; none is a `UsageError`."""
     for name in (WEIGHTS, OFFICIAL_WEIGHTS):
         if (folder / name).is_file():
             return folder / name
@@ -370,125 +320,8 @@ def _weights_file(folder: Path) -> Path:
     )
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights by their names without peft's prefix."""
-    import torch
-
-    found = _read_tensors(path)
-    state = (
-        {str(name).removeprefix(PREFIX): tensor for name, tensor in found.items()}
-        if isinstance(found, dict)
-        else {}
-    )
-    if (
-        not state
-        or len(state) < len(found)
-        or not all(isinstance(tensor, torch.Tensor) for tensor in state.values())
-    ):
-        raise UsageError(
-            f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft"
-            " saves it"
-        )
-    for name, tensor in state.items():
-        if why := _unusable(tensor):
-            raise UsageError(f"{path}: {printable(name)[:100]} {why}")
-    return state
-
-
-def _unusable(weight: Tensor) -> str:
-    """Why a tensor is no weight of a LoRA; empty for one that is."""
-    import torch
-
-    kind = str(weight.dtype).removeprefix("torch.")
-    if kind not in ("float64", "float32", "float16", "bfloat16"):
-        return f"is of type {kind}, and not of floating point with 16 bits or more; save it again"
-    if (
-        weight.layout != torch.strided
-        or weight.device.type != "cpu"
-        or weight.nbytes > weight.untyped_storage().nbytes()
-    ):
-        return "is no plain tensor with a value for each of its places; save it again"
-    return (
-        ""
-        if bool(weight.isfinite().all())
-        else "has values that are not finite; the training diverged"
-    )
-
-
-def _read_tensors(path: Path) -> Any:
-    """What a file of weights holds. A file that was made to do harm can make its reader fail in any
-    way, and each is one line.
-    """
-    import torch
-    from safetensors.torch import load_file
-
-    try:
-        if path.name == WEIGHTS:
-            return load_file(path)
-        _refuse_compressed(path)
-        with warnings.catch_warnings(action="ignore"):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise UsageError(
-            f"{path} cannot be read as weights: it is damaged, or holds more than tensors; nothing"
-            f" of it was run. Get it as {WEIGHTS}, which cannot hold anything else"
-        ) from error
-    except Exception as error:
-        why = printable(str(error).strip().partition("\n")[0])[:LONGEST]
-        raise UsageError(
-            f"{path} cannot be read as weights ({why or type(error).__name__}); get the adapter"
-            " again"
-        ) from error
-
-
-def _refuse_compressed(path: Path) -> None:
-    """An archive of torch is not compressed; one that is compressed may become far larger than it
-    is.
-    """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise MalformedError("it is compressed, as torch never writes it")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file."""
-    try:
-        return json_of(path, dict[str, Any])
-    except MalformedError as error:
-        raise UsageError(f"{path} cannot be read: {error}; get the adapter again") from error
-
-
-def _as_kind(path: Path, value: Any, kind: type[T]) -> T:
-    try:
-        return as_kind(value, kind)
-    except MalformedError as error:
-        raise UsageError(f"{path} cannot be used: {error}; get the adapter again") from error
-
-
-def _check(folder: Path, description: Mapping[str, Any], generator: Generator, kind: str) -> None:
-    if description["kind"] != kind:
-        raise UsageError(
-            f"{folder} is an adapter of kind {description['kind'][:60]!r}; {kind!r} is needed here"
-        )
-    trained = description["generator"]
-    name, fingerprint = trained["name"][:60], printable(trained["fingerprint"][:12])
-    if tuple(trained["noise_shape"]) != tuple(generator.noise_shape):
-        raise UsageError(
-            f"{folder} was trained for the generator {name!r} with noise"
-            f" {str(trained['noise_shape'])[:60]}; {generator.name!r} has noise"
-            f" {list(generator.noise_shape)}"
-        )
-    if trained["fingerprint"] != generator.fingerprint:
-        raise UsageError(
-            f"{folder} was trained for the generator {name!r} with fingerprint {fingerprint}; this"
-            f" {generator.name!r} has fingerprint {generator.fingerprint[:12]}; train an adapter"
-            " for it"
-        )
-
-
-def _lora_options(folder: Path) -> _Lora:
-    """What adapter_config.json says, if it is a plain LoRA."""
+def lora_options(folder: Path) -> LoraOptions:
+    """What adapter_config.json says. Anything but a plain LoRA is a `UsageError`."""
     path = folder / CONFIG
     if not os.path.lexists(path):
         raise UsageError(
@@ -496,7 +329,7 @@ def _lora_options(folder: Path) -> _Lora:
             " target_modules"
         )
     config = _read_json(path)
-    lora = _as_kind(path, config, _Lora)
+    lora = _as_kind(path, config, LoraOptions)
     if lora.peft_type != "LORA":
         raise UsageError(
             f"{path} is of an adapter of type {printable(str(lora.peft_type)[:40])}; only LORA is"
@@ -515,183 +348,21 @@ def _lora_options(folder: Path) -> _Lora:
     return lora
 
 
-def _targets(
-    folder: Path, config: _Lora, state: Mapping[str, Tensor], generator: Generator
-) -> list[str]:
-    """The layers that the configuration means, in the backbone's order, by peft's own rule for
-    names that are given in part.
-    """
-    from peft import LoraConfig
-    from peft.tuners.tuners_utils import check_target_module_exists
-    from torch import nn
-
-    modules = dict(generator.backbone.named_modules())
-    unknown = sorted({name.rpartition(".lora_")[0] for name in state} - modules.keys())
-    if unknown:
-        raise UsageError(
-            f"{folder}: the backbone of {generator.name!r} has no layer {unknown[0][:100]!r}"
-            f" ({len(unknown)} such); take its own generator"
-        )
-    try:
-        places = LoraConfig(
-            **{name: value for name in PLACES if (value := getattr(config, name)) is not None}
-        )
-        adaptable = [
-            name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))
-        ]
-        found = [name for name in adaptable if check_target_module_exists(places, name)]
-    except (TypeError, ValueError, re.error, RecursionError, OverflowError) as error:
-        raise UsageError(
-            f"{folder / CONFIG} cannot be used: {printable(str(error))[:LONGEST]}; get the adapter"
-            " again"
-        ) from error
-    if not found:
-        raise UsageError(
-            f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG}"
-            " names; take its own generator"
-        )
-    return found
-
-
-def _settings(
-    config: _Lora, targets: Sequence[str], state: Mapping[str, Tensor], generator: Generator
-) -> Any:
-    """Rank and scale, and of which of the two kinds the LoRA beside grouped convolutions is, by the
-    shape of its second half.
-
-    What does not fit the backbone is a `UsageError` before anything of that size is made.
-    """
-    from hnbench.hypernetwork.adapter import LoraSettings, refuse_other_names, require_shape
-
-    rank = config.r
-    other = next(
-        (name for name, half in state.items() if ".lora_A." in name and half.shape[:1] != (rank,)),
-        None,
-    )
-    if other:
-        raise UsageError(
-            f"{CONFIG} says rank {rank}, and {other} has {list(state[other].shape)}; take the"
-            " configuration of these weights"
-        )
-    refuse_other_names(targets, state)
-    for name in targets:
-        half = f"{name}.lora_A.weight"
-        require_shape(half, state[half], _first_half(generator.backbone.get_submodule(name), rank))
-    grouped = [f"{name}.lora_B.weight" for name in _grouped(generator.backbone, targets)]
-    dense = any(state[name].ndim > 1 and state[name].shape[1] == rank for name in grouped)
-    return LoraSettings(rank=rank, alpha=config.lora_alpha, dense=dense)
-
-
-def _first_half(layer: nn.Module, rank: int) -> tuple[int, ...]:
-    """The shape of lora_A of a layer, which has no groups."""
-    from torch import nn
-
-    if isinstance(layer, nn.Conv2d):
-        return (rank, layer.in_channels, *layer.kernel_size)
-    width: int = getattr(layer, "in_features")  # noqa: B009
-    return rank, width
-
-
-def _grouped(backbone: nn.Module, targets: Sequence[str]) -> list[str]:
+def grouped_convolutions(backbone: nn.Module, targets: Sequence[str]) -> list[str]:
     """Those of the layers that are grouped convolutions."""
     return [name for name in targets if getattr(backbone.get_submodule(name), "groups", 1) > 1]
 
 
-def _card(description: Mapping[str, Any], *, dense: bool, by_diffusers: bool) -> str:
-    """The model card. `by_diffusers`: whether the backbone has diffusers' own way to load an
-    adapter, which PixArt's has not.
-
-    Its front matter holds nothing of the description, and everything else is `markdown`.
-    """
-    generator, training = description.get("generator", {}), description.get("training", {})
-    length = (
-        f"{training.get('steps')} steps, {training.get('images')} images,"
-        f" {training.get('seconds', 0):.0f} s"
-    )
-    gain, error = (
-        _figure(description.get("evaluation", {}).get(name))
-        for name in ("gain", "gain_standard_error")
-    )
-    config = description.get("config", {})
-    rewards = ", ".join(
-        f"{markdown(reward)} x {weight:g}" for reward, weight in config.get("rewards", {}).items()
-    )
-    kind, name = str(description.get("kind")), markdown(str(generator.get("name", "unknown")))
-    lines = [
-        "---",
-        "library_name: peft",
-        "tags: [lora, text-to-image]",
-        "---",
-        f"# {markdown(kind)} for {name}",
-        "",
-        PURPOSES.get(kind, ""),
-        "",
-        "| | |",
-        "|---|---|",
-        f"| generator | {name} ({markdown(str(generator.get('fingerprint'))[:12])}) |",
-        f"| rewards | {rewards} |",
-        f"| LoRA | rank {config.get('rank')}, alpha {config.get('lora_alpha')} |",
-        f"| training | {length} on {markdown(str(training.get('device')))} |",
-        f"| gain in held-out reward | {gain} +- {error} (standard error) |",
-        "",
-        *_how_to_load(kind, generator, dense=dense, by_diffusers=by_diffusers),
-        "",
-    ]
-    return "\n".join(lines)
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file."""
+    try:
+        return json_of(path, dict[str, Any])
+    except MalformedError as error:
+        raise UsageError(f"{path} cannot be read: {error}; get the adapter again") from error
 
 
-PURPOSES = {
-    "hypernoise": (
-        "A noise hypernetwork (HyperNoise, arXiv 2508.09968): it predicts a change of a frozen"
-        " generator's initial noise."
-    ),
-    "finetune": (
-        "A directly fine-tuned generator, the comparison for a noise hypernetwork: the same LoRA on"
-        " the generator itself."
-    ),
-}
-
-
-def _how_to_load(
-    kind: str, generator: Mapping[str, Any], *, dense: bool, by_diffusers: bool
-) -> list[str]:
-    """The end of the model card."""
-    option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}.get(kind, "")
-    name = shlex.quote(printable(str(generator.get("name", "unknown"))))
-    lines = [
-        "Try it against its base:",
-        "",
-        f"    hnbench run --suite SUITE --generator {name} {option} THIS",
-        "",
-    ]
-    if dense:
-        note = (
-            "The LoRA of grouped convolutions is dense, as peft before 0.16 made it; newer versions"
-            " of peft and diffusers refuse it."
-        )
-        return [*lines, note]
-    lines.append(
-        "THIS is this folder, or its name on the Hub. In Python,"
-        " `peft.PeftModel.from_pretrained(backbone, THIS)` loads it,"
-    )
-    if by_diffusers:
-        call = (
-            f'    backbone.load_lora_adapter(THIS, prefix="{PREFIX.rstrip(".")}",'
-            f' weight_name="{WEIGHTS}")'
-        )
-        lines += ["and so does", "", call, "", "of diffusers,"]
-    lines.append(
-        "where `backbone` is the pipeline's"
-        f" {markdown(str(generator.get('backbone', 'denoising network')))}."
-    )
-    if kind == "hypernoise":
-        layer = markdown(str(generator.get("last_layer", "see hnbench.json")))
-        lines.append(
-            f"For the change of the noise, its last layer ({layer}) must then give its low-rank"
-            " delta only, without base output and bias."
-        )
-    return lines
-
-
-def _figure(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4g}"
+def _as_kind(path: Path, value: Any, kind: type[T]) -> T:
+    try:
+        return as_kind(value, kind)
+    except MalformedError as error:
+        raise UsageError(f"{path} cannot be used: {error}; get the adapter again") from error

@@ -12,13 +12,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -26,6 +25,7 @@ from torch import Tensor
 from hnbench.errors import StoreError
 from hnbench.files.decoding import MalformedError, decode
 from hnbench.files.escaping import printable
+from hnbench.files.locking import locked
 from hnbench.files.reading import content_of, json_of
 from hnbench.files.writing import write_whole, writing
 from hnbench.hypernetwork.config import Count
@@ -65,23 +65,9 @@ class TrainingFolder:
         self.adapter = path / "adapter"
         self._log = path / "train.jsonl"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for the length of the block."""
-        lock = FileLock(self.path / ".lock", timeout=0)
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire()
-            except Timeout as error:
-                raise StoreError(
-                    f"{self.path} is in use by another training; wait for it or choose another"
-                    " folder"
-                ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the folder for the length of the block (`hnbench.files.locking.locked`)."""
+        return locked(self.path)
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:

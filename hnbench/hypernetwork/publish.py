@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.checkpoint import check_whole
-from hnbench.weights.hub import Source, reason
+from hnbench.weights.hub import Source
+from hnbench.weights.hub_errors import reason
 
 if TYPE_CHECKING:
     from pathlib import Path

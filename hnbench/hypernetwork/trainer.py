@@ -24,14 +24,15 @@ from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import Evaluation, TrainingCost, check_whole, save_adapter
 from hnbench.hypernetwork.config import Count, TrainingConfig
+from hnbench.hypernetwork.draws import Draws
 from hnbench.hypernetwork.evaluation import PairedEvaluation, split_prompts
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.objective import NoiseObjective
+from hnbench.hypernetwork.optimizer import learning_rate, make_optimizer, restore, tensors_of
+from hnbench.metering import Meter, MeteredGenerator, MeteredReward
 from hnbench.rewards.base import Mixture
-from hnbench.seeds import digest, seed_of
+from hnbench.seeds import digest
 
-KEPT = {"sgd": ("momentum_buffer",), "adamw": ("step", "exp_avg", "exp_avg_sq")}
-"""What an optimizer keeps of each parameter."""
 PATIENCE = 10
 """After so many steps in a row without a finite gradient the training gives up."""
 
@@ -58,64 +59,6 @@ class _Values(msgspec.Struct, forbid_unknown_fields=True):
     in_a_row: Count
 
 
-class Draws:
-    """The prompts and noises of every step, from (seed, step) alone. Each epoch goes through all
-    prompts in an order of its own.
-    """
-
-    def __init__(
-        self, config: TrainingConfig, prompts: Sequence[str], shape: tuple[int, ...]
-    ) -> None:
-        self.config, self.texts, self.shape = config, list(prompts), shape
-
-    def prompts(self, step: int, micro: int) -> list[str]:
-        """The prompts of one batch."""
-        size = self.config.batch_size
-        first = (step * self.config.accumulation + micro) * size
-        return [self.texts[self._index(position)] for position in range(first, first + size)]
-
-    def noise(self, step: int, micro: int) -> Tensor:
-        """The noises of one batch: float32 on the CPU, `[batch_size, *noise_shape]`."""
-        size, seed = self.config.batch_size, self.config.seed
-        if self.config.noise == "batch":
-            return self._normal(self.shape, seed_of("noise", seed, step)).expand(size, *self.shape)
-        return self._normal((size, *self.shape), seed_of("noise", seed, step, micro))
-
-    @staticmethod
-    def _normal(shape: tuple[int, ...], seed: int) -> Tensor:
-        return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))
-
-    def _index(self, position: int) -> int:
-        epoch, place = divmod(position, len(self.texts))
-        return self._order(epoch)[place]
-
-    def _order(self, epoch: int) -> list[int]:
-        if getattr(self, "_epoch", None) != epoch:
-            generator = torch.Generator("cpu").manual_seed(
-                seed_of("epoch", self.config.seed, epoch)
-            )
-            self._epoch, self._permutation = (
-                epoch,
-                torch.randperm(len(self.texts), generator=generator).tolist(),
-            )
-        return self._permutation
-
-
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """The rate of step 0, 1, ...: a linear warm-up, then constant or a cosine down to zero at the
-    end of the training.
-
-    The warm-up is that of the official code (diffusers' `constant_with_warmup`): 0, 1/w, 2/w, ...
-    of the rate, full from step w on.
-    """
-    rate = config.learning_rate * (
-        min(1.0, step / config.warmup_steps) if config.warmup_steps else 1.0
-    )
-    if config.schedule == "cosine":
-        rate *= 0.5 * (1 + math.cos(math.pi * step / config.steps))
-    return rate
-
-
 class Trainer:
     """One training in one folder; `train` starts it or goes on with it."""
 
@@ -132,17 +75,14 @@ class Trainer:
         weights = {name: weight for name, (_, weight) in reward.parts.items()}
         if weights != config.rewards:
             raise ValueError(f"the mixture {weights} is not the configuration's {config.rewards}")
-        self.config, self.generator, self.reward, self.folder = (
-            config,
-            generator,
-            reward,
-            TrainingFolder(folder),
-        )
+        self.config, self.folder, self.meter = config, TrainingFolder(folder), Meter()
+        self.generator = MeteredGenerator(generator, self.meter)
+        self.reward = MeteredReward(reward, self.meter)
         texts, held_out = split_prompts(prompts, config.seed)
         self.draws = Draws(config, texts, tuple(generator.noise_shape))
         self.evaluation = PairedEvaluation(
-            generator,
-            reward,
+            self.generator,
+            self.reward,
             held_out[: config.eval_prompts],
             config.eval_samples,
             config.seed,
@@ -162,12 +102,13 @@ class Trainer:
         )
         self.adapter = LoraAdapter(generator.backbone, settings)
         self.hypernetwork = (
-            Hypernetwork(generator, self.adapter) if config.kind == "hypernoise" else None
+            Hypernetwork(self.generator, self.adapter) if config.kind == "hypernoise" else None
         )
-        self.finetuned = FinetunedGenerator(generator, self.adapter)
+        self.finetuned = FinetunedGenerator(self.generator, self.adapter)
         self.parameters = list(self.adapter.named_parameters().values())
-        self.optimizer = self._optimizer()
+        self.optimizer = make_optimizer(config, self.parameters)
         self.cost = TrainingCost()
+        """Of this training so far, but for the passes, which the meter counts."""
         self.step, self.in_a_row = 0, 0
         self.kept: dict[str, Any] | None = None
         """Step and evaluation of the adapter that will be the result: the best of a fine-tuning,
@@ -235,9 +176,6 @@ class Trainer:
             else self._image_loss(images, noise, conditioning) - reward
         ).mean()
         torch.autograd.backward(loss / self.config.accumulation)
-        self.cost.reward_forward += len(prompts)
-        self.cost.reward_backward += len(prompts)
-        self.cost.generator_backward += len(prompts) * (2 if self.hypernetwork else 1)
         facts: dict[str, float | None] = {
             "loss": float(loss.detach()),
             "reward": float(reward.detach().mean()),
@@ -247,9 +185,7 @@ class Trainer:
     def _draw(self, noise: Tensor, conditioning: Conditioning) -> tuple[Tensor, Tensor | None]:
         """Images, and the change of the noise that made them (None for a fine-tuning)."""
         if self.hypernetwork is None:
-            self.cost.generator_forward += len(noise)
             return self.finetuned.generate(noise, conditioning), None
-        self.cost.generator_forward += 2 * len(noise)
         change = self.hypernetwork.displacement(noise, conditioning)
         return self.generator.generate(noise + change, conditioning), change
 
@@ -261,7 +197,6 @@ class Trainer:
             return images.new_zeros(len(images))
         with torch.no_grad():
             base = self.generator.generate(noise, conditioning)
-        self.cost.generator_forward += len(noise)
         return self.config.image_penalty * (images - base).square().flatten(1).mean(1)
 
     def _apply(self, norm: float, rate: float) -> None:
@@ -286,19 +221,6 @@ class Trainer:
             self.generator.device, torch.promote_types(self.generator.dtype, torch.float32)
         )
 
-    def _optimizer(self) -> torch.optim.Optimizer:
-        config = self.config
-        if config.optimizer == "sgd":
-            return torch.optim.SGD(
-                self.parameters,
-                config.learning_rate,
-                momentum=config.momentum,
-                weight_decay=config.weight_decay,
-            )
-        return torch.optim.AdamW(
-            self.parameters, config.learning_rate, weight_decay=config.weight_decay
-        )
-
     # Evaluation and log.
 
     def _record(self, record: dict[str, Any], progress: TrainingProgress | None) -> None:
@@ -311,13 +233,9 @@ class Trainer:
 
     def _evaluate(self) -> dict[str, Any]:
         start = time.perf_counter()
-        if self.evaluation.base_rewards is None:
-            self.cost.generator_forward += len(self.evaluation.tasks)
-            self.cost.reward_forward += len(self.evaluation.tasks)
         found = {
             name: _finite(value) for name, value in self.evaluation.measure(self._draw).items()
         }
-        self.cost.reward_forward += len(self.evaluation.tasks)
         self.cost.seconds += time.perf_counter() - start
         if self.config.kind == "hypernoise":
             self.kept = {"step": self.step, **found}
@@ -342,16 +260,15 @@ class Trainer:
         }
 
     def _state(self) -> State:
-        optimizer: dict[str, Tensor] = {}
-        for index, entry in self.optimizer.state_dict()["state"].items():
-            optimizer |= {
-                f"{index}.{name}": value for name, value in entry.items() if value is not None
-            }
-        tensors = {"adapter": self.adapter.state_dict(), "optimizer": optimizer, "best": self.best}
+        tensors = {
+            "adapter": self.adapter.state_dict(),
+            "optimizer": tensors_of(self.optimizer),
+            "best": self.best,
+        }
         base = self.evaluation.base_rewards
         rewards = None if base is None else [_finite(reward) for reward in base]
         values = {
-            "cost": msgspec.structs.asdict(self.cost),
+            "cost": self._cost(),
             "kept": self.kept,
             "base_rewards": rewards,
             "in_a_row": self.in_a_row,
@@ -396,43 +313,15 @@ class Trainer:
         if self.best:
             self.adapter.load_state_dict(self.best)
         self.adapter.load_state_dict(state.tensors["adapter"])
-        self.optimizer.load_state_dict(
-            {
-                "state": self._entries(state.tensors["optimizer"]),
-                "param_groups": self.optimizer.state_dict()["param_groups"],
-            }
-        )
+        restore(self.optimizer, self.config.optimizer, self.parameters, state.tensors["optimizer"])
         base = values.base_rewards
         self.evaluation.base_rewards = (
             None if base is None else [math.nan if reward is None else reward for reward in base]
         )
         self.cost, self.in_a_row = values.cost, values.in_a_row
+        for name in vars(self.meter):
+            setattr(self.meter, name, getattr(values.cost, name))
         self.step, self.kept = state.step, state.values["kept"]
-
-    def _entries(self, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-        """What the optimizer keeps of each parameter: as large as the parameter itself, or a
-        number.
-        """
-        entries: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            number, _, name = key.partition(".")
-            known = name in KEPT[self.config.optimizer] and number in map(
-                str, range(len(self.parameters))
-            )
-            if (
-                not known
-                or value.shape != (() if name == "step" else self.parameters[int(number)].shape)
-                or not value.is_floating_point()
-            ):
-                raise MalformedError(
-                    f"{key[:60]} is nothing that {self.config.optimizer} keeps of its parameters"
-                )
-            entries.setdefault(int(number), {})[name] = value
-        if any(len(entry) != len(KEPT[self.config.optimizer]) for entry in entries.values()):
-            raise MalformedError(
-                f"something is missing of what {self.config.optimizer} keeps of its parameters"
-            )
-        return entries
 
     def _finish(self) -> None:
         """Write the adapter, and drop what was only needed to go on."""
@@ -451,6 +340,10 @@ class Trainer:
             )
         self.folder.discard_state()
 
+    def _cost(self) -> dict[str, Any]:
+        """What the training took so far, evaluations included (`TrainingCost`)."""
+        return {**msgspec.structs.asdict(self.cost), **vars(self.meter)}
+
     def _description(self) -> dict[str, Any]:
         generator = self.generator
         return {
@@ -465,7 +358,7 @@ class Trainer:
             "temperature": self.objective.temperature if self.hypernetwork else None,
             "parameters": sum(parameter.numel() for parameter in self.parameters),
             "training": {
-                **msgspec.structs.asdict(self.cost),
+                **self._cost(),
                 "device": _device_name(generator.device),
             },
             "evaluation": self.kept,

@@ -6,7 +6,6 @@ unreadable is listed here, by kind, before any image is judged.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hnbench.errors import UsageError
 from hnbench.files.decoding import MalformedError
+from hnbench.files.hashing import sha256_of
 from hnbench.files.reading import content_of
 from hnbench.weights.rgb import rgb
 
@@ -73,7 +73,7 @@ class FoundImage:
             content = content_of(self.folder / self.name)
         except MalformedError as error:
             raise UsageError(f"{self.folder / self.name} cannot be read: {error}") from error
-        if self.sha256 and hashlib.sha256(content).hexdigest() != self.sha256:
+        if self.sha256 and sha256_of(content) != self.sha256:
             raise UsageError(f"{self.folder / self.name} is not the file that it was (by SHA-256)")
         return content
 
@@ -109,11 +109,11 @@ class Inventory:
         for image in self.images:
             try:
                 content = image.read()
-                decode(content)
+                decode_png(content)
             except (UsageError, *_UNDECODABLE):
                 broken.append(image.name)
             else:
-                readable.append(replace(image, sha256=hashlib.sha256(content).hexdigest()))
+                readable.append(replace(image, sha256=sha256_of(content)))
             progress.advance(1)
         problems = {**self.problems, UNREADABLE: tuple(broken)} if broken else self.problems
         found = replace(self, images=tuple(readable), problems=problems)
@@ -131,7 +131,7 @@ _UNDECODABLE = (OSError, SyntaxError, ValueError)
 """What Pillow raises on a damaged file."""
 
 
-def decode(content: bytes) -> Image.Image:
+def decode_png(content: bytes) -> Image.Image:
     """The RGB image of a PNG file; what is no PNG, or damaged, raises one of Pillow's errors
     (OSError, SyntaxError, ValueError).
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hnbench.errors import UsageError
 from hnbench.files.names import plain_name
 from hnbench.images.failed import refuse_failed
-from hnbench.images.inventory import decode
+from hnbench.images.inventory import decode_png
 from hnbench.images.verdict_journal import VerdictJournal, key_of
 from hnbench.runs.attempt import attempted
 from hnbench.runs.verdicts import named, verdicts_of, verify
@@ -74,7 +74,7 @@ def score(
         progress.label("judging", len(pending))
 
         def judge_batch(batch: Sequence[tuple[str, FoundImage]]) -> list[Verdict]:
-            pictures = [decode(image.read()) for _, image in batch]
+            pictures = [decode_png(image.read()) for _, image in batch]
             verdicts = verdicts_of(judge, pictures, [image.prompt.metadata for _, image in batch])
             journal.add(
                 (key, image, verdict) for (key, image), verdict in zip(batch, verdicts, strict=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from hnbench.measures.journal import with_equal_numbers
 from hnbench.stats.by_prompt import compare
+from hnbench.stats.equal_numbers import with_equal_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ import torch
 from hnbench.errors import PluginError, UsageError
 from hnbench.guards.answers import as_many, as_number, is_usable, shown
 from hnbench.images.failed import refuse_failed
-from hnbench.images.inventory import SHOWN, decode
+from hnbench.images.inventory import SHOWN, decode_png
 from hnbench.measures.base import ImageMeasure, PromptMeasure, SetMeasure
 from hnbench.measures.journal import (
     Definition,
@@ -309,7 +309,7 @@ def _named(measure: Measure) -> str:
 
 
 def _pictures(found: Sequence[FoundImage]) -> list[Image]:
-    return [decode(image.read()) for image in found]
+    return [decode_png(image.read()) for image in found]
 
 
 def _hashes(by_prompt: ByPrompt) -> dict[str, list[str]]:

@@ -30,9 +30,9 @@ _ROWS = 1024
 """Of a kernel at a time, so that its size does not grow with the square of the sets'."""
 
 
-def cmmd(ours: Tensor, base: Tensor) -> float:
-    """1000 (mean k(x, x') + mean k(y, y') - 2 mean k(x, y)) of `[N, D]` and `[M, D]`, diagonals
-    included: biased, and never negative.
+def mean_discrepancy(ours: Tensor, base: Tensor) -> float:
+    """CMMD: 1000 (mean k(x, x') + mean k(y, y') - 2 mean k(x, y)) of `[N, D]` and `[M, D]`,
+    diagonals included: biased, and never negative.
     """
     x, y = ours.double(), base.double()
     return SCALE * (_mean_kernel(x, x) + _mean_kernel(y, y) - 2 * _mean_kernel(x, y))
@@ -47,7 +47,7 @@ def _mean_kernel(x: Tensor, y: Tensor) -> float:
     return total / (len(x) * len(y))
 
 
-def frechet(ours: Tensor, base: Tensor) -> float:
+def frechet_distance(ours: Tensor, base: Tensor) -> float:
     """|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) of the means and unbiased covariances of `[N, D]`
     and `[M, D]`, each of at least two.
 
@@ -90,7 +90,7 @@ class FeatureDistance(FeatureMeasure, SetMeasure):
 class MeanDiscrepancy(FeatureDistance):
     """CMMD's formula."""
 
-    formula = staticmethod(cmmd)
+    formula = staticmethod(mean_discrepancy)
     identity = "CMMD 1"
     said = (
         "Squared maximum mean discrepancy to the base's images x 1000, 0 for equal sets, with a"
@@ -101,6 +101,6 @@ class MeanDiscrepancy(FeatureDistance):
 class FrechetDistance(FeatureDistance):
     """The Fréchet distance."""
 
-    formula = staticmethod(frechet)
+    formula = staticmethod(frechet_distance)
     identity = "Frechet distance 1"
     said = "Fréchet distance to the base's images, 0 for equal means and covariances, of"

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from hnbench.files.decoding import as_kind, check_schema
+from hnbench.files.digits import to_digits
 from hnbench.files.journal import Journal, read_lines
 from hnbench.measures.base import ImageMeasure, PromptMeasure, SetMeasure
 from hnbench.seeds import digest
@@ -37,7 +38,7 @@ SCHEMA = 1
 FOLDER, NAME = "measures", "journal.jsonl"
 REFERENCE = 16
 """Hexadecimal digits of a fingerprint, or of the images' digest, in a row."""
-DIGITS = 5
+MEASURE_DIGITS = 5
 """Significant digits of a value: far finer than any interval of it, and a reference run's file
 stays small.
 """
@@ -207,7 +208,10 @@ def row_line(
 ) -> dict[str, Any]:
     """The line of some prompts' values."""
     measured = images_digest(sha256 for prompt in values for sha256 in images[prompt])
-    rounded = {prompt: [_rounded(value) for value in found] for prompt, found in values.items()}
+    rounded = {
+        prompt: [to_digits(value, MEASURE_DIGITS) for value in found]
+        for prompt, found in values.items()
+    }
     return _row(
         definition,
         label,
@@ -228,7 +232,7 @@ def distance_line(
         definition,
         label,
         _of_sets(images, base),
-        {"value": _rounded(value), **_sizes(images, base)},
+        {"value": to_digits(value, MEASURE_DIGITS), **_sizes(images, base)},
     )
 
 
@@ -246,10 +250,6 @@ def _row(
         "images": images,
     }
     return {"schema": SCHEMA, **about, "values": values}
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
 
 
 class _Reader:
@@ -272,21 +272,3 @@ class _Reader:
         if kind is not None:
             as_kind(row.values, VALUES[kind])
         return row
-
-
-def with_equal_numbers(
-    values: Mapping[str, Mapping[str, tuple[float, ...]]],
-    images: Mapping[str, Images],
-    base: str | None,
-) -> dict[str, dict[str, tuple[float, ...]]]:
-    """By label, the values of the prompts that have as many images as the base has of them:
-    diversity depends on the number.
-    """
-
-    def is_equal(label: str, prompt: str) -> bool:
-        return base is None or len(images[label][prompt]) == len(images[base].get(prompt, ()))
-
-    return {
-        label: {prompt: value for prompt, value in found.items() if is_equal(label, prompt)}
-        for label, found in values.items()
-    }

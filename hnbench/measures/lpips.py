@@ -21,11 +21,12 @@ from torch import nn
 from torchvision.models import alexnet
 
 from hnbench.errors import UsageError
+from hnbench.files.hashing import sha256_of_file
 from hnbench.measures.base import PromptMeasure
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import fill, read_weights
 from hnbench.weights.pictures import to_bytes
-from hnbench.weights.pinned_files import fetch, sha256_of
+from hnbench.weights.pinned_files import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +71,7 @@ class Lpips(PromptMeasure):
             torch.tensor(values, device=device)[:, None, None] for values in (SHIFT, SCALE)
         )
         self._fingerprint = digest(
-            ["mean pairwise LPIPS 1", sha256_of(weights), sha256_of(heads_path())]
+            ["mean pairwise LPIPS 1", sha256_of_file(weights), sha256_of_file(heads_path())]
         )
         self._device = device
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
+from hnbench.files.escaping import first_line
 from hnbench.measures.sources import VQASCORE
 from hnbench.seeds import digest
 from hnbench.weights.fingerprint import fingerprint_of
@@ -112,8 +113,6 @@ def _message(role: str, text: str, *images: dict[str, Any]) -> dict[str, Any]:
 
 def _processor(folder: Path) -> Any:
     from transformers import AutoProcessor
-
-    from hnbench.weights.checkpoint import first_line
 
     try:
         with quiet_loading():

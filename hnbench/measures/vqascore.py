@@ -19,7 +19,7 @@ from hnbench.measures.base import ImageMeasure
 from hnbench.measures.sources import VQASCORE
 from hnbench.measures.vision_language import SUPPORTED, VisionLanguageModel
 from hnbench.seeds import digest
-from hnbench.weights.hub import find
+from hnbench.weights.hub import find, name_at
 from hnbench.weights.known_picture import photograph
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def load(device: str, where: str = "") -> VQAScore:
     shown = where or str(VQASCORE)
     return VQAScore(
         VisionLanguageModel(found.folders[0], device),
-        name=f"vqascore@{where}" if where else "vqascore",
+        name=name_at("vqascore", where),
         about=(
             f'The probability, in [0, 1], that {shown} answers "{ANSWER}" when asked whether the'
             " image shows the prompt; not comparable with other models' values."

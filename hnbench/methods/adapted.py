@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from hnbench.generators.base import Generator
 from hnbench.hypernetwork.adapter import LoraAdapter
-from hnbench.hypernetwork.checkpoint import adapter_sha256, attach, training_cost
+from hnbench.hypernetwork.attached import attach
+from hnbench.hypernetwork.checkpoint import adapter_sha256, training_cost
 from hnbench.hypernetwork.seen import read_hashes
 from hnbench.methods.base import Method
 from hnbench.methods.training import Training

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hnbench.measures.journal import Measurements, read_measurements, with_equal_numbers
+from hnbench.measures.journal import Measurements, read_measurements
 from hnbench.reports.labels import BASE
 from hnbench.stats.by_prompt import compare
+from hnbench.stats.equal_numbers import with_equal_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,14 +13,14 @@ import torch
 from torch.nn import functional
 
 from hnbench.errors import UsageError
-from hnbench.rewards.checkpoint import load_clip
+from hnbench.rewards.checkpoint import load_clip_model
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.network import NetworkReward
+from hnbench.rewards.published import make_published
 from hnbench.rewards.sources import AESTHETIC
 from hnbench.seeds import digest
-from hnbench.weights.checkpoint import existing, fill, read_weights
+from hnbench.weights.checkpoint import fill, read_weights
 from hnbench.weights.fingerprint import fingerprint_of
-from hnbench.weights.hub import find
 from hnbench.weights.pictures import centre_cropped
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 
@@ -44,7 +44,7 @@ class AestheticReward(NetworkReward):
         dtype: torch.dtype = torch.float32,
         source: str = "",
     ) -> None:
-        model = load_clip(clip, dtype)
+        model = load_clip_model(clip, dtype)
         self.vision, self.projection = model.vision_model, model.visual_projection
         self.head = linear_head(self.projection.out_features)
         fill(self.head, _weights(head), head)
@@ -85,12 +85,6 @@ def _weights(path: Path) -> dict[str, Tensor]:
 
 def load(*, device: str, dtype: str, where: str = "") -> AestheticReward:
     """The head that was trained on SAC, logos and AVA, on OpenAI's CLIP."""
-    files = find(AESTHETIC, where)
-    return AestheticReward(
-        existing(files.folders[0], *AESTHETIC[0].files),
-        files.folders[1],
-        name=f"aesthetic@{where}" if where else "aesthetic",
-        device=device,
-        dtype=getattr(torch, dtype),
-        source=files.origin,
+    return make_published(
+        AestheticReward, "aesthetic", AESTHETIC, where=where, device=device, dtype=dtype
     )

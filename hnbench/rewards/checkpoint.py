@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import CLIPModel
 
 
-def load_clip(folder: Path, dtype: torch.dtype) -> CLIPModel:
+def load_clip_model(folder: Path, dtype: torch.dtype) -> CLIPModel:
     """A folder of transformers' CLIPModel, every key in its place."""
     from transformers import CLIPModel
 

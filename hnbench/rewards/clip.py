@@ -14,13 +14,13 @@ import torch
 from transformers import AutoTokenizer
 
 from hnbench.errors import UsageError
-from hnbench.rewards.checkpoint import load_clip
+from hnbench.rewards.checkpoint import load_clip_model
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.rewards.sources import CLIP, PICKSCORE
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import existing
 from hnbench.weights.fingerprint import fingerprint_of
-from hnbench.weights.hub import find
+from hnbench.weights.hub import find, name_at
 from hnbench.weights.pixels import Pixels
 from hnbench.weights.rgb import rgb
 
@@ -59,7 +59,7 @@ class ClipReward(DualEncoder):
         """Load the model, and the tokenizer from another folder where `tokenizer` names one. The
         fingerprint is the folder's by default.
         """
-        model = load_clip(folder, torch.float32)
+        model = load_clip_model(folder, torch.float32)
         # Before the weights are cast: ln 100 rounded to bfloat16 would make every score 1.1% too
         # low.
         self._scale = float(model.logit_scale.detach().exp())
@@ -119,7 +119,7 @@ def _published(
     existing(processor_folder, "tokenizer.json", "vocab.json")
     return ClipReward(
         folder,
-        name=f"{name}@{where}" if where else name,
+        name=name_at(name, where),
         mean=mean,
         std=std,
         device=device,

@@ -16,11 +16,11 @@ from accelerate import init_empty_weights
 from hnbench.errors import UsageError
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.rewards.open_clip import build
+from hnbench.rewards.published import make_published
 from hnbench.rewards.sources import HPSV2_0, HPSV2_1
 from hnbench.seeds import digest
-from hnbench.weights.checkpoint import existing, fill, read_weights
+from hnbench.weights.checkpoint import fill, read_weights
 from hnbench.weights.fingerprint import fingerprint_of
-from hnbench.weights.hub import find
 from hnbench.weights.pictures import letterboxed
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 
@@ -108,12 +108,7 @@ def load_v21(*, device: str, dtype: str, where: str = "") -> Hpsv2Reward:
 def _load(
     name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str
 ) -> Hpsv2Reward:
-    files = find(sources, where)
-    return Hpsv2Reward(
-        existing(files.folders[0], *sources[0].files),
-        name=f"{name}@{where}" if where else name,
-        config=open_clip.get_model_config(ARCHITECTURE),
-        device=device,
-        dtype=getattr(torch, dtype),
-        source=files.origin,
+    config = open_clip.get_model_config(ARCHITECTURE)
+    return make_published(
+        Hpsv2Reward, name, sources, where=where, device=device, dtype=dtype, config=config
     )

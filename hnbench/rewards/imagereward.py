@@ -25,12 +25,12 @@ from transformers import (
 from hnbench.errors import UsageError
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.network import NetworkReward
+from hnbench.rewards.published import make_published
 from hnbench.rewards.sources import IMAGEREWARD
 from hnbench.rewards.text_cache import TextCache
 from hnbench.seeds import digest
 from hnbench.weights.checkpoint import existing, fill, read_weights
 from hnbench.weights.fingerprint import fingerprint_of
-from hnbench.weights.hub import find
 from hnbench.weights.pictures import centre_cropped
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 
@@ -208,14 +208,13 @@ def _tokenizer(folder: Path, vocabulary: int) -> BertTokenizer:
 
 def load(*, device: str, dtype: str, where: str = "") -> ImageReward:
     """ImageReward v1.0."""
-    files = find(IMAGEREWARD, where)
-    return ImageReward(
-        existing(files.folders[0], *IMAGEREWARD[0].files),
-        files.folders[1],
-        name=f"imagereward@{where}" if where else "imagereward",
+    return make_published(
+        ImageReward,
+        "imagereward",
+        IMAGEREWARD,
+        where=where,
+        device=device,
+        dtype=dtype,
         vision=published_vision(),
         text=published_text(),
-        device=device,
-        dtype=getattr(torch, dtype),
-        source=files.origin,
     )

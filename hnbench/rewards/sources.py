@@ -1,5 +1,5 @@
-"""Where the published rewards' files are. What is weighed comes first, a tokenizer from elsewhere
-second.
+"""Where the published rewards' files are, and the mixture of them that is published. Of a reward's
+sources, what is weighed comes first, a tokenizer from elsewhere second.
 """
 
 from __future__ import annotations
@@ -43,4 +43,9 @@ AESTHETIC = (
 )
 """The head is in the authors' GitHub repository; this is a copy of it on the Hub. The record's
 fingerprint is by content.
+"""
+
+HUMAN_PREFERENCE = {"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
+"""Reward name -> weight: what ReNO (arXiv 2406.04312) and HyperNoise (arXiv 2508.09968) optimise,
+with HPS v2.1.
 """

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hnbench.errors import HnbenchError
+from hnbench.files.digits import to_digits
 from hnbench.guards.interrupts import exit_code_of, interrupt_deferred
 from hnbench.metering import Meter, Usage
 from hnbench.runs.attempt import Attempt, Models, Proposer
@@ -37,7 +38,7 @@ from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.plan import make_plan
 from hnbench.runs.preparation import prepare, reasons_to_skip
-from hnbench.runs.record import DIGITS, TRAJECTORY_DIGITS, Failure, Record, to_digits
+from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.verdicts import verify
 from hnbench.seeds import NoiseSource, digest
@@ -341,8 +342,8 @@ class _Execution:
         return Record(
             **common,
             status="done",
-            displacement=to_digits(float((noise - start.double()).norm()), DIGITS),
-            noise_norm=to_digits(float(noise.norm()), DIGITS),
+            displacement=to_digits(float((noise - start.double()).norm()), RECORD_DIGITS),
+            noise_norm=to_digits(float(noise.norm()), RECORD_DIGITS),
             rewards=result.rewards,
             initial_rewards=(
                 result.rewards

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hnbench.errors import HnbenchError, PluginError
-from hnbench.files.escaping import printable
-from hnbench.guards.out_of_memory import LONGEST, first_line
+from hnbench.files.escaping import LONGEST, first_line, printable
 from hnbench.runs.record import Failure
 
 RECORDED = (Exception, SystemExit)

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from hnbench.errors import StoreError
-from hnbench.files.decoding import MalformedError, Sha256, as_kind
+from hnbench.files.decoding import (
+    MalformedError,
+    NewerSchemaError,
+    Sha256,
+    as_kind,
+    check_schema,
+)
 from hnbench.files.escaping import quoted
 from hnbench.files.reading import json_of
 from hnbench.runs.identity import shared_identity
@@ -132,22 +138,15 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         value = json_of(path, dict[str, Any])
-        _refuse_newer(path, value)
+        check_schema(value, SCHEMA)
         _require_whole(value)
+    except NewerSchemaError as error:
+        raise StoreError(f"{path} cannot be used: {error}, or give another folder.") from error
     except MalformedError as error:
         raise StoreError(
             f"{path} is damaged: {error}. Put a whole copy back, or give another folder."
         ) from error
     return value
-
-
-def _refuse_newer(path: Path, value: Mapping[str, Any]) -> None:
-    schema = value.get("schema")
-    if isinstance(schema, int) and schema > SCHEMA:
-        raise StoreError(
-            f"{path} was written by a newer hnbench: schema {schema}, and this version reads up to"
-            f" {SCHEMA}. Upgrade hnbench, or give another folder."
-        )
 
 
 def _require_whole(value: dict[str, Any]) -> None:

@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from hnbench.files.decoding import MalformedError, Sha256, decode
+from hnbench.files.decoding import MalformedError, Sha256, check_schema, decode
 from hnbench.suites.base import Verdict
 
 SCHEMA = 2
 """The version of the record and of `run.json` that this package writes. From 2 on, each line of a
 journal has a check value.
 """
-DIGITS = 7
+RECORD_DIGITS = 7
 """Significant digits of rewards and norms: float32, which they are computed in, has no more, and
 the others would double a journal.
 """
@@ -148,27 +148,6 @@ def read_record(content: bytes) -> Record:
     """
     try:
         return decode(content, Record)
-    except MalformedError as error:
-        newer = _newer_schema(content)
-        if newer is None:
-            raise
-        raise MalformedError(
-            f"a newer hnbench wrote it (schema {newer}; this version reads up to {SCHEMA}):"
-            " upgrade it"
-        ) from error
-
-
-def _newer_schema(content: bytes) -> int | None:
-    class AnySchema(Struct):
-        schema: int
-
-    try:
-        schema = decode(content, AnySchema).schema
     except MalformedError:
-        return None
-    return schema if schema > SCHEMA else None
-
-
-def to_digits(value: float, digits: int) -> float:
-    """The number with so many significant digits; a number that is not finite stays what it is."""
-    return float(f"{value:.{digits}g}")
+        check_schema(decode(content, dict), SCHEMA)
+        raise

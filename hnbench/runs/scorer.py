@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from hnbench.files.digits import to_digits
 from hnbench.guards.answers import as_scores
 from hnbench.runs.attempt import attempted
 from hnbench.runs.plan import OPTIMISED
-from hnbench.runs.record import DIGITS, Failure, to_digits
+from hnbench.runs.record import RECORD_DIGITS, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,4 +73,4 @@ class Scorer:
         wrong = [name for name, value in row.items() if not math.isfinite(value)]
         if wrong:
             return Failure(type="NotFinite", message=f"the reward {', '.join(wrong)} is not finite")
-        return {name: to_digits(value, DIGITS) for name, value in row.items()}
+        return {name: to_digits(value, RECORD_DIGITS) for name, value in row.items()}

@@ -15,22 +15,22 @@ file and line. Nothing of a prompt ever enters a path.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from filelock import FileLock, Timeout
 from msgspec.structs import force_setattr
 
 from hnbench.errors import StoreError
 from hnbench.files.decoding import MalformedError
-from hnbench.files.journal import sealed, unsealed, whole_lines
-from hnbench.files.writing import BINARY, cannot_write, write_all, write_whole, writing
+from hnbench.files.hashing import sha256_of, sha256_of_file
+from hnbench.files.journal import APPENDING, parsed_lines, sealed, unsealed, whole_lines
+from hnbench.files.locking import LOCK, locked
+from hnbench.files.writing import append_whole, write_whole, writing
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.record import Record, SavedImage, image_path, read_record
@@ -98,7 +98,7 @@ class RunStore:
         self.folder = Path(folder)
         self.manifest: dict[str, Any] | None = None
         self._records: dict[str, Record] = {}
-        self._lock = FileLock(self.folder / ".lock", timeout=0)
+        self._open = ExitStack()
         self._journal: int | None = None
         self._held: dict[Path, tuple[int, int]] = {}
         """The files of this session by device and inode: while they are there, the folder is the
@@ -106,23 +106,11 @@ class RunStore:
         """
 
     def __enter__(self) -> Self:
-        with self._keeping():
-            self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise StoreError(
-                f"{self.folder} is in use by another process; wait for it to end, or give another"
-                " folder."
-            ) from None
-        except OSError as error:
-            raise StoreError(cannot_write(self.folder, error)) from error
-        try:
-            self._hold(self.folder / ".lock")
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.folder))
+            self._hold(self.folder / LOCK)
             self._read()
-        except BaseException:
-            self._lock.release()
-            raise
+            self._open = stack.pop_all()
         return self
 
     def _read(self) -> None:
@@ -136,10 +124,8 @@ class RunStore:
             )
 
     def __exit__(self, *_: object) -> None:
-        if self._journal is not None:
-            os.close(self._journal)
-            self._journal = None
-        self._lock.release()
+        self._journal = None
+        self._open.close()
 
     @property
     def records(self) -> Mapping[str, Record]:
@@ -200,7 +186,7 @@ class RunStore:
         with self._keeping():
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder / relative, png)
-        return SavedImage(path=relative, sha256=hashlib.sha256(png).hexdigest())
+        return SavedImage(path=relative, sha256=sha256_of(png))
 
     def add(self, record: Record) -> None:
         """Append a record and wait until it is on the disk. Its image must have been saved
@@ -212,13 +198,7 @@ class RunStore:
         with self._keeping():
             if self._journal is None:
                 self._journal = self._new_journal()
-            start = os.lseek(self._journal, 0, os.SEEK_END)
-            try:
-                write_all(self._journal, line)
-                os.fsync(self._journal)
-            except OSError:
-                os.ftruncate(self._journal, start)
-                raise
+            append_whole(self._journal, line)
         self._records[record.id] = record
 
     def _new_journal(self) -> int:
@@ -226,9 +206,8 @@ class RunStore:
             self.folder
             / f"journal-{max(map(_number, _journals(self.folder)), default=-1) + 1:04d}.jsonl"
         )
-        descriptor = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | BINARY, 0o666
-        )
+        descriptor = os.open(path, APPENDING | os.O_EXCL, 0o666)
+        self._open.callback(os.close, descriptor)
         self._hold(path)
         return descriptor
 
@@ -273,7 +252,7 @@ def _inode(path: Path) -> tuple[int, int]:
 def _is_intact(folder: Path, image: SavedImage) -> bool:
     path = folder / image.path
     try:
-        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == image.sha256
+        return path.is_file() and sha256_of_file(path) == image.sha256
     except OSError:
         return False
 
@@ -314,21 +293,15 @@ class _Lines:
         self.unchecked = 0
         self._texts: dict[str, str] = {}
         for path in _journals(folder):
-            for number, line in enumerate(whole_lines(path), start=1):
-                self._read(line, f"{path}:{number}")
+            for record, checked in parsed_lines(path, _read_line):
+                self._keep(record)
+                self.unchecked += not checked
 
-    def _read(self, line: bytes, place: str) -> None:
-        try:
-            record, checked = _read_line(line)
-        except MalformedError as error:
-            raise StoreError(
-                f"{place} is damaged: {error}. Remove that line to have its sample computed again."
-            ) from error
+    def _keep(self, record: Record) -> None:
         for name in _SHARED:  # texts that many records have: one copy each
             text = getattr(record, name)
             force_setattr(record, name, self._texts.setdefault(text, text))
         self.records[record.id] = record
-        self.unchecked += not checked
 
 
 def _read_line(line: bytes) -> tuple[Record, bool]:

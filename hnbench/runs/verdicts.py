@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import HnbenchError, PluginError
 from hnbench.files.decoding import decode
+from hnbench.files.escaping import first_line
 from hnbench.guards.answers import as_many, as_number, shown
-from hnbench.guards.out_of_memory import first_line, is_out_of_memory
+from hnbench.guards.out_of_memory import is_out_of_memory
 from hnbench.suites.base import Verdict
 
 if TYPE_CHECKING:

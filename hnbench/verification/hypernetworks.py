@@ -16,7 +16,8 @@ from torch.nn import functional
 from hnbench.catalogue.loading import find_adapter, load_generator
 from hnbench.catalogue.presets import preset_of
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork
-from hnbench.hypernetwork.checkpoint import adapter_sha256, load_adapter
+from hnbench.hypernetwork.checkpoint import adapter_sha256
+from hnbench.hypernetwork.loading import load_adapter
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 from hnbench.verification.check import CannotRun

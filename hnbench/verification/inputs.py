@@ -7,9 +7,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
+from hnbench.files.hashing import sha256_of_file
 from hnbench.seeds import digest
 from hnbench.weights import hub
-from hnbench.weights.pinned_files import fetch, sha256_of
+from hnbench.weights.pinned_files import fetch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def fetch_input(check: str, item: PinnedInput) -> Path:
         raise UsageError(
             f"{item.repo}@{item.revision} has no file {item.path}, which {check} needs"
         )
-    if item.sha256 and sha256_of(path) != item.sha256:
+    if item.sha256 and sha256_of_file(path) != item.sha256:
         raise UsageError(
             f"{path} is not the file that {check} needs (by SHA-256); remove it, and it is"
             " downloaded again"

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from hnbench.catalogue.loading import load_reward
+from hnbench.files.hashing import sha256_of
 from hnbench.rewards.hpsv2 import Hpsv2Reward
 from hnbench.verification.archives import read_files
 from hnbench.verification.check import CannotRun
@@ -138,7 +139,7 @@ def drawn(check: CheckContext) -> None:
         255, (3, 224, 224), generator=torch.Generator().manual_seed(given["seed"])
     ).to(torch.uint8)
     picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
-    if _sha256(picture.tobytes()) != given["sha256"]:
+    if sha256_of(picture.tobytes()) != given["sha256"]:
         raise CannotRun(
             "this torch draws other random numbers than the one that the published picture is of"
         )
@@ -355,9 +356,3 @@ def _decoded(
 
 def _read(check: CheckContext, name: str) -> Any:
     return json.loads(check.input(name).read_text(encoding="utf-8"))
-
-
-def _sha256(data: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()

@@ -11,6 +11,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from hnbench.errors import UsageError
+from hnbench.files.escaping import first_line
 from hnbench.weights.files import WEIGHTS
 from hnbench.weights.quiet import quiet_loading
 
@@ -169,11 +170,3 @@ def _weights(folder: Path) -> Path:
             if path.is_file():
                 return path
     return existing(folder, *WEIGHTS)
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, as far as it has room in a message of one line."""
-    first, _, rest = str(error).strip().partition("\n")
-    if first.endswith(":"):  # the reason is in the next line
-        first = f"{first} {rest.strip().partition(chr(10))[0]}"
-    return first or type(error).__name__

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fnmatch import fnmatch
-from hashlib import file_digest
 from typing import TYPE_CHECKING
 
+from hnbench.files.hashing import sha256_of_file
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -29,13 +29,8 @@ def fingerprint_of(folder: Path, patterns: Iterable[str] = _MODEL_FILES) -> str:
     safe = {found[name].parent for name in chosen if name.endswith(".safetensors")}
     return digest(
         {
-            name: _sha256(found[name])
+            name: sha256_of_file(found[name])
             for name in chosen
             if not (name.endswith(".bin") and found[name].parent in safe)
         }
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

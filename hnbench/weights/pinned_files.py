@@ -18,7 +18,9 @@ from pathlib import Path
 from urllib.error import URLError
 
 from hnbench.errors import UsageError
-from hnbench.weights.hub import assets_folder, disk_reason
+from hnbench.files.hashing import sha256_of_file
+from hnbench.weights.hub import assets_folder
+from hnbench.weights.hub_errors import disk_reason
 
 GIT = "git:"
 """What a pin begins with that is git's id of the content."""
@@ -217,13 +219,13 @@ def fetch(
         if (given / name).is_file():
             return _checked(given / name, url, pin)
     cached = _cache(name)
-    if not cached.is_file() or not fits(cached, pin):
+    if not cached.is_file() or not matches_pin(cached, pin):
         _download(name, url, pin, cached, progress=progress)
     return cached
 
 
 def _checked(path: Path, url: str, pin: str) -> Path:
-    if not fits(path, pin):
+    if not matches_pin(path, pin):
         raise UsageError(
             f"{path} is not the known file (expected {_shown(pin)}); replace it with {url}, or"
             " remove it"
@@ -231,12 +233,12 @@ def _checked(path: Path, url: str, pin: str) -> Path:
     return path
 
 
-def fits(path: Path, pin: str) -> bool:
+def matches_pin(path: Path, pin: str) -> bool:
     """Whether a file's content is the pinned one. A file that cannot be read is a `UsageError`."""
     try:
         if pin.startswith(GIT):
             return git_id_of(path) == pin.removeprefix(GIT)
-        return sha256_of(path).startswith(pin)
+        return sha256_of_file(path).startswith(pin)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read ({error.strerror}); make it readable, or remove it"
@@ -245,12 +247,6 @@ def fits(path: Path, pin: str) -> bool:
 
 def _shown(pin: str) -> str:
     return f"git's {pin.removeprefix(GIT)[:12]}" if pin.startswith(GIT) else f"SHA-256 {pin[:12]}"
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_id_of(path: Path) -> str:
@@ -281,7 +277,7 @@ def _download(name: str, url: str, pin: str, path: Path, *, progress: bool) -> N
     arrived = path.with_name(f"{path.name}.arriving")
     try:
         download_url_to_file(url, str(arrived), progress=progress)
-        if not fits(arrived, pin):
+        if not matches_pin(arrived, pin):
             raise UsageError(
                 f"{url} gave another content than is known (expected {_shown(pin)}); try again, or"
                 f" {by_hand}"

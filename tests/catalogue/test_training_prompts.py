@@ -48,7 +48,7 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "training" / "pickapic-prompts.json"
     path.parent.mkdir()
     monkeypatch.setenv("HNBENCH_DATA", str(tmp_path))
-    monkeypatch.setattr("hnbench.weights.pinned_files.fits", lambda *_: True)
+    monkeypatch.setattr("hnbench.weights.pinned_files.matches_pin", lambda *_: True)
     return path
 
 

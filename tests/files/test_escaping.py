@@ -9,7 +9,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from hnbench.files.escaping import csv_cell, markdown, markdown_code, printable
+from hnbench.files.escaping import csv_cell, first_line, markdown, markdown_code, printable
 from tests.hostile import TEXTS
 
 
@@ -138,3 +138,24 @@ def test_what_is_plain_stays_as_it_is() -> None:
     ):
         assert markdown(plain) == plain
     assert markdown_code("a`b") == "`` a`b ``"
+
+
+class Unspeakable(Exception):  # noqa: N818
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("\n  one\x1b \ntwo"), r"one\x1b"),
+        (RuntimeError("these keys differ:\n\n\ta, b\nand more"), "these keys differ: a, b"),
+        (RuntimeError("nothing follows:"), "nothing follows:"),
+        (MemoryError(), "MemoryError"),
+        (Unspeakable(), "Unspeakable"),
+        (ValueError("x" * 999), "x" * 500),
+    ],
+)
+def test_the_first_line_of_an_error(error: Exception, line: str) -> None:
+    assert first_line(error) == line

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import lzma
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from filelock import FileLock
 
 from hnbench.errors import StoreError
 from hnbench.files.journal import Journal, read_lines, sealed, unsealed
+from tests.journals import FullDisk
 
 
 def number(value: Any) -> int:
@@ -93,8 +96,27 @@ def test_one_writer_at_a_time(path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(path: Path) -> None:
     path.parent.write_text("a file")
-    with pytest.raises(StoreError, match=r"cannot be written to .*--out"), Journal(path, number):
+    with (
+        pytest.raises(StoreError, match=r"cannot be written to .*another place"),
+        Journal(path, number),
+    ):
         pass
+
+
+@pytest.mark.parametrize("room", [0, 30])
+def test_a_full_disk_leaves_no_part_of_a_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    with Journal(path, number) as journal:
+        journal.add([{"number": 1}])
+        before = path.read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", FullDisk(room, errno.ENOSPC))
+            with pytest.raises(StoreError, match=r"No space left.*make room.*What was written"):
+                journal.add([{"number": 2}])
+        assert path.read_bytes() == before
+        journal.add([{"number": 3}])  # room was made
+        assert journal.lines == read_lines(path, number) == [1, 3]
 
 
 def test_a_killed_writer_loses_nothing_that_it_added(path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
-from hnbench.generators import pipeline as module
+from hnbench.generators import encoded_texts
 from hnbench.generators.base import Conditioning
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.sources import load_folder
@@ -508,7 +508,7 @@ def test_the_text_that_was_not_asked_for_the_longest_is_forgotten(
 ) -> None:
     generator = load("stable-diffusion", folders)
     one = 40 * 16 * 4  # bytes of a prompt: tokens, width, float32
-    monkeypatch.setattr(module, "TEXT_CACHE_BYTES", 2 * one)
+    monkeypatch.setattr(encoded_texts, "TEXT_CACHE_BYTES", 2 * one)
     assert len(generator.encode(PROMPTS)) == 3
     generator.encode([PROMPTS[1]])
     generator.encode(["new"])

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hnbench.errors import UsageError
-from hnbench.generators import pipeline, sources
+from hnbench.generators import assembly, sources
 from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sources import FAMILIES, PublishedGenerator, load_by_place, load_folder
 from hnbench.weights import hub
@@ -264,7 +264,7 @@ def test_a_tokenizer_without_its_packages_says_which(
     (copied / "model_index.json").write_text(
         json.dumps({**index, "tokenizer": ["transformers", "T5Tokenizer"]})
     )
-    monkeypatch.setattr(pipeline, "_importable", lambda _: False)
+    monkeypatch.setattr(assembly, "_importable", lambda _: False)
 
     def tiktoken(*_: object, **__: object) -> None:
         raise ValueError("`tiktoken` is required to read a `tiktoken` file.")

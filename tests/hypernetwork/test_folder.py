@@ -82,7 +82,7 @@ def test_the_log_is_cut_back_to_the_state_and_a_torn_line_dropped(tmp_path: Path
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     with (
         TrainingFolder(tmp_path).locked(),
-        pytest.raises(StoreError, match="in use by another training"),
+        pytest.raises(StoreError, match="in use by another process"),
         TrainingFolder(tmp_path).locked(),
     ):
         pass

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hnbench.hypernetwork.trainer import Trainer
 from hnbench.catalogue.presets import preset_of
-from tests.hypernetwork.tiny import PROMPTS, config, mixture
+from hnbench.hypernetwork.trainer import Trainer
 from hnbench.testing.toys import ToyGenerator
+from tests.hypernetwork.tiny import PROMPTS, config, mixture
 
 SGD = {"momentum": 0.9, "nesterov": False, "dampening": 0, "weight_decay": 0.0}
 """ExplainableML/HyperNoise, optim.py."""

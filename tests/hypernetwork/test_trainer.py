@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from torch import Tensor
 from hnbench.config import values_of
 from hnbench.errors import StoreError, UsageError
 from hnbench.hypernetwork.adapter import Hypernetwork
-from hnbench.hypernetwork.checkpoint import attach, describe_adapter, load_adapter, training_cost
-from hnbench.hypernetwork.trainer import Draws, Trainer, learning_rate
-from hnbench.metering import Meter, MeteredGenerator, MeteredReward
+from hnbench.hypernetwork.attached import attach
+from hnbench.hypernetwork.checkpoint import describe_adapter, training_cost
+from hnbench.hypernetwork.draws import Draws
+from hnbench.hypernetwork.loading import load_adapter
+from hnbench.hypernetwork.optimizer import learning_rate
+from hnbench.hypernetwork.trainer import Trainer
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.seeds import digest
 from hnbench.testing.toys import BrightnessReward, ToyGenerator
@@ -137,29 +141,49 @@ class WarmReward(Reward):
         return images[:, 0].mean(dim=(1, 2))
 
 
-def test_costs_are_those_that_a_meter_counts(tmp_path: Path) -> None:
-    for changes in (
-        {"kind": "hypernoise"},
-        {"kind": "finetune"},
-        {"kind": "finetune", "image_penalty": 0.5},
-    ):
-        meter = Meter()
-        reward = Mixture({"brightness": (MeteredReward(BrightnessReward(), meter), 1.0)})
-        generator, folder = (
-            MeteredGenerator(ToyGenerator(), meter),
-            tmp_path / str(sorted(changes.values(), key=str)),
-        )
-        adapter = Trainer(
-            config(**changes, accumulation=2), generator, reward, PROMPTS, folder
-        ).train()
-        cost = training_cost(adapter)
-        assert {name: cost[name] for name in vars(meter)} == vars(meter)
-        assert (cost["steps"], cost["images"], cost["skipped_steps"], cost["device"]) == (
-            6,
-            48,
-            0,
-            "cpu",
-        )
+@pytest.mark.parametrize(
+    ("changes", "passes", "forward", "backward"),
+    [
+        ({"kind": "hypernoise"}, 2, 2, 2),
+        ({"kind": "finetune"}, 1, 1, 1),
+        ({"kind": "finetune", "image_penalty": 0.5}, 1, 2, 1),
+    ],
+)
+@pytest.mark.parametrize("stop_at", [None, 3])
+def test_costs_are_those_of_the_passes(
+    changes: dict[str, Any],
+    passes: int,
+    forward: int,
+    backward: int,
+    stop_at: int | None,
+    tmp_path: Path,
+) -> None:
+    """An image of the adapted generator takes `passes`, a step takes `forward` and `backward` for
+    each of its images. The base is evaluated once, the adapter at every evaluation. What a killed
+    training did after its saved state is done again, and counted once.
+    """
+    plan = config(**changes, accumulation=2, save_every=2)
+    training = partial(Trainer, plan, ToyGenerator(), mixture(), PROMPTS, tmp_path)
+    if stop_at is not None:
+        with pytest.raises(KeyboardInterrupt):
+            training().train(Spectator(stop_at=stop_at))
+    cost = training_cost(training().train())
+    images = plan.steps * plan.batch_size * plan.accumulation
+    evaluations = [record["evaluation"] for record in log_of(tmp_path) if "evaluation" in record]
+    judged = evaluations[0]["prompts"] * evaluations[0]["samples"]
+    assert (images, len(evaluations)) == (48, 4)
+    assert cost == {
+        "seconds": cost["seconds"],
+        "steps": 6,
+        "images": images,
+        "skipped_steps": 0,
+        "device": "cpu",
+        "generator_forward": forward * images + judged * (1 + passes * len(evaluations)),
+        "generator_backward": backward * images,
+        "reward_forward": images + judged * (1 + len(evaluations)),
+        "reward_backward": images,
+    }
+    assert "." not in json.dumps({**cost, "seconds": 0})  # whole numbers, as other versions read
 
 
 def test_a_finished_training_is_left_alone(tmp_path: Path) -> None:

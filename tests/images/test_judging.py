@@ -285,7 +285,7 @@ def test_a_damaged_journal_is_told_by_its_line(geneval: Path, suite: SmallSuite)
     for damaged in (
         "{",
         "7",
-        '{"schema": 99, "key": "a"}',
+        '{"schema": "new", "key": "a"}',
         json.dumps({**json.loads(lines[2]), "verdict": {"correct": "yes"}}),
     ):
         path.write_text("\n".join([*lines[:2], damaged, *lines[3:]]) + "\n")

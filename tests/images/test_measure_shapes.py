@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from hnbench.cli.app import app
 from hnbench.measures.diversity import mean_similarity
-from hnbench.measures.fidelity import cmmd
+from hnbench.measures.fidelity import mean_discrepancy
 from hnbench.runs.store import read_run
 from hnbench.shapes.models import load_resnet
 from hnbench.weights.pictures import to_bytes
@@ -60,7 +60,7 @@ def test_run_measure_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         expected = sum(mean_similarity(each) for each in found.values()) / 6
         assert rows[label, "measure/shapes-similarity"] == pytest.approx(expected, abs=1e-4)
         assert 1 < rows[label, "measure/shapes-vendi"] < 4
-    distance = cmmd(torch.cat(list(ours.values())), torch.cat(list(base.values())))
+    distance = mean_discrepancy(torch.cat(list(ours.values())), torch.cat(list(base.values())))
     assert rows["best-of-2", "measure/shapes-mmd"] == pytest.approx(distance, rel=1e-3)
     assert rows["best-of-2", "measure/shapes-fd"] > 0
     assert ("random", "measure/shapes-fd") not in rows

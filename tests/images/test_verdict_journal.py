@@ -63,7 +63,6 @@ def test_anything_in_the_place_of_a_journal_is_read_or_is_one_line(tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema": 2}, "it was written by a newer hnbench (schema 2"),
         ({"key": "short"}, "regex"),
         ({"verdict": {"correct": 1}}, "Expected `bool | null`, got `int`"),
         ({"verdict": {"correct": True, "details": 0}}, "Expected `object`, got `int`"),
@@ -78,3 +77,9 @@ def test_damage_is_told_by_its_line(tmp_path: Path, change: dict[str, object], r
         use(tmp_path)
     assert "journal.jsonl:2 is damaged" in str(caught.value)
     assert reason in str(caught.value)
+
+
+def test_a_newer_line_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text(f"{json.dumps({**LINES[0], 'schema': 2})}\n")
+    with pytest.raises(StoreError, match=r":1 cannot be used: .* newer hnbench \(schema 2, "):
+        use(tmp_path)

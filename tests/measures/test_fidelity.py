@@ -11,7 +11,7 @@ from torch import nn
 
 from hnbench.errors import UsageError
 from hnbench.measures import fidelity
-from hnbench.measures.fidelity import cmmd, frechet
+from hnbench.measures.fidelity import frechet_distance, mean_discrepancy
 from tests.measures.pictures import GOLDEN
 
 Array = npt.NDArray[np.float64]
@@ -22,13 +22,13 @@ def test_cmmd_of_the_golden_pair(monkeypatch: pytest.MonkeyPatch, rows: int) -> 
     monkeypatch.setattr(fidelity, "_ROWS", rows)
     pair = GOLDEN["cmmd"]
     x, y = (torch.tensor(pair[name], dtype=torch.float64) for name in ("x", "y"))
-    assert cmmd(x, y) == pytest.approx(pair["cmmd"], abs=1e-12)
-    assert cmmd(y, x) == pytest.approx(pair["cmmd"], abs=1e-12)
+    assert mean_discrepancy(x, y) == pytest.approx(pair["cmmd"], abs=1e-12)
+    assert mean_discrepancy(y, x) == pytest.approx(pair["cmmd"], abs=1e-12)
 
 
 def test_cmmd_of_equal_sets_is_zero_whatever_their_order() -> None:
     x = torch.tensor(np.random.default_rng(0).normal(size=(9, 4)))
-    assert cmmd(x, x.flip(0)) == pytest.approx(0, abs=1e-10)
+    assert mean_discrepancy(x, x.flip(0)) == pytest.approx(0, abs=1e-10)
 
 
 def with_moments(mean: Array, covariance: Array, count: int, seed: int) -> Array:
@@ -49,7 +49,7 @@ def test_the_frechet_distance_of_gaussians_is_the_closed_form() -> None:
     x = with_moments(np.array([1.0, 2.0, 3.0]), axes @ np.diag(first) @ axes.T, 40, 1)
     y = with_moments(np.array([0.0, 2.0, 5.0]), axes @ np.diag(second) @ axes.T, 25, 2)
     expected = 1 + 4 + ((np.sqrt(first) - np.sqrt(second)) ** 2).sum()
-    assert frechet(torch.tensor(x), torch.tensor(y)) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(torch.tensor(x), torch.tensor(y)) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(("count", "others"), [(60, 60), (60, 31)])
@@ -60,7 +60,7 @@ def test_the_frechet_distance_of_any_sets_is_that_of_scipy(count: int, others: i
     expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(
         c + d - 2 * np.asarray(sqrtm(c @ d)).real
     )
-    assert frechet(torch.tensor(x), torch.tensor(y)) == pytest.approx(expected, rel=1e-8)
+    assert frechet_distance(torch.tensor(x), torch.tensor(y)) == pytest.approx(expected, rel=1e-8)
 
 
 def test_the_frechet_distance_is_that_of_torchmetrics_on_the_same_features() -> None:
@@ -80,7 +80,9 @@ def test_the_frechet_distance_is_that_of_torchmetrics_on_the_same_features() -> 
     metric.set_dtype(torch.float64)
     metric.update(x, real=True)
     metric.update(y, real=False)
-    assert frechet(x.flatten(1), y.flatten(1)) == pytest.approx(float(metric.compute()), rel=1e-6)
+    assert frechet_distance(x.flatten(1), y.flatten(1)) == pytest.approx(
+        float(metric.compute()), rel=1e-6
+    )
 
 
 def test_fewer_images_than_features_are_no_numerical_trouble() -> None:
@@ -90,14 +92,14 @@ def test_fewer_images_than_features_are_no_numerical_trouble() -> None:
     rng = np.random.default_rng(4)
     points = rng.normal(size=(5, 3)), rng.normal(size=(7, 3)) + 1
     embedding = np.linalg.qr(rng.normal(size=(200, 3)))[0].T
-    low = frechet(*(torch.tensor(part) for part in points))
-    high = frechet(*(torch.tensor(part @ embedding) for part in points))
+    low = frechet_distance(*(torch.tensor(part) for part in points))
+    high = frechet_distance(*(torch.tensor(part @ embedding) for part in points))
     assert high == pytest.approx(low, rel=1e-9)
-    assert frechet(
+    assert frechet_distance(
         torch.tensor(points[0] @ embedding), torch.tensor(points[0] @ embedding)
     ) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_single_image_has_no_covariance() -> None:
     with pytest.raises(UsageError, match=r"at least two images in each set; there are 1 and 5"):
-        frechet(torch.ones(1, 3), torch.ones(5, 3))
+        frechet_distance(torch.ones(1, 3), torch.ones(5, 3))

@@ -13,6 +13,7 @@ import torch
 from torchvision.models import alexnet
 
 from hnbench.errors import UsageError
+from hnbench.files.hashing import sha256_of_file
 from hnbench.measures import lpips
 from hnbench.measures.lpips import Lpips, heads, heads_path
 from hnbench.weights import pinned_files as data
@@ -119,5 +120,5 @@ def test_the_weights_are_a_known_file(weights: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(lpips, "ALEXNET", f"{weights.parent.name}/{weights.name}")
     with pytest.raises(UsageError, match=r"is not the known file \(expected SHA-256 7be5be79\)"):
         lpips.load("cpu")
-    monkeypatch.setattr(lpips, "ALEXNET_SHA256", data.sha256_of(weights)[:8])
+    monkeypatch.setattr(lpips, "ALEXNET_SHA256", sha256_of_file(weights)[:8])
     assert lpips.load("cpu").fingerprint == Lpips(weights, "cpu").fingerprint

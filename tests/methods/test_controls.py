@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hnbench.hypernetwork.adapter import Hypernetwork
-from hnbench.hypernetwork.checkpoint import attach
+from hnbench.hypernetwork.attached import attach
 from hnbench.metering import Meter, MeteredGenerator
 from hnbench.methods.base import Outcome
 from hnbench.methods.controls import OtherNoise, RandomDirection

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from hnbench.errors import UsageError
-from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+from hnbench.hypernetwork.attached import attach
+from hnbench.hypernetwork.checkpoint import adapter_sha256
 from hnbench.metering import Meter, MeteredGenerator
 from hnbench.methods.finetune import FineTuned
 from hnbench.methods.hypernoise import HyperNoise

@@ -8,7 +8,8 @@ import torch
 from hnbench.catalogue.registry import make_method
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.adapter import Hypernetwork
-from hnbench.hypernetwork.checkpoint import adapter_sha256, attach
+from hnbench.hypernetwork.attached import attach
+from hnbench.hypernetwork.checkpoint import adapter_sha256
 from hnbench.metering import Meter, MeteredGenerator
 from hnbench.methods.hypernoise import HyperNoise
 from hnbench.seeds import NoiseSource
@@ -79,7 +80,7 @@ def test_prepare_loads_and_propose_does_not_load_again(
 ) -> None:
     generator, method = ToyGenerator(), HyperNoise(adapter=adapter)
     method.prepare(generator)
-    monkeypatch.setattr("hnbench.hypernetwork.checkpoint.load_adapter", None)
+    monkeypatch.setattr("hnbench.hypernetwork.attached.load_adapter", None)
     assert len(
         list(
             method.propose(TASKS, MeteredGenerator(generator, Meter()), BrightnessReward(), NOISES)

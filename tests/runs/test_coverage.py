@@ -200,7 +200,7 @@ def test_a_line_of_this_schema_needs_its_check_value(copied: Path) -> None:
 
     (journal,) = copied.glob("journal-*.jsonl")
     journal.write_text("".join(f"{json.dumps(row)}\n" for row in journal_rows(journal)))
-    with pytest.raises(StoreError, match=r"jsonl:1 is damaged: its check value is missing"):
+    with pytest.raises(StoreError, match=r"jsonl:1 is damaged \(its check value is missing"):
         read_run(copied)
 
 

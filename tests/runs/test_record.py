@@ -148,7 +148,7 @@ def test_any_prompt_survives(prompt: str) -> None:
         (("surplus",), 1, "unknown field `surplus`"),
         (("\x1b]0;title\x07",), 1, r"unknown field `\\x1b\]0;title\\x07`"),
         (("cost", "surplus"), 1, "unknown field `surplus`"),
-        (("schema",), 99, r"a newer hnbench wrote it \(schema 99; this version reads up to 2\)"),
+        (("schema",), 99, r"by a newer hnbench \(schema 99, this one reads up to 2\)"),
     ],
 )
 def test_damage_is_named(path: tuple[str, ...], value: Any, message: str) -> None:

@@ -20,6 +20,7 @@ from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import Failure, Record, SavedImage, image_path
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import digest
+from tests.journals import FullDisk
 from tests.runs.test_record import DONE, FAILED
 from tests.runs.world import damaged
 
@@ -228,7 +229,8 @@ def test_a_newer_schema_is_refused_with_its_version(tmp_path: Path, name: str) -
     if name != "run.json":
         path.write_bytes(sealed({**numbered(1).to_json(), "schema": 3}))
     with pytest.raises(
-        StoreError, match=r"newer hnbench.*schema 3.* this version reads up to 2.*[uU]pgrade"
+        StoreError,
+        match=r"cannot be used: .*newer hnbench \(schema 3, this one reads up to 2\): update",
     ):
         read_run(tmp_path)
 
@@ -302,20 +304,6 @@ except StoreError as error:
     assert held[0] == "1"
     assert "in use by another process" in held[1]
     assert free == ["1", "open"]
-
-
-class FullDisk:
-    """`os.write` on a disk with so many bytes left: it writes what fits, then fails."""
-
-    def __init__(self, room: int, number: int) -> None:
-        self.room, self.number, self.real = room, number, os.write
-
-    def __call__(self, descriptor: int, content: bytes) -> int:
-        if self.room == 0:
-            raise OSError(self.number, os.strerror(self.number))
-        written = self.real(descriptor, bytes(content[: self.room]))
-        self.room -= written
-        return written
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

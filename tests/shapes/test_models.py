@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hnbench.hypernetwork.adapter import Hypernetwork
-from hnbench.hypernetwork.checkpoint import attach
+from hnbench.hypernetwork.attached import attach
 from hnbench.rewards.base import Reward
 from hnbench.shapes.captions import TAGS, all_captions, by_text
 from hnbench.shapes.models import WEIGHTS, load_clip, load_generator, load_resnet

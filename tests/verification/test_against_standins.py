@@ -379,7 +379,7 @@ def squashed_instead_of_cropped(patch: pytest.MonkeyPatch) -> None:
 
 
 def plain_gelu(patch: pytest.MonkeyPatch) -> None:
-    load = checkpoint.load_clip
+    load = checkpoint.load_clip_model
 
     def loaded(*arguments: Any) -> Any:
         model = load(*arguments)
@@ -387,7 +387,7 @@ def plain_gelu(patch: pytest.MonkeyPatch) -> None:
             layer.mlp.activation_fn = torch.nn.GELU()
         return model
 
-    patch.setattr(aesthetic, "load_clip", loaded)
+    patch.setattr(aesthetic, "load_clip_model", loaded)
 
 
 def other_statistics(patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hnbench.catalogue.presets import preset_names, preset_of
-from hnbench.hypernetwork import checkpoint
+from hnbench.hypernetwork import loading
 from hnbench.hypernetwork.adapter import LoraAdapter
 from hnbench.verification.check import CheckResult, run_check
 from hnbench.verification.reference import all_references
@@ -43,9 +43,9 @@ def test_the_weights_by_hand_give_the_same(name: str) -> None:
 
 
 def other_scale(patch: pytest.MonkeyPatch) -> None:
-    real = checkpoint._settings
+    real = loading._settings
     patch.setattr(
-        checkpoint,
+        loading,
         "_settings",
         lambda *given: replace(real(*given), alpha=real(*given).alpha * 0.99),
     )

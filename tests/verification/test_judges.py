@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from hnbench.catalogue import registry
-from hnbench.images.inventory import decode
+from hnbench.images.inventory import decode_png
 from hnbench.suites.base import Judge, Verdict
 from hnbench.suites.geneval import colours
 from hnbench.suites.geneval.detector import InstanceDetector as GenEvalDetector
@@ -39,6 +39,8 @@ from hnbench.verification import judges
 from hnbench.verification.check import CheckContext, CheckResult, run_check
 from hnbench.verification.reference import PinnedInput, Reference, all_references
 from hnbench.weights import hub as hub_module
+from hnbench.weights import pixels as pixels_module
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
 from hnbench.weights.rgb import rgb
 from tests.rewards.samples import picture
 from tests.standin.hub import StandInHub
@@ -94,7 +96,7 @@ def blip(reference: Reference) -> dict[str, Any]:
             / 255
         )
         pixels = (
-            torch.tensor((squashed - np.array(models.CLIP_MEAN)) / np.array(models.CLIP_STD))
+            torch.tensor((squashed - np.array(OPENAI_MEAN)) / np.array(OPENAI_STD))
             .float()
             .permute(2, 0, 1)[None]
         )
@@ -276,7 +278,7 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "a token that is not BLIP's": ("t2i-blipvqa-examples", lost_token),
     "another normalisation": (
         "t2i-blipvqa-examples",
-        lambda patch: patch.setattr(models, "CLIP_MEAN", (0.5, 0.5, 0.5)),
+        lambda patch: patch.setattr(pixels_module, "OPENAI_MEAN", (0.5, 0.5, 0.5)),
     ),
     "blue for red, seen by the detector": ("t2i-dfine-cats", blue_for_red),
     "a head that was not loaded": ("geneval-hf-cats", unloaded_head),
@@ -401,7 +403,7 @@ def test_genevals_rates_go_from_the_folder_to_the_table(
             red = (7 * int(prompt.id) + 3 * number) % 11
             Image.new("RGB", (8 + number, 8), (red, 0, 0)).save(samples / f"{number:05d}.png")
             right.setdefault(prompt.tag, []).append(red % 2 == 0)
-    assert decode((root / "00000/samples/00000.png").read_bytes()).size == (8, 8)
+    assert decode_png((root / "00000/samples/00000.png").read_bytes()).size == (8, 8)
     monkeypatch.setattr(type(suite), "judge", lambda *_, **__: Half())
     rates = {tag: sum(found) / len(found) for tag, found in right.items()}
     expected = {**rates, "overall": sum(rates.values()) / 6}

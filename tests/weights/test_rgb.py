@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hnbench.images.inventory import decode
+from hnbench.images.inventory import decode_png
 from hnbench.weights.pictures import centre_cropped, letterboxed, to_bytes
 from hnbench.weights.rgb import rgb
 
@@ -104,7 +104,7 @@ def test_numbers_that_are_no_picture_are_refused(values: Any) -> None:
 @pytest.mark.parametrize("name", ["L", "RGBA", "I;16", "P with transparency", "LA"])
 def test_a_saved_png_is_judged_as_its_8_bit_picture(name: str, tmp_path: Path) -> None:
     PICTURES[name].save(tmp_path / "image.png")
-    assert np.abs(grey_of(decode((tmp_path / "image.png").read_bytes())) - GREY).max() <= 1
+    assert np.abs(grey_of(decode_png((tmp_path / "image.png").read_bytes())) - GREY).max() <= 1
 
 
 def test_rewards_see_the_same_of_8_and_16_bits() -> None:

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from hnbench.files.hashing import sha256_of_file
 from hnbench.suites.geneval.rules import COLOURS
 from hnbench.weights.hub import Source, download
-from hnbench.weights.pinned_files import sha256_of
 from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
@@ -143,6 +143,6 @@ def load_colour_classifier(device: str) -> ColourClassifier:
         model,
         open_clip.get_tokenizer(ARCHITECTURE),
         transform,
-        fingerprint=f"{ARCHITECTURE}:{sha256_of(path)}",
+        fingerprint=f"{ARCHITECTURE}:{sha256_of_file(path)}",
         device=device,
     )

@@ -28,9 +28,10 @@ from safetensors.torch import save_file
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
 from hnbench.errors import UsageError
+from hnbench.files.hashing import sha256_of_file
 from hnbench.weights.checkpoint import load_pretrained
 from hnbench.weights.hub import assets_folder
-from hnbench.weights.pinned_files import fetch, sha256_of
+from hnbench.weights.pinned_files import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,7 +157,7 @@ def official_folder() -> tuple[Path, str]:
     huggingface_hub's cache for assets.
     """
     checkpoint = fetch(CHECKPOINT_NAME, CHECKPOINT_URL, CHECKPOINT_SHA256, progress=True)
-    sha256 = sha256_of(checkpoint)
+    sha256 = sha256_of_file(checkpoint)
     cache = assets_folder("converted", "mask2former")
     folder = cache / f"{sha256}-v{VERSION}"
     if not folder.is_dir():
@@ -177,7 +178,7 @@ def convert_checkpoint(checkpoint: Path, config: Mask2FormerConfig, folder: Path
         save_file(
             tensors,
             made / "model.safetensors",
-            {"format": "pt", "source_sha256": sha256_of(checkpoint)},
+            {"format": "pt", "source_sha256": sha256_of_file(checkpoint)},
         )
         load(made, checkpoint.name)
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from hnbench.files.hashing import sha256_of_file
 from hnbench.files.prompt_files import read_text
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge
@@ -31,7 +32,7 @@ from hnbench.suites.geneval.rules import (
 )
 from hnbench.weights.hub import Source, download
 from hnbench.weights.known_picture import distrusted, photograph
-from hnbench.weights.pinned_files import data_file, sha256_of
+from hnbench.weights.pinned_files import data_file
 from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
@@ -201,5 +202,5 @@ def hugging_face_judge(device: str) -> GenEvalJudge:
     """
     folder = download(HUGGING_FACE)
     detector = InstanceDetector(load(folder, str(HUGGING_FACE)), class_names(), device)
-    fingerprint = f"{HUGGING_FACE}:{sha256_of(folder / 'model.safetensors')}"
+    fingerprint = f"{HUGGING_FACE}:{sha256_of_file(folder / 'model.safetensors')}"
     return GenEvalJudge(detector, load_colour_classifier(device), fingerprint=fingerprint)

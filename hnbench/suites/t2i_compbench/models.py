@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
+from hnbench.files.escaping import first_line
 from hnbench.suites.t2i_compbench.detections import LabelledBox, frame_of
 from hnbench.weights.files import MODEL
 from hnbench.weights.hub import Source, download
@@ -36,7 +37,6 @@ ENCODE, DECODE = 30523, 30522
 QUESTION_TOKENS, QUESTION_WORDS = 35, 50
 BLIP_SIZE = 480
 """Pixels: the side that the published script squashes images to."""
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 CONFIDENCE = 0.5
 """Of a detection, as the published scripts set it."""
 DEPTH_SIZE = 480
@@ -71,8 +71,6 @@ def _tokenizer(folder: Path) -> Any:
 
 
 def _read(kind: Any, folder: Path, what: str, **options: str) -> Any:
-    from hnbench.weights.checkpoint import first_line
-
     try:
         return kind.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, **options
@@ -169,8 +167,10 @@ class BlipVqa:
     def _pixels(self, image: Image.Image) -> Any:
         from PIL.Image import Resampling
 
+        from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
+
         squashed = rgb(image).resize((BLIP_SIZE, BLIP_SIZE), Resampling.BICUBIC)
-        return _normalised(squashed, CLIP_MEAN, CLIP_STD)[None].to(self.device)
+        return _normalised(squashed, OPENAI_MEAN, OPENAI_STD)[None].to(self.device)
 
 
 class ClipCosine:

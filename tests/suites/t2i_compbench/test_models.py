@@ -21,8 +21,6 @@ from transformers import RTDetrImageProcessor
 from hnbench.errors import UsageError
 from hnbench.suites.t2i_compbench.detections import frame_of
 from hnbench.suites.t2i_compbench.models import (
-    CLIP_MEAN,
-    CLIP_STD,
     CONFIDENCE,
     ENCODE,
     NO,
@@ -38,6 +36,7 @@ from hnbench.suites.t2i_compbench.models import (
 )
 from hnbench.weights.files import MODEL
 from hnbench.weights.hub import Source, select
+from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +189,7 @@ def test_clip_s_pixels_are_the_published_ones(clip_folder: Path, image: Image.Im
             Resize(32, InterpolationMode.BICUBIC),
             CenterCrop(32),
             ToTensor(),
-            Normalize(CLIP_MEAN, CLIP_STD),
+            Normalize(OPENAI_MEAN, OPENAI_STD),
         ]
     )
     torch.testing.assert_close(

@@ -1,0 +1,40 @@
+"""One process at a time in a folder."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from hnbench.errors import StoreError
+from hnbench.files.writing import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCK = ".lock"
+"""The file in a folder that the process which works there holds."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for the length of the block; it is made where it is not there.
+
+    A folder that another process holds, or that cannot be written to, is a `StoreError` at once.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"{folder} is in use by another process; wait for it to end, or give another"
+                " folder."
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,104 @@
+"""A diffusers pipeline, assembled from the parts in a folder, some of which another folder may
+replace.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import diffusers
+
+from hnbench.errors import UsageError
+from hnbench.files.escaping import first_line
+from hnbench.generators.parts import (
+    INDEX,
+    UNUSED,
+    kind_of_part,
+    load_part,
+    load_parts,
+    load_scheduler,
+    pipeline_parts,
+    read_json,
+)
+from hnbench.weights.checkpoint import UNREADABLE
+from hnbench.weights.quiet import quiet_loading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import torch
+
+_TOKENIZER_NEEDS = ("tiktoken", "sentencepiece", "protobuf")
+
+
+def load_all(
+    folder: Path,
+    replaced: Mapping[str, Path],
+    dtype: torch.dtype,
+    others: Mapping[str, torch.dtype],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The models of a pipeline's folder by part, and the variants of their files, of those that
+    have one. `replaced` are the folders that parts (or the scheduler) come from instead; `others`
+    are the types of parts that are not of `dtype`.
+    """
+    index = pipeline_parts(read_json(folder / INDEX))
+    models: dict[str, Any] = {}
+    loaded = dict(load_parts(folder, dtype, others, leave=tuple(replaced)))
+    for part, place in replaced.items():
+        library, class_name = index[part]
+        if kind_of_part(part, class_name) == "scheduler":
+            models[part] = load_scheduler(place, part)
+        else:
+            loaded[part] = load_part(place, part, library, class_name, others.get(part, dtype))
+    models |= {part: one.model for part, one in loaded.items()}
+    return models, {part: one.variant for part, one in loaded.items() if one.variant}
+
+
+def assemble(
+    folder: Path, pipeline_class: str, parts: Mapping[str, Any], loading: Mapping[str, Any]
+) -> Any:
+    """The pipeline of these parts, and of what else the folder has: tokenizers, and a scheduler.
+    `loading` are arguments of the class's own `from_pretrained`. What cannot be loaded is a
+    `UsageError`.
+    """
+    stock = getattr(diffusers, pipeline_class)
+    taken = inspect.signature(stock.__init__).parameters
+    arguments = {**dict.fromkeys(part for part in UNUSED if part in taken), **loading, **parts}
+    try:
+        with quiet_loading():
+            return stock.from_pretrained(folder, local_files_only=True, **arguments)
+    except (*UNREADABLE, AttributeError) as error:
+        raise UsageError(
+            f"{folder} cannot be loaded as a {pipeline_class}: {_why(error)}"
+        ) from error
+
+
+def _why(error: BaseException) -> str:
+    """What an error of loading says; of a tokenizer that some package is missing for, which
+    packages those are.
+
+    transformers falls back to another kind of file where the packages for the one that is there are
+    missing, and then names the wrong one.
+    """
+    lines = str(error).lower()
+    missing = [
+        name
+        for name, module in (("sentencepiece", "sentencepiece"), ("protobuf", "google.protobuf"))
+        if not _importable(module)
+    ]
+    if missing and any(name in lines for name in _TOKENIZER_NEEDS):
+        return (
+            f"its tokenizer needs the packages {' and '.join(missing)}; type pip install"
+            f" {' '.join(missing)}"
+        )
+    return first_line(error)
+
+
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,59 @@
+"""What a training is shown at each step: prompts and noises, from the seed and the step alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from hnbench.seeds import seed_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from hnbench.hypernetwork.config import TrainingConfig
+
+
+class Draws:
+    """The prompts and noises of every step, from (seed, step) alone. Each epoch goes through all
+    prompts in an order of its own.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, prompts: Sequence[str], shape: tuple[int, ...]
+    ) -> None:
+        self.config, self.texts, self.shape = config, list(prompts), shape
+
+    def prompts(self, step: int, micro: int) -> list[str]:
+        """The prompts of one batch."""
+        size = self.config.batch_size
+        first = (step * self.config.accumulation + micro) * size
+        return [self.texts[self._index(position)] for position in range(first, first + size)]
+
+    def noise(self, step: int, micro: int) -> Tensor:
+        """The noises of one batch: float32 on the CPU, `[batch_size, *noise_shape]`."""
+        size, seed = self.config.batch_size, self.config.seed
+        if self.config.noise == "batch":
+            return self._normal(self.shape, seed_of("noise", seed, step)).expand(size, *self.shape)
+        return self._normal((size, *self.shape), seed_of("noise", seed, step, micro))
+
+    @staticmethod
+    def _normal(shape: tuple[int, ...], seed: int) -> Tensor:
+        return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))
+
+    def _index(self, position: int) -> int:
+        epoch, place = divmod(position, len(self.texts))
+        return self._order(epoch)[place]
+
+    def _order(self, epoch: int) -> list[int]:
+        if getattr(self, "_epoch", None) != epoch:
+            generator = torch.Generator("cpu").manual_seed(
+                seed_of("epoch", self.config.seed, epoch)
+            )
+            self._epoch, self._permutation = (
+                epoch,
+                torch.randperm(len(self.texts), generator=generator).tolist(),
+            )
+        return self._permutation

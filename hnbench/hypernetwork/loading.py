@@ -1,0 +1,246 @@
+"""A trained adapter from its folder onto a generator's backbone, strictly: every layer that its
+configuration names has its weights, and no weight is left over.
+
+What was made to do harm is refused before it is computed with. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from pickle import UnpicklingError  # what torch raises when it refuses to unpickle
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import LoraConfig
+from peft.tuners.tuners_utils import check_target_module_exists
+from safetensors.torch import load_file
+from torch import nn
+
+from hnbench.errors import UsageError
+from hnbench.files.decoding import MalformedError
+from hnbench.files.escaping import printable
+from hnbench.hypernetwork.adapter import (
+    LoraAdapter,
+    LoraSettings,
+    refuse_other_names,
+    require_shape,
+)
+from hnbench.hypernetwork.checkpoint import (
+    CONFIG,
+    DESCRIPTION,
+    PLACES,
+    PREFIX,
+    WEIGHTS,
+    LoraOptions,
+    describe_adapter,
+    grouped_convolutions,
+    is_described,
+    lora_options,
+    weights_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from hnbench.generators.base import Generator
+
+LONGEST = 200
+"""Characters of another program's message."""
+
+
+def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
+    """An adapter of this kind (`"hypernoise"`, `"finetune"`), strictly.
+
+    Every layer that its configuration names has its weights, and no weight is left over; their
+    names may have peft's prefix or not. An adapter of another kind, generator or shape is a
+    `UsageError`. A folder without hnbench.json (the published hypernetworks) counts as
+    `"hypernoise"`, and is checked by names and shapes alone.
+    """
+    weights = weights_file(folder)
+    if is_described(folder):
+        _check(folder, describe_adapter(folder), generator, kind)
+    elif kind != "hypernoise":
+        raise UsageError(
+            f"{folder} has no {DESCRIPTION}, so it counts as a noise hypernetwork and not as {kind}"
+        )
+    state = _read_weights(weights)
+    config = lora_options(folder)
+    targets = _targets(folder, config, state, generator)
+    try:
+        settings = _settings(config, targets, state, generator)
+        adapter = LoraAdapter(generator.backbone, settings, targets)
+        adapter.load_state_dict(state)
+    except UsageError as error:
+        raise UsageError(f"{folder}: {error}") from error
+    return adapter
+
+
+def _check(folder: Path, description: Mapping[str, Any], generator: Generator, kind: str) -> None:
+    if description["kind"] != kind:
+        raise UsageError(
+            f"{folder} is an adapter of kind {description['kind'][:60]!r}; {kind!r} is needed here"
+        )
+    trained = description["generator"]
+    name, fingerprint = trained["name"][:60], printable(trained["fingerprint"][:12])
+    if tuple(trained["noise_shape"]) != tuple(generator.noise_shape):
+        raise UsageError(
+            f"{folder} was trained for the generator {name!r} with noise"
+            f" {str(trained['noise_shape'])[:60]}; {generator.name!r} has noise"
+            f" {list(generator.noise_shape)}"
+        )
+    if trained["fingerprint"] != generator.fingerprint:
+        raise UsageError(
+            f"{folder} was trained for the generator {name!r} with fingerprint {fingerprint}; this"
+            f" {generator.name!r} has fingerprint {generator.fingerprint[:12]}; train an adapter"
+            " for it"
+        )
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights by their names without peft's prefix."""
+    found = _read_tensors(path)
+    state = (
+        {str(name).removeprefix(PREFIX): tensor for name, tensor in found.items()}
+        if isinstance(found, dict)
+        else {}
+    )
+    if (
+        not state
+        or len(state) < len(found)
+        or not all(isinstance(tensor, torch.Tensor) for tensor in state.values())
+    ):
+        raise UsageError(
+            f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft"
+            " saves it"
+        )
+    for name, tensor in state.items():
+        if why := _unusable(tensor):
+            raise UsageError(f"{path}: {printable(name)[:100]} {why}")
+    return state
+
+
+def _unusable(weight: Tensor) -> str:
+    """Why a tensor is no weight of a LoRA; empty for one that is."""
+    kind = str(weight.dtype).removeprefix("torch.")
+    if kind not in ("float64", "float32", "float16", "bfloat16"):
+        return f"is of type {kind}, and not of floating point with 16 bits or more; save it again"
+    if (
+        weight.layout != torch.strided
+        or weight.device.type != "cpu"
+        or weight.nbytes > weight.untyped_storage().nbytes()
+    ):
+        return "is no plain tensor with a value for each of its places; save it again"
+    return (
+        ""
+        if bool(weight.isfinite().all())
+        else "has values that are not finite; the training diverged"
+    )
+
+
+def _read_tensors(path: Path) -> Any:
+    """What a file of weights holds. A file that was made to do harm can make its reader fail in any
+    way, and each is one line.
+    """
+    try:
+        if path.name == WEIGHTS:
+            return load_file(path)
+        _refuse_compressed(path)
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise UsageError(
+            f"{path} cannot be read as weights: it is damaged, or holds more than tensors; nothing"
+            f" of it was run. Get it as {WEIGHTS}, which cannot hold anything else"
+        ) from error
+    except Exception as error:
+        why = printable(str(error).strip().partition("\n")[0])[:LONGEST]
+        raise UsageError(
+            f"{path} cannot be read as weights ({why or type(error).__name__}); get the adapter"
+            " again"
+        ) from error
+
+
+def _refuse_compressed(path: Path) -> None:
+    """An archive of torch is not compressed; one that is compressed may become far larger than it
+    is.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise MalformedError("it is compressed, as torch never writes it")
+
+
+def _targets(
+    folder: Path, config: LoraOptions, state: Mapping[str, Tensor], generator: Generator
+) -> list[str]:
+    """The layers that the configuration means, in the backbone's order, by peft's own rule for
+    names that are given in part.
+    """
+    modules = dict(generator.backbone.named_modules())
+    unknown = sorted({name.rpartition(".lora_")[0] for name in state} - modules.keys())
+    if unknown:
+        raise UsageError(
+            f"{folder}: the backbone of {generator.name!r} has no layer {unknown[0][:100]!r}"
+            f" ({len(unknown)} such); take its own generator"
+        )
+    try:
+        places = LoraConfig(
+            **{name: value for name in PLACES if (value := getattr(config, name)) is not None}
+        )
+        adaptable = [
+            name for name, module in modules.items() if isinstance(module, (nn.Linear, nn.Conv2d))
+        ]
+        found = [name for name in adaptable if check_target_module_exists(places, name)]
+    except (TypeError, ValueError, re.error, RecursionError, OverflowError) as error:
+        raise UsageError(
+            f"{folder / CONFIG} cannot be used: {printable(str(error))[:LONGEST]}; get the adapter"
+            " again"
+        ) from error
+    if not found:
+        raise UsageError(
+            f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG}"
+            " names; take its own generator"
+        )
+    return found
+
+
+def _settings(
+    config: LoraOptions, targets: Sequence[str], state: Mapping[str, Tensor], generator: Generator
+) -> Any:
+    """Rank and scale, and of which of the two kinds the LoRA beside grouped convolutions is, by the
+    shape of its second half.
+
+    What does not fit the backbone is a `UsageError` before anything of that size is made.
+    """
+    rank = config.r
+    other = next(
+        (name for name, half in state.items() if ".lora_A." in name and half.shape[:1] != (rank,)),
+        None,
+    )
+    if other:
+        raise UsageError(
+            f"{CONFIG} says rank {rank}, and {other} has {list(state[other].shape)}; take the"
+            " configuration of these weights"
+        )
+    refuse_other_names(targets, state)
+    for name in targets:
+        half = f"{name}.lora_A.weight"
+        require_shape(half, state[half], _first_half(generator.backbone.get_submodule(name), rank))
+    grouped = [
+        f"{name}.lora_B.weight" for name in grouped_convolutions(generator.backbone, targets)
+    ]
+    dense = any(state[name].ndim > 1 and state[name].shape[1] == rank for name in grouped)
+    return LoraSettings(rank=rank, alpha=config.lora_alpha, dense=dense)
+
+
+def _first_half(layer: nn.Module, rank: int) -> tuple[int, ...]:
+    """The shape of lora_A of a layer, which has no groups."""
+    if isinstance(layer, nn.Conv2d):
+        return (rank, layer.in_channels, *layer.kernel_size)
+    width: int = getattr(layer, "in_features")  # noqa: B009
+    return rank, width
