@@ -36,7 +36,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
     rows = [row for path in sorted(folder.glob("journal-*")) for row in journal_rows(path)]
     for row in rows:
         for name in ("seconds", "peak_memory_bytes"):
-            row["cost"].pop(name)  # type: ignore[attr-defined]
+            row["cost"].pop(name)
     return rows
 
 

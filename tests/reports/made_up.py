@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import BreakEven, Comparison, Coverage, Row, Shares, Summary
+from hnbench.reports.summary import BreakEven, Comparison, LabelCoverage, Row, Shares, Summary
 from hnbench.stats.intervals import Interval
 from tests.reports.synthetic import TAGS, write_run
 
@@ -34,7 +34,7 @@ def around(estimate: float, below: float, above: float) -> Interval:
     return Interval(estimate, round(estimate - below, 6), round(estimate + above, 6))
 
 
-def made_up_row(label: str, coverage: Coverage) -> Row:
+def made_up_row(label: str, coverage: LabelCoverage) -> Row:
     """Numbers that tell the label and the field: the label's place is in the second decimal."""
     place = LABELS.index(label) / 100
     rewards = ("optimised", "shapes-clip", "shapes-resnet", "redness")

@@ -10,7 +10,7 @@ import pytest
 
 from hnbench.reports.headlines import Headline, headlines, interval_notes
 from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import BreakEven, Coverage, Summary
+from hnbench.reports.summary import BreakEven, LabelCoverage, Summary
 from hnbench.stats.intervals import Interval
 from tests.reports.made_up import changed, made_up
 from tests.reports.synthetic import manifest, write_run
@@ -270,7 +270,7 @@ def test_what_the_training_cost(told: Summary, passes: float, seconds: float, en
 
 
 def test_what_is_missing_comes_first(told: Summary) -> None:
-    other = changed(told, "reno", coverage=Coverage(planned=24, done=17, failed=4))
+    other = changed(told, "reno", coverage=LabelCoverage(planned=24, done=17, failed=4))
     one = headlines(other)[0]
     assert one.sentence == (
         "INCOMPLETE: ReNO has 17 of 24 planned samples (4 failed, 3 missing); "
