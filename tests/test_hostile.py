@@ -28,7 +28,7 @@ from hnbench.files.prompt_files import file_name
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
 from hnbench.report.markdown import markdown
-from hnbench.report.report import summarise_runs
+from hnbench.report.summary import summarise_runs
 from tests.hostile import TEXTS
 from tests.hostile_plugins import ALL, LABELS, REWARD, STORABLE, HostileMeasure
 from tests.toys import ToyGenerator

@@ -1343,11 +1343,14 @@ def _report(
     and where it is.
     """
     from hnbench.cli.display import show_report
-    from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
+    from hnbench.report.headlines import headline_lines
+    from hnbench.report.published import published_lines
+    from hnbench.report.summary import summarise_runs
     from hnbench.report.tables import console_table, narrow_tables
+    from hnbench.report.write import write_report
 
     summary = summarise_runs(folders, check=check)
-    path = write(summary, out or folders[0] / "report", published=published)
+    path = write_report(summary, out or folders[0] / "report", published=published)
     sentences = [*headline_lines(summary), *(published_lines(summary) if published else ())]
     show_report(console_table(summary), sentences, path, narrow=narrow_tables(summary))
     if damaged := summary.pool.damaged:

@@ -14,6 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hnbench.report.labels import style_of
+from hnbench.report.numbers import spanned
+
 if TYPE_CHECKING:
     from hnbench.report.summary import Summary
     from hnbench.stats.intervals import Interval
@@ -66,6 +69,17 @@ def beside(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
         if (one.benchmark, one.model, one.steps) == (benchmark, model, steps)
     ]
     return [(one, _own(summary, one)) for one in found]
+
+
+def published_lines(summary: Summary) -> list[str]:
+    """Published numbers of the same benchmark, model and steps beside the run's own, one sentence
+    each.
+    """
+    return [
+        f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge"
+        f" {one.judge}), this run {spanned(own) if own else 'has none'}."
+        for one, own in beside(summary)
+    ] or ["No published number is known of this benchmark, model and number of steps."]
 
 
 def _own(summary: Summary, published: PublishedScore) -> Interval | None:

@@ -14,14 +14,15 @@ import numpy as np
 
 from hnbench.report.labels import BASE, CONTROLS, HYPERNOISE, RENO, RIVAL, best_of_labels
 from hnbench.report.measures import pooled_measures
-from hnbench.report.pool import OPTIMISED, REWARD, SCORE
+from hnbench.report.pool import OPTIMISED, REWARD, SCORE, pool_runs
 from hnbench.stats.equivalence import equivalent_budget
 from hnbench.stats.intervals import ClusterBootstrap, Estimate, Interval
 from hnbench.stats.multiplicity import holm
 from hnbench.stats.paired import cluster_sums, differences, sign_flip_p
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from hnbench.report.measures import PooledMeasures
     from hnbench.report.pool import Pool
@@ -140,6 +141,17 @@ class Summary:
     def incomplete(self) -> list[str]:
         """The labels with failed or missing samples."""
         return [label for label, row in self.rows.items() if not row.coverage.complete]
+
+
+def summarise_runs(run_folders: Sequence[Path], *, check: bool = False) -> Summary:
+    """Read and analyse runs: the one input of tables, plots and text. With `check`, also
+    every image.
+
+    Several runs are pooled; they must differ in nothing but the base seed. `UsageError` when they
+    differ in more, when there is none, or when one has no record yet; `StoreError` when one is
+    damaged.
+    """
+    return summarise(pool_runs(run_folders, check=check))
 
 
 def summarise(pool: Pool) -> Summary:

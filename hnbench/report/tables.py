@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import csv_cell
-from hnbench.report.headlines import interval_notes, number
 from hnbench.report.labels import BASE, HYPERNOISE, style_of
+from hnbench.report.notes import interval_notes
+from hnbench.report.numbers import number
 from hnbench.report.pool import SCORE
 from hnbench.stats.intervals import Interval
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hnbench.report.report import summarise_runs
-from hnbench.report.summary import Summary
+from hnbench.report.summary import Summary, summarise_runs
 from tests.report.synthetic import write_run
 
 

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from hnbench.report import grid
-from hnbench.report.report import summarise_runs
-from hnbench.report.summary import Summary
+from hnbench.report.summary import Summary, summarise_runs
 from tests.mutations import replaced
 from tests.report.synthetic import TAGS, write_run
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hnbench.report.headlines import Headline, amount, headlines, number, probability, spanned
-from hnbench.report.report import summarise_runs
-from hnbench.report.summary import Summary
+from hnbench.report.headlines import Headline, headlines
+from hnbench.report.numbers import amount, number, probability, spanned
+from hnbench.report.summary import Summary, summarise_runs
 from hnbench.stats.intervals import Interval
 from tests.report.synthetic import write_run
 

@@ -20,8 +20,7 @@ from hnbench.measures.journal import (
 )
 from hnbench.report.markdown import markdown
 from hnbench.report.measures import SetDistance
-from hnbench.report.report import summarise_runs
-from hnbench.report.summary import Summary
+from hnbench.report.summary import Summary, summarise_runs
 from hnbench.report.tables import summary_frame
 from tests.journals import journal_rows, write_journal
 from tests.report.synthetic import TAGS, write_run

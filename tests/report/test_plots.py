@@ -12,8 +12,7 @@ from matplotlib.text import Text
 
 from hnbench.report.drawing import settings
 from hnbench.report.plots import PLOTS
-from hnbench.report.report import summarise_runs
-from hnbench.report.summary import Summary
+from hnbench.report.summary import Summary, summarise_runs
 from tests.report.synthetic import write_run
 
 Box = tuple[float, float, float, float]

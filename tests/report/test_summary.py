@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from hnbench.report.pool import pool_runs
-from hnbench.report.report import summarise_runs
-from hnbench.report.summary import Summary, summarise
+from hnbench.report.summary import Summary, summarise, summarise_runs
 from hnbench.runs.store import read_run
 from tests.report.synthetic import LABELS, TAGS, write_run
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hnbench.report.headlines import interval_notes
 from hnbench.report.markdown import markdown
-from hnbench.report.report import summarise_runs
-from hnbench.report.summary import Summary
+from hnbench.report.notes import interval_notes
+from hnbench.report.summary import Summary, summarise_runs
 from hnbench.report.tables import console_table, records_frame, summary_frame
 from tests.report.synthetic import LABELS, write_run
 

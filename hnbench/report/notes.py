@@ -1,0 +1,38 @@
+"""What has to be known beside the numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hnbench.report.summary import Summary
+
+SMALL = 20
+"""A tag with fewer prompts has intervals that are too narrow: prompts are all that a bootstrap of
+prompts has to draw from.
+"""
+
+
+def interval_notes(summary: Summary) -> list[str]:
+    """What has to be known of the intervals: that they are not adjusted as p-values are, and which
+    tags are too small for them.
+
+    The shares are of simulated data sets (400 a design, standard error about one point).
+    """
+    notes = []
+    if summary.pool.judged and len(summary.rows) > 1:
+        notes.append(
+            "Intervals are not adjusted for the number of comparisons, p-values are (Holm): an"
+            " interval without zero can stand beside a p-value of 0.05 or more."
+        )
+    counts = Counter(prompt.tag for prompt in summary.pool.prompts)
+    small = [f"{tag} ({counts[tag]})" for tag in summary.pool.tags if counts[tag] < SMALL]
+    if small:
+        notes.append(
+            f"Tags with fewer than {SMALL} prompts have intervals that are too narrow:"
+            f" {', '.join(small)}. In simulations with 4 prompts, 95% intervals held the true level"
+            " in 84% to 89% of cases and the true gain in 78%; with 8 prompts, in 88% to 94% and"
+            " in 87%."
+        )
+    return notes

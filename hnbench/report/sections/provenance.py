@@ -1,0 +1,74 @@
+"""Where each run was made: its environment, what was verified there, and the commands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hnbench.files.escaping import markdown as escaped
+from hnbench.files.escaping import printable
+from hnbench.report.sections.cells import all_escaped, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hnbench.report.summary import Summary
+
+
+def section(summary: Summary) -> str:
+    """For each run, its environment, what was verified there, and its commands."""
+    parts = ["## Provenance"]
+    for folder, manifest in zip(summary.pool.folders, summary.pool.manifests, strict=True):
+        environment = dict(manifest.get("environment", {}))
+        packages = environment.pop("packages", None) or {}
+        versions = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
+        facts = [
+            (name, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+            for name, value in environment.items()
+        ]
+        rows = [
+            all_escaped(fact)
+            for fact in [("identity", manifest["identity"]), *facts, ("packages", versions)]
+        ]
+        rows += [
+            [f"verified: {escaped(name)}", _verified(found)]
+            for name, found in manifest.get("verified", {}).items()
+        ]
+        parts += [f"### {escaped(folder.name)}", table(["", "value"], rows, align="---")]
+        if len({session.get("environment") for session in manifest.get("sessions", [])}) > 1:
+            parts.append(
+                "Not all sessions of this run had the environment above, which is the latest one's."
+            )
+        parts += ["```\n" + "\n".join(_commands(manifest)) + "\n```"]
+    return "\n\n".join(parts)
+
+
+def _verified(found: Sequence[Mapping[str, Any]]) -> str:
+    """What `hnbench verify` had found of a model on the machine of the run, when it was made."""
+    said = [
+        escaped(
+            f"{one['check']} {'equal' if one['equal'] else 'DIFFERS'} ({one['date']},"
+            f" {one['device']}, {one['dtype']}, at {one['difference']:.0%} of its tolerance)"
+        )
+        for one in found
+    ]
+    return "; ".join(said) or "not on this machine (`hnbench verify --list` says how)"
+
+
+def _commands(manifest: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for session in manifest.get("sessions", []):
+        about = [
+            str(session.get("started", "")),
+            f"device {session.get('device', 'n/a')}",
+            f"batch size {session.get('batch_size', 'n/a')}",
+        ]
+        program, *arguments = [str(part) for part in session.get("argv", ["hnbench"])] or [
+            "hnbench"
+        ]
+        lines.append(
+            printable(f"{shlex.join([Path(program).name, *arguments])}    # {', '.join(about)}")
+        )
+    return lines

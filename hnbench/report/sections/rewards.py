@@ -1,0 +1,61 @@
+"""The rewards of every method, optimised and held out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hnbench.files.escaping import markdown as escaped
+from hnbench.report.labels import BASE
+from hnbench.report.numbers import number, spanned
+from hnbench.report.sections.cells import name_of, table
+
+if TYPE_CHECKING:
+    from hnbench.report.summary import Summary
+
+
+def section(summary: Summary) -> str:
+    """The mean rewards, with the gains over random noise in its standard deviations."""
+    pool = summary.pool
+    names = [
+        "optimised",
+        *(name for name in pool.optimised if len(pool.optimised) > 1),
+        *pool.held_out,
+    ]
+    header = [
+        "method",
+        *(
+            (
+                f"{escaped(name)} ({'held out' if name in pool.held_out else 'optimised'})"
+                if name != "optimised"
+                else name
+            )
+            for name in names
+        ),
+    ]
+    rows = []
+    for row in summary.rows.values():
+        gains = [
+            (
+                ""
+                if row.label == BASE or name not in row.standard_gains
+                else f" ({spanned(row.standard_gains[name], sign=True, digits=2)} sd)"
+            )
+            for name in names
+        ]
+        rows.append(
+            [
+                name_of(row),
+                *(
+                    f"{number(row.rewards[name].estimate)}{gain}"
+                    for name, gain in zip(names, gains, strict=True)
+                ),
+            ]
+        )
+    weights = ", ".join(f"{weight:g} x {escaped(name)}" for name, weight in pool.optimised.items())
+    note = (
+        f"The optimised reward is {weights}. Mean of the saved images' rewards; in brackets the"
+        " paired gain over random noise in standard deviations of random noise's rewards. The"
+        " optimised reward is what methods selected or ascended on, so its gain is biased in their"
+        " favour; no method saw the held-out rewards or the judge."
+    )
+    return f"## Rewards\n\n{table(header, rows)}\n\n{note}"
