@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import markdown as escaped
 from hnbench.report.headlines import headlines
+from hnbench.report.notes import left_out
 from hnbench.report.sections import (
     coverage,
     measures,
@@ -59,10 +60,12 @@ def _title(summary: Summary) -> str:
     pool = summary.pool
     manifest = pool.manifests[0]
     seeds = ", ".join(str(seed) for seed in pool.seeds)
+    absent = "".join(f"\n\n{escaped(sentence)}" for sentence in left_out(pool))
     return (
         f"# {escaped(manifest['suite']['name'])} on {escaped(manifest['generator']['name'])}\n\n"
         f"{_completeness(summary)}\n\n"
         f"{pool.size} ({seeds}), {escaped(manifest['plan']['protocol'])} protocol."
+        f"{absent}"
     )
 
 

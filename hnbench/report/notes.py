@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from hnbench.report.labels import style_of
+
 if TYPE_CHECKING:
+    from hnbench.report.pool import Pool
     from hnbench.report.summary import Summary
 
 SMALL = 20
 """A tag with fewer prompts has intervals that are too narrow: prompts are all that a bootstrap of
 prompts has to draw from.
 """
+
+
+def left_out(pool: Pool) -> list[str]:
+    """The methods that could not run on the generator, and why: one sentence each. Where pooled
+    runs differ in that, the sentence names those that it is true of.
+    """
+    runs_of: dict[tuple[str, str], list[str]] = {}
+    for folder, manifest in zip(pool.folders, pool.manifests, strict=True):
+        for name, reason in manifest.get("skipped", {}).items():
+            runs_of.setdefault((name, reason.removesuffix(".")), []).append(folder.name)
+    sentences = []
+    for (name, reason), runs in runs_of.items():
+        where = "" if len(runs) == len(pool.folders) else f" (only in {', '.join(runs)})"
+        sentences.append(f"Left out: {style_of(name).name}, because {reason}{where}.")
+    return sentences
 
 
 def interval_notes(summary: Summary) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import csv_cell
 from hnbench.report.labels import BASE, HYPERNOISE, style_of
-from hnbench.report.notes import interval_notes
+from hnbench.report.notes import interval_notes, left_out
 from hnbench.report.numbers import number
 from hnbench.report.pool import SCORE
 from hnbench.stats.intervals import Interval
@@ -319,4 +319,4 @@ def _caption(summary: Summary) -> str:
         lines.append(
             "(!) some planned samples failed or are missing: see the coverage table of the report."
         )
-    return "\n".join([*lines, *interval_notes(summary)])
+    return "\n".join([*lines, *left_out(pool), *interval_notes(summary)])

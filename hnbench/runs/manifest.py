@@ -117,6 +117,7 @@ class _Manifest(Struct):
     plan: _Plan
     noise_between_steps: str | UnsetType = UNSET
     training: dict[str, _Training] = {}
+    skipped: dict[str, str] = {}
     environment: _Environment = field(default_factory=_Environment)
     verified: dict[str, list[_Verified]] = {}
     sessions: list[_Session] = []

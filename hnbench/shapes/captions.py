@@ -144,16 +144,14 @@ def _article(phrase: str) -> str:
 @cache
 def all_captions(tag: str) -> tuple[Caption, ...]:
     """Every caption of one task, in a fixed order."""
-    pairs = list(permutations(SHAPES, 2))
+    pairs, colours = list(permutations(SHAPES, 2)), list(permutations(COLOURS, 2))
     found = {
         "single_object": (Caption(tag, (shape,)) for shape in SHAPES),
         "two_object": (Caption(tag, pair) for pair in pairs),
         "counting": (Caption(tag, (shape,), count=n) for shape, n in product(SHAPES, NUMBERS)),
         "colors": (Caption(tag, (shape,), (colour,)) for shape, colour in product(SHAPES, COLOURS)),
         "position": (Caption(tag, pair, relation=way) for pair, way in product(pairs, RELATIONS)),
-        "color_attr": (
-            Caption(tag, pair, two) for pair, two in product(pairs, permutations(COLOURS, 2))
-        ),
+        "color_attr": (Caption(tag, pair, two) for pair, two in product(pairs, colours)),
     }
     return tuple(found[tag])
 
