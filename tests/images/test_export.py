@@ -35,6 +35,7 @@ from hnbench.suites.shapes import ShapesJudge
 from hnbench.tasks import Task
 from tests.images.conftest import SmallSuite, Stages
 from tests.runs.world import RedReward, WorldMethod, WorldSuite, run
+from tests.suites.protocols import tasks_of
 from tests.toys import ToyGenerator
 
 
@@ -287,7 +288,7 @@ def test_a_run_s_plan_is_enough(folder: Path, suite: SmallSuite, tmp_path: Path)
         suite.name,
         suite.tags,
     )
-    assert set(planned.suite.tasks(full=False)) == set(suite.tasks(full=True))
+    assert set(tasks_of(planned.suite, full=False)) == set(tasks_of(suite, full=True))
     export(planned.usable(Stages(), partial=False), "t2i-compbench", tmp_path / "planned", Stages())
     exported(folder, suite, tmp_path / "own", "t2i-compbench")
     names = [
