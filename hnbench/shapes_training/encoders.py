@@ -1,5 +1,5 @@
-"""The two dual encoders of the rewards: a ViT as transformers' CLIPModel, and open_clip's CLIP with a
-ModifiedResNet.
+"""The two dual encoders of the rewards: a ViT as transformers' CLIPModel, and open_clip's CLIP with
+a ModifiedResNet.
 """
 
 from __future__ import annotations
