@@ -61,6 +61,7 @@ class _DamagedError(Exception):
 
 def _shown(summary: Summary) -> list[str]:
     """Return the base and the featured methods, without the smallest of several best-of-N."""
+    # A picture of many columns has room for one best-of-N: the largest, which is featured last.
     labels = featured(list(summary.rows))
     searched = [label for label in labels if candidates_of(label)]
     return [BASE, *(label for label in labels if label not in searched[:-1])]
@@ -91,6 +92,7 @@ def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
             (row for row in ranked if all(row[label].image.is_file() for label in labels)), _PROMPTS
         )
     )
+    # Chosen in turns, shown tag by tag.
     return [row for rows in by_tag.values() for row in rows if row in chosen]
 
 

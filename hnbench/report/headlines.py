@@ -70,6 +70,7 @@ def _gaps(summary: Summary) -> Iterator[Headline]:
 
 def _hypernoise(summary: Summary) -> Iterator[Headline]:
     row = summary.rows.get(HYPERNOISE)
+    # Runs without HyperNoise have their findings from `_others`.
     if row is None:
         return
     yield Headline(

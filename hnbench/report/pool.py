@@ -358,6 +358,7 @@ def _require_same_noise(frame: pd.DataFrame) -> None:
     """Every method must have started from the same noise: without that, differences are not
     paired.
     """
+    # A row is one sample under one seed, whatever the label.
     kinds = frame.groupby("row")["noise_sha256"].nunique()
     if (kinds > 1).any():
         first = frame.loc[frame["row"] == kinds.index[kinds > 1][0]].iloc[0]

@@ -158,6 +158,7 @@ def summarise(pool: Pool) -> Summary:
     """Compute everything."""
     summary = replace(_Analysis(pool).summary(), seen=_seen(pool), measured=pooled_measures(pool))
     contaminated = {prompt for seen in summary.seen.values() for prompt in seen or ()}
+    # Without any prompt that was not seen, there is nothing to compute a score from.
     if not 0 < len(contaminated) < len(pool.prompts):
         return summary
     return replace(summary, unseen=_Analysis(pool.without(contaminated)).summary())
@@ -187,12 +188,14 @@ class _Analysis:
         self.rewards = [column.removeprefix(REWARD) for column in _reward_columns(pool)]
         columns = [SCORE, *(f"{REWARD}{name}" for name in self.rewards), *COSTS]
         self.values = {column: pool.values(column) for column in columns}
+        # Every metric is over the same samples: those that are done for the label and for the base.
         there = ~np.isnan(self.values[SCORE if pool.judged else OPTIMISED])
         self.paired = there & there[:, [self.base]]
         self.levels = {
             column: self._means(np.where(self.paired, self.values[column], np.nan))
             for column in columns
         }
+        # Gains leave the costs out: a cost is compared by ratio.
         self.gains = {
             column: self._means(differences(self.values[column], self.base))
             for column in columns
@@ -315,6 +318,7 @@ class _Analysis:
 
     def _shares(self) -> Shares | None:
         reno = self.gain(SCORE, RENO)
+        # A share of a gain that may be zero can be anything.
         if not reno.interval.excludes_zero:
             return None
         costs = {
@@ -338,6 +342,7 @@ class _Analysis:
         if training_passes is None:
             return ()
         seconds = self._training()[HYPERNOISE].get("seconds", np.nan)
+        # The alternatives to a training are searches, which cost more for every image.
         rivals = [
             label
             for label in self.pool.labels

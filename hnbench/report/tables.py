@@ -250,6 +250,7 @@ def _tag_columns(tags: Sequence[str], names: Sequence[str]) -> Iterator[_Column]
 def _short_names(tags: Sequence[str]) -> list[str]:
     """Names of at most six letters a line, as long as that keeps them apart."""
     short = ["\n".join(word[:6] for word in tag.split("_")) for tag in tags]
+    # Two tags of one short name could not be told apart; a table that wraps is better.
     return short if len(set(short)) == len(short) else [tag.replace("_", "\n") for tag in tags]
 
 
