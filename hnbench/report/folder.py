@@ -39,8 +39,8 @@ def replacing(out: Path, names: Sequence[str]) -> Iterator[Path]:
     """Yield an empty folder; at the end of the block, its files take their places in `out`, in the
     order of `names`.
 
-    Of these names, what was not written is removed. Where files of these names are there and were
-    not written by a report, nothing is, by a `UsageError`. Two reports wait for each other;
+    A file of these names that was not written is removed from `out`. Where `out` has such files of
+    someone else, nothing is written: a `UsageError`. Two reports wait for each other;
     `StoreError` when one waits for too long. Raises `OSError`.
     """
     out.mkdir(parents=True, exist_ok=True)

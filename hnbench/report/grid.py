@@ -72,7 +72,7 @@ class _Cell:
     prompt: str
     image: Path
     correct: bool | None
-    """None where there is no judge, or one that grades."""
+    """None without a judge, and for one that grades."""
 
 
 def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
@@ -187,7 +187,7 @@ def _picture(path: Path) -> Image:
         ):
             picture = opened.convert("RGB")
     except PIL.UnidentifiedImageError as error:
-        raise _DamagedError(f"{printable(path.name)} is no PNG") from error
+        raise _DamagedError(f"{printable(path.name)} is not a PNG file") from error
     except _UNREADABLE as error:
         raise _DamagedError(
             f"{printable(path.name)} cannot be read ({printable(str(error))[:200]})"

@@ -36,7 +36,7 @@ def markdown(
     """The whole text. `plots` maps a file name in the report's folder to its title; `notes` say
     which plots are absent and why.
 
-    With `published`, numbers of papers are set beside the run's own.
+    With `published`, it also compares the run's numbers with those of papers.
     """
     sections = [
         _title(summary),
@@ -83,7 +83,7 @@ def _completeness(summary: Summary) -> str:
     return (
         f"> [!WARNING]\n> **Incomplete: {absent} planned samples failed or are missing**, in"
         f" {len(summary.incomplete)} of {len(summary.rows)} methods, marked ⚠ below. Their means"
-        " are over the samples that are there and paired with the base, not over the plan."
+        " cover only the samples that exist and have a base to be paired with, not the whole plan."
     )
 
 

@@ -1,4 +1,4 @@
-"""What has to be known beside the numbers."""
+"""What a reader needs to know about the numbers, in sentences."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ def left_out(pool: Pool) -> list[str]:
 
 
 def interval_notes(summary: Summary) -> list[str]:
-    """What has to be known of the intervals: that they are not adjusted as p-values are, and which
-    tags are too small for them.
+    """How far the intervals can be trusted: they are not adjusted as p-values are, and some tags
+    are too small for them.
 
     The shares are of simulated data sets (400 a design, standard error about one point).
     """
     notes = []
     if summary.pool.judged and len(summary.rows) > 1:
         notes.append(
-            "Intervals are not adjusted for the number of comparisons, p-values are (Holm): an"
-            " interval without zero can stand beside a p-value of 0.05 or more."
+            "Intervals are not adjusted for the number of comparisons; p-values are (Holm). So an"
+            " interval can exclude zero although its p-value is 0.05 or more."
         )
     counts = Counter(prompt.tag for prompt in summary.pool.prompts)
     small = [f"{tag} ({counts[tag]})" for tag in summary.pool.tags if counts[tag] < SMALL]
     if small:
         notes.append(
             f"Tags with fewer than {SMALL} prompts have intervals that are too narrow:"
-            f" {', '.join(small)}. In simulations with 4 prompts, 95% intervals held the true level"
-            " in 84% to 89% of cases and the true gain in 78%; with 8 prompts, in 88% to 94% and"
-            " in 87%."
+            f" {', '.join(small)}. In simulations with 4 prompts, 95% intervals contained the true"
+            " score in 84% to 89% of cases and the true gain in 78%; with 8 prompts, in 88% to 94%"
+            " and in 87%."
         )
     return notes

@@ -24,7 +24,7 @@ def spanned(
 
 
 def number(value: float, *, sign: bool = False, percent: bool = False, digits: int = 3) -> str:
-    """Write a number to so many decimals, or as a percentage with three significant digits."""
+    """Write a number with `digits` decimals, or as a percentage with three significant digits."""
     if math.isnan(value):
         return "n/a"
     if math.isinf(value):

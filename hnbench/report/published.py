@@ -1,8 +1,8 @@
-"""Numbers that papers report, as data, and beside a run's own where benchmark, model and steps are
+"""Numbers that papers report, as data, and next to a run's own where benchmark, model and steps are
 the same.
 
-A published number is never taken for a run's own: its judge, its source and what is known to differ
-stand beside it.
+A published number is never taken for a run's own: it is always shown with its judge, its source and
+what is known to differ.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def beside(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
 
 
 def published_lines(summary: Summary) -> list[str]:
-    """Published numbers of the same benchmark, model and steps beside the run's own, one sentence
-    each.
+    """Published numbers of the same benchmark, model and steps, each with the run's own: one
+    sentence for each.
     """
     return [
         f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge"

@@ -33,7 +33,7 @@ def test_what_has_to_be_known_of_the_intervals(summary: Summary) -> None:
     text = markdown(summary, {}, ())
     for place in (shown, text):
         assert (
-            "Intervals are not adjusted for the number of comparisons, p-values are (Holm)" in place
+            "Intervals are not adjusted for the number of comparisons; p-values are (Holm)" in place
         )
         assert (
             "fewer than 20 prompts have intervals that are too narrow: single_object (6),"

@@ -103,7 +103,7 @@ def test_other_models_and_steps_are_not_beside_it(tmp_path: Path) -> None:
             ]
         )
         assert beside(summary) == []
-        assert "None is known of geneval" in published.section(summary)
+        assert "No published number is known for geneval" in published.section(summary)
         assert published_lines(summary) == [
             "No published number is known of this benchmark, model and number of steps."
         ]

@@ -1,4 +1,4 @@
-"""What became of the planned samples, and what is known of records and images."""
+"""What became of the planned samples, and whether records and images are intact."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def section(summary: Summary) -> str:
 
 
 def _integrity(summary: Summary) -> Iterator[str]:
-    """What is known of records and images being what was written."""
+    """Whether records and images are what was written, as far as that was checked."""
     pool = summary.pool
-    yield "Every record says what the plan asked for."
+    yield "Every record matches the plan."
     if pool.unchecked:
         yield (
             f"{pool.unchecked:,} lines of the journals have no check value (an older hnbench wrote"
-            " them): changes in them are not seen."
+            " them), so a change in them would not be noticed."
         )
     else:
-        yield "The check value of every line fits its content."
+        yield "The check value of every line matches its content."
     images = int((pool.frame["status"] == "done").sum())
     if pool.damaged is None:
         yield "Images were not compared with their records (`hnbench report --check` does that)."
     elif pool.damaged:
         yield (
-            f"**{len(pool.damaged):,} of {images:,} images are missing or not the files that were"
-            " written.**"
+            f"**{len(pool.damaged):,} of {images:,} images are missing or are not the files that"
+            " were written.**"
         )
     else:
         yield f"All {images:,} images are the files that were written (SHA-256)."

@@ -1,4 +1,4 @@
-"""Diversity, fidelity and what else was measured of the images."""
+"""Diversity, fidelity and other measures of the images."""
 
 from __future__ import annotations
 
@@ -68,17 +68,16 @@ def _described(measure: PooledMeasure) -> str:
 
 def _measures_note(summary: Summary) -> str:
     text = (
-        "By prompt: the mean, over prompts within tags and over tags, and in brackets Δ, the paired"
-        " difference to random noise. Distances to random noise's images: the mean over base seeds,"
-        " and the smallest and the largest."
+        "Measures by prompt are means over prompts within tags, and then over tags; in brackets Δ,"
+        " the paired difference to random noise. Distances to random noise's images are means over"
+        " base seeds; in brackets the smallest and the largest."
     )
     controls = [
         style_of(label).name for label in (RANDOM_DIRECTION, OTHER_NOISE) if label in summary.rows
     ]
     if HYPERNOISE in summary.rows and controls:
         text += (
-            " A distance is not zero for a change that means nothing: the distances of"
-            f" {' and '.join(controls)}, whose change of the noise is as large as HyperNoise's, are"
-            " the floor of what a change of that size does."
+            " Even a meaningless change has a distance above zero: the floor for a change as large"
+            f" as HyperNoise's is the distance of {' and '.join(controls)}."
         )
     return text

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """The main table, and what has to be known to read it."""
+    """The main table, and what a reader needs to know about it."""
     judged = summary.pool.judged
     scores = ["overall [95%]", "Δ base, paired [95%]", "p (Holm)"] if judged else []
     header = ["method", *scores, "generator passes", "all passes", "s/image", "peak memory, MiB"]
@@ -32,8 +32,8 @@ def section(summary: Summary) -> str:
         else "This suite has no judge, so there is no score."
     )
     note = (
-        f"{score} Generator passes are forward passes (NFE); all passes are those of generator and"
-        " reward, with a backward pass counted as two forward passes. Seconds are those of this"
+        f"{score} Generator passes are forward passes (NFE). All passes are those of generator and"
+        " reward; a backward pass counts as two forward passes. Seconds were measured on this"
         " machine at this batch size."
     )
     return "\n\n".join(

@@ -39,7 +39,7 @@ def section(summary: Summary) -> str:
         parts += [f"### {escaped(folder.name)}", table(["", "value"], rows, align="---")]
         if len({session.get("environment") for session in manifest.get("sessions", [])}) > 1:
             parts.append(
-                "Not all sessions of this run had the environment above, which is the latest one's."
+                "This is the environment of the latest session; an earlier one had another."
             )
         parts += ["```\n" + "\n".join(_commands(manifest)) + "\n```"]
     return "\n\n".join(parts)

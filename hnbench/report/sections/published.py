@@ -1,4 +1,4 @@
-"""Numbers of papers beside the run's own."""
+"""Numbers of papers next to the run's own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """The published numbers of this benchmark and model beside the run's own, or a sentence that
-    there are none.
+    """The published numbers of this benchmark and model next to the run's own, or a sentence that
+    says that none is known.
     """
     manifest = summary.pool.manifests[0]
     found = beside(summary)
@@ -26,7 +26,7 @@ def section(summary: Summary) -> str:
     )
     about = f"{escaped(suite)} with {escaped(generator)} at {escaped(str(steps))} step(s)"
     if not found:
-        return f"## Published numbers\n\nNone is known of {about}."
+        return f"## Published numbers\n\nNo published number is known for {about}."
     header = ["method", "task", "published", "this run [95%]", "published judge", "source"]
     rows = [
         [
@@ -42,8 +42,8 @@ def section(summary: Summary) -> str:
     judge = manifest["suite"]["judge"]
     caution = (
         f"This run: {summary.pool.size}, {escaped(manifest['plan']['protocol'])} protocol, judge:"
-        f" {escaped(judge['name']) if judge else 'none'}. Numbers can be compared only where judge,"
-        " prompts, images per prompt and precision are the same; another judge is another scale."
+        f" {escaped(judge['name']) if judge else 'none'}. Compare numbers only where judge,"
+        " prompts, images per prompt and precision are the same: another judge has another scale."
     )
     return (
         f"## Published numbers\n\n{about[0].upper()}{about[1:]}.\n\n"

@@ -53,9 +53,9 @@ def section(summary: Summary) -> str:
         )
     weights = ", ".join(f"{weight:g} x {escaped(name)}" for name, weight in pool.optimised.items())
     note = (
-        f"The optimised reward is {weights}. Mean of the saved images' rewards; in brackets the"
-        " paired gain over random noise in standard deviations of random noise's rewards. The"
-        " optimised reward is what methods selected or ascended on, so its gain is biased in their"
-        " favour; no method saw the held-out rewards or the judge."
+        f"The optimised reward is {weights}. Each cell has the mean reward of the saved images and,"
+        " in brackets, the paired gain over random noise in standard deviations of random noise's"
+        " rewards. Methods chose or optimised images by the optimised reward, so its gain is biased"
+        " in their favour. No method saw the held-out rewards or the judge."
     )
     return f"## Rewards\n\n{table(header, rows)}\n\n{note}"

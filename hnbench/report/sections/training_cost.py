@@ -32,13 +32,13 @@ def section(summary: Summary) -> str:
             for one in summary.break_even
         ]
         parts += [
-            "Images after which HyperNoise's training is paid back by its cheaper images, against:",
+            "Images after which HyperNoise's cheaper images have paid for its training, against:",
             table(["method", "by passes", "by seconds"], rows),
         ]
         if other := _other_device(summary, training):
             parts.append(
-                "By seconds only if training and generation were equally fast: training ran on"
-                f" {escaped(other)}."
+                "The numbers by seconds hold only if training and generation were equally fast:"
+                f" training ran on {escaped(other)}."
             )
     return "\n\n".join(parts)
 
