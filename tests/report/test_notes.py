@@ -59,7 +59,7 @@ def test_no_comparison_needs_no_word_on_comparisons(tmp_path: Path) -> None:
     assert interval_notes(one) == []
 
 
-def run(folder: Path, base_seed: int = 0, **skipped: str) -> Path:
+def run(folder: Path, skipped: dict[str, str], base_seed: int = 0) -> Path:
     return write_run(
         folder,
         LABELS,
@@ -71,7 +71,7 @@ def run(folder: Path, base_seed: int = 0, **skipped: str) -> Path:
 
 
 def test_a_method_that_was_left_out_is_shown_everywhere(tmp_path: Path) -> None:
-    summary = summarise_runs([run(tmp_path / "run", hypernoise=REASON)])
+    summary = summarise_runs([run(tmp_path / "run", {"hypernoise": REASON})])
     sentence = "Left out: HyperNoise, because the generator has no gradient."
     text = markdown(summary, {}, ())
     assert f"\n\n{sentence}\n\n" in text[: text.index("## ")]
@@ -80,15 +80,15 @@ def test_a_method_that_was_left_out_is_shown_everywhere(tmp_path: Path) -> None:
 
 
 def test_runs_that_left_out_the_same_say_it_once(tmp_path: Path) -> None:
-    folders = [run(tmp_path / f"seed{seed}", seed, mine="it cannot") for seed in (0, 1)]
+    folders = [run(tmp_path / f"seed{seed}", {"mine": "it cannot"}, seed) for seed in (0, 1)]
     assert left_out(pool_runs(folders)) == ["Left out: mine, because it cannot."]
 
 
 def test_runs_that_differ_in_what_they_left_out_are_named(tmp_path: Path) -> None:
     folders = [
-        run(tmp_path / "a", 0, mine="it cannot", reno="it is slow"),
-        run(tmp_path / "b", 1, mine="it will not"),
-        run(tmp_path / "c", 2, mine="it cannot"),
+        run(tmp_path / "a", {"mine": "it cannot", "reno": "it is slow"}, 0),
+        run(tmp_path / "b", {"mine": "it will not"}, 1),
+        run(tmp_path / "c", {"mine": "it cannot"}, 2),
     ]
     assert left_out(pool_runs(folders)) == [
         "Left out: mine, because it cannot (only in a, c).",
@@ -103,7 +103,7 @@ def test_a_report_without_such_methods_says_nothing(summary: Summary) -> None:
 
 
 def test_reasons_come_from_a_file_and_are_text(tmp_path: Path) -> None:
-    summary = summarise_runs([run(tmp_path / "run", **{"<b>": "# [x](y) | *z*"})])
+    summary = summarise_runs([run(tmp_path / "run", {"<b>": "# [x](y) | *z*"})])
     text = markdown(summary, {}, ())
     assert "<b>" not in text
     assert "[x](y)" not in text

@@ -10,47 +10,18 @@ from hnbench.report.numbers import number, spanned
 from hnbench.report.sections.cells import name_of, table
 
 if TYPE_CHECKING:
-    from hnbench.report.summary import Summary
+    from hnbench.report.summary import Row, Summary
 
 
 def section(summary: Summary) -> str:
     """The mean rewards, with the gains over random noise in its standard deviations."""
     pool = summary.pool
-    names = [
-        "optimised",
-        *(name for name in pool.optimised if len(pool.optimised) > 1),
-        *pool.held_out,
-    ]
-    header = [
-        "method",
-        *(
-            (
-                f"{escaped(name)} ({'held out' if name in pool.held_out else 'optimised'})"
-                if name != "optimised"
-                else name
-            )
-            for name in names
-        ),
-    ]
-    rows = []
-    for row in summary.rows.values():
-        gains = [
-            (
-                ""
-                if row.label == BASE or name not in row.standard_gains
-                else f" ({spanned(row.standard_gains[name], sign=True, digits=2)} sd)"
-            )
-            for name in names
-        ]
-        rows.append(
-            [
-                name_of(row),
-                *(
-                    f"{number(row.rewards[name].estimate)}{gain}"
-                    for name, gain in zip(names, gains, strict=True)
-                ),
-            ]
-        )
+    # Of a single optimised reward, the weighted total is that reward again.
+    parts = list(pool.optimised) if len(pool.optimised) > 1 else []
+    names = ["optimised", *parts, *pool.held_out]
+    header = ["method", "optimised", *(f"{escaped(name)} (optimised)" for name in parts)]
+    header += [f"{escaped(name)} (held out)" for name in pool.held_out]
+    rows = [[name_of(row), *(_cell(row, name) for name in names)] for row in summary.rows.values()]
     weights = ", ".join(f"{weight:g} x {escaped(name)}" for name, weight in pool.optimised.items())
     note = (
         f"The optimised reward is {weights}. Each cell has the mean reward of the saved images and,"
@@ -59,3 +30,10 @@ def section(summary: Summary) -> str:
         " in their favour. No method saw the held-out rewards or the judge."
     )
     return f"## Rewards\n\n{table(header, rows)}\n\n{note}"
+
+
+def _cell(row: Row, name: str) -> str:
+    level = number(row.rewards[name].estimate)
+    if row.label == BASE or name not in row.standard_gains:
+        return level
+    return f"{level} ({spanned(row.standard_gains[name], sign=True, digits=2)} sd)"
