@@ -1098,8 +1098,8 @@ def verify(
     code is 3 when anything differs, or nothing could be compared.
     """
     from hnbench.cli.display import VerifyDisplay, show_lines, show_scores
-    from hnbench.verify import tables
-    from hnbench.verify.reference import all_references, choose
+    from hnbench.verification import tables
+    from hnbench.verification.reference import all_references, choose
     from hnbench.weights.verified import remembered
 
     known = all_references()
@@ -1114,8 +1114,8 @@ def verify(
         )
         return
 
-    from hnbench.verify.session import small_checks, write_session
-    from hnbench.verify.session import verify as run_checks
+    from hnbench.verification.session import small_checks, write_session
+    from hnbench.verification.session import verify as run_checks
 
     chosen = choose(names, known) if names else small_checks(known)
     display = VerifyDisplay(chosen, len(known))
@@ -1343,11 +1343,11 @@ def _report(
     and where it is.
     """
     from hnbench.cli.display import show_report
-    from hnbench.report.headlines import headline_lines
-    from hnbench.report.published import published_lines
-    from hnbench.report.summary import summarise_runs
-    from hnbench.report.tables import console_table, narrow_tables
-    from hnbench.report.write import write_report
+    from hnbench.reports.headlines import headline_lines
+    from hnbench.reports.published import published_lines
+    from hnbench.reports.summary import summarise_runs
+    from hnbench.reports.tables import console_table, narrow_tables
+    from hnbench.reports.write import write_report
 
     summary = summarise_runs(folders, check=check)
     path = write_report(summary, out or folders[0] / "report", published=published)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hnbench.report.summary import summarise_runs
-from hnbench.report.write import write_report
+from hnbench.reports.summary import summarise_runs
+from hnbench.reports.write import write_report
 from hnbench.runs.store import read_run
 from hnbench.weights.verified import Verification, remember, remembered, status_of
 from tests.runs.world import RedReward, run

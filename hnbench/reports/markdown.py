@@ -1,0 +1,97 @@
+"""The report as GitHub Markdown: findings and plots, then a section for each part of the results.
+
+Whatever a run folder says (names, tags, prompts, notes, versions) is `escaped` where it is put into
+the text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hnbench.files.escaping import markdown as escaped
+from hnbench.reports.headlines import headlines
+from hnbench.reports.notes import left_out
+from hnbench.reports.sections import (
+    coverage,
+    measures,
+    methods,
+    protocol,
+    provenance,
+    rewards,
+    seen_prompts,
+    tags,
+    training_cost,
+)
+from hnbench.reports.sections import published as published_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hnbench.reports.summary import Summary
+
+
+def markdown(
+    summary: Summary, plots: Mapping[str, str], notes: Sequence[str], *, published: bool = False
+) -> str:
+    """The whole text. `plots` maps a file name in the report's folder to its title; `notes` say
+    which plots are absent and why.
+
+    With `published`, it also compares the run's numbers with those of papers.
+    """
+    sections = [
+        _title(summary),
+        _findings(summary),
+        _plots(plots, notes),
+        methods.section(summary),
+        tags.section(summary),
+        seen_prompts.section(summary),
+        published_numbers.section(summary) if published else "",
+        rewards.section(summary),
+        measures.section(summary),
+        training_cost.section(summary),
+        coverage.section(summary),
+        protocol.section(summary),
+        provenance.section(summary),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _title(summary: Summary) -> str:
+    pool = summary.pool
+    manifest = pool.manifests[0]
+    seeds = ", ".join(str(seed) for seed in pool.seeds)
+    absent = "".join(f"\n\n{escaped(sentence)}" for sentence in left_out(pool))
+    return (
+        f"# {escaped(manifest['suite']['name'])} on {escaped(manifest['generator']['name'])}\n\n"
+        f"{_completeness(summary)}\n\n"
+        f"{pool.size} ({seeds}), {escaped(manifest['plan']['protocol'])} protocol."
+        f"{absent}"
+    )
+
+
+def _completeness(summary: Summary) -> str:
+    if not summary.incomplete:
+        judged = " and judged" if summary.pool.judged else ""
+        return (
+            f"Complete: all {summary.pool.planned} planned samples of all {len(summary.rows)}"
+            f" methods are there{judged}."
+        )
+    absent = sum(
+        summary.rows[label].coverage.planned - summary.rows[label].coverage.done
+        for label in summary.incomplete
+    )
+    return (
+        f"> [!WARNING]\n> **Incomplete: {absent} planned samples failed or are missing**, in"
+        f" {len(summary.incomplete)} of {len(summary.rows)} methods, marked ⚠ below. Their means"
+        " cover only the samples that exist and have a base to be paired with, not the whole plan."
+    )
+
+
+def _findings(summary: Summary) -> str:
+    lines = [f"- {escaped(headline.sentence)}" for headline in headlines(summary)]
+    return "\n".join(["## Findings", "", *lines]) if lines else ""
+
+
+def _plots(plots: Mapping[str, str], notes: Sequence[str]) -> str:
+    images = [f"![{escaped(title)}]({name})" for name, title in plots.items()]
+    return "\n\n".join(["## Plots", *images, *(f"_{escaped(note)}_" for note in notes)])

@@ -1,0 +1,82 @@
+"""A report is written: its tables, plots and text, into one folder.
+
+What is written follows from the runs' records alone, so the same runs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hnbench.files.writing import writing
+from hnbench.reports import tables
+from hnbench.reports.drawing import save, settings
+from hnbench.reports.folder import replacing
+from hnbench.reports.grid import write_grid
+from hnbench.reports.headlines import headlines
+from hnbench.reports.markdown import markdown
+from hnbench.reports.plots import PLOTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hnbench.reports.summary import Summary
+
+TEXT = "report.md"
+FILES = (
+    "summary.csv",
+    "records.csv",
+    "headline.json",
+    *(f"{name}.{ending}" for name in PLOTS for ending in ("png", "svg")),
+    "grid.png",
+    TEXT,
+)
+"""Whatever a report can have, the text last: it is there when the rest is."""
+
+
+def write_report(summary: Summary, out: Path, *, published: bool = False) -> Path:
+    """Write all files of a report into `out` and return the path of its `report.md`, with published
+    numbers where asked for.
+
+    They take the places of an earlier report's when all of them are written; other files are kept.
+    `UsageError` where files of these names are someone else's, `StoreError` where nothing can be
+    written.
+    """
+    with writing(out, "The runs are not touched."), replacing(out, FILES) as working:
+        _write(summary, working, published=published)
+    return out / TEXT
+
+
+def _write(summary: Summary, out: Path, *, published: bool) -> None:
+    tables.write_csv(tables.records_frame(summary), out / "records.csv")
+    tables.write_csv(tables.summary_frame(summary), out / "summary.csv")
+    (out / "headline.json").write_text(
+        json.dumps([one.to_json() for one in headlines(summary)], indent=1, ensure_ascii=False)
+        + "\n",
+        encoding="utf-8",
+        newline="\n",
+    )
+    plots, notes = _draw(summary, out)
+    (out / TEXT).write_text(
+        markdown(summary, plots, notes, published=published), encoding="utf-8", newline="\n"
+    )
+
+
+def _draw(summary: Summary, out: Path) -> tuple[dict[str, str], list[str]]:
+    """Draw every plot: file name -> title of those drawn, and the reasons for those not."""
+    plots: dict[str, str] = {}
+    notes: list[str] = []
+    with settings():
+        for name, plot in PLOTS.items():
+            figure = plot(summary)
+            if isinstance(figure, str):
+                notes.append(figure)
+            else:
+                plots[f"{name}.png"] = figure.get_suptitle()
+                save(figure, out, name)
+        grid = write_grid(summary, out)
+    if isinstance(grid, str):
+        notes.append(grid)
+    else:
+        plots["grid.png"] = "The same prompts and starting noises by method"
+    return plots, notes

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from hnbench.reports.summary import Summary
+from hnbench.reports.tables import console_table, records_frame, summary_frame
+from tests.reports.synthetic import LABELS
+
+
+def test_records_are_one_row_each_without_trajectories(summary: Summary) -> None:
+    frame = records_frame(summary)
+    assert len(frame) == len(LABELS) * 72
+    assert {
+        "label",
+        "prompt_id",
+        "correct",
+        "reward_shapes-clip",
+        "initial_optimised",
+        "seconds",
+        "id",
+    } <= set(frame.columns)
+    assert not {"trajectory", "row", "column", "folder"} & set(frame.columns)
+    assert frame["id"].is_unique
+
+
+def test_summary_rows(summary: Summary) -> None:
+    frame = summary_frame(summary).set_index(["label", "metric"])
+    assert frame.index.is_unique
+    own = summary.rows["hypernoise"]
+    line = frame.loc[[("hypernoise", "gain/overall")]].to_dict("records")[0]
+    shown = {name: line[name] for name in ("estimate", "low", "high", "p_holm")}
+    assert shown == {
+        "estimate": own.gain.estimate,
+        "low": own.gain.low,
+        "high": own.gain.high,
+        "p_holm": own.p_holm,
+    }
+    assert frame.loc[("reno", "cost/passes"), "estimate"] == pytest.approx(296)
+    assert frame.loc[("reno", "reward/redness"), "role"] == "held_out"
+    assert frame.loc[("reno", "standard_gain/optimised"), "role"] == "optimised"
+    assert frame.loc[("reno", "overall"), "role"] == ""
+    assert (
+        frame.loc[("hypernoise", "minus/best-of-2"), "estimate"]
+        == summary.comparisons[0].gain.estimate
+    )
+    assert ("random", "gain/overall") not in frame.index
+    assert ("hypernoise", "share_of_reno/gain") in frame.index
+    assert ("hypernoise", "equivalent_best_of_n") in frame.index
+
+
+def printed(summary: Summary) -> list[str]:
+    stream = io.StringIO()
+    Console(file=stream, width=120, color_system=None).print(console_table(summary))
+    return stream.getvalue().splitlines()
+
+
+def test_console_table_fits_120_columns_in_full(summary: Summary) -> None:
+    lines = printed(summary)
+    assert max(len(line.rstrip()) for line in lines) <= 120
+    assert not any("…" in line for line in lines)
+    own = next(line for line in lines if line.startswith("HyperNoise"))
+    assert f"{summary.rows['hypernoise'].overall.estimate:.3f} [" in own
+    assert (
+        sum(
+            line.startswith(
+                (
+                    "random ",
+                    "best-of-",
+                    "ReNO",
+                    "HyperNoise",
+                    "fine-tuning",
+                    "random dir.",
+                    "other noise",
+                )
+            )
+            for line in lines
+        )
+        == 12
+    )
+
+
+def test_console_table_marks_what_is_incomplete(gappy: Summary) -> None:
+    lines = printed(gappy)
+    assert [
+        line.split(" (!)")[0] for line in lines if " (!) " in line and not line.startswith("(!)")
+    ] == ["random", "ReNO", "HyperNoise"]
+    assert any("failed or are missing" in line for line in lines)
+    assert max(len(line.rstrip()) for line in lines) <= 120
