@@ -31,7 +31,7 @@ from hnbench.files.prompt_files import file_name
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
 from hnbench.reports.markdown import markdown
-from hnbench.reports.report import summarise_runs
+from hnbench.reports.summary import summarise_runs
 from hnbench.testing.toys import ToyGenerator
 from tests.hostile import TEXTS
 from tests.hostile_plugins import ALL, LABELS, REWARD, STORABLE, HostileMeasure

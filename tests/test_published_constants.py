@@ -155,10 +155,6 @@ def test_a_constant_is_the_published_one(one: Any) -> None:
     assert OURS[one.name] == one.value, one.source
 
 
-def test_the_second_copy_of_clip_s_statistics_is_the_first() -> None:
-    assert (models.CLIP_MEAN, models.CLIP_STD) == (pixels.OPENAI_MEAN, pixels.OPENAI_STD)
-
-
 def configured(generator: str, version: str, kind: str) -> TrainingConfig:
     settings: dict[str, Any] = dict(preset_of(generator).trainings[version][kind])
     given: Any = {"kind": kind, "generator": generator, "rewards": {"r": 1.0}, "prompts": "p"}

@@ -60,7 +60,10 @@ def report(
     Raises `UsageError` for runs that cannot be reported together or have no record, `StoreError`
     for a damaged one.
     """
-    from hnbench.reports.report import headline_lines, published_lines, summarise_runs, write
+    from hnbench.reports.headlines import headline_lines
+    from hnbench.reports.published import published_lines
+    from hnbench.reports.summary import summarise_runs
+    from hnbench.reports.write import write_report
 
     chosen = _chosen(runs)
     if len(chosen) > 1 and out is None:
@@ -70,7 +73,7 @@ def report(
         )
     summary = summarise_runs(chosen, check=check)
     place = summary.pool.folders[0] / "report" if out is None else Path(out)
-    path = write(summary, place, published=published)
+    path = write_report(summary, place, published=published)
     beside = tuple(published_lines(summary)) if published else ()
     return Report(path, tuple(headline_lines(summary)), beside, summary)
 

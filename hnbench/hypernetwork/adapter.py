@@ -269,10 +269,7 @@ def _inject(
         for name, module in base.items()
         if settings.dense and getattr(module, "groups", 1) > 1
     }
-    trainable = {id(parameter) for parameter in backbone.parameters() if parameter.requires_grad}
-    had_config = hasattr(backbone, "peft_config")
-    sites: dict[str, _Site] = {}
-    try:
+    with _put_back(backbone, base):
         for name, stand_in in stand_ins.items():
             parent, child = _place(backbone, name)
             setattr(parent, child, stand_in)
@@ -281,20 +278,34 @@ def _inject(
             warnings.filterwarnings("ignore", message=".*groups > 1. Merging is not supported")
             torch.manual_seed(seed_of("lora", settings.seed))
             inject_adapter_in_model(config, backbone, ADAPTER)
+        made = {name: backbone.get_submodule(name) for name in targets}
+    missed = [name for name in targets if made[name] in (base[name], stand_ins.get(name))]
+    if missed:
+        raise UsageError(f"peft put no LoRA on {_some(missed)}")
+    sites = {}
+    for name, lora in made.items():
+        parent, child = _place(backbone, name)
+        sites[name] = _Site(weakref.ref(parent), child, _prepare(lora, base[name], settings))
+    return sites
+
+
+@contextmanager
+def _put_back(backbone: nn.Module, base: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Afterwards the backbone is what it was, whatever peft did to it in the block: the layers of
+    these names, what can be trained, and no note that peft was there.
+    """
+    trainable = {id(parameter) for parameter in backbone.parameters() if parameter.requires_grad}
+    had_config = hasattr(backbone, "peft_config")
+    try:
+        yield
     finally:
         for name, module in base.items():
-            lora, (parent, child) = backbone.get_submodule(name), _place(backbone, name)
+            parent, child = _place(backbone, name)
             setattr(parent, child, module)
-            if lora is not module and lora is not stand_ins.get(name):
-                sites[name] = _Site(weakref.ref(parent), child, _prepare(lora, module, settings))
         for parameter in backbone.parameters():
             parameter.requires_grad_(id(parameter) in trainable)
         if not had_config and hasattr(backbone, "peft_config"):
             del backbone.peft_config
-    missed = [name for name in targets if name not in sites]
-    if missed:
-        raise UsageError(f"peft put no LoRA on {_some(missed)}")
-    return sites
 
 
 def _place(backbone: nn.Module, name: str) -> tuple[nn.Module, str]:

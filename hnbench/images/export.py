@@ -15,6 +15,7 @@ from hnbench.errors import UsageError
 from hnbench.files.decoding import MalformedError
 from hnbench.files.reading import json_of
 from hnbench.files.writing import writing
+from hnbench.images.folder_names import folder_name
 from hnbench.images.layouts import geneval as geneval_layout
 from hnbench.images.layouts import t2i_compbench as compbench_layout
 from hnbench.runs.plan import Plan
@@ -68,7 +69,7 @@ def export(
             "layout": layout,
             "plan": digest([[one.id, one.samples] for one in plan.prompts]),
         }
-        exports[label] = _Export(out / compbench_layout.folder_name(label), marker, images, files)
+        exports[label] = _Export(out / folder_name(label), marker, images, files)
     for one in exports.values():
         _require_own(one)
     progress.label("exporting", len(inventory.images))

@@ -115,6 +115,7 @@ def label_points(axes: Axes, labels: Sequence[PointLabel], busy: Iterable[Segmen
     renderer, scale = figure.canvas.get_renderer(), figure.dpi / 72
     frame = np.array(axes.get_window_extent(renderer).extents)
     points = [axes.transData.transform((label.x, label.y)) for label in labels]
+    # All points are taken before the first text is placed, or it could hide a later point.
     taken = [_around(point, 5 * scale) for point in points]
     taken += [_around(point, 2 * scale) for segment in busy for point in _along(axes, segment)]
     distances, centres = _places(scale)

@@ -39,8 +39,8 @@ def replacing(out: Path, names: Sequence[str]) -> Iterator[Path]:
     """Yield an empty folder; at the end of the block, its files take their places in `out`, in the
     order of `names`.
 
-    Of these names, what was not written is removed. Where files of these names are there and were
-    not written by a report, nothing is, by a `UsageError`. Two reports wait for each other;
+    A file of these names that was not written is removed from `out`. Where `out` has such files of
+    someone else, nothing is written: a `UsageError`. Two reports wait for each other;
     `StoreError` when one waits for too long. Raises `OSError`.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -81,6 +81,7 @@ def _require_own(out: Path, names: Sequence[str]) -> None:
     for path in there:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    # One file that only a report writes makes all of these names a report's.
     if not any(_begins(out / name, beginning) for name, beginning in _BEGINNINGS.items()):
         for path in there:
             if not path.is_file() or path.stat().st_size:
@@ -105,5 +106,6 @@ def _move(working: Path, out: Path, names: Sequence[str]) -> None:
             os.fsync(file.fileno())
     for name in made:
         (working / name).replace(out / name)
+    # Last, so that a kill leaves too much of the earlier report, not too little of this one.
     for name in set(names) - set(made):
         (out / name).unlink(missing_ok=True)

@@ -23,8 +23,8 @@ def drawable(text: str) -> str:
 
 
 def drawable_with(text: str) -> tuple[str, list[str]]:
-    """The text in one line, and the fonts to draw it with: an installed one beside the plots' own,
-    where that has all that is lacking.
+    """The text in one line, and the fonts to draw it with: the plots' own, and where that lacks
+    something, an installed one that has it.
     """
     lacking = frozenset(
         character for character in " ".join(text.split()) if not _has(_main(), character)

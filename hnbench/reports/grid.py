@@ -61,6 +61,7 @@ class _DamagedError(Exception):
 
 def _shown(summary: Summary) -> list[str]:
     """Return the base and the featured methods, without the smallest of several best-of-N."""
+    # A picture of many columns has room for one best-of-N: the largest, which is featured last.
     labels = featured(list(summary.rows))
     searched = [label for label in labels if candidates_of(label)]
     return [BASE, *(label for label in labels if label not in searched[:-1])]
@@ -71,7 +72,7 @@ class _Cell:
     prompt: str
     image: Path
     correct: bool | None
-    """None where there is no judge, or one that grades."""
+    """None without a judge, and for one that grades."""
 
 
 def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
@@ -91,6 +92,7 @@ def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
             (row for row in ranked if all(row[label].image.is_file() for label in labels)), _PROMPTS
         )
     )
+    # Chosen in turns, shown tag by tag.
     return [row for rows in by_tag.values() for row in rows if row in chosen]
 
 
@@ -185,7 +187,7 @@ def _picture(path: Path) -> Image:
         ):
             picture = opened.convert("RGB")
     except PIL.UnidentifiedImageError as error:
-        raise _DamagedError(f"{printable(path.name)} is no PNG") from error
+        raise _DamagedError(f"{printable(path.name)} is not a PNG file") from error
     except _UNREADABLE as error:
         raise _DamagedError(
             f"{printable(path.name)} cannot be read ({printable(str(error))[:200]})"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from hnbench.reports.labels import BASE, HYPERNOISE, RENO, RIVAL, best_of_labels, style_of
+from hnbench.reports.numbers import amount, probability, spanned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,72 +40,9 @@ def headlines(summary: Summary) -> list[Headline]:
     return [*_gaps(summary), *_hypernoise(summary), *_others(summary)]
 
 
-def spanned(
-    interval: Interval, *, sign: bool = False, percent: bool = False, digits: int = 3
-) -> str:
-    """Write "0.623 [0.601, 0.645]"; the bracket says "no interval" where the data give none."""
-    if math.isnan(interval.estimate):
-        return "not measured"
-    bounds = [
-        number(value, sign=sign, percent=percent, digits=digits)
-        for value in (interval.low, interval.high)
-    ]
-    bracket = "no interval" if math.isnan(interval.low) else ", ".join(bounds)
-    return f"{number(interval.estimate, sign=sign, percent=percent, digits=digits)} [{bracket}]"
-
-
-def number(value: float, *, sign: bool = False, percent: bool = False, digits: int = 3) -> str:
-    """Write a number to so many decimals, or as a percentage with three significant digits."""
-    if math.isnan(value):
-        return "n/a"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    prefix = "+" if sign else ""
-    return f"{100 * value:{prefix}.3g}%" if percent else f"{value:{prefix}.{digits}f}"
-
-
-def probability(value: float) -> str:
-    """A p-value as "p = 0.012" or "p < 0.001"."""
-    if math.isnan(value):
-        return "p n/a"
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
-def amount(value: float) -> str:
-    """A cost to three significant digits, or grouped whole numbers from a thousand on."""
-    if not math.isfinite(value):
-        return number(value)
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
-
-
-SMALL = 20
-"""A tag with fewer prompts has intervals that are too narrow: prompts are all that a bootstrap of
-prompts has to draw from.
-"""
-
-
-def interval_notes(summary: Summary) -> list[str]:
-    """What has to be known of the intervals: that they are not adjusted as p-values are, and which
-    tags are too small for them.
-
-    The shares are of simulated data sets (400 a design, standard error about one point).
-    """
-    notes = []
-    if summary.pool.judged and len(summary.rows) > 1:
-        notes.append(
-            "Intervals are not adjusted for the number of comparisons, p-values are (Holm): an"
-            " interval without zero can stand beside a p-value of 0.05 or more."
-        )
-    counts = Counter(prompt.tag for prompt in summary.pool.prompts)
-    small = [f"{tag} ({counts[tag]})" for tag in summary.pool.tags if counts[tag] < SMALL]
-    if small:
-        notes.append(
-            f"Tags with fewer than {SMALL} prompts have intervals that are too narrow:"
-            f" {', '.join(small)}. In simulations with 4 prompts, 95% intervals held the true level"
-            " in 84% to 89% of cases and the true gain in 78%; with 8 prompts, in 88% to 94% and"
-            " in 87%."
-        )
-    return notes
+def headline_lines(summary: Summary) -> list[str]:
+    """The findings as sentences, most important first."""
+    return [headline.sentence for headline in headlines(summary)]
 
 
 def _json(value: Interval | float) -> Any:
@@ -133,6 +70,7 @@ def _gaps(summary: Summary) -> Iterator[Headline]:
 
 def _hypernoise(summary: Summary) -> Iterator[Headline]:
     row = summary.rows.get(HYPERNOISE)
+    # Runs without HyperNoise have their findings from `_others`.
     if row is None:
         return
     yield Headline(

@@ -73,20 +73,14 @@ class _Run:
 
 def pooled_measures(pool: Pool) -> PooledMeasures | None:
     """The measures that every run has; None where no run has any."""
-    journals = [read_measurements(folder) for folder in pool.folders]
-    if not any(journals):
+    runs, without = _measured(pool)
+    if not runs:
         return None
-    without = [folder for folder, found in zip(pool.folders, journals, strict=True) if not found]
     if without:
         return PooledMeasures(
             (),
             (f"Not all of these runs were measured; missing is `hnbench measure {without[0]}`.",),
         )
-    runs = [
-        _Run(folder, found, _images(pool, seed))
-        for folder, found, seed in zip(pool.folders, journals, pool.seeds, strict=True)
-        if found is not None
-    ]
     names = dict.fromkeys(name for run in runs for name in run.found.latest())
     measures, notes = [], _of_other_images(runs)
     for name in names:
@@ -96,6 +90,19 @@ def pooled_measures(pool: Pool) -> PooledMeasures | None:
         else:
             notes.append(found)
     return PooledMeasures(tuple(measures), tuple(notes))
+
+
+def _measured(pool: Pool) -> tuple[list[_Run], list[Path]]:
+    """The runs that have measurements, and the folders of those that have none."""
+    runs: list[_Run] = []
+    without: list[Path] = []
+    for folder, seed in zip(pool.folders, pool.seeds, strict=True):
+        found = read_measurements(folder)
+        if found:
+            runs.append(_Run(folder, found, _images(pool, seed)))
+        else:
+            without.append(folder)
+    return runs, without
 
 
 def _images(pool: Pool, seed: int) -> dict[str, Images]:
@@ -142,53 +149,55 @@ def _is_known(run: _Run, measure: str, label: str) -> bool:
 
 def _pooled(pool: Pool, runs: Sequence[_Run], name: str) -> PooledMeasure | str:
     """One measure, or a sentence on why there is none."""
-    definitions = [run.found.latest().get(name) for run in runs]
-    definition = definitions[0]
-    if definition is None or None in definitions:
-        lacking = next(
-            run.folder for run, found in zip(runs, definitions, strict=True) if found is None
-        )
+    by_run = {run.folder: run.found.latest().get(name) for run in runs}
+    definitions = [definition for definition in by_run.values() if definition is not None]
+    if len(definitions) < len(runs):
+        lacking = next(folder for folder, definition in by_run.items() if definition is None)
         return (
             f"{name} was not measured in all of these runs; missing is `hnbench measure {lacking}"
             f" --measure {name}`."
         )
-    if any(found and found.fingerprint != definition.fingerprint for found in definitions):
+    if len({definition.fingerprint for definition in definitions}) > 1:
         return (
             f"{name} was not measured with the same weights in all of these runs, so it is left"
             " out."
         )
-    if definition.kind == "set":
-        distances = {
-            label: found
-            for label in pool.labels
-            if label != BASE and (found := _distance(runs, definition, label))
-        }
-        return PooledMeasure(definition, distances=distances) if distances else _unknown(name)
-    tables = [
-        {
-            label: run.found.by_prompt(definition, label, run.images[label])
-            for label in pool.labels
-            if _is_whole(run, definition, label)
-        }
-        for run in runs
-    ]
-    whole = [label for label in pool.labels if all(label in table for table in tables)]
-    if BASE not in whole:
-        return _unknown(name)
-    equal = []
-    for run, table in zip(runs, tables, strict=True):
-        equal.append(with_equal_numbers({label: table[label] for label in whole}, run.images, BASE))
-    return PooledMeasure(
-        definition,
-        by_prompt=compare(equal, {prompt.id: prompt.tag for prompt in pool.prompts}, BASE),
-    )
-
-
-def _unknown(name: str) -> str:
-    return (
+    pooled = _pooled_sets if definitions[0].kind == "set" else _pooled_prompts
+    return pooled(pool, runs, definitions[0]) or (
         f"{name} was not measured of all images of the base and of another method; the same"
         " `hnbench measure` goes on with it."
     )
+
+
+def _pooled_sets(pool: Pool, runs: Sequence[_Run], definition: Definition) -> PooledMeasure | None:
+    """The distances to the base; None where there are none."""
+    distances = {
+        label: found
+        for label in pool.labels
+        if label != BASE and (found := _distance(runs, definition, label))
+    }
+    return PooledMeasure(definition, distances=distances) if distances else None
+
+
+def _pooled_prompts(
+    pool: Pool, runs: Sequence[_Run], definition: Definition
+) -> PooledMeasure | None:
+    """The means over prompts; None where the base was not measured whole."""
+    whole = [
+        label for label in pool.labels if all(_is_whole(run, definition, label) for run in runs)
+    ]
+    # Without the base there is nothing to pair with, and a level alone would invite comparing.
+    if BASE not in whole:
+        return None
+    tables = []
+    for run in runs:
+        values = {
+            label: run.found.by_prompt(definition, label, run.images[label]) for label in whole
+        }
+        # Where a sample failed, the diversity of fewer images is not that of all of them.
+        tables.append(with_equal_numbers(values, run.images, BASE))
+    tags = {prompt.id: prompt.tag for prompt in pool.prompts}
+    return PooledMeasure(definition, by_prompt=compare(tables, tags, BASE))
 
 
 def _is_whole(run: _Run, definition: Definition, label: str) -> bool:

@@ -21,12 +21,13 @@ from hnbench.runs.plan import Plan
 from hnbench.runs.store import Run, damaged_images, read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import pandas as pd
 
     from hnbench.runs.coverage import Coverage
     from hnbench.runs.plan import PlannedPrompt
+    from hnbench.runs.record import Record
     from hnbench.stats.intervals import Array, Indices
 
 
@@ -108,7 +109,7 @@ class Pool:
         tags = tuple(tag for tag in self.tags if any(prompt.tag == tag for prompt in prompts))
         frame = self.frame[~self.frame["prompt_id"].isin(list(prompt_ids))].copy()
         frame["row"] = _rows(frame, prompts, self.seeds)
-        strata = np.array([tags.index(prompt.tag) for prompt in prompts], dtype=np.intp)
+        strata = _strata(prompts, tags)
         return replace(self, prompts=prompts, tags=tags, strata=strata, frame=frame)
 
     def counts(self, status: str) -> dict[str, int]:
@@ -133,33 +134,12 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     plans = [Plan.from_manifest(run.manifest) for run in runs]
     _require_same_measurement(runs, plans)
     seeds = [_seed(run) for run in runs]
-    twice = sorted({str(seed) for seed in seeds if seeds.count(seed) > 1})
-    if twice:
-        raise UsageError(
-            f"two of the runs have base seed {', '.join(twice)}; pooled runs need different base"
-            " seeds"
-        )
+    _require_different(seeds)
     plan = plans[0]
-    if BASE not in plan.labels:
-        raise UsageError(
-            f"the runs have no {BASE!r}, which every method is compared with; run again with"
-            f" `{BASE}` among the methods"
-        )
+    _require_base(plan)
     covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
-    records = [(*coverage.done, *coverage.failed) for coverage in covered]
-    for run, found in zip(runs, records, strict=True):
-        if not found:
-            raise UsageError(
-                f"{run.folder} has no record of its plan yet; run `hnbench run` first, the same"
-                " command continues it"
-            )
-    used = {prompt.tag for prompt in plan.prompts}
-    tags = tuple(
-        dict.fromkeys(
-            [*(tag for tag in runs[0].manifest["suite"]["tags"] if tag in used), *sorted(used)]
-        )
-    )
-    frame = frame_of([record for found in records for record in found])
+    tags = _tags(plan, runs[0])
+    frame = frame_of(_records(runs, covered))
     frame["row"] = _rows(frame, plan.prompts, seeds)
     frame["column"] = frame["label"].map(_positions(plan.labels))
     frame["folder"] = frame["base_seed"].map(
@@ -172,12 +152,57 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
         labels=plan.labels,
         tags=tags,
         prompts=plan.prompts,
-        strata=np.array([tags.index(prompt.tag) for prompt in plan.prompts], dtype=np.intp),
+        strata=_strata(plan.prompts, tags),
         seeds=tuple(seeds),
         frame=frame,
         unchecked=sum(run.unchecked for run in runs),
         damaged=_damaged(runs, covered) if check else None,
     )
+
+
+def _require_different(seeds: Sequence[int]) -> None:
+    """Refuse two runs of one seed: they are the same samples, and would count twice."""
+    twice = sorted({str(seed) for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise UsageError(
+            f"two of the runs have base seed {', '.join(twice)}; pooled runs need different base"
+            " seeds"
+        )
+
+
+def _require_base(plan: Plan) -> None:
+    if BASE not in plan.labels:
+        raise UsageError(
+            f"the runs have no {BASE!r}, which every method is compared with; run again with"
+            f" `{BASE}` among the methods"
+        )
+
+
+def _tags(plan: Plan, run: Run) -> tuple[str, ...]:
+    """The tags that have prompts in the plan, in the suite's order; then those that the suite
+    forgot to list.
+    """
+    used = {prompt.tag for prompt in plan.prompts}
+    listed = [tag for tag in run.manifest["suite"]["tags"] if tag in used]
+    return tuple(dict.fromkeys([*listed, *sorted(used)]))
+
+
+def _strata(prompts: Sequence[PlannedPrompt], tags: Sequence[str]) -> Indices:
+    return np.array([tags.index(prompt.tag) for prompt in prompts], dtype=np.intp)
+
+
+def _records(runs: Sequence[Run], covered: Sequence[Coverage]) -> list[Record]:
+    """All records of the plans, run by run; every run must have some."""
+    found: list[Record] = []
+    for run, coverage in zip(runs, covered, strict=True):
+        own = (*coverage.done, *coverage.failed)
+        if not own:
+            raise UsageError(
+                f"{run.folder} has no record of its plan yet; run `hnbench run` first, the same"
+                " command continues it"
+            )
+        found += own
+    return found
 
 
 def _damaged(runs: Sequence[Run], covered: Sequence[Coverage]) -> tuple[str, ...]:
@@ -213,38 +238,45 @@ def _seed(run: Run) -> int:
 
 def _require_same_measurement(runs: Sequence[Run], plans: Sequence[Plan]) -> None:
     """Refuse runs that differ in what was measured, in the methods or in the prompts."""
+    first = runs[0].folder
     facets: dict[str, Callable[[int], Any]] = {
         "generators": lambda index: runs[index].manifest["generator"]["name"],
         "suites": lambda index: runs[index].manifest["suite"]["name"],
         "prompts or samples": lambda index: plans[index].prompts,
         "methods": lambda index: (plans[index].labels, list(plans[index].methods)),
     }
+    # What has a name of its own is told first: the identity below differs too, but says less.
     for what, facet in facets.items():
         others = [index for index in range(len(runs)) if facet(index) != facet(0)]
         if others:
             named = f" ({facet(0)} and {facet(others[0])})" if isinstance(facet(0), str) else ""
             raise UsageError(
-                f"{runs[0].folder} and {runs[others[0]].folder} have different {what}{named}; only"
-                " runs that differ in nothing but the base seed can be pooled. Report them one by"
-                " one."
+                f"{first} and {runs[others[0]].folder} have different {what}{named}; {_ONE_BY_ONE}"
             )
     for run, plan in zip(runs, plans, strict=True):
-        differing = sorted(
-            name
-            for name, value in plan.shared.items()
-            if name != "base_seed" and value != plans[0].shared.get(name)
-        )
-        if differing:
+        if differing := _differing(plans[0].shared, plan.shared):
             raise UsageError(
-                f"{runs[0].folder} and {run.folder} differ in {', '.join(differing)}; only runs"
-                " that differ in nothing but the base seed can be pooled. Report them one by one."
+                f"{first} and {run.folder} differ in {', '.join(differing)}; {_ONE_BY_ONE}"
             )
+
+
+_ONE_BY_ONE = (
+    "only runs that differ in nothing but the base seed can be pooled. Report them one by one."
+)
+
+
+def _differing(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The identity's fields that differ, without the one that may."""
+    return sorted(
+        name for name, value in other.items() if name != "base_seed" and value != first.get(name)
+    )
 
 
 def _require_same_noise(frame: pd.DataFrame) -> None:
     """Every method must have started from the same noise: without that, differences are not
     paired.
     """
+    # A row is one sample under one seed, whatever the label.
     kinds = frame.groupby("row")["noise_sha256"].nunique()
     if (kinds > 1).any():
         first = frame.loc[frame["row"] == kinds.index[kinds > 1][0]].iloc[0]

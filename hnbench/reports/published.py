@@ -1,8 +1,8 @@
-"""Numbers that papers report, as data, and beside a run's own where benchmark, model and steps are
+"""Numbers that papers report, as data, and next to a run's own where benchmark, model and steps are
 the same.
 
-A published number is never taken for a run's own: its judge, its source and what is known to differ
-stand beside it.
+A published number is never taken for a run's own: it is always shown with its judge, its source and
+what is known to differ.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hnbench.reports.labels import style_of
+from hnbench.reports.numbers import spanned
 
 if TYPE_CHECKING:
     from hnbench.reports.summary import Summary
@@ -66,6 +69,17 @@ def beside(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
         if (one.benchmark, one.model, one.steps) == (benchmark, model, steps)
     ]
     return [(one, _own(summary, one)) for one in found]
+
+
+def published_lines(summary: Summary) -> list[str]:
+    """Published numbers of the same benchmark, model and steps, each with the run's own: one
+    sentence for each.
+    """
+    return [
+        f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge"
+        f" {one.judge}), this run {spanned(own) if own else 'has none'}."
+        for one, own in beside(summary)
+    ] or ["No published number is known of this benchmark, model and number of steps."]
 
 
 def _own(summary: Summary, published: PublishedScore) -> Interval | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from hnbench.reports.labels import BASE, CONTROLS, HYPERNOISE, RENO, RIVAL, best_of_labels
 from hnbench.reports.measures import pooled_measures
+from hnbench.reports.pool import pool_runs
 from hnbench.runs.frame import OPTIMISED, REWARD, SCORE
 from hnbench.stats.equivalence import equivalent_budget
 from hnbench.stats.intervals import ClusterBootstrap, Estimate, Interval
@@ -21,10 +22,12 @@ from hnbench.stats.multiplicity import holm
 from hnbench.stats.paired import cluster_sums, differences, sign_flip_p
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from hnbench.reports.measures import PooledMeasures
     from hnbench.reports.pool import Pool
+    from hnbench.runs.store import Run
     from hnbench.stats.intervals import Array, Indices, StratifiedMeans
 
 COSTS = ("nfe", "passes", "seconds")
@@ -142,10 +145,22 @@ class Summary:
         return [label for label, row in self.rows.items() if not row.coverage.complete]
 
 
+def summarise_runs(runs: Sequence[Run | Path], *, check: bool = False) -> Summary:
+    """Analyse runs, read before or given by their folders: the one input of tables, plots and
+    text. With `check`, also every image.
+
+    Several runs are pooled; they must differ in nothing but the base seed. `UsageError` when they
+    differ in more, when there is none, or when one has no record yet; `StoreError` when one is
+    damaged.
+    """
+    return summarise(pool_runs(runs, check=check))
+
+
 def summarise(pool: Pool) -> Summary:
     """Compute everything."""
     summary = replace(_Analysis(pool).summary(), seen=_seen(pool), measured=pooled_measures(pool))
     contaminated = {prompt for seen in summary.seen.values() for prompt in seen or ()}
+    # Without any prompt that was not seen, there is nothing to compute a score from.
     if not 0 < len(contaminated) < len(pool.prompts):
         return summary
     return replace(summary, unseen=_Analysis(pool.without(contaminated)).summary())
@@ -175,12 +190,14 @@ class _Analysis:
         self.rewards = [column.removeprefix(REWARD) for column in _reward_columns(pool)]
         columns = [SCORE, *(f"{REWARD}{name}" for name in self.rewards), *COSTS]
         self.values = {column: pool.values(column) for column in columns}
+        # Every metric is over the same samples: those that are done for the label and for the base.
         there = ~np.isnan(self.values[SCORE if pool.judged else OPTIMISED])
         self.paired = there & there[:, [self.base]]
         self.levels = {
             column: self._means(np.where(self.paired, self.values[column], np.nan))
             for column in columns
         }
+        # Gains leave the costs out: a cost is compared by ratio.
         self.gains = {
             column: self._means(differences(self.values[column], self.base))
             for column in columns
@@ -303,6 +320,7 @@ class _Analysis:
 
     def _shares(self) -> Shares | None:
         reno = self.gain(SCORE, RENO)
+        # A share of a gain that may be zero can be anything.
         if not reno.interval.excludes_zero:
             return None
         costs = {
@@ -326,6 +344,7 @@ class _Analysis:
         if training_passes is None:
             return ()
         seconds = self._training()[HYPERNOISE].get("seconds", np.nan)
+        # The alternatives to a training are searches, which cost more for every image.
         rivals = [
             label
             for label in self.pool.labels

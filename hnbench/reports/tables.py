@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import csv_cell
-from hnbench.reports.headlines import interval_notes, number
 from hnbench.reports.labels import BASE, HYPERNOISE, style_of
+from hnbench.reports.notes import interval_notes, left_out
+from hnbench.reports.numbers import number
 from hnbench.runs.frame import SCORE
 from hnbench.stats.intervals import Interval
 
@@ -249,6 +250,7 @@ def _tag_columns(tags: Sequence[str], names: Sequence[str]) -> Iterator[_Column]
 def _short_names(tags: Sequence[str]) -> list[str]:
     """Names of at most six letters a line, as long as that keeps them apart."""
     short = ["\n".join(word[:6] for word in tag.split("_")) for tag in tags]
+    # Two tags of one short name could not be told apart; a table that wraps is better.
     return short if len(set(short)) == len(short) else [tag.replace("_", "\n") for tag in tags]
 
 
@@ -318,4 +320,4 @@ def _caption(summary: Summary) -> str:
         lines.append(
             "(!) some planned samples failed or are missing: see the coverage table of the report."
         )
-    return "\n".join([*lines, *interval_notes(summary)])
+    return "\n".join([*lines, *left_out(pool), *interval_notes(summary)])

@@ -85,6 +85,7 @@ class Models:
         """
         conditioning = self.generator.encode([task.prompt for task in tasks])
         if self._blank is None:
+            # What only the first batch pays for (kernels, memory) is no method's cost.
             seeded = conditioning.seeded(self.noises.step_seeds(tasks))
             images = self.generator.generate(
                 self.noises.batch(tasks).to(self.generator.device), seeded, self.steps
@@ -93,6 +94,7 @@ class Models:
             self._blank = torch.zeros_like(images[:1])
             prompts = [task.prompt for task in tasks]
         else:
+            # A reward caches a prompt's text with its first score, of whatever image.
             images = self._blank
             prompts = sorted({task.prompt for task in tasks} - self._warm)
         if prompts:
@@ -140,11 +142,12 @@ class Proposer:
         if attempt is not None:
             yield attempt
             return
+        # After the `except` of `_attempt`, nothing holds the failed batch any more.
         release_memory()
         if not fits:
-            self.size = (
-                len(batch) - 1
-            )  # what is smaller is tried, here and in a session that begins later
+            # Only this size is known not to fit. A smaller batch is tried as it is, as it would be
+            # in a session that begins later and knows nothing of this failure.
+            self.size = len(batch) - 1
             yield from self.attempts(batch, wanted)
             return
         for task in batch:
@@ -234,6 +237,7 @@ def attempted(
             if is_for_user(error) or (is_out_of_memory(error) and not (alone and record_memory)):
                 raise
             failure = failure_of(error)
+        # After the `except`, whose traceback holds the chunk's tensors while others are tried.
         if alone:
             return [failure]
         return [result for item in chunk for result in chunk_or_each([item])]

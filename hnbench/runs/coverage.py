@@ -60,7 +60,8 @@ def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
     found: dict[str, list[Record]] = {"done": [], "failed": []}
     missing = []
     bases: dict[Task, Record] = {}
-    for item in plan.expected():  # label by label, the base first
+    # Label by label and the base first, so that a record's base is known when it is compared.
+    for item in plan.expected():
         record = known.get(item.id)
         if record is None:
             missing.append(item)
@@ -98,6 +99,7 @@ def _contradictions(
             three for three in zip(names, found, planned, strict=True) if three[1] != three[2]
         )
         yield f"{name} is {quoted(said)}, and the plan of run.json says {quoted(expected)}"
+    # What follows is of the image, which a failed sample does not have.
     if record.status == "failed":
         return
     if plan.judged != (record.verdict is not None):
@@ -131,6 +133,7 @@ def _wrong_rewards(plan: Plan, rewards: Mapping[str, float]) -> Iterator[str]:
 
 
 def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    # Nearly all are equal to the digit, and a report compares tens of thousands.
     return one == other or (
         one.keys() == other.keys()
         and all(

@@ -77,6 +77,7 @@ def device_name(device: str) -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
+    # `platform.processor()` is empty on most Linux systems.
     models = [line for line in lines if line.startswith("model name")]
     return (
         models[0].partition(":")[2].strip()

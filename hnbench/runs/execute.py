@@ -150,10 +150,10 @@ def execute(
         "environment": surroundings,
         "verified": verified,
     }
-    before = cover(
-        plan, store.records.values(), store.folder
-    )  # a damaged record is refused before anything is computed
+    # A damaged record is refused before anything is computed.
+    before = cover(plan, store.records.values(), store.folder)
     done = sum(store.is_done(record.id) for record in before.done)
+    # A complete run asks the judge nothing, so there is nothing to check either.
     if judge is not None and done < before.expected:
         verify(judge)
     store.begin(manifest, _session(config, surroundings))
@@ -305,6 +305,7 @@ class _Execution:
             if not isinstance(found, Failure)
         ]
         measured = self._measurer.measure(chosen, len(attempt.tasks)) if owed else {}
+        # Drawn, not taken from the outcome: a method could have changed its noise in place.
         starts = {task: self._models.noises.draw(task) for task in attempt.tasks}
         for item, outcome in outcomes:
             if item.id in owed:
@@ -345,6 +346,7 @@ class _Execution:
             displacement=to_digits(float((noise - start.double()).norm()), RECORD_DIGITS),
             noise_norm=to_digits(float(noise.norm()), RECORD_DIGITS),
             rewards=result.rewards,
+            # The base ran first, so its record of this sample is there.
             initial_rewards=(
                 result.rewards
                 if item.label == BASE

@@ -87,6 +87,7 @@ class Expectation:
                 share=self._share(outcome.share),
                 trajectory=trajectory,
             )
+        # A plug-in's tensor can raise anything when it is looked at.
         except Exception as error:  # noqa: BLE001
             return failure_of(error)
 

@@ -156,6 +156,7 @@ def make_plan(
     method_of: dict[str, int] = {}
     for index, method in enumerate(methods):
         for label in method.labels:
+            # Rows are found by label, so two methods with one label would be one row.
             if label in method_of:
                 raise UsageError(
                     f"two of the methods give a row named {label!r}; ask for one of them at a time"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from functools import cache
-from itertools import permutations
+from itertools import permutations, product
 from typing import TYPE_CHECKING, Any
 
 from hnbench.shapes.world import COLOURS, RELATIONS, SHAPES, Item, Scene, place
@@ -144,22 +144,16 @@ def _article(phrase: str) -> str:
 @cache
 def all_captions(tag: str) -> tuple[Caption, ...]:
     """Every caption of one task, in a fixed order."""
-    pairs = list(permutations(SHAPES, 2))
-    if tag == "single_object":
-        return tuple(Caption(tag, (shape,)) for shape in SHAPES)
-    if tag == "two_object":
-        return tuple(Caption(tag, pair) for pair in pairs)
-    if tag == "counting":
-        return tuple(Caption(tag, (shape,), count=count) for shape in SHAPES for count in NUMBERS)
-    if tag == "colors":
-        return tuple(Caption(tag, (shape,), (colour,)) for shape in SHAPES for colour in COLOURS)
-    if tag == "position":
-        return tuple(
-            Caption(tag, pair, relation=relation) for pair in pairs for relation in RELATIONS
-        )
-    return tuple(
-        Caption(tag, pair, colours) for pair in pairs for colours in permutations(COLOURS, 2)
-    )
+    pairs, colours = list(permutations(SHAPES, 2)), list(permutations(COLOURS, 2))
+    found = {
+        "single_object": (Caption(tag, (shape,)) for shape in SHAPES),
+        "two_object": (Caption(tag, pair) for pair in pairs),
+        "counting": (Caption(tag, (shape,), count=n) for shape, n in product(SHAPES, NUMBERS)),
+        "colors": (Caption(tag, (shape,), (colour,)) for shape, colour in product(SHAPES, COLOURS)),
+        "position": (Caption(tag, pair, relation=way) for pair, way in product(pairs, RELATIONS)),
+        "color_attr": (Caption(tag, pair, two) for pair, two in product(pairs, colours)),
+    }
+    return tuple(found[tag])
 
 
 @cache

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor
 
@@ -58,16 +57,6 @@ class Average:
                 self.state[name].lerp_(value, 1 - keep)
             else:
                 self.state[name].copy_(value)
-
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """The module with its averaged state, inside the block."""
-        own = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
-        self.module.load_state_dict(self.state)
-        try:
-            yield
-        finally:
-            self.module.load_state_dict(own)
 
 
 class LossLog:

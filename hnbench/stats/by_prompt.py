@@ -48,6 +48,7 @@ def compare(
         for column, label in enumerate(labels):
             reference = table.get(label if base is None else base, {})
             for prompt, values in table.get(label, {}).items():
+                # With other numbers of values, the two means would not be over the same samples.
                 if prompt in prompts and len(values) == len(reference.get(prompt, ())):
                     place = (prompts[prompt], column)
                     sums[place] += math.fsum(values)

@@ -33,9 +33,11 @@ def equivalent_budget(
 def _first_reached(budgets: Array, curves: Array, targets: Array) -> Array:
     """The first budget, interpolated, at which each curve `[R, P]` reaches its target `[R]`."""
     reached = curves >= targets[:, None]
+    # The first True; 0 too where there is none, which the last line turns into infinity.
     after = reached.argmax(axis=1)
     rows, before = np.arange(len(curves)), np.maximum(after - 1, 0)
     low, high = curves[rows, before], curves[rows, after]
+    # np.where computes both of its branches: unused rows need a divisor that is not zero.
     rise = np.where(after > 0, high - low, 1.0)
     share = np.where(after > 0, (targets - low) / np.where(rise > 0, rise, 1.0), 0.0)
     log_budget = np.log(budgets[before]) + share * (

@@ -65,6 +65,7 @@ class Estimate:
 
     def __truediv__(self, other: Estimate) -> Estimate:
         with np.errstate(divide="ignore", invalid="ignore"):
+            # Division by zero gives infinity or NaN in numpy, and an error in plain Python.
             draws = self.draws / other.draws
             value = float(np.float64(self.value) / np.float64(other.value))
         return Estimate(value, draws, min(self.freedom, other.freedom))
@@ -79,6 +80,7 @@ class Estimate:
 
         Bounds are order statistics of the draws (no interpolation), so infinite draws are harmless.
         """
+        # A draw is NaN where its resample has no value of a stratum.
         draws = self.draws[~np.isnan(self.draws)]
         if self.freedom < 1 or math.isnan(self.value) or not len(draws):
             return Interval(self.value, math.nan, math.nan)
@@ -116,6 +118,7 @@ class StratifiedMeans:
         """The unweighted mean of the strata's means of one column; no interval when a stratum has a
         single cluster.
         """
+        # A stratum of one cluster would look certain: no resample of it differs from another.
         freedom = int((self.sizes - 1).sum()) if (self.sizes > 1).all() else 0
         return Estimate(
             float(self.values[:, column].mean()), self.draws[:, :, column].mean(axis=1), freedom

@@ -12,6 +12,7 @@ from hnbench.stats.intervals import SEED, Array, Indices
 
 FLIPS = 20_000
 _CHUNK = 200
+"""Sign patterns at a time: all of them at once would be the largest array of a report."""
 
 
 def cluster_sums(values: Array, clusters: Indices, count: int) -> tuple[Array, Array]:
@@ -22,6 +23,7 @@ def cluster_sums(values: Array, clusters: Indices, count: int) -> tuple[Array, A
     """
     present = ~np.isnan(values)
     sums, counts = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]))
+    # `sums[clusters] += ...` would keep only the last row of every cluster.
     np.add.at(sums, clusters, np.where(present, values, 0.0))
     np.add.at(counts, clusters, present.astype(np.float64))
     return sums, counts
@@ -48,6 +50,7 @@ def sign_flip_p(
     result = np.full(contributions.shape[1], np.nan)
     sampled = []
     for column in np.flatnonzero(~np.isnan(contributions).any(axis=0)):
+        # Either sign of zero is the same pattern, so fewer have to be enumerated.
         moving = contributions[contributions[:, column] != 0, column]
         if len(moving) <= np.log2(flips):
             result[column] = _exact_p(moving)
@@ -89,7 +92,6 @@ def _sampled_p(contributions: Array, flips: int, rng: np.random.Generator) -> Ar
         flipped = rng.integers(0, 2, size=(rows, len(contributions)), dtype=np.int8).astype(
             np.float64
         )
-        hits += _hits(
-            observed - 2.0 * (flipped @ contributions), observed
-        )  # the sum with the signs of the flipped ones changed
+        # The sum with other signs: what is flipped counts against it twice.
+        hits += _hits(observed - 2.0 * (flipped @ contributions), observed)
     return (1 + hits) / (1 + flips)

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hnbench.tasks import Task
-
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -56,6 +54,18 @@ class Verdict:
     def value(self) -> float:
         """What a suite's score is the mean of: the grade, or else 1 for correct and 0 for wrong."""
         return float(bool(self.correct)) if self.score is None else self.score
+
+
+@dataclass(frozen=True)
+class JudgedImage:
+    """One image that was scored, as a suite's own result files need it."""
+
+    prompt: Prompt
+    number: int
+    """Its number in the folder's layout: among all images of its tag, where the layout has such a
+    number, else 0.
+    """
+    verdict: Verdict
 
 
 class Judge(ABC):
@@ -122,11 +132,10 @@ class Suite(ABC):
         None for a suite of prompts alone, whose images get rewards only.
         """
 
-    def tasks(self, *, full: bool) -> list[Task]:
-        """The (prompt, sample) pairs of the full or the quick protocol, in a fixed order."""
-        prompts = self.prompts() if full else self.subset()
-        return [
-            Task(prompt.id, prompt.text, sample)
-            for prompt in prompts
-            for sample in range(self.samples(prompt, full=full))
-        ]
+    def result_files(self, judged: Sequence[JudgedImage]) -> Mapping[str, bytes]:  # noqa: ARG002
+        """Files that the benchmark's own scripts would leave of these images, all of one label:
+        path, with slashes, within the folder of the score -> content.
+
+        Most suites have none.
+        """
+        return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_a_run_folder_is_read_once(toys: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(store, "_Lines", counted)
     quiet: dict[str, Any] = {"device": "cpu", "progress": False}
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "measure": lambda: hnbench.measure("run", measure="shift", **quiet),
         "export": lambda: hnbench.export("run", layout="t2i-compbench", out="out", progress=False),
         "report": lambda: hnbench.report("run"),

@@ -103,7 +103,7 @@ def drawing(dice: random.Random | None = None) -> Iterator[None]:
         if dice is None or dice.random() > WITH_PLOTS:
             stack.enter_context(patch.dict(PLOTS, clear=True))
         if dice is None or dice.random() > WITH_GRID:
-            stack.enter_context(patch("hnbench.reports.report.write_grid", return_value="No grid."))
+            stack.enter_context(patch("hnbench.reports.write.write_grid", return_value="No grid."))
         yield
 
 

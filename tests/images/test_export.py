@@ -36,6 +36,7 @@ from hnbench.tasks import Task
 from hnbench.testing.toys import RedReward, ToyGenerator
 from tests.images.conftest import SmallSuite, Stages
 from tests.runs.world import WorldMethod, WorldSuite, run
+from tests.suites.protocols import tasks_of
 
 
 @dataclass
@@ -290,7 +291,7 @@ def test_a_run_s_plan_is_enough(folder: Path, suite: SmallSuite, tmp_path: Path)
         suite.name,
         suite.tags,
     )
-    assert set(planned.suite.tasks(full=False)) == set(suite.tasks(full=True))
+    assert set(tasks_of(planned.suite, full=False)) == set(tasks_of(suite, full=True))
     usable = planned.usable(Stages(), partial=False)
     export(read_run(folder), usable, "t2i-compbench", tmp_path / "planned", Stages())
     exported(folder, suite, tmp_path / "own", "t2i-compbench")

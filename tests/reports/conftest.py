@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import Summary
+from hnbench.reports.summary import Summary, summarise_runs
 from tests.reports.synthetic import write_run
 
 

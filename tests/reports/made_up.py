@@ -8,8 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import BreakEven, Comparison, LabelCoverage, Row, Shares, Summary
+from hnbench.reports.summary import (
+    BreakEven,
+    Comparison,
+    LabelCoverage,
+    Row,
+    Shares,
+    Summary,
+    summarise_runs,
+)
 from hnbench.stats.intervals import Interval
 from tests.reports.synthetic import TAGS, write_run
 

@@ -11,8 +11,7 @@ import pytest
 
 from hnbench.reports.headlines import headlines
 from hnbench.reports.markdown import markdown
-from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import Row, Summary
+from hnbench.reports.summary import Row, Summary, summarise_runs
 from hnbench.reports.tables import summary_frame
 from hnbench.stats.intervals import Interval
 from tests.reports.by_hand import (

@@ -12,8 +12,8 @@ import pytest
 from hnbench.errors import StoreError, UsageError
 from hnbench.reports import folder
 from hnbench.reports.folder import WORKING, replacing
-from hnbench.reports.report import FILES, write
 from hnbench.reports.summary import Summary
+from hnbench.reports.write import FILES, write_report
 
 NAMES = ("summary.csv", "a.png", "b.png", "report.md")
 HEADER = "label,metric,estimate\n"
@@ -103,7 +103,7 @@ def test_an_error_leaves_the_old_report(tmp_path: Path) -> None:
 def test_files_of_others_are_not_written_over(tmp_path: Path, summary: Summary, name: str) -> None:
     (tmp_path / name).write_text("my own notes")
     with pytest.raises(UsageError, match=f"{name} was not written by `hnbench report`; move it"):
-        write(summary, tmp_path)
+        write_report(summary, tmp_path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "my own notes"}
 
 
@@ -112,8 +112,8 @@ def test_files_of_others_with_other_names_are_kept(tmp_path: Path, summary: Summ
     (tmp_path / "report.md").write_text(
         ""
     )  # what a version before this one left when it was killed
-    write(summary, tmp_path)
-    write(summary, tmp_path)
+    write_report(summary, tmp_path)
+    write_report(summary, tmp_path)
     assert (tmp_path / "notes.md").read_text() == "mine"
     assert set(FILES) <= {path.name for path in tmp_path.iterdir()}
 
@@ -131,7 +131,7 @@ def test_a_folder_in_place_of_a_file_changes_nothing(tmp_path: Path, summary: Su
     with pytest.raises(
         StoreError, match=r"Is a directory at .*report\.md.*a folder is where a file has to be"
     ):
-        write(summary, tmp_path)
+        write_report(summary, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 
 

@@ -8,7 +8,8 @@ from matplotlib import font_manager
 
 from hnbench.reports import glyphs
 from hnbench.reports.glyphs import drawable, drawable_with
-from hnbench.reports.report import write_report
+from hnbench.reports.summary import summarise_runs
+from hnbench.reports.write import write_report
 from tests.reports.synthetic import TAGS, write_run
 
 STRANGE = [
@@ -38,10 +39,9 @@ def test_a_report_of_any_prompts_has_no_remarks(
         "methods": [{"name": "random"}, {"name": "reno"}],
     }
     changes = {"plan": {**plan, "method_of": {"random": 0, "reno": 1}, "prompts": prompts}}
-    write_report(
-        [write_run(tmp_path / "run", labels=("random", "reno"), images=True, changes=changes)]
-    )
-    assert (tmp_path / "run/report/grid.png").is_file()
+    run = write_run(tmp_path / "run", labels=("random", "reno"), images=True, changes=changes)
+    write_report(summarise_runs([run]), tmp_path / "report")
+    assert (tmp_path / "report/grid.png").is_file()
     assert "".join(capfd.readouterr()) == ""
 
 

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from hnbench.reports import grid
-from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import Summary
+from hnbench.reports.summary import Summary, summarise_runs
 from tests.mutations import replaced
 from tests.reports.synthetic import TAGS, write_run
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hnbench.reports.headlines import Headline, amount, headlines, number, probability, spanned
-from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import Summary
+from hnbench.reports.headlines import Headline, headlines
+from hnbench.reports.numbers import amount, number, probability, spanned
+from hnbench.reports.summary import Summary, summarise_runs
 from hnbench.stats.intervals import Interval
 from tests.reports.synthetic import write_run
 

@@ -13,9 +13,9 @@ import pytest
 
 from hnbench.reports.headlines import headlines
 from hnbench.reports.markdown import markdown
-from hnbench.reports.report import summarise_runs, write
-from hnbench.reports.summary import Summary
+from hnbench.reports.summary import Summary, summarise_runs
 from hnbench.reports.tables import console_table, records_frame, summary_frame
+from hnbench.reports.write import write_report
 from tests.journals import journal_rows, write_journal
 from tests.reports.synthetic import LABELS, manifest, write_run
 
@@ -94,7 +94,7 @@ def test_a_judge_of_right_and_wrong_has_no_column_of_its_own_for_the_score(
 
 
 def test_a_graded_report_has_frames_of_no_verdict(graded: Summary, tmp_path: Path) -> None:
-    text = write(graded, tmp_path).read_text()
+    text = write_report(graded, tmp_path).read_text()
     assert "planned samples of all 4 methods are there and judged" in text
     assert (tmp_path / "grid.png").is_file()
 
@@ -112,7 +112,7 @@ def test_without_a_judge_there_are_rewards_only(unjudged: Summary, tmp_path: Pat
         {},
     )
     assert unjudged.rows["reno"].pairs == row.pairs - 1
-    text = write(unjudged, tmp_path).read_text()
+    text = write_report(unjudged, tmp_path).read_text()
     assert "This suite has no judge, so there is no score." in text
     assert "overall [95%]" not in text
     assert "## By tag" not in text

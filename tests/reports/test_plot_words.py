@@ -18,8 +18,7 @@ import pytest
 
 from hnbench.reports.drawing import settings
 from hnbench.reports.plots import PLOTS
-from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import Summary
+from hnbench.reports.summary import Summary, summarise_runs
 from hnbench.stats.intervals import Interval
 from tests.journals import change_journal, journal_rows
 from tests.reports.made_up import LABELS, changed, made_up

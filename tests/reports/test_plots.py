@@ -12,8 +12,7 @@ from matplotlib.text import Text
 
 from hnbench.reports.drawing import settings
 from hnbench.reports.plots import PLOTS
-from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import Summary
+from hnbench.reports.summary import Summary, summarise_runs
 from tests.reports.synthetic import write_run
 
 Box = tuple[float, float, float, float]

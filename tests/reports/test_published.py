@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hnbench.reports.markdown import published_section
-from hnbench.reports.published import beside, load_published
-from hnbench.reports.report import published_lines, summarise_runs, write
-from hnbench.reports.summary import Summary
+from hnbench.reports.published import beside, load_published, published_lines
+from hnbench.reports.sections import published
+from hnbench.reports.summary import Summary, summarise_runs
+from hnbench.reports.write import write_report
 from tests.reports.synthetic import manifest, write_run
 
 LABELS = ("random", "reno", "hypernoise")
@@ -103,19 +103,19 @@ def test_other_models_and_steps_are_not_beside_it(tmp_path: Path) -> None:
             ]
         )
         assert beside(summary) == []
-        assert "None is known of geneval" in published_section(summary)
+        assert "No published number is known for geneval" in published.section(summary)
         assert published_lines(summary) == [
             "No published number is known of this benchmark, model and number of steps."
         ]
 
 
 def test_the_report_has_them_where_they_were_asked_for(sd_turbo: Summary, tmp_path: Path) -> None:
-    section = published_section(sd_turbo)
+    section = published.section(sd_turbo)
     assert "| HyperNoise | overall | 0.57 |" in section
     assert "judge: detector" in section
     assert "mask2former" in section
-    assert section in write(sd_turbo, tmp_path / "with", published=True).read_text()
-    assert "Published numbers" not in write(sd_turbo, tmp_path / "without").read_text()
+    assert section in write_report(sd_turbo, tmp_path / "with", published=True).read_text()
+    assert "Published numbers" not in write_report(sd_turbo, tmp_path / "without").read_text()
     assert any(
         line.startswith("ReNO, overall: published 0.63") for line in published_lines(sd_turbo)
     )

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from hnbench.reports.report import summarise_runs, write
+from hnbench.reports.summary import summarise_runs
+from hnbench.reports.write import write_report
 
 REFERENCE = Path(__file__).parents[2] / "results" / "geneval-shapes"
 RUNS = [REFERENCE / f"seed{seed}" for seed in range(3)]
@@ -35,7 +36,9 @@ NO_GRID = "_The grid of images is not drawn: the images of these runs are not on
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report made again, as `hnbench report` does."""
-    return write(summarise_runs(RUNS), tmp_path_factory.mktemp("reference") / "report").parent
+    return write_report(
+        summarise_runs(RUNS), tmp_path_factory.mktemp("reference") / "report"
+    ).parent
 
 
 def test_the_committed_folder_is_a_whole_report() -> None:

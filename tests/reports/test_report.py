@@ -9,15 +9,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hnbench.reports.headlines import headline_lines
 from hnbench.reports.markdown import markdown
-from hnbench.reports.report import console_table, headline_lines, write, write_report
-from hnbench.reports.summary import Summary
+from hnbench.reports.summary import Summary, summarise_runs
+from hnbench.reports.write import write_report
 from tests.reports.synthetic import write_run
 
 
 @pytest.fixture(scope="module")
 def out(summary: Summary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(summary, tmp_path_factory.mktemp("report")).parent
+    return write_report(summary, tmp_path_factory.mktemp("report")).parent
 
 
 PLOTS = (
@@ -103,31 +104,29 @@ def test_a_second_report_leaves_nothing_of_the_first(tmp_path: Path) -> None:
     folder = write_run(
         tmp_path / "run", ("random", "best-of-2"), prompts_per_tag=2, samples=1, images=True
     )
-    path = write_report([folder])
-    assert path == folder / "report" / "report.md"
+    out = tmp_path / "report"
+    path = write_report(summarise_runs([folder]), out)
+    assert path == out / "report.md"
     first = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     assert {
-        file.name: file.read_bytes() for file in write_report([folder]).parent.iterdir()
+        file.name: file.read_bytes()
+        for file in write_report(summarise_runs([folder]), out).parent.iterdir()
     } == first
     content = json.loads((folder / "run.json").read_text())
     content["plan"]["labels"] = ["random"]
     (folder / "run.json").write_text(json.dumps(content))
     for image in folder.rglob("images/*/*.png"):
         image.unlink()
-    write_report([folder])
+    write_report(summarise_runs([folder]), out)
     left = {file.name for file in path.parent.iterdir()}
     assert "best_of_n.png" in first
     assert not {"best_of_n.png", "best_of_n.svg", "grid.png"} & left
     assert "_The best-of-N curve is not drawn: these runs have no best-of-N._" in path.read_text()
 
 
-def test_console_table_of_folders(run_folder: Path) -> None:
-    assert console_table([run_folder]).row_count == 12
-
-
 def test_a_report_needs_no_torch() -> None:
     code = (
-        "import sys, hnbench.reports.report; sys.exit('torch' in sys.modules or 'matplotlib' in"
+        "import sys, hnbench.reports.write; sys.exit('torch' in sys.modules or 'matplotlib' in"
         " sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

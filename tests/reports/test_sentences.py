@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hnbench.reports.headlines import Headline, headlines, interval_notes
-from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import BreakEven, LabelCoverage, Summary
+from hnbench.reports.headlines import Headline, headlines
+from hnbench.reports.notes import interval_notes
+from hnbench.reports.summary import BreakEven, LabelCoverage, Summary, summarise_runs
 from hnbench.stats.intervals import Interval
 from tests.reports.made_up import changed, made_up
 from tests.reports.synthetic import manifest, write_run

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from hnbench.reports.pool import pool_runs
-from hnbench.reports.report import summarise_runs
-from hnbench.reports.summary import Summary, summarise
+from hnbench.reports.summary import Summary, summarise, summarise_runs
 from hnbench.runs.store import read_run
 from tests.reports.synthetic import LABELS, TAGS, write_run
 

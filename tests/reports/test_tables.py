@@ -1,17 +1,13 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from hnbench.reports.headlines import interval_notes
-from hnbench.reports.markdown import markdown
-from hnbench.reports.report import summarise_runs
 from hnbench.reports.summary import Summary
 from hnbench.reports.tables import console_table, records_frame, summary_frame
-from tests.reports.synthetic import LABELS, write_run
+from tests.reports.synthetic import LABELS
 
 
 def test_records_are_one_row_each_without_trajectories(summary: Summary) -> None:
@@ -93,37 +89,3 @@ def test_console_table_marks_what_is_incomplete(gappy: Summary) -> None:
     ] == ["random", "ReNO", "HyperNoise"]
     assert any("failed or are missing" in line for line in lines)
     assert max(len(line.rstrip()) for line in lines) <= 120
-
-
-def test_what_has_to_be_known_of_the_intervals(summary: Summary, tmp_path: Path) -> None:
-    """Beside the table and in the report: intervals are not adjusted, and those of small tags are
-    too narrow.
-    """
-    shown = " ".join(" ".join(printed(summary)).split())
-    text = markdown(summary, {}, ())
-    for place in (shown, text):
-        assert (
-            "Intervals are not adjusted for the number of comparisons, p-values are (Holm)" in place
-        )
-        assert (
-            "fewer than 20 prompts have intervals that are too narrow: single_object (6),"
-            " two_object (6)," in place
-        )
-
-
-def test_tags_of_twenty_prompts_are_not_small(tmp_path: Path) -> None:
-    one = summarise_runs(
-        [write_run(tmp_path / "run", labels=("random", "reno"), prompts_per_tag=20, samples=1)]
-    )
-    assert len(interval_notes(one)) == 1
-    other = summarise_runs(
-        [write_run(tmp_path / "less", labels=("random", "reno"), prompts_per_tag=19, samples=1)]
-    )
-    assert len(interval_notes(other)) == 2
-
-
-def test_no_comparison_needs_no_word_on_comparisons(tmp_path: Path) -> None:
-    one = summarise_runs(
-        [write_run(tmp_path / "run", labels=("random",), prompts_per_tag=20, samples=1)]
-    )
-    assert interval_notes(one) == []

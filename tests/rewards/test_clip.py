@@ -18,7 +18,7 @@ from hnbench.errors import UsageError
 from hnbench.rewards.base import Reward
 from hnbench.rewards.clip import ClipReward, load
 from hnbench.rewards.open_clip import OpenClipReward, build
-from hnbench.shapes_training.contrastive import ResnetEncoder, VitEncoder
+from hnbench.shapes_training.encoders import ResnetEncoder, VitEncoder
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from tests.rewards import tiny
 

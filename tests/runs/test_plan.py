@@ -19,6 +19,7 @@ from hnbench.suites.base import Prompt
 from hnbench.tasks import Task
 from hnbench.testing.toys import BrightnessReward, RedReward, ToyGenerator
 from tests.runs.world import CONFIG, Base, Best, Climb, WorldJudge, WorldSuite
+from tests.suites.protocols import tasks_of
 
 SUITE = WorldSuite(per_tag=3, samples={"dark": 1, "light": 4})
 
@@ -43,7 +44,7 @@ def test_full_quick_and_limited() -> None:
         ("dark/0000", 0),
         ("light/0000", 0),
     ]
-    assert full.tasks == SUITE.tasks(full=True)
+    assert full.tasks == tasks_of(SUITE, full=True)
     assert Counter(task.prompt_id for task in full.tasks)["light/0002"] == 4
     assert [prompt.id for prompt in limited.prompts] == ["dark/0000", "dark/0001", "light/0000"]
     assert len(list(full.expected())) == 4 * (3 + 12)

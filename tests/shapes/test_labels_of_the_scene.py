@@ -18,7 +18,7 @@ import torch
 from hnbench.shapes.captions import TAGS, Caption, all_captions
 from hnbench.shapes.drawing import draw
 from hnbench.shapes.world import Item, Scene
-from hnbench.shapes_training.contrastive import PHASES, Batches, dense_labels
+from hnbench.shapes_training.contrastive_batches import PHASES, Batches, dense_labels
 from hnbench.shapes_training.examples import Example, Examples
 from hnbench.shapes_training.questions import UNKNOWN, drawn_contents, stated_contents
 

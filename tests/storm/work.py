@@ -31,7 +31,7 @@ from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.trainer import Trainer
 from hnbench.reports.plots import PLOTS
-from hnbench.reports.report import write_report
+from hnbench.reports.write import write_report
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import digest

@@ -26,6 +26,7 @@ from hnbench.suites.geneval.rules import filter_detections
 from hnbench.suites.geneval.suite import COUNTS, GenEvalHuggingFaceSuite, GenEvalSuite, parse
 from hnbench.weights.pinned_files import VARIABLE
 from tests.suites.mask2former import NAMES, network
+from tests.suites.protocols import tasks_of
 from tests.suites.test_geneval_colours import classifier, clip
 
 needs_data = pytest.mark.skipif(
@@ -52,7 +53,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_protocol_is_553_prompts_with_four_images_each() -> None:
     suite = GenEvalSuite()
     assert [prompt.id for prompt in suite.prompts()] == [f"{index:05d}" for index in range(553)]
-    tasks = suite.tasks(full=True)
+    tasks = tasks_of(suite, full=True)
     assert len(set(tasks)) == len(tasks) == 2212
     assert suite.tags == (
         "single_object",
@@ -71,8 +72,8 @@ def test_the_quick_protocol_is_the_first_seven_prompts_of_each_task() -> None:
     assert {prompt.text for prompt in suite.subset() if prompt.tag == "counting"} == {
         f"counting {index}" for index in range(7)
     }
-    assert len(suite.tasks(full=False)) == 168
-    assert set(suite.tasks(full=False)) <= set(suite.tasks(full=True))
+    assert len(tasks_of(suite, full=False)) == 168
+    assert set(tasks_of(suite, full=False)) <= set(tasks_of(suite, full=True))
 
 
 @pytest.mark.usefixtures("made_up")

@@ -4,19 +4,20 @@ from pathlib import Path
 
 from hnbench.suites.base import Prompt
 from hnbench.suites.prompt_file import PromptFileSuite, evenly
+from tests.suites.protocols import tasks_of
 
 
 def test_the_suite_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "many.txt"
     path.write_text("".join(f"prompt {number}\n" for number in range(40)))
     suite = PromptFileSuite(path)
-    assert (suite.name, suite.judge(), len(suite.tasks(full=True)), len(suite.subset())) == (
+    assert (suite.name, suite.judge(), len(tasks_of(suite, full=True)), len(suite.subset())) == (
         "many.txt",
         None,
         160,
         16,
     )
-    assert set(suite.tasks(full=False)) <= set(suite.tasks(full=True))
+    assert set(tasks_of(suite, full=False)) <= set(tasks_of(suite, full=True))
     before = suite.version
     path.write_text("another prompt\n")
     assert PromptFileSuite(path).version != before

@@ -9,6 +9,7 @@ import pytest
 from hnbench.errors import UsageError
 from hnbench.suites import prompt_sets
 from hnbench.suites.prompt_sets import STYLES, dpg, hpdv2, parti
+from tests.suites.protocols import tasks_of
 
 DATA = os.environ.get("HNBENCH_DATA", "")
 
@@ -20,7 +21,7 @@ DATA = os.environ.get("HNBENCH_DATA", "")
 def test_the_1632_parti_prompts() -> None:
     suite = parti()
     texts = [prompt.text for prompt in suite.prompts()]
-    assert (len(texts), len(set(texts)), len(suite.tasks(full=True)), len(suite.subset())) == (
+    assert (len(texts), len(set(texts)), len(tasks_of(suite, full=True)), len(suite.subset())) == (
         1632,
         1632,
         1632,
@@ -57,7 +58,7 @@ def test_hpdv2_is_four_styles() -> None:
         "anime/0002",
         "concept-art/0000",
     ]
-    assert len(suite.tasks(full=True)) == 12
+    assert len(tasks_of(suite, full=True)) == 12
 
 
 @pytest.mark.usefixtures("data")
@@ -67,7 +68,7 @@ def test_dpg_has_four_images_of_each_prompt() -> None:
         ("a", "a long prompt a"),
         ("b", "a long prompt b"),
     ]
-    assert len(suite.tasks(full=True)) == 8
+    assert len(tasks_of(suite, full=True)) == 8
 
 
 @pytest.mark.usefixtures("data")

@@ -11,19 +11,20 @@ from hnbench.shapes import detector
 from hnbench.shapes.captions import SHARED, TAGS, by_text, training_prompts
 from hnbench.shapes.drawing import draw
 from hnbench.suites.shapes import ShapesSuite
+from tests.suites.protocols import tasks_of
 
 
 def test_the_full_protocol_has_336_images_of_each_task() -> None:
     suite = ShapesSuite()
     tags = {prompt.id: prompt.tag for prompt in suite.prompts()}
-    tasks = suite.tasks(full=True)
+    tasks = tasks_of(suite, full=True)
     assert len(set(tasks)) == len(tasks) == 2016
     assert Counter(tags[task.prompt_id] for task in tasks) == dict.fromkeys(TAGS, 336)
 
 
 def test_the_quick_protocol_is_a_part_of_the_full_one() -> None:
     suite = ShapesSuite()
-    quick, full = suite.tasks(full=False), set(suite.tasks(full=True))
+    quick, full = tasks_of(suite, full=False), set(tasks_of(suite, full=True))
     assert len(quick) == 168
     assert set(quick) <= full
 

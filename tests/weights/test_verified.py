@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hnbench.reports.report import summarise_runs, write
+from hnbench.reports.summary import summarise_runs
+from hnbench.reports.write import write_report
 from hnbench.runs.store import read_run
 from hnbench.testing.toys import RedReward, ToyGenerator
 from hnbench.weights.verified import Verification, remember, remembered, status_of
@@ -41,7 +42,7 @@ def test_a_model_that_was_verified_is_said_to_be_and_another_one_not(tmp_path: P
     }
     assert verified["generator toy"] == [{**expected, "dtype": "float32"}]
     assert verified["reward brightness"] == verified[f"reward {RedReward.name}"] == []
-    text = write(summarise_runs([tmp_path / "run"]), tmp_path / "report").read_text()
+    text = write_report(summarise_runs([tmp_path / "run"]), tmp_path / "report").read_text()
     assert (
         "| verified: generator toy | toy-stock-pipeline equal (2026-11-26, a processor, float32, at"
         " 25% of its tolerance) |" in text
@@ -76,5 +77,5 @@ def test_a_run_of_before_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
     run(tmp_path / "run")
     assert (
         "verified:"
-        not in write(summarise_runs([tmp_path / "run"]), tmp_path / "report").read_text()
+        not in write_report(summarise_runs([tmp_path / "run"]), tmp_path / "report").read_text()
     )

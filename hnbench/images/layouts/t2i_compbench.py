@@ -3,18 +3,16 @@ folder.
 
 Its evaluation (Karine-Huang/T2I-CompBench) reads the prompt from the name, up to the first `_`, and
 sorts by the number. Images of several categories may lie in one `samples`, or in `CATEGORY/samples`
-for each of them. Each of its scripts leaves a `vqa_result.json` of its own.
+for each of them.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
-from hnbench.files.names import distinct_name
+from hnbench.images.folder_names import folder_name
 from hnbench.images.inventory import NOT_ASKED_FOR, UNKNOWN, Findings, FoundImage, expected_of
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hnbench.images.inventory import Inventory
-    from hnbench.suites.base import Suite, Verdict
+    from hnbench.suites.base import Suite
 
 SAMPLES = "samples"
 LONGEST = 150
@@ -81,66 +79,6 @@ def image_name(image: FoundImage, tags: Sequence[str]) -> str:
 def _category_folder(image: FoundImage, tags: Sequence[str]) -> str:
     """Several categories have a folder each, as the published scripts take one at a time."""
     return f"{folder_name(image.prompt.tag)}/" if len(tags) > 1 else ""
-
-
-def folder_name(name: str) -> str:
-    """The name of the folder of a label or a tag; different ones have different names."""
-    return distinct_name(name, also="=+")
-
-
-@dataclass(frozen=True)
-class _Results:
-    """Where a category's published script leaves its result, and what it calls an image there."""
-
-    folder: str
-    numbered: bool
-    """By the number in the file's name; else by the place among the images that there are, in the
-    order of these numbers.
-    """
-    text: bool = False
-    """Answers are texts of four decimals, not numbers."""
-
-
-_RESULTS = {
-    **dict.fromkeys(
-        ("color", "shape", "texture"), _Results("annotation_blip", numbered=False, text=True)
-    ),
-    "spatial": _Results("labels/annotation_obj_detection_2d", numbered=True),
-    "3d_spatial": _Results("labels/annotation_obj_detection_3d", numbered=True),
-    "numeracy": _Results("annotation_num", numbered=True),
-    "non_spatial": _Results("annotation_clip", numbered=False),
-    "complex": _Results("annotation_3_in_1", numbered=False),
-}
-
-
-def result_files(
-    judged: Iterable[tuple[FoundImage, Verdict]], tags: Sequence[str]
-) -> dict[str, list[dict[str, Any]]]:
-    """The content of the result files that the published scripts leave beside `samples`,
-    `[{"question_id", "answer"}, ...]`, by path.
-
-    One file for each category of T2I-CompBench; in a folder of its own where the suite has several,
-    and within the label's in a run.
-    """
-    found: defaultdict[str, list[tuple[FoundImage, Verdict]]] = defaultdict(list)
-    for image, verdict in judged:
-        label = f"{folder_name(image.label)}/" if image.label else ""
-        folder = f"{label}{_category_folder(image, tags)}{_RESULTS[image.prompt.tag].folder}"
-        found[f"{folder}/vqa_result.json"].append((image, verdict))
-    return {path: _answers(pairs) for path, pairs in found.items()}
-
-
-def _answers(judged: Sequence[tuple[FoundImage, Verdict]]) -> list[dict[str, Any]]:
-    """The answers of one label and category."""
-    ordered = sorted(judged, key=lambda pair: pair[0].number)
-    results = _RESULTS[ordered[0][0].prompt.tag]
-    return [
-        {
-            "question_id": image.number if results.numbered else place,
-            "answer": f"{verdict.value:.4f}" if results.text else verdict.value,
-        }
-        for place, (image, verdict) in enumerate(ordered)
-    ]
 
 
 def require_names(prompts: Iterable[str]) -> None:

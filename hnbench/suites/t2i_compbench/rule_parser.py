@@ -137,34 +137,31 @@ def _guess(word: str) -> str:
 
 
 def _in_context(word: str, guesses: list[str], at: int) -> str:
-    """A participle before a noun is an adjective; a word that is a noun or a verb is a verb where
-    it governs something.
-    """
+    """The part of speech of a word between its neighbours: some words alone do not tell."""
     before = guesses[at - 1] if at else ""
     after = guesses[at + 1] if at + 1 < len(guesses) else ""
-    if word == "left" and before == "DET":
-        return "NOUN"
-    if (
-        word in _VERB_OR_NOUN
-        and before in {"NOUN", "PUNCT", "PREP"}
-        and after in {"DET", "PREP", "POSS"} | ({"ADJ"} if word == "features" else set())
-    ):
+    if before == "DET" and word in _AFTER_DETERMINER:
+        return _AFTER_DETERMINER[word]
+    if _governs(word, before, after):
         return "VERB"
-    before_nouns = (
-        {"DET", "ADJ", "POSS", "NOUN"} if word in {"covered", "tiled"} else {"DET", "ADJ", "POSS"}
-    )
-    if (
-        guesses[at] == "VERB"
-        and word.endswith(("ed", "ing"))
-        and before in before_nouns
-        and after in {"NOUN", "ADJ"}
-    ):
-        return "ADJ"
-    if word == "otherwise" and before == "DET":
-        return "ADJ"
-    if word == "only" and before == "DET":
+    if guesses[at] == "VERB" and _qualifies(word, before, after):
         return "ADJ"
     return guesses[at]
+
+
+_AFTER_DETERMINER = {"left": "NOUN", "otherwise": "ADJ", "only": "ADJ"}
+
+
+def _governs(word: str, before: str, after: str) -> bool:
+    """Whether a word that is a noun or a verb has an object: "the box holds a book"."""
+    objects = {"DET", "PREP", "POSS"} | ({"ADJ"} if word == "features" else set())
+    return word in _VERB_OR_NOUN and before in {"NOUN", "PUNCT", "PREP"} and after in objects
+
+
+def _qualifies(word: str, before: str, after: str) -> bool:
+    """Whether a participle stands before its noun: "the broken vase", "a moss covered stone"."""
+    starts = {"DET", "ADJ", "POSS"} | ({"NOUN"} if word in {"covered", "tiled"} else set())
+    return word.endswith(("ed", "ing")) and before in starts and after in {"NOUN", "ADJ"}
 
 
 def _promote(guesses: list[str]) -> None:

@@ -15,8 +15,12 @@ from hnbench.suites.t2i_compbench.prompts import (
     countable_objects,
     kinds_of_complex,
 )
+from hnbench.suites.t2i_compbench.result_files import result_files
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hnbench.suites.base import JudgedImage
     from hnbench.suites.t2i_compbench.judge import CompBenchJudge
 
 Rules = Literal["published", "repaired"]
@@ -68,6 +72,9 @@ class CompBenchSuite(Suite):
 
     def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002
         return SAMPLES if full else QUICK_SAMPLES
+
+    def result_files(self, judged: Sequence[JudgedImage]) -> dict[str, bytes]:
+        return result_files(judged, self.tags)
 
     def judge(self, *, device: str = "cpu") -> CompBenchJudge:
         """The judge, on CUDA where there is any unless `device` says otherwise."""

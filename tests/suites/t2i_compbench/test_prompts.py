@@ -29,6 +29,7 @@ from hnbench.suites.t2i_compbench.prompts import (
     kinds_of_complex,
 )
 from hnbench.suites.t2i_compbench.suite import CompBenchSuite
+from tests.suites.protocols import tasks_of
 
 
 @pytest.fixture(autouse=True)
@@ -48,12 +49,12 @@ def test_300_different_prompts_without_line_ends(category: str) -> None:
 @pytest.mark.usefixtures("real_prompts")
 def test_the_full_and_the_quick_protocol() -> None:
     suite = CompBenchSuite()
-    assert (len(suite.prompts()), len(suite.tasks(full=True))) == (2400, 24000)
+    assert (len(suite.prompts()), len(tasks_of(suite, full=True))) == (2400, 24000)
     quick = Counter(prompt.tag for prompt in suite.subset())
     assert quick == dict.fromkeys(CATEGORIES, 15)
-    assert set(suite.tasks(full=False)) <= set(suite.tasks(full=True))
+    assert set(tasks_of(suite, full=False)) <= set(tasks_of(suite, full=True))
     part = CompBenchSuite("3d-spatial")
-    assert (part.name, part.tags, len(part.tasks(full=True))) == (
+    assert (part.name, part.tags, len(tasks_of(part, full=True))) == (
         "t2i-compbench:3d-spatial",
         ("3d_spatial",),
         3000,

@@ -1,5 +1,6 @@
-"""The entry: run folders in, a folder of tables, plots and text out. A pure function of what the
-runs stored.
+"""A report is written: its tables, plots and text, into one folder.
+
+What is written follows from the runs' records alone, so the same runs give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,22 +13,14 @@ from hnbench.reports import tables
 from hnbench.reports.drawing import save, settings
 from hnbench.reports.folder import replacing
 from hnbench.reports.grid import write_grid
-from hnbench.reports.headlines import headlines, spanned
-from hnbench.reports.labels import style_of
+from hnbench.reports.headlines import headlines
 from hnbench.reports.markdown import markdown
 from hnbench.reports.plots import PLOTS
-from hnbench.reports.pool import pool_runs
-from hnbench.reports.published import beside
-from hnbench.reports.summary import Summary, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from rich.table import Table
-
-    from hnbench.runs.store import Run
-
+    from hnbench.reports.summary import Summary
 
 TEXT = "report.md"
 FILES = (
@@ -41,26 +34,7 @@ FILES = (
 """Whatever a report can have, the text last: it is there when the rest is."""
 
 
-def summarise_runs(runs: Sequence[Run | Path], *, check: bool = False) -> Summary:
-    """Analyse runs, read before or given by their folders: the one input of `write`,
-    `tables.console_table` and `headline_lines`. With `check`, also every image.
-
-    Several runs are pooled; they must differ in nothing but the base seed. `UsageError` when they
-    differ in more, when there is none, or when one has no record yet; `StoreError` when one is
-    damaged.
-    """
-    return summarise(pool_runs(runs, check=check))
-
-
-def write_report(run_folders: Sequence[Path], out: Path | None = None) -> Path:
-    """Write the report of the runs into `out` (`report/` in the first run's folder unless said
-    otherwise) and return its `report.md`.
-    """
-    summary = summarise_runs(run_folders)
-    return write(summary, summary.pool.folders[0] / "report" if out is None else out)
-
-
-def write(summary: Summary, out: Path, *, published: bool = False) -> Path:
+def write_report(summary: Summary, out: Path, *, published: bool = False) -> Path:
     """Write all files of a report into `out` and return the path of its `report.md`, with published
     numbers where asked for.
 
@@ -106,24 +80,3 @@ def _draw(summary: Summary, out: Path) -> tuple[dict[str, str], list[str]]:
     else:
         plots["grid.png"] = "The same prompts and starting noises by method"
     return plots, notes
-
-
-def console_table(run_folders: Sequence[Path]) -> Table:
-    """The main table for the terminal."""
-    return tables.console_table(summarise_runs(run_folders))
-
-
-def headline_lines(summary: Summary) -> list[str]:
-    """The findings as sentences, most important first."""
-    return [headline.sentence for headline in headlines(summary)]
-
-
-def published_lines(summary: Summary) -> list[str]:
-    """Published numbers of the same benchmark, model and steps beside the run's own, one sentence
-    each.
-    """
-    return [
-        f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge"
-        f" {one.judge}), this run {spanned(own) if own else 'has none'}."
-        for one, own in beside(summary)
-    ] or ["No published number is known of this benchmark, model and number of steps."]

@@ -1,0 +1,56 @@
+"""What a reader needs to know about the numbers, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from hnbench.reports.labels import style_of
+
+if TYPE_CHECKING:
+    from hnbench.reports.pool import Pool
+    from hnbench.reports.summary import Summary
+
+SMALL = 20
+"""A tag with fewer prompts has intervals that are too narrow: prompts are all that a bootstrap of
+prompts has to draw from.
+"""
+
+
+def left_out(pool: Pool) -> list[str]:
+    """The methods that could not run on the generator, and why: one sentence each. Where pooled
+    runs differ in that, the sentence names those that it is true of.
+    """
+    runs_of: dict[tuple[str, str], list[str]] = {}
+    for folder, manifest in zip(pool.folders, pool.manifests, strict=True):
+        for name, reason in manifest.get("skipped", {}).items():
+            runs_of.setdefault((name, reason.removesuffix(".")), []).append(folder.name)
+    sentences = []
+    for (name, reason), runs in runs_of.items():
+        where = "" if len(runs) == len(pool.folders) else f" (only in {', '.join(runs)})"
+        sentences.append(f"Left out: {style_of(name).name}, because {reason}{where}.")
+    return sentences
+
+
+def interval_notes(summary: Summary) -> list[str]:
+    """How far the intervals can be trusted: they are not adjusted as p-values are, and some tags
+    are too small for them.
+
+    The shares are of simulated data sets (400 a design, standard error about one point).
+    """
+    notes = []
+    if summary.pool.judged and len(summary.rows) > 1:
+        notes.append(
+            "Intervals are not adjusted for the number of comparisons; p-values are (Holm). So an"
+            " interval can exclude zero although its p-value is 0.05 or more."
+        )
+    counts = Counter(prompt.tag for prompt in summary.pool.prompts)
+    small = [f"{tag} ({counts[tag]})" for tag in summary.pool.tags if counts[tag] < SMALL]
+    if small:
+        notes.append(
+            f"Tags with fewer than {SMALL} prompts have intervals that are too narrow:"
+            f" {', '.join(small)}. In simulations with 4 prompts, 95% intervals contained the true"
+            " score in 84% to 89% of cases and the true gain in 78%; with 8 prompts, in 88% to 94%"
+            " and in 87%."
+        )
+    return notes

@@ -1,0 +1,47 @@
+"""How numbers are written, in sentences and in tables."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hnbench.stats.intervals import Interval
+
+
+def spanned(
+    interval: Interval, *, sign: bool = False, percent: bool = False, digits: int = 3
+) -> str:
+    """Write "0.623 [0.601, 0.645]"; the bracket says "no interval" where the data give none."""
+    if math.isnan(interval.estimate):
+        return "not measured"
+    bounds = [
+        number(value, sign=sign, percent=percent, digits=digits)
+        for value in (interval.low, interval.high)
+    ]
+    bracket = "no interval" if math.isnan(interval.low) else ", ".join(bounds)
+    return f"{number(interval.estimate, sign=sign, percent=percent, digits=digits)} [{bracket}]"
+
+
+def number(value: float, *, sign: bool = False, percent: bool = False, digits: int = 3) -> str:
+    """Write a number with `digits` decimals, or as a percentage with three significant digits."""
+    if math.isnan(value):
+        return "n/a"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    prefix = "+" if sign else ""
+    return f"{100 * value:{prefix}.3g}%" if percent else f"{value:{prefix}.{digits}f}"
+
+
+def probability(value: float) -> str:
+    """A p-value as "p = 0.012" or "p < 0.001"."""
+    if math.isnan(value):
+        return "p n/a"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def amount(value: float) -> str:
+    """A cost to three significant digits, or grouped whole numbers from a thousand on."""
+    if not math.isfinite(value):
+        return number(value)
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"

@@ -1,0 +1,109 @@
+"""The best-of-N curve, with the other methods at their number of generator passes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
+from hnbench.reports.labels import BASE, HYPERNOISE, RENO, candidates_of, style_of
+from hnbench.reports.plots.marks import SCORE_AXIS, bar, log_axis, mark, segments
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hnbench.reports.drawing import Segment
+    from hnbench.reports.summary import Summary
+    from hnbench.stats.intervals import Interval
+
+_COLOUR = style_of("best-of-2").colour
+
+
+def draw(summary: Summary) -> Figure | str:
+    """The best-of-N curve with its band, and the other methods at their number of generator
+    passes.
+    """
+    if len(summary.curve) < 2:
+        why = "these runs have no best-of-N" if summary.pool.judged else "the suite has no judge"
+        return f"The best-of-N curve is not drawn: {why}."
+    figure = new_figure(4.6, _title(summary))
+    axes = figure.subplots()
+    others = _others(summary)
+    costs = [*summary.curve, *(cost for cost, _ in others.values())]
+    log_axis(axes, "generator forward passes per image (NFE), log scale", costs)
+    _draw_curve(axes, summary.curve)
+    for label, (cost, overall) in others.items():
+        mark(axes, label, cost, overall)
+    busy = segments(list(summary.curve), [one.estimate for one in summary.curve.values()])
+    busy += [bar(cost, overall) for cost, overall in others.values()]
+    busy += _draw_equivalence(axes, summary)
+    axes.set_ylabel(SCORE_AXIS)
+    axes.margins(y=0.12)
+    fix_layout(figure)
+    label_points(axes, [*_curve_labels(summary.curve), *_other_labels(others)], busy)
+    return figure
+
+
+def _others(summary: Summary) -> dict[str, tuple[float, Interval]]:
+    """The methods that are not on the curve: label -> (generator passes, overall score)."""
+    points = {
+        label: (row.costs["nfe"].estimate, row.overall)
+        for label, row in summary.rows.items()
+        if label != BASE and not candidates_of(label)
+    }
+    # A logarithmic axis has no place for zero passes, nor for a cost that is not known.
+    return {label: point for label, point in points.items() if point[0] > 0}
+
+
+def _draw_curve(axes: Axes, curve: dict[int, Interval]) -> None:
+    numbers, scores = list(curve), list(curve.values())
+    low, high = [one.low for one in scores], [one.high for one in scores]
+    axes.fill_between(numbers, low, high, color=_COLOUR, alpha=0.15, linewidth=0)
+    estimates = [one.estimate for one in scores]
+    axes.plot(numbers, estimates, color=_COLOUR, marker="s", markersize=4.5)
+
+
+def _draw_equivalence(axes: Axes, summary: Summary) -> list[Segment]:
+    """Draw the way from HyperNoise to the curve, where the curve reaches its score; return it."""
+    equivalent = summary.equivalent
+    # At 1 or below, random noise does as well already, and there is no way to draw.
+    if not equivalent or not math.isfinite(equivalent.estimate) or equivalent.estimate <= 1:
+        return []
+    own = summary.rows[HYPERNOISE]
+    start, score = own.costs["nfe"].estimate, own.overall.estimate
+    colour = style_of(HYPERNOISE).colour
+    axes.plot([start, equivalent.estimate], [score] * 2, color=colour, linestyle=":")
+    return [(start, score, equivalent.estimate, score)]
+
+
+def _curve_labels(curve: dict[int, Interval]) -> list[PointLabel]:
+    """The ends are named in full, what lies between them by N alone."""
+    (_, first), *middle, (largest, last) = curve.items()
+    return [
+        PointLabel(1, first.estimate, "random noise", style_of(BASE).colour),
+        *(PointLabel(number, one.estimate, f"N = {number}", _COLOUR) for number, one in middle),
+        PointLabel(largest, last.estimate, f"best-of-{largest}", _COLOUR),
+    ]
+
+
+def _other_labels(others: dict[str, tuple[float, Interval]]) -> list[PointLabel]:
+    labels = []
+    for label, (cost, overall) in others.items():
+        style = style_of(label)
+        # The axis counts forward passes, which is not all that ReNO does.
+        name = f"{style.name} (plus backward passes)" if label == RENO else style.name
+        bold = label == HYPERNOISE
+        labels.append(PointLabel(cost, overall.estimate, name, style.colour, bold=bold))
+    return labels
+
+
+def _title(summary: Summary) -> str:
+    equivalent = summary.equivalent
+    if equivalent is None:
+        return "How the score grows with the number of candidates of best-of-N"
+    if math.isinf(equivalent.estimate):
+        return f"No best-of-N up to N = {max(summary.curve)} reaches HyperNoise's score"
+    if equivalent.estimate <= 1:
+        return "HyperNoise scores no higher than random noise"
+    return f"HyperNoise scores what best-of-N needs {equivalent.estimate:.1f} candidates for"

@@ -1,0 +1,78 @@
+"""What the plots have in common: how a method's point is drawn, and how a cost axis is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hnbench.reports.labels import BASE, HYPERNOISE, candidates_of, style_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from hnbench.reports.drawing import Segment
+    from hnbench.stats.intervals import Array, Interval
+
+SCORE_AXIS = "overall score (mean of tag means)\nwith 95% intervals"
+
+
+def mark(axes: Axes, label: str, x: float, y: Interval) -> None:
+    """Draw a method's point in its style, with its interval upwards and downwards."""
+    style = style_of(label)
+    axes.errorbar(
+        x,
+        y.estimate,
+        yerr=error_of(y),
+        color=style.colour,
+        marker=style.marker,
+        markersize=size_of(label),
+        elinewidth=1.2,
+        zorder=3,
+    )
+
+
+def size_of(label: str) -> float:
+    """The size of a method's marker in points."""
+    # A star fills less of its box than the other markers do, so it is larger.
+    return {HYPERNOISE: 12.0, BASE: 6.0}.get(label, 5.0 if candidates_of(label) else 7.0)
+
+
+def error_of(interval: Interval) -> Array:
+    """The interval as matplotlib's distances below and above, `[2, 1]`; zero where there is
+    none.
+    """
+    below, above = interval.estimate - interval.low, interval.high - interval.estimate
+    # Percentiles need not lie on both sides of their estimate; matplotlib refuses lengths below 0.
+    return np.nan_to_num(np.maximum([[below], [above]], 0))
+
+
+def bar(x: float, interval: Interval) -> Segment:
+    """The line that an interval is drawn as."""
+    return (x, interval.low, x, interval.high)
+
+
+def segments(xs: Sequence[float], ys: Sequence[float]) -> list[Segment]:
+    """The lines that join the points of a curve, one after the other."""
+    return list(zip(xs[:-1], ys[:-1], xs[1:], ys[1:], strict=True))
+
+
+def log_axis(axes: Axes, name: str, values: Sequence[float]) -> None:
+    """Make the x axis logarithmic, with plain numbers and room on both sides for labels.
+
+    `values` are what is drawn, all of them above zero.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = min(values), max(values)
+    room = max(high / low, 2) ** 0.13
+    axes.set_xscale("log")
+    axes.set_xlim(low / room**1.6, high * room)
+    # Over more than about two decades and a half, ticks at 2 and 5 would run into each other.
+    subs = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(name)

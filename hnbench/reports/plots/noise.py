@@ -1,0 +1,85 @@
+"""The norm of the noise that each method chose, and how far it moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hnbench.reports.drawing import new_figure
+from hnbench.reports.glyphs import drawable
+from hnbench.reports.labels import BASE, HYPERNOISE, featured, style_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hnbench.reports.summary import Summary
+    from hnbench.stats.intervals import Array
+
+
+def draw(summary: Summary) -> Figure | str:
+    """The norm of the noise that each method chose, against the shell of Gaussian noise, and how
+    far it moved.
+    """
+    shown = [BASE, *featured(list(summary.rows))]
+    norms = _values(summary, "noise_norm", shown)
+    if not len(norms[BASE]):
+        return "The noise is not drawn: no sample of random noise is done."
+    # The mean squared norm of standard normal noise is its dimension, so its root needs no
+    # knowledge of the generator.
+    shell = float(np.sqrt(np.mean(norms[BASE] ** 2)))
+    figure = new_figure(0.9 + 0.42 * (len(shown) + 1.5), _title(norms, shell))
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, values in ((left, norms), (right, _values(summary, "displacement", shown))):
+        for at, label in enumerate(shown):
+            _box(axes, at, values[label], label)
+        axes.set_ylim(len(shown) - 0.4, -0.9)
+    left.axvline(shell, color="#333333", linestyle="--", linewidth=1)
+    left.annotate(
+        f"√d ≈ {shell:.1f}",
+        (shell, -0.9),
+        xytext=(4, -3),
+        textcoords="offset points",
+        va="top",
+        color="#333333",
+    )
+    left.set_yticks(range(len(shown)), [drawable(style_of(label).name) for label in shown])
+    left.set_xlabel("norm of the chosen noise\n(line: median; box: quartiles; whiskers: 5 to 95%)")
+    right.set_xlabel("distance from the starting noise (L2)")
+    return figure
+
+
+def _values(summary: Summary, column: str, labels: Sequence[str]) -> dict[str, Array]:
+    """Label -> a column of its done samples, `[samples]`."""
+    done = summary.pool.frame[summary.pool.frame["status"] == "done"]
+    return {
+        label: done.loc[done["label"] == label, column].to_numpy(dtype=np.float64)
+        for label in labels
+    }
+
+
+def _box(axes: Axes, at: int, values: Array, label: str) -> None:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return
+    # matplotlib's own box plot would draw thousands of outliers, which says nothing and is slow.
+    low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+    colour = style_of(label).colour
+    axes.plot([low, high], [at, at], color=colour, linewidth=1.2)
+    axes.plot(
+        [first, third], [at, at], color=colour, linewidth=9, alpha=0.45, solid_capstyle="butt"
+    )
+    axes.plot([middle, middle], [at - 0.22, at + 0.22], color=colour, linewidth=2.2)
+
+
+def _title(norms: dict[str, Array], shell: float) -> str:
+    if HYPERNOISE not in norms or not len(norms[HYPERNOISE]):
+        return "How far the chosen noise lies from the shell of Gaussian noise"
+    off = np.nanmedian(norms[HYPERNOISE]) / shell - 1
+    return (
+        f"HyperNoise's noise has a median norm {abs(off):.1%} {'above' if off >= 0 else 'below'}"
+        " √d, that of Gaussian noise"
+    )

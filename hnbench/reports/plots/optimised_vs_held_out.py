@@ -1,0 +1,87 @@
+"""The gain in the optimised reward against the gain in each held-out reward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
+from hnbench.reports.glyphs import drawable
+from hnbench.reports.labels import BASE, HYPERNOISE, style_of
+from hnbench.reports.plots.marks import bar, error_of, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hnbench.reports.drawing import Segment
+    from hnbench.reports.summary import Summary
+
+
+def draw(summary: Summary) -> Figure | str:
+    """How much of the gain in the optimised reward carries over to each held-out reward."""
+    names = [name for name in summary.pool.held_out if _varies(summary, name)]
+    if not names or not _varies(summary, "optimised"):
+        return (
+            "Optimised against held-out rewards is not drawn: these runs have no held-out reward"
+            " that varies."
+        )
+    columns = min(2, len(names))
+    height = -(-len(names) // columns)
+    figure = new_figure(0.7 + 3.9 * height, _title(summary, names))
+    panels = figure.subplots(height, columns, squeeze=False, sharex=True).ravel()
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    drawn = [_draw_panel(axes, summary, name) for axes, name in zip(panels, names, strict=False)]
+    fix_layout(figure)
+    for axes, (labels, busy) in zip(panels, drawn, strict=False):
+        label_points(axes, labels, busy)
+    return figure
+
+
+def _varies(summary: Summary, name: str) -> bool:
+    """Whether gains in a reward have a unit: it has none where it is the same of all images."""
+    return all(name in row.standard_gains for row in summary.rows.values())
+
+
+def _draw_panel(axes: Axes, summary: Summary, name: str) -> tuple[list[PointLabel], list[Segment]]:
+    """Draw all methods but the base, which lies at zero; return what to label and to avoid."""
+    axes.axhline(0, color="#999999", linewidth=0.8)
+    axes.axvline(0, color="#999999", linewidth=0.8)
+    labels: list[PointLabel] = []
+    busy: list[Segment] = []
+    for label, row in summary.rows.items():
+        if label == BASE:
+            continue
+        x, y, style = row.standard_gains["optimised"], row.standard_gains[name], style_of(label)
+        axes.errorbar(
+            x.estimate,
+            y.estimate,
+            xerr=error_of(x),
+            yerr=error_of(y),
+            color=style.colour,
+            marker=style.marker,
+            markersize=size_of(label),
+            linestyle="none",
+            elinewidth=1,
+        )
+        bold = label == HYPERNOISE
+        labels.append(PointLabel(x.estimate, y.estimate, style.short, style.colour, bold=bold))
+        busy += [bar(x.estimate, y), (x.low, y.estimate, x.high, y.estimate)]
+    axes.margins(0.14)
+    axes.set_title(drawable(name))
+    axes.set_xlabel("gain in the optimised reward (sd of random noise)")
+    axes.set_ylabel("gain in the held-out reward (sd)")
+    return labels, busy
+
+
+def _title(summary: Summary, names: Sequence[str]) -> str:
+    if HYPERNOISE not in summary.rows:
+        return "How far gains in the optimised reward carry over to rewards that nobody optimised"
+    gains = summary.rows[HYPERNOISE].standard_gains
+    said = ", ".join(f"{name} {gains[name].estimate:+.2f}" for name in names[:2])
+    return (
+        f"HyperNoise gains {gains['optimised'].estimate:+.2f} sd in the optimised reward; held out:"
+        f" {said} sd"
+    )

@@ -1,0 +1,101 @@
+"""Overall score against passes and against seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
+from hnbench.reports.labels import (
+    BASE,
+    HYPERNOISE,
+    RENO,
+    best_of_labels,
+    candidates_of,
+    style_of,
+)
+from hnbench.reports.plots.marks import SCORE_AXIS, bar, log_axis, mark, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hnbench.reports.drawing import Segment
+    from hnbench.reports.summary import Summary
+    from hnbench.stats.intervals import Interval
+
+_AXES = {
+    "passes": "passes per image, generator + reward\n(backward = 2 forward; log scale)",
+    "seconds": "seconds per image\n(this machine; log scale)",
+}
+"""Cost -> name of its axis, in the order of the panels."""
+
+
+def draw(summary: Summary) -> Figure | str:
+    """Overall score against passes and against seconds, both on logarithmic axes."""
+    if not summary.pool.judged:
+        return "Quality against cost is not drawn: the suite has no judge."
+    points = {column: _points(summary, column) for column in _AXES}
+    # A method of no cost has no place on a logarithmic axis; some other one must have both.
+    if not set.intersection(*map(set, points.values())):
+        return "Quality against cost is not drawn: no method has a cost."
+    figure = new_figure(4.6, _title(summary))
+    panels = figure.subplots(1, 2, sharey=True)
+    searched = list(best_of_labels(list(summary.rows)).values())
+    drawn = []
+    for axes, (column, found) in zip(panels, points.items(), strict=True):
+        log_axis(axes, _AXES[column], [cost for cost, _ in found.values()])
+        drawn.append(_draw_points(axes, found, [label for label in searched if label in found]))
+    panels[0].set_ylabel(SCORE_AXIS)
+    fix_layout(figure)
+    for axes, (labels, busy) in zip(panels, drawn, strict=True):
+        label_points(axes, labels, busy)
+    return figure
+
+
+def _points(summary: Summary, column: str) -> dict[str, tuple[float, Interval]]:
+    """Label -> (cost, overall score), where there is a cost."""
+    return {
+        label: (row.costs[column].estimate, row.overall)
+        for label, row in summary.rows.items()
+        if row.costs[column].estimate > 0
+    }
+
+
+def _draw_points(
+    axes: Axes, points: dict[str, tuple[float, Interval]], curve: Sequence[str]
+) -> tuple[list[PointLabel], list[Segment]]:
+    """Draw methods as points with intervals, the best-of-N ones joined and named by N alone; return
+    what to label and to avoid.
+    """
+    xs = [points[label][0] for label in curve]
+    ys = [points[label][1].estimate for label in curve]
+    axes.plot(xs, ys, color=style_of("best-of-2").colour, linewidth=1.2, zorder=1)
+    labels = []
+    for label, (x, overall) in points.items():
+        mark(axes, label, x, overall)
+        number = candidates_of(label)
+        short = f"{number}" if number and label != curve[-1] else style_of(label).short
+        labels.append(
+            PointLabel(x, overall.estimate, short, style_of(label).colour, bold=label == HYPERNOISE)
+        )
+    axes.margins(y=0.1)
+    return labels, segments(xs, ys) + [bar(x, overall) for x, overall in points.values()]
+
+
+def _title(summary: Summary) -> str:
+    rows = summary.rows
+    if HYPERNOISE not in rows:
+        return f"What each method scores for its cost; random noise scores {_score(summary, BASE)}"
+    named = [HYPERNOISE, *([RENO] if RENO in rows else [])]
+    said = ", ".join(
+        f"{style_of(label).name} {_score(summary, label)} for"
+        f" {rows[label].costs['passes'].estimate:.3g}"
+        for label in named
+    )
+    return f"Score for passes per image: {said}; random noise {_score(summary, BASE)}"
+
+
+def _score(summary: Summary, label: str) -> str:
+    return f"{summary.rows[label].overall.estimate:.2f}"

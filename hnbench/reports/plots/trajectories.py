@@ -1,0 +1,108 @@
+"""The optimised reward in the course of a search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
+from hnbench.reports.labels import BASE, HYPERNOISE, RENO, best_of_labels, style_of
+from hnbench.reports.plots.marks import segments
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from hnbench.reports.drawing import Segment
+    from hnbench.reports.summary import Summary
+    from hnbench.stats.intervals import Array
+
+_ITERATIONS = "iteration (one forward, one backward pass)"
+_CANDIDATES = "candidates drawn (one forward pass each)"
+
+
+def draw(summary: Summary) -> Figure | str:
+    """The optimised reward in the course of ReNO's iterations and of best-of-N's candidates: median
+    and quartiles.
+    """
+    # The courses of a smaller best-of-N are the beginnings of the largest one's.
+    searched = max(best_of_labels(summary.pool.labels).items())[1]
+    found = {label: _course(summary, label) for label in (RENO, searched) if label != BASE}
+    courses = {label: course for label, course in found.items() if course.size}
+    if not courses:
+        return "The trajectories are not drawn: no method of these runs recorded any."
+    figure = new_figure(4.2, _title(summary, courses))
+    panels = figure.subplots(1, len(courses), sharey=True, squeeze=False)[0]
+    own = _median_reward(summary)
+    drawn = [
+        _draw_panel(axes, label, course, own)
+        for axes, (label, course) in zip(panels, courses.items(), strict=True)
+    ]
+    panels[0].set_ylabel("optimised reward: median, quartiles shaded")
+    fix_layout(figure)
+    for axes, (labels, busy) in zip(panels, drawn, strict=True):
+        label_points(axes, labels, busy)
+    return figure
+
+
+def _course(summary: Summary, label: str) -> Array:
+    """The trajectories of one label, `[samples, steps]`; NaN where a reward was not finite or a
+    course ended early.
+    """
+    frame = summary.pool.frame
+    done = frame[(frame["label"] == label) & (frame["status"] == "done")]
+    found = [course for course in done["trajectory"] if course]
+    table = np.full((len(found), max((len(course) for course in found), default=0)), np.nan)
+    for at, course in enumerate(found):
+        table[at, : len(course)] = np.array(course, dtype=np.float64)
+    return table
+
+
+def _draw_panel(
+    axes: Axes, label: str, course: Array, own: float | None
+) -> tuple[list[PointLabel], list[Segment]]:
+    """Draw one method's course, and HyperNoise's level; return what to label and to avoid."""
+    lines = [("best so far", np.fmax.accumulate(course, axis=1), "-")]
+    # A candidate of best-of-N owes nothing to the one before it, so only its best is a course.
+    if label == RENO:
+        lines.append(("this iteration", course, "--"))
+    steps, colour = np.arange(1, course.shape[1] + 1), style_of(label).colour
+    labels: list[PointLabel] = []
+    busy: list[Segment] = []
+    for name, values, dashes in lines:
+        middle = np.nanmedian(values, axis=0)
+        axes.plot(steps, middle, color=colour, linestyle=dashes)
+        at = int(len(steps) * 0.55)
+        labels.append(PointLabel(float(steps[at]), float(middle[at]), name, colour))
+        busy += segments(steps.tolist(), middle.tolist())
+    low, high = np.nanquantile(lines[-1][1], [0.25, 0.75], axis=0)
+    axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    if own is not None:
+        end, colour = float(len(steps)), style_of(HYPERNOISE).colour
+        axes.axhline(own, color=colour, linestyle=":")
+        labels.append(PointLabel(end * 0.8, own, "HyperNoise", colour, bold=True))
+        busy.append((0.0, own, end, own))
+    axes.set_title("ReNO" if label == RENO else "best-of-N")
+    axes.set_xlabel(_ITERATIONS if label == RENO else _CANDIDATES)
+    axes.set_xlim(0, len(steps) * 1.02)
+    return labels, busy
+
+
+def _median_reward(summary: Summary) -> float | None:
+    """What HyperNoise reaches without a search; None where that is not known."""
+    if HYPERNOISE not in summary.rows:
+        return None
+    values = summary.pool.values("reward:optimised")[:, summary.pool.labels.index(HYPERNOISE)]
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else None
+
+
+def _title(summary: Summary, courses: dict[str, Array]) -> str:
+    own = _median_reward(summary)
+    if own is None or RENO not in courses:
+        return "The optimised reward in the course of the search"
+    middle = np.nanmedian(np.fmax.accumulate(courses[RENO], axis=1), axis=0)
+    later = np.flatnonzero(middle >= own)
+    if not len(later):
+        return f"ReNO does not reach HyperNoise's optimised reward in {len(middle)} iterations"
+    return f"ReNO reaches HyperNoise's optimised reward at iteration {later[0] + 1} (medians)"

@@ -1,0 +1,51 @@
+"""What the tables of the text are made of: cells, rows and the table itself, as GitHub Markdown.
+
+Whatever a run folder says (names, tags, prompts, notes, versions) is `escaped` where it is put into
+the text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hnbench.files.escaping import markdown as escaped
+from hnbench.reports.labels import BASE, HYPERNOISE, style_of
+from hnbench.reports.numbers import probability, spanned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hnbench.reports.summary import Row
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:") -> str:
+    """A table whose cells are Markdown already."""
+    aligned = ["---", *[align] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, aligned, *rows])
+
+
+def all_escaped(texts: Iterable[str]) -> list[str]:
+    """Texts as cells."""
+    return [escaped(text) for text in texts]
+
+
+def named(label: str) -> str:
+    """The cell of a method's name."""
+    return escaped(style_of(label).name)
+
+
+def name_of(row: Row) -> str:
+    """The cell that a row begins with: HyperNoise in bold, incomplete methods with a sign."""
+    name = named(row.label) + ("" if row.coverage.complete else " ⚠")
+    return f"**{name}**" if row.label == HYPERNOISE else name
+
+
+def score_cells(row: Row) -> list[str]:
+    """Three cells: the overall score, the gain over the base and its p-value."""
+    if row.label == BASE:
+        return [spanned(row.overall), "", ""]
+    return [
+        spanned(row.overall),
+        spanned(row.gain, sign=True),
+        probability(row.p_holm).removeprefix("p ").removeprefix("= "),
+    ]

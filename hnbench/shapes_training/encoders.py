@@ -1,0 +1,192 @@
+"""The two dual encoders of the rewards: a ViT as transformers' CLIPModel, and open_clip's CLIP with
+a ModifiedResNet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hnbench.shapes.world import SIZE
+from hnbench.shapes_training import tokenizer as vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from transformers import PreTrainedTokenizerFast
+
+DIM = 96
+"""Of the features."""
+GRID = 8
+"""Cells of the dense features in each direction."""
+
+
+class TwoTowers(nn.Module):
+    """What the two architectures have in common for training: image and text features, dense
+    features, a logit scale.
+    """
+
+    dense_channels: int
+    """Channels of the dense features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokenizer: PreTrainedTokenizerFast = vocabulary.build()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Token ids `[B, 16]`."""
+        found: Tensor = self.tokenizer(
+            list(texts), padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
+        return found.to(self.device)
+
+    def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(features `[B, D]`, dense features `[B, C, 8, 8]`) of images in [0, 1]."""
+        raise NotImplementedError
+
+    def text(self, ids: Tensor) -> Tensor:
+        """Features `[B, D]`."""
+        raise NotImplementedError
+
+    def logit_scale(self) -> Tensor:
+        """The learned inverse temperature."""
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> None:
+        """Save as the reward loads it."""
+        raise NotImplementedError
+
+
+class VitEncoder(TwoTowers):
+    """transformers' CLIPModel: ViT with 8x8 patches, 4 layers of width 96; text of 3 layers of
+    width 64.
+    """
+
+    dense_channels = 96
+
+    def __init__(self) -> None:
+        from transformers import CLIPConfig, CLIPModel
+
+        super().__init__()
+        tower = {"num_attention_heads": 4, "projection_dim": DIM, "hidden_act": "gelu"}
+        ids = {name: getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+        self.model = CLIPModel(
+            CLIPConfig(
+                vision_config={
+                    **tower,
+                    "hidden_size": 96,
+                    "intermediate_size": 384,
+                    "image_size": SIZE,
+                    "patch_size": SIZE // GRID,
+                    "num_hidden_layers": 4,
+                },
+                text_config={
+                    **tower,
+                    "hidden_size": 64,
+                    "intermediate_size": 256,
+                    **{f"{name}_token_id": value for name, value in ids.items()},
+                    "vocab_size": len(self.tokenizer),
+                    "max_position_embeddings": vocabulary.MAX_TOKENS,
+                    "num_hidden_layers": 3,
+                },
+                projection_dim=DIM,
+                logit_scale_init_value=3.2,
+            )
+        )
+
+    def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.model.vision_model(images * 2 - 1)
+        dense = out.last_hidden_state[:, 1:].transpose(1, 2).unflatten(2, (GRID, GRID))
+        return self.model.visual_projection(out.pooler_output), dense
+
+    def text(self, ids: Tensor) -> Tensor:
+        found: Tensor = self.model.text_projection(self.model.text_model(ids).pooler_output)
+        return found
+
+    def logit_scale(self) -> Tensor:
+        scale: Tensor = self.model.logit_scale
+        return scale
+
+    def save(self, folder: Path) -> None:
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+RESNET: dict[str, Any] = {
+    "embed_dim": DIM,
+    "vision_cfg": {"layers": [1, 1, 1, 1], "width": 12, "image_size": 128, "head_width": 32},
+    "text_cfg": {"context_length": vocabulary.MAX_TOKENS, "width": 64, "heads": 4, "layers": 3},
+}
+"""open_clip's model configuration of the held-out reward, without the vocabulary's size."""
+
+
+class ResnetEncoder(TwoTowers):
+    """open_clip's CLIP with a ModifiedResNet on images enlarged to 128x128; text of 3 layers of
+    width 64.
+    """
+
+    dense_channels = 12 * 16
+
+    def __init__(self) -> None:
+        from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
+        super().__init__()
+        text = CLIPTextCfg(
+            **RESNET["text_cfg"],
+            vocab_size=len(self.tokenizer),
+            eos_id=self.tokenizer.eos_token_id,
+            pool_type="eos",
+        )
+        self.model = CLIP(DIM, CLIPVisionCfg(**RESNET["vision_cfg"]), text, init_logit_scale=3.2)
+        self._dense: Tensor | None = None
+        self.model.visual.layer3.register_forward_hook(self._keep)
+
+    def _keep(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        self._dense = output
+
+    def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        enlarged = functional.interpolate(
+            images * 2 - 1, size=(128, 128), mode="bilinear", align_corners=False
+        )
+        features = self.model.encode_image(enlarged)
+        assert self._dense is not None  # noqa: S101
+        return features, self._dense
+
+    def text(self, ids: Tensor) -> Tensor:
+        found: Tensor = self.model.encode_text(ids)
+        return found
+
+    def logit_scale(self) -> Tensor:
+        scale: Tensor = self.model.logit_scale
+        return scale
+
+    def save(self, folder: Path) -> None:
+        import json
+
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
+        save_file(state, folder / "open_clip_model.safetensors")
+        config = {
+            **RESNET,
+            "text_cfg": {
+                **RESNET["text_cfg"],
+                "vocab_size": len(self.tokenizer),
+                "eos_id": self.tokenizer.eos_token_id,
+                "pool_type": "eos",
+            },
+        }
+        (folder / "open_clip_config.json").write_text(
+            json.dumps({"model_cfg": config}, indent=2) + "\n"
+        )
+        self.tokenizer.save_pretrained(folder)
