@@ -123,8 +123,8 @@ class RunConfig:
         memory_policies(self.memory)
         if self.intermediate_timesteps is not None and self.steps != 2:
             raise UsageError(
-                "the intermediate timestep is the one between two steps, and steps was"
-                f" {self.steps}; give --steps 2"
+                "the intermediate timestep lies between two steps, but steps was"
+                f" {self.steps}; set `steps` to 2"
             )
         both = set(self.optimised) & set(self.held_out)
         if both:

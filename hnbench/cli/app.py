@@ -37,6 +37,7 @@ from hnbench.catalogue.loading import (
 )
 from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.training_prompts import find_prompts, is_set
+from hnbench.cli.flags import with_flags
 from hnbench.cli.streams import prepare
 from hnbench.errors import HnbenchError, SampleFailure, StoreError, UsageError
 from hnbench.files.escaping import printable
@@ -112,7 +113,7 @@ class Commands(TyperGroup):
                 raise typer.Exit(UsageError.exit_code) from None
             if not isinstance(error, HnbenchError):
                 raise
-            _echo(f"hnbench: {error}", err=True)
+            _echo(f"hnbench: {with_flags(str(error), self._flags(ctx))}", err=True)
             raise typer.Exit(error.exit_code) from None
         except OSError as error:
             if error.errno not in ADVICE:  # a bug, or the network
@@ -126,6 +127,11 @@ class Commands(TyperGroup):
                 err=True,
             )
             raise typer.Exit(exit_code_of(signal)) from None
+
+    def _flags(self, ctx: Any) -> set[str]:
+        """The flags of the command that was asked for."""
+        command = self.commands.get(ctx.invoked_subcommand)
+        return {flag for option in command.params for flag in option.opts} if command else set()
 
 
 @contextmanager
@@ -525,7 +531,7 @@ def train(
     The same command again continues a training that was interrupted. Defaults are the preset's for
     the generator.
     """
-    from hnbench.hypernetwork.config import TrainingConfig
+    from hnbench.hypernetwork.config import PARAMETER, TrainingConfig
 
     preset = preset_of(generator)
     published = training_settings(preset, kind, named, generator)
@@ -563,7 +569,6 @@ def train(
     adapter = _train(
         config, texts, _device(device), dtype_of(generator, dtype), out or RESULTS / name
     )
-    option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
     _echo(f"The adapter is in {adapter}. To compare it:")
     _echo(
         shlex.join(
@@ -574,7 +579,7 @@ def train(
                 preset.suite or "SUITE",
                 "--generator",
                 generator,
-                option,
+                f"--{PARAMETER[kind]}",
                 str(adapter),
             ]
         )

@@ -160,11 +160,11 @@ class Journal(Generic[T]):
             self._lock.acquire()
         except Timeout:
             raise StoreError(
-                f"{folder} is in use by another process; wait for it to end, or give another folder"
-                " by --out."
+                f"{folder} is in use by another process; wait for it to end, or choose another"
+                " folder as `out`."
             ) from None
         except OSError as error:
-            raise StoreError(f"{cannot_write(folder, error)}, by --out.") from error
+            raise StoreError(f"{cannot_write(folder, error)} as `out`.") from error
         try:
             self.lines = read_lines(self.path, self._parse)
             if _is_there(self.path):

@@ -216,22 +216,19 @@ class PipelineGenerator(Generator):
 
     def _set_prefix(self, prefix: bool | None) -> None:
         if prefix is not None:
-            raise UsageError(
-                f"{self.name} has no prompt prefix; leave --prompt-prefix and"
-                " --no-prompt-prefix out"
-            )
+            raise UsageError(f"{self.name} has no prompt prefix; leave out `prompt_prefix`")
 
     def _set_text_length(self, tokens: int | None) -> None:
         if tokens is not None:
             raise UsageError(
-                f"{self.name} has one length of text only; leave --max-sequence-length out"
+                f"{self.name} has only one text length; leave out `max_sequence_length`"
             )
 
     def _set_intermediate(self, angle: float | Literal["even"] | None) -> None:
         if angle is not None:
             raise UsageError(
-                f"{self.name} has no intermediate timesteps to choose; leave"
-                " --intermediate-timesteps out"
+                f"{self.name} has no choice of intermediate timesteps; leave out"
+                " `intermediate_timesteps`"
             )
 
     def _default_size(self) -> int:

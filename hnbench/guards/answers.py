@@ -54,8 +54,8 @@ def as_scores(who: str, given: Any, count: int, *, differentiable: bool = False)
         )
     if differentiable and not given.requires_grad:
         raise PluginError(
-            f"{who} gave no gradient: its scores do not depend on the images; it can be held out"
-            " (--hold-out), not optimised"
+            f"{who} gave no gradient: its scores do not depend on the images; it cannot be"
+            " optimised, only held out (`hold_out`)"
         )
     scores: Tensor = given
     return scores

@@ -35,7 +35,7 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.files.decoding import MalformedError, as_kind, check_schema
 from hnbench.files.escaping import markdown, printable
 from hnbench.files.reading import json_of
-from hnbench.hypernetwork.config import Count
+from hnbench.hypernetwork.config import PARAMETER, Count
 from hnbench.hypernetwork.seen import write_hashes
 
 if TYPE_CHECKING:
@@ -656,7 +656,7 @@ def _how_to_load(
     kind: str, generator: Mapping[str, Any], *, dense: bool, by_diffusers: bool
 ) -> list[str]:
     """The end of the model card."""
-    option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}.get(kind, "")
+    option = "--" + PARAMETER[kind] if kind in PARAMETER else ""
     name = shlex.quote(printable(str(generator.get("name", "unknown"))))
     lines = [
         "Try it against its base:",

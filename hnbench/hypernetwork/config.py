@@ -23,6 +23,8 @@ CHOICES = {
     "noise": ("fresh", "batch"),
     "lora_dtype": ("float32", "bfloat16"),
 }
+PARAMETER = {"hypernoise": "hypernetwork", "finetune": "finetuned"}
+"""Kind of training -> the parameter of a run that takes its adapter."""
 AT_LEAST_ONE = (
     "steps",
     "batch_size",
@@ -145,8 +147,7 @@ class TrainingConfig:
     def _check_kind(self) -> None:
         if self.kind == "hypernoise" and self.image_penalty:
             raise UsageError(
-                "image penalty belongs to --kind finetune; a hypernoise training has the"
-                " regulariser weight"
+                "`image_penalty` is for the `kind` finetune; hypernoise has `regulariser_weight`"
             )
 
     @property

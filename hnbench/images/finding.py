@@ -30,16 +30,18 @@ def find_images(
     if is_run(folder):
         if quick:
             raise UsageError(
-                f"{folder} is a run, and its plan says which images there should be; leave"
-                " --quick out"
+                f"{folder} is a run folder, and its plan says which images there should be; leave"
+                " out `quick`"
             )
         return read_run_images(folder, suite, labels)
     if suite is None:
-        raise UsageError(f"{folder} is no run; say whose prompts other images are of by --suite")
+        raise UsageError(f"{folder} is not a run folder; give the `suite` of its prompts")
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}; give one with images, or a run's")
     if labels:
-        raise UsageError(f"{folder} is no run, and only runs have labels; leave --label out")
+        raise UsageError(
+            f"{folder} is not a run folder, and only runs have labels; leave out `label`"
+        )
     if is_geneval(folder):
         return read_geneval(folder, suite, full=not quick)
     if is_compbench(folder, suite):

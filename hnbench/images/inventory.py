@@ -147,8 +147,8 @@ def decode(content: bytes) -> Image.Image:
 def _require_usable(found: Inventory, *, partial: bool) -> None:
     if not found.complete and not partial:
         raise UsageError(
-            f"{found.folder} is not what {found.suite.name} asks for: {found.described()}. Mend it,"
-            " or give --partial for what is there"
+            f"{found.folder} does not match {found.suite.name}: {found.described()}. Fix the"
+            " folder, or pass `partial` to use what is there"
         )
     if not found.images:
         raise UsageError(f"{found.folder} has no image of {found.suite.name}: {found.described()}")

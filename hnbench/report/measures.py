@@ -148,8 +148,8 @@ def _pooled(pool: Pool, runs: Sequence[_Run], name: str) -> PooledMeasure | str:
             run.folder for run, found in zip(runs, definitions, strict=True) if found is None
         )
         return (
-            f"{name} was not measured in all of these runs; missing is `hnbench measure {lacking}"
-            f" --measure {name}`."
+            f"{name} was not measured in all of these runs: it is missing in {lacking} (see"
+            " `hnbench measure`)."
         )
     if any(found and found.fingerprint != definition.fingerprint for found in definitions):
         return (

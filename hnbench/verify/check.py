@@ -173,7 +173,7 @@ def run_check(
 
 def _require_speed(reference: Reference, device: str, *, slow: bool) -> None:
     if reference.gpu and not slow and not device.startswith("cuda"):
-        raise CannotRun("it takes a GPU; give --device cuda, or --slow to wait for a CPU")
+        raise CannotRun("it needs a GPU; on a CPU it takes hours, and slow checks must be allowed")
 
 
 def _function_of(reference: Reference) -> Callable[[CheckContext], None]:

@@ -62,6 +62,6 @@ def distrusted(part: str, expected: str, found: str) -> UsageError:
     """
     return UsageError(
         f"{part} was shown a picture with known content, expected {expected}, and found {found};"
-        " its scores would say nothing. Try --device cpu; if that is no better, download its"
-        " weights again, or install the versions of constraints.txt"
+        " its scores would mean nothing. Try `device` cpu; if that does not help, download its"
+        " weights again, or install the versions in constraints.txt"
     )

@@ -211,8 +211,8 @@ def fetch(
     if given is not None:
         if not given.is_dir():
             raise UsageError(
-                f"the data folder {given} does not exist; give --data-dir or {VARIABLE} a folder,"
-                " or leave it out to download"
+                f"the data folder {given} does not exist; set `data_dir` or {VARIABLE} to a"
+                " folder, or leave both out to download"
             )
         if (given / name).is_file():
             return _checked(given / name, url, pin)

@@ -182,7 +182,7 @@ def test_a_generator_is_a_name_a_folder_or_a_repository(tmp_path: Path) -> None:
 
 def test_an_option_that_a_generator_does_not_have_is_refused() -> None:
     with pytest.raises(
-        UsageError, match="the generator 'shapes' has no option image size; leave --image-size out"
+        UsageError, match="the generator 'shapes' has no option image size; leave out `image_size`"
     ):
         load_generator("shapes", "cpu", "float32", image_size=128)
     with pytest.raises(UsageError, match="the memory policy 'all' is unknown"):

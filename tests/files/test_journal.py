@@ -93,7 +93,7 @@ def test_one_writer_at_a_time(path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(path: Path) -> None:
     path.parent.write_text("a file")
-    with pytest.raises(StoreError, match=r"cannot be written to .*--out"), Journal(path, number):
+    with pytest.raises(StoreError, match=r"cannot be written to .*`out`"), Journal(path, number):
         pass
 
 

@@ -151,8 +151,8 @@ def require_names(prompts: Iterable[str]) -> None:
         if wrong := _wrong_in(text):
             shown = text if len(text) <= 60 else f"{text[:57]}..."
             raise UsageError(
-                f"the prompt {shown!r} {wrong}, and this layout has prompts in file names; use"
-                " --layout geneval"
+                f"the prompt {shown!r} {wrong}, and this layout has prompts in file names; choose"
+                " `layout` geneval"
             )
 
 
