@@ -244,7 +244,7 @@ class PipelineGenerator(Generator):
         return (int(self.architecture.in_channels), side, side)
 
     def _options(self) -> dict[str, Any]:
-        """What decides the image beside the weights, where it is not the family's only way."""
+        """Settings other than the weights that change the image, if not the family's default."""
         size = {} if self.image_size == self._default_size() else {"image_size": self.image_size}
         others = self.beside_float16 if self._dtype == torch.float16 else {}
         return {

@@ -106,7 +106,7 @@ class TrainingConfig:
     seed: int = of_kind("identity", default=0)
     eval_every: int = of_kind("identity", default=100)
     eval_prompts: int = of_kind("identity", default=32)
-    """At most so many held-out prompts."""
+    """The largest number of held-out prompts."""
     eval_samples: int = of_kind("identity", default=4)
     """Noises per held-out prompt."""
     save_every: int = of_kind("runtime", default=100)

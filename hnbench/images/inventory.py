@@ -1,4 +1,4 @@
-"""What a folder holds of a suite's images, and everything that keeps it from being all of them.
+"""Which of a suite's images a folder holds, and everything that is wrong with it.
 
 A score is a mean, and a mean does not show what is not in it. So whatever is missing, unknown or
 unreadable is listed here, by kind, before any image is judged.
@@ -43,7 +43,7 @@ class StageProgress(Protocol):
         """A stage begins."""
 
     def advance(self, count: int) -> None:
-        """So many images are dealt with."""
+        """Report that `count` more images are done."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ _UNDECODABLE = (OSError, SyntaxError, ValueError)
 
 
 def decode(content: bytes) -> Image.Image:
-    """The RGB image of a PNG file; what is no PNG, or damaged, raises one of Pillow's errors
-    (OSError, SyntaxError, ValueError).
+    """The RGB image of a PNG file; a damaged file, or one that is not a PNG, raises one of
+    Pillow's errors (OSError, SyntaxError, ValueError).
     """
     from PIL import Image
 

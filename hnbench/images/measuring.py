@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one measure says of an inventory."""
+    """One measure's result for an inventory."""
 
     definition: Definition
     images: Mapping[str, Images]
@@ -52,7 +52,7 @@ class Measured:
     """Prompts of labels with a single image, of a folder that is not whole: they have no diversity.
     """
     new: int
-    """How many images were looked at now; what is known of the others was known before."""
+    """The number of images read now; the others were measured before."""
 
 
 class Measurer:

@@ -1,7 +1,7 @@
-"""The files that a score leaves in its folder, beside the journal: `scores.json`, and
-`results.jsonl` in GenEval's columns.
+"""The files that scoring writes next to the journal: `scores.json`, and `results.jsonl` in
+GenEval's columns.
 
-T2I-CompBench's suites have the result files of its own scripts besides.
+T2I-CompBench's suites also get the result files of its own scripts.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def write_results(scores: Scores, out: Path) -> Path:
-    """Write all files anew; the path of `results.jsonl`, one line for each image.
+    """Write all files again; returns the path of `results.jsonl`, one line for each image.
 
     The columns are those of GenEval's own `results.jsonl` (`filename, tag, prompt, correct, reason,
     metadata, details`, the last two as JSON in a text), which its `summary_scores.py` reads.
-    Verdicts that grade have `score`, images of a run `label` besides.
+    Graded verdicts also have `score`, images of a run `label`.
     """
     path = out / "results.jsonl"
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))

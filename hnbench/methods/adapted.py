@@ -1,4 +1,4 @@
-"""What the methods have in common that use a trained adapter."""
+"""Shared base of the methods that use a trained adapter."""
 
 from __future__ import annotations
 

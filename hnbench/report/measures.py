@@ -34,7 +34,7 @@ class SetDistance:
     low: float
     high: float
     images: tuple[int, ...]
-    """The sizes that the sets have."""
+    """Numbers of images in the compared sets."""
 
 
 @dataclass(frozen=True)

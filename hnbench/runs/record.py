@@ -170,5 +170,5 @@ def _newer_schema(content: bytes) -> int | None:
 
 
 def to_digits(value: float, digits: int) -> float:
-    """The number with so many significant digits; a number that is not finite stays what it is."""
+    """The number rounded to `digits` significant digits; one that is not finite is unchanged."""
     return float(f"{value:.{digits}g}")

@@ -21,7 +21,7 @@ from hnbench.errors import UsageError
 from hnbench.weights.hub import assets_folder, disk_reason
 
 GIT = "git:"
-"""What a pin begins with that is git's id of the content."""
+"""The prefix of a pin that is git's id of the content."""
 VARIABLE = "HNBENCH_DATA"
 """The environment variable that names a folder with the files; what it lacks is taken from the
 cache or downloaded.
@@ -167,7 +167,7 @@ _PLACES = {
     "partiprompts": (_PARTI, ""),
     "training": (_HYPERNOISE, "assets"),
 }
-"""Folder here -> origin, and the folder there that holds the files of the same names."""
+"""Local folder -> (repository, folder in it) where files keep their names."""
 
 _OTHER_PATHS = {
     "geneval/LICENSE": "LICENSE",

@@ -231,7 +231,7 @@ def test_one_image_has_no_diversity(geneval: Path, suite: SmallSuite) -> None:
         UsageError,
         match=(
             r"12 prompts have only one \(single_object/0000 0, single_object/0001 0, .*,"
-            r" \.\.\.\): Generate more"
+            r" \.\.\.\)\. Generate more"
         ),
     ):
         measured(found_in(geneval, suite, partial=True), Range())

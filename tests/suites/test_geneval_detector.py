@@ -228,8 +228,8 @@ def test_a_name_without_a_place_is_refused() -> None:
     with pytest.raises(
         UsageError,
         match=(
-            r"the file is no Mask2Former checkpoint of mmdet: 1 of its \d+ names have no place, for"
-            r" example bbox_head"
+            r"the file is not a Mask2Former checkpoint of mmdet: 1 of its \d+ names have no place,"
+            r" for example bbox_head"
         ),
     ):
         convert({**mmdet_state("2.x"), "bbox_head.weight": torch.zeros(1)}, "the file")

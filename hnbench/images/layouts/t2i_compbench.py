@@ -45,8 +45,8 @@ def _sections(folder: Path, suite: Suite) -> list[Path]:
 
 
 def read_compbench(folder: Path, suite: Suite, *, full: bool) -> Inventory:
-    """The images of such a folder. A file in `samples` that is no such image would shift the
-    published script's numbers: a problem.
+    """The images of such a folder. A file in `samples` that is not such an image is a
+    problem, because it would shift the published script's numbers.
     """
     findings = Findings()
     expected = expected_of(suite, full=full)
@@ -94,8 +94,8 @@ class _Results:
 
     folder: str
     numbered: bool
-    """By the number in the file's name; else by the place among the images that there are, in the
-    order of these numbers.
+    """By the number in the file's name; else by the place among the existing images, in the order
+    of these numbers.
     """
     text: bool = False
     """Answers are texts of four decimals, not numbers."""
@@ -116,7 +116,7 @@ _RESULTS = {
 def result_files(
     judged: Iterable[tuple[FoundImage, Verdict]], tags: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The content of the result files that the published scripts leave beside `samples`,
+    """The content of the result files that the published scripts write next to `samples`,
     `[{"question_id", "answer"}, ...]`, by path.
 
     One file for each category of T2I-CompBench; in a folder of its own where the suite has several,
@@ -144,8 +144,8 @@ def _answers(judged: Sequence[tuple[FoundImage, Verdict]]) -> list[dict[str, Any
 
 
 def require_names(prompts: Iterable[str]) -> None:
-    """Refuse prompts that are no part of a file name, or that the published script would not read
-    back, by a `UsageError`.
+    """Raise a `UsageError` for prompts that cannot be part of a file name, or that the published
+    script would not read back.
     """
     for text in prompts:
         if wrong := _wrong_in(text):
