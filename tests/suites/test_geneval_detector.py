@@ -253,5 +253,5 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_leaves_nothing(
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {"a": Path("x")}}, tmp_path / "checkpoint.pth")
-    with pytest.raises(UsageError, match="no checkpoint of plain tensors"):
+    with pytest.raises(UsageError, match="not a checkpoint of plain tensors"):
         convert_checkpoint(tmp_path / "checkpoint.pth", config(), tmp_path / "converted")
