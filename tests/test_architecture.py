@@ -119,7 +119,7 @@ def imports(module: str) -> frozenset[str]:
 TYPED_AT_A_SHELL = {
     "hnbench.shapes_training.__main__",
     "hnbench.suites.t2i_compbench.parse",
-    "hnbench.report.markdown",
+    "hnbench.reports.markdown",
 }
 """Command lines of their own, and the report, whose readers type commands."""
 

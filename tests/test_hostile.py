@@ -27,8 +27,8 @@ from hnbench.files.escaping import csv_cell, printable
 from hnbench.files.prompt_files import file_name
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
-from hnbench.report.markdown import markdown
-from hnbench.report.report import summarise_runs
+from hnbench.reports.markdown import markdown
+from hnbench.reports.report import summarise_runs
 from tests.hostile import TEXTS
 from tests.hostile_plugins import ALL, LABELS, REWARD, STORABLE, HostileMeasure
 from tests.toys import ToyGenerator

@@ -1103,8 +1103,8 @@ def verify(
     code is 3 when anything differs, or nothing could be compared.
     """
     from hnbench.cli.display import VerifyDisplay, show_lines, show_scores
-    from hnbench.verify import tables
-    from hnbench.verify.reference import all_references, choose
+    from hnbench.verification import tables
+    from hnbench.verification.reference import all_references, choose
     from hnbench.weights.verified import remembered
 
     known = all_references()
@@ -1119,8 +1119,8 @@ def verify(
         )
         return
 
-    from hnbench.verify.session import small_checks, write_session
-    from hnbench.verify.session import verify as run_checks
+    from hnbench.verification.session import small_checks, write_session
+    from hnbench.verification.session import verify as run_checks
 
     chosen = choose(names, known) if names else small_checks(known)
     display = VerifyDisplay(chosen, len(known))
@@ -1348,8 +1348,8 @@ def _report(
     and where it is.
     """
     from hnbench.cli.display import show_report
-    from hnbench.report.report import headline_lines, published_lines, summarise_runs, write
-    from hnbench.report.tables import console_table, narrow_tables
+    from hnbench.reports.report import headline_lines, published_lines, summarise_runs, write
+    from hnbench.reports.tables import console_table, narrow_tables
 
     summary = summarise_runs(folders, check=check)
     path = write(summary, out or folders[0] / "report", published=published)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hnbench.catalogue.registry import Entry
-    from hnbench.verify.check import CheckResult
-    from hnbench.verify.reference import Reference
+    from hnbench.verification.check import CheckResult
+    from hnbench.verification.reference import Reference
     from hnbench.weights.hub import Source
 
 WIDTH = 140
@@ -268,7 +268,7 @@ class TrainingDisplay:
 
 
 class VerifyDisplay:
-    """A line for each check as it begins and ends (see `hnbench.verify.session.VerifyProgress`)."""
+    """A line for each check as it begins and ends (see `hnbench.verification.session.VerifyProgress`)."""
 
     def __init__(self, chosen: Sequence[Reference], known: int) -> None:
         """Say what is about to be done, and what it downloads at most."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hnbench.cli.fitting import fits, fitted
-from tests.report.synthetic import TAGS, write_run
+from tests.reports.synthetic import TAGS, write_run
 from tests.terminal import in_terminal
 
 NUMBER = re.compile(r"[-+]?\d*\.\d+")

@@ -12,7 +12,7 @@ import pytest
 
 from hnbench.cli.streams import Messages, Output, prepare, readable
 from hnbench.errors import StoreError
-from tests.report.synthetic import write_run
+from tests.reports.synthetic import write_run
 
 PACKAGE = Path(__file__).parents[2]
 HNBENCH = f"{sys.executable} -m hnbench"

@@ -23,7 +23,7 @@ from hnbench.files.journal import Journal
 from hnbench.files.writing import ADVICE, writing
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.runs.store import RunStore
-from tests.report.synthetic import write_run
+from tests.reports.synthetic import write_run
 
 TRAIN = [
     "train",

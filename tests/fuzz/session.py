@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
-from hnbench.report.plots import PLOTS
+from hnbench.reports.plots import PLOTS
 from tests.fuzz.calls import call
 from tests.fuzz.mutator import FREE, Damage, damage
 from tests.fuzz.world import COMPLETE, PARTS, commands_of_prompts, make_world, rows_of, toys
@@ -103,7 +103,7 @@ def drawing(dice: random.Random | None = None) -> Iterator[None]:
         if dice is None or dice.random() > WITH_PLOTS:
             stack.enter_context(patch.dict(PLOTS, clear=True))
         if dice is None or dice.random() > WITH_GRID:
-            stack.enter_context(patch("hnbench.report.report.write_grid", return_value="No grid."))
+            stack.enter_context(patch("hnbench.reports.report.write_grid", return_value="No grid."))
         yield
 
 

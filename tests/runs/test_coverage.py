@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from hnbench.errors import StoreError
-from hnbench.report.report import summarise_runs
+from hnbench.reports.report import summarise_runs
 from hnbench.runs.coverage import Coverage, cover
 from hnbench.runs.plan import Plan
 from hnbench.runs.record import image_path

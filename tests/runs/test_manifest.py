@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from hnbench.errors import StoreError
-from hnbench.report.pool import pool_runs
+from hnbench.reports.pool import pool_runs
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.manifest import read_manifest
 from hnbench.runs.store import read_run
 from hnbench.seeds import digest
 from tests.mutations import mutated_json, only_one_line, replaced
-from tests.report.synthetic import write_run
+from tests.reports.synthetic import write_run
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import pytest
 
 from hnbench.errors import HnbenchError
 from hnbench.hypernetwork.folder import TrainingFolder
-from hnbench.report.report import summarise_runs
+from hnbench.reports.report import summarise_runs
 from tests.storm import work
 from tests.storm.children import Aim, start
 from tests.storm.findings import TO_THE_BYTE, Findings, keys_of, lines_of, repeats, sha256, tree

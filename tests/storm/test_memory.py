@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hnbench.runs.store import read_run
-from tests.report import synthetic
+from tests.reports import synthetic
 
 pytestmark = [
     pytest.mark.storm,

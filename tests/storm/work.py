@@ -30,8 +30,8 @@ from hnbench.files.journal import Journal
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.trainer import Trainer
-from hnbench.report.plots import PLOTS
-from hnbench.report.report import write_report
+from hnbench.reports.plots import PLOTS
+from hnbench.reports.report import write_report
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import digest

@@ -11,7 +11,7 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from hnbench.weights.quiet import import_matplotlib, quiet_loading
-from tests.report.synthetic import write_run
+from tests.reports.synthetic import write_run
 
 
 @pytest.mark.parametrize("library", [diffusers_logging, transformers_logging])

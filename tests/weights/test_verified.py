@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hnbench.report.report import summarise_runs, write
+from hnbench.reports.report import summarise_runs, write
 from hnbench.runs.store import read_run
 from hnbench.weights.verified import Verification, remember, remembered, status_of
 from tests.runs.world import RedReward, run

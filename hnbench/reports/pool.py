@@ -1,0 +1,338 @@
+"""Several runs as one table of samples: the same plan under one or more base seeds.
+
+The unit of the statistics is the prompt, so all samples and seeds of a prompt lie in one cluster.
+What was planned and is not there stays visible: every array is laid out by the plan, with NaN for
+what is absent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hnbench.errors import StoreError, UsageError
+from hnbench.reports.labels import BASE
+from hnbench.runs.coverage import cover
+from hnbench.runs.plan import Plan
+from hnbench.runs.store import damaged_images, read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    import pandas as pd
+
+    from hnbench.runs.coverage import Coverage
+    from hnbench.runs.plan import PlannedPrompt
+    from hnbench.runs.record import Record
+    from hnbench.runs.store import Run
+    from hnbench.stats.intervals import Array, Indices
+
+REWARD = "reward:"
+"""Prefix of the columns that hold rewards by name; `reward:optimised` is their weighted total."""
+OPTIMISED = f"{REWARD}optimised"
+SCORE = "score"
+"""The column of the judge's score: 1 or 0 where it says right or wrong, else its grade; empty where
+there is no judge.
+"""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The planned samples of all runs: S of them per label (seed by seed, prompt by prompt), L
+    labels, P prompts.
+    """
+
+    folders: tuple[Path, ...]
+    manifests: tuple[dict[str, Any], ...]
+    labels: tuple[str, ...]
+    tags: tuple[str, ...]
+    """Those of the suite's tags that have prompts in the plan, in the suite's order."""
+    prompts: tuple[PlannedPrompt, ...]
+    strata: Indices
+    """`[P]`, the index of each prompt's tag."""
+    seeds: tuple[int, ...]
+    frame: pd.DataFrame
+    """One row per planned record that exists, done or failed (`frame_of`)."""
+    unchecked: int = 0
+    """Lines of the journals that have no check value."""
+    damaged: tuple[str, ...] | None = None
+    """Images that are missing or not the files that were written; None where nobody looked."""
+
+    @property
+    def clusters(self) -> Indices:
+        """`[S]`, the prompt of each planned sample."""
+        one_seed = np.repeat(
+            np.arange(len(self.prompts)), [prompt.samples for prompt in self.prompts]
+        )
+        return np.tile(one_seed, len(self.seeds))
+
+    @property
+    def planned(self) -> int:
+        """Samples planned per label (S)."""
+        return len(self.clusters)
+
+    @property
+    def size(self) -> str:
+        """How much was planned, in words."""
+        samples = sorted({prompt.samples for prompt in self.prompts})
+        each = f"{samples[0]}" if len(samples) == 1 else f"{samples[0]} to {samples[-1]}"
+        return f"{len(self.prompts)} prompts x {each} samples x {len(self.seeds)} base seed(s)"
+
+    @property
+    def judged(self) -> bool:
+        """Whether the suite has a judge; without one there are rewards only."""
+        return self.manifests[0]["suite"]["judge"] is not None
+
+    @property
+    def optimised(self) -> dict[str, float]:
+        """Reward name -> weight."""
+        weights: dict[str, float] = self.manifests[0]["rewards"]["optimised"]
+        return weights
+
+    @property
+    def held_out(self) -> list[str]:
+        """The rewards that no method saw."""
+        return list(self.manifests[0]["rewards"]["held_out"])
+
+    def values(self, column: str) -> Array:
+        """One numeric column as `[S, L]`, NaN where there is no done record."""
+        done = self.frame[self.frame["status"] == "done"]
+        table = np.full((self.planned, len(self.labels)), np.nan)
+        if column not in done:
+            return table  # no sample is done, so no reward is known
+        table[done["row"].to_numpy(), done["column"].to_numpy()] = done[column].to_numpy(
+            dtype=np.float64
+        )
+        return table
+
+    def without(self, prompt_ids: Collection[str]) -> Pool:
+        """The same pool without some prompts. `UsageError` where that leaves none."""
+        kept = [index for index, prompt in enumerate(self.prompts) if prompt.id not in prompt_ids]
+        if not kept:
+            raise UsageError("no prompt is left")
+        prompts = tuple(self.prompts[index] for index in kept)
+        tags = tuple(tag for tag in self.tags if any(prompt.tag == tag for prompt in prompts))
+        frame = self.frame[~self.frame["prompt_id"].isin(list(prompt_ids))].copy()
+        frame["row"] = _rows(frame, prompts, self.seeds)
+        strata = np.array([tags.index(prompt.tag) for prompt in prompts], dtype=np.intp)
+        return replace(self, prompts=prompts, tags=tags, strata=strata, frame=frame)
+
+    def counts(self, status: str) -> dict[str, int]:
+        """Label -> records of that status."""
+        found = self.frame.loc[self.frame["status"] == status, "label"].value_counts()
+        return {label: int(found.get(label, 0)) for label in self.labels}
+
+
+def pool_runs(folders: Sequence[Path], *, check: bool = False) -> Pool:
+    """Read runs that differ in nothing but the base seed. `UsageError` when they cannot be pooled
+    or hold nothing to report.
+
+    With `check`, every image is read and compared with the SHA-256 of its record.
+    """
+    if not folders:
+        raise UsageError(
+            "no run was given; name at least one run folder, for example `hnbench report"
+            " results/<run>`"
+        )
+    runs = [read_run(folder) for folder in folders]
+    plans = [Plan.from_manifest(run.manifest) for run in runs]
+    _require_same_measurement(runs, plans)
+    seeds = [_seed(run) for run in runs]
+    twice = sorted({str(seed) for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise UsageError(
+            f"two of the runs have base seed {', '.join(twice)}; pooled runs need different base"
+            " seeds"
+        )
+    plan = plans[0]
+    if BASE not in plan.labels:
+        raise UsageError(
+            f"the runs have no {BASE!r}, which every method is compared with; run again with"
+            f" `{BASE}` among the methods"
+        )
+    covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
+    records = [(*coverage.done, *coverage.failed) for coverage in covered]
+    for run, found in zip(runs, records, strict=True):
+        if not found:
+            raise UsageError(
+                f"{run.folder} has no record of its plan yet; run `hnbench run` first, the same"
+                " command continues it"
+            )
+    used = {prompt.tag for prompt in plan.prompts}
+    tags = tuple(
+        dict.fromkeys(
+            [*(tag for tag in runs[0].manifest["suite"]["tags"] if tag in used), *sorted(used)]
+        )
+    )
+    frame = frame_of([record for found in records for record in found])
+    frame["row"] = _rows(frame, plan.prompts, seeds)
+    frame["column"] = frame["label"].map(_positions(plan.labels))
+    frame["folder"] = frame["base_seed"].map(
+        {seed: str(run.folder) for seed, run in zip(seeds, runs, strict=True)}
+    )
+    _require_same_noise(frame)
+    return Pool(
+        folders=tuple(run.folder for run in runs),
+        manifests=tuple(run.manifest for run in runs),
+        labels=plan.labels,
+        tags=tags,
+        prompts=plan.prompts,
+        strata=np.array([tags.index(prompt.tag) for prompt in plan.prompts], dtype=np.intp),
+        seeds=tuple(seeds),
+        frame=frame,
+        unchecked=sum(run.unchecked for run in runs),
+        damaged=_damaged(runs, covered) if check else None,
+    )
+
+
+def _damaged(runs: Sequence[Run], covered: Sequence[Coverage]) -> tuple[str, ...]:
+    pairs = zip(runs, covered, strict=True)
+    return tuple(
+        str(run.folder / path)
+        for run, coverage in pairs
+        for path in damaged_images(run.folder, coverage.done)
+    )
+
+
+def frame_of(records: Sequence[Record]) -> pd.DataFrame:
+    """Records as a flat table, one row each. Trajectories stay as tuples in the column
+    `trajectory`.
+
+    `nfe` is the number of generator forward passes; `passes` counts generator and reward passes
+    together, with a backward pass as two forward passes.
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        name: [of(record) for record in records] for name, of in _BEFORE_REWARDS.items()
+    }
+    for prefix, of_record in (
+        (REWARD, attrgetter("rewards")),
+        ("initial:", attrgetter("initial_rewards")),
+    ):
+        for name in dict.fromkeys(name for record in records for name in of_record(record)):
+            columns[f"{prefix}{name}"] = _numbers(of_record(record).get(name) for record in records)
+    columns |= {name: _numbers(of(record) for record in records) for name, of in _NUMBERS.items()}
+    columns["passes"] = sum(columns[name] * weight for name, weight in _PASSES.items())
+    columns |= {name: [of(record) for record in records] for name, of in _AFTER_NUMBERS.items()}
+    return pd.DataFrame(columns)
+
+
+def _numbers(values: Iterable[float | None]) -> Array:
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _correct(record: Record) -> float:
+    return (
+        math.nan
+        if record.verdict is None or record.verdict.correct is None
+        else float(record.verdict.correct)
+    )
+
+
+_BEFORE_REWARDS: dict[str, Callable[[Record], Any]] = {
+    **{
+        name: attrgetter(name)
+        for name in ("label", "prompt_id", "prompt", "tag", "base_seed", "sample", "status")
+    },
+    "correct": _correct,
+    SCORE: lambda record: math.nan if record.verdict is None else record.verdict.value,
+    "reason": lambda record: "" if record.verdict is None else record.verdict.reason,
+}
+_NUMBERS: dict[str, Callable[[Record], Any]] = {
+    "noise_norm": attrgetter("noise_norm"),
+    "displacement": attrgetter("displacement"),
+    **{
+        name: attrgetter(f"cost.{name}")
+        for name in ("generator_forward", "generator_backward", "reward_forward", "reward_backward")
+    },
+    "nfe": attrgetter("cost.generator_forward"),
+}
+_PASSES = {
+    "generator_forward": 1,
+    "reward_forward": 1,
+    "generator_backward": 2,
+    "reward_backward": 2,
+}
+_AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
+    **{name: attrgetter(f"cost.{name}") for name in ("seconds", "peak_memory_bytes", "batch_size")},
+    "noise_sha256": attrgetter("noise_sha256"),
+    "image_path": lambda record: "" if record.image is None else record.image.path,
+    "image_sha256": lambda record: "" if record.image is None else record.image.sha256,
+    "error": lambda record: (
+        "" if record.error is None else f"{record.error.type}: {record.error.message}"
+    ),
+    "id": attrgetter("id"),
+    "trajectory": attrgetter("trajectory"),
+}
+
+
+def _rows(
+    frame: pd.DataFrame, prompts: Sequence[PlannedPrompt], seeds: Sequence[int]
+) -> pd.Series[int]:
+    """The place of each record's sample in the plan."""
+    starts = np.cumsum([0, *(prompt.samples for prompt in prompts)])
+    start_of = {prompt.id: int(start) for prompt, start in zip(prompts, starts, strict=False)}
+    rows = (
+        frame["base_seed"].map(_positions(seeds)) * int(starts[-1])
+        + frame["prompt_id"].map(start_of)
+        + frame["sample"]
+    )
+    return rows.astype(np.intp)  # of a frame without rows, pandas would make floating-point numbers
+
+
+def _positions(names: Sequence[Any]) -> dict[Any, int]:
+    return {name: index for index, name in enumerate(names)}
+
+
+def _seed(run: Run) -> int:
+    return int(run.manifest["config"]["base_seed"])
+
+
+def _require_same_measurement(runs: Sequence[Run], plans: Sequence[Plan]) -> None:
+    """Refuse runs that differ in what was measured, in the methods or in the prompts."""
+    facets: dict[str, Callable[[int], Any]] = {
+        "generators": lambda index: runs[index].manifest["generator"]["name"],
+        "suites": lambda index: runs[index].manifest["suite"]["name"],
+        "prompts or samples": lambda index: plans[index].prompts,
+        "methods": lambda index: (plans[index].labels, list(plans[index].methods)),
+    }
+    for what, facet in facets.items():
+        others = [index for index in range(len(runs)) if facet(index) != facet(0)]
+        if others:
+            named = f" ({facet(0)} and {facet(others[0])})" if isinstance(facet(0), str) else ""
+            raise UsageError(
+                f"{runs[0].folder} and {runs[others[0]].folder} have different {what}{named}; only"
+                " runs that differ in nothing but the base seed can be pooled. Report them one by"
+                " one."
+            )
+    for run, plan in zip(runs, plans, strict=True):
+        differing = sorted(
+            name
+            for name, value in plan.shared.items()
+            if name != "base_seed" and value != plans[0].shared.get(name)
+        )
+        if differing:
+            raise UsageError(
+                f"{runs[0].folder} and {run.folder} differ in {', '.join(differing)}; only runs"
+                " that differ in nothing but the base seed can be pooled. Report them one by one."
+            )
+
+
+def _require_same_noise(frame: pd.DataFrame) -> None:
+    """Every method must have started from the same noise: without that, differences are not
+    paired.
+    """
+    kinds = frame.groupby("row")["noise_sha256"].nunique()
+    if (kinds > 1).any():
+        first = frame.loc[frame["row"] == kinds.index[kinds > 1][0]].iloc[0]
+        raise StoreError(
+            f"{first['folder']}: the methods started {first['prompt_id']} sample {first['sample']}"
+            " from different noises, so their differences are not paired; run it again in a fresh"
+            " folder"
+        )

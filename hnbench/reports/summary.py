@@ -1,0 +1,371 @@
+"""Everything a report says in numbers, computed once: what tables, plots and text are made from.
+
+A label's mean is taken over the samples that are done for it and for the base. Every number is a
+mean of tag means over one set of resampled prompts, so differences and ratios between any two of
+them are paired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hnbench.reports.labels import BASE, CONTROLS, HYPERNOISE, RENO, RIVAL, best_of_labels
+from hnbench.reports.measures import pooled_measures
+from hnbench.reports.pool import OPTIMISED, REWARD, SCORE
+from hnbench.stats.equivalence import equivalent_budget
+from hnbench.stats.intervals import ClusterBootstrap, Estimate, Interval
+from hnbench.stats.multiplicity import holm
+from hnbench.stats.paired import cluster_sums, differences, sign_flip_p
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hnbench.reports.measures import PooledMeasures
+    from hnbench.reports.pool import Pool
+    from hnbench.stats.intervals import Array, Indices, StratifiedMeans
+
+COSTS = ("nfe", "passes", "seconds")
+
+
+@dataclass(frozen=True)
+class LabelCoverage:
+    """What became of the samples planned for a label."""
+
+    planned: int
+    done: int
+    failed: int
+
+    @property
+    def missing(self) -> int:
+        """Planned, and neither done nor failed."""
+        return self.planned - self.done - self.failed
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned sample is done."""
+        return self.done == self.planned
+
+
+@dataclass(frozen=True)
+class Row:
+    """One label. Gains are paired differences to the base; the base's own are zero, with p-values
+    of NaN.
+    """
+
+    label: str
+    coverage: LabelCoverage
+    pairs: int
+    """Samples that are done for this label and for the base: what its means are over."""
+    overall: Interval
+    tags: dict[str, Interval]
+    gain: Interval
+    p_holm: float
+    """Of `gain`, adjusted over all labels of the table."""
+    tag_gains: dict[str, Interval]
+    tag_p_holm: dict[str, float]
+    """Adjusted over all labels and tags together."""
+    rewards: dict[str, Interval]
+    """By reward name, and their weighted total as `optimised`."""
+    reward_gains: dict[str, Interval]
+    standard_gains: dict[str, Interval]
+    """`reward_gains` in units of the base's standard deviation over samples."""
+    costs: dict[str, Interval]
+    """Per image: `nfe` (generator forward passes), `passes` (generator and reward, backward as two
+    forward), `seconds`.
+    """
+    peak_memory_bytes: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """HyperNoise minus another label, paired; `p_holm` is adjusted over the comparisons shown
+    together.
+    """
+
+    against: str
+    gain: Interval
+    p_holm: float
+
+
+@dataclass(frozen=True)
+class Shares:
+    """HyperNoise over ReNO: its part of the gain over the base, and of the cost per image."""
+
+    gain: Interval
+    costs: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """After how many images the training of HyperNoise is paid back against `against`; infinite
+    when never.
+    """
+
+    against: str
+    by_passes: float
+    by_seconds: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A report's numbers."""
+
+    pool: Pool
+    rows: dict[str, Row]
+    comparisons: tuple[Comparison, ...]
+    shares: Shares | None
+    """None without HyperNoise or ReNO, or when ReNO's own gain cannot be told from zero."""
+    equivalent: Interval | None
+    """The N at which best-of-N scores what HyperNoise scores."""
+    curve: dict[int, Interval]
+    """N -> overall score of best-of-N; 1 is the base."""
+    break_even: tuple[BreakEven, ...]
+    training_passes: dict[str, float]
+    """Trained method -> passes of its training, counted as `passes` are."""
+    seen: dict[str, list[str] | None] = field(default_factory=dict)
+    """Trained method -> the planned prompts (by id) that its training saw; None where its adapter
+    does not say. Empty for older runs.
+    """
+    unseen: Summary | None = None
+    """The same numbers without the prompts that any training saw, where there are such prompts and
+    others too.
+    """
+    measured: PooledMeasures | None = None
+    """What `hnbench measure` found; None where nothing was measured."""
+
+    @property
+    def incomplete(self) -> list[str]:
+        """The labels with failed or missing samples."""
+        return [label for label, row in self.rows.items() if not row.coverage.complete]
+
+
+def summarise(pool: Pool) -> Summary:
+    """Compute everything."""
+    summary = replace(_Analysis(pool).summary(), seen=_seen(pool), measured=pooled_measures(pool))
+    contaminated = {prompt for seen in summary.seen.values() for prompt in seen or ()}
+    if not 0 < len(contaminated) < len(pool.prompts):
+        return summary
+    return replace(summary, unseen=_Analysis(pool.without(contaminated)).summary())
+
+
+def _seen(pool: Pool) -> dict[str, list[str] | None]:
+    """What the runs noted of each training's prompts, as far as those are in the plan."""
+    planned = {prompt.id for prompt in pool.prompts}
+    found: dict[str, list[str] | None] = {}
+    for manifest in pool.manifests:
+        for name, entry in manifest.get("training", {}).items():
+            if "seen_prompts" in entry:
+                seen = entry["seen_prompts"]
+                found[name] = (
+                    None if seen is None else [prompt for prompt in seen if prompt in planned]
+                )
+    return found
+
+
+class _Analysis:
+    """The means of every metric, per label and as paired differences, over one set of resamples."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.base = pool.labels.index(BASE)
+        self.bootstrap = ClusterBootstrap(pool.strata)
+        self.rewards = [column.removeprefix(REWARD) for column in _reward_columns(pool)]
+        columns = [SCORE, *(f"{REWARD}{name}" for name in self.rewards), *COSTS]
+        self.values = {column: pool.values(column) for column in columns}
+        there = ~np.isnan(self.values[SCORE if pool.judged else OPTIMISED])
+        self.paired = there & there[:, [self.base]]
+        self.levels = {
+            column: self._means(np.where(self.paired, self.values[column], np.nan))
+            for column in columns
+        }
+        self.gains = {
+            column: self._means(differences(self.values[column], self.base))
+            for column in columns
+            if column not in COSTS
+        }
+
+    def _sums(self, values: Array) -> tuple[Array, Array]:
+        return cluster_sums(values, self.pool.clusters, len(self.pool.prompts))
+
+    def _means(self, values: Array) -> StratifiedMeans:
+        return self.bootstrap.means(*self._sums(values))
+
+    def _index(self, label: str) -> int:
+        return self.pool.labels.index(label)
+
+    def level(self, column: str, label: str) -> Estimate:
+        return self.levels[column].overall(self._index(label))
+
+    def gain(self, column: str, label: str) -> Estimate:
+        return self.gains[column].overall(self._index(label))
+
+    def summary(self) -> Summary:
+        training = {name: _training_passes(entry) for name, entry in self._training().items()}
+        labels = self.pool.labels
+        trained, judged = HYPERNOISE in labels, self.pool.judged
+        return Summary(
+            pool=self.pool,
+            rows=self._rows(),
+            comparisons=self._comparisons() if trained and judged else (),
+            shares=self._shares() if trained and RENO in labels else None,
+            equivalent=(
+                self._equivalent()
+                if trained and judged and len(best_of_labels(labels)) > 1
+                else None
+            ),
+            curve=(
+                {}
+                if not judged
+                else {
+                    number: self.level(SCORE, label).interval
+                    for number, label in best_of_labels(labels).items()
+                }
+            ),
+            break_even=self._break_even(training.get(HYPERNOISE)) if trained else (),
+            training_passes=training,
+        )
+
+    def _rows(self) -> dict[str, Row]:
+        labels, tags = self.pool.labels, self.pool.tags
+        done, failed = self.pool.counts("done"), self.pool.counts("failed")
+        memory = self.pool.frame.groupby("label")["peak_memory_bytes"].max()
+        p_overall, p_tags = self._p_values()
+        units = {
+            name: _deviation(self.values[f"{REWARD}{name}"][:, self.base]) for name in self.rewards
+        }
+        rows = {}
+        for index, label in enumerate(labels):
+            gains = {name: self.gain(f"{REWARD}{name}", label) for name in self.rewards}
+            rows[label] = Row(
+                label=label,
+                coverage=LabelCoverage(self.pool.planned, done[label], failed[label]),
+                pairs=int(self.paired[:, index].sum()),
+                overall=self.level(SCORE, label).interval,
+                tags={
+                    tag: self.levels[SCORE].stratum(at, index).interval
+                    for at, tag in enumerate(tags)
+                },
+                gain=self.gain(SCORE, label).interval,
+                p_holm=float(p_overall[index]),
+                tag_gains={
+                    tag: self.gains[SCORE].stratum(at, index).interval
+                    for at, tag in enumerate(tags)
+                },
+                tag_p_holm={tag: float(p_tags[at, index]) for at, tag in enumerate(tags)},
+                rewards={
+                    name: self.level(f"{REWARD}{name}", label).interval for name in self.rewards
+                },
+                reward_gains={name: gain.interval for name, gain in gains.items()},
+                standard_gains={
+                    name: gain.scaled(1 / units[name]).interval
+                    for name, gain in gains.items()
+                    if units[name] > 0
+                },
+                costs={column: self.level(column, label).interval for column in COSTS},
+                peak_memory_bytes=float(memory.get(label, np.nan)),
+            )
+        return rows
+
+    def _p_values(self) -> tuple[Array, Array]:
+        """Holm-adjusted p-values of the paired differences to the base: overall `[L]` and by tag
+        `[T, L]`.
+        """
+        sums, counts = self._sums(differences(self.values[SCORE], self.base))
+        strata = self.pool.strata
+        overall = sign_flip_p(sums, counts, strata)
+        by_tag = np.stack(
+            [_p_of_stratum(sums, counts, strata, stratum) for stratum in range(len(self.pool.tags))]
+        )
+        overall[self.base], by_tag[:, self.base] = np.nan, np.nan
+        return holm(overall), holm(by_tag.ravel()).reshape(by_tag.shape)
+
+    def _comparisons(self) -> tuple[Comparison, ...]:
+        others = [label for label in (RIVAL, *CONTROLS) if label in self.pool.labels]
+        if not others:
+            return ()
+        verdicts = self.values[SCORE]
+        gaps = (
+            verdicts[:, [self._index(HYPERNOISE)]]
+            - verdicts[:, [self._index(label) for label in others]]
+        )
+        sums, counts = self._sums(gaps)
+        means, p_values = (
+            self.bootstrap.means(sums, counts),
+            holm(sign_flip_p(sums, counts, self.pool.strata)),
+        )
+        return tuple(
+            Comparison(label, means.overall(at).interval, float(p_values[at]))
+            for at, label in enumerate(others)
+        )
+
+    def _shares(self) -> Shares | None:
+        reno = self.gain(SCORE, RENO)
+        if not reno.interval.excludes_zero:
+            return None
+        costs = {
+            column: (self.level(column, HYPERNOISE) / self.level(column, RENO)).interval
+            for column in COSTS
+        }
+        return Shares((self.gain(SCORE, HYPERNOISE) / reno).interval, costs)
+
+    def _equivalent(self) -> Interval:
+        numbered = best_of_labels(self.pool.labels)
+        curve = [self.level(SCORE, label) for label in numbered.values()]
+        return equivalent_budget(list(numbered), curve, self.level(SCORE, HYPERNOISE)).interval
+
+    def _training(self) -> dict[str, dict[str, float]]:
+        found: dict[str, dict[str, float]] = {}
+        for manifest in self.pool.manifests:
+            found = {**manifest.get("training", {}), **found}
+        return found
+
+    def _break_even(self, training_passes: float | None) -> tuple[BreakEven, ...]:
+        if training_passes is None:
+            return ()
+        seconds = self._training()[HYPERNOISE].get("seconds", np.nan)
+        rivals = [
+            label
+            for label in self.pool.labels
+            if label == RENO or label in list(best_of_labels(self.pool.labels).values())[1:]
+        ]
+
+        def images(column: str, invested: float, rival: str) -> float:
+            saved = self.level(column, rival).value - self.level(column, HYPERNOISE).value
+            return float(np.ceil(invested / saved)) if saved > 0 else np.inf
+
+        return tuple(
+            BreakEven(
+                rival, images("passes", training_passes, rival), images("seconds", seconds, rival)
+            )
+            for rival in rivals
+        )
+
+
+def _reward_columns(pool: Pool) -> Iterable[str]:
+    return [OPTIMISED, *(f"{REWARD}{name}" for name in (*pool.optimised, *pool.held_out))]
+
+
+def _p_of_stratum(sums: Array, counts: Array, strata: Indices, stratum: int) -> Array:
+    inside = strata == stratum
+    return sign_flip_p(sums[inside], counts[inside], np.zeros(int(inside.sum()), dtype=np.intp))
+
+
+def _deviation(values: Array) -> float:
+    """The standard deviation of those that are not NaN; NaN where there are fewer than two, as when
+    all of the base failed.
+    """
+    known = values[~np.isnan(values)]
+    return float(known.std(ddof=1)) if len(known) > 1 else np.nan
+
+
+def _training_passes(entry: dict[str, float]) -> float:
+    """Passes of a training, counted as those of an image are: generator and reward, backward as two
+    forward.
+    """
+    forward = entry.get("generator_forward", np.nan) + entry.get("reward_forward", np.nan)
+    return forward + 2 * (
+        entry.get("generator_backward", np.nan) + entry.get("reward_backward", np.nan)
+    )

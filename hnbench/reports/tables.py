@@ -1,0 +1,321 @@
+"""The numbers as tables: flat CSV files for other programs, and a table for the terminal."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hnbench.files.escaping import csv_cell
+from hnbench.reports.headlines import interval_notes, number
+from hnbench.reports.labels import BASE, HYPERNOISE, style_of
+from hnbench.reports.pool import SCORE
+from hnbench.stats.intervals import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    import pandas as pd
+    from rich.table import Table
+
+    from hnbench.reports.summary import Row, Summary
+
+    _Column = tuple[str, Callable[[Row], str]]
+    """A header, and the cell of a row."""
+
+_INTERNAL = ("trajectory", "row", "column", "folder")
+
+
+_ROWS = 10_000
+"""Of a table that are text at a time."""
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table for programs and spreadsheets: its texts and headers are harmless to the latter
+    (`csv_cell`).
+    """
+    import pandas as pd
+
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for start in range(0, max(len(frame), 1), _ROWS):
+            rows = frame.iloc[start : start + _ROWS]
+            shown = pd.DataFrame(
+                {csv_cell(str(name)): _cells(column) for name, column in rows.items()}
+            )
+            shown.to_csv(file, index=False, header=start == 0, lineterminator="\n")
+
+
+def _cells(column: pd.Series[Any]) -> Any:
+    """A column as it is written. Numbers are written here because pandas takes several times as
+    long for it.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(column.dtype):
+        return ["" if math.isnan(value) else f"{value:.9g}" for value in column.tolist()]
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.to_numpy()
+    known = {
+        value: csv_cell(value) if isinstance(value, str) else value for value in column.unique()
+    }
+    return column.map(known)
+
+
+def records_frame(summary: Summary) -> pd.DataFrame:
+    """One row per planned record that exists, without trajectories."""
+    frame = summary.pool.frame
+    # where the judge says right or wrong, the score says the same again
+    repeated = [SCORE] if frame[SCORE].equals(frame["correct"]) else []
+    return frame.drop(columns=[name for name in (*_INTERNAL, *repeated) if name in frame]).rename(
+        columns=lambda name: str(name).replace(":", "_")
+    )
+
+
+def summary_frame(summary: Summary) -> pd.DataFrame:
+    """One row per (label, metric): role, estimate, low, high, n (samples paired with the base),
+    p_holm where there is one.
+
+    Metrics: `overall`, `tag/<tag>`, `reward/<name>`, each also as the paired difference to the base
+    `gain/...`; `standard_gain/<name>` in the base's standard deviations; `cost/...` per image;
+    `peak_memory_bytes`; and of HyperNoise `minus/<label>` and `share_of_reno/...`. The role of a
+    reward is `optimised` or `held_out`. What was measured is `measure/<name>` and
+    `gain/measure/<name>`, with n in prompts; of a distance between sets, low and high are the
+    smallest and the largest of the base seeds, and n their number.
+    """
+    import pandas as pd
+
+    roles = {
+        **dict.fromkeys(["optimised", *summary.pool.optimised], "optimised"),
+        **dict.fromkeys(summary.pool.held_out, "held_out"),
+    }
+    lines = [
+        *(line for row in summary.rows.values() for line in _lines(row)),
+        *_hypernoise_lines(summary),
+        *_unseen_lines(summary),
+    ]
+    lines += _measure_lines(summary)
+    frame = pd.DataFrame(
+        lines if summary.pool.judged else [line for line in lines if not _is_score(line["metric"])]
+    )
+    parts = frame["metric"].str.rpartition("/")
+    frame.insert(
+        2,
+        "role",
+        parts[2].map(roles).where(parts[0].isin(["reward", "gain/reward", "standard_gain"]), ""),
+    )
+    return frame
+
+
+def _line(row: Row, metric: str, interval: Interval, p_holm: float = math.nan) -> dict[str, Any]:
+    bounds = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+    return {"label": row.label, "metric": metric, **bounds, "n": row.pairs, "p_holm": p_holm}
+
+
+def _hypernoise_lines(summary: Summary) -> Iterator[dict[str, Any]]:
+    for one in summary.comparisons:
+        yield _line(summary.rows[HYPERNOISE], f"minus/{one.against}", one.gain, one.p_holm)
+    if summary.shares:
+        for name, share in {"gain": summary.shares.gain, **summary.shares.costs}.items():
+            yield _line(summary.rows[HYPERNOISE], f"share_of_reno/{name}", share)
+    if summary.equivalent:
+        yield _line(summary.rows[HYPERNOISE], "equivalent_best_of_n", summary.equivalent)
+
+
+def _unseen_lines(summary: Summary) -> Iterator[dict[str, Any]]:
+    """Scores without the prompts that a training saw."""
+    for row in summary.unseen.rows.values() if summary.unseen else ():
+        yield _line(row, "unseen/overall", row.overall)
+        if row.label != BASE:
+            yield _line(row, "unseen/gain/overall", row.gain, row.p_holm)
+
+
+def _measure_lines(summary: Summary) -> Iterator[dict[str, Any]]:
+    for measure in summary.measured.measures if summary.measured else ():
+        name = measure.definition.measure
+        for label, one in measure.by_prompt.items():
+            yield {**_line(summary.rows[label], f"measure/{name}", one.level), "n": one.prompts}
+            if one.difference is not None:
+                yield {
+                    **_line(summary.rows[label], f"gain/measure/{name}", one.difference),
+                    "n": one.prompts,
+                }
+        for label, distance in measure.distances.items():
+            interval = Interval(distance.mean, distance.low, distance.high)
+            yield {
+                **_line(summary.rows[label], f"measure/{name}", interval),
+                "n": len(summary.pool.seeds),
+            }
+
+
+def _is_score(metric: str) -> bool:
+    return metric.rpartition("/")[2] == "overall" or "tag" in metric.split("/")
+
+
+def _lines(row: Row) -> Iterator[dict[str, Any]]:
+    line = partial(_line, row)
+    yield line("overall", row.overall)
+    yield from (line(f"tag/{tag}", interval) for tag, interval in row.tags.items())
+    yield from (line(f"reward/{name}", interval) for name, interval in row.rewards.items())
+    if row.label != BASE:
+        yield line("gain/overall", row.gain, row.p_holm)
+        yield from (
+            line(f"gain/tag/{tag}", interval, row.tag_p_holm[tag])
+            for tag, interval in row.tag_gains.items()
+        )
+        yield from (
+            line(f"gain/reward/{name}", interval) for name, interval in row.reward_gains.items()
+        )
+        yield from (
+            line(f"standard_gain/{name}", interval) for name, interval in row.standard_gains.items()
+        )
+    yield from (line(f"cost/{name}", interval) for name, interval in row.costs.items())
+    yield line("peak_memory_bytes", Interval(row.peak_memory_bytes, math.nan, math.nan))
+
+
+def console_table(summary: Summary) -> Table:
+    """The main table for a terminal of 120 columns (with up to six tags); `narrow_tables` are for
+    the others.
+
+    `optimised` and `held-out` are gains over the base in its standard deviations, the latter
+    averaged over the held-out rewards.
+    """
+    tags = summary.pool.tags if summary.pool.judged else ()
+    return _table(
+        summary,
+        [
+            *_score_columns(summary),
+            *_tag_columns(tags, _short_names(tags)),
+            *_reward_columns(summary),
+            *_COSTS,
+        ],
+    )
+
+
+def narrow_tables(summary: Summary) -> list[Table]:
+    """The numbers of `console_table` as two tables, the second with a column for each tag; one
+    where there is no judge.
+    """
+    first = _table(summary, [*_score_columns(summary), *_COSTS, *_reward_columns(summary)])
+    if not summary.pool.judged:
+        return [first]
+    first.caption, caption = None, first.caption
+    names = [tag.replace("_", "\n") for tag in summary.pool.tags]
+    second = _table(summary, list(_tag_columns(summary.pool.tags, names)))
+    second.caption = caption
+    return [first, second]
+
+
+def _table(summary: Summary, columns: Sequence[_Column]) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        box=None,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+        caption=_caption(summary),
+        caption_justify="left",
+    )
+    table.add_column("method", no_wrap=True)
+    for header, _ in columns:
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in summary.rows.values():
+        name = style_of(row.label).short + ("" if row.coverage.complete else " (!)")
+        table.add_row(
+            name,
+            *(cell(row) for _, cell in columns),
+            style="bold" if row.label == HYPERNOISE else "",
+        )
+    return table
+
+
+def _score_columns(summary: Summary) -> list[_Column]:
+    if not summary.pool.judged:
+        return []
+    return [
+        ("overall [95%]", lambda row: _tight(row.overall)),
+        ("Δ base [95%]", lambda row: "" if row.label == BASE else _tight(row.gain, sign=True)),
+    ]
+
+
+def _tag_columns(tags: Sequence[str], names: Sequence[str]) -> Iterator[_Column]:
+    def column(tag: str) -> Callable[[Row], str]:
+        return lambda row: number(row.tags[tag].estimate)
+
+    return ((name, column(tag)) for tag, name in zip(tags, names, strict=True))
+
+
+def _short_names(tags: Sequence[str]) -> list[str]:
+    """Names of at most six letters a line, as long as that keeps them apart."""
+    short = ["\n".join(word[:6] for word in tag.split("_")) for tag in tags]
+    return short if len(set(short)) == len(short) else [tag.replace("_", "\n") for tag in tags]
+
+
+def _reward_columns(summary: Summary) -> list[_Column]:
+    def optimised(row: Row) -> str:
+        return (
+            ""
+            if row.label == BASE or "optimised" not in row.standard_gains
+            else _gain(row.standard_gains["optimised"].estimate)
+        )
+
+    def held_out(row: Row) -> str:
+        gains = [
+            row.standard_gains[name].estimate
+            for name in summary.pool.held_out
+            if name in row.standard_gains
+        ]
+        return "" if row.label == BASE or not gains else _gain(sum(gains) / len(gains))
+
+    return [("opti-\nmised", optimised), ("held-\nout", held_out)]
+
+
+_COSTS: tuple[_Column, ...] = (
+    ("passes\n/img", lambda row: _brief(row.costs["passes"].estimate)),
+    ("s/img", lambda row: _brief(row.costs["seconds"].estimate)),
+)
+
+
+def _gain(value: float) -> str:
+    return number(value, sign=True, digits=2)
+
+
+def _tight(interval: Interval, *, sign: bool = False) -> str:
+    """Write "0.623 [.601,.645]"."""
+    bounds = ",".join(
+        number(value).replace("0.", ".", 1) for value in (interval.low, interval.high)
+    )
+    return f"{number(interval.estimate, sign=sign)} [{bounds}]"
+
+
+def _brief(value: float) -> str:
+    return (
+        number(value)
+        if not math.isfinite(value)
+        else f"{value:.0f}"
+        if value >= 99.5
+        else f"{value:.2g}"
+    )
+
+
+def _caption(summary: Summary) -> str:
+    pool = summary.pool
+    units = "optimised, held-out: gain over random noise in its standard deviations"
+    lines = [
+        f"{pool.size}; "
+        + (
+            "overall = mean of the tag means; 95% by cluster bootstrap over prompts."
+            if pool.judged
+            else "no judge: rewards only."
+        ),
+        (
+            f"{units} (held-out: mean of {', '.join(pool.held_out) or 'none'}). passes: generator +"
+            " reward, backward = 2 forward."
+        ),
+    ]
+    if summary.incomplete:
+        lines.append(
+            "(!) some planned samples failed or are missing: see the coverage table of the report."
+        )
+    return "\n".join([*lines, *interval_notes(summary)])

@@ -1,0 +1,37 @@
+"""The inputs of checks: downloaded by a pinned address, checked by SHA-256, kept in the cache. None
+of them is shipped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hnbench.errors import UsageError
+from hnbench.seeds import digest
+from hnbench.weights import hub
+from hnbench.weights.pinned_files import fetch, sha256_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hnbench.verification.reference import PinnedInput
+
+
+def fetch_input(check: str, item: PinnedInput) -> Path:
+    """The local copy of an input. One that cannot be had, or has other bytes than those that were
+    published, is a `UsageError`.
+    """
+    if item.url:
+        # one copy of what several checks are given
+        return fetch(f"verify/{digest(item.url)[:8]}-{item.name}", item.url, item.sha256)
+    path = hub.download(hub.Source(item.repo, item.revision, (item.path,), item.kind)) / item.path
+    if not path.is_file():
+        raise UsageError(
+            f"{item.repo}@{item.revision} has no file {item.path}, which {check} needs"
+        )
+    if item.sha256 and sha256_of(path) != item.sha256:
+        raise UsageError(
+            f"{path} is not the file that {check} needs (by SHA-256); remove it, and it is"
+            " downloaded again"
+        )
+    return path

@@ -1,0 +1,363 @@
+"""Checks of rewards: published scores of public pictures, by the way that a run scores its saved
+images.
+"""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from itertools import groupby, islice
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+
+from hnbench.catalogue.loading import load_reward
+from hnbench.rewards.hpsv2 import Hpsv2Reward
+from hnbench.verification.archives import read_files
+from hnbench.verification.check import CannotRun
+from hnbench.weights.rgb import rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from torch import Tensor
+
+    from hnbench.rewards.base import Reward
+    from hnbench.verification.check import CheckContext
+
+    Pairs = Iterable[tuple[Image.Image, str]]
+    Scorer = Callable[[Pairs], list[float]]
+
+BATCH = 16
+
+
+def scores(check: CheckContext) -> None:
+    """The score of each input for its prompt (the only prompt, or one prompt per input), under the
+    input's name.
+    """
+    names = [item.name for item in check.reference.inputs]
+    prompts = check.reference.given["prompts"]
+    pairs = list(zip(names, prompts * len(names) if len(prompts) == 1 else prompts, strict=True))
+
+    def values(score: Scorer) -> dict[str, float]:
+        return dict(
+            zip(names, score((check.picture(name), prompt) for name, prompt in pairs), strict=True)
+        )
+
+    _compare(check, values)
+
+
+def mean_score(check: CheckContext) -> None:
+    """The mean over pairs of an input and a prompt."""
+    pairs = check.reference.given["pairs"]
+    _compare(
+        check,
+        lambda score: {
+            "mean": fmean(score((check.picture(name), prompt) for name, prompt in pairs))
+        },
+    )
+
+
+def benchmark(check: CheckContext) -> None:
+    """HPSv2's benchmark: the mean of each style's images, and the mean over styles. An image is
+    named by its prompt's place in the list.
+    """
+    given = check.reference.given
+    prompts = {style: _read(check, f"{style}.json")[: given["images"]] for style in given["styles"]}
+    names = {
+        style: [f"{style}/{number:05d}.jpg" for number in range(len(texts))]
+        for style, texts in prompts.items()
+    }
+    files = read_files(check.input("images"), (name for group in names.values() for name in group))
+
+    def values(score: Scorer) -> dict[str, float]:
+        means = {
+            style: fmean(score(_decoded(files, zip(names[style], prompts[style], strict=True))))
+            for style in prompts
+        }
+        return {**means, "average": fmean(means.values())}
+
+    _compare(check, values)
+
+
+def preferences(check: CheckContext) -> None:
+    """HPD v2's test: by prompt, the share of pairs of images that the scores do not order against
+    people; the mean over prompts, in %.
+    """
+    rows = [(row["prompt"], row["image_path"], row["rank"]) for row in _read(check, "test.json")]
+    files = read_files(check.input("images"), {name for _, names, _ in rows for name in names})
+
+    def values(score: Scorer) -> dict[str, float]:
+        found = iter(
+            score(_decoded(files, ((name, prompt) for prompt, names, _ in rows for name in names)))
+        )
+        return {
+            "accuracy": (
+                100
+                * fmean(agreement(list(islice(found, len(ranks))), ranks) for _, _, ranks in rows)
+            )
+        }
+
+    _compare(check, values)
+
+
+def agreement(values: Sequence[float], ranks: Sequence[int]) -> float:
+    """The share of pairs that are not in opposite orders, where rank 1 is the best. Pairs of the
+    same rank agree.
+    """
+    order = sorted(range(len(values)), key=lambda place: -values[place])
+    place = {image: number for number, image in enumerate(order)}
+    pairs = [(i, j) for i in range(len(values)) for j in range(i)]
+    return fmean((place[i] - place[j]) * (ranks[i] - ranks[j]) >= 0 for i, j in pairs)
+
+
+def generations(check: CheckContext) -> None:
+    """ImageReward's benchmark: the mean over prompts of the mean of their images, by archive."""
+    prompts = _read(check, "prompts.json")
+    numbers = range(check.reference.given["images"])
+    listed = [(f"{one['id']}_{number}.png", one["prompt"]) for one in prompts for number in numbers]
+
+    def values(score: Scorer) -> dict[str, float]:
+        means = {}
+        for name in check.reference.expected:
+            files = read_files(check.input(f"{name}.zip"), (file for file, _ in listed))
+            means[name] = fmean(score(_decoded(files, listed)))
+        return means
+
+    _compare(check, values)
+
+
+def drawn(check: CheckContext) -> None:
+    """The score of a picture of random numbers that torch draws. Where it draws other ones, there
+    is nothing to compare.
+    """
+    given = check.reference.given
+    pixels = torch.randint(
+        255, (3, 224, 224), generator=torch.Generator().manual_seed(given["seed"])
+    ).to(torch.uint8)
+    picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+    if _sha256(picture.tobytes()) != given["sha256"]:
+        raise CannotRun(
+            "this torch draws other random numbers than the one that the published picture is of"
+        )
+    _compare(check, lambda score: {"score": score([(picture, given["prompt"])])[0]})
+
+
+def zero_shot(check: CheckContext) -> None:
+    """The share of CIFAR-10's test images whose class has the highest score, where a class is the
+    mean text feature over templates.
+    """
+    from torch.nn import functional
+
+    given = check.reference.given
+    reward: Any = _loaded(check)
+    texts = [
+        [template.format(c=name) for template in _read(check, "templates.json")["cifar10"]]
+        for name in given["classes"]
+    ]
+    with torch.no_grad():
+        classes = torch.stack(
+            [functional.normalize(reward.text_features(group).mean(0), dim=-1) for group in texts]
+        )
+        right, images = 0, cifar10(check, "test_batch.bin")
+        for start in range(0, len(images), BATCH):
+            labels, pictures = zip(*images[start : start + BATCH], strict=True)
+            seen = reward.picture_features(pictures, torch.device(check.device))
+            right += int(((seen @ classes.T).argmax(-1).cpu() == torch.tensor(labels)).sum())
+    check.compare("accuracy", right / len(images))
+
+
+def cifar10(check: CheckContext, *names: str) -> list[tuple[int, Image.Image]]:
+    """Labels and pictures of parts of CIFAR-10's binary version, in which a record is a byte and 3
+    x 32 x 32 bytes.
+    """
+    import numpy as np
+
+    files = read_files(check.input("cifar-10"), names)
+    records = np.concatenate(
+        [np.frombuffer(files[name], np.uint8).reshape(-1, 3073) for name in names]
+    )
+    return [
+        (int(row[0]), Image.fromarray(row[1:].reshape(3, 32, 32).transpose(1, 2, 0).copy()))
+        for row in records
+    ]
+
+
+def against_open_clip(check: CheckContext) -> None:
+    """The scores of inputs, and those of open_clip's own model and preprocessing of the same
+    repository.
+    """
+    import open_clip
+
+    folder = _open_clip_folder(check)
+    model, _, prepare = open_clip.create_model_and_transforms(
+        f"local-dir:{folder}", device=check.device, precision="fp32"
+    )
+    model.eval()
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")
+
+    def expected(picture: Image.Image, prompt: str) -> float:
+        image = model.encode_image(prepare(picture)[None].to(check.device), normalize=True)
+        text = model.encode_text(tokens([prompt]).to(check.device), normalize=True)
+        return float(model.logit_scale.exp() * (image * text).sum())
+
+    _compare_each(check, expected)
+
+
+def _open_clip_folder(check: CheckContext) -> str:
+    """With one file of weights: safetensors where the repository has it."""
+    from dataclasses import replace
+
+    from hnbench.rewards.sources import CLIP
+    from hnbench.weights import hub
+
+    where = check.reference.component.partition("@")[2]
+    for weights in ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):
+        folder = hub.find(
+            (replace(CLIP[0], patterns=("open_clip_config.json", weights)),), where
+        ).folders[0]
+        if (folder / weights).is_file():
+            return str(folder)
+    raise CannotRun(f"{where or CLIP[0]} has no weights of open_clip")
+
+
+def against_transformers(check: CheckContext) -> None:
+    """The scores of inputs, and those of transformers' automatic classes, called as PickScore's
+    model card does.
+    """
+    from transformers import AutoModel, AutoProcessor
+
+    from hnbench.rewards.sources import PICKSCORE
+    from hnbench.weights import hub
+    from hnbench.weights.quiet import quiet_loading
+
+    files = hub.find(PICKSCORE, check.reference.component.partition("@")[2])
+    with quiet_loading():
+        processor = AutoProcessor.from_pretrained(files.folders[-1], local_files_only=True)
+        model = (
+            AutoModel.from_pretrained(files.folders[0], local_files_only=True)
+            .to(check.device)
+            .eval()
+        )
+
+    def expected(picture: Image.Image, prompt: str) -> float:
+        longest = model.config.text_config.max_position_embeddings
+        given = processor(
+            text=[prompt],
+            images=[picture],
+            padding=True,
+            truncation=True,
+            max_length=longest,
+            return_tensors="pt",
+        ).to(check.device)
+        return float(model(**given).logits_per_image)
+
+    _compare_each(check, expected)
+
+
+def _compare_each(check: CheckContext, expected: Callable[[Image.Image, str], float]) -> None:
+    score = _scorer(_loaded(check), check.device)
+    for item in check.reference.inputs:
+        for number, prompt in enumerate(check.reference.given["prompts"]):
+            picture = check.picture(item.name)
+            with torch.no_grad():
+                check.compare(
+                    f"{item.name}, prompt {number}",
+                    score([(picture, prompt)])[0],
+                    expected(picture, prompt),
+                )
+
+
+def _compare(check: CheckContext, values: Callable[[Scorer], Mapping[str, float]]) -> None:
+    """Compare what `values` makes of the reward's scores; of HPSv2, say which of its two resizes
+    fits better.
+    """
+    reward = _loaded(check)
+    scale = _scale(check, reward)
+    found = {name: scale * value for name, value in values(_scorer(reward, check.device)).items()}
+    for name, value in found.items():
+        check.compare(name, value)
+    if isinstance(reward, Hpsv2Reward):
+        other = {
+            name: scale * value
+            for name, value in values(_not_antialiased(reward, check.device)).items()
+        }
+        check.note(which_resize(check.reference.expected, found, other))
+
+
+def which_resize(
+    expected: Mapping[str, Any], antialiased: Mapping[str, float], plain: Mapping[str, float]
+) -> str:
+    """Which of HPSv2's two resizes is nearer to the published values, and by how much."""
+    far = [
+        max(abs(values[name] - value) for name, value in expected.items())
+        for values in (antialiased, plain)
+    ]
+    if far[0] == far[1]:
+        return (
+            "the published values do not tell the resizes with and without antialiasing apart:"
+            f" largest difference {far[0]:.4g} with both"
+        )
+    nearer = "with" if far[0] < far[1] else "without"
+    return (
+        f"the published values are as the resize {nearer} antialiasing: "
+        f"largest difference {far[0]:.4g} with it, which a run has, and {far[1]:.4g} without"
+    )
+
+
+def _scale(check: CheckContext, reward: Any) -> float:
+    """From the reward's scores to the published unit."""
+    factor = check.reference.given.get("factor", 1.0)
+    return float(factor / reward.scale()) if check.reference.given.get("cosine") else float(factor)
+
+
+def _loaded(check: CheckContext) -> Reward:
+    reward = load_reward(check.reference.component, check.device, check.dtype)
+    check.uses(reward.name, reward.fingerprint)
+    return reward
+
+
+def _scorer(reward: Reward, device: str) -> Scorer:
+    return _batched(
+        lambda pictures, prompts: reward.score_pictures(pictures, prompts, torch.device(device))
+    )
+
+
+def _not_antialiased(reward: Hpsv2Reward, device: str) -> Scorer:
+    def score(pictures: Sequence[Image.Image], prompts: Sequence[str]) -> Tensor:
+        pixels = torch.stack([reward.prepared(picture, antialias=False) for picture in pictures])
+        return reward.score_pixels(pixels.to(device), prompts)
+
+    return _batched(score)
+
+
+def _batched(score: Callable[[Sequence[Image.Image], Sequence[str]], Tensor]) -> Scorer:
+    @torch.no_grad()
+    def scored(pairs: Pairs) -> list[float]:
+        found: list[float] = []
+        for _, batch in groupby(enumerate(pairs), lambda item: item[0] // BATCH):
+            pictures, prompts = zip(*(pair for _, pair in batch), strict=True)
+            found += score(pictures, prompts).tolist()
+        return found
+
+    return scored
+
+
+def _decoded(
+    files: Mapping[str, bytes], pairs: Iterable[tuple[str, str]]
+) -> Iterator[tuple[Image.Image, str]]:
+    for name, prompt in pairs:
+        with Image.open(BytesIO(files[name])) as image:
+            yield rgb(image), prompt
+
+
+def _read(check: CheckContext, name: str) -> Any:
+    return json.loads(check.input(name).read_text(encoding="utf-8"))
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
