@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["identity", "plan", "runtime"]
 MEMORY = ("checkpoint-decoder", "checkpoint-all", "offload-text")
-"""The memory policies; what they do is said in `hnbench.generators.memory`."""
+"""The memory policies; `hnbench.generators.memory` explains them."""
 
 
 def of_kind(kind: Kind, *, added: bool = False, **keywords: Any) -> Any:
@@ -77,7 +77,7 @@ class RunConfig:
     """A suite's specification, or a prompt file's own name without its folder."""
     suite_version: str | None = of_kind("identity", default=None, added=True)
     """For a prompt file the version of its prompts, which its name does not tell; None for a suite
-    that is known by name.
+    given by name.
     """
     generator: str = of_kind("identity")
     optimised: dict[str, float] = of_kind("identity")
@@ -102,7 +102,7 @@ class RunConfig:
     """Method specifications as typed, e.g. `"reno"` or `"best-of-n:n=16"`."""
     full: bool = of_kind("plan", default=False)
     limit: int | None = of_kind("plan", default=None)
-    """At most so many prompts (spread evenly over the tags); None for all of the protocol."""
+    """The largest number of prompts (spread evenly over the tags); None for the whole protocol."""
     batch_size: int = of_kind("runtime", default=32)
     device: str = of_kind("runtime", default="cpu")
     memory: str = of_kind("runtime", default="none")
@@ -123,8 +123,8 @@ class RunConfig:
         memory_policies(self.memory)
         if self.intermediate_timesteps is not None and self.steps != 2:
             raise UsageError(
-                "the intermediate timestep is the one between two steps, and steps was"
-                f" {self.steps}; give --steps 2"
+                "the intermediate timestep lies between two steps, but steps was"
+                f" {self.steps}; set `steps` to 2"
             )
         both = set(self.optimised) & set(self.held_out)
         if both:

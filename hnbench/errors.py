@@ -1,6 +1,6 @@
-"""Errors that a user can cause and mend.
+"""Errors that a user can cause and fix.
 
-The command line prints these in one or two lines, without a traceback, and leaves with
+The command line prints these in one or two lines, without a traceback, and exits with
 `exit_code`. Everything else that escapes is a bug and keeps its traceback.
 """
 
@@ -23,8 +23,8 @@ class UsageError(HnbenchError):
 
 
 class PluginError(HnbenchError):
-    """A method, reward, judge or measure gave what its contract does not allow; the text names it,
-    what it gave and what was expected.
+    """A method, reward, judge or measure broke its contract; the text names it, what it gave
+    and what was expected.
     """
 
 

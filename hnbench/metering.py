@@ -52,8 +52,8 @@ class MeteredGenerator(Generator):
     """A generator whose passes are counted: `steps` per generated image, one per prediction."""
 
     def __init__(self, generator: Generator, meter: Meter, steps: int | None = None) -> None:
-        """Wrap `generator`. With `steps`, every image is made in so many, whatever the call says: a
-        run decides that, not a method.
+        """Wrap `generator`. With `steps`, every image takes that many, whatever the call says: the
+        run decides that, not the method.
         """
         self.name = generator.name
         self.noise_shape = generator.noise_shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -122,6 +123,39 @@ def imports(module: str) -> frozenset[str]:
     return frozenset(found & set(MODULES) - {"hnbench"})
 
 
+TYPED_AT_A_SHELL = {
+    "hnbench.shapes_training.__main__",
+    "hnbench.suites.t2i_compbench.parse",
+    "hnbench.reports.markdown",
+}
+"""Command lines of their own, and the report, whose readers type commands."""
+
+
+def texts(module: str) -> list[str]:
+    """A module's strings without docstrings; an f-string is one, with {} for each value."""
+    found, parts = [], set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            parts.add(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            parts.update(item for item in node.values if isinstance(item, ast.Constant))
+            found.append(
+                "".join(
+                    str(item.value) if isinstance(item, ast.Constant) else "{}"
+                    for item in node.values
+                )
+            )
+        elif isinstance(node, ast.Call):  # such as git("status", "--porcelain")
+            parts.update(
+                item
+                for item in node.args
+                if isinstance(item, ast.Constant) and re.fullmatch(r"--[a-z=-]+", str(item.value))
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
+            found.append(node.value)
+    return found
+
+
 def part(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
@@ -192,6 +226,19 @@ def test_a_method_is_given_nothing_that_a_judge_checks() -> None:
         "noises",
     ]
     assert [item.name for item in fields(Task)] == ["prompt_id", "prompt", "sample"]
+
+
+@pytest.mark.parametrize(
+    "module",
+    sorted(name for name in MODULES if part(name) != "cli" and name not in TYPED_AT_A_SHELL),
+)
+def test_a_message_of_the_library_names_parameters_and_no_flags(module: str) -> None:
+    """The command line turns `batch_size` into --batch-size (`hnbench.cli.flags`). Lines that begin
+    with four spaces are code blocks of model cards.
+    """
+    flags = re.compile(r"(?<![\w-])--(?=[a-z{])")
+    wrong = [text for text in texts(module) if flags.search(re.sub(r"(?m)^ {4}.*$", "", text))]
+    assert not wrong
 
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) == "reports"))

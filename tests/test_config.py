@@ -114,7 +114,7 @@ def test_the_order_of_rewards_is_no_identity() -> None:
         ),
         (
             {"intermediate_timesteps": "even"},
-            "is the one between two steps, and steps was 1; give --steps 2",
+            "lies between two steps, but steps was 1; set `steps` to 2",
         ),
         ({"held_out": ("clip",)}, "clip cannot be optimised and held out"),
     ],

@@ -67,18 +67,14 @@ def _joined(pairs: Iterable[tuple[Source, str]]) -> Needs:
 
 
 def fetch_suite(specification: str) -> None:
-    """Have a suite's prompts and its judge's models on this machine, by reading the ones and
-    loading the others once.
-    """
+    """Download a suite's prompts and its judge's models."""
     suite = registry.make_suite(specification)
     suite.prompts()
     suite.judge(device="cpu")
 
 
 def fetch_measure(name: str) -> None:
-    """Have what a measure downloads from elsewhere than the Hub on this machine, by loading it
-    once.
-    """
+    """Download a measure's files that are not on the Hub, by loading it once."""
     if not registry.MEASURES.entry(name).sources:
         registry.MEASURES.get(name)("cpu")
 
@@ -104,8 +100,8 @@ def download_all(
 ) -> None:
     """Download all sources, each after `told` was told of it.
 
-    Those that the Hub said nothing of come first: they are in the cache, or end this before
-    anything large.
+    Those without a size from the Hub come first: they are in the cache, or fail before anything
+    large is downloaded.
     """
     for source in sorted(bytes_of, key=lambda source: bytes_of[source] is not None):
         told(f"fetching {source}")

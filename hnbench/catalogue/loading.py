@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hnbench.catalogue import registry
 from hnbench.config import memory_policies
 from hnbench.errors import UsageError
+from hnbench.hypernetwork.config import PARAMETER
 from hnbench.weights.hub import Source
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def choose_device(name: str) -> str:
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(
             f"the device was {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices;"
-            " type --device cpu or auto"
+            " choose `device` cpu or auto"
         )
     return name
 
@@ -59,7 +60,7 @@ def parse_weights(
     if not pairs:
         raise UsageError(
             f"the generator {generator!r} has no preset; say what to optimise, for example"
-            " --optimise redness=1.0"
+            " `optimise` redness=1.0"
         )
     weights: dict[str, float] = {}
     for name, factor in pairs:
@@ -87,7 +88,7 @@ def parse_angle(typed: float | str | None) -> float | Literal["even"] | None:
         angle = math.nan
     if not 0 < angle < math.pi / 2:
         raise UsageError(
-            f"--intermediate-timesteps was {typed!r}; it must be a number between 0 and 1.5708, or"
+            f"`intermediate_timesteps` was {typed!r}; it must be a number between 0 and 1.5708, or"
             " even"
         )
     return angle
@@ -108,7 +109,7 @@ def _name_and_weight(text: str) -> tuple[str, float]:
         value = math.nan
     if not math.isfinite(value) or value == 0:
         raise UsageError(
-            f"--optimise was {text!r}; it must be NAME=WEIGHT with a weight that is not zero, for"
+            f"`optimise` was {text!r}; it must be NAME=WEIGHT with a weight that is not zero, for"
             " example redness=1.0"
         )
     return name, value
@@ -187,7 +188,7 @@ def load_generator(name: str, device: str, dtype: str, **options: Any) -> Genera
         ):
             raise UsageError(
                 f"the generator {name!r} has no option {option.replace('_', ' ')}; leave"
-                f" --{option.replace('_', '-')} out"
+                f" out `{option}`"
             )
     generator: Generator = factory(device=device, dtype=dtype, **given)
     return generator
@@ -260,10 +261,9 @@ def _defaults(
     defaults = dict(preset.parameters.get(name, {}))
     if kind and "adapter" not in typed:
         if kind not in adapters:
-            option = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}[kind]
             raise UsageError(
-                f"the method {name!r} needs an adapter; give {option} FOLDER or OWNER/NAME, or"
-                f" train one: hnbench train --kind {kind}"
+                f"the method {name!r} needs an adapter; give `{PARAMETER[kind]}` FOLDER or"
+                f" OWNER/NAME, or train one (`hnbench train`, `kind` {kind})"
             )
         defaults["adapter"] = find_adapter(adapters[kind])
     return defaults

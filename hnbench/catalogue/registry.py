@@ -50,9 +50,7 @@ class Entry:
     """`"package.module:attribute"`, the factory."""
     summary: str
     needs: str = ""
-    """What has to be there before it can be used, beyond hnbench itself: files, a download, a
-    device.
-    """
+    """Requirements beyond hnbench itself (files, a download, a device)."""
     adapter: str = ""
     """For a method: the kind of training (`"hypernoise"`, `"finetune"`) whose adapter it takes as
     `adapter`.
@@ -396,7 +394,7 @@ PROMPT_FILES = Entry(
     "hnbench.suites.prompt_file:PromptFileSuite",
     "the prompts of a text, CSV, TSV, JSONL or JSON file; no judge",
 )
-"""What a suite is that is named by a path."""
+"""The entry for a suite given as a file path."""
 
 METHODS = Registry(
     "method",
@@ -543,8 +541,8 @@ def make_method(specification: str, defaults: Mapping[str, Any] | None = None) -
     factory: Any = METHODS.get(name)
     if not (isinstance(factory, type) and is_dataclass(factory)):
         raise UsageError(
-            f"the method {name!r} cannot be made: {_name_of(factory)} is no dataclass, whose fields"
-            " would be the method's parameters; its package has to put @dataclass on it"
+            f"the method {name!r} cannot be made: {_name_of(factory)} is not a dataclass. Its"
+            " fields would be the method's parameters; its package must put @dataclass on it"
         )
     parameters: dict[str, Any] = dict(defaults or {}) | _convert(name, factory, typed)
     missing = [

@@ -1,4 +1,4 @@
-"""Prompts to train on: from a file, or a set that is known by name (`hnbench list prompts`).
+"""Prompts to train on: from a file, or a named set (`hnbench list prompts`).
 
 A named set is a function that takes the folder with other projects' prompt files, or None for the
 cache and the network (see `hnbench.weights.pinned_files`), and returns the prompts.
@@ -89,7 +89,7 @@ def pick_a_pic(data: Path | None = None) -> list[str]:
         listed = decode(read_text(path), dict[str, str])
     except MalformedError as error:
         raise UsageError(
-            f"{path} is no JSON object of texts ({error}); remove it, and it is downloaded again"
+            f"{path} is not a JSON object of texts ({error}); remove it, and it is downloaded again"
         ) from error
     return [text.strip() for text in listed.values() if text.strip()]
 

@@ -30,6 +30,7 @@ from hnbench.cli import (
     train,
     verify,
 )
+from hnbench.cli.flags import with_flags
 from hnbench.cli.output import echo
 from hnbench.cli.streams import prepare
 from hnbench.errors import HnbenchError, StoreError, UsageError
@@ -92,7 +93,7 @@ class Commands(TyperGroup):
                 raise typer.Exit(UsageError.exit_code) from None
             if not isinstance(error, HnbenchError):
                 raise
-            echo(f"hnbench: {error}", err=True)
+            echo(f"hnbench: {with_flags(str(error), self._flags(ctx))}", err=True)
             raise typer.Exit(error.exit_code) from None
         except OSError as error:
             if error.errno not in ADVICE:  # a bug, or the network
@@ -106,6 +107,11 @@ class Commands(TyperGroup):
                 err=True,
             )
             raise typer.Exit(exit_code_of(signal)) from None
+
+    def _flags(self, ctx: Any) -> set[str]:
+        """The flags of the command that was asked for."""
+        command = self.commands.get(ctx.invoked_subcommand)
+        return {flag for option in command.params for flag in option.opts} if command else set()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Only the last line can be torn, by a process that was killed while it wrote; it 
 other damage is a `StoreError` with file and line. Each line ends with a check value of its own
 content, so that a changed byte is seen (a person who changes the check value too is not). Lines of
 older versions have none. A file that was compressed by `xz` is read as well; new lines go to a file
-beside it.
+next to it.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def whole_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file without their ends, unpacked where its name ends in `.xz`; what follows
     the last end is torn, and left out.
 
-    What is no file, cannot be read or cannot be unpacked is a `StoreError`, and so is a file that
-    becomes far larger than a journal would.
+    Whatever is not a file, or cannot be read or unpacked, is a `StoreError`; so is a file that
+    unpacks to far more than a journal would.
     """
     if not path.is_file():
         raise StoreError(

@@ -16,12 +16,12 @@ _RESERVED = {
     "NUL",
     *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10)),
 }
-"""What Windows takes for a device, with any ending: `nul.txt` is no file."""
+"""Names that Windows takes for devices, with any ending: `nul.txt` is not a file."""
 
 
 OF_MODELS = "=,@+"
-"""Besides letters, digits, `-`, `_` and `.`, what names of models and suites with their options
-keep of their characters.
+"""The characters that names of models and suites with their options keep, in addition to letters,
+digits, `-`, `_` and `.`.
 """
 
 

@@ -99,8 +99,8 @@ def read_whole_prompt(path: Path) -> str:
 
 
 def is_prompt_file(text: str) -> bool:
-    """Whether a text that is no known name is meant as a prompt file: by its ending, as a path, or
-    because there is such a file.
+    """Whether a text that is not a known name means a prompt file: by its ending, as a path, or
+    because such a file exists.
     """
     if ending_of(Path(text)) in _READERS.keys() - {""} or "/" in text.partition(":")[0]:
         return True
@@ -381,7 +381,7 @@ def _prompt_of(place: str, value: Any) -> str:
         value = next((value[name] for name in COLUMNS if name in value), None)
     if not isinstance(value, str):
         raise UsageError(
-            f"{place} is no prompt; write a text, or an object with the key {COLUMNS[0]!r}"
+            f"{place} is not a prompt; write a text, or an object with the key {COLUMNS[0]!r}"
         )
     return value
 

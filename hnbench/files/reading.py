@@ -29,8 +29,8 @@ def content_of(path: Path) -> bytes:
 
 
 def require_file(path: Path) -> None:
-    """A `MalformedError` for what is no file, or too large, before anything opens it: to open a
-    pipe is to wait for ever.
+    """Raise a `MalformedError` unless it is a file of a usable size, before anything opens it:
+    opening a pipe could wait for ever.
     """
     try:
         size = path.stat().st_size

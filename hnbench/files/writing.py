@@ -56,7 +56,7 @@ ADVICE = {
 def writing(place: Path, kept: str = "") -> Iterator[None]:
     """Within the block files are written under `place`: what keeps them from it is a `StoreError`.
 
-    `kept` is said at the end: what is not lost, and how to go on.
+    `kept` is the message's end: what is not lost, and how to go on.
     """
     try:
         yield

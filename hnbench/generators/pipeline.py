@@ -168,22 +168,19 @@ class PipelineGenerator(Generator):
 
     def _set_prefix(self, prefix: bool | None) -> None:
         if prefix is not None:
-            raise UsageError(
-                f"{self.name} has no prompt prefix; leave --prompt-prefix and"
-                " --no-prompt-prefix out"
-            )
+            raise UsageError(f"{self.name} has no prompt prefix; leave out `prompt_prefix`")
 
     def _set_text_length(self, tokens: int | None) -> None:
         if tokens is not None:
             raise UsageError(
-                f"{self.name} has one length of text only; leave --max-sequence-length out"
+                f"{self.name} has only one text length; leave out `max_sequence_length`"
             )
 
     def _set_intermediate(self, angle: float | Literal["even"] | None) -> None:
         if angle is not None:
             raise UsageError(
-                f"{self.name} has no intermediate timesteps to choose; leave"
-                " --intermediate-timesteps out"
+                f"{self.name} has no choice of intermediate timesteps; leave out"
+                " `intermediate_timesteps`"
             )
 
     def _default_size(self) -> int:
@@ -199,7 +196,7 @@ class PipelineGenerator(Generator):
         return (int(self.architecture.in_channels), side, side)
 
     def _options(self) -> dict[str, Any]:
-        """What decides the image beside the weights, where it is not the family's only way."""
+        """Settings other than the weights that change the image, if not the family's default."""
         size = {} if self.image_size == self._default_size() else {"image_size": self.image_size}
         others = self.beside_float16 if self._dtype == torch.float16 else {}
         return {

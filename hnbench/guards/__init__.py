@@ -1,1 +1,1 @@
-"""What keeps a fault from spreading: answers of plug-ins, signals, memory that runs out."""
+"""Guards that keep a fault from spreading: plug-ins' answers, signals, lack of memory."""

@@ -51,8 +51,8 @@ def as_scores(who: str, given: Any, count: int, *, differentiable: bool = False)
         )
     if differentiable and not given.requires_grad:
         raise PluginError(
-            f"{who} gave no gradient: its scores do not depend on the images; it can be held out"
-            " (--hold-out), not optimised"
+            f"{who} gave no gradient: its scores do not depend on the images; it cannot be"
+            " optimised, only held out (`hold_out`)"
         )
     scores: Tensor = given
     return scores
@@ -63,14 +63,14 @@ def as_number(who: str, given: Any, what: str = "a value") -> float:
     number = real(given)
     if number is None or not math.isfinite(number):
         raise PluginError(
-            f"{who} gave {shown(given)} for {what}, which is no number; a finite one is expected"
+            f"{who} gave {shown(given)} for {what}, which is not a number; a finite one is expected"
         )
     return number
 
 
 def real(given: Any) -> float | None:
-    """The number as a float, infinite where it is too large for one; None for what is no real
-    number.
+    """The number as a float, infinite if it is too large for one; None for anything that is not
+    a real number.
     """
     if isinstance(given, bool) or not isinstance(given, Real):
         return None

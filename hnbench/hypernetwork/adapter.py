@@ -314,8 +314,8 @@ def _place(backbone: nn.Module, name: str) -> tuple[nn.Module, str]:
 
 
 def _ungrouped(layer: nn.Module) -> nn.Module:
-    """The same layer, its weights shared, that says it has no groups: what peft makes a dense LoRA
-    from. It is never called.
+    """A copy that shares weights but claims groups=1, so that peft builds a dense LoRA for it. Its
+    forward is never called.
     """
     stand_in: Any = copy.copy(layer)
     stand_in.groups = 1

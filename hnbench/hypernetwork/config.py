@@ -23,6 +23,8 @@ CHOICES = {
     "noise": ("fresh", "batch"),
     "lora_dtype": ("float32", "bfloat16"),
 }
+PARAMETER = {"hypernoise": "hypernetwork", "finetune": "finetuned"}
+"""Kind of training -> the parameter of a run that takes its adapter."""
 AT_LEAST_ONE = (
     "steps",
     "batch_size",
@@ -104,7 +106,7 @@ class TrainingConfig:
     seed: int = of_kind("identity", default=0)
     eval_every: int = of_kind("identity", default=100)
     eval_prompts: int = of_kind("identity", default=32)
-    """At most so many held-out prompts."""
+    """The largest number of held-out prompts."""
     eval_samples: int = of_kind("identity", default=4)
     """Noises per held-out prompt."""
     save_every: int = of_kind("runtime", default=100)
@@ -145,8 +147,7 @@ class TrainingConfig:
     def _check_kind(self) -> None:
         if self.kind == "hypernoise" and self.image_penalty:
             raise UsageError(
-                "image penalty belongs to --kind finetune; a hypernoise training has the"
-                " regulariser weight"
+                "`image_penalty` is for the `kind` finetune; hypernoise has `regulariser_weight`"
             )
 
     @property

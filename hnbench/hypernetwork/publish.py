@@ -43,6 +43,6 @@ def publish(folder: Path, repo: str, *, private: bool) -> str:
             raise UsageError(f"{repo} was not written: {because}") from error
         raise
     raise UsageError(
-        f"the repository {repo} is there and public; make it private on the Hub, choose another, or"
-        " leave --private out"
+        f"the repository {repo} exists and is public; make it private on the Hub, choose another,"
+        " or leave out `private`"
     )

@@ -88,7 +88,7 @@ def _geneval(
     if without:
         raise UsageError(
             f"the prompts of {suite.name} have no GenEval metadata (what to look for in an image);"
-            " --layout geneval needs it"
+            " the layout geneval needs it"
         )
     files = {
         f"{number[name]:05}/{geneval_layout.METADATA}": geneval_layout.metadata_line(prompt)
@@ -120,7 +120,7 @@ def _require_own(one: _Export) -> None:
     if found != one.marker:
         other = "something else" if found is None else "the export of another run, plan or layout"
         raise UsageError(
-            f"{one.folder} holds {other}, which is not written over; give another folder by --out"
+            f"{one.folder} holds {other}, which is not overwritten; choose another folder as `out`"
         )
 
 
@@ -140,8 +140,8 @@ def _put(one: _Export, name: str, content: bytes) -> None:
     if os.path.lexists(path):
         if not path.is_file() or path.read_bytes() != content:
             raise UsageError(
-                f"{path} is not what this export would write; remove it, or give another folder by"
-                " --out"
+                f"{path} is not what this export would write; remove it, or choose another folder"
+                " as `out`"
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
-"""What a judge or a measure failed for, told when all the rest is done: a number over some of the
-images would be another number.
+"""The images that a judge or a measure failed for, reported when all else is done: a
+number over some of the images would be another number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a folder holds of a suite's images, and everything that keeps it from being all of them.
+"""Which of a suite's images a folder holds, and everything that is wrong with it.
 
 A score is a mean, and a mean does not show what is not in it. So whatever is missing, unknown or
 unreadable is listed here, by kind, before any image is judged.
@@ -43,7 +43,7 @@ class StageProgress(Protocol):
         """A stage begins."""
 
     def advance(self, count: int) -> None:
-        """So many images are dealt with."""
+        """Report that `count` more images are done."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def decode_png(content: bytes) -> Image.Image:
 def _require_usable(found: Inventory, *, partial: bool) -> None:
     if not found.complete and not partial:
         raise UsageError(
-            f"{found.folder} is not what {found.suite.name} asks for: {found.described()}. Mend it,"
-            " or give --partial for what is there"
+            f"{found.folder} does not match {found.suite.name}: {found.described()}. Fix the"
+            " folder, or pass `partial` to use what is there"
         )
     if not found.images:
         raise UsageError(f"{found.folder} has no image of {found.suite.name}: {found.described()}")

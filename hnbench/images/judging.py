@@ -32,7 +32,7 @@ class Scores:
     fingerprint: str
     verdicts: tuple[Verdict, ...]
     new: int
-    """How many images were judged now; the others were before."""
+    """The number of images judged now; the others were judged before."""
 
 
 def judge_of(suite: Suite, device: str) -> Judge:

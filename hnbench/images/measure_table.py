@@ -60,18 +60,18 @@ def _lines(inventory: Inventory, measured: Measured, base: str | None) -> Iterat
 
 
 def sentences(inventory: Inventory, found: Sequence[Measured]) -> list[str]:
-    """What has to be known of the numbers: what each is, and what is not in them."""
-    said = []
+    """What a reader must know: what each number is, and what it leaves out."""
+    lines = []
     if not inventory.complete:
-        said.append(f"PARTIAL: {inventory.described()}. The means are of what is there.")
+        lines.append(f"PARTIAL: {inventory.described()}. The means cover only the images found.")
     for measured in found:
         left_out = (
             f" {measured.left_out} prompts with a single image are not in it."
             if measured.left_out
             else ""
         )
-        said.append(f"{measured.definition.measure}: {measured.definition.about}.{left_out}")
-    return said
+        lines.append(f"{measured.definition.measure}: {measured.definition.about}.{left_out}")
+    return lines
 
 
 def _number(value: float) -> str:

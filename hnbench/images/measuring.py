@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one measure says of an inventory."""
+    """One measure's result for an inventory."""
 
     definition: Definition
     images: Mapping[str, Images]
@@ -52,7 +52,7 @@ class Measured:
     """Prompts of labels with a single image, of a folder that is not whole: they have no diversity.
     """
     new: int
-    """How many images were looked at now; what is known of the others was known before."""
+    """The number of images read now; the others were measured before."""
 
 
 class Measurer:
@@ -137,9 +137,9 @@ class Measurer:
         if self._whole or len(single) == len(by_prompt):
             shown = ", ".join([*single[:SHOWN], *(["..."] if len(single) > SHOWN else [])])
             raise UsageError(
-                f"{measure.name} is of several images of a prompt; in {self._folder} {len(single)}"
-                f" prompts have a single one ({shown}): generate more of each, or choose others by"
-                " --measure"
+                f"{measure.name} needs several images per prompt; in {self._folder} {len(single)}"
+                f" prompts have only one ({shown}). Generate more of each, or choose another"
+                " `measure`"
             )
         return {prompt: found for prompt, found in by_prompt.items() if len(found) > 1}
 
@@ -196,9 +196,9 @@ class Measurer:
     ) -> int:
         if self._base is None:
             raise UsageError(
-                f"{measure.name} is the distance to the base's images, and {self._folder} is no run"
-                " and has no labels to tell them by; give a run's folder, or choose others by"
-                " --measure"
+                f"{measure.name} is the distance to the base's images, and {self._folder} is not a"
+                " run folder, so it has no labels to find them by; give a run folder, or choose"
+                " another `measure`"
             )
         known = Measurements(self._journal.lines)
         base = self._base

@@ -87,7 +87,7 @@ def _of_label(
 
 @dataclass(frozen=True)
 class CorrectShares:
-    """Of one label, the shares in [0, 1] that GenEval's own summary prints besides its score."""
+    """One label's shares in [0, 1] that GenEval's own summary prints in addition to its score."""
 
     label: str
     images: float
@@ -123,7 +123,7 @@ def correct_lines(scores: Scores) -> list[str]:
 
 
 def sentences(scores: Scores) -> list[str]:
-    """What has to be known of the numbers: what is not in them, and which protocol they are of."""
+    """What a reader must know: what the numbers leave out, and their protocol."""
     inventory = scores.inventory
     suite, tags = inventory.suite, {image.prompt.tag for image in inventory.images}
     found = []

@@ -28,7 +28,7 @@ SCHEMA = 1
 
 
 def key_of(image: FoundImage, fingerprint: str) -> str:
-    """The SHA-256 that a verdict of the judge with this fingerprint is known by."""
+    """The SHA-256 that identifies a verdict of the judge with this fingerprint."""
     prompt = image.prompt
     return digest([image.sha256, prompt.text, prompt.tag, dict(prompt.metadata), fingerprint])
 

@@ -2,7 +2,7 @@
 
 The Vendi score is Friedman and Dieng's, arXiv 2210.02410. The mean similarity is what HyperNoise
 (arXiv 2508.09968, Table 7) gives of DINOv2; which of its models, tokens and resolutions that was is
-not published, and there is no standard.
+not published, and no standard exists.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BANDWIDTH = 10.0
 """Of the kernel exp(-|x - y|^2 / (2 BANDWIDTH^2)), as published for unit vectors."""
 SCALE = 1000.0
-"""What the discrepancy is multiplied with, as published."""
+"""The factor the discrepancy is multiplied by, as published."""
 _ROWS = 1024
 """Of a kernel at a time, so that its size does not grow with the square of the sets'."""
 

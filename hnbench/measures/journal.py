@@ -1,5 +1,5 @@
-"""What was measured of a folder's images: `measures/journal.jsonl` in it. Read without torch, by a
-report too.
+"""The measured values of a folder's images: `measures/journal.jsonl` in it. Read
+without torch, also by a report.
 
 Two kinds of lines. A definition says what a measure is, once for every fingerprint. A row has the
 values of some prompts of one label:
@@ -120,7 +120,7 @@ VALUES: dict[Kind, Any] = {
 
 
 def images_digest(sha256s: Iterable[str]) -> str:
-    """What a row's `images` are known by."""
+    """The digest that identifies a row's `images`."""
     return digest(list(sha256s))[:REFERENCE]
 
 
@@ -253,8 +253,8 @@ def _row(
 
 
 class _Reader:
-    """Reads the lines of a journal in their order: what a row's values have to be is said by the
-    definition before it.
+    """Reads the lines of a journal in order; the definition before a row says what its values must
+    be.
     """
 
     def __init__(self) -> None:

@@ -42,14 +42,14 @@ HUB_OFFSET = 0.1
 """Of a patch: what torch.hub's DINOv2 adds to the number of patches of a side, against rounding."""
 _DINOV2_HEADS = r"(classifier|decode_head|head)\..*"
 _CLIP_TEXT = r"logit_scale|text_(model|projection)\..*"
-"""What checkpoints have beyond the features: heads for other tasks, and CLIP's text tower."""
+"""Unused parts of checkpoints: heads for other tasks, and CLIP's text tower."""
 
 
 class TransformerFeatures(Features):
-    """A folder of such a model, in float32, as features."""
+    """Features of a frozen vision transformer, loaded from a folder and computed in float32."""
 
     way: str
-    """The way from a picture to its features, and its version."""
+    """Names the preprocessing and pooling, with a version; part of the fingerprint."""
 
     def __init__(
         self,

@@ -79,8 +79,8 @@ class VQAScore(ImageMeasure):
         value = self.model.probability(picture, QUESTION.format(prompt), self._token)
         if not math.isfinite(value):
             raise UsageError(
-                f"{self.source} gave {value} for the prompt {prompt!r}, not a probability; give"
-                " another model, or --device cpu"
+                f"{self.source} gave {value} for the prompt {prompt!r}, not a probability; choose"
+                " another model, or the device cpu"
             )
         return value
 

@@ -64,8 +64,8 @@ def _locked(out: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise StoreError(
-            f"another report is being written into {out}; wait for it to end, or give another"
-            " folder by --out"
+            f"another report is being written into {out}; wait for it to end, or choose"
+            " another folder as `out`"
         ) from None
     try:
         yield
@@ -86,8 +86,8 @@ def _require_own(out: Path, names: Sequence[str]) -> None:
         for path in there:
             if not path.is_file() or path.stat().st_size:
                 raise UsageError(
-                    f"{path} was not written by `hnbench report`; move it, or give another folder"
-                    " for the report by --out"
+                    f"{path} was not written by `hnbench report`; move it, or choose another"
+                    " folder as `out`"
                 )
 
 

@@ -35,7 +35,7 @@ class SetDistance:
     low: float
     high: float
     images: tuple[int, ...]
-    """The sizes that the sets have."""
+    """Numbers of images in the compared sets."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ def _pooled(pool: Pool, runs: Sequence[_Run], name: str) -> PooledMeasure | str:
     if len(definitions) < len(runs):
         lacking = next(folder for folder, definition in by_run.items() if definition is None)
         return (
-            f"{name} was not measured in all of these runs; missing is `hnbench measure {lacking}"
-            f" --measure {name}`."
+            f"{name} was not measured in all of these runs: it is missing in {lacking} (see"
+            " `hnbench measure`)."
         )
     if len({definition.fingerprint for definition in definitions}) > 1:
         return (

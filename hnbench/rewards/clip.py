@@ -142,8 +142,8 @@ def _processor(folder: Path) -> tuple[Sequence[float], Sequence[float], Callable
         processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(
-            f"{path} is no image processor of a CLIP model ({error}); give a folder or a repository"
-            " of one"
+            f"{path} is not an image processor of a CLIP model ({error}); give a folder or a"
+            " repository of one"
         ) from error
 
     def published(picture: Image) -> Tensor:

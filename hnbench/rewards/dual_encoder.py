@@ -36,8 +36,8 @@ class DualEncoder(NetworkReward):
 
     @abstractmethod
     def scale(self) -> float:
-        """What the cosine is multiplied with, as the checkpoint has it, whatever type the network
-        computes in.
+        """The factor the cosine is multiplied by: the checkpoint's value, whatever type the
+        network computes in.
         """
 
     @cached_property

@@ -162,7 +162,7 @@ _VISION = (
 """The vision transformer's names: published -> transformers'."""
 
 _UNUSED = re.compile(r"^blip\.(vision_proj|text_proj)\.|\.position_ids$")
-"""What BLIP was trained with and ImageReward does not ask, and a range of whole numbers."""
+"""Weights that BLIP was trained with and ImageReward does not use, and a range of integers."""
 
 
 def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

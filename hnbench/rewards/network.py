@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NetworkReward(Reward):
-    """What is optimised and what is reported differ in the way to the network's input alone.
+    """The optimised and the reported score differ only in how the network's input is prepared.
 
     `pixels` maps images `[B, 3, H, W]` in [0, 1] to that input, differentiably. `published` maps
     one picture `[3, h, w]` to it as the reward's authors do; without it a saved picture goes the

@@ -1,4 +1,4 @@
-"""One batch of one method: warmed up, timed, counted, and taken apart when it fails.
+"""One batch of one method: warmed up, timed, counted, and split when it fails.
 
 What is timed is exactly `list(method.propose(...))`. Text is encoded before, because it is cached
 and every method needs the same. A batch that does not fit the device is halved; a batch that raises
@@ -40,7 +40,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of a batch."""
+    """The outcome of a batch."""
 
     tasks: Sequence[Task]
     meter: Meter
@@ -154,8 +154,8 @@ class Proposer:
             yield from self.attempts([task], wanted)
 
     def _attempt(self, tasks: Sequence[Task], *, alone: bool) -> tuple[Attempt | None, bool]:
-        """The attempt, None if it raised; and whether it was no lack of memory. A task alone that
-        raises is an attempt that failed.
+        """The attempt, None if it raised; and whether the cause was something other than memory.
+        A task alone that raises is an attempt that failed.
         """
         meter, usage = Meter(), Usage()
         try:

@@ -2,7 +2,7 @@
 what was planned.
 
 A record's id follows from what decides it, but a line can hold another label, prompt or sample
-beside that id. Each record is compared with the one that the plan expects, so that a changed
+next to that id. Each record is compared with the one that the plan expects, so that a changed
 journal is refused instead of counted.
 """
 

@@ -3,8 +3,8 @@ before the next one.
 
 The base (the label `random`) runs first, because every other record carries the base's rewards of
 the same sample. A sample is pending for a method while any of its labels has no done record;
-records that are done are never written again, so the same command again continues a run and does
-the failed samples anew.
+records that are done are never written again, so the same command again continues a run and tries
+the failed samples again.
 
 Batches are laid by the plan: sample by sample, `batch_size` at a time, whatever is done of them. A
 batch that was begun is proposed and measured whole, and only what is owed of it is recorded. So an
@@ -87,7 +87,7 @@ class RunProgress(Protocol):
         """Say which method is worked on now."""
 
     def advance(self, count: int) -> None:
-        """Say that so many more records are there."""
+        """Report `count` more records."""
 
     def done(self) -> None:
         """Say that the run is over, well or not."""
@@ -95,7 +95,7 @@ class RunProgress(Protocol):
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of the plan."""
+    """The outcome of the plan."""
 
     expected: int
     done: int

@@ -7,12 +7,12 @@ from hnbench.files.escaping import LONGEST, first_line, printable
 from hnbench.runs.record import Failure
 
 RECORDED = (Exception, SystemExit)
-"""What a plug-in may raise and a run survives: a plug-in that asks Python to exit ends no run."""
+"""Exceptions of a plug-in that a run survives; even a plug-in that asks Python to exit."""
 
 
 def is_for_user(error: BaseException) -> bool:
-    """Whether an error ends the work, because only the user can mend it; a plug-in's wrong answer
-    is its sample's failure instead.
+    """Whether an error ends the work, because only the user can fix it; a plug-in's wrong answer
+    is a failure of its sample instead.
     """
     return isinstance(error, HnbenchError) and not isinstance(error, PluginError)
 

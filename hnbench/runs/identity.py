@@ -135,7 +135,7 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 class RecordIds:
     """The ids of a run's records: the SHA-256 of each one's identity. Batch size, device and order
-    are no part of it.
+    are not part of it.
 
     An id is `digest({**shared, "prompt_id": ..., "prompt": ..., "sample": ..., "method": ...,
     "label": ...})`, where `method` is the method's `identity()`. A report asks for all of them, so

@@ -182,7 +182,7 @@ def _require_unicode(prompt: Prompt) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise UsageError(
-                f"the suite's prompt {prompt.id!r} is not valid Unicode: {text!r}; mend it in the"
+                f"the suite's prompt {prompt.id!r} is not valid Unicode: {text!r}; fix it in the"
                 " suite"
             ) from None
 

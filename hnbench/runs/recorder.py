@@ -1,7 +1,7 @@
 """From chosen images to what is reported of them: the saved file, its rewards and its verdict.
 
 Rewards and verdict are those of the saved 8-bit image, not of the tensor that a method held; a
-reward that publishes a way to prepare pictures is asked in that way. While the rewards are computed
+reward with published preprocessing is scored with it. While the rewards are computed
 here, another thread compresses, saves and judges the same images; neither runs while a method is
 being timed. A reward or a judge that raises, or answers what it may not, is the failure of the
 samples that it fails for alone.

@@ -225,9 +225,9 @@ class RunStore:
                 there = False
             if not there:
                 raise StoreError(
-                    f"{path} was removed or replaced while this command was writing, so it has"
-                    " stopped. Put the folder back, or give another one by --out; the same command"
-                    " then computes what is not there."
+                    f"{path} was removed or replaced while this command was writing, so it"
+                    " stopped. Put the folder back, or choose another one as `out`; the same"
+                    " command then computes what is missing."
                 )
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What a judge answers, checked where it enters: one plain `Verdict` per image, which a journal can
+"""A judge's answers, checked where they enter: one plain `Verdict` per image, which a journal can
 hold and be read back from.
 """
 
@@ -88,6 +88,6 @@ def _details(who: str, given: Any) -> dict[str, Any]:
         return decode(json.dumps(dict(given), allow_nan=False), dict)
     except (TypeError, ValueError, RecursionError) as error:
         raise PluginError(
-            f"{who} gave a verdict whose details are no JSON ({first_line(error)}); a mapping of"
+            f"{who} gave a verdict whose details are not JSON ({first_line(error)}); a mapping of"
             " JSON types is expected"
         ) from error

@@ -199,7 +199,7 @@ def holds(caption: Caption, truth: Caption) -> bool:
     """Whether `caption` is true of every scene of `truth`, as far as the words of `truth` tell.
 
     Used to mask in-batch negatives in contrastive training: a caption that holds of another image
-    is no negative.
+    is not a negative.
     """
     if caption == truth:
         return True

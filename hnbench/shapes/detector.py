@@ -36,7 +36,7 @@ SMALLEST = 32
 sharp and 40 blurred.
 """
 MINORITY = 0.2
-"""A blob whose second colour covers more than this share is taken apart by colour."""
+"""A blob whose second colour covers more than this share is split by colour."""
 TEMPLATE = 32
 RADII = (7.5, 9.0, 11.0)
 BLURS = (0.0, 0.9)
@@ -82,7 +82,7 @@ def _stretched(mask: Bools) -> Bools:
 
 def shape_of(mask: Bools) -> tuple[str, float]:
     """(best shape, overlap in 0..1) of one blob. A blob more than half again as wide as high, or
-    the reverse, is no shape: overlap 0.
+    the reverse, is not a shape: overlap 0.
     """
     height, width = (int(np.ptp(np.flatnonzero(mask.any(axis)))) + 1 for axis in (1, 0))
     if max(height, width) > 1.5 * min(height, width):
@@ -106,8 +106,8 @@ def _labels(image: Image) -> npt.NDArray[np.int8]:
 
 
 def _blobs(labels: npt.NDArray[np.int8]) -> list[tuple[Bools, int]]:
-    """(mask, palette index) of each object: a connected piece of foreground, taken apart where it
-    has several colours.
+    """(mask, palette index) of each object: a connected piece of foreground, split where it has
+    several colours.
     """
     found: list[tuple[Bools, int]] = []
     pieces, count = ndimage.label(labels >= 0, _CONNECTED)

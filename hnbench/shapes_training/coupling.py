@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 STRIDE = 2
-"""Objects lie on a grid of so many pixels."""
+"""The spacing, in pixels, of the grid on which objects lie."""
 BLUR = 1.1
 """Standard deviation of the blur, in cells of the noise (8 pixels each)."""
 PLACES, TINT, HUES = slice(0, 4), slice(4, 7), slice(8, 16)

@@ -1,4 +1,4 @@
-"""Means of values that are known by prompt, and their paired differences to a base's.
+"""Means of values per prompt, and their paired differences to a base's.
 
 Prompts are the clusters and tags the strata, as for scores (`hnbench.stats.intervals`). A prompt
 counts for a label, in a table, where that label and the base have the same number of values of it
@@ -26,7 +26,7 @@ class Compared:
     """
 
     prompts: int
-    """That it is the mean of: prompts of all tables together count once."""
+    """The number of prompts averaged; a prompt present in several tables counts once."""
     level: Interval
     difference: Interval | None
 

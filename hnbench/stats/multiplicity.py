@@ -10,7 +10,7 @@ from hnbench.stats.intervals import Array
 def holm(p_values: Array) -> Array:
     """Holm's step-down adjusted p-values (Holm 1979), in the order given.
 
-    A NaN is no comparison: it stays NaN and does not count towards the family.
+    A NaN is not a comparison: it stays NaN and does not count towards the family.
     """
     adjusted = np.full(len(p_values), np.nan)
     tested = np.flatnonzero(~np.isnan(p_values))

@@ -42,7 +42,7 @@ def sign_flip_p(
 
     `sums` and `counts [C, K]` are those of the paired differences; `strata [C]` as for the
     bootstrap. Under the null hypothesis a cluster's difference is symmetric about zero. All sign
-    patterns are enumerated where there are no more than `flips` of them; otherwise `flips` random
+    patterns are enumerated if there are at most `flips` of them; otherwise `flips` random
     ones are drawn, and p = (1 + hits) / (1 + flips) (Phipson and Smyth 2010). NaN where a stratum
     has no pair.
     """

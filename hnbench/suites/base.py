@@ -91,8 +91,7 @@ class Judge(ABC):
         """Find what is known to be in a picture, and raise a `UsageError` if it is not found;
         called once, before the first image.
 
-        Without this method of its own a judge is believed as it is, which is for those that rest on
-        no network.
+        Judges that use no network may keep this default, which checks nothing.
         """
 
     @abstractmethod

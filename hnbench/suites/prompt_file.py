@@ -58,6 +58,6 @@ class PromptFileSuite(PromptSuite):
 
 
 def evenly(prompts: Sequence[Prompt], number: int) -> list[Prompt]:
-    """At most so many of the prompts, at even distances from the first on."""
+    """At most `number` of the prompts, evenly spaced, beginning with the first."""
     number = min(number, len(prompts))
     return [prompts[index * len(prompts) // number] for index in range(number)]

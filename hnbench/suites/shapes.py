@@ -49,8 +49,8 @@ class ShapesJudge(Judge):
         return digest([self.name, 1, {name: getattr(detector, name) for name in names}])
 
     def verify(self) -> None:
-        """Find one drawn object of each shape, and its colour: what is checked, without networks,
-        are the packages that detect.
+        """Find one drawn object of each shape, and its colour. There is no network to check; this
+        tests the installed numeric packages.
         """
         import numpy as np
 

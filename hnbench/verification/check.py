@@ -29,7 +29,9 @@ CheckVerdict = Literal["equal", "differs", "not run"]
 
 
 class CannotRun(HnbenchError):  # noqa: N818
-    """What a check needs and does not have: a GPU, a package, a file that nobody can download."""
+    """Something that a check needs and does not have: a GPU, a package, or a file that
+    nobody can download.
+    """
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class CheckComparison:
 
 @dataclass
 class CheckContext:
-    """What a check's function is given, and where it puts what it finds."""
+    """The input of a check's function, and the place for its results."""
 
     reference: Reference
     device: str
@@ -72,7 +74,7 @@ class CheckContext:
     comparisons: list[CheckComparison] = field(default_factory=list)
     fingerprints: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """Sentences for people: what was found beside the verdict."""
+    """Sentences for people, in addition to the verdict."""
 
     def input(self, name: str) -> Path:
         """The local copy of one of the reference's inputs, downloaded where needed and checked by
@@ -111,13 +113,13 @@ class CheckContext:
         self.comparisons.append(CheckComparison(name, expected, got, allowed))
 
     def note(self, sentence: str) -> None:
-        """Say something beside the verdict."""
+        """Add a sentence to the verdict."""
         self.notes.append(sentence)
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What came of one check."""
+    """The outcome of one check."""
 
     reference: Reference
     verdict: CheckVerdict
@@ -129,7 +131,7 @@ class CheckResult:
     seconds: float = 0.0
     dtype: str = ""
     crashed: bool = False
-    """Whether it ended in an error that is not meant for the user: a fault of this package or of
+    """Whether it ended in an unexpected error: a bug of this package or of
     the installation.
     """
 
@@ -173,7 +175,7 @@ def run_check(
 
 def _require_speed(reference: Reference, device: str, *, slow: bool) -> None:
     if reference.gpu and not slow and not device.startswith("cuda"):
-        raise CannotRun("it takes a GPU; give --device cuda, or --slow to wait for a CPU")
+        raise CannotRun("it needs a GPU; on a CPU it takes hours, and slow checks must be allowed")
 
 
 def _function_of(reference: Reference) -> Callable[[CheckContext], None]:

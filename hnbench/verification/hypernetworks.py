@@ -89,11 +89,11 @@ def _compare(check: CheckContext, ours: Tensor, expected: Tensor) -> None:
 def _by_hooks(
     generator: Any, folder: Path, noise: Tensor, prompts: list[str], *, alone: bool
 ) -> Tensor:
-    """What the adapter's weights make of the backbone: every layer's output plus its LoRA; `alone`:
+    """The backbone with the adapter's weights: every layer's output plus its LoRA; `alone`:
     the last layer's LoRA by itself.
 
     By torch's own functions and the file's numbers, with no code of an adapter library: peft since
-    0.16 refuses the released adapter, whose LoRA beside grouped convolutions is dense.
+    0.16 refuses the released adapter, whose LoRA of grouped convolutions is dense.
     """
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     weights = {name: value.to(generator.device) for name, value in _weights(folder)}

@@ -283,7 +283,7 @@ def _in_batches(measure: Any, pictures: Sequence[Image]) -> Tensor:
 
 def _loaded(check: CheckContext) -> Any:
     if check.dtype != check.reference.dtype:
-        raise CannotRun(f"measures compute in a type of their own; leave --dtype {check.dtype} out")
+        raise CannotRun(f"measures choose their own dtype and cannot be checked in {check.dtype}")
     measure = registry.MEASURES.get(check.reference.component)(check.device)
     check.uses(measure.name, measure.fingerprint)
     return measure

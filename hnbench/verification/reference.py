@@ -1,5 +1,4 @@
-"""The checks that there are, as data: what is loaded, what is given to it, what it should give, and
-who says so.
+"""All checks, as data: what is loaded, its input, its expected output, and the source of that.
 
 `references/*.json` has one entry per check. Reading them imports no model library. The facts are
 public ones, each with its source; the inputs are not here but at a pinned address.
@@ -37,7 +36,7 @@ class PinnedInput:
     """What the check calls it."""
     url: str = ""
     repo: str = ""
-    """`owner/name` of the Hub, where there is no `url`."""
+    """`owner/name` of the Hub, if `url` is empty."""
     revision: str = ""
     path: str = ""
     """Where it lies in the repository."""
@@ -77,16 +76,16 @@ class Reference:
     those that are not named.
     """
     given: Mapping[str, Any] = field(default_factory=dict)
-    """What the function needs to know beside the inputs: prompts, questions, sizes."""
+    """What the function needs in addition to the inputs: prompts, questions, sizes."""
     inputs: tuple[PinnedInput, ...] = ()
     dtype: str = "float32"
-    """What the model computes in unless the user says otherwise."""
+    """The dtype the model computes in unless the user chooses another."""
     gpu: bool = False
     """Whether it takes hours or more memory without a GPU."""
     download: int = 0
     """Bytes of models and inputs, about."""
     strength: str = ""
-    """How much an equal result says."""
+    """How much an equal result proves."""
     made_with: str = ""
     """The versions and the machine that the published number came from, as far as they are known.
     """

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 LARGEST_DOWNLOAD = 5_000_000_000
-"""Bytes: what a check may download that nobody asked for by name."""
+"""Bytes that a check may download unless it was asked for by name."""
 
 
 class VerifyProgress(Protocol):
-    """Who is told how far the command is."""
+    """Receives the command's progress."""
 
     def check_started(self, number: int, total: int, reference: Reference) -> None:
         """Say which check is worked on now."""
@@ -62,7 +62,7 @@ class Session:
 
 
 def small_checks(known: Iterable[Reference]) -> tuple[Reference, ...]:
-    """What is run when nothing is asked for by name: what needs no GPU, and less than 5 GB of
+    """The checks that run if none is named: those without a GPU and with less than 5 GB of
     downloads each.
     """
     return tuple(one for one in known if not one.gpu and one.download < LARGEST_DOWNLOAD)

@@ -1,5 +1,5 @@
-"""The tables and texts of `hnbench verify`: what there is to check, where a number comes from, and
-what came out.
+"""The tables and texts of `hnbench verify`: the checks, the sources of their numbers, and the
+results.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NEVER = "not yet run here"
 
 
 def list_table(references: Iterable[Reference], known: Sequence[Verification]) -> Table:
-    """One row per check: what it is, what it takes, and what is known of it on this machine."""
+    """One row per check: what it is, what it needs, and its latest result on this machine."""
     table = Table(
         "component", "check", "input", "expected", "download", "GPU", "here", box=box.SIMPLE_HEAD
     )
@@ -111,7 +111,7 @@ def shown(value: Value) -> str:
 
 
 def sentences(results: Sequence[CheckResult]) -> Iterator[str]:
-    """What came out, in words."""
+    """The results, in words."""
     counts = {
         verdict: sum(one.verdict == verdict for one in results)
         for verdict in ("equal", "differs", "not run")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _COUNTERS = re.compile(r"(.*\.)?(position_ids|num_batches_tracked)")
-"""What older versions of transformers saved beside the weights: whole numbers that the model has by
-itself or does not use.
+"""Integers that older versions of transformers saved with the weights; the model has them by itself
+or does not use them.
 """
 UNREADABLE = (
     OSError,
@@ -51,7 +51,7 @@ def existing(folder: Path, *names: str) -> Path:
 
 
 def read_weights(path: Path) -> Any:
-    """What `torch.save` wrote to a file, as far as it is tensors and plain containers. Anything
+    """The content of a `torch.save` file, if it is tensors and plain containers. Anything
     else is a `UsageError`.
     """
     try:

@@ -1,4 +1,4 @@
-"""What a folder of model files is known by."""
+"""Content hashes of model folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fingerprint_of(folder: Path, patterns: Iterable[str] = _MODEL_FILES) -> str:
     its card).
 
     With `patterns`, of the files whose path in the folder matches any of them: a folder may hold
-    what the model does not use. A `.bin` beside safetensors is not read, and not counted.
+    what the model does not use. A `.bin` next to safetensors is not read, and not counted.
     """
     found = {
         path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()

@@ -60,7 +60,7 @@ class Source:
             repo = ""
         if repo.count("/") != 1:
             raise UsageError(
-                f"{text!r} is no repository of the Hub; write owner/name or owner/name@revision"
+                f"{text!r} is not a repository of the Hub; write owner/name or owner/name@revision"
             )
         return Source(repo, revision or "main", patterns, needs=needs)
 
@@ -81,7 +81,7 @@ class Lacking(UsageError):  # noqa: N818
 
 
 def select(source: Source, names: Iterable[str], shown: str = "") -> list[str]:
-    """The files, of those that there are, that the source stands for. Where a need has none,
+    """Those of the given files that the source stands for. Where a need has none,
     `Lacking` says which, of `shown`.
     """
     there = sorted(names)
@@ -137,9 +137,7 @@ def download(source: Source) -> Path:
 
 
 def _cached(source: Source) -> tuple[Path | None, str]:
-    """The source's folder in the cache, or None and what it lacks (empty where there is no folder
-    at all).
-    """
+    """The source's folder in the cache, or None and what it lacks (empty without any folder)."""
     from huggingface_hub import snapshot_download
 
     try:
@@ -242,7 +240,7 @@ def name_at(name: str, where: str = "") -> str:
 
 
 def wanted(sources: tuple[Source, ...], where: str = "") -> tuple[Source, ...]:
-    """What has to come from the Hub for `NAME@where`.
+    """The sources that `NAME@where` needs from the Hub.
 
     Nothing, where that is a local folder; where it is a repository, that one in place of the first
     source. Anything else is a `UsageError`.
@@ -254,7 +252,7 @@ def wanted(sources: tuple[Source, ...], where: str = "") -> tuple[Source, ...]:
     try:
         other = Source.parse(where)
     except UsageError as error:
-        raise UsageError(f"{where!r} is no folder here, and {error}") from None
+        raise UsageError(f"{where!r} is not a folder here, and {error}") from None
     return (replace(sources[0], repo=other.repo, revision=other.revision), *sources[1:])
 
 

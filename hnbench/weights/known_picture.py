@@ -1,7 +1,7 @@
 """A picture with known content: a judge that does not find what is there is not believed.
 
-Scores of an installation that does not work are no error: they are all zero, or plausible. So
-whoever begins to judge asks for this first.
+A broken installation raises no error: its scores are all zero, or plausible. So every judge is
+checked on this picture first.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ABSENT = (
     "a giraffe",
     "a toilet",
 )
-"""What the photograph shows, and what it does not; so many that what it shows is rarely ranked
-first by chance.
+"""What the photograph shows, and what it does not; enough of them that what it shows is rarely
+ranked first by chance.
 """
 BOX = (0.02, 0.035, 1.0, 1.0)
 """Where the person is: left, top, right, bottom in parts of the picture's width and height."""
@@ -62,6 +62,6 @@ def distrusted(part: str, expected: str, found: str) -> UsageError:
     """
     return UsageError(
         f"{part} was shown a picture with known content, expected {expected}, and found {found};"
-        " its scores would say nothing. Try --device cpu; if that is no better, download its"
-        " weights again, or install the versions of constraints.txt"
+        " its scores would mean nothing. Try `device` cpu; if that does not help, download its"
+        " weights again, or install the versions in constraints.txt"
     )

@@ -23,7 +23,7 @@ from hnbench.weights.hub import assets_folder
 from hnbench.weights.hub_errors import disk_reason
 
 GIT = "git:"
-"""What a pin begins with that is git's id of the content."""
+"""The prefix of a pin that is git's id of the content."""
 VARIABLE = "HNBENCH_DATA"
 """The environment variable that names a folder with the files; what it lacks is taken from the
 cache or downloaded.
@@ -169,7 +169,7 @@ _PLACES = {
     "partiprompts": (_PARTI, ""),
     "training": (_HYPERNOISE, "assets"),
 }
-"""Folder here -> origin, and the folder there that holds the files of the same names."""
+"""Local folder -> (repository, folder in it) where files keep their names."""
 
 _OTHER_PATHS = {
     "geneval/LICENSE": "LICENSE",
@@ -213,8 +213,8 @@ def fetch(
     if given is not None:
         if not given.is_dir():
             raise UsageError(
-                f"the data folder {given} does not exist; give --data-dir or {VARIABLE} a folder,"
-                " or leave it out to download"
+                f"the data folder {given} does not exist; set `data_dir` or {VARIABLE} to a"
+                " folder, or leave both out to download"
             )
         if (given / name).is_file():
             return _checked(given / name, url, pin)

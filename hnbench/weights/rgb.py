@@ -52,7 +52,7 @@ def _scaled(picture: Image.Image, whites: Sequence[int]) -> Image.Image:
     fitting = [white for white in whites if values.min() >= 0 and values.max() <= white]
     if not fitting:
         raise ValueError(
-            f"grey values from {values.min()} to {values.max()} are no picture; they must lie"
+            f"grey values from {values.min()} to {values.max()} are not a picture; they must lie"
             f" between 0 and {whites[-1]}"
         )
     return Image.fromarray(np.rint(values * (255 / fitting[0])).astype(np.uint8)).convert("RGB")

@@ -60,7 +60,8 @@ def test_a_local_folder_has_everything(fetched: list[Source], tmp_path: Path) ->
 
 def test_neither_folder_nor_repository() -> None:
     with pytest.raises(
-        UsageError, match=r"'/no/such/folder' is no folder here, and .* is no repository of the Hub"
+        UsageError,
+        match=r"'/no/such/folder' is not a folder here, and .* is not a repository of the Hub",
     ):
         wanted(BOTH, "/no/such/folder")
 

@@ -165,7 +165,7 @@ def test_a_name_on_the_hub_is_downloaded_and_a_folder_is_not(
     [
         ("shpaes", "unknown generator 'shpaes'; did you mean 'shapes'?"),
         ("./nowhere", "there is no folder ./nowhere; give a diffusers pipeline's folder"),
-        ("a/b/c", "'a/b/c' is no repository of the Hub; write owner/name"),
+        ("a/b/c", "'a/b/c' is not a repository of the Hub; write owner/name"),
     ],
 )
 def test_a_generator_that_cannot_be_is_refused_at_once(name: str, message: str) -> None:
@@ -182,7 +182,7 @@ def test_a_generator_is_a_name_a_folder_or_a_repository(tmp_path: Path) -> None:
 
 def test_an_option_that_a_generator_does_not_have_is_refused() -> None:
     with pytest.raises(
-        UsageError, match="the generator 'shapes' has no option image size; leave --image-size out"
+        UsageError, match="the generator 'shapes' has no option image size; leave out `image_size`"
     ):
         load_generator("shapes", "cpu", "float32", image_size=128)
     with pytest.raises(UsageError, match="the memory policy 'all' is unknown"):
@@ -201,7 +201,7 @@ def test_what_is_no_adapter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
         find_adapter(str(tmp_path / "empty"))
     with pytest.raises(
         UsageError,
-        match=r"there is no folder nowhere; as a name on the Hub: 'nowhere' is no repository",
+        match=r"there is no folder nowhere; as a name on the Hub: 'nowhere' is not a repository",
     ):
         find_adapter("nowhere")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

@@ -405,7 +405,7 @@ def test_a_method_that_is_no_dataclass_is_refused(
         "METHODS",
         Registry("method", "hnbench.none", Entry("odd", f"{__name__}:{name}", "")),
     )
-    with pytest.raises(UsageError, match=r"the method 'odd' cannot be made: .* is no dataclass"):
+    with pytest.raises(UsageError, match=r"the method 'odd' cannot be made: .* is not a dataclass"):
         make_method("odd:rate=1")
 
 

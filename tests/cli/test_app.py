@@ -428,7 +428,7 @@ def test_training_again_gives_the_same_adapter_at_once(
         ),
         (b"a\n", ["--steps", "0"], "steps was 0; it must be at least 1"),
         (b"a\n", ["--learning-rate", "nan"], "learning rate was nan; it must be above 0"),
-        (b"a\n", ["--image-penalty", "1"], "image penalty belongs to --kind finetune"),
+        (b"a\n", ["--image-penalty", "1"], "--image-penalty is for the --kind finetune"),
         (b"a\n", ["--target-pattern", "("], "the target pattern '(' is not a regular expression"),
         (b"a\n", ["--generator", "toi"], "unknown generator 'toi'"),
     ],
@@ -502,8 +502,8 @@ def test_run_then_export_then_score(hnbench: Hnbench, tmp_path: Path) -> None:
     refused = hnbench(*asked)
     assert refused.exit_code == 2
     assert (
-        "out/random is not what toy-suite asks for: 2 prompts without images (low/2 'low 2', high/2"
-        " 'high 2'). Mend" in refused.stderr
+        "out/random does not match toy-suite: 2 prompts without images (low/2 'low 2', high/2"
+        " 'high 2'). Fix the folder, or pass --partial to use what is there" in refused.stderr
     )
     result = hnbench(*asked, "--quick")
     assert result.exit_code == 0, result.output
@@ -601,7 +601,7 @@ def test_images_from_anywhere_are_measured(hnbench: Hnbench, tmp_path: Path) -> 
     refused = hnbench(*asked, "shift")
     assert refused.exit_code == 2
     assert (
-        "out/random is no run and has no labels to tell them by; give a run's folder"
+        "out/random is not a run folder, so it has no labels to find them by; give a run folder"
         in refused.stderr
     )
 

@@ -180,10 +180,10 @@ BAD: list[tuple[str, bytes, str]] = [
         "a.tsv:2 has 1 field, and the header has 2; put a prompt that has a tab in it",
     ),
     ("a.jsonl", b'"a cat"\n{', "a.jsonl:2 is not JSON"),
-    ("a.jsonl", b'{"words": "a cat"}', "a.jsonl:1 is no prompt"),
-    ("a.jsonl", b'{"prompt": null}', "a.jsonl:1 is no prompt"),
-    ("a.jsonl", b"7", "a.jsonl:1 is no prompt"),
-    ("a.jsonl", b'["a cat"]', "a.jsonl:1 is no prompt"),
+    ("a.jsonl", b'{"words": "a cat"}', "a.jsonl:1 is not a prompt"),
+    ("a.jsonl", b'{"prompt": null}', "a.jsonl:1 is not a prompt"),
+    ("a.jsonl", b"7", "a.jsonl:1 is not a prompt"),
+    ("a.jsonl", b'["a cat"]', "a.jsonl:1 is not a prompt"),
     (
         "a.jsonl",
         b'"a cat"\n{"prompt": "a \\ud83d cat"}\n',
@@ -202,7 +202,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("a.json", b'"a cat"\n"a dog"\n', "a.json is not JSON"),
     ("a.json", b'{"prompt": "a cat"}', "a.json holds no list of texts"),
     ("a.json", b"[]", "the prompt file a.json has no prompt"),
-    ("a.json", b'["a cat", 7]', "a.json: entry 2 is no prompt"),
+    ("a.json", b'["a cat", 7]', "a.json: entry 2 is not a prompt"),
     ("a.json", b'["a cat", "\\ud800"]', "a.json: entry 2 has half of a surrogate pair"),
     (
         "a.md",

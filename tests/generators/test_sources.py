@@ -353,17 +353,17 @@ def test_the_fingerprint_follows_what_decides_the_image(folders: Folders) -> Non
         (
             "flux",
             {"intermediate_timesteps": "even"},
-            "any has no intermediate timesteps to choose; leave --intermediate-timesteps out",
+            "any has no choice of intermediate timesteps; leave out `intermediate_timesteps`",
         ),
         (
             "sana-sprint",
             {"max_sequence_length": 256},
-            "any has one length of text only; leave --max-sequence-length out",
+            "any has only one text length; leave out `max_sequence_length`",
         ),
         (
             "flux",
             {"prompt_prefix": False},
-            "any has no prompt prefix; leave --prompt-prefix and --no-prompt-prefix out",
+            "any has no prompt prefix; leave out `prompt_prefix`",
         ),
     ],
 )

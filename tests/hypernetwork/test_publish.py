@@ -82,7 +82,7 @@ def test_the_repository_is_made_and_all_files_are_uploaded(hub: Hub, adapter: Pa
 
 def test_a_private_adapter_never_goes_to_a_public_repository(hub: Hub, adapter: Path) -> None:
     hub.private = False
-    with pytest.raises(UsageError, match="is there and public"):
+    with pytest.raises(UsageError, match="exists and is public"):
         publish(adapter, "owner/name", private=True)
     assert [name for name, _ in hub.asked] == ["create"]
 

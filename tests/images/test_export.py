@@ -164,7 +164,7 @@ def test_a_run_is_scored_label_by_label(folder: Path, suite: SmallSuite) -> None
     }
     with pytest.raises(UsageError, match="no label 'reno'; choose from: random, other"):
         find_images(folder, suite, labels=["reno"])
-    with pytest.raises(UsageError, match="leave --quick out"):
+    with pytest.raises(UsageError, match="leave out `quick`"):
         find_images(folder, suite, quick=True)
 
 

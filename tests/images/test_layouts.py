@@ -121,7 +121,7 @@ def test_what_is_wrong_with_a_geneval_folder(
     geneval: Path, suite: SmallSuite, stages: Stages, how: str, problems: dict[str, int], left: int
 ) -> None:
     SPOIL[how](geneval)
-    with pytest.raises(UsageError, match="is not what small-shapes asks for: 1 ") as told:
+    with pytest.raises(UsageError, match="does not match small-shapes: 1 ") as told:
         find_images(geneval, suite).usable(stages, partial=False)
     assert all(kind in str(told.value) for kind in problems)
     there = find_images(geneval, suite).usable(stages, partial=True)
@@ -136,7 +136,7 @@ def test_only_the_first_few_are_told(geneval: Path, suite: SmallSuite, stages: S
         UsageError,
         match=(
             r"5 prompts without images \(single_object/0000 '.*', single_object/0001 '.*', .*,"
-            r" \.\.\.\)\. Mend"
+            r" \.\.\.\)\. Fix the folder"
         ),
     ):
         find_images(geneval, suite).usable(stages, partial=False)
@@ -197,7 +197,7 @@ def test_folders_that_cannot_be_scored(
     for folder, given, message in (
         (tmp_path / "gone", {}, "there is no folder"),
         (tmp_path, {}, "has no known layout"),
-        (geneval, {"labels": ["random"]}, "is no run, and only runs have labels"),
+        (geneval, {"labels": ["random"]}, "is not a run folder, and only runs have labels"),
     ):
         with pytest.raises(UsageError, match=message):
             find_images(folder, suite, **given)  # type: ignore[arg-type]

@@ -211,7 +211,7 @@ def test_a_further_label_is_compared_with_the_same_base(run: Inventory) -> None:
 def test_without_labels_there_is_no_base(geneval: Path, suite: SmallSuite) -> None:
     with pytest.raises(
         UsageError,
-        match=r"shift is the distance to the base's images, and .* is no run and has no labels",
+        match=r"shift is the distance to the base's images, and .* is not a run folder",
     ):
         measured(found_in(geneval, suite), Shift())
 
@@ -230,8 +230,8 @@ def test_one_image_has_no_diversity(geneval: Path, suite: SmallSuite) -> None:
     with pytest.raises(
         UsageError,
         match=(
-            r"12 prompts have a single one \(single_object/0000 0, single_object/0001 0, .*,"
-            r" \.\.\.\): generate more"
+            r"12 prompts have only one \(single_object/0000 0, single_object/0001 0, .*,"
+            r" \.\.\.\)\. Generate more"
         ),
     ):
         measured(found_in(geneval, suite, partial=True), Range())

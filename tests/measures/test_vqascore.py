@@ -364,7 +364,7 @@ def test_the_default_model_and_another_one_of_the_hub(fetched: list[Source]) -> 
 
 
 def test_neither_folder_nor_repository() -> None:
-    with pytest.raises(UsageError, match="'nothing-like-it' is no folder here"):
+    with pytest.raises(UsageError, match="'nothing-like-it' is not a folder here"):
         load("cpu", "nothing-like-it")
 
 

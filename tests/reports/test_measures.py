@@ -254,12 +254,12 @@ def test_a_measure_that_one_run_lacks_or_has_of_other_weights_is_named(tmp_path:
     assert notes(tmp_path / "0", tmp_path / "1") == (
         "spread was not measured with the same weights in all of these runs, so it is left out.",
         (
-            "sharpness was not measured in all of these runs; missing is `hnbench measure"
-            f" {tmp_path / '1'} --measure sharpness`."
+            "sharpness was not measured in all of these runs: it is missing in"
+            f" {tmp_path / '1'} (see `hnbench measure`)."
         ),
         (
-            "blur was not measured in all of these runs; missing is `hnbench measure"
-            f" {tmp_path / '0'} --measure blur`."
+            "blur was not measured in all of these runs: it is missing in"
+            f" {tmp_path / '0'} (see `hnbench measure`)."
         ),
     )
 

@@ -436,7 +436,7 @@ def test_a_folder_that_is_taken_away_stops_the_run(
         before = sorted(tmp_path.rglob("*"))
         with pytest.raises(
             StoreError,
-            match="was removed or replaced while this command was writing, so it has stopped",
+            match="was removed or replaced while this command was writing, so it stopped",
         ) as caught:
             add(store, numbered(2))
         assert len(str(caught.value).splitlines()) == 1

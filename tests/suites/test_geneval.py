@@ -251,8 +251,8 @@ def test_a_random_detector_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         UsageError,
         match=(
-            r"GenEval's detector .* expected a person above 0.9, and found .*; its scores would say"
-            r" nothing"
+            r"GenEval's detector .* expected a person above 0.9, and found .*; its scores would"
+            r" mean nothing"
         ),
     ):
         judge.verify()

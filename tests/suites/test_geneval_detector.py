@@ -228,8 +228,8 @@ def test_a_name_without_a_place_is_refused() -> None:
     with pytest.raises(
         UsageError,
         match=(
-            r"the file is no Mask2Former checkpoint of mmdet: 1 of its \d+ names have no place, for"
-            r" example bbox_head"
+            r"the file is not a Mask2Former checkpoint of mmdet: 1 of its \d+ names have no place,"
+            r" for example bbox_head"
         ),
     ):
         convert({**mmdet_state("2.x"), "bbox_head.weight": torch.zeros(1)}, "the file")
@@ -253,5 +253,5 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_leaves_nothing(
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {"a": Path("x")}}, tmp_path / "checkpoint.pth")
-    with pytest.raises(UsageError, match="no checkpoint of plain tensors"):
+    with pytest.raises(UsageError, match="not a checkpoint of plain tensors"):
         convert_checkpoint(tmp_path / "checkpoint.pth", config(), tmp_path / "converted")

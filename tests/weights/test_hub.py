@@ -35,7 +35,7 @@ def test_a_source_is_a_repository_and_a_revision() -> None:
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(
-        UsageError, match="is no repository of the Hub; write owner/name or owner/name@revision"
+        UsageError, match="is not a repository of the Hub; write owner/name or owner/name@revision"
     ):
         Source.parse(text)
 

@@ -97,7 +97,7 @@ def test_a_dark_16_bit_picture_stays_dark() -> None:
     ],
 )
 def test_numbers_that_are_no_picture_are_refused(values: Any) -> None:
-    with pytest.raises(ValueError, match="are no picture"):
+    with pytest.raises(ValueError, match="are not a picture"):
         rgb(Image.fromarray(values))
 
 

@@ -43,8 +43,8 @@ def is_geneval(folder: Path) -> bool:
 
 
 def read_geneval(folder: Path, suite: Suite, *, full: bool) -> Inventory:
-    """The images of such a folder. Files beside the numbered folders, and beside `samples`, are
-    nobody's concern.
+    """The images of such a folder. Files next to the numbered folders, and next to `samples`,
+    are ignored.
     """
     findings = Findings()
     expected = expected_of(suite, full=full)

@@ -43,8 +43,8 @@ def _sections(folder: Path, suite: Suite) -> list[Path]:
 
 
 def read_compbench(folder: Path, suite: Suite, *, full: bool) -> Inventory:
-    """The images of such a folder. A file in `samples` that is no such image would shift the
-    published script's numbers: a problem.
+    """The images of such a folder. A file in `samples` that is not such an image is a
+    problem, because it would shift the published script's numbers.
     """
     findings = Findings()
     expected = expected_of(suite, full=full)
@@ -82,15 +82,15 @@ def _category_folder(image: FoundImage, tags: Sequence[str]) -> str:
 
 
 def require_names(prompts: Iterable[str]) -> None:
-    """Refuse prompts that are no part of a file name, or that the published script would not read
-    back, by a `UsageError`.
+    """Raise a `UsageError` for prompts that cannot be part of a file name, or that the published
+    script would not read back.
     """
     for text in prompts:
         if wrong := _wrong_in(text):
             shown = text if len(text) <= 60 else f"{text[:57]}..."
             raise UsageError(
-                f"the prompt {shown!r} {wrong}, and this layout has prompts in file names; use"
-                " --layout geneval"
+                f"the prompt {shown!r} {wrong}, and this layout has prompts in file names; choose"
+                " `layout` geneval"
             )
 
 

@@ -1,5 +1,5 @@
 """mmdet's Mask2Former checkpoints as transformers' Mask2Former: another name for every tensor, and
-three of them laid out anew.
+a new layout for three of them.
 
 GenEval's detector was trained with mmdet 2.x and published as `CHECKPOINT_URL`. The architecture is
 the one that transformers has; only names differ (mmdet 3.x has a third set of them, which is
@@ -192,8 +192,8 @@ def _state_of(checkpoint: Path) -> dict[str, Tensor]:
         found: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         raise UsageError(
-            f"{checkpoint} is no checkpoint of plain tensors ({str(error).splitlines()[0]}); remove"
-            " it, and it is downloaded again"
+            f"{checkpoint} is not a checkpoint of plain tensors ({str(error).splitlines()[0]}); "
+            "remove it, and it is downloaded again"
         ) from error
     state = found.get("state_dict", found) if isinstance(found, dict) else None
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -219,7 +219,7 @@ def convert(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
             converted.update(_laid_out(target, tensor))
     if unknown:
         raise UsageError(
-            f"{source} is no Mask2Former checkpoint of mmdet: {len(unknown)} of its {len(state)}"
+            f"{source} is not a Mask2Former checkpoint of mmdet: {len(unknown)} of its {len(state)}"
             f" names have no place, for example {', '.join(unknown[:2])}"
         )
     return {name: tensor.contiguous().clone() for name, tensor in converted.items()}

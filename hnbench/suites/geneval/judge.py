@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Found = Mapping[str, list[Instance]]
 
 PLAIN = {"red": (220, 30, 30), "blue": (30, 60, 220)}
-"""Colours of which there is no doubt, for the check of the classifier."""
+"""Unmistakable colours, for the check of the classifier."""
 HUGGING_FACE = Source(
     "facebook/mask2former-swin-small-coco-instance",
     needs=((("config.json",),), (("model.safetensors",),)),
@@ -63,7 +63,7 @@ class GenEvalJudge(Judge):
     def __init__(
         self, detector: InstanceDetector, classifier: ColourClassifier, *, fingerprint: str
     ) -> None:
-        """Take the parts; `fingerprint` is the detector's: whatever decides its weights."""
+        """`fingerprint` is the detector's: it identifies its weights."""
         self._detector, self._classifier = detector, classifier
         self._weights = fingerprint
 

@@ -36,7 +36,7 @@ def resize(image: Pixels, height: int, width: int) -> Pixels:
 def _neighbours(
     before: int, after: int, *, beyond: bool
 ) -> tuple[Integers, Integers, Integers, Integers]:
-    """For each new position, the two old ones beside it and their weights in fixed point.
+    """For each new position, the two old ones next to it and their weights in fixed point.
 
     At the borders both old positions are the last one. Along rows it then has all of the weight;
     along columns (`beyond`) it keeps both weights, and each of the two products is rounded.

@@ -27,7 +27,8 @@ MAX_OVERLAP = 1.0
 dropped; none is, at 1.
 """
 POSITION_THRESHOLD = 0.1
-"""The share of both boxes' sizes by which centres must differ before one object is beside another.
+"""The share of both boxes' sizes by which centres must differ before they have a relative
+position.
 """
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
@@ -63,8 +64,8 @@ def filter_detections(
     max_objects: int = MAX_OBJECTS,
     max_overlap: float = MAX_OVERLAP,
 ) -> dict[str, list[Found]]:
-    """Keep what counts as detected under a prompt's tag: above the threshold, best first, at most
-    so many per class.
+    """Keep what counts as detected under a prompt's tag: above the threshold, best first, up to
+    the limit per class.
 
     Classes of which nothing is left are absent. The four numbers are the options of the published
     evaluation; at its defaults no overlapping box is suppressed.

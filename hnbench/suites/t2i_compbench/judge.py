@@ -158,7 +158,7 @@ class CompBenchJudge(Judge):
 
     def _attributes(self, image: Image.Image, prompt: str) -> tuple[float, str]:
         """BLIP-VQA: the product over the noun phrases of the probability that each is there; 1
-        where there is no phrase.
+        without a phrase.
         """
         chunks = [chunk for chunk in self._parse(prompt).chunks if chunk not in NOT_ASKED][:PHRASES]
         chances = self._blip.yes(image, chunks)

@@ -2,7 +2,7 @@
 
 A label may say it in more words ("dining table"), in several words at once ("picture/frame"), or in
 another one ("couch" for a sofa). The other words were looked up in the vocabularies of Objects365
-and COCO. A kind of a thing is not the thing: a pigeon is no label for "bird", although it is one.
+and COCO. A kind of a thing is not the thing: "pigeon" is not a label for "bird".
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
 }
 """Noun of a prompt -> what detectors call the same thing. "telivision" is upstream's spelling."""
 OTHER_THINGS = frozenset({"baseball bat", "head phone", "hot dog", "teddy bear"})
-"""Labels that are no kind of what their last word says."""
+"""Labels that are not a kind of what their last word says."""
 
 
 def named(noun: str | None, labels: Sequence[str]) -> list[int]:

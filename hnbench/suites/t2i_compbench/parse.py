@@ -35,7 +35,7 @@ def parse_by_rules(text: str) -> dict[str, Any]:
 
 def spacy_parser(model: str) -> tuple[dict[str, str], Parse]:
     """A spaCy model's name and version, and how it parses."""
-    spacy = import_module("spacy")  # no dependency: only for those who make the file anew
+    spacy = import_module("spacy")  # not a dependency: only to make the file again
 
     pipeline = spacy.load(model)
 

@@ -35,7 +35,7 @@ PARSERS = ("spacy", "hnbench-rules")
 PARSED = ("color", "shape", "texture", "spatial", "3d_spatial", "complex")
 """The categories whose scorers need a parse."""
 NOT_ASKED = frozenset({"top", "the side", "the left", "the right"})
-"""Noun chunks that are no things, which the published script leaves out."""
+"""Noun chunks that are not things; the published script leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ def load_parses(parser: str = "") -> Parses:
         )
     except MalformedError as error:
         raise UsageError(
-            f"{path} is no file of parses ({error}); make it anew: python -m"
+            f"{path} is not a file of parses ({error}); make it again: python -m"
             " hnbench.suites.t2i_compbench.parse FILE"
         ) from error
 
 
 def key_of(prompt: str) -> str:
-    """What a prompt is known by in the file, which holds no prompts."""
+    """A prompt's key in the file, which holds no prompts."""
     return sha256(prompt.encode()).hexdigest()[:16]
 
 
@@ -124,6 +124,6 @@ def parse_of(parses: Parses, prompt: str) -> Parse:
         return Parse(chunks, words, tuple(found["tags"].split(" ")))
     except KeyError:
         raise UsageError(
-            f"{parses.parser} has no parse of {prompt!r}; make the file anew: python -m"
+            f"{parses.parser} has no parse of {prompt!r}; make the file again: python -m"
             " hnbench.suites.t2i_compbench.parse FILE"
         ) from None

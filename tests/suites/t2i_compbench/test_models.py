@@ -251,7 +251,7 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_none_is_refused() -> None:
-    with pytest.raises(UsageError, match="'no-such-folder' is no repository of the Hub"):
+    with pytest.raises(UsageError, match="'no-such-folder' is not a repository of the Hub"):
         folder_of("no-such-folder")
 
 

@@ -186,7 +186,7 @@ def test_own_parses_are_taken_instead(monkeypatch: pytest.MonkeyPatch, tmp_path:
     for content in ("[]", "[" * 100_000, '{"parser": 1}'):
         load_parses.cache_clear()
         path.write_text(content)
-        with pytest.raises(UsageError, match="is no file of parses"):
+        with pytest.raises(UsageError, match="is not a file of parses"):
             load_parses()
 
 

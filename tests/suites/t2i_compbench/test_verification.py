@@ -119,7 +119,7 @@ def test_a_judge_shows_the_photograph_to_the_models_that_it_uses(
     ],
 )
 def test_random_models_are_refused(names: ModelNames, category: str, message: str) -> None:
-    with pytest.raises(UsageError, match=f"{message}.*; its scores would say nothing"):
+    with pytest.raises(UsageError, match=f"{message}.*; its scores would mean nothing"):
         judge_of(category, names, None).verify()
 
 
