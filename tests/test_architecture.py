@@ -59,7 +59,17 @@ ALLOWED = {
     ),
     "cli": (
         GROUND
-        | {"api", "catalogue", "display", "images", "reports", "runs", "suites", "verification"}
+        | {
+            "api",
+            "catalogue",
+            "display",
+            "hypernetwork",
+            "images",
+            "reports",
+            "runs",
+            "suites",
+            "verification",
+        }
     ),
     "__main__": {"cli"},
 }

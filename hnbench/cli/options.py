@@ -150,6 +150,3 @@ MeasureNames = Annotated[
         help=f"A measure of `hnbench list measures`; repeatable. {PRESET}",
     ),
 ]
-
-ADAPTER_OPTIONS = {"hypernoise": "--hypernetwork", "finetune": "--finetuned"}
-"""Kind of training -> the option of `hnbench run` that takes its adapter."""

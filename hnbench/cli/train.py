@@ -11,7 +11,6 @@ import typer
 import hnbench as api
 from hnbench.catalogue.presets import preset_of
 from hnbench.cli.options import (
-    ADAPTER_OPTIONS,
     NAMED,
     DataFolder,
     DeviceName,
@@ -25,6 +24,7 @@ from hnbench.cli.options import (
     Weights,
 )
 from hnbench.cli.output import echo
+from hnbench.hypernetwork.config import PARAMETER
 
 EXAMPLES = (
     "hnbench train",
@@ -148,4 +148,4 @@ def train(
     suite = preset_of(generator).suite or "SUITE"
     command = ["hnbench", "run", "--suite", suite, "--generator", generator]
     echo(f"The adapter is in {found.adapter}. To compare it:")
-    echo(shlex.join([*command, ADAPTER_OPTIONS[kind], str(found.adapter)]))
+    echo(shlex.join([*command, f"--{PARAMETER[kind]}", str(found.adapter)]))

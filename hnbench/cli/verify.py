@@ -13,8 +13,7 @@ from hnbench.catalogue.loading import Dtype
 from hnbench.cli.options import DeviceName
 from hnbench.cli.printing import show_lines, show_scores
 from hnbench.errors import SampleFailure
-from hnbench.verification import tables
-from hnbench.verification.reference import Reference, all_references, choose
+from hnbench.verification import reference, tables
 from hnbench.weights.verified import remembered
 
 EXAMPLES = (
@@ -83,6 +82,6 @@ def verify(
         )
 
 
-def _chosen(names: list[str] | None) -> Sequence[Reference]:
-    known = all_references()
-    return choose(names, known) if names else known
+def _chosen(names: list[str] | None) -> Sequence[reference.Reference]:
+    known = reference.all_references()
+    return reference.choose(names, known) if names else known
