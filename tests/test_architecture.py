@@ -54,8 +54,8 @@ ALLOWED = {
     "display": {"files", "verification"},
     "api": (
         GROUND
-        | {"catalogue", "display", "hypernetwork", "images", "measures", "methods", "reports"}
-        | {"runs", "suites", "verification"}
+        | {"catalogue", "display", "generators", "hypernetwork", "images", "measures", "methods"}
+        | {"reports", "runs", "suites", "verification"}
     ),
     "cli": (
         GROUND
@@ -137,6 +137,7 @@ TYPED_AT_A_SHELL = {
     "hnbench.shapes_training.__main__",
     "hnbench.suites.t2i_compbench.parse",
     "hnbench.reports.markdown",
+    "hnbench.reports.sections.coverage",
 }
 """Command lines of their own, and the report, whose readers type commands."""
 

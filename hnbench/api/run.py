@@ -192,8 +192,8 @@ def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
 
 
 def _name_of(specification: str, suite: Suite) -> dict[str, str]:
-    """What a run's configuration calls its suite. A prompt file is known by its own name and its
-    prompts, wherever it lies.
+    """The suite's name in a run's configuration. A prompt file is identified by its own name and
+    its prompts, wherever it is.
     """
     if registry.find_suite(specification)[0] is registry.PROMPT_FILES:
         return {"suite": suite.name, "suite_version": suite.version}

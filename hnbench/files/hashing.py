@@ -1,4 +1,4 @@
-"""What a file's content is known by: its SHA-256."""
+"""The SHA-256 of a file's content."""
 
 from __future__ import annotations
 

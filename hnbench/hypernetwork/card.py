@@ -77,8 +77,8 @@ def _how_to_load(
     """The end of the model card."""
     lines = [
         (
-            "`hnbench run` compares it with its base; see `hnbench run --help` for the option that"
-            f" takes THIS as an adapter of the kind {markdown(kind)}."
+            "`hnbench run` compares it with its base; its help names the option that takes THIS"
+            f" as an adapter of the kind {markdown(kind)}."
         ),
         "",
     ]

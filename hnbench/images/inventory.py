@@ -132,8 +132,8 @@ _UNDECODABLE = (OSError, SyntaxError, ValueError)
 
 
 def decode_png(content: bytes) -> Image.Image:
-    """The RGB image of a PNG file; what is no PNG, or damaged, raises one of Pillow's errors
-    (OSError, SyntaxError, ValueError).
+    """The RGB image of a PNG file; a damaged file, or one that is not a PNG, raises one of
+    Pillow's errors (OSError, SyntaxError, ValueError).
     """
     from PIL import Image
 

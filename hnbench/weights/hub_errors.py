@@ -88,7 +88,7 @@ def reason(error: BaseException, otherwise: str = "give a local folder") -> str 
 
 
 def _answered(error: BaseException, otherwise: str) -> str:
-    """An answer of the Hub that is no file."""
+    """An error that the Hub answered with."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if status is None:
