@@ -138,6 +138,7 @@ TYPED_AT_A_SHELL = {
     "hnbench.suites.t2i_compbench.parse",
     "hnbench.reports.markdown",
     "hnbench.reports.sections.coverage",
+    "hnbench.reports.sections.provenance",
 }
 """Command lines of their own, and the report, whose readers type commands."""
 

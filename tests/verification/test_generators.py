@@ -244,5 +244,5 @@ def test_a_gpu_is_asked_for() -> None:
     result = run_check(KNOWN["flux-schnell-stock-pipeline"], "cpu")
     assert (result.verdict, result.why) == (
         "not run",
-        "it takes a GPU; give --device cuda, or --slow to wait for a CPU",
+        "it needs a GPU; on a CPU it takes hours, and slow checks must be allowed",
     )
