@@ -77,7 +77,8 @@ def fetch(
         precision = dtype_of(generator, dtype)
         needed |= generator_sources(generator, precision, preset.adapters.values())
     bytes_of = sizes(needed)
-    before(needed, bytes_of)
+    if needed:
+        before(needed, bytes_of)
     download_all(bytes_of, Screen(shown=progress).announce)
     for name in measures:
         fetch_measure(name)

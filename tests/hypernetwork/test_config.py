@@ -44,7 +44,7 @@ def test_it_is_json_and_comes_back() -> None:
         ({"momentum": -0.1}, "momentum was -0.1; it must be at least 0"),
         ({"rewards": {}}, "no reward was given"),
         ({"target_pattern": "("}, "is not a regular expression"),
-        ({"image_penalty": 1.0}, "image penalty belongs to"),
+        ({"image_penalty": 1.0}, "`image_penalty` is for the `kind` finetune"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes: dict[str, Any], message: str) -> None:
