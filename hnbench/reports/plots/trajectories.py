@@ -28,7 +28,8 @@ def draw(summary: Summary) -> Figure | str:
     """
     # The courses of a smaller best-of-N are the beginnings of the largest one's.
     searched = max(best_of_labels(summary.pool.labels).items())[1]
-    found = {label: _course(summary, label) for label in (RENO, searched) if label != BASE}
+    shown = [label for label in (RENO, searched) if label in summary.rows and label != BASE]
+    found = {label: _course(summary, label) for label in shown}
     courses = {label: course for label, course in found.items() if course.size}
     if not courses:
         return "The trajectories are not drawn: no method of these runs recorded any."
