@@ -338,9 +338,8 @@ def test_without_a_judge_and_without_held_out_rewards(told: Summary) -> None:
 def test_what_has_to_be_known_of_intervals(told: Summary) -> None:
     assert interval_notes(told) == [
         (
-            "Intervals are not adjusted for the number of comparisons, p-values are (Holm): an "
-            "interval "
-            "without zero can stand beside a p-value of 0.05 or more."
+            "Intervals are not adjusted for the number of comparisons; p-values are (Holm). So an "
+            "interval can exclude zero although its p-value is 0.05 or more."
         ),
         (
             "Tags with fewer than 20 prompts have intervals that are too narrow: single_object "

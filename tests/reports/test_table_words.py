@@ -114,7 +114,10 @@ def test_the_table_of_rewards(text: str) -> None:
         "| ReNO | 1.090 (+0.37 [+0.26, +0.59] sd) | 3.090 (+2.37 [+2.26, +2.59] sd) "
         "| 4.090 (+3.37 [+3.26, +3.59] sd) |"
     )
-    assert "\nThe optimised reward is 2 x shapes-clip. Mean of the saved images' rewards;" in text
+    assert (
+        "\nThe optimised reward is 2 x shapes-clip. Each cell has the mean reward of the saved "
+        "images and, in brackets, the paired gain over random noise in standard deviations"
+    ) in text
 
 
 def test_the_tables_of_the_training(text: str) -> None:
