@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
 from hnbench.images.layouts.geneval import is_geneval, read_geneval
-from hnbench.images.layouts.run import read_run_images
+from hnbench.images.layouts.run import is_run, read_run_images
 from hnbench.images.layouts.t2i_compbench import is_compbench, read_compbench
-from hnbench.runs.store import Run
+from hnbench.runs.store import Run, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from hnbench.images.inventory import Inventory
     from hnbench.suites.base import Suite
@@ -27,11 +27,13 @@ def find_images(
     the plan has the prompts. Elsewhere the suite's full protocol says what there should be, or with
     `quick` the quick one. A folder of no known layout is a `UsageError`.
     """
+    if isinstance(place, Path) and is_run(place):
+        place = read_run(place)
     if isinstance(place, Run):
         if quick:
             raise UsageError(
-                f"{place.folder} is a run, and its plan says which images there should be; leave"
-                " `quick` out"
+                f"{place.folder} is a run folder, and its plan says which images there should be; leave"
+                " out `quick`"
             )
         return read_run_images(place, suite, labels)
     if suite is None:
@@ -41,7 +43,9 @@ def find_images(
     if not place.is_dir():
         raise UsageError(f"there is no folder {place}; give one with images, or a run's")
     if labels:
-        raise UsageError(f"{place} is not a run, and only runs have labels; leave `label` out")
+        raise UsageError(
+            f"{place} is not a run folder, and only runs have labels; leave out `label`"
+        )
     if is_geneval(place):
         return read_geneval(place, suite, full=not quick)
     if is_compbench(place, suite):

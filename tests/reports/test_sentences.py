@@ -346,8 +346,8 @@ def test_what_has_to_be_known_of_intervals(told: Summary) -> None:
             "(2), "
             "two_object (2), counting (2), colors (2), position (2), color_attr (2). In "
             "simulations with "
-            "4 prompts, 95% intervals held the true level in 84% to 89% of cases and the true "
-            "gain in "
+            "4 prompts, 95% intervals contained the true score in 84% to 89% of cases and the "
+            "true gain in "
             "78%; with 8 prompts, in 88% to 94% and in 87%."
         ),
     ]
