@@ -32,8 +32,8 @@ def find_images(
     if isinstance(place, Run):
         if quick:
             raise UsageError(
-                f"{place.folder} is a run folder, and its plan says which images there should be; leave"
-                " out `quick`"
+                f"{place.folder} is a run folder, and its plan says which images there should be;"
+                " leave out `quick`"
             )
         return read_run_images(place, suite, labels)
     if suite is None:
