@@ -64,9 +64,8 @@ def adapters_of(preset: Preset, **given: str | Path | None) -> dict[str, str | P
     return {**preset.adapters, **chosen}
 
 
-def check_names(suite: str, generator: str, rewards: Iterable[str], methods: Iterable[str]) -> None:
+def check_names(generator: str, rewards: Iterable[str], methods: Iterable[str]) -> None:
     """Refuse unknown names before anything is imported or loaded."""
-    registry.find_suite(suite)
     check_generator(generator)
     for name in rewards:
         registry.REWARDS.entry(name)

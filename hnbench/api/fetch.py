@@ -69,8 +69,8 @@ def fetch(
     measures = several(measure)
     if not (rewards or generator or suite or measures):
         raise UsageError(
-            "name what to fetch: a generator, rewards (for example human-preference), a suite or"
-            " measures"
+            "say what to fetch, for example `optimise` human-preference, `generator` NAME or"
+            " `suite` NAME"
         )
     needed = reward_sources(rewards) | measure_sources(measures)
     if generator:

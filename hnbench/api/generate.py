@@ -10,15 +10,14 @@ from hnbench.api.arguments import (
     Several,
     Weights,
     adapters_of,
+    check_names,
     device_of,
     held_out_of,
     several,
     weights_of,
 )
-from hnbench.catalogue import registry
 from hnbench.catalogue.loading import (
     Dtype,
-    check_generator,
     dtype_of,
     load_generator,
     load_mixture,
@@ -126,7 +125,7 @@ def generate(
     held_out = held_out_of(hold_out, preset, weights)
     default = ("random", "hypernoise") if "hypernoise" in adapters else ("random",)
     specifications = several(method) or default
-    _check_names(generator, held_out, specifications)
+    check_names(generator, held_out, specifications)
     chosen, precision = device_of(device, screen), dtype_of(generator, dtype)
     options = {
         "image_size": image_size,
@@ -178,14 +177,6 @@ def _prepare(methods: Sequence[Method], generator: Generator) -> None:
         if reason := method.skip(generator):
             raise UsageError(f"the method {method.name} cannot run on this generator: {reason}")
         method.prepare(generator)
-
-
-def _check_names(generator: str, held_out: Sequence[str], methods: Sequence[str]) -> None:
-    check_generator(generator)
-    for name in held_out:
-        registry.REWARDS.entry(name)
-    for text in methods:
-        registry.METHODS.entry(registry.parse_method(text)[0])
 
 
 def _generated(

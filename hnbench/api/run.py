@@ -103,7 +103,8 @@ def run(
     weights = weights_of(optimise, preset, generator)
     held_out = held_out_of(hold_out, preset, weights)
     methods = _with_base(several(method) or _runnable(adapters, screen))
-    check_names(suite, generator, (*weights, *held_out), methods)
+    registry.find_suite(suite)
+    check_names(generator, (*weights, *held_out), methods)
     chosen = registry.make_suite(suite)
     for note in chosen.notes:
         screen.note(note)
@@ -164,17 +165,7 @@ def _execute(
             screen.run(),
         )
         found = store.run()
-    return FinishedRun(
-        folder=found.folder,
-        manifest=found.manifest,
-        records=found.records,
-        unchecked=found.unchecked,
-        expected=tally.expected,
-        done=tally.done,
-        failed=tally.failed,
-        new=tally.new,
-        commonest=tally.commonest,
-    )
+    return FinishedRun(**vars(found), **vars(tally))
 
 
 def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:

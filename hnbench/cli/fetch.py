@@ -10,7 +10,6 @@ import hnbench as api
 from hnbench.cli.options import DtypeName, HeldOut, Weights
 from hnbench.cli.output import echo
 from hnbench.cli.printing import show_downloads
-from hnbench.errors import UsageError
 
 EXAMPLES = (
     "hnbench fetch --generator sd-turbo --dtype bfloat16 --suite geneval",
@@ -41,11 +40,6 @@ def fetch(
 
     Afterwards the same run needs no network: everything comes from the local cache.
     """
-    if not any((generator, optimise, hold_out, suite, measure)):
-        raise UsageError(
-            "say what to fetch, for example --optimise human-preference, --generator NAME or"
-            " --suite NAME"
-        )
     api.fetch(
         generator=generator,
         dtype=dtype,
