@@ -13,7 +13,7 @@ from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
 from hnbench.files.names import OF_MODELS, plain_name
-from hnbench.files.writing import writing
+from hnbench.files.writing import write_text
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,5 @@ def diagnose(
     name = plain_name(f"diagnosis-{generator}", ending=f"-{sha256[:8]}.json", also=OF_MODELS)
     path = RESULTS / name if out is None else Path(out)
     values = {"adapter": sha256, "generator": model.fingerprint, "base_seed": seed, **found}
-    _write_json(path, values)
+    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
     return Diagnosis(path, dict(found))
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-        path.write_text(text, encoding="utf-8", newline="\n")

@@ -84,13 +84,12 @@ def measure(
     screen = Screen(shown=progress)
     names = _known(several(measure))
 
-    from hnbench.api.folders import place_of
+    from hnbench.images.finding import find_images, place_of
 
     place = place_of(folder)
     names = names or _of_preset(place)
     chosen_device = device_of(device, screen)
 
-    from hnbench.images.finding import find_images
     from hnbench.images.layouts.run import base_of
     from hnbench.images.measuring import Measurer
     from hnbench.measures.journal import FOLDER, open_journal

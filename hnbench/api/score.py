@@ -72,14 +72,13 @@ def score(
     screen = Screen(shown=progress)
     chosen_device = device_of(device, screen)
 
-    from hnbench.api.folders import place_of
     from hnbench.images.finding import find_images
     from hnbench.images.judging import judge_of, scores_folder
     from hnbench.images.judging import score as judge_images
     from hnbench.images.result_files import write_results
 
-    chosen, place = registry.make_suite(suite), place_of(folder)
-    found = find_images(place, chosen, quick=quick, labels=several(label))
+    chosen = registry.make_suite(suite)
+    found = find_images(folder, chosen, quick=quick, labels=several(label))
     with screen.stages() as display:
         found = found.usable(display, partial=partial)
         screen.announce(f"loading the judge of {suite}")

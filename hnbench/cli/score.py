@@ -63,7 +63,7 @@ def score(
         out=out,
     )
 
-    from hnbench.images.result_files import RESULTS
+    from hnbench.images.result_files import RESULT_LINES
     from hnbench.images.score_table import correct_lines, sentences, table_of
 
     scores = found.scores
@@ -73,4 +73,4 @@ def score(
             err=True,
         )
     lines = [*correct_lines(scores), *sentences(scores)]
-    show_scores(table_of(scores), lines, f"Image by image: {found.folder / RESULTS}")
+    show_scores(table_of(scores), lines, f"Image by image: {found.folder / RESULT_LINES}")

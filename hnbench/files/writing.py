@@ -68,6 +68,13 @@ def writing(place: Path, kept: str = "") -> Iterator[None]:
         raise StoreError(cannot_write(place, error, kept)) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, and the folders above it; a `StoreError` where that fails."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
 def cannot_write(place: Path, error: OSError, kept: str = "") -> str:
     """The line that says so."""
     advice = ADVICE.get(error.errno or 0, _PLACE)

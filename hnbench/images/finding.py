@@ -18,8 +18,20 @@ if TYPE_CHECKING:
     from hnbench.suites.base import Suite
 
 
+def place_of(given: Run | str | Path) -> Run | Path:
+    """The run that was read before or that the folder is of; any other folder as a path."""
+    if isinstance(given, Run):
+        return given
+    folder = Path(given)
+    return read_run(folder) if is_run(folder) else folder
+
+
 def find_images(
-    place: Run | Path, suite: Suite | None, *, quick: bool = False, labels: Sequence[str] = ()
+    place: Run | str | Path,
+    suite: Suite | None,
+    *,
+    quick: bool = False,
+    labels: Sequence[str] = (),
 ) -> Inventory:
     """The suite's images of a run, or in a folder of any known layout.
 
@@ -27,8 +39,7 @@ def find_images(
     the plan has the prompts. Elsewhere the suite's full protocol says what there should be, or with
     `quick` the quick one. A folder of no known layout is a `UsageError`.
     """
-    if isinstance(place, Path) and is_run(place):
-        place = read_run(place)
+    place = place_of(place)
     if isinstance(place, Run):
         if quick:
             raise UsageError(

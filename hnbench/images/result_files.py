@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from hnbench.images.judging import Scores
     from hnbench.suites.base import Suite, Verdict
 
-RESULTS = "results.jsonl"
+RESULT_LINES = "results.jsonl"
 """The file with a line for each image."""
 
-RESULTS = "results.jsonl"
+RESULT_LINES = "results.jsonl"
 """The file with a line for each image."""
 
 
@@ -37,7 +37,7 @@ def write_results(scores: Scores, out: Path) -> Path:
     metadata, details`, the last two as JSON in a text), which its `summary_scores.py` reads.
     Verdicts that grade have `score` too, and images of a run `label`.
     """
-    path = out / RESULTS
+    path = out / RESULT_LINES
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))
     files = _files_of(scores.inventory.suite, judged)
     lines = [json.dumps(_line(image, verdict)) + "\n" for image, verdict in judged]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hnbench.errors import HnbenchError
-from hnbench.files.writing import writing
+from hnbench.files.writing import write_text
 from hnbench.runs.environment import environment
 from hnbench.verification.check import CheckResult, run_check
 from hnbench.weights.verified import Verification, remember
@@ -98,9 +98,7 @@ def verify(
 def write_session(session: Session, path: Path) -> None:
     """Write the results as JSON. A place that cannot be written to is a `StoreError`."""
     text = json.dumps(session.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
+    write_text(path, text)
 
 
 def _remembered(result: CheckResult, started: str, surroundings: dict[str, Any]) -> Verification:
