@@ -50,6 +50,7 @@ from hnbench.methods.random import Random
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.attempt import Models
 from hnbench.runs.execute import execute
+from hnbench.runs.preparation import prepare
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import NoiseSource
 from hnbench.suites.base import Suite
@@ -167,15 +168,17 @@ class Bench:
             (TapedReward(reward, tape) if tape else reward, weight)
             for reward, weight in self.rewards
         ]
+        generator = TapedGenerator(self.generator, tape) if tape else self.generator
+        methods = [TapedMethod(method, tape) for method in self.methods] if tape else self.methods
         with RunStore(folder) as store:
             started = time.perf_counter()
             summary = execute(
                 self.config,
                 self.suite,
-                TapedGenerator(self.generator, tape) if tape else self.generator,
+                generator,
                 Mixture({reward.name: (reward, weight) for reward, weight in rewards if weight}),
                 [reward for reward, weight in rewards if not weight],
-                [TapedMethod(method, tape) for method in self.methods] if tape else self.methods,
+                prepare(methods, generator, {}),
                 store,
                 Silent(),
             )

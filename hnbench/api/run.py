@@ -145,11 +145,15 @@ def _execute(
 ) -> FinishedRun:
     """Load all models and carry the run out."""
     from hnbench.runs.execute import execute
+    from hnbench.runs.preparation import prepare
     from hnbench.runs.store import RunStore
 
     methods = make_methods(config.methods, preset, adapters)
     screen.announce(f"loading {config.generator}")
     generator = load_generator(config.generator, config.device, config.dtype, **options_of(config))
+    # Before the rewards are loaded and the folder is made: a wrong adapter costs nothing.
+    texts = {prompt.id: prompt.text for prompt in suite.prompts()}
+    prepared = prepare(methods, generator, texts)
     screen.announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
@@ -160,7 +164,7 @@ def _execute(
             generator,
             rewards,
             held_out,
-            methods,
+            prepared,
             store,
             screen.run(),
         )

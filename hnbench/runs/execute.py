@@ -37,7 +37,6 @@ from hnbench.runs.environment import environment
 from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.plan import make_plan
-from hnbench.runs.preparation import prepare, reasons_to_skip
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.verdicts import verify
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from hnbench.methods.base import Method, Outcome
     from hnbench.rewards.base import Mixture, Reward
     from hnbench.runs.plan import Expected, Plan
+    from hnbench.runs.preparation import Prepared
     from hnbench.runs.recorder import Measurement
     from hnbench.runs.store import RunStore
     from hnbench.suites.base import Suite
@@ -112,27 +112,24 @@ def execute(
     generator: Generator,
     rewards: Mixture,
     held_out: Sequence[Reward],
-    methods: Sequence[Method],
+    prepared: Prepared,
     store: RunStore,
     progress: RunProgress,
 ) -> Tally:
     """Run or continue a run in an open store. The first method must be the base, with the one label
     `random`.
 
-    Every method is prepared first; what its training took is kept in `run.json`. A method that
-    cannot run on the generator is left out of the plan, and `run.json` has the reason. Its records
+    What the training of the `prepared` methods took is kept in `run.json`. A method that cannot
+    run on the generator is left out of the plan, and `run.json` has the reason. Its records
     of earlier commands stay in the folder, as do those of a method that is not asked for now.
 
     Failed samples are recorded and counted, not raised. Ctrl-C and SIGTERM raise `Interrupted`, a
     folder of another run or a full disk `StoreError`, a judge that fails its check (`Judge.verify`,
     asked when there is something to do) `UsageError`, before anything is written.
     """
+    methods = prepared.methods
     if not methods or methods[0].labels != (BASE,):
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
-    skipped = reasons_to_skip(methods, generator, store)
-    methods = [method for method in methods if method.name not in skipped]
-    texts = {prompt.id: prompt.text for prompt in suite.prompts()}
-    training = prepare(methods, generator, texts)
     judge = suite.judge(device=config.device)
     described = describe(config, suite, judge, generator, rewards=rewards, held_out=held_out)
     plan = make_plan(config, suite, methods, described)
@@ -145,8 +142,8 @@ def execute(
     manifest = {
         **described,
         "plan": plan.to_json(),
-        "training": training,
-        "skipped": skipped,
+        "training": prepared.training,
+        "skipped": prepared.reasons(store),
         "environment": surroundings,
         "verified": verified,
     }

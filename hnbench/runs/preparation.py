@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import PluginError
@@ -20,26 +21,51 @@ LONGEST = 500
 """Characters of a reason."""
 
 
-def reasons_to_skip(
-    methods: Sequence[Method], generator: Generator, store: RunStore
-) -> dict[str, str]:
-    """Method's name -> why it cannot run on this generator, in one printable line, for those that
-    say so (`Method.skip`). The first method is the base, which is not asked.
+@dataclass(frozen=True)
+class Prepared:
+    """A run's methods, asked and ready for its generator."""
 
-    A method that ran in this folder before keeps its records there; its reason says how many.
+    methods: tuple[Method, ...]
+    """Those that can run, the base first."""
+    skipped: tuple[tuple[Method, str], ...]
+    """Those that cannot, and why, in one printable line."""
+    training: dict[str, Any]
+    """The `"training"` of `run.json`: kind of training -> what it took."""
+
+    def reasons(self, store: RunStore) -> dict[str, str]:
+        """The `"skipped"` of `run.json`: method's name -> why it cannot run.
+
+        A method that ran in the store's folder before keeps its records; its reason counts them.
+        """
+        return {method.name: reason + _kept(method, store) for method, reason in self.skipped}
+
+
+def prepare(
+    methods: Sequence[Method], generator: Generator, prompts: Mapping[str, str]
+) -> Prepared:
+    """Prepare every method that can run on the generator, so that a wrong adapter is refused before
+    any work.
+
+    The first method is the base, which is not asked whether it can. `prompts` (id -> text) are the
+    run's: the training says which of them it saw. Of two methods with one kind the first counts.
     """
-    answers = {method.name: method.skip(generator) for method in methods[1:]}
-    for name, reason in answers.items():
-        if reason is not None and not (isinstance(reason, str) and reason.strip()):
-            raise PluginError(
-                f"the method {name} gave {shown(reason)} as the reason to be skipped; text, or None"
-                " for a method that can run, is expected"
-            )
-    return {
-        method.name: printable(" ".join(reason.split()))[:LONGEST] + _kept(method, store)
-        for method in methods[1:]
-        if (reason := answers[method.name]) is not None
-    }
+    reasons = {method.name: _reason(method, generator) for method in methods[1:]}
+    ready = tuple(method for method in methods if not reasons.get(method.name))
+    skipped = tuple((one, reason) for one in methods if (reason := reasons.get(one.name)))
+    return Prepared(ready, skipped, _trained(ready, generator, prompts))
+
+
+def _reason(method: Method, generator: Generator) -> str:
+    """Why the method cannot run on this generator; empty if it can."""
+    reason = method.skip(generator)
+    if reason is None:
+        return ""
+    if not (isinstance(reason, str) and reason.strip()):
+        raise PluginError(
+            f"the method {method.name} gave {shown(reason)} as the reason to be skipped; text, or"
+            " None for a method that can run, is expected"
+        )
+    return printable(" ".join(reason.split()))[:LONGEST]
 
 
 def _kept(method: Method, store: RunStore) -> str:
@@ -50,14 +76,9 @@ def _kept(method: Method, store: RunStore) -> str:
     return f" ({found} images of earlier commands stay in the folder, unreported)" if found else ""
 
 
-def prepare(
+def _trained(
     methods: Sequence[Method], generator: Generator, prompts: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Prepare every method, so that a wrong adapter is refused before any work.
-
-    The result is the `"training"` of `run.json`: kind of training -> what it took, with the ids of
-    those of `prompts` (id -> text) that it saw. Of two methods with one kind the first counts.
-    """
     costs: dict[str, Any] = {}
     for method in methods:
         training = method.prepare(generator)

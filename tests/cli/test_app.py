@@ -392,7 +392,7 @@ def test_an_adapter_of_another_generator_is_refused_before_any_work(
     )
     assert result.exit_code == 2
     assert "hyper/adapter was trained for the generator" in result.stderr
-    assert not (tmp_path / "run/run.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_training_again_gives_the_same_adapter_at_once(

@@ -26,6 +26,7 @@ from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.execute import execute
+from hnbench.runs.preparation import prepare
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, read_run
 from hnbench.suites.shapes import ShapesSuite
@@ -89,7 +90,7 @@ def toys(folder: Path, after: int = -1, **changes: Any) -> None:
             given["generator"],
             Mixture({"brightness": (given["reward"], 2.0)}),
             [NeighbourlyReward()],
-            given["methods"],
+            prepare(given["methods"], given["generator"], {}),
             store,
             Count(),
         )
@@ -215,14 +216,15 @@ def shapes(folder: Path, batch_size: int, after: int = -1) -> None:
         ReNO(iterations=3),
         HyperNoise(adapter=Path(preset_of("shapes").adapters["hypernoise"])),
     ]
+    generator = load_generator("shapes", "cpu", "float32")
     with Stopping(folder, after) as store:
         execute(
             config,
             ShapesSuite(),
-            load_generator("shapes", "cpu", "float32"),
+            generator,
             load_mixture(config.optimised, "cpu", "float32"),
             [load_reward("shapes-resnet", "cpu", "float32")],
-            methods,
+            prepare(methods, generator, {}),
             store,
             Count(),
         )

@@ -19,6 +19,7 @@ from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.base import Method, Outcome
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.execute import Tally, execute
+from hnbench.runs.preparation import prepare
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, damaged_images, read_run
 from hnbench.seeds import NoiseSource, digest
@@ -234,14 +235,17 @@ def run(
     **changes: Any,
 ) -> Tally:
     """Run or continue the world's run in a folder."""
+    suite, generator = suite or WorldSuite(), generator or ToyGenerator()
+    asked = [Base(), Best(), Climb()] if methods is None else methods
+    texts = {prompt.id: prompt.text for prompt in suite.prompts()}
     with RunStore(folder) as store:
         return execute(
             replace(CONFIG, **changes),
-            suite or WorldSuite(),
-            generator or ToyGenerator(),
+            suite,
+            generator,
             Mixture({"brightness": (reward or BrightnessReward(), 2.0)}),
             [held_out or RedReward()],
-            [Base(), Best(), Climb()] if methods is None else methods,
+            prepare(asked, generator, texts),
             store,
             progress or Count(),
         )
