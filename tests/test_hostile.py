@@ -7,7 +7,7 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,7 +19,15 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from hnbench.catalogue import registry
-from hnbench.catalogue.registry import Entry, Registry
+from hnbench.catalogue.entries import (
+    Entry,
+    GeneratorEntry,
+    MeasureEntry,
+    MethodEntry,
+    RewardEntry,
+    SuiteEntry,
+)
+from hnbench.catalogue.registry import Registry
 from hnbench.cli.app import app
 from hnbench.cli.printing import show_entries, show_values
 from hnbench.display import consoles
@@ -103,22 +111,27 @@ def assert_no_control(shown: str) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def plugins() -> Iterator[None]:
-    entries = {
+    entries: dict[str, Sequence[Entry]] = {
         "GENERATORS": [
-            Entry("strange", f"{PLUGINS}:load_generator", ""),
-            Entry("toy", "tests.toy_plugins:load_generator", ""),
+            GeneratorEntry("strange", f"{PLUGINS}:load_generator", ""),
+            GeneratorEntry("toy", "tests.toy_plugins:load_generator", ""),
         ],
         "REWARDS": [
-            Entry(REWARD, f"{PLUGINS}:load_reward", ""),
-            Entry("brightness", "tests.toy_plugins:load_reward", ""),
+            RewardEntry(REWARD, f"{PLUGINS}:load_reward", ""),
+            RewardEntry("brightness", "tests.toy_plugins:load_reward", ""),
         ],
-        "METHODS": [*registry.METHODS.built_in, Entry("hostile", f"{PLUGINS}:HostileMethod", "")],
-        "SUITES": [Entry("hostile", f"{PLUGINS}:HostileSuite", "")],
-        "MEASURES": [Entry("much", f"{PLUGINS}:load_measure", "")],
+        "METHODS": [
+            *registry.METHODS.built_in,
+            MethodEntry("hostile", f"{PLUGINS}:HostileMethod", ""),
+        ],
+        "SUITES": [SuiteEntry("hostile", f"{PLUGINS}:HostileSuite", "")],
+        "MEASURES": [MeasureEntry("much", f"{PLUGINS}:load_measure", "")],
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, known in entries.items():
-            patch.setattr(registry, name, Registry(name.lower()[:-1], "hnbench.none", *known))
+            kind = name.lower()[:-1]
+            toys = Registry(kind, "hnbench.none", type(known[0]), *known)
+            patch.setattr(registry, name, toys)
         yield
 
 

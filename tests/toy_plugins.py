@@ -10,7 +10,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hnbench.catalogue.registry import METHODS, Entry, Registry
+from hnbench.catalogue.entries import (
+    Entry,
+    GeneratorEntry,
+    MeasureEntry,
+    MethodEntry,
+    RewardEntry,
+    SuiteEntry,
+)
+from hnbench.catalogue.registry import METHODS, Registry
 from hnbench.generators.base import Generator
 from hnbench.measures.base import PromptMeasure, SetMeasure
 from hnbench.methods.base import Method, Outcome
@@ -151,27 +159,28 @@ def load_shift(device: str) -> Shift:
     return Shift()
 
 
-def toy_registries() -> dict[str, Registry]:
+def toy_registries() -> dict[str, Registry[Any]]:
     """What `hnbench.catalogue.registry` has under these names where the toys are all there is,
     beside the built-in methods.
     """
     here = __name__
-    entries = {
+    entries: dict[str, Sequence[Entry]] = {
         "GENERATORS": [
-            Entry("toy", f"{here}:load_generator", ""),
-            Entry("other-toy", f"{here}:load_other_generator", ""),
+            GeneratorEntry("toy", f"{here}:load_generator", ""),
+            GeneratorEntry("other-toy", f"{here}:load_other_generator", ""),
         ],
         "REWARDS": [
-            Entry("brightness", f"{here}:load_reward", ""),
-            Entry("red", f"{here}:load_red", ""),
+            RewardEntry("brightness", f"{here}:load_reward", ""),
+            RewardEntry("red", f"{here}:load_red", ""),
         ],
-        "METHODS": [*METHODS.built_in, Entry("failing", f"{here}:Failing", "")],
-        "SUITES": [Entry("toy-suite", f"{here}:ToySuite", "")],
+        "METHODS": [*METHODS.built_in, MethodEntry("failing", f"{here}:Failing", "")],
+        "SUITES": [SuiteEntry("toy-suite", f"{here}:ToySuite", "")],
         "MEASURES": [
-            Entry("lpips", f"{here}:load_range", ""),
-            Entry("shift", f"{here}:load_shift", ""),
+            MeasureEntry("lpips", f"{here}:load_range", ""),
+            MeasureEntry("shift", f"{here}:load_shift", ""),
         ],
     }
     return {
-        name: Registry(name.lower()[:-1], "hnbench.none", *found) for name, found in entries.items()
+        name: Registry(name.lower()[:-1], "hnbench.none", type(found[0]), *found)
+        for name, found in entries.items()
     }

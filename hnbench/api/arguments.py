@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hnbench.catalogue import registry
+from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import (
     check_generator,
     choose_device,
@@ -70,7 +70,7 @@ def check_names(generator: str, rewards: Iterable[str], methods: Iterable[str]) 
     for name in rewards:
         registry.REWARDS.entry(name)
     for text in methods:
-        registry.METHODS.entry(registry.parse_method(text)[0])
+        registry.METHODS.entry(specifications.parse_method(text)[0])
 
 
 def device_of(name: str, screen: Screen) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hnbench.api.arguments import Several, several
-from hnbench.catalogue import registry
+from hnbench.catalogue import specifications
 from hnbench.display.screen import Screen
 
 if TYPE_CHECKING:
@@ -49,10 +49,8 @@ def export(
 
     read = run if isinstance(run, Run) else read_run(run)
     suite = read.manifest["config"]["suite"]
-    needs_metadata = (
-        layout == "geneval" and registry.find_suite(suite)[0] is not registry.PROMPT_FILES
-    )
-    chosen = registry.make_suite(suite) if needs_metadata else None
+    needs_metadata = layout == "geneval" and not specifications.is_file(suite)
+    chosen = specifications.make_suite(suite) if needs_metadata else None
     found = read_run_images(read, chosen, several(label))
     with screen.stages() as display:
         found = found.usable(display, partial=partial)

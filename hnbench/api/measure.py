@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnbench.api.arguments import Several, device_of, several
-from hnbench.catalogue import registry
+from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
@@ -97,7 +97,7 @@ def measure(
 
     base = base_of(place) if isinstance(place, Run) else None
     labels = [base, *several(label)] if several(label) and base else several(label)
-    chosen_suite = registry.make_suite(suite) if suite else None
+    chosen_suite = specifications.make_suite(suite) if suite else None
     found = find_images(place, chosen_suite, quick=quick, labels=labels)
     target = found.folder / FOLDER if out is None else Path(out)
     with screen.stages() as display:

@@ -18,7 +18,7 @@ from hnbench.api.arguments import (
     several,
     weights_of,
 )
-from hnbench.catalogue import registry
+from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import (
     Dtype,
     dtype_of,
@@ -103,9 +103,9 @@ def run(
     weights = weights_of(optimise, preset, generator)
     held_out = held_out_of(hold_out, preset, weights)
     methods = _with_base(several(method) or _runnable(adapters, screen))
-    registry.find_suite(suite)
+    specifications.find_suite(suite)
     check_names(generator, (*weights, *held_out), methods)
-    chosen = registry.make_suite(suite)
+    chosen = specifications.make_suite(suite)
     for note in chosen.notes:
         screen.note(note)
 
@@ -190,6 +190,6 @@ def _name_of(specification: str, suite: Suite) -> dict[str, str]:
     """The suite's name in a run's configuration. A prompt file is identified by its own name and
     its prompts, wherever it is.
     """
-    if registry.find_suite(specification)[0] is registry.PROMPT_FILES:
+    if specifications.is_file(specification):
         return {"suite": suite.name, "suite_version": suite.version}
     return {"suite": specification}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnbench.api.arguments import Several, device_of, several
-from hnbench.catalogue import registry
+from hnbench.catalogue import specifications
 from hnbench.display.screen import Screen
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def score(
     before any image is judged; `SampleFailure` when the judge fails for some images, with the
     verdicts on all others kept.
     """
-    registry.find_suite(suite)
+    specifications.find_suite(suite)
     screen = Screen(shown=progress)
     chosen_device = device_of(device, screen)
 
@@ -77,7 +77,7 @@ def score(
     from hnbench.images.judging import score as judge_images
     from hnbench.images.result_files import write_results
 
-    chosen = registry.make_suite(suite)
+    chosen = specifications.make_suite(suite)
     found = find_images(folder, chosen, quick=quick, labels=several(label))
     with screen.stages() as display:
         found = found.usable(display, partial=partial)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hnbench.catalogue import registry
+from hnbench.catalogue import registry, specifications
 from hnbench.errors import UsageError
 from hnbench.weights import hub
 
@@ -68,7 +68,7 @@ def _joined(pairs: Iterable[tuple[Source, str]]) -> Needs:
 
 def fetch_suite(specification: str) -> None:
     """Download a suite's prompts and its judge's models."""
-    suite = registry.make_suite(specification)
+    suite = specifications.make_suite(specification)
     suite.prompts()
     suite.judge(device="cpu")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.catalogue import registry
+from hnbench.catalogue.specifications import make_method, parse_method
 from hnbench.config import memory_policies
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.config import PARAMETER
@@ -248,15 +249,13 @@ def make_methods(
     """The methods of specifications; `adapters` are trained adapters by kind of training: folders,
     or names on the Hub.
     """
-    return tuple(
-        registry.make_method(text, _defaults(text, preset, adapters)) for text in specifications
-    )
+    return tuple(make_method(text, _defaults(text, preset, adapters)) for text in specifications)
 
 
 def _defaults(
     specification: str, preset: Preset, adapters: Mapping[str, str | Path]
 ) -> dict[str, Any]:
-    name, typed = registry.parse_method(specification)
+    name, typed = parse_method(specification)
     kind = registry.METHODS.entry(name).adapter
     defaults = dict(preset.parameters.get(name, {}))
     if kind and "adapter" not in typed:

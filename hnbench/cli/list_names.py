@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,7 +25,7 @@ def list_names(
 
     Those of installed third-party packages too.
     """
-    registries = {
+    registries: dict[str, registry.Registry[Any]] = {
         "generators": registry.GENERATORS,
         "rewards": registry.REWARDS,
         "methods": registry.METHODS,

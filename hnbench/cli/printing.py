@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from hnbench.catalogue.registry import Entry
+    from hnbench.catalogue.entries import Entry
     from hnbench.weights.hub import Source
 
 

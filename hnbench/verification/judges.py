@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hnbench.catalogue import registry
+from hnbench.catalogue import specifications
 from hnbench.images.judging import score
 from hnbench.images.layouts.geneval import METADATA, SAMPLES, read_geneval
 from hnbench.images.score_table import summarise
@@ -188,7 +188,7 @@ def _nearest_by_transformers(
 
 def geneval_rates(check: CheckContext) -> None:
     """GenEval's score and its tasks' of a published set of images, from the folder to the table."""
-    suite = registry.make_suite("geneval")
+    suite = specifications.make_suite("geneval")
     judge: Any = suite.judge(device=check.device)
     for name, fingerprint in judge.networks.items():
         check.uses(name, fingerprint)

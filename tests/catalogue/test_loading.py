@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hnbench.catalogue import registry
+from hnbench.catalogue.entries import RewardEntry
 from hnbench.catalogue.loading import (
     check_generator,
     choose_device,
@@ -22,7 +23,7 @@ from hnbench.catalogue.loading import (
     training_settings,
 )
 from hnbench.catalogue.presets import Preset
-from hnbench.catalogue.registry import Entry, Registry
+from hnbench.catalogue.registry import Registry
 from hnbench.errors import UsageError
 from hnbench.weights import hub
 from tests.methods.adapters import adapter_folder
@@ -81,9 +82,11 @@ def test_a_generator_computes_in_its_own_type_unless_the_user_says_otherwise() -
 
 
 def test_a_mixtures_name_loads_a_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
-    redness = Entry("redness", "hnbench.rewards.redness:load", "")
-    both = Entry("both", "hnbench.rewards.base:Mixture", "", weights={"redness": 2.0})
-    monkeypatch.setattr(registry, "REWARDS", Registry("reward", "hnbench.none", redness, both))
+    redness = RewardEntry("redness", "hnbench.rewards.redness:load", "")
+    both = RewardEntry("both", "hnbench.rewards.base:Mixture", "", weights={"redness": 2.0})
+    monkeypatch.setattr(
+        registry, "REWARDS", Registry("reward", "hnbench.none", RewardEntry, redness, both)
+    )
     images = torch.rand(2, 3, 4, 4)
     made = load_reward("both", "cpu", "float32")
     assert made.name == "both"

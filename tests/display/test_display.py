@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import hnbench.display.run
-from hnbench.catalogue.registry import Entry
+from hnbench.catalogue.entries import Entry
 from hnbench.cli.printing import show_entries, show_report, show_values
 from hnbench.display import consoles
 from hnbench.display.log import Log

@@ -14,7 +14,7 @@ import torch
 from PIL.Image import Image
 from typer.testing import CliRunner
 
-from hnbench.catalogue import registry
+from hnbench.catalogue import specifications
 from hnbench.cli.app import app
 from hnbench.errors import HnbenchError, PluginError, SampleFailure, UsageError
 from hnbench.images.judging import score
@@ -244,7 +244,7 @@ def test_a_command_halves_its_batches_or_says_what_helps(
             return Cramped(room, super().judge)(images, metadata)  # type: ignore[no-any-return]
 
     measure = Range()
-    monkeypatch.setattr(registry, "make_suite", lambda _: suite)
+    monkeypatch.setattr(specifications, "make_suite", lambda _: suite)
     monkeypatch.setattr(suite, "judge", lambda **_: Small())
     monkeypatch.setattr(measure, "values", Cramped(room, measure.values))
     monkeypatch.setattr("hnbench.api.measure._load", lambda *_: measure)

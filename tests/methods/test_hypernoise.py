@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hnbench.catalogue.registry import make_method
+from hnbench.catalogue.specifications import make_method
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.hypernetwork.attached import attach

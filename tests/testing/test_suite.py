@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from hnbench.catalogue.registry import make_suite
+from hnbench.catalogue.specifications import make_suite
 from hnbench.errors import UsageError
 from hnbench.suites.base import Judge, Prompt, Verdict
 from hnbench.suites.shapes import ShapesSuite

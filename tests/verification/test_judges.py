@@ -27,7 +27,7 @@ from transformers import (
     pipeline,
 )
 
-from hnbench.catalogue import registry
+from hnbench.catalogue import registry, specifications
 from hnbench.images.inventory import decode_png
 from hnbench.suites.base import Judge, Verdict
 from hnbench.suites.geneval import colours
@@ -394,7 +394,7 @@ def test_genevals_rates_go_from_the_folder_to_the_table(
     root = (
         published.root / "datasets/djghosh/aigen-images/main/images" / KNOWN[name].given["source"]
     )
-    suite = registry.make_suite("geneval")
+    suite = specifications.make_suite("geneval")
     right: dict[str, list[bool]] = {}
     for prompt in suite.prompts():
         samples = root / prompt.id / "samples"

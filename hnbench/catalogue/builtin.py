@@ -1,0 +1,326 @@
+"""The names that come with hnbench, as data: nothing is imported until one is asked for."""
+
+from __future__ import annotations
+
+from hnbench.catalogue.entries import (
+    GeneratorEntry,
+    MeasureEntry,
+    MethodEntry,
+    PromptsEntry,
+    RewardEntry,
+    SuiteEntry,
+)
+from hnbench.measures import sources as measure_sources
+from hnbench.rewards import sources
+
+_SOURCES = "hnbench.generators.sources"
+_DOWNLOAD = "a download from the Hub; in practice a GPU"
+
+GENERATORS: tuple[GeneratorEntry, ...] = (
+    GeneratorEntry(
+        "shapes",
+        "hnbench.shapes.models:load_generator",
+        "one-step distilled Stable Diffusion of the embedded shapes world, 64x64",
+    ),
+    GeneratorEntry(
+        "sd-turbo",
+        f"{_SOURCES}:SD_TURBO",
+        "SD-Turbo, 0.9 billion parameters, 512x512, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+    ),
+    GeneratorEntry(
+        "sdxl-turbo",
+        f"{_SOURCES}:SDXL_TURBO",
+        "SDXL-Turbo, 512x512, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+    ),
+    GeneratorEntry(
+        "pixart-dmd",
+        f"{_SOURCES}:PIXART_DMD",
+        "PixArt-alpha DMD, 512x512, one step",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+    ),
+    GeneratorEntry(
+        "sana-sprint-0.6b",
+        f"{_SOURCES}:SANA_SPRINT_SMALL",
+        "SANA-Sprint, 0.6 billion parameters, 1024x1024, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+    ),
+    GeneratorEntry(
+        "sana-sprint-1.6b",
+        f"{_SOURCES}:SANA_SPRINT_LARGE",
+        "SANA-Sprint, 1.6 billion parameters, 1024x1024, 1 to 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+    ),
+    GeneratorEntry(
+        "flux-schnell",
+        f"{_SOURCES}:FLUX_SCHNELL",
+        "FLUX.1-schnell, 12 billion parameters, 512x512, 1 to 4 steps",
+        needs=f"its terms accepted and a token (it is gated); {_DOWNLOAD}",
+        dtype="bfloat16",
+    ),
+)
+
+REWARDS: tuple[RewardEntry, ...] = (
+    RewardEntry(
+        "shapes-clip",
+        "hnbench.shapes.models:load_clip",
+        "CLIP-like score of shapes images; the one that the shapes preset optimises",
+    ),
+    RewardEntry(
+        "shapes-resnet",
+        "hnbench.shapes.models:load_resnet",
+        "the same question asked of another architecture and seed; held out",
+    ),
+    RewardEntry(
+        "redness",
+        "hnbench.rewards.redness:load",
+        "red minus the mean of green and blue; knows nothing of the prompt",
+    ),
+    RewardEntry(
+        "hpsv2.1",
+        "hnbench.rewards.hpsv2:load_v21",
+        "human preference score v2.1, a cosine",
+        sources=sources.HPSV2_1,
+    ),
+    RewardEntry(
+        "hpsv2.0",
+        "hnbench.rewards.hpsv2:load_v20",
+        "human preference score v2.0, a cosine",
+        sources=sources.HPSV2_0,
+    ),
+    RewardEntry(
+        "imagereward",
+        "hnbench.rewards.imagereward:load",
+        "human preference, by BLIP",
+        sources=sources.IMAGEREWARD,
+    ),
+    RewardEntry(
+        "pickscore",
+        "hnbench.rewards.clip:load_pickscore",
+        "human preference: CLIP trained on Pick-a-Pic",
+        sources=sources.PICKSCORE,
+    ),
+    RewardEntry(
+        "clip",
+        "hnbench.rewards.clip:load",
+        "CLIP score, 100 times a cosine; clip@OTHER for any CLIPModel",
+        sources=sources.CLIP,
+    ),
+    RewardEntry(
+        "aesthetic",
+        "hnbench.rewards.aesthetic:load",
+        "LAION's aesthetic predictor; ignores the prompt",
+        sources=sources.AESTHETIC,
+    ),
+    RewardEntry(
+        "human-preference",
+        "hnbench.rewards.base:Mixture",
+        "what ReNO and HyperNoise optimise: 5 hpsv2.1 + imagereward + 0.01 clip + 0.05 pickscore",
+        weights=sources.HUMAN_PREFERENCE,
+    ),
+)
+
+_BY_HAND = "its prompt files, got by hand: set HNBENCH_DATA"
+
+SUITES: tuple[SuiteEntry, ...] = (
+    SuiteEntry(
+        "geneval-shapes",
+        "hnbench.suites.shapes:ShapesSuite",
+        "GenEval's six tasks in the shapes world, judged by a classical detector",
+    ),
+    SuiteEntry(
+        "t2i-compbench",
+        "hnbench.suites.t2i_compbench.suite:CompBenchSuite",
+        "T2I-CompBench++'s eight categories (t2i-compbench:color for one), judged by BLIP-VQA, a"
+        " detector and CLIPScore",
+        needs="its prompts and its judges' models, downloaded on first use",
+        parts=(
+            "color",
+            "shape",
+            "texture",
+            "spatial",
+            "3d-spatial",
+            "numeracy",
+            "non-spatial",
+            "complex",
+        ),
+        options=("blip", "clip", "detector", "depth", "parser", "rules"),
+    ),
+    SuiteEntry(
+        "parti",
+        "hnbench.suites.prompt_sets:parti",
+        "PartiPrompts, 1632 prompts; no judge",
+        needs="its prompts, downloaded on first use",
+    ),
+    SuiteEntry(
+        "hpdv2",
+        "hnbench.suites.prompt_sets:hpdv2",
+        "HPDv2's benchmark, 3200 prompts in four styles; no judge",
+        needs=_BY_HAND,
+    ),
+    SuiteEntry(
+        "dpg",
+        "hnbench.suites.prompt_sets:dpg",
+        "DPG-Bench's 1065 long prompts; no judge",
+        needs=_BY_HAND,
+    ),
+    SuiteEntry(
+        "geneval",
+        "hnbench.suites.geneval.suite:GenEvalSuite",
+        "GenEval as published: 553 prompts, 4 images each",
+        needs="a download of 2 GB: Mask2Former of mmdet, CLIP ViT-L/14",
+    ),
+    SuiteEntry(
+        "geneval-hf",
+        "hnbench.suites.geneval.suite:GenEvalHuggingFaceSuite",
+        "geneval with another training of the detector; not comparable with published scores",
+        needs="a download of 2 GB: Mask2Former of the Hub, CLIP ViT-L/14",
+    ),
+)
+
+MEASURES: tuple[MeasureEntry, ...] = (
+    MeasureEntry(
+        "lpips",
+        "hnbench.measures.lpips:load",
+        "diversity: mean LPIPS (AlexNet) between a prompt's images; higher is more diverse",
+        needs="a download of 244 MB: AlexNet",
+    ),
+    MeasureEntry(
+        "dino-similarity",
+        "hnbench.measures.published:dino_similarity",
+        "diversity: mean cosine of DINOv2 ViT-B/14 between a prompt's images; lower is more"
+        " diverse",
+        sources=(measure_sources.DINOV2_BASE,),
+    ),
+    MeasureEntry(
+        "dino-vendi",
+        "hnbench.measures.published:dino_vendi",
+        "diversity: Vendi score of the same features, the effective number of different images",
+        sources=(measure_sources.DINOV2_BASE,),
+    ),
+    MeasureEntry(
+        "cmmd",
+        "hnbench.measures.published:cmmd",
+        "fidelity: CMMD to the base's images, by CLIP ViT-L/14 at 336 pixels",
+        sources=(measure_sources.CLIP_336,),
+    ),
+    MeasureEntry(
+        "fd-dinov2",
+        "hnbench.measures.published:fd_dinov2",
+        "fidelity: Fréchet distance to the base's images, by DINOv2 ViT-L/14",
+        sources=(measure_sources.DINOV2_LARGE,),
+    ),
+    MeasureEntry(
+        "vqascore",
+        "hnbench.measures.vqascore:load",
+        "does the image show what the prompt says, asked of a vision-language model;"
+        " vqascore@OWNER/NAME for another",
+        sources=(measure_sources.VQASCORE,),
+    ),
+    MeasureEntry(
+        "shapes-similarity",
+        "hnbench.measures.shapes:similarity",
+        "dino-similarity's formula over the image features of shapes-resnet",
+    ),
+    MeasureEntry("shapes-vendi", "hnbench.measures.shapes:vendi", "dino-vendi's formula over them"),
+    MeasureEntry("shapes-mmd", "hnbench.measures.shapes:mmd", "cmmd's formula over them"),
+    MeasureEntry("shapes-fd", "hnbench.measures.shapes:frechet", "fd-dinov2's formula over them"),
+)
+
+PROMPT_FILES = SuiteEntry(
+    "FILE",
+    "hnbench.suites.prompt_file:PromptFileSuite",
+    "the prompts of a text, CSV, TSV, JSONL or JSON file; no judge",
+)
+"""The entry for a suite given as a file path."""
+
+METHODS: tuple[MethodEntry, ...] = (
+    MethodEntry(
+        "random",
+        "hnbench.methods.random:Random",
+        "the starting noise itself; the base of every comparison",
+    ),
+    MethodEntry(
+        "best-of-n",
+        "hnbench.methods.best_of_n:BestOfN",
+        "the best of n noises by the optimised reward",
+    ),
+    MethodEntry(
+        "reno",
+        "hnbench.methods.reno:ReNO",
+        "gradient ascent of the optimised reward in the noise, per sample",
+    ),
+    MethodEntry(
+        "hypernoise",
+        "hnbench.methods.hypernoise:HyperNoise",
+        "the noise changed by a trained hypernetwork, in one pass",
+        needs="a trained hypernetwork",
+        adapter="hypernoise",
+    ),
+    MethodEntry(
+        "finetune",
+        "hnbench.methods.finetune:FineTuned",
+        "the generator with a LoRA trained on the same reward",
+        needs="a fine-tuned adapter",
+        adapter="finetune",
+    ),
+    MethodEntry(
+        "hypernoise-random-direction",
+        "hnbench.methods.controls:RandomDirection",
+        "control: a random direction of the length of the hypernetwork's change",
+        needs="a trained hypernetwork",
+        adapter="hypernoise",
+    ),
+    MethodEntry(
+        "hypernoise-other-noise",
+        "hnbench.methods.controls:OtherNoise",
+        "control: the change that the hypernetwork computes for another noise",
+        needs="a trained hypernetwork",
+        adapter="hypernoise",
+    ),
+)
+
+
+PROMPTS: tuple[PromptsEntry, ...] = (
+    PromptsEntry(
+        "shapes",
+        "hnbench.catalogue.training_prompts:shapes",
+        "the captions that the shapes adapters were trained on",
+    ),
+    PromptsEntry(
+        "hypernoise",
+        "hnbench.catalogue.training_prompts:hypernoise",
+        "the next three together, some 70,000: what HyperNoise was trained on",
+        needs="downloads of some 6 MB",
+    ),
+    PromptsEntry(
+        "t2i-compbench-train",
+        "hnbench.catalogue.training_prompts:t2i_compbench",
+        "T2I-CompBench's 4,900 training prompts",
+        needs="a download of 0.3 MB",
+    ),
+    PromptsEntry(
+        "abc-6k",
+        "hnbench.catalogue.training_prompts:abc_6k",
+        "ABC-6K's 6,434 prompts with two coloured things",
+        needs="a download of 0.4 MB",
+    ),
+    PromptsEntry(
+        "pick-a-pic",
+        "hnbench.catalogue.training_prompts:pick_a_pic",
+        "HyperNoise's list of some 59,000 prompts of Pick-a-Pic, unfiltered",
+        needs="a download of some 5 MB",
+    ),
+    PromptsEntry(
+        "hypernoise-examples",
+        "hnbench.catalogue.training_prompts:hypernoise_examples",
+        "the official code's 25 examples",
+        needs="a download of 3 kB",
+    ),
+)
