@@ -50,6 +50,7 @@ from hnbench.methods.random import Random
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.attempt import Models
 from hnbench.runs.execute import execute
+from hnbench.runs.experiment import Experiment
 from hnbench.runs.preparation import prepare
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import NoiseSource
@@ -172,16 +173,15 @@ class Bench:
         methods = [TapedMethod(method, tape) for method in self.methods] if tape else self.methods
         with RunStore(folder) as store:
             started = time.perf_counter()
-            summary = execute(
+            experiment = Experiment(
                 self.config,
                 self.suite,
                 generator,
                 Mixture({reward.name: (reward, weight) for reward, weight in rewards if weight}),
                 [reward for reward, weight in rewards if not weight],
                 prepare(methods, generator, {}),
-                store,
-                Silent(),
             )
+            summary = execute(experiment, store, Silent())
             seconds = time.perf_counter() - started
         assert summary.done == summary.expected, "the run has failed samples"
         return seconds

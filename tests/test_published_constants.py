@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hnbench.catalogue.presets import preset_names, preset_of
+from hnbench.catalogue.presets import PRESETS, preset_of
 from hnbench.catalogue.registry import REWARDS
 from hnbench.catalogue.training_prompts import COMPBENCH_CATEGORIES
 from hnbench.generators.flux import DEFAULT_SIZE, FluxGenerator
@@ -183,7 +183,7 @@ def test_a_setting_of_a_training_is_the_published_one(
 
 
 def test_only_the_published_trainings_have_presets() -> None:
-    found = {name for name in preset_names() if preset_of(name).trainings}
+    found = {name for name in PRESETS if preset_of(name).trainings}
     assert found == {*TRAINED, "shapes"}
     for generator in TRAINED:
         assert tuple(preset_of(generator).trainings) == VERSIONS
@@ -192,7 +192,7 @@ def test_only_the_published_trainings_have_presets() -> None:
 
 
 def test_what_the_published_presets_have_in_common() -> None:
-    assert set(preset_names()) == {*PUBLISHED, "shapes"}
+    assert set(PRESETS) == {*PUBLISHED, "shapes"}
     assert same_in_every_preset("suite") == "geneval"
     assert same_in_every_preset("training_prompts") == "hypernoise"
 

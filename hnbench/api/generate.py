@@ -28,6 +28,7 @@ from hnbench.catalogue.loading import (
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
 from hnbench.errors import SampleFailure, UsageError
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -123,7 +124,7 @@ def generate(
     adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
     weights = weights_of(optimise, preset, generator)
     held_out = held_out_of(hold_out, preset, weights)
-    default = ("random", "hypernoise") if "hypernoise" in adapters else ("random",)
+    default = (BASE, "hypernoise") if "hypernoise" in adapters else (BASE,)
     specifications = several(method) or default
     check_names(generator, held_out, specifications)
     chosen, precision = device_of(device, screen), dtype_of(generator, dtype)
@@ -140,10 +141,9 @@ def generate(
     from hnbench.seeds import NoiseSource
     from hnbench.tasks import Task
 
-    methods = make_methods(specifications, preset, adapters)
     screen.announce(f"loading {generator}, {', '.join([*weights, *held_out])}")
     model = load_generator(generator, chosen, precision, **options)
-    _prepare(methods, model)
+    methods = _ready(make_methods(specifications, preset, adapters), model)
     rewards = load_mixture(weights, chosen, precision)
     others = [load_reward(name, chosen, precision) for name in held_out]
     tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
@@ -171,12 +171,14 @@ def _checked(prompt: str | Sequence[str], samples: int, batch_size: int) -> tupl
     return texts
 
 
-def _prepare(methods: Sequence[Method], generator: Generator) -> None:
-    """Prepare every method; one that cannot run on the generator is refused with its reason."""
-    for method in methods:
-        if reason := method.skip(generator):
-            raise UsageError(f"the method {method.name} cannot run on this generator: {reason}")
-        method.prepare(generator)
+def _ready(methods: Sequence[Method], generator: Generator) -> tuple[Method, ...]:
+    """The methods, prepared; one that cannot run on the generator is refused with its reason."""
+    from hnbench.runs.preparation import prepare
+
+    prepared = prepare(methods, generator, {})
+    for method, reason in prepared.skipped:
+        raise UsageError(f"the method {method.name} cannot run on this generator: {reason}")
+    return prepared.methods
 
 
 def _generated(

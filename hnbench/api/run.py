@@ -30,6 +30,7 @@ from hnbench.catalogue.loading import (
 )
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
+from hnbench.runs.plan import BASE
 from hnbench.runs.store import Run, read_run
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def _execute(
 ) -> FinishedRun:
     """Load all models and carry the run out."""
     from hnbench.runs.execute import execute
+    from hnbench.runs.experiment import Experiment
     from hnbench.runs.preparation import prepare
     from hnbench.runs.store import RunStore
 
@@ -157,17 +159,9 @@ def _execute(
     screen.announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
+    experiment = Experiment(config, suite, generator, rewards, held_out, prepared)
     with RunStore(folder) as store:
-        tally = execute(
-            config,
-            suite,
-            generator,
-            rewards,
-            held_out,
-            prepared,
-            store,
-            screen.run(),
-        )
+        tally = execute(experiment, store, screen.run())
         found = store.run()
     return FinishedRun(**vars(found), **vars(tally))
 
@@ -183,7 +177,7 @@ def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:
 
 def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
     """The base first, which every method is compared with, then the others."""
-    return ("random", *(text for text in specifications if text != "random"))
+    return (BASE, *(text for text in specifications if text != BASE))
 
 
 def _name_of(specification: str, suite: Suite) -> dict[str, str]:

@@ -136,7 +136,7 @@ _FLUX_SCHNELL = _trainings(
     paper={**_FLUX, "lora_alpha": 5.0, "steps": 62_750},
 )
 
-_PRESETS = {
+PRESETS: Mapping[str, Preset] = {
     "shapes": Preset(
         optimised={"shapes-clip": 1.0},
         held_out=("shapes-resnet", "redness"),
@@ -182,9 +182,4 @@ def preset_of(generator: str) -> Preset:
     """The preset of a generator; an empty one where there is none, for example for a generator of
     another package.
     """
-    return _PRESETS.get(generator, Preset())
-
-
-def preset_names() -> tuple[str, ...]:
-    """The generators that have a preset."""
-    return tuple(_PRESETS)
+    return PRESETS.get(generator, Preset())

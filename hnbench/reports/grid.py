@@ -19,7 +19,8 @@ from hnbench.files.escaping import printable
 from hnbench.files.reading import content_of
 from hnbench.reports.drawing import new_figure
 from hnbench.reports.glyphs import drawable, drawable_with
-from hnbench.reports.labels import BASE, candidates_of, featured, style_of
+from hnbench.reports.labels import candidates_of, featured, style_of
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,8 +6,9 @@ import math
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from hnbench.reports.labels import BASE, HYPERNOISE, RENO, RIVAL, best_of_labels, style_of
+from hnbench.reports.labels import HYPERNOISE, RENO, RIVAL, best_of_labels, style_of
 from hnbench.reports.numbers import amount, probability, spanned
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BASE = "random"
+from hnbench.runs.plan import BASE
+
 HYPERNOISE = "hypernoise"
 RENO = "reno"
 FINETUNE = "finetune"

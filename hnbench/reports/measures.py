@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hnbench.measures.journal import Measurements, read_measurements
-from hnbench.reports.labels import BASE
+from hnbench.runs.plan import BASE
 from hnbench.stats.by_prompt import compare
 from hnbench.stats.equal_numbers import with_equal_numbers
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hnbench.errors import StoreError, UsageError
-from hnbench.reports.labels import BASE
 from hnbench.runs.coverage import cover
 from hnbench.runs.frame import frame_of
-from hnbench.runs.plan import Plan
+from hnbench.runs.plan import BASE, Plan
 from hnbench.runs.store import Run, damaged_images, read_run
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hnbench.reports.labels import BASE, CONTROLS, HYPERNOISE, RENO, RIVAL, best_of_labels
+from hnbench.reports.labels import CONTROLS, HYPERNOISE, RENO, RIVAL, best_of_labels
 from hnbench.reports.measures import pooled_measures
 from hnbench.reports.pool import pool_runs
 from hnbench.runs.frame import OPTIMISED, REWARD, SCORE
+from hnbench.runs.plan import BASE
 from hnbench.stats.equivalence import equivalent_budget
 from hnbench.stats.intervals import ClusterBootstrap, Estimate, Interval
 from hnbench.stats.multiplicity import holm

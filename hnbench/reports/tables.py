@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import csv_cell
-from hnbench.reports.labels import BASE, HYPERNOISE, style_of
+from hnbench.reports.labels import HYPERNOISE, style_of
 from hnbench.reports.notes import interval_notes, left_out
 from hnbench.reports.numbers import number
 from hnbench.runs.frame import SCORE
+from hnbench.runs.plan import BASE
 from hnbench.stats.intervals import Interval
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from hnbench.runs.coverage import cover
 from hnbench.runs.environment import environment
 from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
-from hnbench.runs.plan import make_plan
+from hnbench.runs.plan import BASE, make_plan
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.verdicts import verify
@@ -50,19 +50,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hnbench.config import RunConfig
-    from hnbench.generators.base import Generator
     from hnbench.methods.base import Method, Outcome
-    from hnbench.rewards.base import Mixture, Reward
+    from hnbench.runs.experiment import Experiment
     from hnbench.runs.plan import Expected, Plan
-    from hnbench.runs.preparation import Prepared
     from hnbench.runs.recorder import Measurement
     from hnbench.runs.store import RunStore
-    from hnbench.suites.base import Suite
     from hnbench.tasks import Task
-
-BASE = "random"
-"""The label that every other one is compared with."""
-
 
 NO_BASE = "BaseFailed"
 """The type of the failures that only follow from another one."""
@@ -106,16 +99,7 @@ class Tally:
     """Why most of the failed ones failed, and how many did; empty where none did."""
 
 
-def execute(
-    config: RunConfig,
-    suite: Suite,
-    generator: Generator,
-    rewards: Mixture,
-    held_out: Sequence[Reward],
-    prepared: Prepared,
-    store: RunStore,
-    progress: RunProgress,
-) -> Tally:
+def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> Tally:
     """Run or continue a run in an open store. The first method must be the base, with the one label
     `random`.
 
@@ -127,7 +111,9 @@ def execute(
     folder of another run or a full disk `StoreError`, a judge that fails its check (`Judge.verify`,
     asked when there is something to do) `UsageError`, before anything is written.
     """
-    methods = prepared.methods
+    config, suite, generator = experiment.config, experiment.suite, experiment.generator
+    rewards, held_out = experiment.rewards, experiment.held_out
+    methods = experiment.prepared.methods
     if not methods or methods[0].labels != (BASE,):
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
     judge = suite.judge(device=config.device)
@@ -142,8 +128,8 @@ def execute(
     manifest = {
         **described,
         "plan": plan.to_json(),
-        "training": prepared.training,
-        "skipped": prepared.reasons(store),
+        "training": experiment.prepared.training,
+        "skipped": experiment.prepared.reasons(store),
         "environment": surroundings,
         "verified": verified,
     }

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hnbench.suites.base import Prompt, Suite
 
 
+BASE = "random"
+"""The label that every other one is compared with: the starting noise itself."""
 OPTIMISED = "optimised"
 """The name of a record's weighted total of the optimised rewards."""
 

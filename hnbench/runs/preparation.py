@@ -9,6 +9,7 @@ from hnbench.errors import PluginError
 from hnbench.files.escaping import printable
 from hnbench.guards.answers import shown
 from hnbench.methods.training import Training
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,12 +47,16 @@ def prepare(
     """Prepare every method that can run on the generator, so that a wrong adapter is refused before
     any work.
 
-    The first method is the base, which is not asked whether it can. `prompts` (id -> text) are the
-    run's: the training says which of them it saw. Of two methods with one kind the first counts.
+    The base is not asked whether it can: without it there is nothing to compare with. `prompts`
+    (id -> text) are the run's: the training says which of them it saw. Of two methods with one
+    kind the first counts.
     """
-    reasons = {method.name: _reason(method, generator) for method in methods[1:]}
-    ready = tuple(method for method in methods if not reasons.get(method.name))
-    skipped = tuple((one, reason) for one in methods if (reason := reasons.get(one.name)))
+    reasons = {
+        method.name: "" if method.labels == (BASE,) else _reason(method, generator)
+        for method in methods
+    }
+    ready = tuple(method for method in methods if not reasons[method.name])
+    skipped = tuple((one, reason) for one in methods if (reason := reasons[one.name]))
     return Prepared(ready, skipped, _trained(ready, generator, prompts))
 
 

@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
-from hnbench.catalogue.presets import Preset, preset_names, preset_of
+from hnbench.catalogue.presets import PRESETS, Preset, preset_of
 from hnbench.catalogue.registry import GENERATORS, MEASURES, METHODS, PROMPTS, REWARDS, SUITES
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.weights.hub import Source
 
-PRESETS = [(name, preset_of(name)) for name in preset_names()]
-each = pytest.mark.parametrize(("generator", "preset"), PRESETS, ids=[name for name, _ in PRESETS])
+each = pytest.mark.parametrize(("generator", "preset"), PRESETS.items(), ids=list(PRESETS))
 
 
 def test_every_preset_is_of_a_built_in_generator() -> None:
-    assert set(preset_names()) <= {entry.name for entry in GENERATORS.built_in}
+    assert set(PRESETS) <= {entry.name for entry in GENERATORS.built_in}
 
 
 @each

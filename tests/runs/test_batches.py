@@ -26,6 +26,7 @@ from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.execute import execute
+from hnbench.runs.experiment import Experiment
 from hnbench.runs.preparation import prepare
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, read_run
@@ -84,16 +85,15 @@ def toys(folder: Path, after: int = -1, **changes: Any) -> None:
         **changes,
     }
     with Stopping(folder, after) as store:
-        execute(
+        experiment = Experiment(
             replace(CONFIG, batch_size=5),
             WorldSuite(),
             given["generator"],
             Mixture({"brightness": (given["reward"], 2.0)}),
             [NeighbourlyReward()],
             prepare(given["methods"], given["generator"], {}),
-            store,
-            Count(),
         )
+        execute(experiment, store, Count())
 
 
 def interrupted(after: int, folder: Path, **changes: Any) -> None:
@@ -218,16 +218,15 @@ def shapes(folder: Path, batch_size: int, after: int = -1) -> None:
     ]
     generator = load_generator("shapes", "cpu", "float32")
     with Stopping(folder, after) as store:
-        execute(
+        experiment = Experiment(
             config,
             ShapesSuite(),
             generator,
             load_mixture(config.optimised, "cpu", "float32"),
             [load_reward("shapes-resnet", "cpu", "float32")],
             prepare(methods, generator, {}),
-            store,
-            Count(),
         )
+        execute(experiment, store, Count())
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.base import Method, Outcome
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.execute import Tally, execute
+from hnbench.runs.experiment import Experiment
 from hnbench.runs.preparation import prepare
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, damaged_images, read_run
@@ -239,16 +240,15 @@ def run(
     asked = [Base(), Best(), Climb()] if methods is None else methods
     texts = {prompt.id: prompt.text for prompt in suite.prompts()}
     with RunStore(folder) as store:
-        return execute(
+        experiment = Experiment(
             replace(CONFIG, **changes),
             suite,
             generator,
             Mixture({"brightness": (reward or BrightnessReward(), 2.0)}),
             [held_out or RedReward()],
             prepare(asked, generator, texts),
-            store,
-            progress or Count(),
         )
+        return execute(experiment, store, progress or Count())
 
 
 def run_slowly(folder: Path, log: Path, seconds: float) -> None:

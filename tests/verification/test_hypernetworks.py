@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hnbench.catalogue.presets import preset_names, preset_of
+from hnbench.catalogue.presets import PRESETS, preset_of
 from hnbench.hypernetwork import loading
 from hnbench.hypernetwork.adapter import LoraAdapter
 from hnbench.verification.check import CheckResult, run_check
@@ -26,7 +26,7 @@ def checked(name: str) -> CheckResult:
 def test_every_adapter_of_a_preset_has_a_check() -> None:
     published = {
         str(name)
-        for preset in preset_names()
+        for preset in PRESETS
         for name in preset_of(preset).adapters.values()
         if isinstance(name, str)
     }

@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
-from hnbench.reports.labels import BASE, HYPERNOISE, RENO, candidates_of, style_of
+from hnbench.reports.labels import HYPERNOISE, RENO, candidates_of, style_of
 from hnbench.reports.plots.marks import SCORE_AXIS, bar, log_axis, mark, segments
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hnbench.reports.labels import BASE, HYPERNOISE, candidates_of, style_of
+from hnbench.reports.labels import HYPERNOISE, candidates_of, style_of
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,8 @@ import numpy as np
 
 from hnbench.reports.drawing import new_figure
 from hnbench.reports.glyphs import drawable
-from hnbench.reports.labels import BASE, HYPERNOISE, featured, style_of
+from hnbench.reports.labels import HYPERNOISE, featured, style_of
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

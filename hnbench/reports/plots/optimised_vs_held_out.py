@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
 from hnbench.reports.glyphs import drawable
-from hnbench.reports.labels import BASE, HYPERNOISE, style_of
+from hnbench.reports.labels import HYPERNOISE, style_of
 from hnbench.reports.plots.marks import bar, error_of, size_of
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
-from hnbench.reports.labels import BASE, HYPERNOISE, RENO, best_of_labels, style_of
+from hnbench.reports.labels import HYPERNOISE, RENO, best_of_labels, style_of
 from hnbench.reports.plots.marks import segments
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import markdown as escaped
-from hnbench.reports.labels import BASE, HYPERNOISE, style_of
+from hnbench.reports.labels import HYPERNOISE, style_of
 from hnbench.reports.numbers import probability, spanned
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

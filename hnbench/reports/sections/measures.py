@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import markdown as escaped
-from hnbench.reports.labels import BASE, HYPERNOISE, OTHER_NOISE, RANDOM_DIRECTION, style_of
+from hnbench.reports.labels import HYPERNOISE, OTHER_NOISE, RANDOM_DIRECTION, style_of
 from hnbench.reports.numbers import spanned
 from hnbench.reports.sections.cells import name_of, table
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from hnbench.reports.measures import PooledMeasure

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import markdown as escaped
-from hnbench.reports.labels import BASE
 from hnbench.reports.numbers import number, spanned
 from hnbench.reports.sections.cells import name_of, table
+from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
     from hnbench.reports.summary import Row, Summary
