@@ -332,9 +332,8 @@ def test_a_check_is_equal_to_another_implementation(name: str, stage: Stage) -> 
             "the published values fit the resize(s with and without| with antialiasing better)",
             result.notes[0],
         )
-        assert result.notes[0].startswith("the published values are") or name.endswith(
-            "preferences"
-        )
+        fits = "the published values fit the resize with "
+        assert result.notes[0].startswith(fits) or name.endswith("preferences")
 
 
 def test_the_other_resize_is_seen_in_the_published_numbers(stage: Stage) -> None:
