@@ -1,3 +1,3 @@
-"""Held-out measures of images that are there already: of each image, of all images of a prompt, and
-of a whole set.
+"""Held-out measures of existing images: of each image, of all images of a prompt, or of a whole
+set.
 """

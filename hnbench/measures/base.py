@@ -1,4 +1,4 @@
-"""The contract of a measure: what it is a measure of, and its value. No method ever sees one."""
+"""The contract of a measure of images. No method ever sees one."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ if TYPE_CHECKING:
 
 
 class Measure(ABC):
-    """One number about images."""
+    """One number about images: the common part of the three kinds of measures."""
 
     name: str
-    """As typed, without the model's name where that is the default one."""
+    """The name that a user types, without the model's name if it is the default model."""
     about: str
     """One sentence for the report: what is measured, with which model, and its range."""
     higher_is_better: bool | None
-    """None where neither is better."""
+    """None if neither higher nor lower is better."""
     source: str = ""
-    """Where the weights come from; empty for what comes with a package."""
+    """The origin of the weights; empty for weights that come with a package."""
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A SHA-256 over the weights and what else decides the value."""
+        """A SHA-256 of the weights and everything else that decides the value."""
 
 
 class ImageMeasure(Measure):
-    """A value of each (image, prompt), such as VQAScore."""
+    """A value for each (image, prompt), such as VQAScore."""
 
     @abstractmethod
     def values(self, pictures: Sequence[Image], prompts: Sequence[str]) -> list[float]:
-        """One value per picture, in order. Pictures are RGB, as saved, of any sizes; a value does
-        not depend on its neighbours.
+        """One value per picture, in order. Pictures are RGB, as saved, of any sizes. A value must
+        not depend on the other pictures of the call.
         """
 
 
 class PromptMeasure(Measure):
-    """A value of all images that one method made of one prompt, such as their diversity."""
+    """A value for all images that one method made of one prompt, such as their diversity."""
 
     @abstractmethod
     def values(self, groups: Sequence[Sequence[Image]]) -> list[float]:
-        """One value per group, in order: a group is at least two RGB pictures of one prompt. A
-        value depends on no other group.
+        """One value per group, in order. A group is at least two RGB pictures of one prompt. A
+        value must not depend on the other groups of the call.
         """
 
 
 class SetMeasure(Measure):
-    """A distance between two sets of images, such as a method's and the base's, by their
+    """A distance between two sets of images (a method's and the base's), computed from their
     features.
     """
 

@@ -1,8 +1,8 @@
 """Diversity of the images of one prompt, by the cosines between their features.
 
-The Vendi score is Friedman and Dieng's, arXiv 2210.02410. The mean similarity is what HyperNoise
-(arXiv 2508.09968, Table 7) gives of DINOv2; which of its models, tokens and resolutions that was is
-not published, and no standard exists.
+The Vendi score is by Friedman and Dieng, arXiv 2210.02410. HyperNoise (arXiv 2508.09968, Table 7)
+reports the mean similarity with DINOv2; which model, tokens and resolution it used is not
+published, and there is no standard.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 
 
 def mean_similarity(features: Tensor) -> float:
-    """The mean cosine over all pairs of `[N, D]`, in [-1, 1], of at least two."""
+    """The mean cosine over all pairs of rows of `[N, D]`, in [-1, 1]; N is at least 2."""
     cosines = _cosines(features)
     count = len(cosines)
     return float((cosines.sum() - cosines.trace()) / (count * (count - 1)))
 
 
 def vendi_score(features: Tensor) -> float:
-    """The exponential of the entropy of the eigenvalues of K / N, where K are the cosines of `[N,
-    D]`; in [1, N].
+    """The exponential of the entropy of the eigenvalues of K / N, where K are the cosines between
+    the rows of `[N, D]`; in [1, N].
 
-    N where all are orthogonal, 1 where all are the same.
+    It is N if all rows are orthogonal, and 1 if all are the same.
     """
     values = torch.linalg.eigvalsh(_cosines(features) / len(features))
+    # 0 log 0 is 0; rounding can also make a zero eigenvalue negative.
     values = values[values > 0]
     return float(torch.exp(-(values * values.log()).sum()))
 
@@ -46,7 +47,7 @@ def _cosines(features: Tensor) -> Tensor:
 
 
 class FeatureDiversity(FeatureMeasure, PromptMeasure):
-    """A number of the features of a prompt's images."""
+    """A number computed from the features of a prompt's images."""
 
     formula: Callable[[Tensor], float]
 

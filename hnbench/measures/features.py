@@ -1,4 +1,6 @@
-"""The contract of a feature, and what the measures over features share: diversity and fidelity."""
+"""The contract of features, and the shared base of the measures that use them: diversity and
+fidelity.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Features(ABC):
-    """A frozen network's description of a picture."""
+    """A frozen network that turns pictures into vectors."""
 
     about: str
-    """The model and what is taken of it, as the object of a sentence."""
+    """The model and the part of its output that is used, as the object of a sentence."""
     source: str = ""
-    """Where the weights come from; empty for what comes with the package."""
+    """The origin of the weights; empty for weights that come with the package."""
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A SHA-256 over the weights and the way from a picture to its features."""
+        """A SHA-256 of the weights and the preprocessing and pooling."""
 
     @abstractmethod
     def of(self, pictures: Sequence[Image]) -> Tensor:
@@ -34,12 +36,12 @@ class Features(ABC):
 
 
 class FeatureMeasure(Measure):
-    """A formula over features."""
+    """A measure that applies a formula to features."""
 
     identity: str
     """The formula's name and version, for the fingerprint."""
     said: str
-    """The formula in words, to stand before the features'."""
+    """The formula in words; `about` is this, followed by the features' `about`."""
 
     def __init__(self, name: str, features: Features) -> None:
         self.name, self._features = name, features
@@ -48,7 +50,7 @@ class FeatureMeasure(Measure):
 
     @property
     def network(self) -> Features:
-        """What describes the pictures."""
+        """The network that computes the features."""
         return self._features
 
     @property

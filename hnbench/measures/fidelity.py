@@ -1,8 +1,8 @@
-"""How far a method's images are from the base's, as sets of features.
+"""Distances between a method's images and the base's, as sets of features.
 
-CMMD is Jayasumana et al.'s, arXiv 2401.09603: the squared maximum mean discrepancy with a Gaussian
-kernel. The Fréchet distance in DINOv2's features is Stein et al.'s, arXiv 2306.04675. Neither says
-that one of the two sets is the better one.
+CMMD (Jayasumana et al., arXiv 2401.09603) is the squared maximum mean discrepancy with a Gaussian
+kernel. The Fréchet distance of DINOv2's features is from Stein et al., arXiv 2306.04675. Neither
+says which of the two sets is better.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ if TYPE_CHECKING:
 
 
 BANDWIDTH = 10.0
-"""Of the kernel exp(-|x - y|^2 / (2 BANDWIDTH^2)), as published for unit vectors."""
+"""The width of the kernel exp(-|x - y|^2 / (2 BANDWIDTH^2)), as published for unit vectors."""
 SCALE = 1000.0
 """The factor the discrepancy is multiplied by, as published."""
 _ROWS = 1024
-"""Of a kernel at a time, so that its size does not grow with the square of the sets'."""
+"""Rows of a kernel that are computed at a time, so that memory does not grow with the square of the
+sets' sizes.
+"""
 
 
 def mean_discrepancy(ours: Tensor, base: Tensor) -> float:
-    """CMMD: 1000 (mean k(x, x') + mean k(y, y') - 2 mean k(x, y)) of `[N, D]` and `[M, D]`,
-    diagonals included: biased, and never negative.
+    """CMMD: 1000 (mean k(x, x') + mean k(y, y') - 2 mean k(x, y)) of `[N, D]` and `[M, D]`.
+
+    The means include the diagonals, as published, so it is biased and never negative.
     """
     x, y = ours.double(), base.double()
     return SCALE * (_mean_kernel(x, x) + _mean_kernel(y, y) - 2 * _mean_kernel(x, y))
@@ -49,14 +52,14 @@ def _mean_kernel(x: Tensor, y: Tensor) -> float:
 
 def frechet_distance(ours: Tensor, base: Tensor) -> float:
     """|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) of the means and unbiased covariances of `[N, D]`
-    and `[M, D]`, each of at least two.
+    and `[M, D]`. `UsageError` if a set has fewer than two rows.
 
     With C = A^T A and C' = B^T B, the trace of (C C')^(1/2) is the sum of the singular values of A
-    B^T: no root of a product that is nearly singular, which it always is where N < D.
+    B^T. This avoids the root of a product that is nearly singular, as it always is if N < D.
     """
     if min(len(ours), len(base)) < 2:
         raise UsageError(
-            f"a Fréchet distance needs at least two images in each set; there are {len(ours)} and"
+            f"a Fréchet distance needs at least two images in each set; these have {len(ours)} and"
             f" {len(base)}"
         )
     x, y = ours.double(), base.double()
@@ -68,7 +71,7 @@ def frechet_distance(ours: Tensor, base: Tensor) -> float:
 
 
 def _root_of_covariance(features: Tensor) -> Tensor:
-    """An A `[min(N, D), D]` with A^T A the covariance."""
+    """A matrix A `[min(N, D), D]` such that A^T A is the covariance."""
     centred = (features - features.mean(0)) / (len(features) - 1) ** 0.5
     root: Tensor = torch.linalg.qr(centred, mode="r").R
     return root

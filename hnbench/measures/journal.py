@@ -1,17 +1,17 @@
-"""The measured values of a folder's images: `measures/journal.jsonl` in it. Read
-without torch, also by a report.
+"""The measured values of a folder's images, in its file `measures/journal.jsonl`. A report reads it
+without torch.
 
-Two kinds of lines. A definition says what a measure is, once for every fingerprint. A row has the
-values of some prompts of one label:
+It has two kinds of lines. A definition describes a measure, once for each fingerprint. A row has
+the values of some prompts of one label:
 
     {"schema":1,"measure":"lpips","fingerprint":"...","kind":"prompt","about":"...","higher_is_better":true,"source":"..."}
     {"schema":1,"measure":"lpips","fingerprint":"...","label":"random","images":"...","values":{"colors/0000":0.61,...}}
 
-A row names its definition, which stands before it, by the beginning of the fingerprint. `values`
-are numbers by prompt; of a measure of images, lists with one for each image of the prompt; of a
-measure of sets, the distance and the sizes of both sets. `images` is the beginning of a SHA-256
-over those of the images, in the order of `values` (of sets: this label's, then the base's), so that
-a row counts only as long as the images are those that were measured.
+A row names its definition, which comes before it, by the beginning of the fingerprint. `values` has
+a number for each prompt. For a measure of images it has a list for each prompt, with one number per
+image; for a measure of sets it has the distance and the sizes of both sets. `images` is the
+beginning of a SHA-256 of the images' own SHA-256s, in the order of `values` (for sets: this
+label's, then the base's). So a row counts only as long as the images are those that were measured.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ SCHEMA = 1
 """The version of a line that this package writes."""
 FOLDER, NAME = "measures", "journal.jsonl"
 REFERENCE = 16
-"""Hexadecimal digits of a fingerprint, or of the images' digest, in a row."""
+"""The number of hexadecimal digits of a fingerprint, or of the images' digest, in a row."""
 MEASURE_DIGITS = 5
-"""Significant digits of a value: far finer than any interval of it, and a reference run's file
-stays small.
+"""Significant digits of a value. They are far finer than any interval, and keep a reference run's
+file small.
 """
 
 Kind = Literal["image", "prompt", "set"]
@@ -53,7 +53,7 @@ Images = Mapping[str, Sequence[str]]
 
 
 class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a measure is."""
+    """The description of a measure."""
 
     measure: Named
     fingerprint: Named
@@ -82,15 +82,16 @@ class MeasureRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     measure: str
     fingerprint: str
-    """The beginning of the definition's."""
+    """The beginning of the definition's fingerprint."""
     label: str
     images: str
+    """The digest of the measured images (`images_digest`)."""
     values: dict[str, Any]
-    """As `VALUES` says for the measure's kind."""
+    """Their type depends on the measure's kind (`VALUES`)."""
     schema: int = SCHEMA
 
     def is_of(self, images: Images) -> bool:
-        """Whether these are the images that were measured, each of them."""
+        """Whether all of the row's prompts still have exactly the images that were measured."""
         found = [images.get(prompt) for prompt in self.values]
         if None in found or self.images != images_digest(
             sha256 for one in found for sha256 in one or ()
@@ -104,7 +105,7 @@ class MeasureRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Distance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of a label's images to the base's: the value and the sizes of both sets."""
+    """The distance of a label's images to the base's, and the sizes of both sets."""
 
     value: float
     images: Count
@@ -116,7 +117,7 @@ VALUES: dict[Kind, Any] = {
     "prompt": dict[str, float],
     "set": Distance,
 }
-"""What a row's values are, by the kind of its measure."""
+"""Kind of a measure -> the type of a row's values."""
 
 
 def images_digest(sha256s: Iterable[str]) -> str:
@@ -125,14 +126,14 @@ def images_digest(sha256s: Iterable[str]) -> str:
 
 
 class Measurements:
-    """What a journal's lines say of given images. A later line wins over an earlier one."""
+    """The values of a journal's lines. A later line wins over an earlier one."""
 
     def __init__(self, lines: Iterable[Definition | MeasureRow]) -> None:
-        """Sort the lines. A row without its definition before it counts for nothing: it is measured
-        again.
+        """Sort the lines. A row without its definition before it is ignored, so its values are
+        measured again.
         """
         self.definitions: dict[tuple[str, str], Definition] = {}
-        """By measure and the fingerprint's beginning."""
+        """(Measure, beginning of the fingerprint) -> definition."""
         self.rows: list[MeasureRow] = []
         for line in lines:
             if isinstance(line, Definition):
@@ -141,13 +142,15 @@ class Measurements:
                 self.rows.append(line)
 
     def latest(self) -> dict[str, Definition]:
-        """Measure -> the definition that its last row is of."""
+        """Measure -> the definition of its last row."""
         return {row.measure: self.definitions[row.measure, row.fingerprint] for row in self.rows}
 
     def by_prompt(
         self, definition: Definition, label: str, images: Images
     ) -> dict[str, tuple[float, ...]]:
-        """Prompt -> its values (one, but of a measure of images), of those images alone."""
+        """Prompt -> its values, measured on exactly these images: one per image for a measure of
+        images, else one.
+        """
         found: dict[str, tuple[float, ...]] = {}
         for row in self._rows(definition, label):
             if row.is_of(images):
@@ -163,7 +166,7 @@ class Measurements:
     def distance(
         self, definition: Definition, label: str, images: Images, base: Images
     ) -> Distance | None:
-        """The distance of those images to those of the base, if it is known."""
+        """The distance of these images to those of the base; None if it was not measured."""
         known, sizes = _of_sets(images, base), _sizes(images, base)
         rows = [
             row
@@ -192,21 +195,21 @@ def open_journal(folder: Path) -> Journal[Definition | MeasureRow]:
 
 
 def read_measurements(run: Path) -> Measurements | None:
-    """What was measured of a run's images, if anything was."""
+    """The values that were measured on a run's images; None if there are none."""
     path = run / FOLDER / NAME
     lines = read_lines(path, _Reader())
     return Measurements(lines) if lines else None
 
 
 def definition_line(definition: Definition) -> dict[str, Any]:
-    """The line of a definition."""
+    """A definition as a line of the journal."""
     return msgspec.structs.asdict(definition)
 
 
 def row_line(
     definition: Definition, label: str, images: Images, values: Mapping[str, Sequence[float]]
 ) -> dict[str, Any]:
-    """The line of some prompts' values."""
+    """Some prompts' values as a line of the journal."""
     measured = images_digest(sha256 for prompt in values for sha256 in images[prompt])
     rounded = {
         prompt: [to_digits(value, MEASURE_DIGITS) for value in found]
@@ -227,7 +230,7 @@ def row_line(
 def distance_line(
     definition: Definition, label: str, images: Images, base: Images, value: float
 ) -> dict[str, Any]:
-    """The line of a distance between two sets."""
+    """A distance between two sets as a line of the journal."""
     return _row(
         definition,
         label,
@@ -253,15 +256,15 @@ def _row(
 
 
 class _Reader:
-    """Reads the lines of a journal in order; the definition before a row says what its values must
-    be.
+    """Reads the lines of a journal in order, because the definition before a row says which type
+    its values must have.
     """
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str], Kind] = {}
 
     def __call__(self, line: dict[str, Any]) -> Definition | MeasureRow:
-        """One decoded line; `MalformedError` says what is wrong with it."""
+        """The definition or row of a decoded line; `MalformedError` if it is neither."""
         check_schema(line, SCHEMA)
         if "values" not in line:
             definition = as_kind(line, Definition)

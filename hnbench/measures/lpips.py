@@ -1,13 +1,13 @@
-"""LPIPS between the images of one prompt, the mean over all pairs: Zhang et al., arXiv 1801.03924,
-with AlexNet.
+"""LPIPS with AlexNet (Zhang et al., arXiv 1801.03924) between the images of one prompt: the mean
+over all pairs.
 
-The distance of two images is, summed over the five layers of AlexNet's features after their ReLU,
-the mean over places of sum_c w_c (f_c - g_c)^2, where f and g are divided by their norm over
-channels. The mean over pairs of a squared difference is twice the unbiased variance, so every image
-passes the network once, and no pair is formed.
+The distance of two images is a sum over five layers of AlexNet. Each layer contributes the mean
+over positions of sum_c w_c (f_c - g_c)^2, where f and g are its outputs after the ReLU, divided by
+their norm over channels. The mean over pairs of a squared difference is twice the unbiased
+variance, so each image passes through the network only once, and no pairs are formed.
 
-The weights w_c come in torchmetrics' package. AlexNet's come from PyTorch's site: torchvision's own
-way there would unpickle them.
+The weights w_c come with the package torchmetrics. AlexNet's weights are downloaded from PyTorch's
+site here, because torchvision's own download would unpickle them.
 """
 
 from __future__ import annotations
@@ -37,18 +37,20 @@ if TYPE_CHECKING:
 ALEXNET = "lpips/alexnet-owt-7be5be79.pth"
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 ALEXNET_SHA256 = "7be5be79"
-"""The beginning of one, which torchvision puts into the file's name."""
+"""The beginning of the SHA-256, which torchvision puts into the file's name."""
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
 """ImageNet's mean and standard deviation for pixels in [-1, 1]."""
 LAYERS = (1, 4, 7, 9, 11)
-"""The places of the ReLUs in torchvision's AlexNet whose outputs are compared."""
+"""The indices of the ReLUs in torchvision's AlexNet whose outputs are compared."""
 SMALLEST = 32
-"""Pixels of the short side: what is smaller leaves nothing after AlexNet's poolings."""
+"""The least pixels of the short side: of a smaller image, AlexNet's poolings leave nothing."""
 
 
 class Lpips(PromptMeasure):
-    """The mean LPIPS over all pairs of a prompt's images, at the size that they have."""
+    """The mean LPIPS over all pairs of a prompt's images, at their own size. `UsageError` if they
+    have different sizes or are too small.
+    """
 
     name = "lpips"
     about = (
@@ -59,7 +61,8 @@ class Lpips(PromptMeasure):
     source = "download.pytorch.org/models/alexnet-owt-7be5be79.pth, torchmetrics"
 
     def __init__(self, weights: Path, device: str) -> None:
-        """`weights` is torchvision's state of AlexNet."""
+        """`weights` is the file of torchvision's AlexNet."""
+        # The meta device draws no random weights, which would be replaced at once.
         with torch.device("meta"):
             network = alexnet(weights=None)
         fill(network, read_weights(weights), weights)
@@ -98,7 +101,7 @@ class Lpips(PromptMeasure):
         )
 
     def _layers(self, values: Tensor) -> Iterator[Tensor]:
-        """The compared features `[B, C, h, w]`, of length 1 over channels."""
+        """The outputs `[B, C, h, w]` of the compared layers, of length 1 over channels."""
         for place, layer in enumerate(self._features):
             values = layer(values)
             if place in LAYERS:
@@ -123,11 +126,11 @@ def heads_path() -> Path:
 
 
 def heads(path: Path) -> list[Tensor]:
-    """The channels' weights `[C, 1, 1]` of the five layers."""
+    """The weights `[C, 1, 1]` of the channels of the five layers."""
     found = read_weights(path)
     return [found[f"lin{layer}.model.1.weight"][0] for layer in range(len(LAYERS))]
 
 
 def load(device: str) -> Lpips:
-    """LPIPS with the published weights, of which AlexNet's are downloaded on first use (244 MB)."""
+    """LPIPS with the published weights. Those of AlexNet are downloaded on first use (244 MB)."""
     return Lpips(fetch(ALEXNET, ALEXNET_URL, ALEXNET_SHA256, progress=True), device)

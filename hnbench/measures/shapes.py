@@ -1,4 +1,4 @@
-"""The measures of the embedded world: the published formulas over the image features of its
+"""The measures of the embedded world: the published formulas, applied to the image features of its
 held-out reward, shapes-resnet.
 """
 
@@ -36,6 +36,7 @@ class ShapesFeatures(Features):
 
     @torch.inference_mode()
     def of(self, pictures: Sequence[Image]) -> Tensor:
+        # Pictures of different sizes do not fit into one batch.
         alike = len({picture.size for picture in pictures}) == 1
         batches = [pictures] if alike else [[picture] for picture in pictures]
         return torch.cat(
@@ -47,20 +48,20 @@ class ShapesFeatures(Features):
 
 
 def similarity(device: str) -> Similarity:
-    """`shapes-similarity`."""
+    """The measure `shapes-similarity`."""
     return Similarity("shapes-similarity", ShapesFeatures(device))
 
 
 def vendi(device: str) -> Vendi:
-    """`shapes-vendi`."""
+    """The measure `shapes-vendi`."""
     return Vendi("shapes-vendi", ShapesFeatures(device))
 
 
 def mmd(device: str) -> MeanDiscrepancy:
-    """`shapes-mmd`."""
+    """The measure `shapes-mmd`."""
     return MeanDiscrepancy("shapes-mmd", ShapesFeatures(device))
 
 
 def frechet(device: str) -> FrechetDistance:
-    """`shapes-fd`."""
+    """The measure `shapes-fd`."""
     return FrechetDistance("shapes-fd", ShapesFeatures(device))

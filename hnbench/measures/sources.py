@@ -1,4 +1,4 @@
-"""Where the measures' weights are on the Hub."""
+"""The repositories of the measures' weights on the Hub."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ CLIP_336 = Source("openai/clip-vit-large-patch14-336", needs=MODEL)
 VQASCORE = Source(
     "Qwen/Qwen2.5-VL-7B-Instruct", patterns=("*.json", "*.jinja", "*.txt", "*.model"), needs=MODEL
 )
-"""The default model: Apache 2.0 (the 3B is for research only), and the one that t2v-metrics 3.1
-shows in its examples.
+"""The default model. Its licence is Apache 2.0 (that of the 3B model allows research only), and
+t2v-metrics 3.1 has it in its examples.
 """

@@ -39,10 +39,13 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 DINOV2_SIZE = 224
 HUB_OFFSET = 0.1
-"""Of a patch: what torch.hub's DINOv2 adds to the number of patches of a side, against rounding."""
+"""The fraction of a patch that torch.hub's DINOv2 adds to the number of patches of a side, to avoid
+rounding errors.
+"""
 _DINOV2_HEADS = r"(classifier|decode_head|head)\..*"
+"""Unused tensors of DINOv2's checkpoints: heads for other tasks."""
 _CLIP_TEXT = r"logit_scale|text_(model|projection)\..*"
-"""Unused parts of checkpoints: heads for other tasks, and CLIP's text tower."""
+"""Unused tensors of CLIP's checkpoints: the text tower."""
 
 
 class TransformerFeatures(Features):
@@ -87,9 +90,9 @@ class Dinov2Features(TransformerFeatures):
     """The class token after the last layer norm, not normalised, of the whole picture at 224
     pixels.
 
-    The picture is made square by Pillow's bicubic resize to 8 bit, nothing is cropped, and
-    normalised by ImageNet's statistics: what dgm-eval (Stein et al., arXiv 2306.04675) does unless
-    told otherwise. Positions are placed as by torch.hub's DINOv2, which it loads.
+    The picture is resized to a square by Pillow's bicubic resize to 8 bit (nothing is cropped) and
+    normalised by ImageNet's statistics. This is the default of dgm-eval (Stein et al., arXiv
+    2306.04675). dgm-eval loads DINOv2 from torch.hub, so positions are interpolated as there.
     """
 
     way = (
@@ -100,7 +103,7 @@ class Dinov2Features(TransformerFeatures):
     def __init__(
         self, model: Any, folder: Path, device: str, *, offset: float = HUB_OFFSET, **origin: Any
     ) -> None:
-        """`offset` is that of `positions`; 0 is transformers' own placing."""
+        """`offset` is that of `positions`; 0 is transformers' own interpolation."""
         embeddings = model.embeddings
         table = positions(
             embeddings.position_embeddings, DINOV2_SIZE // model.config.patch_size, offset
@@ -123,11 +126,12 @@ class Dinov2Features(TransformerFeatures):
 
 
 def positions(table: Tensor, side: int, offset: float = HUB_OFFSET) -> Tensor:
-    """A table of positions `[1, 1 + n * n, D]`, the class token's first, for `side * side` patches.
+    """The table of positions `[1, 1 + n * n, D]` (the class token's first), interpolated to `[1, 1
+    + side * side, D]`.
 
-    facebookresearch/dinov2 reads the table with a step of n / (side + 0.1) by bicubic
-    interpolation; transformers with n / side. On smooth tables the two differ by 2% to 7% of the
-    norm, at 37 to 16.
+    Both facebookresearch/dinov2 and transformers interpolate bicubically, the former with a step of
+    n / (side + 0.1), the latter with n / side. On smooth tables, the two results differ by 2% to 7%
+    of the norm for n = 37 and side = 16.
     """
     length = math.isqrt(table.shape[1] - 1)
     if length == side:
@@ -138,11 +142,11 @@ def positions(table: Tensor, side: int, offset: float = HUB_OFFSET) -> Tensor:
 
 
 class ClipFeatures(TransformerFeatures):
-    """The projected image embedding, divided by its norm, of the centre of the picture at the
-    model's own size.
+    """The projected image embedding of the picture's centre at the model's own size, divided by its
+    norm.
 
-    The short side is resized by Pillow's bicubic to 8 bit, then the centre is cropped; for a square
-    picture nothing is.
+    The short side is resized by Pillow's bicubic resize to 8 bit, then the centre is cropped. A
+    square picture is not cropped.
     """
 
     way = "CLIPVisionModelWithProjection, unit embedding, centre by Pillow's bicubic 1"
@@ -157,7 +161,9 @@ class ClipFeatures(TransformerFeatures):
 def load_dinov2(
     source: Source, device: str, where: str = "", *, offset: float = HUB_OFFSET
 ) -> Dinov2Features:
-    """A DINOv2 model of the Hub, or the one that `where` names. `offset` is that of `positions`."""
+    """The DINOv2 model of `source`, or the one that `where` names. `offset` is that of
+    `positions`.
+    """
     found = find((source,), where)
     return Dinov2Features(
         load_pretrained(Dinov2Model, found.folders[0], left_over=_DINOV2_HEADS),
@@ -169,17 +175,17 @@ def load_dinov2(
 
 
 def dinov2_base(device: str, where: str = "") -> Dinov2Features:
-    """ViT-B/14."""
+    """DINOv2's ViT-B/14."""
     return load_dinov2(DINOV2_BASE, device, where)
 
 
 def dinov2_large(device: str, where: str = "") -> Dinov2Features:
-    """ViT-L/14."""
+    """DINOv2's ViT-L/14."""
     return load_dinov2(DINOV2_LARGE, device, where)
 
 
 def clip_336(device: str, where: str = "") -> ClipFeatures:
-    """ViT-L/14 at 336 pixels."""
+    """CLIP's ViT-L/14 at 336 pixels."""
     found = find((CLIP_336,), where)
     return ClipFeatures(
         load_pretrained(CLIPVisionModelWithProjection, found.folders[0], left_over=_CLIP_TEXT),

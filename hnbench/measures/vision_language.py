@@ -1,8 +1,8 @@
-"""A vision-language model of transformers that is asked about one picture: the probability of the
-first token of its answer.
+"""Vision-language models of transformers that answer a question about one picture: the probability
+of the first token of the answer.
 
-Any decoder of `AutoModelForImageTextToText` that has a processor with a chat template; no code of
-the repository is run. torch is imported when a model is loaded.
+Any decoder of `AutoModelForImageTextToText` will do, if it has a processor with a chat template. No
+code of the repository is run. torch is imported only when a model is loaded.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ SUPPORTED = (
     "give a decoder with image input and a chat template, such as Qwen/Qwen2.5-VL-7B-Instruct"
 )
 ANYTHING = ".*"
-"""What a checkpoint may have beyond the class: vision-language models come with parts for training
-and for speculative decoding.
+"""The tensors that a checkpoint may have in addition to those of the class: vision-language models
+come with parts for training and for speculative decoding.
 """
 
 
 class VisionLanguageModel:
-    """The model of a folder, in bfloat16 on CUDA and in float32 on the CPU. One that cannot be
-    asked is a `UsageError`.
+    """The model of a folder, in bfloat16 on CUDA and in float32 on the CPU. `UsageError` if it
+    cannot be loaded or cannot answer questions about a picture.
     """
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -44,7 +44,7 @@ class VisionLanguageModel:
         self.dtype = torch.float32 if device == "cpu" else torch.bfloat16
         self.processor = _processor(folder)
         self.model = _model(folder, self.dtype).to(device)
-        # what a prompt must not contain: it would be read as the template's own mark, not as text
+        # A prompt must not contain these: they would be read as marks of the template, not as text.
         self._marks = [
             token.content
             for token in self.processor.tokenizer.added_tokens_decoder.values()
@@ -52,13 +52,15 @@ class VisionLanguageModel:
         ]
 
     @cached_property
-    def fingerprint(self) -> str:  # once: it reads all weights
-        """A SHA-256 over the folder's files and the type of number that they are computed with."""
+    def fingerprint(self) -> str:  # cached, because it reads all weights
+        """A SHA-256 of the folder's files and the dtype of the computation."""
         return digest([str(self.dtype), fingerprint_of(self.folder, VQASCORE.files)])
 
     def first_token(self, answer: str) -> int:
-        """The first token of an answer, as the chat template writes it where the model goes on:
-        with the space before it, or without.
+        """The id of an answer's first token, at the place of the chat template where the model
+        continues. Depending on the template, the token includes a space before the answer.
+
+        `UsageError` if the template puts something else before the answer.
         """
         question = _message("user", "?", {"type": "image"})
         asked = self.processor.apply_chat_template([question], add_generation_prompt=True)
@@ -76,8 +78,8 @@ class VisionLanguageModel:
         return token
 
     def asked(self, picture: Image, question: str) -> Any:
-        """What the model is given, on the CPU: token numbers and pixels by name. See `probability`
-        for what is refused.
+        """The model's inputs by name, on the CPU: ids of tokens, and pixels. `UsageError` if the
+        question has one of the model's special tokens.
         """
         if found := [mark for mark in self._marks if mark in question]:
             raise UsageError(
@@ -93,14 +95,15 @@ class VisionLanguageModel:
         )
 
     def probability(self, picture: Image, question: str, token: int) -> float:
-        """Of `token` as the answer's first, among the whole vocabulary. `picture` is RGB;
-        `question` is read as it is.
+        """The probability, by a softmax over the whole vocabulary, that `token` is the answer's
+        first. `picture` is RGB; `question` is used as it is.
 
-        One picture at a time, because in bfloat16 an answer would depend on its neighbours in a
-        padded batch. A question that has one of the model's special tokens is a `UsageError`.
+        `UsageError` if the question has one of the model's special tokens.
         """
         import torch
 
+        # One picture at a time: in bfloat16, an answer would depend on its neighbours in a padded
+        # batch.
         inputs = self.asked(picture, question)
         with torch.no_grad():
             logits = self.model(**inputs.to(self.device, self.dtype)).logits[0, -1]

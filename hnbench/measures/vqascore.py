@@ -1,11 +1,10 @@
-"""VQAScore: how probable it is that a vision-language model answers "Yes" when asked whether the
+"""VQAScore: the probability that a vision-language model answers "Yes" to the question whether the
 image shows the prompt.
 
 Lin et al., arXiv 2404.01291: P("Yes" | image, `Does this figure show "{prompt}"? Please answer yes
 or no.`). Here it is the probability of the answer's first token under the model's own chat
-template, by a softmax over the whole vocabulary. It is a property of the model and of the wording:
-values of different models or wordings are never comparable, published ones included
-(docs/vqascore.md).
+template, by a softmax over the whole vocabulary. Values of different models or wordings are never
+comparable, and so are not comparable with published ones (docs/vqascore.md).
 """
 
 from __future__ import annotations
@@ -30,15 +29,13 @@ if TYPE_CHECKING:
 QUESTION = 'Does this figure show "{}"? Please answer yes or no.'
 ANSWER, OTHER_ANSWER = "Yes", "No"
 SHOWN, NOT_SHOWN = "a photo of a person", "a photo of a bicycle"
-"""Of the photograph that a model is checked on."""
+"""A true and a false claim about the photograph that a model is checked on."""
 VERSION = 1
-"""Of what is computed here, from the picture to the value; part of the fingerprint."""
+"""The version of the computation from the picture to the value; part of the fingerprint."""
 
 
 class VQAScore(ImageMeasure):
-    """The VQAScore of one model. Before the first value the model is checked on a photograph,
-    once.
-    """
+    """The VQAScore of one model. Before the first value, the model is checked on a photograph."""
 
     higher_is_better = True
 
@@ -64,8 +61,8 @@ class VQAScore(ImageMeasure):
         ]
 
     def verify(self) -> None:
-        """Ask about a photograph of a person. A model that finds a bicycle in it at least as
-        probable is a `UsageError`.
+        """Check the model on a photograph of a person. `UsageError` if it finds a bicycle at least
+        as probable.
         """
         shown, not_shown = (self._value(photograph(), claim) for claim in (SHOWN, NOT_SHOWN))
         if shown <= not_shown:
@@ -86,7 +83,7 @@ class VQAScore(ImageMeasure):
 
 
 def load(device: str, where: str = "") -> VQAScore:
-    """VQAScore through the default model, or through the one that `where` names: a folder, or
+    """VQAScore with the default model, or with the one that `where` names: a folder, or
     `owner/name[@revision]` of the Hub.
     """
     found = find((VQASCORE,), where)

@@ -17,12 +17,12 @@ from hnbench.methods.training import Training
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterMethod(Method):
-    """A method with one label, whose outcome the adapter's weights decide."""
+    """A method with one label, whose outcome depends on the weights of an adapter."""
 
     adapter: Path
     """The folder of an adapter of this kind."""
     kind: ClassVar[str]
-    """`"hypernoise"` or `"finetune"`: what the adapter was trained to do."""
+    """The kind of the adapter's training: `"hypernoise"` or `"finetune"`."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -32,11 +32,11 @@ class AdapterMethod(Method):
         return {"name": self.name, "adapter": adapter_sha256(self.adapter)}
 
     def prepare(self, generator: Generator) -> Training:
-        """Load the adapter; one that was trained for another generator is a `UsageError`."""
+        """Load the adapter. `UsageError` if it was trained for another generator."""
         self._attached(generator)
         cost = training_cost(self.adapter)
         return Training(kind=self.kind, **cost, seen=read_hashes(self.adapter))
 
     def _attached(self, generator: Generator) -> LoraAdapter:
-        """The adapter on the generator's backbone, loaded once."""
+        """The adapter on the generator's backbone. It is loaded only the first time."""
         return attach(generator, self.adapter, self.kind)

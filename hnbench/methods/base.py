@@ -1,7 +1,7 @@
 """The method contract: a way to choose the noise for a (prompt, sample).
 
-What is timed is exactly `propose`. A method sees prompts, noises, a generator and the optimised
-reward; never a judge, never the metadata that a judge checks, never a held-out reward.
+Exactly `propose` is timed. A method sees prompts, noises, a generator and the optimised reward. It
+never sees a judge, the metadata that a judge checks, or a held-out reward.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from hnbench.tasks import Task
 def starting_noise(
     generator: Generator, noises: NoiseSource, tasks: Sequence[Task], candidate: int = 0
 ) -> Tensor:
-    """The tasks' noises on the generator's device, `[B, *noise_shape]`.
-
-    They, their norms and what is computed from them stay in float32 (or wider) even where the model
-    computes in bfloat16.
+    """The tasks' noises on the generator's device, `[B, *noise_shape]`, in float32 or wider even if
+    the model computes in bfloat16. `candidate` 0 is the sample's own starting noise.
     """
+    # Norms and small changes of a noise need float32; a generator casts the noise itself.
     dtype = torch.promote_types(generator.dtype, torch.float32)
     return noises.batch(tasks, candidate).to(generator.device, dtype, non_blocking=True)
 
@@ -36,25 +35,25 @@ def starting_noise(
 def conditioning_of(
     generator: Generator, noises: NoiseSource, tasks: Sequence[Task]
 ) -> Conditioning:
-    """What the tasks' images are generated for: their prompts, and the seeds of the noise between
-    steps.
+    """The conditioning of the tasks' images: their encoded prompts, and the seeds of the noise
+    between steps.
     """
     return generator.encode([task.prompt for task in tasks]).seeded(noises.step_seeds(tasks))
 
 
 def without_gradient() -> torch.no_grad:
-    """A context, or a decorator, in which nothing is recorded for a gradient."""
-    # no_grad, not inference_mode: what a model caches in it (text, positions) may be needed in a
-    # graph by the next method.
+    """A context manager and decorator that records nothing for gradients."""
+    # no_grad instead of inference_mode: the next method may need tensors that a model caches here
+    # (text, positions) in a graph.
     return torch.no_grad()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method chose for one task.
+    """The image and the noise that a method chose for one task.
 
-    `label` names the row of the table (`"reno"`, `"best-of-8"`); one method may yield several
-    labels per task when one computation answers several questions: best-of-50 contains best-of-8.
+    `label` names the row of the table (`"reno"`, `"best-of-8"`). A method may yield several labels
+    per task if one computation answers several questions: best-of-50 contains best-of-8.
     """
 
     task: Task
@@ -64,25 +63,27 @@ class Outcome:
     noise: Tensor
     """The chosen noise, `[*noise_shape]`, detached, float32 or wider."""
     share: float = 1.0
-    """The share of this task's cost in `propose` that this label alone would have needed (8/50 for
-    best-of-8 out of 50).
+    """The share of this task's cost in `propose` that this label alone would have needed, from 0 to
+    1: 8/50 for best-of-8 out of 50 candidates.
     """
     trajectory: tuple[float, ...] | None = None
-    """The optimised reward at each iteration (or of each candidate), where the method has any."""
+    """The optimised reward at each iteration or of each candidate; None if the method has
+    neither.
+    """
 
 
 def one_each(
     tasks: Sequence[Task], label: str, images: Tensor, noises: Tensor
 ) -> Iterator[Outcome]:
-    """One outcome per task from a batch of images `[B, 3, H, W]` and the noises `[B, *noise_shape]`
-    they were made from.
+    """One outcome per task, from a batch of images `[B, 3, H, W]` and the noises `[B,
+    *noise_shape]` that they were generated from.
     """
     for row, task in enumerate(tasks):
         yield Outcome(task, label, images[row], noises[row])
 
 
 class Method(ABC):
-    """A way to choose the noise. Instances are cheap, hold no per-run state and may be used for
+    """A way to choose the noise. Instances are cheap, have no state of a run, and may be used for
     several runs.
     """
 
@@ -95,27 +96,28 @@ class Method(ABC):
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """All that decides the outcome (JSON types only): the method's name, its parameters, an
+        """Everything that decides the outcome, as JSON types: the method's name, its parameters, an
         adapter's SHA-256.
         """
 
     def skip(self, generator: Generator) -> str | None:  # noqa: ARG002
-        """Why the method cannot run on this generator, as a sentence without a capital; None if it
-        can.
+        """The reason why the method cannot run on this generator, as a sentence without a capital;
+        None if it can run.
 
-        A run leaves a skipped method out of its plan and shows the reason in `run.json` and in the
-        report. It is for what the generator lacks. What the user got wrong, such as a file that is
-        not there, is a `UsageError` of `prepare`. Asked before `prepare`; the base is not asked.
+        A run leaves a skipped method out of its plan, and shows the reason in `run.json` and in the
+        report. Use it if the generator lacks something. For a mistake of the user, such as a
+        missing file, raise a `UsageError` in `prepare`. `skip` is called before `prepare`, but not
+        for the base.
         """
         return None
 
     def prepare(self, generator: Generator) -> Training | None:  # noqa: ARG002
-        """Load onto the generator what the method needs, and return what its training took; None
-        for a method without training.
+        """Load everything that the method needs onto the generator. Returns the cost of its
+        training, or None for a method without training.
 
-        Called once in a run, before the first batch. It is not timed. What it loads is found again
-        by `propose` (which is also called without it) and changes nothing for the other methods.
-        Something that does not fit the generator is a `UsageError`, before any work.
+        A run calls this once, before the first batch, and does not time it. `propose` must find
+        what was loaded, and must also work without this call; other methods must not be affected.
+        Raise a `UsageError` if something does not fit the generator.
         """
         return None
 
@@ -123,10 +125,10 @@ class Method(ABC):
     def propose(
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
     ) -> Iterator[Outcome]:
-        """Yield, for every task, one outcome per label. The tasks are one batch: they fit the
-        device together.
+        """Yield, for every task, one outcome per label. The tasks are one batch, which fits on the
+        device.
 
-        The result for a task does not depend on the other tasks of the batch (beyond floating-point
-        reduction order). Generate with `conditioning_of(generator, noises, tasks)`: its seeds are
-        what samplers need that add noise between their steps.
+        The result for a task must not depend on the other tasks of the batch (except for the order
+        of floating-point sums). Generate with `conditioning_of(generator, noises, tasks)`, because
+        samplers that add noise between their steps need its seeds.
         """

@@ -1,4 +1,4 @@
-"""Best-of-N: draw N noises, keep the image with the highest reward. Search without gradients."""
+"""Best-of-N: draw N noises and keep the image with the highest reward, without gradients."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ from hnbench.tasks import Task
 class BestOfN(Method):
     """The best of `n` candidates, and of the first 2, 4, 8, ... of them.
 
-    Candidate 0 is the sample's starting noise, and candidate j is the same noise whatever `n` is.
-    So the candidates of a smaller `n` are the first ones of a larger `n`, and one search answers
-    for every power of two below. The paper compares with n = 50 (arXiv 2508.09968, section 4).
+    Candidate 0 is the sample's starting noise, and candidate j is the same noise for every `n`. So
+    the candidates of a smaller `n` are the first ones of a larger `n`, and one search also gives
+    the results of all smaller powers of two. The paper compares with n = 50 (arXiv 2508.09968,
+    section 4).
     """
 
     n: int = 50
+    """The number of candidates, at least 1."""
 
     name = "best-of-n"
 
@@ -46,9 +48,7 @@ class BestOfN(Method):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The numbers of candidates that are reported: the powers of two from 2 to below `n`, and
-        `n`.
-        """
+        """The reported numbers of candidates: `n`, and all smaller powers of two from 2 on."""
         return (*(2**power for power in range(1, self.n.bit_length()) if 2**power < self.n), self.n)
 
     @property
@@ -79,16 +79,16 @@ class BestOfN(Method):
     def _search(
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
     ) -> tuple[dict[int, Candidates], Tensor]:
-        """Return the best after each reported number of candidates, and every candidate's reward
-        `[B, n]`.
+        """Return the best candidates after each reported number, and every candidate's reward `[B,
+        n]`.
         """
         prompts = [task.prompt for task in tasks]
         conditioning = conditioning_of(generator, noises, tasks)
         best: Candidates | None = None
         reported: dict[int, Candidates] = {}
         scores: list[Tensor] = []
-        # One candidate of every task at a time: the batch that is known to fit, and the same shapes
-        # whatever n is.
+        # One candidate of every task at a time: this batch is known to fit, and shapes are the same
+        # for every n.
         for candidate in range(self.n):
             noise = starting_noise(generator, noises, tasks, candidate)
             image = generator.generate(noise, conditioning)

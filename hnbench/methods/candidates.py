@@ -1,5 +1,5 @@
-"""A batch of candidates, one per sample, and which of two to keep: without the host ever
-looking.
+"""A batch of candidates, one per sample, and the choice between two of them on the device, without
+waiting for it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Candidates:
 
 
 def keep_better(kept: Candidates, new: Candidates) -> Candidates:
-    """For each sample the candidate with the higher score; the kept one when they tie.
+    """For each sample, the candidate with the higher score; the kept one if they tie.
 
-    A score that is not finite never wins; one that is wins over one that is not. Decided on the
-    device, by `torch.where`: a branch in Python would make the host wait for the score.
+    A finite score wins over one that is not finite; a score that is not finite never wins.
     """
+    # torch.where decides on the device. A branch in Python would make the host wait for the score.
     wins = new.score.isfinite() & ((new.score > kept.score) | ~kept.score.isfinite())
     return Candidates(
         noise=torch.where(per_sample(wins, new.noise), new.noise, kept.noise),
@@ -37,7 +37,7 @@ def keep_better(kept: Candidates, new: Candidates) -> Candidates:
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """`values` `[B]` with as many trailing dimensions of size 1 as broadcasting against `like` `[B,
-    ...]` needs.
+    """`values` `[B]` with trailing dimensions of size 1, so that it broadcasts against `like` `[B,
+    ...]`.
     """
     return values.view(-1, *[1] * (like.ndim - 1))

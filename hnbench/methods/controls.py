@@ -1,5 +1,5 @@
-"""Controls for noise hypernetworks: changes of the noise that must not help if what the
-hypernetwork learnt matters.
+"""Controls for noise hypernetworks: changes of the noise that do not help if the hypernetwork's own
+change is what matters.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 
 DIRECTION, OTHER = 1_000_001, 1_000_002
-"""Candidate numbers far beyond any that a search over candidates asks for."""
+"""The candidate numbers of the controls' noises, far beyond those of any search, so that no search
+draws the same noises.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomDirection(HyperNoise):
-    """A random direction, with the length of the hypernetwork's change of the same noise: is it
-    more than moving away?
+    """A change in a random direction, as long as the hypernetwork's change of the same noise. It
+    answers whether the direction matters, or only the distance.
     """
 
     name = "hypernoise-random-direction"
@@ -44,8 +46,8 @@ class RandomDirection(HyperNoise):
 
 @dataclass(frozen=True, kw_only=True)
 class OtherNoise(HyperNoise):
-    """The change that the hypernetwork computes for another noise of the same prompt: does it look
-    at the noise at all?
+    """The change that the hypernetwork computes for another noise of the same prompt. It answers
+    whether the change depends on the noise at all.
     """
 
     name = "hypernoise-other-noise"

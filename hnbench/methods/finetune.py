@@ -1,5 +1,5 @@
-"""Direct fine-tuning: the generator itself, changed by a LoRA that was trained on the same reward.
-The noise stays.
+"""Direct fine-tuning: a LoRA that was trained on the same reward changes the generator itself. The
+noise is not changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hnbench.tasks import Task
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuned(AdapterMethod):
-    """One generation with the adapter on."""
+    """One generation with the adapter active."""
 
     name = "finetune"
     kind = "finetune"

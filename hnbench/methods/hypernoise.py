@@ -1,7 +1,6 @@
-"""Noise hypernetworks (HyperNoise, arXiv 2508.09968): the change of the noise is predicted in one
-pass.
+"""Noise hypernetworks (HyperNoise, arXiv 2508.09968): one pass predicts the change of the noise.
 
-Nothing is optimised when an image is asked for: the optimisation was paid once, in training.
+Nothing is optimised for a single image: the cost of the optimisation was paid once, in training.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from hnbench.tasks import Task
 
 @dataclass(frozen=True, kw_only=True)
 class HyperNoise(AdapterMethod):
-    """One pass of the hypernetwork, one generation from the changed noise."""
+    """One pass of the hypernetwork, then one generation from the changed noise."""
 
     name = "hypernoise"
     kind = "hypernoise"
@@ -56,5 +55,7 @@ class HyperNoise(AdapterMethod):
         tasks: Sequence[Task],  # noqa: ARG002
         noises: NoiseSource,  # noqa: ARG002
     ) -> Tensor:
-        """What is added to the starting noises `[B, *noise_shape]`; the controls have another."""
+        """The change that is added to the starting noises, `[B, *noise_shape]`. The controls
+        replace it.
+        """
         return network.displacement(noise, conditioning)

@@ -1,5 +1,5 @@
-"""The base: the image that the sample's own starting noise gives. Every other method is compared
-with it.
+"""The base: the image from the sample's own starting noise. All other methods are compared with
+it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hnbench.tasks import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Random(Method):
-    """One pass of the generator on the starting noise; the reward is not asked."""
+    """One generation from the starting noise; the reward is not used."""
 
     name = "random"
 

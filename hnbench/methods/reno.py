@@ -1,9 +1,9 @@
 """ReNO: gradient ascent on the starting noise, through the generator and the rewards.
 
 Eyring et al., "ReNO: Enhancing One-step Text-to-Image Models through Reward-based Noise
-Optimization", arXiv 2406.04312. The loss and the defaults are those of the published code; the
-batch is ours: every sum, norm and clip is per sample, so that a batch of B gives what B single runs
-give.
+Optimization", arXiv 2406.04312. The loss and the defaults are those of the published code. Batches
+are our addition: every sum, norm and clip is per sample, so that a batch of B gives the same as B
+single runs.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class ReNO(Method):
     """Minimise `-reward(g(e)) + regulariser_weight * norm_penalty(e)` over the noise `e` of each
     sample, by SGD.
 
-    Iteration 0 is the untouched starting noise. Every iteration is one forward pass, and every one
-    but the last one backward pass. The noise kept is the iterate of the highest reward, without the
-    regulariser: never a worse one than the starting noise. The paper uses a learning rate of 5 for
-    images of 512 pixels and 10 for 1024.
+    Iteration 0 is the unchanged starting noise. Every iteration has one forward pass, and all but
+    the last have one backward pass. The iterate with the highest reward (without the regulariser)
+    is kept, so it is never worse than the starting noise. The paper uses a learning rate of 5 for
+    images of 512 pixels and of 10 for 1024.
 
-    A sample whose reward or gradient is not finite stops where it is, keeps its best iterate so
-    far, shows NaN in its trajectory from there on, and leaves the other samples alone.
+    A sample whose reward or gradient is not finite stops, keeps its best iterate so far, and has
+    NaN in its trajectory from there on. The other samples are not affected.
     """
 
     iterations: int = 50
-    """Forward passes."""
+    """The number of forward passes, at least 1."""
     learning_rate: float = 5.0
     momentum: float = 0.9
     nesterov: bool = True
@@ -110,11 +110,11 @@ class ReNO(Method):
         generator: Generator,
         reward: Reward,
     ) -> tuple[Candidates, Tensor]:
-        """Return the best iterate of every sample, and the rewards of all of them `[B,
+        """Return the best iterate of every sample, and the rewards of all iterates `[B,
         iterations]`, on the device.
 
-        The host never waits for the device in here: what depends on a value is chosen by
-        `torch.where`.
+        The host never waits for the device here: `torch.where` makes all choices that depend on a
+        value.
         """
 
         def evaluate(noise: Tensor, *, differentiable: bool) -> Candidates:
@@ -129,6 +129,7 @@ class ReNO(Method):
                 )
                 return Candidates(iterate, image, scores)
 
+        # The last iterate needs no gradient, so no graph is kept for it.
         current = evaluate(noise, differentiable=self.iterations > 1)
         moving = current.score.detach().isfinite()
         best = _seen(current, moving)
@@ -147,8 +148,8 @@ class ReNO(Method):
         return best, torch.stack(rewards, dim=1)
 
     def _gradient(self, current: Candidates) -> Tensor:
-        """Differentiate the sum of the samples' losses: each sample's own gradient, since no sample
-        depends on another.
+        """Return each sample's own gradient: that of the sum of all losses, because no sample's
+        loss depends on another sample.
         """
         with torch.enable_grad():
             loss = (self.regulariser_weight * norm_penalty(current.noise) - current.score).sum()
@@ -162,7 +163,7 @@ class ReNO(Method):
 
 
 def _seen(current: Candidates, moving: Tensor) -> Candidates:
-    """Detach an iterate, with NaN for the score of a sample that has stopped."""
+    """Detach an iterate, and replace the scores of stopped samples by NaN."""
     return Candidates(
         current.noise.detach(),
         current.image.detach(),
@@ -174,8 +175,8 @@ def norm_penalty(noise: Tensor) -> Tensor:
     """Minus the log-density of the noise's norm, up to a constant: `||e||^2 / 2 - (d - 1) log
     ||e||`, `[B]`.
 
-    The norm of d standard normal numbers follows a chi distribution; its density is highest, and
-    this lowest, at sqrt(d - 1).
+    The norm of d standard normal numbers follows a chi distribution. At sqrt(d - 1), its density is
+    highest and this penalty lowest.
     """
     flat = noise.flatten(1)
     norm = torch.linalg.vector_norm(flat, dim=1)
@@ -184,8 +185,9 @@ def norm_penalty(noise: Tensor) -> Tensor:
 
 
 def clip_per_sample(gradient: Tensor, limit: float) -> Tensor:
-    """Each sample's gradient, shortened to an L2 norm of `limit` where it is longer (as
-    `torch.nn.utils.clip_grad_norm_` does for one).
+    """Each sample's gradient, shortened to an L2 norm of `limit` if it is longer, as by
+    `torch.nn.utils.clip_grad_norm_` for a single sample.
     """
     norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    # 1e-6 is the constant of `clip_grad_norm_`, so that both give the same numbers.
     return gradient * per_sample((limit / (norm + 1e-6)).clamp(max=1.0), gradient)

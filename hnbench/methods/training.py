@@ -1,4 +1,4 @@
-"""What the training of a method took, and which prompts it saw."""
+"""The cost of a method's training, and the prompts that it saw."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hnbench.hypernetwork.seen import is_hash, seen_prompts
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The cost of a training, evaluations included. What is not known is None.
+    """The cost of a training, including evaluations; None for a number that is not known.
 
-    Passes are counted in images. A number that is negative or not finite, a device that is not
-    printable text, and hashes that are not of `hnbench.hypernetwork.seen.prompt_hashes` are a
-    `PluginError`.
+    Passes are counted in images. `PluginError` for a number that is negative or not finite, for a
+    kind or device that is not printable text, and for hashes that
+    `hnbench.hypernetwork.seen.prompt_hashes` cannot have made.
     """
 
     kind: str = ""
-    """Names the training in `run.json` and in the report. Methods that use one training give it the
-    same kind; empty for a training of one method alone, which then has the method's name.
+    """The training's name in `run.json` and in the report. Methods that share a training give it
+    the same kind. If it is empty, the training has the method's name.
     """
     generator_forward: float | None = None
     generator_backward: float | None = None
@@ -32,14 +32,14 @@ class Training:
     seconds: float | None = None
     steps: int | None = None
     skipped_steps: int | None = None
-    """Steps whose gradient was not finite."""
+    """The number of steps that were skipped because their gradient was not finite."""
     images: int | None = None
-    """Images trained on."""
+    """The number of images trained on."""
     device: str | None = None
     """The name of the device, for people."""
     seen: frozenset[str] | None = None
-    """The hashes of the prompts that the training saw (`prompt_hashes` of their texts); None where
-    nobody noted them.
+    """The hashes of the prompts that the training saw (`prompt_hashes` of their texts); None if
+    they were not noted.
     """
 
     def __post_init__(self) -> None:
@@ -63,8 +63,9 @@ class Training:
         raise PluginError(f"a Training's {name} was {shown(given)}; {wanted} is expected")
 
     def to_json(self, prompts: Mapping[str, str]) -> dict[str, Any]:
-        """The entry of `run.json`: what is known of the cost, and as `"seen_prompts"` which of
-        `prompts` (id -> text) the training saw: their ids, or None where nobody noted them.
+        """The entry of `run.json`: the known numbers and the device, and as `"seen_prompts"` the
+        ids of those of `prompts` (id -> text) that the training saw, or None if they were not
+        noted.
         """
         known = {name: getattr(self, name) for name in (*AMOUNTS, "device")}
         cost = {name: value for name, value in known.items() if value is not None}

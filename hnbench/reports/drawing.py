@@ -1,5 +1,5 @@
-"""What all plots share: size and type, direct labels that keep clear of the data, and files that do
-not change between runs.
+"""The common parts of all plots: size and type, labels next to the points that keep clear of the
+data, and files that are equal for equal data.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ WIDTH = 9.0
 _DPI = 150
 
 _SETTINGS = {
+    # Without a fixed salt, the ids inside an SVG are random and the file differs each time.
     "svg.hashsalt": "hnbench",
-    "text.parse_math": False,  # a name with `$` is a name
-    "svg.fonttype": (
-        "none"
-    ),  # text as text, which can be searched and edited, in a third of the bytes
+    "text.parse_math": False,  # a `$` in a name does not begin a formula
+    # Text stays text: it can be searched and edited, and takes a third of the bytes of outlines.
+    "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.titlesize": 11,
@@ -52,7 +52,9 @@ _SETTINGS = {
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """Draw and save with the plots' own settings, whatever the user's matplotlib is set to."""
+    """Draw and save with the plots' own settings, whatever the settings of the user's
+    matplotlib.
+    """
     mpl = import_matplotlib()
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -61,7 +63,9 @@ def settings() -> Iterator[None]:
 
 
 def new_figure(height: float, title: str) -> Figure:
-    """Make a figure of the common width. It belongs to no global state."""
+    """Make a figure of the common width, `height` inches high. It is not registered with pyplot, so
+    it belongs to no global state and needs no closing.
+    """
     import_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -75,6 +79,7 @@ def new_figure(height: float, title: str) -> Figure:
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `<name>.png` and `<name>.svg`; the same figure gives the same bytes."""
+    # Dates and versions of matplotlib are left out, because they would change the bytes.
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
     figure.savefig(png, dpi=_DPI, metadata={"Software": None}, pil_kwargs={"optimize": True})
     figure.savefig(svg, metadata={"Date": None, "Creator": "hnbench"})
@@ -82,7 +87,9 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 
 def fix_layout(figure: Figure) -> None:
-    """Lay the figure out as it is now, and keep that: labels placed afterwards move nothing."""
+    """Lay the figure out as it is now and keep this layout: labels placed afterwards move
+    nothing.
+    """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 
@@ -99,23 +106,25 @@ class PointLabel:
 
 
 _ANGLES = (0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 65, 295, 115, 245)
+"""Directions of a text from its point in degrees, the preferred ones first."""
 _DISTANCES = (8.0, 14.0, 22.0, 32.0, 44.0, 58.0)
+"""Distances of a text from its point, in points (1/72 inch)."""
 _NEAR = 16.0
-"""Points: a text farther than this from its point gets a line to it."""
+"""A text farther than this many points (1/72 inch) from its point gets a line to it."""
 
 
 def label_points(axes: Axes, labels: Sequence[PointLabel], busy: Iterable[Segment] = ()) -> None:
     """Put each text next to its point, clear of all points, of each other and of the `busy`
     segments.
 
-    Places are tried from near to far; the first free one is taken, or the least crowded. Call this
-    when all data and limits are set and the layout is fixed (`fix_layout`).
+    Places are tried from near to far. The first free one is taken, or the least crowded if none is
+    free. Call this when all data and limits are set and the layout is fixed (`fix_layout`).
     """
     figure: Any = axes.get_figure()
     renderer, scale = figure.canvas.get_renderer(), figure.dpi / 72
     frame = np.array(axes.get_window_extent(renderer).extents)
     points = [axes.transData.transform((label.x, label.y)) for label in labels]
-    # All points are taken before the first text is placed, or it could hide a later point.
+    # All points count as taken before the first text is placed; it could hide a later point.
     taken = [_around(point, 5 * scale) for point in points]
     taken += [_around(point, 2 * scale) for segment in busy for point in _along(axes, segment)]
     distances, centres = _places(scale)
@@ -127,8 +136,10 @@ def label_points(axes: Axes, labels: Sequence[PointLabel], busy: Iterable[Segmen
         )
         boxes = np.hstack([point + offsets - half, point + offsets + half])
         outside = 4 * half.prod() - _shared(boxes, frame[None])[:, 0]
+        # A text that leaves the frame is worse than one that covers something.
         crowding = _shared(boxes, np.array(taken)).sum(axis=1) + 4 * outside
-        best = int(np.argmin(np.round(crowding, 3)))  # the first of equals: the nearest
+        # Rounded, so that free places are equal and the first, nearest one of them is taken.
+        best = int(np.argmin(np.round(crowding, 3)))
         note.set_position(tuple(offsets[best] / scale))
         note.arrow_patch.set_visible(bool(distances[best] > _NEAR))
         taken.append(boxes[best])
@@ -166,7 +177,7 @@ def _places(scale: float) -> tuple[Array, Array]:
 
 
 def _shared(boxes: Array, others: Array) -> Array:
-    """The areas `[A, B]` that boxes `[A, 4]` and `[B, 4]` (left, bottom, right, top) share."""
+    """The common areas `[A, B]` of boxes `[A, 4]` and `[B, 4]` (left, bottom, right, top)."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     area: Array = np.maximum(high - low, 0).prod(axis=2)

@@ -1,6 +1,8 @@
-"""The folder of a report: written in a working folder inside it first, then moved into place.
+"""The folder of a report. Files are written into a working folder inside it first, then moved into
+place.
 
-A kill leaves every file whole, of the earlier report or of the new one. Files of others are kept.
+If the process is killed, every file is whole, either of the earlier report or of the new one. Files
+of others are kept.
 """
 
 from __future__ import annotations
@@ -20,28 +22,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORKING = ".hnbench-report"
-"""In the folder itself, so that it is on the same disk. What a killed report left there goes with
-the next one.
+"""The working folder. It lies in the report's folder, so that it is on the same disk and files can
+be moved. The next report removes the leftovers of a killed one.
 """
 LOCK = ".hnbench-report.lock"
 PATIENCE = 600.0
-"""Seconds to wait for another report into the same folder."""
+"""Seconds to wait for another process that writes a report into the same folder."""
 _BEGINNINGS = {
     "summary.csv": b"label,metric,",
     "records.csv": b"label,prompt_id,",
     "headline.json": b'[\n {\n  "key": ',
 }
-"""What tells a report's folder: any of these files, with its beginning in every version."""
+"""A folder is a report's if one of these files begins like this, as it does in every version."""
 
 
 @contextmanager
 def replacing(out: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Yield an empty folder; at the end of the block, its files take their places in `out`, in the
-    order of `names`.
+    """Yield an empty folder. At the end of the block, its files are moved to `out`, in the order of
+    `names`.
 
-    A file of these names that was not written is removed from `out`. Where `out` has such files of
-    someone else, nothing is written: a `UsageError`. Two reports wait for each other;
-    `StoreError` when one waits for too long. Raises `OSError`.
+    If the block did not write one of `names`, an earlier file of that name is removed from `out`.
+    If `out` has files of these names that something else wrote, nothing is written: `UsageError`.
+    Two reports wait for each other; `StoreError` if that takes longer than `PATIENCE`. `OSError` if
+    the disk fails.
     """
     out.mkdir(parents=True, exist_ok=True)
     _require_own(out, names)
@@ -74,14 +77,14 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def _require_own(out: Path, names: Sequence[str]) -> None:
-    """Refuse a folder in which someone else's files have these names. Empty files hold nothing that
-    could be lost.
+    """Refuse a folder with files of these names that something else wrote. Empty files are
+    accepted: nothing in them could be lost.
     """
     there = [out / name for name in names if (out / name).exists()]
     for path in there:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    # One file that only a report writes makes all of these names a report's.
+    # If one of them is certainly a report's, so are the others, which cannot be recognised.
     if not any(_begins(out / name, beginning) for name, beginning in _BEGINNINGS.items()):
         for path in there:
             if not path.is_file() or path.stat().st_size:
@@ -99,13 +102,13 @@ def _begins(path: Path, beginning: bytes) -> bool:
 
 
 def _move(working: Path, out: Path, names: Sequence[str]) -> None:
-    """Put every file into its place; all of them are on the disk before the first is moved."""
+    """Move every file into its place, once all of them are safely on the disk."""
     made = [name for name in names if (working / name).exists()]
     for name in made:
         with (working / name).open("rb") as file:
             os.fsync(file.fileno())
     for name in made:
         (working / name).replace(out / name)
-    # Last, so that a kill leaves too much of the earlier report, not too little of this one.
+    # Removed last: if the process is killed before, a file too many stays, and none is missing.
     for name in set(names) - set(made):
         (out / name).unlink(missing_ok=True)

@@ -1,5 +1,5 @@
-"""Text that the installed fonts can draw: what none of them has is written as an escape, not as a
-box.
+"""Text that the installed fonts can draw: a character that none of them has is written as an escape
+(backslash and number), not as an empty box.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAIN = "DejaVu Sans"
 
 
 def drawable(text: str) -> str:
-    """The text in one line, for the plots' own font alone."""
+    """The text in one line, for the plots' own font; characters that it lacks become escapes."""
     return "".join(
         character if _has(_main(), character) else _escaped(character)
         for character in " ".join(text.split())
@@ -23,8 +23,8 @@ def drawable(text: str) -> str:
 
 
 def drawable_with(text: str) -> tuple[str, list[str]]:
-    """The text in one line, and the fonts to draw it with: the plots' own, and where that lacks
-    something, an installed one that has it.
+    """The text in one line, and the fonts to draw it with: the plots' own font and, if that lacks
+    characters, an installed one that has them.
     """
     lacking = frozenset(
         character for character in " ".join(text.split()) if not _has(_main(), character)
@@ -62,8 +62,9 @@ def _main() -> Any:
 
 @cache
 def _installed_with(characters: frozenset[str]) -> str | None:
-    """The first installed font, by name, that has all of them. Those that come with matplotlib are
-    for formulas, or draw boxes.
+    """The first installed font, by name, that has all of the characters; None if there is none.
+
+    Fonts that come with matplotlib are not considered: they are for formulas, or draw boxes.
     """
     matplotlib = import_matplotlib()
     from matplotlib import font_manager
@@ -82,6 +83,6 @@ def _covers(path: str, characters: frozenset[str]) -> bool:
 
     try:
         font = font_manager.get_font(path)
-    except (OSError, RuntimeError):  # was removed, or is of a kind that matplotlib does not read
+    except (OSError, RuntimeError):  # removed since, or of a kind that matplotlib does not read
         return False
     return bool(font.scalable) and all(_has(font, character) for character in characters)

@@ -1,5 +1,5 @@
-"""A picture of pictures: the same prompts and starting noises by method, with the judge's verdict
-as the frame's colour.
+"""The grid of images: a row for each prompt, a column for each method, all from the same starting
+noise, with the judge's verdict as the frame's colour.
 """
 
 from __future__ import annotations
@@ -32,16 +32,18 @@ if TYPE_CHECKING:
 
 _PROMPTS = 8
 _CELL = 128
-"""Pixels: smaller images are enlarged to it without smoothing, larger ones reduced."""
+"""The width of a cell in pixels: smaller images are enlarged without smoothing, larger ones
+reduced.
+"""
 _DPI = 150
 _LONGEST = 200
-"""Characters of a prompt that are looked at: five lines show fewer."""
+"""Characters of a prompt that are considered; the five lines of a cell show fewer."""
 _RIGHT, _WRONG, _UNJUDGED = "#009E73", "#D55E00", "#BBBBBB"
 
 
 def write_grid(summary: Summary, folder: Path) -> Path | str:
-    """Write `grid.png`: the first sample of some prompts, spread over the tags. A sentence when
-    images are not there, or damaged.
+    """Write `grid.png`: the first sample of some prompts, spread over the tags. Returns its path,
+    or a sentence that says why it is not drawn: images are missing or damaged.
     """
     labels = _shown(summary)
     rows = _rows(summary, labels)
@@ -57,7 +59,7 @@ def write_grid(summary: Summary, folder: Path) -> Path | str:
 
 
 class _DamagedError(Exception):
-    """Which image cannot be shown, and why."""
+    """An image cannot be shown; the message says which and why."""
 
 
 def _shown(summary: Summary) -> list[str]:
@@ -73,12 +75,12 @@ class _Cell:
     prompt: str
     image: Path
     correct: bool | None
-    """None without a judge, and for one that grades."""
+    """None without a judge, and for a judge that grades instead of saying right or wrong."""
 
 
 def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
-    """Return the cells of the chosen prompts by label; only prompts of which every image is
-    there.
+    """Return the cells of the chosen prompts by label. Only prompts with an image of every label
+    are chosen.
     """
     cells = _first_samples(summary)
     by_tag: dict[str, list[dict[str, _Cell]]] = {}
@@ -93,12 +95,12 @@ def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
             (row for row in ranked if all(row[label].image.is_file() for label in labels)), _PROMPTS
         )
     )
-    # Chosen in turns, shown tag by tag.
+    # They were chosen from all tags in turn, but are shown tag by tag.
     return [row for rows in by_tag.values() for row in rows if row in chosen]
 
 
 def _first_samples(summary: Summary) -> dict[str, dict[str, _Cell]]:
-    """Prompt -> label -> the first sample under the first base seed, where it is done."""
+    """Prompt -> label -> the first sample under the first base seed, if it is done."""
     frame = summary.pool.frame
     first = frame[
         (frame["base_seed"] == summary.pool.seeds[0])
@@ -174,8 +176,8 @@ _UNREADABLE = (
     PIL.Image.DecompressionBombError,
     PIL.Image.DecompressionBombWarning,
 )
-"""What reading a file and Pillow raise on damaged and on giant ones; a `MalformedError` is a
-ValueError.
+"""The errors that reading a file and Pillow raise for damaged and for giant images, including
+`MalformedError`, which is a `ValueError`.
 """
 
 

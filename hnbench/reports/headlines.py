@@ -1,4 +1,4 @@
-"""The sentences that a report begins with, each with the numbers that it states."""
+"""The sentences at the beginning of a report, each with the numbers that it states."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Headline:
     numbers: dict[str, Interval | float]
 
     def to_json(self) -> dict[str, Any]:
-        """JSON types; what is not finite is None."""
+        """The headline as JSON types; numbers that are not finite are None."""
         return {
             "key": self.key,
             "sentence": self.sentence,
@@ -35,7 +35,7 @@ class Headline:
 
 
 def headlines(summary: Summary) -> list[Headline]:
-    """What is found, most important first. Incomplete labels come before everything else."""
+    """The findings, most important first. Incomplete labels come before everything else."""
     if not summary.pool.judged:
         return [*_gaps(summary), *_unjudged(summary)]
     return [*_gaps(summary), *_hypernoise(summary), *_others(summary)]
@@ -96,7 +96,7 @@ def _hypernoise(summary: Summary) -> Iterator[Headline]:
 
 
 def _unjudged(summary: Summary) -> Iterator[Headline]:
-    """A suite of prompts alone: rewards are all there is."""
+    """The findings of a suite without a judge: there are only rewards."""
     yield Headline(
         "no_judge",
         "This suite has no judge: there are rewards only, and the optimised one favours whatever"
@@ -260,7 +260,7 @@ def _after(images: float, unit: str) -> str:
 
 
 def _others(summary: Summary) -> Iterator[Headline]:
-    """Without HyperNoise, the differences of the other methods are the findings."""
+    """The differences of the other methods, if the runs have no HyperNoise."""
     if HYPERNOISE in summary.rows:
         return
     for label, row in summary.rows.items():

@@ -1,8 +1,8 @@
-"""What the rows of a report mean: the base, the rival, the controls; their names, order, colour and
-marker.
+"""The roles of a report's rows (the base, the rival, the controls), and the name, colour and marker
+of each label.
 
-Colours are those of Okabe and Ito, which remain distinct under colour-vision deficiency; a method
-keeps its colour and marker in every plot.
+Colours follow Okabe and Ito, and remain distinct under colour-vision deficiency. A method has the
+same colour and marker in every plot.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ FINETUNE = "finetune"
 RANDOM_DIRECTION = "hypernoise-random-direction"
 OTHER_NOISE = "hypernoise-other-noise"
 RIVAL = "best-of-2"
-"""Search at HyperNoise's number of generator passes: one for the hypernetwork, one for the image.
+"""The search with HyperNoise's number of generator passes, which is two: one for the hypernetwork
+and one for the image.
 """
 CONTROLS = (FINETUNE, RANDOM_DIRECTION, OTHER_NOISE)
-"""What HyperNoise is compared with to say where its gain comes from."""
+"""The methods that HyperNoise is compared with to find out where its gain comes from."""
 
 _BEST_OF = "best-of-"
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a method is named and drawn."""
+    """The names of a method, in full and for narrow places, and its colour and marker."""
 
     name: str
     short: str
@@ -47,7 +48,7 @@ _STYLES = {
 
 
 def style_of(label: str) -> Style:
-    """The style of any label; best-of-N has one for all N, and a method of another package a
+    """The style of any label. All best-of-N share one, and a method of another package has a
     neutral one.
     """
     if label in _STYLES:
@@ -70,8 +71,8 @@ def best_of_labels(labels: Sequence[str]) -> dict[int, str]:
 
 
 def featured(labels: Sequence[str]) -> list[str]:
-    """The labels for plots with little room: all but the base, and of best-of-N the smallest and
-    the largest N.
+    """The labels for plots with little room: all but the base, and only the smallest and the
+    largest of the best-of-N.
     """
     numbers = [number for number in best_of_labels(labels) if number > 1]
     kept = {min(numbers), max(numbers)} if numbers else set()

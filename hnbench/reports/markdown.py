@@ -1,7 +1,7 @@
 """The report as GitHub Markdown: findings and plots, then a section for each part of the results.
 
-Whatever a run folder says (names, tags, prompts, notes, versions) is `escaped` where it is put into
-the text.
+Everything that comes from a run folder (names, tags, prompts, notes, versions) is `escaped` where
+it enters the text.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ def markdown(
     summary: Summary, plots: Mapping[str, str], notes: Sequence[str], *, published: bool = False
 ) -> str:
     """The whole text. `plots` maps a file name in the report's folder to its title; `notes` say
-    which plots are absent and why.
-
-    With `published`, it also compares the run's numbers with those of papers.
+    which plots are absent and why. With `published`, the text also compares the run's numbers with
+    those of papers.
     """
     sections = [
         _title(summary),

@@ -1,9 +1,10 @@
-"""What `hnbench measure` left in the runs: diversity, fidelity and other held-out measures, pooled
-as everything else in a report.
+"""The results of `hnbench measure` in the runs: diversity, fidelity and other held-out measures,
+pooled like everything else in a report.
 
-Read from the journals alone. Values count only where they are of the images that the records have.
-Means are over prompts within tags, all seeds of a prompt together, and differences to the base are
-paired by prompt and seed; distances between sets are averaged over seeds.
+They are read from the journals alone. A value counts only if it was measured on the images that the
+records have now. Means are over prompts within tags, all seeds of a prompt together, and
+differences to the base are paired by prompt and seed; distances between sets are averaged over
+seeds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class SetDistance:
     """A label's distance to the base's images: the mean over the base seeds, and the smallest and
-    the largest of them.
+    the largest distance of a seed.
     """
 
     mean: float
@@ -40,7 +41,7 @@ class SetDistance:
 
 @dataclass(frozen=True)
 class PooledMeasure:
-    """One measure of the pooled runs. Labels that were not measured whole, in every run, are in
+    """One measure of the pooled runs. A label that was not measured completely in every run is in
     neither mapping.
     """
 
@@ -56,7 +57,7 @@ class PooledMeasure:
 
 @dataclass(frozen=True)
 class PooledMeasures:
-    """All measures of the pooled runs, and sentences on what was left out."""
+    """All measures of the pooled runs, and sentences that say what was left out and why."""
 
     measures: tuple[PooledMeasure, ...]
     notes: tuple[str, ...]
@@ -72,7 +73,7 @@ class _Run:
 
 
 def pooled_measures(pool: Pool) -> PooledMeasures | None:
-    """The measures that every run has; None where no run has any."""
+    """The measures that every run has; None if no run has any."""
     runs, without = _measured(pool)
     if not runs:
         return None
@@ -106,8 +107,8 @@ def _measured(pool: Pool) -> tuple[list[_Run], list[Path]]:
 
 
 def _images(pool: Pool, seed: int) -> dict[str, Images]:
-    """Label -> prompt -> the SHA-256 of the run's images of it, by sample; in the plan's order of
-    prompts.
+    """Label -> prompt -> the SHA-256 of the run's images of that prompt, in the order of samples;
+    prompts in the plan's order.
     """
     frame = pool.frame
     done = frame[(frame["base_seed"] == seed) & (frame["status"] == "done")].sort_values("row")
@@ -120,6 +121,7 @@ def _images(pool: Pool, seed: int) -> dict[str, Images]:
 
 
 def _of_other_images(runs: Sequence[_Run]) -> list[str]:
+    """A sentence for each run with measurements of images that its records no longer have."""
     notes = []
     for run in runs:
         pairs = dict.fromkeys(
@@ -136,7 +138,7 @@ def _of_other_images(runs: Sequence[_Run]) -> list[str]:
 
 
 def _is_known(run: _Run, measure: str, label: str) -> bool:
-    """Whether anything is known of a measure and a label's present images."""
+    """Whether the run has a value of this measure for a label's present images."""
     definition = run.found.latest().get(measure)
     if definition is None:
         return False
@@ -148,7 +150,7 @@ def _is_known(run: _Run, measure: str, label: str) -> bool:
 
 
 def _pooled(pool: Pool, runs: Sequence[_Run], name: str) -> PooledMeasure | str:
-    """One measure, or a sentence on why there is none."""
+    """One measure, or a sentence that says why it is left out."""
     by_run = {run.folder: run.found.latest().get(name) for run in runs}
     definitions = [definition for definition in by_run.values() if definition is not None]
     if len(definitions) < len(runs):
@@ -170,7 +172,7 @@ def _pooled(pool: Pool, runs: Sequence[_Run], name: str) -> PooledMeasure | str:
 
 
 def _pooled_sets(pool: Pool, runs: Sequence[_Run], definition: Definition) -> PooledMeasure | None:
-    """The distances to the base; None where there are none."""
+    """The distances to the base; None if no label has one in every run."""
     distances = {
         label: found
         for label in pool.labels
@@ -182,7 +184,7 @@ def _pooled_sets(pool: Pool, runs: Sequence[_Run], definition: Definition) -> Po
 def _pooled_prompts(
     pool: Pool, runs: Sequence[_Run], definition: Definition
 ) -> PooledMeasure | None:
-    """The means over prompts; None where the base was not measured whole."""
+    """The means over prompts; None if the base was not measured completely."""
     whole = [
         label for label in pool.labels if all(_is_whole(run, definition, label) for run in runs)
     ]
@@ -194,14 +196,16 @@ def _pooled_prompts(
         values = {
             label: run.found.by_prompt(definition, label, run.images[label]) for label in whole
         }
-        # Where a sample failed, the diversity of fewer images is not that of all of them.
+        # If a sample failed, its prompt has fewer images, and fewer images are less diverse: such
+        # a prompt is compared only where both methods have equally many.
         tables.append(with_equal_numbers(values, run.images, BASE))
     tags = {prompt.id: prompt.tag for prompt in pool.prompts}
     return PooledMeasure(definition, by_prompt=compare(tables, tags, BASE))
 
 
 def _is_whole(run: _Run, definition: Definition, label: str) -> bool:
-    """Whether every prompt of a label that has images has its values."""
+    """Whether every prompt of a label with enough images has its values."""
+    # Diversity compares images of one prompt with each other, so it needs two of them.
     least = 2 if definition.kind == "prompt" else 1
     wanted = {prompt for prompt, images in run.images[label].items() if len(images) >= least}
     return wanted <= run.found.by_prompt(definition, label, run.images[label]).keys()

@@ -1,4 +1,4 @@
-"""What a reader needs to know about the numbers, in sentences."""
+"""Sentences that a reader needs to understand the numbers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from hnbench.reports.summary import Summary
 
 SMALL = 20
-"""A tag with fewer prompts has intervals that are too narrow: prompts are all that a bootstrap of
-prompts has to draw from.
+"""A tag with fewer prompts than this has intervals that are too narrow, because a bootstrap of
+prompts can only draw from the prompts of the tag.
 """
 
 
 def left_out(pool: Pool) -> list[str]:
-    """The methods that could not run on the generator, and why: one sentence each. Where pooled
-    runs differ in that, the sentence names those that it is true of.
+    """One sentence for each method that could not run on the generator, with the reason. If this is
+    not true of all pooled runs, the sentence names the runs that it is true of.
     """
     runs_of: dict[tuple[str, str], list[str]] = {}
     for folder, manifest in zip(pool.folders, pool.manifests, strict=True):
@@ -33,10 +33,10 @@ def left_out(pool: Pool) -> list[str]:
 
 
 def interval_notes(summary: Summary) -> list[str]:
-    """How far the intervals can be trusted: they are not adjusted as p-values are, and some tags
-    are too small for them.
+    """Sentences on how far the intervals can be trusted: they are not adjusted as p-values are, and
+    some tags are too small.
 
-    The shares are of simulated data sets (400 a design, standard error about one point).
+    The percentages come from simulated data sets (400 per design, standard error about one point).
     """
     notes = []
     if summary.pool.judged and len(summary.rows) > 1:

@@ -1,4 +1,4 @@
-"""How numbers are written, in sentences and in tables."""
+"""Numbers as text, for sentences and tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 def spanned(
     interval: Interval, *, sign: bool = False, percent: bool = False, digits: int = 3
 ) -> str:
-    """Write "0.623 [0.601, 0.645]"; the bracket says "no interval" where the data give none."""
+    """An interval as "0.623 [0.601, 0.645]"; the bracket says "no interval" if the data give
+    none.
+    """
     if math.isnan(interval.estimate):
         return "not measured"
     bounds = [
@@ -24,7 +26,7 @@ def spanned(
 
 
 def number(value: float, *, sign: bool = False, percent: bool = False, digits: int = 3) -> str:
-    """Write a number with `digits` decimals, or as a percentage with three significant digits."""
+    """A number with `digits` decimals, or as a percentage with three significant digits."""
     if math.isnan(value):
         return "n/a"
     if math.isinf(value):
@@ -41,7 +43,7 @@ def probability(value: float) -> str:
 
 
 def amount(value: float) -> str:
-    """A cost to three significant digits, or grouped whole numbers from a thousand on."""
+    """A cost with three significant digits; from a thousand on, a whole number with commas."""
     if not math.isfinite(value):
         return number(value)
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"

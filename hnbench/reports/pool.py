@@ -1,8 +1,8 @@
 """Several runs as one table of samples: the same plan under one or more base seeds.
 
-The unit of the statistics is the prompt, so all samples and seeds of a prompt lie in one cluster.
-What was planned and is not there stays visible: every array is laid out by the plan, with NaN for
-what is absent.
+The unit of the statistics is the prompt, so all samples and seeds of a prompt form one cluster.
+Absent samples stay visible: every array has a place for each planned sample, with NaN for those
+that failed or are missing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pool:
-    """The planned samples of all runs: S of them per label (seed by seed, prompt by prompt), L
+    """The planned samples of all runs: S samples per label (seed by seed, prompt by prompt), L
     labels, P prompts.
     """
 
@@ -40,7 +40,7 @@ class Pool:
     manifests: tuple[dict[str, Any], ...]
     labels: tuple[str, ...]
     tags: tuple[str, ...]
-    """Those of the suite's tags that have prompts in the plan, in the suite's order."""
+    """The suite's tags that have prompts in the plan, in the suite's order."""
     prompts: tuple[PlannedPrompt, ...]
     strata: Indices
     """`[P]`, the index of each prompt's tag."""
@@ -50,11 +50,13 @@ class Pool:
     unchecked: int = 0
     """Lines of the journals that have no check value."""
     damaged: tuple[str, ...] | None = None
-    """Images that are missing or not the files that were written; None where nobody looked."""
+    """Images that are missing, or that are not the files that were written; None if this was not
+    checked.
+    """
 
     @property
     def clusters(self) -> Indices:
-        """`[S]`, the prompt of each planned sample."""
+        """`[S]`, the index of each planned sample's prompt."""
         one_seed = np.repeat(
             np.arange(len(self.prompts)), [prompt.samples for prompt in self.prompts]
         )
@@ -62,12 +64,12 @@ class Pool:
 
     @property
     def planned(self) -> int:
-        """Samples planned per label (S)."""
+        """The number of samples planned per label (S)."""
         return len(self.clusters)
 
     @property
     def size(self) -> str:
-        """How much was planned, in words."""
+        """The planned numbers of prompts, samples and seeds, in words."""
         samples = sorted({prompt.samples for prompt in self.prompts})
         each = f"{samples[0]}" if len(samples) == 1 else f"{samples[0]} to {samples[-1]}"
         return f"{len(self.prompts)} prompts x {each} samples x {len(self.seeds)} base seed(s)"
@@ -79,7 +81,7 @@ class Pool:
 
     @property
     def optimised(self) -> dict[str, float]:
-        """Reward name -> weight."""
+        """Optimised reward -> weight."""
         weights: dict[str, float] = self.manifests[0]["rewards"]["optimised"]
         return weights
 
@@ -89,18 +91,19 @@ class Pool:
         return list(self.manifests[0]["rewards"]["held_out"])
 
     def values(self, column: str) -> Array:
-        """One numeric column as `[S, L]`, NaN where there is no done record."""
+        """One numeric column as `[S, L]`; NaN for samples without a done record."""
         done = self.frame[self.frame["status"] == "done"]
         table = np.full((self.planned, len(self.labels)), np.nan)
         if column not in done:
-            return table  # no sample is done, so no reward is known
+            # `frame_of` makes columns only of the rewards that some record has.
+            return table
         table[done["row"].to_numpy(), done["column"].to_numpy()] = done[column].to_numpy(
             dtype=np.float64
         )
         return table
 
     def without(self, prompt_ids: Collection[str]) -> Pool:
-        """The same pool without some prompts. `UsageError` where that leaves none."""
+        """The same pool without some prompts. `UsageError` if no prompt is left."""
         kept = [index for index, prompt in enumerate(self.prompts) if prompt.id not in prompt_ids]
         if not kept:
             raise UsageError("no prompt is left")
@@ -112,17 +115,17 @@ class Pool:
         return replace(self, prompts=prompts, tags=tags, strata=strata, frame=frame)
 
     def counts(self, status: str) -> dict[str, int]:
-        """Label -> records of that status."""
+        """Label -> number of records of that status."""
         found = self.frame.loc[self.frame["status"] == status, "label"].value_counts()
         return {label: int(found.get(label, 0)) for label in self.labels}
 
 
 def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
-    """Pool runs, read before or given by their folders, that differ in nothing but the base seed.
+    """Pool runs that differ only in the base seed, given as folders or as runs that were read
+    before.
 
-    `UsageError` when they cannot be pooled or hold nothing to report.
-
-    With `check`, every image is read and compared with the SHA-256 of its record.
+    With `check`, every image is read and compared with the SHA-256 of its record. `UsageError` if
+    the runs cannot be pooled or hold nothing to report, `StoreError` if one is damaged.
     """
     if not given:
         raise UsageError(
@@ -160,7 +163,7 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
 
 
 def _require_different(seeds: Sequence[int]) -> None:
-    """Refuse two runs of one seed: they are the same samples, and would count twice."""
+    """Refuse two runs of one seed: they have the same samples, which would count twice."""
     twice = sorted({str(seed) for seed in seeds if seeds.count(seed) > 1})
     if twice:
         raise UsageError(
@@ -191,7 +194,7 @@ def _strata(prompts: Sequence[PlannedPrompt], tags: Sequence[str]) -> Indices:
 
 
 def _records(runs: Sequence[Run], covered: Sequence[Coverage]) -> list[Record]:
-    """All records of the plans, run by run; every run must have some."""
+    """All records of the plans, run by run. `UsageError` for a run that has none."""
     found: list[Record] = []
     for run, coverage in zip(runs, covered, strict=True):
         own = (*coverage.done, *coverage.failed)
@@ -216,7 +219,7 @@ def _damaged(runs: Sequence[Run], covered: Sequence[Coverage]) -> tuple[str, ...
 def _rows(
     frame: pd.DataFrame, prompts: Sequence[PlannedPrompt], seeds: Sequence[int]
 ) -> pd.Series[int]:
-    """The place of each record's sample in the plan."""
+    """The row of each record's sample in the arrays `[S, L]` of a pool."""
     starts = np.cumsum([0, *(prompt.samples for prompt in prompts)])
     start_of = {prompt.id: int(start) for prompt, start in zip(prompts, starts, strict=False)}
     rows = (
@@ -224,7 +227,8 @@ def _rows(
         + frame["prompt_id"].map(start_of)
         + frame["sample"]
     )
-    return rows.astype(np.intp)  # of a frame without rows, pandas would make floating-point numbers
+    # pandas gives an empty frame's column the type float, which cannot be an index.
+    return rows.astype(np.intp)
 
 
 def _positions(names: Sequence[Any]) -> dict[Any, int]:
@@ -244,7 +248,8 @@ def _require_same_measurement(runs: Sequence[Run], plans: Sequence[Plan]) -> Non
         "prompts or samples": lambda index: plans[index].prompts,
         "methods": lambda index: (plans[index].labels, list(plans[index].methods)),
     }
-    # What has a name of its own is told first: the identity below differs too, but says less.
+    # These are compared first, because their messages say more than that of the identity below,
+    # which differs too.
     for what, facet in facets.items():
         others = [index for index in range(len(runs)) if facet(index) != facet(0)]
         if others:
@@ -265,15 +270,15 @@ _ONE_BY_ONE = (
 
 
 def _differing(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The identity's fields that differ, without the one that may."""
+    """The fields of the identity that differ, without the base seed, which may."""
     return sorted(
         name for name, value in other.items() if name != "base_seed" and value != first.get(name)
     )
 
 
 def _require_same_noise(frame: pd.DataFrame) -> None:
-    """Every method must have started from the same noise: without that, differences are not
-    paired.
+    """Refuse records whose methods started from different noises, since their differences would
+    not be paired.
     """
     # A row is one sample under one seed, whatever the label.
     kinds = frame.groupby("row")["noise_sha256"].nunique()

@@ -1,8 +1,8 @@
-"""Numbers that papers report, as data, and next to a run's own where benchmark, model and steps are
-the same.
+"""Numbers that papers report, as data, and next to a run's own numbers if benchmark, model and
+steps are the same.
 
-A published number is never taken for a run's own: it is always shown with its judge, its source and
-what is known to differ.
+A published number cannot be mistaken for a run's own: it is always shown with its judge, its source
+and the known differences.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class PublishedScore:
     """One number of one table."""
 
     model: str
-    """Named as the generator is here, where it is here."""
+    """The generator's name in hnbench, if hnbench has it."""
     method: str
-    """Named as the row of a report is, where there is such a row; `random` is the model as it
-    comes.
+    """The label of a report's row, if there is such a row; `random` is the model without any
+    search.
     """
     steps: int | None
-    """Steps of the generator; None where the model has its own usual number of them."""
+    """Steps of the generator; None for the model's own usual number."""
     benchmark: str
-    """Named as the suite is here."""
+    """The suite's name in hnbench."""
     tag: str
     """One task of the benchmark, or `overall`."""
     value: float
@@ -47,7 +47,7 @@ class PublishedScore:
 
 @cache
 def load_published() -> tuple[PublishedScore, ...]:
-    """All of them, in the order of the file."""
+    """All published numbers, in the order of the file."""
     with Path(__file__).with_name("published.csv").open(encoding="utf-8", newline="") as file:
         return tuple(_published(**row) for row in csv.DictReader(file))
 
@@ -57,8 +57,8 @@ def _published(*, steps: str, value: str, **texts: str) -> PublishedScore:
 
 
 def beside(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
-    """The published numbers of the run's benchmark, model and steps, each with the run's own (None
-    where it has no such row).
+    """The published numbers of the run's benchmark, model and steps, each with the run's own number
+    (None if the run has no such row).
     """
     manifest = summary.pool.manifests[0]
     benchmark = str(manifest["suite"]["name"]).partition(":")[0]
@@ -72,8 +72,8 @@ def beside(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
 
 
 def published_lines(summary: Summary) -> list[str]:
-    """Published numbers of the same benchmark, model and steps, each with the run's own: one
-    sentence for each.
+    """One sentence for each published number of the same benchmark, model and steps, with the run's
+    own number.
     """
     return [
         f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge"

@@ -1,8 +1,8 @@
-"""Everything a report says in numbers, computed once: what tables, plots and text are made from.
+"""All numbers of a report, computed once. Tables, plots and text are made from them.
 
-A label's mean is taken over the samples that are done for it and for the base. Every number is a
-mean of tag means over one set of resampled prompts, so differences and ratios between any two of
-them are paired.
+A label's mean is taken over the samples that are done for both the label and the base. Every number
+is a mean of tag means, and all numbers use the same resampled prompts, so the difference or ratio
+of any two of them is paired.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COSTS = ("nfe", "passes", "seconds")
 
 @dataclass(frozen=True)
 class LabelCoverage:
-    """What became of the samples planned for a label."""
+    """The numbers of planned, done and failed samples of a label."""
 
     planned: int
     done: int
@@ -44,7 +44,7 @@ class LabelCoverage:
 
     @property
     def missing(self) -> int:
-        """Planned, and neither done nor failed."""
+        """The number of planned samples that are neither done nor failed."""
         return self.planned - self.done - self.failed
 
     @property
@@ -55,30 +55,32 @@ class LabelCoverage:
 
 @dataclass(frozen=True)
 class Row:
-    """One label. Gains are paired differences to the base; the base's own are zero, with p-values
-    of NaN.
+    """The numbers of one label. Gains are paired differences to the base; the base's own gains are
+    zero, and their p-values NaN.
     """
 
     label: str
     coverage: LabelCoverage
     pairs: int
-    """Samples that are done for this label and for the base: what its means are over."""
+    """The number of samples that are done for both this label and the base; the means are over
+    these.
+    """
     overall: Interval
     tags: dict[str, Interval]
     gain: Interval
     p_holm: float
-    """Of `gain`, adjusted over all labels of the table."""
+    """The p-value of `gain`, adjusted over all labels of the table."""
     tag_gains: dict[str, Interval]
     tag_p_holm: dict[str, float]
-    """Adjusted over all labels and tags together."""
+    """Tag -> p-value, adjusted over all labels and tags together."""
     rewards: dict[str, Interval]
-    """By reward name, and their weighted total as `optimised`."""
+    """Reward name -> mean; the weighted total of the optimised ones is named `optimised`."""
     reward_gains: dict[str, Interval]
     standard_gains: dict[str, Interval]
     """`reward_gains` in units of the base's standard deviation over samples."""
     costs: dict[str, Interval]
-    """Per image: `nfe` (generator forward passes), `passes` (generator and reward, backward as two
-    forward), `seconds`.
+    """Costs per image: `nfe` (generator forward passes), `passes` (passes of generator and reward,
+    a backward pass counted as two forward passes) and `seconds`.
     """
     peak_memory_bytes: float
 
@@ -96,7 +98,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Shares:
-    """HyperNoise over ReNO: its part of the gain over the base, and of the cost per image."""
+    """HyperNoise divided by ReNO: the share of ReNO's gain over the base that it reaches, and the
+    share of ReNO's costs per image that it needs.
+    """
 
     gain: Interval
     costs: dict[str, Interval]
@@ -104,8 +108,8 @@ class Shares:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """After how many images the training of HyperNoise is paid back against `against`; infinite
-    when never.
+    """The number of images after which the training of HyperNoise is paid back, if `against` is the
+    alternative; infinite if it never is.
     """
 
     against: str
@@ -123,22 +127,22 @@ class Summary:
     shares: Shares | None
     """None without HyperNoise or ReNO, or when ReNO's own gain cannot be told from zero."""
     equivalent: Interval | None
-    """The N at which best-of-N scores what HyperNoise scores."""
+    """The N at which best-of-N has the same score as HyperNoise."""
     curve: dict[int, Interval]
     """N -> overall score of best-of-N; 1 is the base."""
     break_even: tuple[BreakEven, ...]
     training_passes: dict[str, float]
-    """Trained method -> passes of its training, counted as `passes` are."""
+    """Trained method -> passes of its training, counted like `passes` of an image."""
     seen: dict[str, list[str] | None] = field(default_factory=dict)
-    """Trained method -> the planned prompts (by id) that its training saw; None where its adapter
-    does not say. Empty for older runs.
+    """Trained method -> ids of the planned prompts that its training saw; None if its adapter does
+    not say. Empty for runs of an older hnbench, which did not note this.
     """
     unseen: Summary | None = None
-    """The same numbers without the prompts that any training saw, where there are such prompts and
-    others too.
+    """The same numbers without the prompts that any training saw; None if no training saw one, or
+    if no other prompts are left.
     """
     measured: PooledMeasures | None = None
-    """What `hnbench measure` found; None where nothing was measured."""
+    """The results of `hnbench measure`; None if nothing was measured."""
 
     @property
     def incomplete(self) -> list[str]:
@@ -147,28 +151,27 @@ class Summary:
 
 
 def summarise_runs(runs: Sequence[Run | Path], *, check: bool = False) -> Summary:
-    """Analyse runs, read before or given by their folders: the one input of tables, plots and
-    text. With `check`, also every image.
+    """Analyse runs, given as folders or as runs that were read before. The result is the only input
+    of tables, plots and text. With `check`, every image is also compared with its record.
 
-    Several runs are pooled; they must differ in nothing but the base seed. `UsageError` when they
-    differ in more, when there is none, or when one has no record yet; `StoreError` when one is
-    damaged.
+    Several runs are pooled; only their base seeds may differ. `UsageError` if anything else
+    differs, if no run is given, or if a run has no record yet; `StoreError` if one is damaged.
     """
     return summarise(pool_runs(runs, check=check))
 
 
 def summarise(pool: Pool) -> Summary:
-    """Compute everything."""
+    """Compute all numbers of a report from pooled runs."""
     summary = replace(_Analysis(pool).summary(), seen=_seen(pool), measured=pooled_measures(pool))
     contaminated = {prompt for seen in summary.seen.values() for prompt in seen or ()}
-    # Without any prompt that was not seen, there is nothing to compute a score from.
+    # If all prompts were seen, none is left to compute a score from.
     if not 0 < len(contaminated) < len(pool.prompts):
         return summary
     return replace(summary, unseen=_Analysis(pool.without(contaminated)).summary())
 
 
 def _seen(pool: Pool) -> dict[str, list[str] | None]:
-    """What the runs noted of each training's prompts, as far as those are in the plan."""
+    """The planned prompts that each training saw, as noted in `run.json`."""
     planned = {prompt.id for prompt in pool.prompts}
     found: dict[str, list[str] | None] = {}
     for manifest in pool.manifests:
@@ -191,14 +194,14 @@ class _Analysis:
         self.rewards = [column.removeprefix(REWARD) for column in _reward_columns(pool)]
         columns = [SCORE, *(f"{REWARD}{name}" for name in self.rewards), *COSTS]
         self.values = {column: pool.values(column) for column in columns}
-        # Every metric is over the same samples: those that are done for the label and for the base.
+        # Every metric is over the same samples: those done for both the label and the base.
         there = ~np.isnan(self.values[SCORE if pool.judged else OPTIMISED])
         self.paired = there & there[:, [self.base]]
         self.levels = {
             column: self._means(np.where(self.paired, self.values[column], np.nan))
             for column in columns
         }
-        # Gains leave the costs out: a cost is compared by ratio.
+        # There are no gains of costs, because costs are compared by ratio.
         self.gains = {
             column: self._means(differences(self.values[column], self.base))
             for column in columns
@@ -337,6 +340,7 @@ class _Analysis:
 
     def _training(self) -> dict[str, dict[str, float]]:
         found: dict[str, dict[str, float]] = {}
+        # Runs that can be pooled have the same adapters, so any run's entry will do: the first.
         for manifest in self.pool.manifests:
             found = {**manifest.get("training", {}), **found}
         return found
@@ -345,7 +349,7 @@ class _Analysis:
         if training_passes is None:
             return ()
         seconds = self._training()[HYPERNOISE].get("seconds", np.nan)
-        # The alternatives to a training are searches, which cost more for every image.
+        # Only a search is an alternative to a training: it costs more for every image instead.
         rivals = [
             label
             for label in self.pool.labels
@@ -374,16 +378,16 @@ def _p_of_stratum(sums: Array, counts: Array, strata: Indices, stratum: int) -> 
 
 
 def _deviation(values: Array) -> float:
-    """The standard deviation of those that are not NaN; NaN where there are fewer than two, as when
-    all of the base failed.
+    """The standard deviation of the values that are not NaN; NaN if there are fewer than two of
+    them, for example because all samples of the base failed.
     """
     known = values[~np.isnan(values)]
     return float(known.std(ddof=1)) if len(known) > 1 else np.nan
 
 
 def _training_passes(entry: dict[str, float]) -> float:
-    """Passes of a training, counted as those of an image are: generator and reward, backward as two
-    forward.
+    """The passes of a training, counted like those of an image: passes of generator and reward, a
+    backward pass as two forward passes.
     """
     forward = entry.get("generator_forward", np.nan) + entry.get("reward_forward", np.nan)
     return forward + 2 * (

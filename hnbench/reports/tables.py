@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from hnbench.reports.summary import Row, Summary
 
     _Column = tuple[str, Callable[[Row], str]]
-    """A header, and the cell of a row."""
+    """A header, and a function that makes the cell of a row."""
 
 _INTERNAL = ("trajectory", "row", "column", "folder")
-
+"""Columns of a pool's frame that are not written to `records.csv`."""
 
 _ROWS = 10_000
-"""Of a table that are text at a time."""
+"""Rows converted to text at a time, so that the text of a large table is never in memory whole."""
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table for programs and spreadsheets: its texts and headers are harmless to the latter
-    (`csv_cell`).
+    """Write a table for programs and spreadsheets. No text or header is taken for a formula by a
+    spreadsheet (`csv_cell`).
     """
     import pandas as pd
 
@@ -50,8 +50,8 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _cells(column: pd.Series[Any]) -> Any:
-    """A column as it is written. Numbers are written here because pandas takes several times as
-    long for it.
+    """The cells of a column as they are written. Floating-point numbers are formatted here, because
+    pandas takes several times as long.
     """
     import pandas as pd
 
@@ -59,6 +59,7 @@ def _cells(column: pd.Series[Any]) -> Any:
         return ["" if math.isnan(value) else f"{value:.9g}" for value in column.tolist()]
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy()
+    # Most texts repeat (labels, tags, prompts), so each distinct one is escaped once.
     known = {
         value: csv_cell(value) if isinstance(value, str) else value for value in column.unique()
     }
@@ -68,7 +69,7 @@ def _cells(column: pd.Series[Any]) -> Any:
 def records_frame(summary: Summary) -> pd.DataFrame:
     """One row per planned record that exists, without trajectories."""
     frame = summary.pool.frame
-    # where the judge says right or wrong, the score says the same again
+    # If the judge says only right or wrong, the score repeats the column `correct`.
     repeated = [SCORE] if frame[SCORE].equals(frame["correct"]) else []
     return frame.drop(columns=[name for name in (*_INTERNAL, *repeated) if name in frame]).rename(
         columns=lambda name: str(name).replace(":", "_")
@@ -76,15 +77,17 @@ def records_frame(summary: Summary) -> pd.DataFrame:
 
 
 def summary_frame(summary: Summary) -> pd.DataFrame:
-    """One row per (label, metric): role, estimate, low, high, n (samples paired with the base),
-    p_holm where there is one.
+    """One row per (label, metric): role, estimate, low, high, n (samples paired with the base) and
+    p_holm, if the metric has one.
 
-    Metrics: `overall`, `tag/<tag>`, `reward/<name>`, each also as the paired difference to the base
-    `gain/...`; `standard_gain/<name>` in the base's standard deviations; `cost/...` per image;
-    `peak_memory_bytes`; and of HyperNoise `minus/<label>` and `share_of_reno/...`. The role of a
-    reward is `optimised` or `held_out`. What was measured is `measure/<name>` and
-    `gain/measure/<name>`, with n in prompts; of a distance between sets, low and high are the
-    smallest and the largest of the base seeds, and n their number.
+    Metrics: `overall`, `tag/<tag>` and `reward/<name>`, each also as the paired difference to the
+    base, `gain/...`; `standard_gain/<name>` in the base's standard deviations; `cost/...` per
+    image; `peak_memory_bytes`. HyperNoise also has `minus/<label>`, `share_of_reno/...` and
+    `equivalent_best_of_n`. Scores without the prompts that a training saw are `unseen/overall` and
+    `unseen/gain/overall`. The role of a reward is `optimised` or `held_out`. The results of
+    `hnbench measure` are `measure/<name>` and `gain/measure/<name>`, with n in prompts; for a
+    distance between sets, low and high are the smallest and the largest of the base seeds, and n is
+    the number of seeds.
     """
     import pandas as pd
 
@@ -177,10 +180,10 @@ def _lines(row: Row) -> Iterator[dict[str, Any]]:
 
 
 def console_table(summary: Summary) -> Table:
-    """The main table for a terminal of 120 columns (with up to six tags); `narrow_tables` are for
-    the others.
+    """The main table for a terminal of at least 120 columns (with up to six tags); `narrow_tables`
+    are for smaller ones.
 
-    `optimised` and `held-out` are gains over the base in its standard deviations, the latter
+    `optimised` and `held-out` are gains over the base in its standard deviations; the latter is
     averaged over the held-out rewards.
     """
     tags = summary.pool.tags if summary.pool.judged else ()
@@ -196,8 +199,8 @@ def console_table(summary: Summary) -> Table:
 
 
 def narrow_tables(summary: Summary) -> list[Table]:
-    """The numbers of `console_table` as two tables, the second with a column for each tag; one
-    where there is no judge.
+    """The numbers of `console_table` as two tables, the second with a column for each tag; only the
+    first if the suite has no judge.
     """
     first = _table(summary, [*_score_columns(summary), *_COSTS, *_reward_columns(summary)])
     if not summary.pool.judged:
@@ -249,9 +252,9 @@ def _tag_columns(tags: Sequence[str], names: Sequence[str]) -> Iterator[_Column]
 
 
 def _short_names(tags: Sequence[str]) -> list[str]:
-    """Names of at most six letters a line, as long as that keeps them apart."""
+    """The tags' names with at most six letters a line, unless two of them would become equal."""
     short = ["\n".join(word[:6] for word in tag.split("_")) for tag in tags]
-    # Two tags of one short name could not be told apart; a table that wraps is better.
+    # A table that is too wide is better than two tags with the same name.
     return short if len(set(short)) == len(short) else [tag.replace("_", "\n") for tag in tags]
 
 
@@ -285,7 +288,7 @@ def _gain(value: float) -> str:
 
 
 def _tight(interval: Interval, *, sign: bool = False) -> str:
-    """Write "0.623 [.601,.645]"."""
+    """The interval as "0.623 [.601,.645]"."""
     bounds = ",".join(
         number(value).replace("0.", ".", 1) for value in (interval.low, interval.high)
     )

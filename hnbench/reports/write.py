@@ -1,6 +1,6 @@
-"""A report is written: its tables, plots and text, into one folder.
+"""Write a report into one folder: its tables, plots and text.
 
-What is written follows from the runs' records alone, so the same runs give the same bytes.
+The content follows from the runs' records alone, so the same runs give the same bytes.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ FILES = (
     "grid.png",
     TEXT,
 )
-"""Whatever a report can have, the text last: it is there when the rest is."""
+"""All files that a report can have. The text comes last, so if it is there, the rest is too."""
 
 
 def write_report(summary: Summary, out: Path, *, published: bool = False) -> Path:
-    """Write all files of a report into `out` and return the path of its `report.md`, with published
-    numbers where asked for.
+    """Write all files of a report into `out` and return the path of its `report.md`. With
+    `published`, the text also has the numbers of papers.
 
-    They take the places of an earlier report's when all of them are written; other files are kept.
-    `UsageError` where files of these names are someone else's, `StoreError` where nothing can be
-    written.
+    The files replace those of an earlier report once all of them are written; other files are kept.
+    `UsageError` if files of these names were written by something else, `StoreError` if the folder
+    cannot be written to.
     """
     with writing(out, "The runs are not touched."), replacing(out, FILES) as working:
         _write(summary, working, published=published)
@@ -63,7 +63,9 @@ def _write(summary: Summary, out: Path, *, published: bool) -> None:
 
 
 def _draw(summary: Summary, out: Path) -> tuple[dict[str, str], list[str]]:
-    """Draw every plot: file name -> title of those drawn, and the reasons for those not."""
+    """Draw every plot. Returns file name -> title of the plots that were drawn, and a sentence for
+    each one that was not.
+    """
     plots: dict[str, str] = {}
     notes: list[str] = []
     with settings():

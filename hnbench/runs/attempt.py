@@ -1,9 +1,9 @@
 """One batch of one method: warmed up, timed, counted, and split when it fails.
 
-What is timed is exactly `list(method.propose(...))`. Text is encoded before, because it is cached
-and every method needs the same. A batch that does not fit the device is halved; a batch that raises
-is tried again task by task, so that one bad sample costs nobody else their result. The same holds
-of what is asked of rewards, judges and measures (`in_chunks`, `attempted`).
+Exactly `list(method.propose(...))` is timed. Text is encoded before, because it is cached and every
+method needs the same. A batch that does not fit the device is halved; a batch that raises is tried
+again task by task, so that one bad sample does not cost the others their results. Batches of
+rewards, judges and measures are split in the same way (`in_chunks`, `attempted`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Attempt:
     meter: Meter
     usage: Usage
     outcomes: Mapping[tuple[Task, str], Outcome | Failure]
-    """For every task and label."""
+    """(Task, label) -> outcome, for every task and label."""
 
     def cost(self, share: float = 1.0) -> Cost:
         """The cost of one image of the batch whose label needed `share` of its task's work."""
@@ -62,7 +62,9 @@ class Attempt:
 
 
 class Models:
-    """What a method works with, and which prompts' text is encoded already."""
+    """The models that a method works with, and a note of the prompts whose text is encoded
+    already.
+    """
 
     def __init__(
         self, generator: Generator, reward: Reward, noises: NoiseSource, steps: int
@@ -80,12 +82,12 @@ class Models:
 
     @torch.no_grad()
     def warm_up(self, tasks: Sequence[Task]) -> None:
-        """Encode the batch's text; the first time, also pass the whole batch through generator and
+        """Encode the batch's text. The first time, also pass the whole batch through generator and
         reward.
         """
         conditioning = self.generator.encode([task.prompt for task in tasks])
         if self._blank is None:
-            # What only the first batch pays for (kernels, memory) is no method's cost.
+            # Only the first batch pays for kernels and memory, so no method is charged for them.
             seeded = conditioning.seeded(self.noises.step_seeds(tasks))
             images = self.generator.generate(
                 self.noises.batch(tasks).to(self.generator.device), seeded, self.steps
@@ -94,7 +96,7 @@ class Models:
             self._blank = torch.zeros_like(images[:1])
             prompts = [task.prompt for task in tasks]
         else:
-            # A reward caches a prompt's text with its first score, of whatever image.
+            # A reward caches a prompt's text when it first scores it, so any image will do.
             images = self._blank
             prompts = sorted({task.prompt for task in tasks} - self._warm)
         if prompts:
@@ -116,7 +118,7 @@ class Models:
 
 class Proposer:
     """Runs the batches of one method. `size`, the most tasks that may fit together, falls when
-    memory runs out, and stays there.
+    memory runs out, and never grows again.
     """
 
     def __init__(self, method: Method, models: Models, size: int) -> None:
@@ -127,9 +129,9 @@ class Proposer:
         """Attempts that cover the `wanted` tasks of a batch, and the others that are proposed
         together with them.
 
-        A batch above `size` is proposed in halves of halves, so which tasks go together follows
-        from the batch and the size, and not from what is wanted. One that raises is tried again
-        task by task. Errors meant for the user and Ctrl-C pass through.
+        A batch larger than `size` is halved until it fits, so the batch and the size alone decide
+        which tasks go together, and not which of them are wanted. A batch that raises is tried
+        again task by task. Errors meant for the user and Ctrl-C pass through.
         """
         if wanted.isdisjoint(batch):
             return
@@ -142,11 +144,11 @@ class Proposer:
         if attempt is not None:
             yield attempt
             return
-        # After the `except` of `_attempt`, nothing holds the failed batch any more.
+        # Only here, after the `except` of `_attempt`: until then, the traceback holds the batch.
         release_memory()
         if not fits:
-            # Only this size is known not to fit. A smaller batch is tried as it is, as it would be
-            # in a session that begins later and knows nothing of this failure.
+            # Only this size is known not to fit. Batches that are smaller already are not halved,
+            # so that a later session, which knows nothing of this failure, makes the same batches.
             self.size = len(batch) - 1
             yield from self.attempts(batch, wanted)
             return
@@ -154,8 +156,8 @@ class Proposer:
             yield from self.attempts([task], wanted)
 
     def _attempt(self, tasks: Sequence[Task], *, alone: bool) -> tuple[Attempt | None, bool]:
-        """The attempt, None if it raised; and whether the cause was something other than memory.
-        A task alone that raises is an attempt that failed.
+        """The attempt, or None if it raised; and False if the cause was a lack of memory. If a task
+        that is `alone` raises, its attempt is one whose outcomes are failures.
         """
         meter, usage = Meter(), Usage()
         try:
@@ -193,11 +195,11 @@ def in_chunks(
     size: int,
     who: str = "the function",
 ) -> list[Result]:
-    """Apply a batch function to all items, `size` at a time and fewer when memory runs out; the
-    results in order.
+    """Apply a batch function to all items, `size` at a time and fewer when memory runs out. Returns
+    the results in order.
 
-    Another number of results than of items is a `PluginError` that names `who` is asked. `size` is
-    at least 1.
+    `PluginError`, with `who` in its message, if the function gives another number of results than
+    of items; `ValueError` if `size` is less than 1.
     """
     if size < 1:
         raise ValueError(f"batches of {size} items were asked for; at least 1 is needed")
@@ -222,11 +224,11 @@ def attempted(
     *,
     record_memory: bool = True,
 ) -> list[Result | Failure]:
-    """`in_chunks`, with a `Failure` in the place of every item that fails alone. A chunk that fails
-    is tried again item by item.
+    """Like `in_chunks`, but a chunk that fails is tried again item by item, and an item that also
+    fails alone has a `Failure` in its place.
 
-    Errors meant for the user pass through, and, unless `record_memory`, so does a lack of memory
-    for a single item.
+    Errors meant for the user pass through. So does a lack of memory for a single item, unless
+    `record_memory`.
     """
 
     def chunk_or_each(chunk: Sequence[Item]) -> Sequence[Result | Failure]:
@@ -237,7 +239,7 @@ def attempted(
             if is_for_user(error) or (is_out_of_memory(error) and not (alone and record_memory)):
                 raise
             failure = failure_of(error)
-        # After the `except`, whose traceback holds the chunk's tensors while others are tried.
+        # Outside of the `except`, because its traceback holds the chunk's tensors.
         if alone:
             return [failure]
         return [result for item in chunk for result in chunk_or_each([item])]
@@ -246,7 +248,8 @@ def attempted(
 
 
 def release_memory() -> None:
-    """Give back what a failed batch held, tracebacks' frames included."""
+    """Free the memory of a failed batch."""
+    # The frames of a traceback can form cycles, which only the collector frees.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

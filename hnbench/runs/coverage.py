@@ -1,9 +1,9 @@
-"""What became of a plan: which planned records are done, failed or missing, and whether they say
-what was planned.
+"""The coverage of a plan: which planned records are done, failed or missing, and whether their
+content agrees with the plan.
 
-A record's id follows from what decides it, but a line can hold another label, prompt or sample
-next to that id. Each record is compared with the one that the plan expects, so that a changed
-journal is refused instead of counted.
+A record's id is a hash of its identity, but a line of a changed journal can have another label,
+prompt or sample next to that id. So each record is compared with the one that the plan expects, and
+a changed journal is refused instead of counted.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 SAME_TOTAL = 1e-4
 """How far a total may lie from the sum of its parts, relative to the larger of 1 and the largest
-part: rewards have seven digits.
+part. It is not zero, because rewards are rounded to seven digits.
 """
 SAME_REWARD = 0.05
-"""How far rewards of the same image may lie apart, relative to the larger of 1 and themselves:
-other hardware rounds otherwise.
+"""How far two rewards of the same image may lie apart, relative to the larger of 1 and the reward.
+It is not zero, because other hardware rounds differently.
 """
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What became of a plan: `done` are records, in the plan's order; together the three are the
-    whole plan.
+    """The records of a plan that are done, failed or missing, each in the plan's order; together
+    they are the whole plan.
     """
 
     done: tuple[Record, ...]
@@ -51,16 +51,17 @@ class Coverage:
 
 
 def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
-    """Sort the plan into done, failed and missing, given the records of a run's folder (those of
-    other plans are left aside).
+    """Sort the plan into done, failed and missing, given the records of a run's folder. Records of
+    other plans are ignored.
 
-    A record that says something else than the plan is a `StoreError` with its file and line.
+    `StoreError`, with file and line, if a record contradicts the plan.
     """
     known = {record.id: record for record in records}
     found: dict[str, list[Record]] = {"done": [], "failed": []}
     missing = []
     bases: dict[Task, Record] = {}
-    # Label by label and the base first, so that a record's base is known when it is compared.
+    # The plan lists label by label, the base first, so a record's base is known when it is compared
+    # with it.
     for item in plan.expected():
         record = known.get(item.id)
         if record is None:
@@ -99,7 +100,7 @@ def _contradictions(
             three for three in zip(names, found, planned, strict=True) if three[1] != three[2]
         )
         yield f"{name} is {quoted(said)}, and the plan of run.json says {quoted(expected)}"
-    # What follows is of the image, which a failed sample does not have.
+    # The other checks concern the image, which a failed sample does not have.
     if record.status == "failed":
         return
     if plan.judged != (record.verdict is not None):
@@ -133,7 +134,7 @@ def _wrong_rewards(plan: Plan, rewards: Mapping[str, float]) -> Iterator[str]:
 
 
 def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    # Nearly all are equal to the digit, and a report compares tens of thousands.
+    # A report compares tens of thousands, and nearly all are equal, which is the quickest check.
     return one == other or (
         one.keys() == other.keys()
         and all(

@@ -1,5 +1,5 @@
-"""What a run was made with: versions, commit, device and the library flags that change numbers. No
-host or user names.
+"""The environment of a run: versions, commit, device and the settings of libraries that change
+numbers. It has no host or user names.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def git_state(package: Path) -> dict[str, Any] | None:
-    """The commit that the package's source is at and whether tracked files differ from it; None
-    outside a checkout.
+    """The commit of the package's source and whether tracked files differ from it; None outside a
+    checkout.
     """
 
     def git(*arguments: str) -> str:
@@ -56,8 +56,8 @@ def git_state(package: Path) -> dict[str, Any] | None:
         return done.stdout.decode(errors="replace").strip()
 
     try:
-        # An installed copy can lie inside the checkout of something else: only a tracked package
-        # has a commit.
+        # An installed copy can lie inside the checkout of another project, whose commit says
+        # nothing about it: the package must be tracked by git.
         git("ls-files", "--error-unmatch", "__init__.py")
         return {
             "commit": git("rev-parse", "HEAD"),

@@ -1,16 +1,15 @@
-"""Carrying out a plan: every method over every pending sample, each batch measured and recorded
-before the next one.
+"""Executes a plan: every method on every pending sample, each batch measured and recorded before
+the next one.
 
-The base (the label `random`) runs first, because every other record carries the base's rewards of
-the same sample. A sample is pending for a method while any of its labels has no done record;
-records that are done are never written again, so the same command again continues a run and tries
-the failed samples again.
+The base (the label `random`) runs first, because every other record has the base's rewards of the
+same sample. A sample is pending for a method as long as any of its labels has no done record. Done
+records are never written again, so the same command continues a run and tries failed samples again.
 
-Batches are laid by the plan: sample by sample, `batch_size` at a time, whatever is done of them. A
-batch that was begun is proposed and measured whole, and only what is owed of it is recorded. So an
-interrupted and continued run equals an uninterrupted one to the bit, but for times and memory.
-Another batch size, or a plan that grew in between (`--limit`, `--full`), lays other batches, and so
-does a sample that failed for a while: then numbers are equal to rounding.
+The plan alone decides the batches: sample by sample, `batch_size` at a time, whether samples are
+done or not. A batch with a pending sample is proposed and measured as a whole, and only its missing
+records are written. So a run that was interrupted and continued equals an uninterrupted one to the
+bit, except for times and memory. Another batch size, a plan that grew in between (`limit`, `full`)
+or a sample that failed for a while gives other batches: then numbers are equal up to rounding.
 """
 
 from __future__ import annotations
@@ -58,58 +57,59 @@ if TYPE_CHECKING:
     from hnbench.tasks import Task
 
 NO_BASE = "BaseFailed"
-"""The type of the failures that only follow from another one."""
+"""The type of a failure that only follows from the failure of the base."""
 
 
 class Interrupted(HnbenchError):  # noqa: N818
-    """Ctrl-C or SIGTERM: what was measured is kept, and the same command continues."""
+    """Ctrl-C or SIGTERM ended the run. All records are kept, and the same command continues."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        """Say what is kept. The exit code is that of the signal."""
+        """`message` says what is kept; `exit_code` is that of the signal."""
         super().__init__(message)
         self.exit_code = exit_code
 
 
 class RunProgress(Protocol):
-    """Who is told how far a run is. Counts are in records."""
+    """A display of a run's progress. Counts are in records."""
 
     def start(self, total: int) -> None:
-        """Say how many records the plan has, those already there included."""
+        """Begin. `total` is the number of records of the plan, including existing ones."""
 
     def label(self, name: str) -> None:
-        """Say which method is worked on now."""
+        """Name the method that runs now."""
 
     def advance(self, count: int) -> None:
-        """Report `count` more records."""
+        """Add `count` records."""
 
     def done(self) -> None:
-        """Say that the run is over, well or not."""
+        """End, whether the run succeeded or not."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """The outcome of the plan."""
+    """The numbers of records after a run, and why most of the failed ones failed."""
 
     expected: int
     done: int
     failed: int
     new: int
-    """Records that this session wrote, done or failed."""
+    """The number of records that this session wrote, done or failed."""
     commonest: str = ""
-    """Why most of the failed ones failed, and how many did; empty where none did."""
+    """The most frequent failure, with its number; empty if none failed."""
 
 
 def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> Tally:
-    """Run or continue a run in an open store. The first method must be the base, with the one label
-    `random`.
+    """Run or continue a run in an open store. The first method must be the base, whose only label
+    is `random`; `ValueError` otherwise.
 
-    What the training of the `prepared` methods took is kept in `run.json`. A method that cannot
-    run on the generator is left out of the plan, and `run.json` has the reason. Its records
-    of earlier commands stay in the folder, as do those of a method that is not asked for now.
+    The training costs of the `prepared` methods are written to `run.json`. A method that cannot run
+    on the generator is not in the plan, and `run.json` has the reason. Its records of earlier
+    commands stay in the folder, like those of a method that this command does not ask for.
 
-    Failed samples are recorded and counted, not raised. Ctrl-C and SIGTERM raise `Interrupted`, a
-    folder of another run or a full disk `StoreError`, a judge that fails its check (`Judge.verify`,
-    asked when there is something to do) `UsageError`, before anything is written.
+    Failed samples are recorded and counted, not raised. Ctrl-C and SIGTERM raise `Interrupted`; a
+    folder of another run and a full disk raise `StoreError`. A judge that fails its check
+    (`Judge.verify`, called if there is anything to compute) raises `UsageError` before anything is
+    written.
     """
     config, suite, generator = experiment.config, experiment.suite, experiment.generator
     rewards, held_out = experiment.rewards, experiment.held_out
@@ -133,10 +133,10 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
         "environment": surroundings,
         "verified": verified,
     }
-    # A damaged record is refused before anything is computed.
+    # This refuses a damaged record before anything is computed.
     before = cover(plan, store.records.values(), store.folder)
     done = sum(store.is_done(record.id) for record in before.done)
-    # A complete run asks the judge nothing, so there is nothing to check either.
+    # A complete run needs no verdicts, so its judge is not checked.
     if judge is not None and done < before.expected:
         verify(judge)
     store.begin(manifest, _session(config, surroundings))
@@ -172,6 +172,9 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
 
 
 def _commonest(failed: Sequence[Record]) -> str:
+    """The most frequent failure, with its number. Those that only follow from the base's failure
+    are not counted: they do not say what is wrong.
+    """
     reasons = Counter(
         told(record.error) for record in failed if record.error and record.error.type != NO_BASE
     )
@@ -179,13 +182,15 @@ def _commonest(failed: Sequence[Record]) -> str:
 
 
 def _as_text(argument: str) -> str:
-    """An argument as valid Unicode: a file's name can have bytes that are none."""
+    """An argument as valid Unicode, so that it can be written: a file's name can have other
+    bytes.
+    """
     return os.fsencode(argument).decode("utf-8", "backslashreplace")
 
 
 def _session(config: RunConfig, surroundings: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry of `"sessions"`; the environment's digest shows whether sessions were made with
-    different ones.
+    """One entry of `"sessions"`. It has a digest of the environment, which shows whether sessions
+    had different ones.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -198,7 +203,7 @@ def _session(config: RunConfig, surroundings: Mapping[str, Any]) -> dict[str, An
 
 @contextmanager
 def _session_of(progress: RunProgress, store: RunStore) -> Iterator[None]:
-    """End the progress display in any case, and turn Ctrl-C into a clean error."""
+    """End the progress display in any case, and turn Ctrl-C into `Interrupted`."""
     try:
         yield
     except KeyboardInterrupt as signal:
@@ -212,7 +217,7 @@ def _session_of(progress: RunProgress, store: RunStore) -> Iterator[None]:
 
 
 class _Execution:
-    """One session's way through a plan."""
+    """One session that works through a plan."""
 
     def __init__(
         self, plan: Plan, models: Models, measurer: Recorder, store: RunStore, progress: RunProgress
@@ -227,7 +232,7 @@ class _Execution:
         self.written = 0
 
     def run(self, method: Method, batch_size: int) -> None:
-        """Bring one method up to the plan, batch by batch."""
+        """Compute the missing records of one method, batch by batch."""
         self._progress.label(method.labels[0] if len(method.labels) == 1 else method.name)
         proposer = Proposer(method, self._models, batch_size)
         tasks = self._plan.tasks
@@ -237,11 +242,12 @@ class _Execution:
             if owing:
                 usable = self._with_base(method, batch, owing)
                 for attempt in proposer.attempts(usable, owing):
+                    # Ctrl-C waits, so that no computed batch is lost.
                     with interrupt_deferred():
                         self._record(method, attempt)
 
     def _open(self, method: Method, task: Task) -> list[Expected]:
-        """The records of this task that the method still owes."""
+        """The planned records of this task and method that are not done."""
         return [item for item in self._items(method, task) if not self._store.is_done(item.id)]
 
     def _items(self, method: Method, task: Task) -> list[Expected]:
@@ -250,8 +256,8 @@ class _Execution:
     def _with_base(
         self, method: Method, batch: Sequence[Task], owing: AbstractSet[Task]
     ) -> list[Task]:
-        """The tasks whose base is done. Of the others, what is owed is recorded as failed: there is
-        nothing to compare with.
+        """The tasks whose base is done. The missing records of the others are written as failed,
+        because there is nothing to compare them with.
         """
         if method.labels == (BASE,):
             return list(batch)
@@ -278,7 +284,7 @@ class _Execution:
         return [task for task in batch if task not in without]
 
     def _record(self, method: Method, attempt: Attempt) -> None:
-        """Measure what an attempt gave and record all that the method still owed for its tasks."""
+        """Measure the images of an attempt and write the missing records of its tasks."""
         items = [item for task in attempt.tasks for item in self._items(method, task)]
         owed = {item.id for item in items if not self._store.is_done(item.id)}
         outcomes = [(item, attempt.outcomes[item.task, item.label]) for item in items]
@@ -288,7 +294,8 @@ class _Execution:
             if not isinstance(found, Failure)
         ]
         measured = self._measurer.measure(chosen, len(attempt.tasks)) if owed else {}
-        # Drawn, not taken from the outcome: a method could have changed its noise in place.
+        # The starting noises are drawn again, because a method could have changed its noise in
+        # place.
         starts = {task: self._models.noises.draw(task) for task in attempt.tasks}
         for item, outcome in outcomes:
             if item.id in owed:

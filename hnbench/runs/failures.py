@@ -1,4 +1,4 @@
-"""From an error of a plug-in to the failure of a sample."""
+"""Errors of plug-ins, turned into failures of samples."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from hnbench.files.escaping import LONGEST, first_line, printable
 from hnbench.runs.record import Failure
 
 RECORDED = (Exception, SystemExit)
-"""Exceptions of a plug-in that a run survives; even a plug-in that asks Python to exit."""
+"""Exceptions of a plug-in that a run survives. `SystemExit` is among them, so that a plug-in that
+calls `sys.exit` does not end the run.
+"""
 
 
 def is_for_user(error: BaseException) -> bool:
-    """Whether an error ends the work, because only the user can fix it; a plug-in's wrong answer
-    is a failure of its sample instead.
+    """Whether an error ends the work because only the user can fix it. The wrong answer of a
+    plug-in does not: it is a failure of its sample.
     """
     return isinstance(error, HnbenchError) and not isinstance(error, PluginError)
 
 
 def told(failure: Failure) -> str:
-    """The failure in a sentence for the user; what a plug-in's wrong answer was needs no name of an
-    error before it.
+    """The failure in a sentence for the user. Messages about a plug-in's wrong answer are complete
+    sentences, so the name of the error is not put before them.
     """
     return (
         failure.message
@@ -29,5 +31,5 @@ def told(failure: Failure) -> str:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The error as what is recorded of its sample: type and one printable line."""
+    """The failure that is recorded for an error: its type and one printable line."""
     return Failure(type=printable(type(error).__name__)[:LONGEST], message=first_line(error))

@@ -20,8 +20,8 @@ REWARD = "reward:"
 """Prefix of the columns that hold rewards by name; `reward:optimised` is their weighted total."""
 OPTIMISED = f"{REWARD}optimised"
 SCORE = "score"
-"""The column of the judge's score: 1 or 0 where it says right or wrong, else its grade; empty where
-there is no judge.
+"""The column of the judge's score: 1 or 0 if it says right or wrong, else its grade; NaN without a
+judge.
 """
 
 

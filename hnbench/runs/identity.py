@@ -1,7 +1,7 @@
-"""What makes two runs, and two records, the same.
+"""The identities of runs and of records: two with the same identity are the same.
 
 Everything here is computed from `run.json` alone, so a report finds the records that belong to the
-plan without any model.
+plan without loading any model.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _BY_FINGERPRINT = (
     "optimised",
     "held_out",
 )
-"""Identity fields of the configuration that enter by version or fingerprint instead: names, and the
-generator's options.
+"""Identity fields of the configuration that do not enter the identity by value, because a version
+or fingerprint stands for them: names, and the generator's options.
 """
 
 
@@ -46,7 +46,9 @@ def describe(
     rewards: Mixture,
     held_out: Sequence[Reward],
 ) -> dict[str, Any]:
-    """The part of `run.json` that says what is measured with what."""
+    """The part of `run.json` that says what is measured and with which models. `judge` is None if
+    the suite has none.
+    """
     scorers = {name: reward for name, (reward, _) in rewards.parts.items()} | {
         reward.name: reward for reward in held_out
     }
@@ -86,7 +88,7 @@ def describe(
 def models_of(
     described: Mapping[str, Any], judge: Judge | None, methods: Sequence[Method]
 ) -> dict[str, str]:
-    """Every model that a run's numbers rest on: what people call it -> its fingerprint."""
+    """All models that a run's numbers depend on: a name for people -> the fingerprint."""
     found = {f"generator {described['generator']['name']}": described["generator"]["fingerprint"]}
     found |= {
         f"reward {name}": fingerprint
@@ -103,13 +105,15 @@ def models_of(
 
 
 def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What every record of a run shares: weights and judges by fingerprint, the rest by value.
-    Names of fields as a user knows them.
+    """The part of the identity that all records of a run share: weights and judges by fingerprint,
+    the rest by value. Fields have names that a user understands, because messages show them.
     """
     suite, rewards, config = manifest["suite"], manifest["rewards"], manifest["config"]
     prints = rewards["fingerprints"]
     return {
-        "schema": 1,  # of the identity: later versions of the files hold the same runs
+        # This is the version of the identity, not of the files: a later version of the files can
+        # hold the same runs.
+        "schema": 1,
         "suite": suite["name"],
         "suite version": suite["version"],
         "judge": suite["judge"] and suite["judge"]["fingerprint"],
@@ -123,8 +127,8 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
             for name in manifest["identity_fields"]
             if name not in _BY_FINGERPRINT
         },
-        # Runs of several steps that were made before have one noise between steps for all samples:
-        # other images.
+        # Older runs of several steps used the same noise between steps for all samples, which gives
+        # other images. Without this field, they keep the identity that they had.
         **(
             {"noise between steps": manifest["noise_between_steps"]}
             if "noise_between_steps" in manifest
@@ -134,18 +138,19 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RecordIds:
-    """The ids of a run's records: the SHA-256 of each one's identity. Batch size, device and order
-    are not part of it.
+    """The ids of a run's records: the SHA-256 of each record's identity. Batch size, device and
+    order are not part of it.
 
     An id is `digest({**shared, "prompt_id": ..., "prompt": ..., "sample": ..., "method": ...,
-    "label": ...})`, where `method` is the method's `identity()`. A report asks for all of them, so
-    what records share is written once.
+    "label": ...})`, where `method` is the method's `identity()`. A report needs all ids of a run,
+    so the JSON text of the shared fields is made only once, and each id fills its own fields in.
     """
 
     _OWN = ("label", "method", "prompt", "prompt_id", "sample")
 
     def __init__(self, shared: Mapping[str, Any]) -> None:
         """`shared` is `shared_identity` of the run."""
+        # The canonical JSON text, cut where the values of a record's own fields belong.
         self._between = [""]
         for key in sorted({*shared, *self._OWN}):
             self._between[-1] += f"{',' if self._between != [''] else ''}{canonical(key)}:"

@@ -1,8 +1,8 @@
-"""`run.json`: what is measured, the plan of the latest command, the environment and the sessions;
-read and checked in one place.
+"""`run.json`: what is measured, the plan of the latest command, the environment and the sessions.
+It is read and checked here only.
 
-It is checked by a schema first, then for what the schema cannot say: that its parts fit each other,
-and that its identity follows from its content.
+It is checked against a schema first, and then for two things that a schema cannot say: its parts
+must fit each other, and its identity must follow from its content.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 MANIFEST = "run.json"
 MOST_SAMPLES = 10_000
-"""Of a prompt. The protocols ask for at most some dozens; whoever reads a plan lists them all."""
+"""The most samples of a prompt. Protocols ask for a few dozen at most. Without a limit, a damaged
+number could fill the memory, because all planned samples are listed when a plan is read.
+"""
 
 
 class _Judge(Struct):
@@ -111,7 +113,7 @@ class _Session(Struct):
 
 
 class _Manifest(Struct):
-    """What every `run.json` has. Fields that are not read by anything may be of any kind."""
+    """The fields of every `run.json` that are read. Other fields may have values of any kind."""
 
     schema: Annotated[int, Meta(ge=1)]
     config: dict[str, Any]
@@ -130,8 +132,8 @@ class _Manifest(Struct):
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The content of a folder's `run.json`, checked; None where there is none. Anything that is no
-    such file is a `StoreError`.
+    """The checked content of a folder's `run.json`; None if it has none. `StoreError` if the file
+    is damaged, or was written by a newer hnbench.
     """
     path = folder / MANIFEST
     if not os.path.lexists(path):

@@ -1,4 +1,4 @@
-"""What a method answers, checked where it enters a run: one usable `Outcome` for each task and
+"""The answers of a method, checked where they enter a run: one usable `Outcome` for each task and
 label, or a `Failure` in its place.
 """
 
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOLERANCE = 0.5 / 255
-"""How far a pixel may lie outside [0, 1]: half a level of the saved image, which clamping changes
-nothing of.
+"""How far a pixel may lie outside [0, 1]: half a level of the saved image, so clamping it changes
+no more than rounding does.
 """
 TELLING_DIMENSIONS = 32
-"""Noises of fewer entries come as near to each other by chance as those of swapped tasks."""
+"""The entries that a noise needs for the check of swapped noises. With fewer, unrelated noises can
+be near to each other by chance.
+"""
 NEARER = 4.0
-"""How many times nearer to another task's starting noise than to its own a chosen noise may not be:
-unrelated ones are as far from both.
+"""A chosen noise that is more than this many times nearer to another task's starting noise than to
+its own belongs to that other task. A noise that is unrelated to both is about as far from both.
 """
 
 
@@ -44,10 +46,10 @@ Outcomes = dict[tuple[Task, str], Outcome | Failure]
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the outcomes of one batch have to be."""
+    """The requirements on the outcomes of one batch."""
 
     who: str
-    """`"the method reno"`."""
+    """The method in a message, for example `"the method reno"`."""
     tasks: Sequence[Task]
     labels: tuple[str, ...]
     image_shape: tuple[int, ...]
@@ -56,9 +58,9 @@ class Expectation:
     """The tasks' starting noises, `[B, *noise_shape]`, on the CPU."""
 
     def check(self, given: Sequence[Any]) -> Outcomes:
-        """The outcomes by task and label; one that cannot be used is a `Failure`.
+        """The outcomes by task and label, with a `Failure` for each outcome that cannot be used.
 
-        Other tasks or labels than were asked for, or another number of them, are a `PluginError`.
+        `PluginError` if there is not exactly one `Outcome` for each task and label.
         """
         for item in given:
             if (
@@ -87,7 +89,7 @@ class Expectation:
                 share=self._share(outcome.share),
                 trajectory=trajectory,
             )
-        # A plug-in's tensor can raise anything when it is looked at.
+        # A plug-in's tensor can raise any error when it is used.
         except Exception as error:  # noqa: BLE001
             return failure_of(error)
 

@@ -1,7 +1,7 @@
-"""Which records there should be, and which of them there are.
+"""The plan of a run: the records that it should have.
 
 A plan follows from `run.json` alone: prompts, samples per prompt, labels and the methods that
-produce them. Every (prompt, sample, label) that is planned and not done is counted, as failed or as
+produce them. Each planned (prompt, sample, label) that is not done is counted, as failed or as
 missing (`hnbench.runs.coverage`).
 """
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 BASE = "random"
 """The label that every other one is compared with: the starting noise itself."""
 OPTIMISED = "optimised"
-"""The name of a record's weighted total of the optimised rewards."""
+"""The name under which a record has the weighted total of its optimised rewards."""
 
 
 @dataclass(frozen=True)
 class PlannedPrompt:
-    """One prompt of the plan and how many images it gets."""
+    """One prompt of the plan and its number of images (`samples`)."""
 
     id: str
     text: str
@@ -63,9 +63,9 @@ class Plan:
     methods: tuple[Mapping[str, Any], ...]
     """The methods' identities."""
     method_of: Mapping[str, int]
-    """Label -> index into `methods` of the one that produces it."""
+    """Label -> index in `methods` of the method that produces it."""
     shared: Mapping[str, Any]
-    """What all records of the run share (`shared_identity`)."""
+    """The part of the identity that all records of the run share (`shared_identity`)."""
     base_seed: int
     judged: bool
     """Whether the suite has a judge."""
@@ -135,7 +135,7 @@ class Plan:
 
 
 def _shared_by_all(described: Mapping[str, Any]) -> dict[str, Any]:
-    """What `run.json` says of all records alike."""
+    """The fields of a plan that are the same for all records, from `run.json`."""
     return {
         "shared": shared_identity(described),
         "base_seed": described["config"]["base_seed"],
@@ -148,9 +148,9 @@ def _shared_by_all(described: Mapping[str, Any]) -> dict[str, Any]:
 def make_plan(
     config: RunConfig, suite: Suite, methods: Sequence[Method], described: Mapping[str, Any]
 ) -> Plan:
-    """The plan that a command asks for; `described` is what `identity.describe` says of the run.
+    """The plan that a command asks for; `described` is the result of `identity.describe`.
 
-    Two methods that produce the same label are a `UsageError`.
+    `UsageError` if two methods produce the same label, or if a prompt is not valid Unicode.
     """
     prompts = spread(suite.prompts() if config.full else suite.subset(), config.limit)
     for prompt in prompts:
@@ -158,7 +158,7 @@ def make_plan(
     method_of: dict[str, int] = {}
     for index, method in enumerate(methods):
         for label in method.labels:
-            # Rows are found by label, so two methods with one label would be one row.
+            # A report finds its rows by label, so two methods with one label would become one row.
             if label in method_of:
                 raise UsageError(
                     f"two of the methods give a row named {label!r}; ask for one of them at a time"
@@ -178,7 +178,7 @@ def make_plan(
 
 
 def _require_unicode(prompt: Prompt) -> None:
-    """A lone surrogate can be neither encoded nor written."""
+    """Refuse half of a surrogate pair, which can be neither encoded nor written."""
     for text in (prompt.id, prompt.text, prompt.tag):
         try:
             text.encode()
@@ -190,10 +190,11 @@ def _require_unicode(prompt: Prompt) -> None:
 
 
 def spread(prompts: Sequence[Prompt], limit: int | None) -> tuple[Prompt, ...]:
-    """At most `limit` prompts, spread evenly over the tags, in their own order.
+    """At most `limit` prompts, spread evenly over the tags, in their own order; all without a
+    limit.
 
-    The choice takes the first of each tag, then the second of each, and so on, so a larger limit
-    keeps all that a smaller one had.
+    The first prompt of each tag is chosen, then the second of each, and so on, so a larger limit
+    includes all prompts of a smaller one.
     """
     if limit is None:
         return tuple(prompts)

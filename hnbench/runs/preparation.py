@@ -1,4 +1,6 @@
-"""Which of a run's methods can work on its generator, and what their training took."""
+"""The preparation of a run's methods: whether each can work on its generator, and what its training
+cost.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +21,25 @@ if TYPE_CHECKING:
     from hnbench.runs.store import RunStore
 
 LONGEST = 500
-"""Characters of a reason."""
+"""The most characters of a reason."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run's methods, asked and ready for its generator."""
+    """A run's methods: those that are ready for its generator, and those that cannot run on it."""
 
     methods: tuple[Method, ...]
-    """Those that can run, the base first."""
+    """The methods that can run, the base first."""
     skipped: tuple[tuple[Method, str], ...]
-    """Those that cannot, and why, in one printable line."""
+    """The methods that cannot run, each with the reason in one printable line."""
     training: dict[str, Any]
-    """The `"training"` of `run.json`: kind of training -> what it took."""
+    """The `"training"` of `run.json`: kind of training -> its cost and the prompts that it saw."""
 
     def reasons(self, store: RunStore) -> dict[str, str]:
-        """The `"skipped"` of `run.json`: method's name -> why it cannot run.
+        """The `"skipped"` of `run.json`: method's name -> the reason.
 
-        A method that ran in the store's folder before keeps its records; its reason counts them.
+        A method that ran in the store's folder before keeps its records; the reason then says how
+        many images it has.
         """
         return {method.name: reason + _kept(method, store) for method, reason in self.skipped}
 
@@ -47,9 +50,11 @@ def prepare(
     """Prepare every method that can run on the generator, so that a wrong adapter is refused before
     any work.
 
-    The base is not asked whether it can: without it there is nothing to compare with. `prompts`
-    (id -> text) are the run's: the training says which of them it saw. Of two methods with one
-    kind the first counts.
+    The base must be able to run, so it is not asked (`Method.skip`). `prompts` (id -> text) are
+    those of the run: each training says which of them it saw. If two methods use the same kind of
+    training, the first one counts. `PluginError` if a method answers something else than its
+    contract says.
+
     """
     reasons = {
         method.name: "" if method.labels == (BASE,) else _reason(method, generator)

@@ -1,7 +1,7 @@
-"""What is known of one (prompt, sample, label): its JSON form and its validation.
+"""The record of one (prompt, sample, label): its fields, its JSON form and its validation.
 
-A record is one line of a journal. It is written once its image is safely on the disk, and never
-changed; when a sample is computed again, the later record of the same id wins.
+A record is one line of a journal. It is written when its image is safely on the disk, and never
+changed. If a sample is computed again, the later record of the same id counts.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from hnbench.files.decoding import MalformedError, Sha256, check_schema, decode
 from hnbench.suites.base import Verdict
 
 SCHEMA = 2
-"""The version of the record and of `run.json` that this package writes. From 2 on, each line of a
-journal has a check value.
+"""The version of records and of `run.json` that this package writes. Since version 2, each line of
+a journal has a check value.
 """
 RECORD_DIGITS = 7
-"""Significant digits of rewards and norms: float32, which they are computed in, has no more, and
-the others would double a journal.
+"""Significant digits of rewards and norms. They are computed in float32, which has no more, and
+further digits would double the size of a journal.
 """
 TRAJECTORY_DIGITS = 5
-"""Of a trajectory's rewards, which are drawn and not computed with."""
+"""Significant digits of a trajectory's rewards. Fewer suffice, because they are only plotted."""
 
 
 Amount = Annotated[float, Meta(ge=0)]
@@ -31,7 +31,7 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """What one image cost, counted around `Method.propose` and nothing else.
+    """The cost of one image, counted around `Method.propose` and nothing else.
 
     Passes are in units of images (a batch of 16 through the generator is 16 forward passes) and,
     like the seconds, are the batch's total divided by its tasks and multiplied by the label's
@@ -44,9 +44,11 @@ class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
     reward_backward: Amount
     seconds: Amount
     peak_memory_bytes: Count
-    """Of the whole batch: allocated on the GPU; on a CPU, the process's resident set so far."""
+    """The peak of the whole batch. On a GPU, the allocated memory; on a CPU, the largest resident
+    set of the process so far.
+    """
     batch_size: Annotated[int, Meta(ge=1)]
-    """Tasks that were proposed together."""
+    """The number of tasks that were proposed together."""
 
 
 class SavedImage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -74,7 +76,7 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
     schema: Annotated[int, Meta(ge=1, le=SCHEMA)] = SCHEMA
     id: Sha256
-    """SHA-256 over all that decides the outcome (`hnbench.runs.identity.record_id`)."""
+    """SHA-256 of everything that decides the outcome (`hnbench.runs.identity.RecordIds`)."""
     status: Literal["done", "failed"]
     prompt_id: str
     prompt: str
@@ -83,7 +85,7 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     base_seed: int
     label: str
     noise_sha256: Sha256
-    """Of the starting noise's float32 bytes."""
+    """SHA-256 of the starting noise's float32 bytes."""
     displacement: float | None = None
     """L2 norm of (chosen noise - starting noise); None when failed."""
     noise_norm: float | None = None
@@ -93,9 +95,9 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     empty when failed.
     """
     initial_rewards: dict[str, float] = {}
-    """The same of the base image of the same sample; empty when failed."""
+    """The same rewards of the base's image of the same sample; empty when failed."""
     verdict: Verdict | None = None
-    """None when failed, or where the suite has no judge."""
+    """None when failed, or if the suite has no judge."""
     cost: Cost
     trajectory: tuple[float | None, ...] | None = None
     """The optimised reward at each iteration or of each candidate; None where it was not finite."""
@@ -126,8 +128,8 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON types. Of a verdict, a score and details are written where there are
-        any.
+        """The record as JSON types. The score and the details of a verdict are left out if it has
+        none.
         """
         values: dict[str, Any] = msgspec.to_builtins(self)
         if self.verdict is not None and self.verdict.score is None:
@@ -138,16 +140,17 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
 
 def image_path(record_id: str) -> str:
-    """Where a record's image lies in the run folder."""
+    """The path of a record's image in the run folder."""
     return f"images/{record_id[:2]}/{record_id}.png"
 
 
 def read_record(content: bytes) -> Record:
-    """The record of a line without its check value. Anything else is a `MalformedError`, also a
-    record of a newer version.
+    """The record of a line whose check value was taken off. `MalformedError` for anything else,
+    including a record of a newer version.
     """
     try:
         return decode(content, Record)
     except MalformedError:
+        # If the version is newer, that is the cause, and its message is clearer.
         check_schema(decode(content, dict), SCHEMA)
         raise

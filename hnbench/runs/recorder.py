@@ -1,10 +1,9 @@
-"""From chosen images to what is reported of them: the saved file, its rewards and its verdict.
+"""Saves, scores and judges the images that methods chose.
 
-Rewards and verdict are those of the saved 8-bit image, not of the tensor that a method held; a
-reward with published preprocessing is scored with it. While the rewards are computed
-here, another thread compresses, saves and judges the same images; neither runs while a method is
-being timed. A reward or a judge that raises, or answers what it may not, is the failure of the
-samples that it fails for alone.
+Rewards and verdicts are those of the saved 8-bit image, not of the tensor that a method had. A
+reward with published preprocessing is scored with it. While the rewards are computed on this
+thread, another one compresses, saves and judges the same images; neither runs while a method is
+timed. If a reward or a judge raises for a sample, or gives a wrong answer, only this sample fails.
 """
 
 from __future__ import annotations
@@ -43,14 +42,14 @@ class Chosen:
     task: Task
     image: Tensor
     owed: bool = True
-    """Whether the record is still to be written. The others are measured along, because a batch's
-    numbers depend on all of it.
+    """Whether the record is still to be written. The other images are measured too, because numbers
+    of a batch can depend on all of its images.
     """
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is known of one saved image."""
+    """One saved image with its rewards and its verdict."""
 
     image: SavedImage
     rewards: dict[str, float]
@@ -59,8 +58,8 @@ class Measurement:
 
 @dataclass(frozen=True)
 class _Picture:
-    """One distinct image: `pixels` `[3, H, W]` as bytes 0 to 255, on the CPU, and the owed records
-    that it stands for.
+    """One distinct image: `pixels` are uint8 `[3, H, W]` on the CPU, and `ids` are the records that
+    are still to be written and have this image.
     """
 
     task: Task
@@ -72,8 +71,8 @@ class _Picture:
 
 
 class Recorder:
-    """Saves, scores and judges images. The rewards are asked on this thread, the judge and the disk
-    on `worker`'s.
+    """Saves, scores and judges images: rewards on the calling thread, the judge and the disk on the
+    thread of `worker`.
     """
 
     def __init__(
@@ -87,8 +86,8 @@ class Recorder:
         device: torch.device,
         worker: Executor,
     ) -> None:
-        """Take what images are measured with; `metadata` is by prompt id, and for the judge
-        alone.
+        """`metadata` is by prompt id, and only the judge sees it. `judge` is None if the suite has
+        none. `device` is where the rewards are.
         """
         self._store, self._judge, self._metadata, self._worker = store, judge, metadata, worker
         self._scorer = Scorer(rewards, held_out, device)
@@ -96,8 +95,8 @@ class Recorder:
     def measure(
         self, chosen: Sequence[Chosen], batch_size: int
     ) -> dict[str, Measurement | Failure]:
-        """Measure every image, and give what is owed by record id. What fails for an image alone is
-        a `Failure` of its own.
+        """Measure every image, `batch_size` at a time. Returns id -> measurement for the records
+        that are still to be written, with a `Failure` for each image that cannot be measured.
         """
         pictures = _distinct(chosen)
         kept = self._worker.submit(self._save_and_judge, pictures, batch_size)
@@ -149,17 +148,16 @@ def quantise(image: Tensor) -> Tensor:
 
 
 def to_png(image: Image.Image) -> bytes:
-    """Compress an image without loss. Level 1: several times faster than the default, for files a
-    tenth larger.
-    """
+    """An image as a PNG file, without loss."""
     buffer = io.BytesIO()
+    # Level 1 is several times faster than the default, and its files are only a tenth larger.
     image.save(buffer, "png", compress_level=1)
     return buffer.getvalue()
 
 
 def _distinct(chosen: Sequence[Chosen]) -> list[_Picture]:
-    """Each image once: best-of-4 often chooses what best-of-2 chose, and its rewards and verdict
-    are the same.
+    """Each distinct image of a prompt once, because labels often have the same one: best-of-4 often
+    chooses the candidate that best-of-2 chose.
     """
     pictures: dict[tuple[str, bytes], _Picture] = {}
     for item in chosen:

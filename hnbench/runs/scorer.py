@@ -1,4 +1,4 @@
-"""The rewards of saved pictures: each reward asked in the way that it publishes, if it does."""
+"""The rewards of saved pictures, each with its published preprocessing, if it has one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Scorer:
-    """Asks the optimised and the held-out rewards, which lie on `device`."""
+    """Scores pictures with the optimised and the held-out rewards, which lie on `device`."""
 
     def __init__(self, rewards: Mixture, held_out: Sequence[Reward], device: torch.device) -> None:
         self._rewards, self._device = rewards, device
@@ -33,8 +33,8 @@ class Scorer:
     def score(
         self, shown: Sequence[tuple[Image.Image, str]], batch_size: int
     ) -> list[dict[str, float] | Failure]:
-        """Of each picture and its prompt: every reward by name, and their weighted total under
-        `"optimised"`; a `Failure` for a picture that a reward fails for.
+        """For each pair of picture and prompt, all rewards by name and the weighted total of the
+        optimised ones as `"optimised"`; a `Failure` if a reward fails for this picture.
         """
         columns = {
             name: self._ask(name, reward, shown, batch_size)

@@ -3,14 +3,14 @@ these.
 
     run.json              what is measured, the plan of the latest command, the environment, one
                           entry per session
-    journal-0000.jsonl    one record per line; each session writes a journal of its own. Compressed
-                          by `xz`, it is read as well
-    images/ab/<id>.png    the image of the record with that id
+    journal-0000.jsonl    one record per line; each session writes its own journal. A journal
+                          compressed by `xz` (.jsonl.xz) is read too
+    images/ab/<id>.png    the image of the record with that id, which begins with `ab`
 
-The order of writing makes every moment a good moment to be killed: an image is complete on the disk
-before its record is written, a record is on the disk before the next one is begun, and only the
-last line of a journal can be torn. A torn line is dropped; any other damage is a `StoreError` with
-file and line. Nothing of a prompt ever enters a path.
+The process may be killed at any moment, thanks to the order of writing: an image is complete on the
+disk before its record is written, a record is on the disk before the next one is begun, and only
+the last line of a journal can be torn. A torn line is dropped; any other damage is a `StoreError`
+with file and line. No part of a prompt ever enters a path.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it lies on the disk."""
+    """The content of a run folder, without the images."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -51,14 +51,14 @@ class Run:
     records: tuple[Record, ...]
     """The last record of every id, in the order in which the ids first appeared."""
     unchecked: int = 0
-    """Lines without a check value: they were written by hnbench 0.1."""
+    """The number of lines without a check value, which hnbench 0.1 wrote."""
 
     def frame(self) -> pd.DataFrame:
         """The records as a table, one row each, with the columns of a report's `records.csv`.
 
-        `correct` is 1, 0 or NaN, `score` the judge's score, `reward_NAME` and `initial_NAME` the
-        rewards of the image and of the base's image of the same sample. Costs are per image:
-        passes in images, `seconds` of wall time, `peak_memory_bytes` of the batch.
+        `correct` is 1, 0 or NaN; `score` is the judge's score. `reward_NAME` is a reward of the
+        image, `initial_NAME` that of the base's image of the same sample. Costs are per image:
+        numbers of passes, and `seconds` of wall time; `peak_memory_bytes` is that of the batch.
         """
         from hnbench.runs.frame import frame_of
 
@@ -67,8 +67,8 @@ class Run:
 
 
 def damaged_images(folder: Path, records: Iterable[Record]) -> Iterator[str]:
-    """The images (their paths in the folder) of records that are missing or are not the files that
-    were written (by SHA-256).
+    """The paths in the folder of the records' images that are missing, or whose SHA-256 is not that
+    of their record.
     """
     return (
         record.image.path
@@ -78,7 +78,9 @@ def damaged_images(folder: Path, records: Iterable[Record]) -> Iterator[str]:
 
 
 def read_run(folder: Path | str) -> Run:
-    """Read a run without locking it; a session that is writing to it does not disturb."""
+    """Read a run without locking it, also while a session writes to it. `StoreError` if the folder
+    is not a run folder or is damaged.
+    """
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest is None:
@@ -91,18 +93,20 @@ def read_run(folder: Path | str) -> Run:
 
 
 class RunStore:
-    """A run folder open for writing, by one process at a time. Use it in a `with` statement."""
+    """A run folder open for writing, by one process at a time. Use it in a `with` statement, which
+    raises `StoreError` if the folder is locked by another process, or damaged.
+    """
 
     def __init__(self, folder: Path | str) -> None:
-        """Name the folder; it is made, locked and read on entering the `with` statement."""
+        """The `with` statement makes, locks and reads `folder`; until then nothing happens."""
         self.folder = Path(folder)
         self.manifest: dict[str, Any] | None = None
         self._records: dict[str, Record] = {}
         self._open = ExitStack()
         self._journal: int | None = None
         self._held: dict[Path, tuple[int, int]] = {}
-        """The files of this session by device and inode: while they are there, the folder is the
-        one that was opened.
+        """The files of this session -> their device and inode. As long as these do not change, the
+        folder is the one that was opened.
         """
 
     def __enter__(self) -> Self:
@@ -133,13 +137,13 @@ class RunStore:
         return self._records
 
     def run(self) -> Run:
-        """What the folder holds now, without reading it again."""
+        """The present content of the folder, without reading it again."""
         return Run(
             self.folder, dict(self.manifest or {}), tuple(self._records.values()), self._unchecked
         )
 
     def is_done(self, record_id: str) -> bool:
-        """Whether the record is there, is not a failed one, and still has its image."""
+        """Whether there is a record with this id that did not fail and still has its image."""
         record = self._records.get(record_id)
         return (
             record is not None
@@ -148,8 +152,8 @@ class RunStore:
         )
 
     def begin(self, manifest: Mapping[str, Any], session: Mapping[str, Any]) -> None:
-        """Write `run.json` for this session. The folder of another run (by `shared_identity`) is a
-        `StoreError`.
+        """Write `run.json` for this session, keeping earlier sessions and trainings. `StoreError`
+        if the folder belongs to another run (by `shared_identity`).
         """
         earlier = self.manifest or {}
         if earlier:
@@ -178,8 +182,8 @@ class RunStore:
             )
 
     def save_image(self, record_id: str, png: bytes) -> SavedImage:
-        """Write the image of a record: complete on the disk, or not there at all, whenever the
-        process is killed.
+        """Write the image of a record. Even if the process is killed, the file is either complete
+        or not there.
         """
         relative = image_path(record_id)
         self._require_still_there()
@@ -189,8 +193,8 @@ class RunStore:
         return SavedImage(path=relative, sha256=sha256_of(png))
 
     def add(self, record: Record) -> None:
-        """Append a record and wait until it is on the disk. Its image must have been saved
-        before.
+        """Append a record and wait until it is on the disk. Its image must be saved already.
+        `ValueError` for a record that could not be read again.
         """
         self._require_still_there()
         line = sealed(record.to_json())
@@ -215,9 +219,7 @@ class RunStore:
         self._held[path] = _inode(path)
 
     def _require_still_there(self) -> None:
-        """Refuse to write into a folder that was removed, moved or opened by another process since
-        this one opened it.
-        """
+        """Refuse to write into a folder that was removed, moved or replaced since it was opened."""
         for path, inode in self._held.items():
             try:
                 there = _inode(path) == inode
@@ -232,8 +234,8 @@ class RunStore:
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
-        """Turn a full disk, and whatever else keeps a file from being written, into one clear
-        error.
+        """Turn a full disk, and any other reason why a file cannot be written, into one clear
+        `StoreError` that says how many records are kept.
         """
         kept = (
             f"{len(self._records)} records are kept; then the same command continues."
@@ -266,8 +268,8 @@ _JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
 
 
 def _journals(folder: Path) -> list[Path]:
-    """The journals, oldest first. A file of another name, such as a copy that a file manager made,
-    is none.
+    """The journals, oldest first. Files with other names, such as a file manager's copy of one, are
+    ignored.
     """
     return sorted(
         (path for path in folder.glob("journal-*") if _JOURNAL.fullmatch(path.name)),
@@ -284,7 +286,7 @@ _SHARED = ("prompt_id", "prompt", "tag", "label", "noise_sha256")
 
 
 class _Lines:
-    """The records of a folder's journals, the last of every id, and how many lines have no check
+    """The last record of every id in a folder's journals, and the number of lines without a check
     value.
     """
 
@@ -298,15 +300,17 @@ class _Lines:
                 self.unchecked += not checked
 
     def _keep(self, record: Record) -> None:
-        for name in _SHARED:  # texts that many records have: one copy each
+        # Many records have the same texts. Keeping one copy of each saves much of the memory, and
+        # `force_setattr` can change a frozen record.
+        for name in _SHARED:
             text = getattr(record, name)
             force_setattr(record, name, self._texts.setdefault(text, text))
         self.records[record.id] = record
 
 
 def _read_line(line: bytes) -> tuple[Record, bool]:
-    """The record of a line, and whether it had a check value. Only lines of the first schema may
-    have none.
+    """The record of a line, and whether it had a check value. Only records of schema 1 may have
+    none.
     """
     content, checked = unsealed(line)
     record = read_record(content)
@@ -316,7 +320,9 @@ def _read_line(line: bytes) -> tuple[Record, bool]:
 
 
 def _require_readable(line: bytes) -> None:
-    """Refuse to write what could not be read again, such as text that is not valid Unicode."""
+    """Refuse to write a line that could not be read again, for example because its text is not
+    valid Unicode.
+    """
     try:
         read_record(unsealed(line[:-1])[0])
     except MalformedError as error:
@@ -324,8 +330,8 @@ def _require_readable(line: bytes) -> None:
 
 
 def place_of(folder: Path, record_id: str) -> str:
-    """The journal and line of the last record of that id, for people; the folder where it is in
-    none.
+    """The journal and line of the last record with that id, for messages; the folder if no journal
+    has one.
     """
     places = [
         f"{path}:{number}"

@@ -1,4 +1,4 @@
-"""What a bug report needs to say of a machine: versions, device, caches, and what was verified."""
+"""The facts about a machine that a bug report needs: versions, device, caches, verified models."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ VARIABLES = (
 
 
 def surroundings(device: str) -> dict[str, Any]:
-    """The environment of a run on this device, the cache, the variables that are set, and the
-    latest outcome of each check, as JSON types.
+    """The environment of a run on this device, the cache folders, the variables that are set, and
+    the latest outcome of each check, as JSON types.
 
-    No token and no name of a user is in it, but for what the paths have.
+    It has no tokens, and no name of a user unless a path has one.
     """
     from huggingface_hub import constants
 

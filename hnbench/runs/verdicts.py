@@ -1,5 +1,5 @@
-"""A judge's answers, checked where they enter: one plain `Verdict` per image, which a journal can
-hold and be read back from.
+"""The answers of a judge, checked where they enter: one plain `Verdict` per image, which can be
+written to a journal and read again.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def named(judge: Judge) -> str:
-    """The judge, in a message."""
+    """The judge's name in a message."""
     return f"the judge {judge.name}"
 
 
 def verify(judge: Judge) -> None:
-    """The judge's own check; `UsageError` where it fails, `PluginError` where it raises anything
-    else.
+    """Run the judge's own check. `UsageError` if it fails, `PluginError` if it raises anything else
+    than an error of hnbench or a lack of memory.
     """
     try:
         judge.verify()
@@ -45,7 +45,9 @@ def verify(judge: Judge) -> None:
 def verdicts_of(
     judge: Judge, images: Sequence[Image], metadata: Sequence[Mapping[str, Any]]
 ) -> list[Verdict]:
-    """The judge's verdicts on the images, checked."""
+    """The judge's verdicts on the images. `PluginError` if they are not one valid `Verdict` per
+    image.
+    """
     who = named(judge)
     return [
         _checked(who, one)
@@ -78,7 +80,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _details(who: str, given: Any) -> dict[str, Any]:
-    """The details as JSON types, by the way that they will go: written, and read back."""
+    """The details as JSON types: written as JSON and read again, as a journal will do."""
     if not isinstance(given, Mapping):
         raise PluginError(
             f"{who} gave a verdict whose details are {shown(given)}; a mapping of JSON types is"

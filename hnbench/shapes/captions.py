@@ -1,9 +1,9 @@
 """Captions in GenEval's six task styles, their metadata, their scenes and their hard negatives.
 
-All captions are known: 7 single, 42 two-object, 21 counting, 56 colour, 168 position and 2352
-colour-attribution captions. `evaluation_captions` and `training_captions` share no caption of a
-task that has enough of them (two_object, colors, position, color_attr); single_object and counting
-have 7 and 21 captions in all and are in both.
+There are 2646 captions: 7 single-object, 42 two-object, 21 counting, 56 colour, 168 position and
+2352 colour-attribution captions. `evaluation_captions` and `training_captions` share no caption of
+a task that has enough of them (two_object, colors, position, color_attr). The 7 captions of
+single_object and the 21 of counting are in both.
 """
 
 from __future__ import annotations
@@ -31,16 +31,19 @@ EVALUATED = {
     "position": 84,
     "color_attr": 84,
 }
-"""Captions of each task that are used in evaluation."""
+"""The number of captions of each task that are used in evaluation."""
 SHARED = ("single_object", "counting")
-"""Tasks with too few captions to be split: evaluated and trained on."""
+"""Tasks with too few captions to be split: all are used in evaluation and in training."""
 INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 _SPLIT_SEED = 2508
+"""Must not change: another split would move captions of the trained models into the evaluation."""
 
 
 @dataclass(frozen=True)
 class Caption:
-    """One caption as what it says: a tag and its words (unset ones are None)."""
+    """The content of one caption: its tag, shapes, colours, relation and number. Colours and
+    relations that it does not state are None.
+    """
 
     tag: str
     shapes: tuple[str, ...]
@@ -50,7 +53,7 @@ class Caption:
 
     @property
     def text(self) -> str:
-        """The caption as a generator is given it."""
+        """The caption as a prompt."""
         if self.tag == "counting":
             return f"a photo of {NUMBERS[self.count]} {_plural(self.shapes[0])}"
         colours = self.colours or (None,) * len(self.shapes)
@@ -72,6 +75,7 @@ class Caption:
             if colour:
                 clause["color"] = colour
         if self.relation:
+            # GenEval lists the target first, and refers to it by its index.
             clauses = [clauses[1], {**clauses[0], "position": [self.relation, 0]}]
         found: dict[str, Any] = {"tag": self.tag, "include": clauses, "prompt": self.text}
         if self.tag == "counting":
@@ -79,8 +83,8 @@ class Caption:
         return found
 
     def scene(self, rng: np.random.Generator) -> Scene:
-        """A scene that the caption is true of and that holds nothing else; what it leaves open is
-        drawn at random.
+        """A random scene that the caption is true of, with no other objects. Everything that the
+        caption leaves open is drawn at random.
         """
         if self.tag == "counting":
             colour = COLOURS[rng.integers(len(COLOURS))]
@@ -97,8 +101,8 @@ class Caption:
         )
 
     def hard_negatives(self, rng: random.Random) -> dict[str, Caption]:
-        """Captions that differ in one thing and are false of this caption's scenes, by kind of
-        difference.
+        """Kind of difference -> a caption that differs in one thing and is false of this caption's
+        scenes.
 
         Kinds: `swapped_colours`, `swapped_position` (the inverse relation), `turned_position` (the
         other axis), `count`, `colour`, `shape`.
@@ -166,7 +170,7 @@ def _split(tag: str) -> tuple[tuple[Caption, ...], tuple[Caption, ...]]:
 
 
 def evaluation_captions() -> tuple[Caption, ...]:
-    """The captions of the suite, task by task."""
+    """The captions of the suite `geneval-shapes`, task by task."""
     return tuple(caption for tag in TAGS for caption in _split(tag)[0])
 
 
@@ -176,8 +180,8 @@ def training_captions(tag: str) -> tuple[Caption, ...]:
 
 
 def training_prompts() -> tuple[str, ...]:
-    """Prompts for `hnbench train`, the six tasks in equal shares: 84 of each (tasks with fewer
-    captions repeat them).
+    """The prompts for `hnbench train`: 84 of each of the six tasks. Tasks with fewer captions
+    repeat them.
     """
     share = 84
     return tuple(
@@ -191,15 +195,15 @@ def _cycle(captions: Sequence[Caption], length: int) -> list[Caption]:
 
 @cache
 def by_text() -> dict[str, Caption]:
-    """Caption text -> caption, over all 2646 captions."""
+    """Text -> caption, for all 2646 captions."""
     return {caption.text: caption for tag in TAGS for caption in all_captions(tag)}
 
 
 def holds(caption: Caption, truth: Caption) -> bool:
-    """Whether `caption` is true of every scene of `truth`, as far as the words of `truth` tell.
+    """Whether `caption` is true of every scene of `truth`, judged by the words of `truth` alone.
 
-    Used to mask in-batch negatives in contrastive training: a caption that holds of another image
-    is not a negative.
+    Contrastive training uses this to mask negatives within a batch: a caption that is also true of
+    another image is not a negative.
     """
     if caption == truth:
         return True

@@ -1,9 +1,9 @@
-"""Finding shapes, their colours and places in an image by classical vision alone.
+"""Finds shapes, their colours and their places in an image, by classical computer vision.
 
-Nothing here is learned, and nothing is shared with the rewards: foreground by brightness, objects
-by connected components of one palette colour, shape by overlap with the seven silhouettes.
-`THRESHOLD` was fixed from drawn images (`python -m hnbench.shapes_training.calibration`) before any
-generator was scored.
+Nothing here is learned or shared with the rewards. Foreground is found by brightness, objects are
+connected components of one palette colour, and a shape is found by its overlap with the seven
+silhouettes. `THRESHOLD` was fixed on drawn images (`python -m hnbench.shapes_training.calibration`)
+before any generator was scored.
 """
 
 from __future__ import annotations
@@ -25,31 +25,34 @@ if TYPE_CHECKING:
 Bools = npt.NDArray[np.bool_]
 
 THRESHOLD = 0.75
-"""Smallest overlap (intersection over union) with a silhouette at which a blob counts as an object.
+"""The smallest overlap (intersection over union) with a silhouette at which a blob counts as an
+object.
 """
 FOREGROUND = 132
-"""A pixel whose darkest channel is below this belongs to an object: half-way between backgrounds
-(200 and up) and colours (60 and down).
+"""A pixel whose darkest channel is below this belongs to an object. It is half-way between the
+backgrounds (200 and more) and the colours (60 and less).
 """
 SMALLEST = 32
-"""Blobs of fewer pixels are specks: the thinnest drawn object (a star of radius 7) covers about 70
-sharp and 40 blurred.
+"""Blobs with fewer pixels are ignored as specks. The thinnest drawn object, a star of radius 7, has
+about 70 pixels if it is sharp, and 40 if it is blurred.
 """
 MINORITY = 0.2
 """A blob whose second colour covers more than this share is split by colour."""
 TEMPLATE = 32
+"""The side of a silhouette in pixels."""
 RADII = (7.5, 9.0, 11.0)
 BLURS = (0.0, 0.9)
-"""Radii and blurs, in pixels, of the silhouettes that blobs are compared with: at this size the
-pixel grid is part of the shape.
+"""Radii and blurs, in pixels, of the silhouettes that blobs are compared with. Several are needed,
+because the pixel grid changes shapes of this size.
 """
 _CONNECTED = np.ones((3, 3), np.int8)
+"""Pixels that touch at a corner are connected too."""
 
 
 @cache
 def silhouettes() -> npt.NDArray[np.bool_]:
-    """Each shape as it is drawn small and large, sharp and blurred, stretched to fill a square;
-    bool `[7, 6, 32, 32]`.
+    """The silhouettes of each shape, bool `[7, 6, 32, 32]`: small to large, sharp and blurred, each
+    stretched to fill its square.
     """
     return np.stack(
         [
@@ -65,7 +68,7 @@ def _silhouette(shape: str, radius: float, blur: float) -> Bools:
 
 
 def _stretched(mask: Bools) -> Bools:
-    """The mask's bounding box resampled to 32x32, bilinearly, at one half."""
+    """The mask's bounding box, resampled bilinearly to 32x32 and cut off at one half."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     patch = np.pad(
         mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32),
@@ -81,8 +84,8 @@ def _stretched(mask: Bools) -> Bools:
 
 
 def shape_of(mask: Bools) -> tuple[str, float]:
-    """(best shape, overlap in 0..1) of one blob. A blob more than half again as wide as high, or
-    the reverse, is not a shape: overlap 0.
+    """The best shape of one blob, and its overlap in [0, 1]. A blob whose longer side is more than
+    1.5 times the shorter is not a shape, and has overlap 0.
     """
     height, width = (int(np.ptp(np.flatnonzero(mask.any(axis)))) + 1 for axis in (1, 0))
     if max(height, width) > 1.5 * min(height, width):
@@ -95,8 +98,8 @@ def shape_of(mask: Bools) -> tuple[str, float]:
 
 
 def _labels(image: Image) -> npt.NDArray[np.int8]:
-    """The palette index of each foreground pixel, -1 elsewhere. A pixel on an edge takes the
-    nearest colour mixed with the background.
+    """The index of the nearest palette colour for each foreground pixel, -1 elsewhere. The colour
+    of a pixel on an edge is mixed with the background.
     """
     pixels = image.astype(np.float32)
     palette = np.asarray([PALETTE[colour] for colour in COLOURS], np.float32)
@@ -106,8 +109,8 @@ def _labels(image: Image) -> npt.NDArray[np.int8]:
 
 
 def _blobs(labels: npt.NDArray[np.int8]) -> list[tuple[Bools, int]]:
-    """(mask, palette index) of each object: a connected piece of foreground, split where it has
-    several colours.
+    """The mask and the palette index of each object. An object is a connected piece of foreground;
+    a piece of several colours is split.
     """
     found: list[tuple[Bools, int]] = []
     pieces, count = ndimage.label(labels >= 0, _CONNECTED)
@@ -124,8 +127,8 @@ def _blobs(labels: npt.NDArray[np.int8]) -> list[tuple[Bools, int]]:
 
 
 def detect(image: Image) -> dict[str, list[Detection]]:
-    """All blobs of an RGB image `[64, 64, 3]` uint8 by the shape they resemble most; the score is
-    the overlap with its silhouette.
+    """Shape -> detections, for an RGB image, uint8 `[64, 64, 3]`. Each blob counts for the shape
+    that it resembles most; its score is the overlap with the silhouette, in [0, 1].
     """
     found: dict[str, list[Detection]] = {}
     for mask, colour in _blobs(_labels(image)):

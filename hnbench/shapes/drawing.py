@@ -1,6 +1,4 @@
-"""Drawing scenes: antialiased shapes on a pale, softly tinted background with a little pixel
-noise.
-"""
+"""Draws scenes: antialiased shapes on a pale, softly tinted background with some pixel noise."""
 
 from __future__ import annotations
 
@@ -17,28 +15,32 @@ Mask = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 NOISE_SIGMA = 2.0
-"""Standard deviation of the pixel noise, of 255."""
+"""The standard deviation of the pixel noise; pixels are 0 to 255."""
 _OVERSAMPLE = 4
+"""Points per pixel and axis, for antialiasing."""
 
 
 def inside(shape: str, x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
-    """Whether points lie within the unit-radius shape; x to the right, y down, both in -1..1."""
+    """Whether points lie within the shape of radius 1; x points right, y down, both in -1..1.
+    `ValueError` for an unknown shape.
+    """
     if shape not in _OUTLINES:
         raise ValueError(f"unknown shape {shape!r}; known: {', '.join(_OUTLINES)}")
     return np.asarray(_OUTLINES[shape](x, y), np.bool_)
 
 
 def _heart(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
-    """A sextic curve, with the point down."""
+    """A heart: a curve of degree six, with the point down."""
     u, v = x * 1.22, -y * 1.22 + 0.12
     return np.asarray((u**2 + v**2 - 1) ** 3 - u**2 * v**3 <= 0)
 
 
 def _star(x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
-    """A five-pointed star, one point up: the boundary is piecewise linear between radius 1 (tips)
-    and 0.42.
+    """A five-pointed star with one point up. Its boundary is linear between the tips at radius 1
+    and the dents at radius 0.42.
     """
     tip, dent = 1.0, 0.42
+    # All ten half-points are mirrored onto one, so a single edge has to be tested.
     angle = np.abs((np.arctan2(x, -y) + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)
     ends = np.array([[0.0, tip], [dent * np.sin(np.pi / 5), dent * np.cos(np.pi / 5)]])
     px, py = np.hypot(x, y) * np.sin(angle), np.hypot(x, y) * np.cos(angle)
@@ -61,8 +63,8 @@ _OUTLINES: dict[str, Callable[[Floats, Floats], npt.NDArray[np.bool_]]] = {
 
 @cache
 def stamp(shape: str, radius: float, shift_x: float, shift_y: float) -> Mask:
-    """Coverage of the shape on a small grid whose centre cell is the rounded centre of the
-    object.
+    """The coverage, in [0, 1], of each pixel by the shape, on a small square grid. Its central
+    pixel contains the object's centre, `shift_x` and `shift_y` pixels from the pixel's own centre.
     """
     reach = int(np.ceil(radius)) + 2
     fine = (np.arange((2 * reach + 1) * _OVERSAMPLE) + 0.5) / _OVERSAMPLE - reach - 0.5
@@ -77,10 +79,9 @@ def _quantised(value: float, step: float) -> float:
 
 
 def _paste(canvas: npt.NDArray[np.float32], item: Item, colour: npt.NDArray[np.float32]) -> None:
-    """Blend one object into the canvas. Sub-pixel position and radius are quantised so that stamps
-    can be reused.
-    """
+    """Blend one object into the canvas."""
     cx, cy = int(np.floor(item.x)), int(np.floor(item.y))
+    # Radius and position are rounded to quarters of a pixel, so that cached stamps can be reused.
     mask = stamp(
         item.shape,
         _quantised(item.radius, 0.25),
@@ -98,13 +99,13 @@ def _paste(canvas: npt.NDArray[np.float32], item: Item, colour: npt.NDArray[np.f
 
 
 Background = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
-"""A pale colour `[3]` in 0..255, and how much it changes from the middle to the right and to the
-bottom, `[2, 3]`.
+"""A pale colour `[3]` in 0..255, and its change from the middle to the right and to the bottom,
+`[2, 3]`.
 """
 
 
 def any_background(rng: np.random.Generator) -> Background:
-    """A pale colour, slightly tinted, with a smooth gradient across the image."""
+    """A random background: a pale, slightly tinted colour with a smooth gradient."""
     return rng.uniform(218, 244, 3), rng.uniform(-8, 8, (2, 3))
 
 
@@ -115,7 +116,7 @@ def _spread(background: Background) -> npt.NDArray[np.float32]:
 
 
 def draw(scene: Scene, rng: np.random.Generator, background: Background | None = None) -> Image:
-    """The scene as an RGB image, uint8 `[64, 64, 3]`, on the given background or on any."""
+    """The scene as an RGB image, uint8 `[64, 64, 3]`, on the given background or a random one."""
     canvas = _spread(background or any_background(rng))
     for item in scene.items:
         colour = np.asarray(PALETTE[item.colour], np.float32) + rng.uniform(-10, 10, 3).astype(

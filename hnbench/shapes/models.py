@@ -35,7 +35,7 @@ def load_generator(
 
 
 def load_clip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> ClipReward:
-    """The reward that is optimised: a ViT."""
+    """The optimised reward: a ViT."""
     from hnbench.rewards.clip import ClipReward
 
     return ClipReward(
@@ -49,7 +49,7 @@ def load_clip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> ClipReward
 
 
 def load_resnet(*, device: str, dtype: str) -> OpenClipReward:
-    """The reward that is held out: a convolutional network of another seed."""
+    """The held-out reward: a convolutional network, trained with another seed."""
     from hnbench.rewards.open_clip import OpenClipReward
 
     return OpenClipReward(

@@ -1,4 +1,4 @@
-"""What the embedded world consists of: shapes, colours, relations, scenes."""
+"""The parts of the embedded world: shapes, colours, relations, scenes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ PALETTE = {
 COLOURS = tuple(PALETTE)
 RELATIONS = ("left of", "right of", "above", "below")
 RADII = {1: (9.0, 12.0), 2: (8.0, 11.0), 3: (7.5, 9.5), 4: (7.0, 9.0)}
-"""Number of objects -> range of an object's radius (half its extent), in pixels."""
+"""Number of objects -> the range of an object's radius (half its extent), in pixels."""
 GAP = 2.5
-"""Smallest distance between the discs around two objects, in pixels."""
+"""The smallest distance between the discs around two objects, in pixels."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One object: its shape, colour, centre (x to the right, y down), radius in pixels and opacity
-    in 0..1.
+    """One object: its shape, colour, centre (x points right, y down) and radius in pixels, and
+    opacity in 0..1.
     """
 
     shape: str
@@ -47,7 +47,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Scene:
-    """The objects of one image, none overlapping another."""
+    """The objects of one image, which do not overlap."""
 
     items: tuple[Item, ...]
 
@@ -55,12 +55,13 @@ class Scene:
 def place(
     count: int, rng: np.random.Generator, relation: str | None = None
 ) -> list[tuple[float, float, float]]:
-    """Centres and radii `(x, y, r)` of `count` objects that do not overlap.
+    """The centres and radii `(x, y, r)` of `count` objects that do not overlap.
 
-    With a `relation`, object 0 stands in it to object 1, clearly: the axis of the relation carries
-    at least 1.4 times the offset of the other axis.
+    With a `relation`, object 0 clearly has it to object 1: the offset along its axis is at least
+    1.4 times the offset along the other axis.
     """
     low, high = RADII[count]
+    # Whole placements are drawn again until one fits, so that all that fit are equally likely.
     while True:
         radii = rng.uniform(low, high, count)
         centres = [rng.uniform(radius + 1, SIZE - radius - 1, 2) for radius in radii]

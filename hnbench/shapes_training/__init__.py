@@ -1,1 +1,1 @@
-"""How the embedded world's small models are trained: `python -m hnbench.shapes_training STAGE`."""
+"""Training of the embedded world's small models: `python -m hnbench.shapes_training STAGE`."""

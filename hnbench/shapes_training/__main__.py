@@ -30,34 +30,34 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 THREADS = 1
-"""Training one model on each core is faster here than training one model on all of them."""
+"""It is faster here to train one model on each core than one model on all cores."""
 DATA = "data.safetensors"
-"""The drawn images that both stages of flow matching see."""
+"""The drawn images for both stages of flow matching."""
 
 
 def train_autoencoder(out: Path, device: str) -> dict[str, float]:
-    """64x64x3 pixels to 8x8x16 latents."""
+    """Train the autoencoder, from 64x64x3 pixels to 8x8x16 latents."""
     autoencoder.train(out / "autoencoder", steps=4500, device=device)
     return {}
 
 
 def train_clip(out: Path, device: str) -> dict[str, float]:
-    """The reward that is optimised."""
+    """Train the optimised reward."""
     return contrastive.train(
         "clip", out / "clip", steps=(2000, 1800, 1600, 2400), seed=1, device=device
     )
 
 
 def train_resnet(out: Path, device: str) -> dict[str, float]:
-    """The reward that is held out."""
+    """Train the held-out reward."""
     return contrastive.train(
         "resnet", out / "resnet", steps=(800, 500, 500, 0), seed=2, device=device
     )
 
 
 def pretrain(out: Path, device: str) -> dict[str, float]:
-    """The text encoder, some flow matching, and drawing under the rule of `coupling`: where the
-    teacher begins.
+    """Train the weights that the teacher begins with: the text encoder, some flow matching, and
+    drawing under the rule of `coupling`.
     """
     encoder = _autoencoder(out, device)
     torch.manual_seed(3)
@@ -72,7 +72,7 @@ def pretrain(out: Path, device: str) -> dict[str, float]:
 
 
 def train_flow(out: Path, device: str) -> dict[str, float]:
-    """The flow-matching teacher, on the images that the stage before it drew."""
+    """Train the flow-matching teacher, on the images that the stage `pretrained` drew."""
     encoder, model = _autoencoder(out, device), _denoiser(out / "pretrained.safetensors", device)
     train_teacher(
         model, Encoded.load(out / DATA), steps=4500, batch_size=32, learning_rate=1e-3, seed=14
@@ -88,7 +88,7 @@ def train_flow(out: Path, device: str) -> dict[str, float]:
 
 
 def train_generator(out: Path, device: str) -> dict[str, float]:
-    """The one-step generator, saved as a diffusers pipeline."""
+    """Train the one-step generator, and save it as a diffusers pipeline."""
     model = _denoiser(out / "teacher.safetensors", device)
     distil(model, follow(model, 26_000, seed=21), steps=3500, seed=31)
     save_pipeline(model, _autoencoder(out, device), out / "generator")
@@ -96,17 +96,17 @@ def train_generator(out: Path, device: str) -> dict[str, float]:
 
 
 def train_hypernetwork(out: Path, device: str) -> dict[str, float]:
-    """The noise hypernetwork that ships."""
+    """Train the noise hypernetwork that comes with hnbench."""
     return adapters.train("hypernoise", out, device)
 
 
 def finetune(out: Path, device: str) -> dict[str, float]:
-    """The fine-tuned baseline that ships."""
+    """Train the fine-tuned baseline that comes with hnbench."""
     return adapters.train("finetune", out, device)
 
 
 def one_step_scores(folder: Path, *, per_task: int = 300) -> dict[str, float]:
-    """The judge's score of a saved generator."""
+    """The judge's scores of a saved generator, by task and overall."""
     from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 
     model = StableDiffusionGenerator.from_folder(folder, name="shapes")
@@ -150,7 +150,7 @@ STAGES: dict[str, Callable[[Path, str], dict[str, float]]] = {
 
 
 def main() -> None:
-    """Run one stage or all of them; write scores and seconds to `FOLDER/scores.json` and the model
+    """Run one stage or all of them; write `FOLDER/scores.json` (scores, seconds) and the model
     cards.
     """
     parser = argparse.ArgumentParser(

@@ -1,5 +1,5 @@
-"""Stage 6: the hypernetwork and the fine-tuned baseline, trained as `hnbench train` trains them,
-then rounded to float16.
+"""Stage 6: the hypernetwork and the fine-tuned baseline, trained as by `hnbench train`, then
+rounded to float16.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def train(kind: str, out: Path, device: str) -> dict[str, float]:
     """Train one adapter (`"hypernoise"` or `"finetune"`) on `out/generator` and `out/clip` with the
     preset's configuration.
 
-    The training's folder is `out/<kind>-training`, the result `out/<kind>`; a training that was
-    interrupted goes on.
+    The training's folder is `out/<kind>-training`; an interrupted training continues there. The
+    result is `out/<kind>`. Returns the adapter's gain in the reward.
     """
     preset = preset_of("shapes")
     config = TrainingConfig(

@@ -33,8 +33,8 @@ def build() -> AutoencoderTiny:
 
 
 def foreground_weight(images: Tensor) -> Tensor:
-    """4 on objects, 1 on the background, `[B, 1, H, W]`, for images in [0, 1]: objects cover a
-    tenth of the image and matter most.
+    """The weights of the pixels of images in [0, 1], `[B, 1, H, W]`: 4 on objects, 1 on the
+    background. Objects matter most, but cover only a tenth of the image.
     """
     return 1 + 3 * (images.amin(1, keepdim=True) < 0.6).float()
 
@@ -49,8 +49,8 @@ def train(
     fold_batches: int = 32,
     device: str = "cpu",
 ) -> None:
-    """Train and save in diffusers' layout. The normalisation is folded into the encoder's last
-    convolution.
+    """Train the autoencoder and save it in diffusers' layout. The normalisation of the latents is
+    folded into the encoder's last convolution.
     """
     torch.manual_seed(seed)
     model = build().to(device, memory_format=torch.channels_last)
@@ -75,11 +75,11 @@ def train(
 
 @torch.no_grad()
 def _fold(model: AutoencoderTiny, whiten: nn.BatchNorm2d, examples: Examples, batches: int) -> None:
-    """Measure the latents' mean and variance afresh (the weights are averaged ones), and fold both
-    into the encoder.
+    """Measure the latents' mean and variance again, because the weights are averaged ones now, and
+    fold both into the encoder.
     """
     whiten.reset_running_stats()
-    whiten.momentum = None
+    whiten.momentum = None  # a plain mean over all batches, instead of a moving one
     for _ in range(batches):
         images = to_tensor([examples.example().image for _ in range(32)]).to(model.device)
         whiten(model.encode(images * 2 - 1).latents)

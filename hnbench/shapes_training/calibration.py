@@ -1,8 +1,8 @@
-"""How the detector's threshold was fixed: from drawn images alone, clean and slightly blurred.
+"""Fixes the detector's threshold on drawn images, clean and slightly blurred.
 
 The threshold is the largest of 0.66, 0.69, ..., 0.87 at which at least 99.5% of drawn images are
-judged right when they are blurred by a Gaussian of sigma 0.7 pixels, about what the autoencoder
-does to them. Run as `python -m hnbench.shapes_training.calibration`.
+judged right if they are blurred by a Gaussian of sigma 0.7 pixels, which is about the blur of the
+autoencoder. Run as `python -m hnbench.shapes_training.calibration`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from hnbench.shapes.captions import Caption
 
 GOAL = 0.995
+"""The least share of blurred images that must be judged right."""
 BLUR = 0.7
+"""The sigma of the blur in pixels."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the detector found in one drawn image of `caption`; `other` is another caption of the
-    same task.
+    """The detections in one drawn image of `caption`; `other` is another caption of the same
+    task.
     """
 
     caption: Caption
@@ -42,8 +44,8 @@ class Seen:
 
 
 def look(*, per_task: int, blur: float = 0.0, seed: int = 77) -> list[Seen]:
-    """Draw images of every task, blur them (by a Gaussian of `blur` pixels) and detect what is in
-    them.
+    """Draw images of every task, blur them by a Gaussian of `blur` pixels, and detect their
+    objects.
     """
     pixels, choices = np.random.default_rng(seed), random.Random(seed)
     seen: list[Seen] = []
@@ -61,8 +63,8 @@ def look(*, per_task: int, blur: float = 0.0, seed: int = 77) -> list[Seen]:
 
 
 def accuracy(seen: Sequence[Seen], threshold: float) -> dict[str, float]:
-    """By task, the share of drawn images that the judge accepts under their own caption; `other`:
-    under another one of the same task.
+    """Task -> the share of drawn images that the judge accepts under their own caption; `other` ->
+    the share under another caption of the same task.
     """
     right: dict[str, list[bool]] = {tag: [] for tag in (*TAGS, "other")}
     for each in seen:

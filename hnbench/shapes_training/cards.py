@@ -1,5 +1,5 @@
-"""Model cards, written from what was measured: a folder's `README.md` and one `scores.json` for all
-stages.
+"""Model cards from measured scores: a `README.md` in each model's folder, and one `scores.json` for
+all stages.
 """
 
 from __future__ import annotations
@@ -54,13 +54,14 @@ MEANING = {
 
 
 def note(out: Path, stage: str, found: Mapping[str, Any]) -> None:
-    """Add a stage's outcome to `scores.json`, and write the card where the stage has a folder."""
+    """Add a stage's outcome to `scores.json`, and write the card if the stage has a folder."""
     path = out / "scores.json"
     known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     earlier = {name: known[name] for name in BUILT_ON.get(stage, ()) if name in known}
     known[stage] = {**found, "earlier": earlier} if earlier else dict(found)
     path.write_text(json.dumps(known, indent=2) + "\n", "utf-8")
-    if stage in WHAT and (out / stage).is_dir():  # adapters come with a card of their own
+    # Adapters are not in WHAT, because `hnbench train` writes their cards.
+    if stage in WHAT and (out / stage).is_dir():
         (out / stage / "README.md").write_text(card(stage, known[stage]), "utf-8")
 
 

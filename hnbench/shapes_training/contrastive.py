@@ -1,11 +1,12 @@
 """Stage 2: the rewards, two dual encoders trained contrastively with hard negatives.
 
-`clip` (a ViT with transformers' CLIPModel) is optimised; `resnet` (open_clip's CLIP with a
-ModifiedResNet, another seed) is held out. Both learn from drawn images alone: in-batch negatives
-(captions that happen to hold of another image are masked), hard-negative captions, and spoilt
-images that the caption is not wholly true of. Side tasks, dropped afterwards, ask the image tower
-what lies where and the text tower what a caption says; without them colours and shapes are learned
-soon, but which colour belongs to which shape, and where, takes many times longer.
+`clip` (a ViT in transformers' CLIPModel) is optimised; `resnet` (open_clip's CLIP with a
+ModifiedResNet, another seed) is held out. Both learn from drawn images alone, with three kinds of
+negatives: other captions of the batch (masked if they are true of the image), hard-negative
+captions, and spoilt images that the caption is not wholly true of. Side tasks, which are dropped
+afterwards, ask the image tower where each object is, and the text tower what the caption says.
+Without them, colours and shapes are learned soon, but it takes many times longer to learn which
+colour belongs to which shape, and where.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from hnbench.shapes_training.encoders import TwoTowers
 
 CHECKED = 400
-"""Images per kind of hard negative on the model card."""
+"""Images per kind of hard negative, for the accuracies on the model card."""
 
 
 def train(
@@ -43,21 +44,22 @@ def train(
     seed: int,
     device: str = "cpu",
 ) -> dict[str, float]:
-    """Train one reward (`"clip"` or `"resnet"`), `steps` in each of `PHASES`, save it in float16;
-    its accuracy on hard negatives.
+    """Train one reward (`"clip"` or `"resnet"`), with `steps` for each of `PHASES`, and save it in
+    float16. Returns its accuracy on hard negatives, by kind.
     """
     torch.manual_seed(seed)
     model = (VitEncoder() if kind == "clip" else ResnetEncoder()).to(device)
     for index, (phase, count) in enumerate(zip(PHASES, steps, strict=True)):
         torch.manual_seed(seed + 100 * index)
         fit(model, Batches(batch_size, seed + 100 * index, phase), steps=count)
+    # Rounded to float16 and back, so that the saved weights are those that are measured below.
     model.half().save(folder)
     model.float()
     return hard_negative_accuracy(model, per_kind=CHECKED)
 
 
 def fit(model: TwoTowers, batches: Batches, *, steps: int) -> None:
-    """Train in place, with side tasks of its own; the averaged weights remain."""
+    """Train the model in place, with new side tasks. Its averaged weights remain."""
     model.train()
     heads = SideTasks(model.dense_channels).to(model.device)
 
@@ -82,10 +84,10 @@ def fit(model: TwoTowers, batches: Batches, *, steps: int) -> None:
 def hard_negative_accuracy(
     model: TwoTowers, *, per_kind: int, seed: int = 10_001
 ) -> dict[str, float]:
-    """Share of fresh drawn images whose own caption scores above a hard negative, by kind of
-    difference.
+    """Kind of difference -> the share of newly drawn images whose own caption scores above a hard
+    negative of that kind.
 
-    `spoilt`: the share that scores above its spoilt self.
+    `spoilt` is the share of images that score above their spoilt version.
     """
     examples, choices = Examples(seed), random.Random(seed)
     wanted = (

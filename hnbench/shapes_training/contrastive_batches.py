@@ -1,4 +1,4 @@
-"""What a dual encoder is shown in training: drawn images with captions, hard negatives, and spoilt
+"""The training batches of the dual encoders: drawn images with captions, hard negatives, and spoilt
 images that the caption is not wholly true of.
 """
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 POOL = 20_000
-"""Distinct groups of scenes that a reward is trained on; drawing is a third of the cost of a step
-otherwise.
+"""The number of distinct groups of scenes that a reward is trained on. Without a limit, drawing
+would be a third of the cost of a step.
 """
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training.
+    """A phase of the training.
 
-    `weights` are the shares of the tasks; with `grouped`, captions come together with their rivals;
-    `attack` is the largest Euclidean norm, in pixel values of 0..1, of the change that an adversary
-    makes to an image before it is shown.
+    `weights` are the shares of the tasks. With `grouped`, captions come together with their rivals.
+    `place_weight` is that of `scene_loss`. `attack` is the largest Euclidean norm, in pixel values
+    of 0..1, of an adversary's change of an image.
     """
 
     learning_rate: float
@@ -49,21 +49,23 @@ PHASES = (
     Phase(1e-3, (0.5, 1.0, 0.6, 1.0, 3.0, 1.0), grouped=True, place_weight=100.0),
     Phase(7e-4, (0.7, 1.0, 1.2, 1.0, 2.0, 1.5), grouped=True, place_weight=50.0, attack=2.0),
 )
-"""First what there is, then what belongs to what, then where it lies, then all of it under attack.
+"""The phases teach which objects there are, then which colour belongs to which shape, then where
+objects are, then all of this under attack.
 
-A reward that was never attacked has gradients that raise it without making the image truer;
-adversarial training turns them towards what a person sees (Santurkar et al. 1906.09453), which is
-what optimising the noise by the reward needs.
+Without attacks in training, the gradients of a reward raise it without making the image truer.
+Adversarial training turns them towards what a person sees (Santurkar et al., arXiv 1906.09453),
+which optimising the noise by the reward needs.
 """
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step sees.
+    """The data of one step: B images and S spoilt ones.
 
-    `images` `[B]` and `spoilt` `[S]`, made of the images `owners` `[S]`; `captions`: the B own
-    ones, then hard negatives; `allowed[i, c]`: caption c is image i's own or false of it; `dense`:
-    what lies where; `scenes`: what was drawn.
+    `images` are `[B, 3, 64, 64]`, `spoilt` are `[S, 3, 64, 64]`, each made from the image with the
+    index in `owners` `[S]`. `captions` are the B own ones, then the hard negatives. `allowed` `[B,
+    captions]` says whether a caption is the image's own or false of it. `dense` are
+    `dense_labels`, and `scenes` the drawn scenes.
     """
 
     images: Tensor
@@ -75,7 +77,7 @@ class Batch:
     scenes: list[Scene]
 
     def to(self, device: torch.device) -> Batch:
-        """The same with its tensors on another device."""
+        """The same batch with its tensors on another device."""
         moved = {
             name: getattr(self, name).to(device)
             for name in ("images", "spoilt", "owners", "allowed", "dense")
@@ -84,8 +86,8 @@ class Batch:
 
 
 def rivals(caption: Caption) -> list[Caption]:
-    """The caption, and those that differ from it in the relation, in which colour is whose, or in
-    the number: what is easily confused.
+    """The caption and those that are easily confused with it: they differ in the relation, in the
+    order of the colours, or in the number.
     """
     if caption.relation:
         return [replace(caption, relation=relation) for relation in RELATIONS]
@@ -97,7 +99,7 @@ def rivals(caption: Caption) -> list[Caption]:
 
 
 class Batches:
-    """Endless contrastive batches; in a grouped phase every rival has an image of its own."""
+    """Endless contrastive batches. In a grouped phase, every rival also has an image."""
 
     def __init__(self, size: int, seed: int, phase: Phase) -> None:
         self.size, self.phase, self.examples = (
@@ -113,9 +115,7 @@ class Batches:
         self._false: dict[str, Tensor] = {}
 
     def _false_of(self, truth: Caption) -> Tensor:
-        """For every caption of the world, whether it is false of the scenes of `truth`; bool
-        `[2646]`.
-        """
+        """Whether each caption of the world is false of the scenes of `truth`; bool `[2646]`."""
         if truth.text not in self._false:
             self._false[truth.text] = torch.tensor(
                 [not holds(caption, truth) for caption in self._captions]
@@ -123,9 +123,7 @@ class Batches:
         return self._false[truth.text]
 
     def next(self) -> Batch:
-        """One batch. The first `POOL` groups are drawn, later ones chosen again from among
-        those.
-        """
+        """One batch. The first `POOL` groups are drawn; later ones are chosen from these."""
         pairs: list[tuple[Example, Pixels]] = []
         while len(pairs) < self.size:
             pairs += self._group()
@@ -138,6 +136,7 @@ class Batches:
         columns = torch.tensor([self._index[caption.text] for caption in captions])
         allowed = torch.stack([self._false_of(each.caption)[columns] for each in drawn])
         allowed[torch.arange(self.size), torch.arange(self.size)] = True
+        # Every second image also has a spoilt version.
         owners = torch.arange(0, self.size, 2)
         spoilt = [pairs[int(owner)][1] for owner in owners]
         return Batch(
@@ -162,8 +161,8 @@ class Batches:
         return self._pool[-1]
 
     def _degraded(self, images: Tensor) -> Tensor:
-        """A third of the images blurred a little, and mild changes of contrast: generated images
-        are never as clean as drawn ones.
+        """The images with mild changes of contrast and noise, and about a third of them slightly
+        blurred, because generated images are never as clean as drawn ones.
         """
         blurred = images
         if self.choices.random() < 0.5:
@@ -184,8 +183,8 @@ class Batches:
 
 
 def dense_labels(drawn: Sequence[Example]) -> Tensor:
-    """For each cell of an 8x8 grid, what lies there: 0 for nothing, else 1 + shape * 8 + colour;
-    int64 `[B, 8, 8]`.
+    """The object in each cell of an 8x8 grid, int64 `[B, 8, 8]`: 0 for none, else 1 + shape * 8 +
+    colour.
     """
     centres = (np.arange(GRID) + 0.5) * SIZE / GRID
     labels = np.zeros((len(drawn), GRID, GRID), np.int64)

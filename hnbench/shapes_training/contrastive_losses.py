@@ -1,5 +1,5 @@
-"""What a dual encoder is trained by: the contrastive losses, the side tasks, and the attack that
-makes the losses hard to fool.
+"""The losses of the dual encoders: contrastive losses, side tasks, and the attack that makes the
+rewards harder to fool.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SideTasks(nn.Module):
-    """Linear heads on the towers' outputs."""
+    """Linear heads on the towers' outputs, one for each kind of side task."""
 
     def __init__(self, dense_channels: int) -> None:
         super().__init__()
@@ -40,11 +40,11 @@ class SideTasks(nn.Module):
 def contrastive_loss(
     model: TwoTowers, batch: Batch, heads: SideTasks, phase: Phase
 ) -> tuple[Tensor, dict[str, float]]:
-    """Image-to-text over captions and hard negatives, text-to-image over images and spoilt images,
-    and the side tasks.
+    """The loss of a batch, and its parts for the log: image-to-text over captions and hard
+    negatives, text-to-image over images and spoilt images, and the side tasks.
 
-    In a grouped phase the image tower's linear head is asked of the text tower too, which makes
-    both put the same thing in the same place.
+    In a grouped phase, the image tower's linear head is also applied to the text tower. So both
+    towers learn to represent the same fact in the same way.
     """
     features, dense = model.image(torch.cat([batch.images, batch.spoilt]))
     words = model.text(model.tokens([caption.text for caption in batch.captions]))
@@ -71,8 +71,11 @@ def contrastive_loss(
 def match_losses(
     model: TwoTowers, features: Tensor, words: Tensor, batch: Batch
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(image-to-text loss, text-to-image loss, share of images whose own caption is the best) of a
-    batch's features.
+    """The image-to-text loss, the text-to-image loss, and the share of images whose own caption
+    scores best.
+
+    `features` `[B + S, D]` are those of the images and the spoilt images, `words` `[captions, D]`
+    those of the captions.
     """
     size = len(batch.images)
     logits = (
@@ -84,6 +87,8 @@ def match_losses(
     by_image = logits[:size].masked_fill(~batch.allowed, -1e4)
     own_spoilt = torch.zeros(len(batch.spoilt), size, dtype=torch.bool, device=logits.device)
     own_spoilt[torch.arange(len(batch.spoilt), device=logits.device), batch.owners] = True
+    # A spoilt image is a negative for its own caption, and for captions that are false of the
+    # image it was made from.
     usable = own_spoilt | batch.allowed[batch.owners, :size]
     of_text = torch.cat([by_image[:, :size], logits[size:, :size].masked_fill(~usable, -1e4)]).T
     right = (by_image.argmax(1) == target).float().mean()
@@ -95,11 +100,11 @@ def match_losses(
 
 
 def attacked(model: TwoTowers, batch: Batch, radius: float) -> Batch:
-    """The batch with every image, spoilt ones too, moved to confuse the model.
+    """The batch with every image (also the spoilt ones) changed to confuse the model.
 
-    One step up the gradient of the matching loss from a random start, within a ball of a radius
-    drawn up to `radius` for each image (the projected gradient of Madry et al. 1706.06083, with the
-    random start of Wong et al. 2001.03994).
+    It is one step up the gradient of the matching loss from a random start, within a ball whose
+    radius is drawn up to `radius` for each image: the projected gradient of Madry et al. (arXiv
+    1706.06083) with the random start of Wong et al. (arXiv 2001.03994).
     """
     clean = torch.cat([batch.images, batch.spoilt])
     reach = radius * torch.rand(len(clean), 1, 1, 1, device=clean.device)

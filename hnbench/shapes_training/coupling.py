@@ -1,12 +1,13 @@
-"""A rule that ties noise to what is drawn, for pretraining: with it, a network learns to draw long
-before it could learn to denoise.
+"""A rule that couples the noise to the drawn scene, for pretraining. With it, a network learns to
+draw long before it could learn to denoise.
 
-The rule is local and smooth where it can be, as a convolutional network learns it: the k-th object
-of a caption lies at the peak of the k-th noise channel, blurred; its size grows with the peak's
-height; a colour that the caption leaves open is the strongest of eight further channels at that
-place; the background's tint and slopes are projections of three more. Nothing of it is left in the
-teacher, whose noise is drawn independently of the image, nor in the generator, which is distilled
-from the teacher.
+The rule is as local and smooth as possible, because a convolutional network learns that best. The
+k-th object of a caption lies at the peak of the k-th noise channel, after a blur; its size grows
+with the height of the peak. A colour that the caption leaves open is the strongest of eight further
+channels at that place. The background's tint and slopes are projections of three more channels.
+
+Nothing of this rule remains in the teacher, whose noise is drawn independently of the image, or in
+the generator, which is distilled from the teacher.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ Floats = npt.NDArray[np.float64]
 STRIDE = 2
 """The spacing, in pixels, of the grid on which objects lie."""
 BLUR = 1.1
-"""Standard deviation of the blur, in cells of the noise (8 pixels each)."""
+"""The standard deviation of the blur, in cells of the noise (8 pixels each)."""
 PLACES, TINT, HUES = slice(0, 4), slice(4, 7), slice(8, 16)
-"""Noise channels that decide the places of up to four objects, the background, and open colours."""
+"""The noise channels that decide the places of up to four objects, the background, and the colours
+that a caption leaves open.
+"""
 
 
 @cache
@@ -40,8 +43,8 @@ def _axis() -> Floats:
 
 
 def _peaks(noise: Floats) -> Floats:
-    """The blurred channels of places, interpolated onto the grid of positions and scaled to unit
-    variance; `[4, 32, 32]`.
+    """The channels of places, blurred, scaled to unit variance, and interpolated to the grid of
+    positions; `[4, 32, 32]`.
     """
     blurred = ndimage.gaussian_filter(noise[PLACES], (0, BLUR, BLUR), mode="constant") * (
         2 * np.sqrt(np.pi) * BLUR
@@ -75,8 +78,8 @@ def scene_of(caption: Caption, noise: Floats) -> Scene:
 
 
 def _allowed(items: list[Item], radius: float, relation: str | None) -> npt.NDArray[np.bool_]:
-    """Positions, `[32, 32]`, where one more object of at most `radius` fits, and a relation is
-    kept.
+    """The positions, bool `[32, 32]`, where one more object of at most `radius` fits and the
+    relation (if there is one) holds.
     """
     x, y = np.meshgrid(_axis(), _axis())
     inside = (np.minimum(x, y) >= radius + 1) & (np.maximum(x, y) <= SIZE - radius - 1)
@@ -87,15 +90,15 @@ def _allowed(items: list[Item], radius: float, relation: str | None) -> npt.NDAr
         free &= _beside(x - items[0].x, y - items[0].y, relation)
     if relation and not items:
         free &= _leaves_room(x, y, radius, relation)
-    if not free.any():  # three objects in the way of a fourth: take the place farthest from all
+    if not free.any():  # three objects leave no room for a fourth: take the farthest place
         nearest = np.min([np.hypot(x - item.x, y - item.y) for item in items], axis=0)
         free = inside & (nearest >= np.where(inside, nearest, 0).max() - 1e-9)
     return np.asarray(free)
 
 
 def _beside(dx: Floats, dy: Floats, relation: str) -> npt.NDArray[np.bool_]:
-    """Where the second object may lie, seen from the first, for the first to stand in the relation
-    to it.
+    """The offsets from the first object to the second at which the first has the relation to the
+    second.
     """
     along = {"left of": dx, "right of": -dx, "above": dy, "below": -dy}[relation]
     across = np.abs(dy) if relation in ("left of", "right of") else np.abs(dx)
@@ -103,7 +106,7 @@ def _beside(dx: Floats, dy: Floats, relation: str) -> npt.NDArray[np.bool_]:
 
 
 def _leaves_room(x: Floats, y: Floats, radius: float, relation: str) -> npt.NDArray[np.bool_]:
-    """Where the first object of a relation may lie so that the second one fits."""
+    """The positions of the first object at which the second one still fits."""
     room = 3 * radius + GAP + 2
     return {
         "left of": x <= SIZE - room,
@@ -119,8 +122,8 @@ def _hue(noise: Floats, x: float, y: float) -> str:
 
 
 def background_of(noise: Floats) -> tuple[Floats, Floats]:
-    """(base colour `[3]`, slopes `[2, 3]` to the right and down), in 0..255, of the same ranges as
-    in free drawing.
+    """The background that the rule gives for a noise: base colour `[3]`, and slopes `[2, 3]` to the
+    right and down, in 0..255, in the same ranges as `drawing.any_background`.
     """
     channels = noise[TINT]
     ramp = np.linspace(-1, 1, channels.shape[-1])

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHAPE = (CHANNELS, 8, 8)
-"""Of one latent, and of one noise."""
+"""The shape of one latent, and of one noise."""
 
 
 def build_unet(text_width: int) -> UNet2DConditionModel:
-    """Two levels of 64 and 128 channels, both with text attention."""
+    """A UNet of two levels with 64 and 128 channels, both with attention to the text."""
     return UNet2DConditionModel(
         sample_size=SHAPE[1],
         in_channels=CHANNELS,
@@ -41,7 +41,7 @@ def build_unet(text_width: int) -> UNet2DConditionModel:
 
 
 def build_text_encoder(tokenizer: PreTrainedTokenizerFast) -> CLIPTextModel:
-    """Three layers of width 64."""
+    """A text encoder of three layers of width 64."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -59,7 +59,7 @@ def build_text_encoder(tokenizer: PreTrainedTokenizerFast) -> CLIPTextModel:
 
 
 class Denoiser(nn.Module):
-    """Text encoder and UNet: (x_t, t, token ids) -> x_hat."""
+    """Text encoder and UNet: from x_t, t and ids of tokens to the prediction of x."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,24 +69,26 @@ class Denoiser(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Token ids `[B, 16]`; the empty text is the unconditional one."""
+        """Ids of tokens `[B, 16]`; the empty text is the unconditional one."""
         found: Tensor = self.tokenizer(
             list(texts), padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids
         return found.to(self.device)
 
     def forward(self, latents: Tensor, times: Tensor, ids: Tensor) -> Tensor:
-        """`times` `[B]` in 0..1."""
+        """The prediction of x, `[B, 16, 8, 8]`, from `latents` of the same shape; `times` `[B]` are
+        in 0..1, `ids` are `[B, 16]`.
+        """
         found: Tensor = self.unet(latents, times * 999, self.text(ids).last_hidden_state).sample
         return found
 
 
 def scheduler() -> DDIMScheduler:
-    """One trailing step at t = 999 that returns the network's prediction of x unchanged."""
+    """A scheduler whose only step, at t = 999, returns the network's prediction of x unchanged."""
     return DDIMScheduler(
         prediction_type="sample",
         timestep_spacing="trailing",
@@ -108,9 +110,8 @@ def save_pipeline(model: Denoiser, autoencoder: AutoencoderTiny, folder: Path) -
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder, safe_serialization=True)
-    for path in folder.rglob(
-        "*.json"
-    ):  # diffusers notes where a part was loaded from, which is nobody else's business
+    # diffusers notes the folder that a part was loaded from, which is private.
+    for path in folder.rglob("*.json"):
         content = json.loads(path.read_text("utf-8"))
         if content.pop("_name_or_path", None) is not None:
             path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")

@@ -1,9 +1,9 @@
-"""Stage 5: the flow model's trajectories in one step.
+"""Stage 5: the generator, which makes the teacher's trajectories in one step.
 
-The teacher's guided ODE maps every noise to an image. Its ends are computed once for many (noise,
-caption) pairs, and the one-step generator, which begins with the teacher's weights, is regressed
-onto them (Luhman & Luhman 2101.02388; the pairs of Liu et al. 2209.03003), so that what a noise
-means is decided by the teacher and by nothing else.
+The teacher's guided ODE maps every noise to an image. Its ends are computed once for many pairs of
+noise and caption. The one-step generator begins with the teacher's weights and is regressed onto
+these ends (Luhman & Luhman, arXiv 2101.02388; the pairs of Liu et al., arXiv 2209.03003). So the
+teacher alone decides which image belongs to a noise.
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from hnbench.shapes_training.flow import SHARES, sample
 from hnbench.shapes_training.loop import LossLog, minimise
 
 STEPS, GUIDED = 4, 3
-"""Steps of the trajectories, and how many of them are guided: half the passes of 8 and 5, for a
-score that is hardly lower.
+"""The steps of the trajectories, and the number of guided ones. They need about half the passes of
+8 and 5, and the score is hardly lower.
 """
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Noises and the ends of their trajectories, `[N, 16, 8, 8]` in float16, and the captions that
-    they were followed under.
-    """
+    """Noises and the ends of their trajectories, float16 `[N, 16, 8, 8]`, and their captions."""
 
     noises: Tensor
     ends: Tensor
@@ -36,7 +34,9 @@ class Pairs:
 
 
 def follow(teacher: Denoiser, count: int, seed: int, *, batch_size: int = 50) -> Pairs:
-    """`count` trajectories of fresh noises under random captions."""
+    """`count` trajectories of new noises under random captions; `count` is a multiple of
+    `batch_size`.
+    """
     examples, generator, log = (
         Examples(seed, SHARES),
         torch.Generator().manual_seed(seed),
@@ -54,8 +54,8 @@ def follow(teacher: Denoiser, count: int, seed: int, *, batch_size: int = 50) ->
 
 
 def pseudo_huber(error: Tensor, target: Tensor) -> Tensor:
-    """The mean of sqrt(e^2 + 0.01) - 0.1, three times as much where there is an object (latents far
-    from zero).
+    """The mean of sqrt(e^2 + 0.01) - 0.1, for `error` and `target` `[B, C, h, w]`. Places with an
+    object, whose latents are far from zero, count three times.
     """
     busy = 1 + 2 * (target.abs().amax(1, keepdim=True) > 2).float()
     return (busy * ((error.square() + 0.01).sqrt() - 0.1)).mean()
@@ -70,8 +70,8 @@ def distil(
     learning_rate: float = 1e-3,
     seed: int = 0,
 ) -> None:
-    """Regress the ends from the noises, at t = 1, in place, beginning with the teacher's weights;
-    the averaged ones remain.
+    """Train the model in place to predict the ends from the noises, at t = 1. It begins with the
+    teacher's weights; the averaged weights remain.
     """
     choices = torch.Generator().manual_seed(seed)
     ids = model.tokens(pairs.texts)

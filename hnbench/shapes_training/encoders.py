@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 DIM = 96
-"""Of the features."""
+"""The number of features."""
 GRID = 8
-"""Cells of the dense features in each direction."""
+"""The cells of the dense features in each direction."""
 
 
 class TwoTowers(nn.Module):
-    """What the two architectures have in common for training: image and text features, dense
-    features, a logit scale.
+    """The interface of the two architectures for training: image and text features, dense features,
+    and a logit scale.
     """
 
     dense_channels: int
-    """Channels of the dense features."""
+    """The channels of the dense features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,30 +39,32 @@ class TwoTowers(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Token ids `[B, 16]`."""
+        """Ids of tokens `[B, 16]`."""
         found: Tensor = self.tokenizer(
             list(texts), padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids
         return found.to(self.device)
 
     def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(features `[B, D]`, dense features `[B, C, 8, 8]`) of images in [0, 1]."""
+        """Features `[B, D]` and dense features `[B, C, 8, 8]` of images `[B, 3, 64, 64]` in [0,
+        1].
+        """
         raise NotImplementedError
 
     def text(self, ids: Tensor) -> Tensor:
-        """Features `[B, D]`."""
+        """Features `[B, D]` of ids of tokens `[B, 16]`."""
         raise NotImplementedError
 
     def logit_scale(self) -> Tensor:
-        """The learned inverse temperature."""
+        """The logarithm of the learned inverse temperature."""
         raise NotImplementedError
 
     def save(self, folder: Path) -> None:
-        """Save as the reward loads it."""
+        """Save in the layout that the reward loads."""
         raise NotImplementedError
 
 

@@ -1,5 +1,5 @@
-"""Endless, seeded training examples: captions, scenes and drawn images, and scenes spoilt in one
-way.
+"""Endless, seeded training examples: captions, scenes and drawn images, and images that are spoilt
+in one way.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ class Examples:
         return self.choices.choice(all_captions(tag))
 
     def example(self, caption: Caption | None = None) -> Example:
-        """A scene of the caption (any caption, where none is given) and its image."""
+        """A random scene of the caption (of a random caption, if none is given) and its image."""
         caption = caption or self.caption()
         scene = caption.scene(self.pixels)
         return Example(caption, scene, draw(scene, self.pixels))
 
     def spoilt(self, example: Example) -> Pixels:
-        """An image like the example's that its caption is not wholly true of.
+        """A similar image that the example's caption is not wholly true of.
 
-        One object is missing, faded, of another shape, half of another shape, or of another colour
-        where the caption states one.
+        One object is missing, faded, of another shape, half of another shape, or, if the caption
+        states its colour, of another colour.
         """
         items = list(example.scene.items)
         index = self.choices.randrange(len(items))

@@ -1,7 +1,7 @@
 """Stage 4: the teacher, a flow-matching model in latent space.
 
-The interpolation is x_t = (1 - t) x + t z with z ~ N(0, I) (Lipman et al. 2210.02747; Liu et al.
-2209.03003). The network predicts x; its velocity is (x_t - x_hat) / t.
+The interpolation is x_t = (1 - t) x + t z with z ~ N(0, I) (Lipman et al., arXiv 2210.02747; Liu et
+al., arXiv 2209.03003). The network predicts x; its velocity is (x_t - x_hat) / t.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderTiny
 
 SHARES = dict(zip(TAGS, (0.5, 1.0, 1.0, 0.8, 1.2, 1.5), strict=True))
-"""How often each task is trained on."""
+"""Task -> its share of the training, relative to the others."""
 
 
 def train_text(
@@ -39,8 +39,8 @@ def train_text(
     learning_rate: float = 2e-3,
     seed: int = 0,
 ) -> None:
-    """Teach the text encoder, in place, to tell what a caption says. Starting the teacher from a
-    random text encoder works, later.
+    """Train the text encoder in place to answer questions about a caption. The teacher also learns
+    with a random text encoder, but later.
     """
     torch.manual_seed(seed)
     head = nn.Linear(model.text.config.hidden_size, sum(map(len, QUESTIONS.values()))).to(
@@ -64,25 +64,25 @@ def train_text(
 
 @dataclass(frozen=True)
 class Encoded:
-    """A drawn data set: latents `[N, 16, 8, 8]` in float16, and each one's caption."""
+    """A drawn data set: latents, float16 `[N, 16, 8, 8]`, and their captions."""
 
     latents: Tensor
     texts: list[str]
 
     def save(self, path: Path) -> None:
-        """Write it to one file of safetensors, the captions in its header."""
+        """Write it to one safetensors file, with the captions in its header."""
         save_file({"latents": self.latents}, path, {"texts": json.dumps(self.texts)})
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote, to the bit."""
+        """Read a file that `save` wrote."""
         with safe_open(path, "pt") as file:
             return cls(file.get_tensor("latents"), json.loads(file.metadata()["texts"]))
 
 
 @torch.no_grad()
 def encode_data(autoencoder: AutoencoderTiny, count: int, seed: int) -> Encoded:
-    """Draw and encode `count` images."""
+    """Draw and encode `count` images; `count` is a multiple of 100."""
     examples = Examples(seed, SHARES)
     latents: list[Tensor] = []
     texts: list[str] = []
@@ -97,13 +97,14 @@ def encode_data(autoencoder: AutoencoderTiny, count: int, seed: int) -> Encoded:
 
 
 def flow_loss(model: Denoiser, clean: Tensor, ids: Tensor) -> Tensor:
-    """Squared error of the velocity, that is of x_hat over t squared; t is logit-normal, shifted to
-    the noisy side.
+    """The mean squared error of the velocity, which is that of x_hat divided by t squared, for
+    latents `clean` `[B, 16, 8, 8]`. Times are logit-normal, shifted to the noisy side.
     """
     times = torch.sigmoid(torch.randn(len(clean), device=clean.device) * 1.1 + 0.5)
     shaped = times[:, None, None, None]
     noisy = (1 - shaped) * clean + shaped * torch.randn_like(clean)
     error = model(noisy, times, ids).float() - clean
+    # The clamp keeps small times, where the division is large, from dominating the loss.
     weighted: Tensor = error.square().mean((1, 2, 3)) / times.clamp(min=0.2).square()
     return weighted.mean()
 
@@ -117,7 +118,7 @@ def train_teacher(
     learning_rate: float = 1.2e-3,
     seed: int = 0,
 ) -> None:
-    """Train in place; the averaged weights remain."""
+    """Train the model in place by flow matching; the averaged weights remain."""
     torch.manual_seed(seed)
     choices = torch.Generator().manual_seed(seed)
     ids = model.tokens(data.texts)
@@ -125,6 +126,7 @@ def train_teacher(
 
     def next_loss() -> tuple[Tensor, dict[str, float]]:
         rows = torch.randint(len(data.texts), (batch_size,), generator=choices)
+        # Classifier-free guidance needs a model that also knows the empty text.
         dropped = torch.rand(batch_size, generator=choices) < 0.1
         shown = torch.where(dropped[:, None].to(model.device), unconditional, ids[rows])
         with torch.autocast(model.device.type, torch.bfloat16):
@@ -144,11 +146,13 @@ def sample(
     guidance: float = 2.0,
     guided: int = 5,
 ) -> Tensor:
-    """Euler along the teacher's ODE from t = 1 to 0.
+    """The ends of the teacher's ODE, by Euler steps from t = 1 to 0: latents of the shape of
+    `noise`, `[B, 16, 8, 8]`.
 
-    Classifier-free guidance acts on the first `guided` steps, where the layout is decided.
+    Only the first `guided` steps have classifier-free guidance, because they decide the layout.
     """
     times = torch.linspace(1, 0, steps + 1)
+    # Shifted towards t = 1, so that more of the steps are at high noise.
     times = times * 1.5 / (1 + 0.5 * times)
     ids, empty = model.tokens(texts), model.tokens([""] * len(texts))
     latents = noise.to(model.device)

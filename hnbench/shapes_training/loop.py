@@ -1,4 +1,4 @@
-"""What the training stages share: schedules, averaging, time-keeping."""
+"""Common parts of the training stages: schedules, averages, a log of the losses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def cosine(step: int, steps: int, warmup: int = 100) -> float:
-    """Learning-rate factor: linear warm-up, then a cosine from 1 to 0."""
+    """The factor of the learning rate: a linear warm-up, then a cosine from 1 to 0."""
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
@@ -25,7 +25,7 @@ def cosine(step: int, steps: int, warmup: int = 100) -> float:
 def optimiser(
     parameters: Iterable[nn.Parameter], learning_rate: float, decay: float = 0.01
 ) -> torch.optim.AdamW:
-    """AdamW; biases and norms are not decayed."""
+    """AdamW without weight decay of biases and norms."""
     listed = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
         {"params": [item for item in listed if item.ndim > 1], "weight_decay": decay},
@@ -49,8 +49,9 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Fold in the module's present state; the average warms up over the first updates."""
+        """Add the module's present state to the average."""
         self.count += 1
+        # In the first updates, the average forgets faster, so that the first weights count little.
         keep = min(self.decay, (1 + self.count) / (10 + self.count))
         for name, value in self.module.state_dict().items():
             if value.is_floating_point():
@@ -60,7 +61,9 @@ class Average:
 
 
 class LossLog:
-    """Prints one line every `every` steps: step, time, and running means of what it is given."""
+    """Prints a line every `every` steps: the step, the time, and the means of the given values
+    since the last line.
+    """
 
     def __init__(self, every: int, steps: int) -> None:
         self.every, self.steps, self.began = every, steps, time.monotonic()
@@ -93,8 +96,8 @@ def minimise(
 ) -> None:
     """Train `model` in place; its averaged weights remain.
 
-    `next_loss` gives the loss of the next batch, and what to print of it. `others` are parameters
-    outside the model, trained with it; the gradient of the model alone is clipped, to norm 1.
+    `next_loss` gives the loss of the next batch, and values for the log. `others` are parameters
+    outside the model that are trained with it. Only the model's gradient is clipped, to norm 1.
     """
     adam = optimiser([*model.parameters(), *others], learning_rate, decay)
     average, log = Average(model), LossLog(100, steps)

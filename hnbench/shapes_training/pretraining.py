@@ -1,9 +1,9 @@
-"""Stage 3: a first training of the teacher's network, to draw what a caption says.
+"""Stage 3: a first training of the teacher's network, to draw the objects of a caption.
 
-Flow matching alone learns slowly what to draw, because at most noise levels it is also asked where,
-which nothing tells yet. Under the rule of `coupling` the noise tells it, and drawing is learned in
-a fraction of the steps. The teacher begins with these weights; the rule itself is forgotten there,
-since the teacher's noise and images are independent.
+With flow matching alone, a network slowly learns what to draw: at most noise levels it must also
+know where, and nothing tells it yet. Under the rule of `coupling`, the noise tells it where, and
+drawing is learned in a fraction of the steps. The teacher begins with these weights. It forgets the
+rule, because its noise and images are independent.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 class CoupledExamples:
-    """Endless pairs of noise and latents under the rule of `coupling`; half of each batch is drawn
-    afresh, half seen before.
+    """Endless pairs of noise and latents under the rule of `coupling`. Half of each batch is newly
+    drawn, the other half was in earlier batches.
     """
 
     def __init__(self, autoencoder: AutoencoderTiny, seed: int) -> None:
@@ -38,7 +38,9 @@ class CoupledExamples:
         self._pool: list[tuple[Tensor, Tensor, Caption]] = []
 
     def next(self, size: int) -> tuple[Tensor, Tensor, list[Caption]]:
-        """(noise `[B, 16, 8, 8]`, latents of what the rule draws for it, captions)."""
+        """Noise `[B, 16, 8, 8]`, the latents (same shape) of the images that the rule draws for it,
+        and the captions.
+        """
         fresh = self._draw(size if len(self._pool) < size else size // 2)
         old = [self.examples.choices.choice(self._pool) for _ in range(size - len(fresh))]
         self._pool += fresh
@@ -66,7 +68,9 @@ def train_coupled(
     batch_size: int = 32,
     learning_rate: float = 1e-3,
 ) -> None:
-    """Regress the latents from the noise, at t = 1, in place; the averaged weights remain."""
+    """Train the model in place to predict the latents from the noise, at t = 1; the averaged
+    weights remain.
+    """
     ones = torch.ones(batch_size, device=model.device)
 
     def next_loss() -> tuple[Tensor, dict[str, float]]:

@@ -1,5 +1,5 @@
-"""What a caption says and what a scene holds, as questions with a few possible answers: side tasks
-for text and image towers.
+"""Side tasks for text and image towers: questions with a few possible answers about the content of
+a caption or a scene.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUESTIONS: dict[str, tuple[str | int | None, ...]] = {
     **{f"shape {index}": (None, *SHAPES) for index in range(2)},
     **{f"colour {index}": (None, *COLOURS) for index in range(2)},
 }
-"""What a caption can be asked, and the possible answers."""
+"""Question about a caption -> the possible answers."""
 
 
 def answers(caption: Caption) -> list[int]:
@@ -37,7 +37,7 @@ def answers(caption: Caption) -> list[int]:
 
 
 def answer_loss(logits: Tensor, captions: Sequence[Caption]) -> Tensor:
-    """Cross-entropy, summed over the questions, of `logits` `[B, total number of answers]`."""
+    """The cross-entropy of `logits` `[B, total number of answers]`, summed over the questions."""
     parts = torch.split(logits, [len(choices) for choices in QUESTIONS.values()], dim=1)
     right = torch.tensor([answers(caption) for caption in captions], device=logits.device).unbind(1)
     return torch.stack(
@@ -46,12 +46,15 @@ def answer_loss(logits: Tensor, captions: Sequence[Caption]) -> Tensor:
 
 
 SCENE_WIDTH = len(SHAPES) * (1 + len(COLOURS) + 2 + 4)
-"""Outputs that `scene_loss` needs: for each shape whether it is there, its colour, its mean place
-and its number.
+"""The number of outputs for `scene_loss`: for each shape, whether it is there, its colour, its mean
+place and its number.
 """
 UNKNOWN = -100
+"""Marks an unknown colour or number."""
 TYPICAL = 0.2
-"""How far from the middle, of the image's size, an object of a stated relation is taken to be."""
+"""The assumed distance from the middle of an object in a stated relation, as a share of the image's
+size.
+"""
 OFFSETS = {
     "left of": (-TYPICAL, 0.0),
     "right of": (TYPICAL, 0.0),
@@ -62,10 +65,11 @@ OFFSETS = {
 
 @dataclass(frozen=True)
 class Contents:
-    """What scenes hold, shape by shape.
+    """The content of B scenes, shape by shape.
 
-    `there` `[B, 7]`; `colours` and `numbers` `[B, 7]`, UNKNOWN where there is nothing to say;
-    `places` `[B, 7, 2]`, NaN likewise.
+    `there` `[B, 7]` is 1 for a shape that is in the scene. `colours` and `numbers` `[B, 7]` are
+    indices, or UNKNOWN. `places` `[B, 7, 2]` are offsets from the middle as shares of the image's
+    size, or NaN if they are unknown.
     """
 
     there: Tensor
@@ -74,7 +78,7 @@ class Contents:
     places: Tensor
 
     def to(self, device: torch.device) -> Contents:
-        """The same on another device."""
+        """The same contents on another device."""
         return Contents(
             self.there.to(device),
             self.colours.to(device),
@@ -84,7 +88,7 @@ class Contents:
 
     @staticmethod
     def empty(size: int) -> Contents:
-        """Nothing there, nothing known."""
+        """Scenes without objects, and with everything else unknown."""
         unknown = torch.full((size, len(SHAPES)), UNKNOWN)
         return Contents(
             torch.zeros(size, len(SHAPES)),
@@ -95,7 +99,7 @@ class Contents:
 
 
 def drawn_contents(scenes: Sequence[Scene]) -> Contents:
-    """What was drawn: everything is known."""
+    """The contents of drawn scenes, of which everything is known."""
     found = Contents.empty(len(scenes))
     for row, scene in enumerate(scenes):
         for shape in {item.shape for item in scene.items}:
@@ -112,8 +116,8 @@ def drawn_contents(scenes: Sequence[Scene]) -> Contents:
 
 
 def stated_contents(captions: Sequence[Caption]) -> Contents:
-    """What captions say: the shapes and their number, colours where stated, typical places where a
-    relation is stated.
+    """The contents that captions state: the shapes and their number, stated colours, and typical
+    places for stated relations.
     """
     found = Contents.empty(len(captions))
     for row, caption in enumerate(captions):
@@ -131,8 +135,8 @@ def stated_contents(captions: Sequence[Caption]) -> Contents:
 
 
 def scene_loss(outputs: Tensor, contents: Contents, place_weight: float) -> Tensor:
-    """How well `outputs` `[B, SCENE_WIDTH]` tell what is there, summed over the kinds of
-    question.
+    """The loss of `outputs` `[B, SCENE_WIDTH]` against the known contents, summed over the kinds of
+    questions.
     """
     present, colour, place, number = (
         part.reshape(len(outputs), len(SHAPES), -1)
@@ -154,7 +158,7 @@ def scene_loss(outputs: Tensor, contents: Contents, place_weight: float) -> Tens
 
 
 def _told(logits: Tensor, right: Tensor) -> Tensor:
-    """The mean cross-entropy where there is something to say, 0 where there is nothing."""
+    """The mean cross-entropy over known answers; 0 if none is known."""
     total = functional.cross_entropy(
         logits.flatten(0, 1), right.flatten(), ignore_index=UNKNOWN, reduction="sum"
     )

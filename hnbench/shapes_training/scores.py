@@ -1,4 +1,4 @@
-"""How good a generator of the world is: the judge's score by task, on captions of the whole
+"""The quality of a generator of the world: the judge's score by task, on captions of the whole
 world.
 """
 
@@ -39,8 +39,8 @@ def to_pictures(images: Tensor) -> list[Image.Image]:
 def judge_scores(
     generate: Callable[[list[str]], Tensor], *, per_task: int, seed: int = 123, batch_size: int = 60
 ) -> dict[str, float]:
-    """`generate` maps captions to images; the result maps each task, and `overall`, to the share
-    judged right.
+    """Task, and `overall` -> the share of images judged right. `generate` maps captions to images
+    `[B, 3, H, W]` in [0, 1].
     """
     choices, judge = random.Random(seed), ShapesJudge()
     scores: dict[str, float] = {}

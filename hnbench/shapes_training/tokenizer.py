@@ -11,10 +11,8 @@ MAX_TOKENS = 16
 
 
 def build() -> PreTrainedTokenizerFast:
-    """All words of all captions; anything else becomes <unk>.
-
-    The end token has the largest id, as in CLIP: text towers find the token to pool by that.
-    """
+    """A tokenizer that knows the words of all captions; any other word becomes <unk>."""
+    # The end token has the largest id, as in CLIP: text towers find the token to pool by that.
     words = sorted({word for text in by_text() for word in text.split()})
     vocabulary = {
         word: index for index, word in enumerate(["<pad>", "<start>", "<unk>", *words, "<end>"])

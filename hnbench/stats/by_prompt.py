@@ -1,8 +1,8 @@
-"""Means of values per prompt, and their paired differences to a base's.
+"""Means of values per prompt, and their paired differences to those of a base.
 
-Prompts are the clusters and tags the strata, as for scores (`hnbench.stats.intervals`). A prompt
-counts for a label, in a table, where that label and the base have the same number of values of it
-there: means and differences are over the same prompts.
+Prompts are the clusters and tags the strata, as for scores (`hnbench.stats.intervals`). In a table,
+a prompt counts for a label only if the label and the base have the same number of values of it, so
+means and differences are over the same prompts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Table = Mapping[str, Mapping[str, Sequence[float]]]
 
 @dataclass(frozen=True)
 class Compared:
-    """One label's mean, and its paired difference to the base: None of the base, and where there is
-    none.
+    """One label's mean, and its paired difference to the base. The difference is None for the base
+    itself, and without a base.
     """
 
     prompts: int
@@ -34,8 +34,8 @@ class Compared:
 def compare(
     tables: Sequence[Table], tag_of: Mapping[str, str], base: str | None
 ) -> dict[str, Compared]:
-    """Every label's mean over prompts within tags, and over tags. `tag_of` has the prompts that
-    count; without `base`, means alone.
+    """Label -> its mean (over prompts within tags, then over tags) and its paired difference to
+    `base`, if there is one. Only the prompts of `tag_of` (prompt -> tag) count.
     """
     tags = list(dict.fromkeys(tag_of.values()))
     prompts = {prompt: index for index, prompt in enumerate(tag_of)}
@@ -48,7 +48,7 @@ def compare(
         for column, label in enumerate(labels):
             reference = table.get(label if base is None else base, {})
             for prompt, values in table.get(label, {}).items():
-                # With other numbers of values, the two means would not be over the same samples.
+                # With different numbers of values, the two means would be over different samples.
                 if prompt in prompts and len(values) == len(reference.get(prompt, ())):
                     place = (prompts[prompt], column)
                     sums[place] += math.fsum(values)

@@ -1,4 +1,4 @@
-"""Which prompts may be compared where a value depends on the number of images."""
+"""Selects the prompts that can be compared if a value depends on the number of images."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ def with_equal_numbers(
     images: Mapping[str, Mapping[str, Sized]],
     base: str | None,
 ) -> dict[str, dict[str, tuple[float, ...]]]:
-    """By label, the values of the prompts that have as many images as the base has of them:
-    diversity depends on the number. Without a base, all of them.
+    """Label -> prompt -> values, for the prompts of which the label has as many images as the base:
+    values such as diversity depend on the number. Without a base, nothing is left out.
 
     `values` and `images` are by label and prompt; `base` is a label.
     """

@@ -1,4 +1,4 @@
-"""The budget at which a curve of budgets reaches a score: "best-of-k equals this method"."""
+"""The budget at which a curve reaches a score: "best-of-k equals this method"."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hnbench.stats.intervals import Array, Estimate
 def equivalent_budget(
     budgets: Sequence[int], curve: Sequence[Estimate], target: Estimate
 ) -> Estimate:
-    """Where the curve, linear in log budget between its points, first reaches the target; draws are
-    paired.
+    """The budget at which the curve first reaches the target. Between its points, the curve is
+    linear in the logarithm of the budget; draws are paired.
 
-    `budgets` ascend. The result is `budgets[0]` where the curve starts at or above the target, and
-    infinite where it never reaches it: both ends are bounds, not estimates.
+    `budgets` must ascend. The result is `budgets[0]` if the curve starts at or above the target,
+    and infinite if it never reaches it; in these two cases it is a bound and not an estimate.
     """
     points = np.array([[point.value for point in curve]])
     value = _first_reached(np.asarray(budgets, dtype=np.float64), points, np.array([target.value]))[
@@ -33,7 +33,7 @@ def equivalent_budget(
 def _first_reached(budgets: Array, curves: Array, targets: Array) -> Array:
     """The first budget, interpolated, at which each curve `[R, P]` reaches its target `[R]`."""
     reached = curves >= targets[:, None]
-    # The first True; 0 too where there is none, which the last line turns into infinity.
+    # The index of the first True. It is also 0 if there is none; the last line handles that.
     after = reached.argmax(axis=1)
     rows, before = np.arange(len(curves)), np.maximum(after - 1, 0)
     low, high = curves[rows, before], curves[rows, after]

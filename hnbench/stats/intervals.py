@@ -1,14 +1,14 @@
 """Confidence intervals by a stratified cluster bootstrap over prompts.
 
-The unit is the prompt: all samples and all base seeds of a prompt lie in its cluster, because they
+The unit is the prompt: all samples and all base seeds of a prompt form one cluster, because they
 share its difficulty. Prompts are resampled within their tag (stratum), and "overall" is the
 unweighted mean of the tag means.
 
-Two corrections keep the intervals honest when a tag has few prompts. Each resample draws n - 1 of a
-stratum's n clusters with replacement, which makes the bootstrap variance of a mean unbiased (Rao
-and Wu 1988, "Resampling inference with complex survey data"). And the percentiles are widened from
-the normal's to those of Student's t (Hesterberg 2015, "What teachers should know about the
-bootstrap", the expanded percentile interval).
+Without two corrections, the intervals would be too narrow if a tag has few prompts. Each resample
+draws n - 1 of a stratum's n clusters with replacement, which makes the bootstrap variance of a mean
+unbiased (Rao and Wu 1988, "Resampling inference with complex survey data"). And the percentiles are
+widened from those of the normal distribution to those of Student's t (Hesterberg 2015, "What
+teachers should know about the bootstrap", the expanded percentile interval).
 
 The same resamples serve every method and every metric, so differences and ratios of estimates are
 paired.
@@ -28,13 +28,14 @@ Indices = npt.NDArray[np.intp]
 LEVEL = 0.95
 RESAMPLES = 4000
 SEED = 20250
+"""The seed of all resamples and sign flips. It is fixed, so that a report gives the same numbers
+again.
+"""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its two-sided 95% bounds; the bounds are NaN where the data cannot give
-    any.
-    """
+    """An estimate with its two-sided 95% bounds; the bounds are NaN if the data do not give any."""
 
     estimate: float
     low: float
@@ -48,7 +49,7 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A value, its bootstrap draws `[R]` and the degrees of freedom behind them.
+    """A value, its bootstrap draws `[R]` and their degrees of freedom.
 
     Estimates of one bootstrap share their resamples, so `a - b` and `a / b` are paired draw by
     draw.
@@ -80,7 +81,7 @@ class Estimate:
 
         Bounds are order statistics of the draws (no interpolation), so infinite draws are harmless.
         """
-        # A draw is NaN where its resample has no value of a stratum.
+        # A draw is NaN if its resample has no value in some stratum.
         draws = self.draws[~np.isnan(self.draws)]
         if self.freedom < 1 or math.isnan(self.value) or not len(draws):
             return Interval(self.value, math.nan, math.nan)
@@ -90,7 +91,9 @@ class Estimate:
 
 
 def _tail_of_students_t(freedom: int) -> float:
-    """The normal's tail probability beyond the t quantile that leaves (1 - LEVEL) / 2."""
+    """The tail probability of the normal distribution beyond the quantile of Student's t that
+    leaves (1 - LEVEL) / 2.
+    """
     from scipy.special import ndtr, stdtrit
 
     return float(ndtr(stdtrit(freedom, (1 - LEVEL) / 2)))
@@ -98,8 +101,8 @@ def _tail_of_students_t(freedom: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class StratifiedMeans:
-    """The means of K columns in H strata: `values [H, K]`, `draws [R, H, K]`, and clusters per
-    stratum `sizes [H]`.
+    """The means of K columns in H strata: `values [H, K]`, their `draws [R, H, K]`, and the numbers
+    of clusters in the strata, `sizes [H]`.
     """
 
     values: Array
@@ -115,10 +118,10 @@ class StratifiedMeans:
         )
 
     def overall(self, column: int) -> Estimate:
-        """The unweighted mean of the strata's means of one column; no interval when a stratum has a
-        single cluster.
+        """The unweighted mean of the strata's means of one column. It has no interval if a stratum
+        has only one cluster.
         """
-        # A stratum of one cluster would look certain: no resample of it differs from another.
+        # A stratum of one cluster would look certain, because all its resamples are equal.
         freedom = int((self.sizes - 1).sum()) if (self.sizes > 1).all() else 0
         return Estimate(
             float(self.values[:, column].mean()), self.draws[:, :, column].mean(axis=1), freedom
@@ -137,15 +140,15 @@ class ClusterBootstrap:
             np.flatnonzero(strata == stratum) for stratum in range(int(strata.max()) + 1)
         ]
         self.sizes: Indices = np.array([len(members) for members in self._members], dtype=np.intp)
-        # Small whole numbers: as float64 they would be the largest arrays of a report.
+        # Stored as small integers: as float64, these would be the largest arrays of a report.
         self._weights = [
             rng.multinomial(size - 1, np.full(size, 1 / size), size=resamples).astype(np.uint16)
             for size in self.sizes
         ]
 
     def means(self, sums: Array, counts: Array) -> StratifiedMeans:
-        """Means of K columns from their per-cluster `sums [C, K]` and `counts [C, K]`; NaN where a
-        stratum has no value.
+        """The means of K columns from the clusters' `sums [C, K]` and `counts [C, K]`; NaN for a
+        stratum without any value.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.stack(

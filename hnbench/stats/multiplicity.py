@@ -16,6 +16,6 @@ def holm(p_values: Array) -> Array:
     tested = np.flatnonzero(~np.isnan(p_values))
     order = tested[np.argsort(p_values[tested], kind="stable")]
     factors = np.arange(len(order), 0, -1)
-    # Step-down: an adjusted value is never below that of a smaller p-value.
+    # The running maximum is the step-down: an adjusted value is at least that of any smaller one.
     adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
     return adjusted

@@ -1,4 +1,4 @@
-"""Paired differences between methods, clustered by prompt, and a sign-flip test of them.
+"""Paired differences between methods, clustered by prompt, and their sign-flip test.
 
 Methods share the starting noise of each (prompt, sample, seed), so a difference is taken sample by
 sample.
@@ -12,14 +12,14 @@ from hnbench.stats.intervals import SEED, Array, Indices
 
 FLIPS = 20_000
 _CHUNK = 200
-"""Sign patterns at a time: all of them at once would be the largest array of a report."""
+"""Sign patterns that are computed at a time; all at once would be the largest array of a report."""
 
 
 def cluster_sums(values: Array, clusters: Indices, count: int) -> tuple[Array, Array]:
-    """Per-cluster sums and numbers of values, each `[C, K]`, of `values [S, K]`; a NaN is an absent
-    value.
+    """The clusters' sums and numbers of values, each `[C, K]`, of `values [S, K]`; a NaN is an
+    absent value.
 
-    `clusters [S]` numbers the cluster of each row, `count` is C.
+    `clusters [S]` has the number of each row's cluster, and `count` is C.
     """
     present = ~np.isnan(values)
     sums, counts = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]))
@@ -30,7 +30,7 @@ def cluster_sums(values: Array, clusters: Indices, count: int) -> tuple[Array, A
 
 
 def differences(values: Array, base: int) -> Array:
-    """`values [S, L]` minus their column `base`, NaN wherever either is absent."""
+    """`values [S, L]` minus their column `base`; NaN if either of the two is absent."""
     return values - values[:, [base]]
 
 
@@ -40,17 +40,16 @@ def sign_flip_p(
     """Two-sided p-values `[K]` that the overall paired difference is zero, by flipping the signs of
     whole clusters.
 
-    `sums` and `counts [C, K]` are those of the paired differences; `strata [C]` as for the
-    bootstrap. Under the null hypothesis a cluster's difference is symmetric about zero. All sign
-    patterns are enumerated if there are at most `flips` of them; otherwise `flips` random
-    ones are drawn, and p = (1 + hits) / (1 + flips) (Phipson and Smyth 2010). NaN where a stratum
-    has no pair.
+    `sums` and `counts [C, K]` are those of the paired differences; `strata [C]` is as in the
+    bootstrap. Under the null hypothesis, a cluster's difference is symmetric about zero. All sign
+    patterns are enumerated if there are at most `flips` of them; otherwise `flips` random ones are
+    drawn, and p = (1 + hits) / (1 + flips) (Phipson and Smyth 2010). NaN if a stratum has no pair.
     """
     contributions = _contributions(sums, counts, strata)
     result = np.full(contributions.shape[1], np.nan)
     sampled = []
     for column in np.flatnonzero(~np.isnan(contributions).any(axis=0)):
-        # Either sign of zero is the same pattern, so fewer have to be enumerated.
+        # The sign of a zero changes nothing, so only the other clusters need to be enumerated.
         moving = contributions[contributions[:, column] != 0, column]
         if len(moving) <= np.log2(flips):
             result[column] = _exact_p(moving)
@@ -62,7 +61,7 @@ def sign_flip_p(
 
 
 def _contributions(sums: Array, counts: Array, strata: Indices) -> Array:
-    """What each cluster adds to the mean of the strata's means, `[C, K]`."""
+    """The summand of each cluster in the mean of the strata's means, `[C, K]`."""
     present = np.unique(strata)
     with np.errstate(divide="ignore", invalid="ignore"):
         totals = {stratum: counts[strata == stratum].sum(axis=0) for stratum in present}
@@ -72,7 +71,8 @@ def _contributions(sums: Array, counts: Array, strata: Indices) -> Array:
 
 
 def _hits(flipped: Array, observed: Array) -> Array:
-    # The tolerance makes a pattern count as a tie when only the order of summation differs.
+    # With the tolerance, a pattern that differs only by rounding (another order of summation)
+    # counts as a tie.
     hits: Array = (np.abs(flipped) >= np.abs(observed) * (1 - 1e-9)).sum(axis=0).astype(np.float64)
     return hits
 
@@ -92,6 +92,6 @@ def _sampled_p(contributions: Array, flips: int, rng: np.random.Generator) -> Ar
         flipped = rng.integers(0, 2, size=(rows, len(contributions)), dtype=np.int8).astype(
             np.float64
         )
-        # The sum with other signs: what is flipped counts against it twice.
+        # The sum after flipping some signs is the old sum minus twice the flipped summands.
         hits += _hits(observed - 2.0 * (flipped @ contributions), observed)
     return (1 + hits) / (1 + flips)

@@ -1,5 +1,5 @@
-"""The suite contract: prompts, the protocol (how many images of each) and the judge that scores
-them.
+"""The suite contract: prompts, the protocol (the number of images of each prompt) and the judge
+that scores the images.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt of a suite. `tag` is the task that its score counts towards; `metadata` is for the
-    judge alone.
+    """One prompt of a suite. Its score counts towards the task `tag`; only the judge sees
+    `metadata`.
     """
 
     id: str
@@ -28,42 +28,48 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judge's word on one image. `reason` says what was found to be wrong, and is empty when
-    `correct`.
+    """A judge's verdict on one image. `reason` says what is wrong, and must be empty if `correct`.
+
+    `ValueError` for a verdict with neither `correct` nor `score`, for a correct one with a reason,
+    and for a score that is not finite.
     """
 
     correct: bool | None
-    """None from a judge that grades: it says how good, and not whether right or wrong."""
+    """Whether the image is right; None from a judge that grades instead."""
     reason: str = ""
     score: float | None = None
-    """The grade, higher is better, mostly in [0, 1]; None where `correct` says it all."""
+    """The grade; higher is better, and most grades are in [0, 1]. None from a judge that only says
+    right or wrong.
+    """
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What the verdict rests on, as JSON; recorded where there is any."""
+    """The evidence for the verdict, as JSON types; it is recorded if there is any."""
 
     def __post_init__(self) -> None:
         if self.correct is None and self.score is None:
             raise ValueError("a verdict says right or wrong, or gives a score")
         if self.correct and self.reason:
             raise ValueError(
-                "a verdict says what is wrong by its reason: a correct one has no reason"
+                "a correct verdict has no reason: the reason of a verdict says what is wrong"
             )
         if self.score is not None and not math.isfinite(self.score):
             raise ValueError(f"the score {self.score} is not finite")
 
     @property
     def value(self) -> float:
-        """What a suite's score is the mean of: the grade, or else 1 for correct and 0 for wrong."""
+        """The number that a suite's score averages: the grade if there is one, else 1 for correct
+        and 0 for wrong.
+        """
         return float(bool(self.correct)) if self.score is None else self.score
 
 
 @dataclass(frozen=True)
 class JudgedImage:
-    """One image that was scored, as a suite's own result files need it."""
+    """One judged image, as a suite's own result files need it."""
 
     prompt: Prompt
     number: int
-    """Its number in the folder's layout: among all images of its tag, where the layout has such a
-    number, else 0.
+    """The image's number among all images of its tag, if the folder's layout has such numbers;
+    else 0.
     """
     verdict: Verdict
 
@@ -76,20 +82,20 @@ class Judge(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A SHA-256 over whatever decides a verdict (thresholds, weights, version); part of a run's
-        identity.
+        """A SHA-256 of everything that decides a verdict (thresholds, weights, version); part of a
+        run's identity.
         """
 
     @property
     def networks(self) -> Mapping[str, str]:
-        """The networks that a verdict rests on: name -> fingerprint of the weights; empty for a
-        judge without any.
+        """The networks that decide a verdict: name -> fingerprint of the weights; empty for a judge
+        without networks.
         """
         return {}
 
     def verify(self) -> None:  # noqa: B027
-        """Find what is known to be in a picture, and raise a `UsageError` if it is not found;
-        called once, before the first image.
+        """Judge a picture of known content, and raise a `UsageError` if the answer is wrong. This
+        is called once, before the first image.
 
         Judges that use no network may keep this default, which checks nothing.
         """
@@ -107,9 +113,9 @@ class Suite(ABC):
     name: str
     version: str
     tags: tuple[str, ...]
-    """The tasks that the overall score is the unweighted mean of, in the order of the table."""
+    """The tasks, in the order of the table. The overall score is the unweighted mean over them."""
     notes: tuple[str, ...] = ()
-    """What a user should know of the prompts before a run, one line each."""
+    """Facts about the prompts that a user should know before a run, one line each."""
 
     @abstractmethod
     def prompts(self) -> tuple[Prompt, ...]:
@@ -117,23 +123,23 @@ class Suite(ABC):
 
     @abstractmethod
     def subset(self) -> tuple[Prompt, ...]:
-        """The prompts of the stated quick protocol: some of `prompts()`."""
+        """The prompts of the quick protocol: some of `prompts()`."""
 
     @abstractmethod
     def samples(self, prompt: Prompt, *, full: bool) -> int:
-        """Images of one prompt under the full or the quick protocol."""
+        """The number of images of one prompt under the full or the quick protocol, at least 1."""
 
     @abstractmethod
     def judge(self, *, device: str = "cpu") -> Judge | None:
-        """The judge that this suite's scores are defined by; what it has of networks is loaded onto
+        """The judge that defines this suite's scores. Its networks, if any, are loaded onto
         `device`.
 
-        None for a suite of prompts alone, whose images get rewards only.
+        None for a suite without a judge, whose images have rewards only.
         """
 
     def result_files(self, judged: Sequence[JudgedImage]) -> Mapping[str, bytes]:  # noqa: ARG002
-        """Files that the benchmark's own scripts would leave of these images, all of one label:
-        path, with slashes, within the folder of the score -> content.
+        """The files that the benchmark's own scripts would write for these images, which all have
+        one label: path in the results folder, with slashes -> content.
 
         Most suites have none.
         """

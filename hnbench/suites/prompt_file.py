@@ -1,4 +1,4 @@
-"""A suite of any prompts: a file named on the command line. It has no judge, so its images get
+"""Suites of plain prompts, for example from a user's file. They have no judge, so their images have
 rewards only.
 """
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class PromptSuite(Suite):
-    """Prompts without a judge. The quick protocol is the same number of images of a few prompts,
-    evenly spread over each tag.
+    """Prompts without a judge. The quick protocol has as many images of a prompt as the full one,
+    but only a few prompts, evenly spaced within each tag.
     """
 
     def __init__(self, name: str, prompts: Sequence[Prompt], *, samples: int, quick: int) -> None:
-        """Take the prompts, the images of each, and how many prompts of each tag are the quick
-        protocol.
+        """`samples` is the number of images of each prompt, `quick` the number of prompts of each
+        tag in the quick protocol.
         """
         self.name = name
         self._prompts = tuple(prompts)
@@ -48,7 +48,7 @@ class PromptSuite(Suite):
 
 
 class PromptFileSuite(PromptSuite):
-    """The prompts of a file, four images of each; quick: of 16 prompts."""
+    """The prompts of a file, four images of each; the quick protocol has 16 of the prompts."""
 
     def __init__(self, path: Path) -> None:
         file = read_prompt_file(path)

@@ -1,9 +1,8 @@
-"""Well-known prompt sets without a judge here: PartiPrompts, HPDv2's benchmark, DPG-Bench. Counts
-are checked.
+"""Well-known prompt sets for which hnbench has no judge: PartiPrompts, the benchmark of HPDv2, and
+DPG-Bench. The numbers of prompts are checked.
 
-PartiPrompts are downloaded and checked by SHA-256. The other two are read from the folder that
-`HNBENCH_DATA` names: where their files come from was not verified by hash, so they are neither
-downloaded nor pinned.
+PartiPrompts are downloaded and checked by SHA-256. The other two are read from the folder named by
+`HNBENCH_DATA`. They are neither downloaded nor pinned, because no hash of their files was verified.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PARTI, HPDV2, DPG = 1632, 800, 1065
-"""How many prompts there are; of HPDv2, in each style."""
+"""The number of prompts of each set; for HPDv2, in each style."""
 STYLES = ("anime", "concept-art", "paintings", "photo")
 
 
 def parti() -> PromptSuite:
-    """PartiPrompts (Yu et al., arXiv 2206.10789): one image of each. Upstream has no scorer but
-    people.
+    """PartiPrompts (Yu et al., arXiv 2206.10789): one image of each. Upstream, only people score
+    them.
     """
     texts = read_every_prompt(data_file("partiprompts/PartiPrompts.tsv"))
     _count("PartiPrompts", texts, PARTI)
@@ -52,8 +51,8 @@ def hpdv2() -> PromptSuite:
 
 
 def dpg() -> PromptSuite:
-    """The prompts of DPG-Bench (Hu et al., arXiv 2403.05135): four images of each. Its questions
-    and their model are not here.
+    """The prompts of DPG-Bench (Hu et al., arXiv 2403.05135): four images of each. Its questions,
+    and the model that answers them, are not part of hnbench.
     """
     folder = _by_hand("dpg/prompts", "dpg_bench/prompts/ of the repository TencentQQGYLab/ELLA")
     paths = sorted(folder.glob("*.txt"))
@@ -78,4 +77,4 @@ def _by_hand(name: str, origin: str) -> Path:
 
 def _count(what: str, found: Sequence[str | Path], expected: int) -> None:
     if len(found) != expected:
-        raise UsageError(f"{what} has {len(found)} prompts; there are {expected} of them")
+        raise UsageError(f"{what} has {len(found)} prompts; {expected} are expected")

@@ -1,9 +1,9 @@
 """GenEval's six tasks in the embedded world, judged by its classical detector under GenEval's
 rules.
 
-Every task has about the same number of images, so that the overall (the unweighted mean of the
-tasks) is measured as well as the number of images allows: tasks with few captions take more samples
-of each.
+Every task has about the same number of images: tasks with fewer captions take more samples of each.
+For a given number of images, this measures the overall score (the unweighted mean of the tasks) as
+precisely as possible.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class ShapesJudge(Judge):
         return digest([self.name, 1, {name: getattr(detector, name) for name in names}])
 
     def verify(self) -> None:
-        """Find one drawn object of each shape, and its colour. There is no network to check; this
-        tests the installed numeric packages.
+        """Find one drawn object of each shape, and its colour. The judge has no network; this tests
+        the installed numeric packages.
         """
         import numpy as np
 

@@ -1,15 +1,14 @@
 """For authors of plug-ins: one check per contract, and toys to try a plug-in with.
 
 Each check is one line of a plug-in's tests, needs no network, and raises a `ContractError` that
-says what the contract asks for and what came instead:
+says what the contract requires and what the plug-in gave instead:
 
     from hnbench.testing import check_method
 
     def test_my_method() -> None:
         check_method(MyMethod(steps=3))
 
-A check that passes means that a run takes what the plug-in gives. It says nothing about whether the
-plug-in is any good.
+If a check passes, a run can use the plug-in. It does not say whether the plug-in is any good.
 """
 
 from hnbench.testing.contract import ContractError

@@ -1,4 +1,4 @@
-"""How a check fails, and the rules that several contracts share: names, fingerprints, JSON."""
+"""The error of a check, and rules of several contracts: names, fingerprints, JSON, rounding."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 _SHA256 = re.compile("[0-9a-f]{64}")
 _TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-3}
 _OF_HALF = 0.05
-"""Of the types with 16 bits."""
+"""The tolerance of the types with 16 bits."""
 
 
 class ContractError(AssertionError):
-    """A plug-in breaks its contract: which one, the rule, and what came instead."""
+    """A plug-in breaks its contract. The message names the plug-in, the rule, and what it gave
+    instead.
+    """
 
 
 def require(condition: object, who: str, rule: str, came: str = "") -> None:
@@ -36,7 +38,7 @@ def require(condition: object, who: str, rule: str, came: str = "") -> None:
 
 @contextmanager
 def as_a_run_checks() -> Iterator[None]:
-    """A block with the checks of a run, whose `PluginError` becomes a `ContractError`."""
+    """A block in which the `PluginError` of a run's own checks becomes a `ContractError`."""
     try:
         yield
     except PluginError as error:
@@ -54,7 +56,7 @@ def require_text(who: str, what: str, given: object) -> None:
 
 
 def require_fingerprint(who: str, read: Callable[[], object]) -> None:
-    """Require that reading a fingerprint twice gives the same SHA-256."""
+    """Require that a fingerprint is a SHA-256, and the same when it is read again."""
     first, again = read(), read()
     require(
         isinstance(first, str) and _SHA256.fullmatch(first),
@@ -66,7 +68,7 @@ def require_fingerprint(who: str, read: Callable[[], object]) -> None:
 
 
 def require_json(who: str, what: str, given: object) -> None:
-    """Require a dictionary of JSON types alone: what is written is read back equal."""
+    """Require a dictionary of JSON types only, which is equal after writing and reading it."""
     rule = f"{what} has to be a dictionary of JSON types (no tuples, paths or tensors)"
     require(isinstance(given, dict), who, rule, f"got {shown(given)}")
     try:
@@ -77,8 +79,8 @@ def require_json(who: str, what: str, given: object) -> None:
 
 
 def require_close(who: str, rule: str, ours: Tensor, expected: Tensor) -> None:
-    """Require equality up to rounding: by the type that holds fewer digits, relative to the largest
-    expected value where that is above 1.
+    """Require equality up to rounding in the coarser of the two types, relative to the larger of 1
+    and the largest expected value.
     """
     require(
         ours.shape == expected.shape, who, rule, f"got {shown(ours)} instead of {shown(expected)}"
@@ -90,18 +92,22 @@ def require_close(who: str, rule: str, ours: Tensor, expected: Tensor) -> None:
 
 
 def tolerance(*tensors: Tensor) -> float:
-    """How far equal numbers of about 1 may be apart by rounding, in the coarsest of the types."""
+    """The difference that rounding allows between equal numbers of about 1, in the coarsest of the
+    tensors' types.
+    """
     return max(_TOLERANCES.get(tensor.dtype, _OF_HALF) for tensor in tensors)
 
 
 def require_numbers_close(
     who: str, rule: str, ours: Sequence[float], expected: Sequence[float]
 ) -> None:
-    """`require_close` for numbers of Python, which models compute in float32 as a rule."""
+    """`require_close` for Python numbers. They count as float32, in which most models compute."""
     require_close(who, rule, torch.tensor(ours).float(), torch.tensor(expected).float())
 
 
 def name_of(kind: str, plugin: Any) -> str:
-    """`"the reward red"`, for messages; its class's name where it has no name."""
+    """The plug-in in a message, for example `"the reward red"`; with its class's name if it has no
+    name.
+    """
     name = getattr(plugin, "name", None)
     return f"the {kind} {name if isinstance(name, str) and name else type(plugin).__name__}"

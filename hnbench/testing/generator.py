@@ -23,9 +23,10 @@ TASKS = (Task("0", "a red circle above a blue square", 0), Task("1", "two green 
 
 
 def check_generator(generator: Generator, *, steps: int = 1) -> None:
-    """Check a loaded generator on its own device, with two images in a batch.
+    """Check a loaded generator on its own device, with two images in a batch. `ContractError` if it
+    breaks its contract.
 
-    `steps` is how many steps an image is made in; check each number that the model is meant for.
+    `steps` is the number of steps of an image. Check each number that the model is made for.
     """
     who = name_of("generator", generator)
     _check_description(who, generator)
@@ -65,7 +66,7 @@ def _check_description(who: str, generator: Generator) -> None:
         f"got {generator.last_layer!r}",
     )
     trained = [name for name, one in generator.backbone.named_parameters() if one.requires_grad]
-    require(not trained, who, "the model is frozen: no parameter requires a gradient", f"{trained}")
+    require(not trained, who, "no parameter of backbone may require a gradient", f"{trained} do")
 
 
 def _check_text(who: str, generator: Generator) -> None:
@@ -91,7 +92,7 @@ def _check_text(who: str, generator: Generator) -> None:
     )
     alone, swapped = generator.encode([second]), generator.encode([second, first])
     for name, tensor in both.tensors.items():
-        rule = f"the text of a prompt ({name}) must not depend on the prompts beside it"
+        rule = f"the text of a prompt ({name}) must not depend on the other prompts"
         require_close(who, rule, alone.tensors[name], tensor[1:])
         require_close(who, rule, swapped.tensors[name], tensor.flip(0))
 
@@ -148,7 +149,7 @@ def _check_gradient(
     images = generator.generate(leaf, text, steps)
     rule = "images have to be differentiable in the noise"
     require(images.requires_grad, who, rule, "the image has no graph")
-    # random weights: a plain sum could have a gradient of zero by symmetry
+    # The pixels get random weights, because a plain sum could have a zero gradient by symmetry.
     weights = torch.rand(images[0].shape, generator=torch.Generator().manual_seed(0)).to(images)
     (gradient,) = torch.autograd.grad((images[0] * weights).sum(), leaf, allow_unused=True)
     require(gradient is not None, who, rule, "no gradient reaches the noise")

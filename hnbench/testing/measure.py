@@ -24,7 +24,9 @@ COUNT = len(PROMPTS)
 
 
 def check_measure(measure: Measure, *, image_size: int = 64) -> None:
-    """Check a loaded measure with square pictures of `image_size` pixels."""
+    """Check a loaded measure with square pictures of `image_size` pixels. `ContractError` if it
+    breaks its contract.
+    """
     who = name_of("measure", measure)
     require_text(who, "name", measure.name)
     require_text(who, "about", measure.about)
@@ -33,7 +35,7 @@ def check_measure(measure: Measure, *, image_size: int = 64) -> None:
     require(
         measure.higher_is_better in (True, False, None),
         who,
-        "higher_is_better has to be True, False, or None where neither is better",
+        "higher_is_better has to be True, False, or None if neither is better",
         f"got {shown(measure.higher_is_better)}",
     )
     shown_pictures = pictures(2 * COUNT, image_size)

@@ -41,9 +41,10 @@ TASKS = (Task("0", "a red circle", 0), Task("0", "a red circle", 1), Task("1", "
 def check_method(
     method: Method, *, generator: Generator | None = None, reward: Reward | None = None
 ) -> None:
-    """Check a method on three samples of two prompts, prepared and asked as a run does it.
+    """Check a method on three samples of two prompts, prepared and called as in a run.
+    `ContractError` if it breaks its contract.
 
-    Without a generator and a reward, the toys serve (the generator in float64).
+    Without a generator or a reward, the toys are used (the generator in float64).
     """
     who = name_of("method", method)
     model = ToyGenerator(torch.float64) if generator is None else generator
@@ -108,7 +109,7 @@ def _check_preparation(who: str, method: Method, generator: Generator) -> None:
 
 
 class _Watched(MeteredGenerator):
-    """A generator as a run gives it, which notes whether it was asked without seeds."""
+    """A generator as in a run, which notes whether it was called without seeds."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__(generator, Meter(), steps=1)
@@ -120,7 +121,7 @@ class _Watched(MeteredGenerator):
 
 
 class _Asked:
-    """A prepared method, what it is asked with, and the rules of its outcomes."""
+    """A prepared method with its generator and reward, and the rules of its outcomes."""
 
     def __init__(self, who: str, method: Method, generator: Generator, reward: Reward) -> None:
         self.who, self.method, self.reward = who, method, reward
@@ -189,7 +190,9 @@ class _Asked:
             require_close(self.who, rule, one.noise, other.noise)
 
     def _check_seed(self, first: Sequence[Outcome]) -> None:
-        """A method that draws noises of its own would not be paired with the others."""
+        """Require that another base seed gives other noises. If it does not, the method draws its
+        own noises, and cannot be paired with the others.
+        """
         for one, other in zip(first, self._propose(TASKS, base_seed=1), strict=True):
             require(
                 not torch.equal(one.noise, other.noise),

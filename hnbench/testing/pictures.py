@@ -1,4 +1,4 @@
-"""Pictures to ask plug-ins about: the same ones in every check."""
+"""The pictures for checks of plug-ins, the same in every check."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ PROMPTS = ("a red circle above a blue square", "two green triangles", "a photo o
 
 
 def images(count: int, size: int) -> Tensor:
-    """Smooth random images `[count, 3, size, size]` in [0, 1], float32 on the CPU."""
+    """Smooth random images, float32 `[count, 3, size, size]` in [0, 1] on the CPU."""
     draw = torch.Generator().manual_seed(0)
     coarse = torch.rand((count, 3, 4, 4), generator=draw)
     return torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
 
 
 def pictures(count: int, size: int) -> list[Image.Image]:
-    """The same as RGB pictures."""
+    """The same images as RGB pictures."""
     levels = (images(count, size) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
     return [Image.fromarray(one.numpy()) for one in levels]

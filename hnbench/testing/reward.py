@@ -22,10 +22,10 @@ COUNT = len(PROMPTS)
 
 
 def check_reward(reward: Reward, *, image_size: int = 64, device: str = "cpu") -> None:
-    """Check a loaded reward with square images of `image_size` pixels on the `device` where its
-    weights are.
+    """Check a loaded reward with square images of `image_size` pixels, on the `device` of its
+    weights. `ContractError` if it breaks its contract.
 
-    That a higher score is better cannot be checked.
+    One rule cannot be checked: that a higher score is better.
     """
     who = name_of("reward", reward)
     require_text(who, "name", reward.name)

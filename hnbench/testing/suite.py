@@ -19,7 +19,8 @@ from hnbench.testing.pictures import pictures
 
 
 def check_suite(suite: Suite, *, image_size: int = 64, device: str = "cpu") -> None:
-    """Check a suite, and its judge on one square picture of `image_size` pixels for each tag.
+    """Check a suite, and its judge with one square picture of `image_size` pixels for each tag.
+    `ContractError` if it breaks its contract.
 
     The judge is made twice on the `device`, and its `verify` has to pass.
     """
@@ -63,15 +64,17 @@ def _check_prompts(who: str, suite: Suite) -> None:
     require(
         isinstance(prompts, tuple) and prompts and all(isinstance(p, Prompt) for p in prompts),
         who,
-        "prompts() has to be a tuple of Prompts that is not empty",
+        "prompts() has to return a tuple of Prompts that is not empty",
         f"got {shown(prompts)}",
     )
     twice = [name for name, count in Counter(one.id for one in prompts).items() if count > 1]
-    require(not twice, who, "the ids of the prompts have to differ", f"{twice[:3]} are there twice")
+    require(not twice, who, "the ids of the prompts have to differ", f"{twice[:3]} occur twice")
     for prompt in prompts:
         require_text(who, f"the text of the prompt {prompt.id!r}", prompt.text)
         require(
-            isinstance(prompt.metadata, Mapping), who, f"the metadata of {prompt.id!r} is a mapping"
+            isinstance(prompt.metadata, Mapping),
+            who,
+            f"the metadata of {prompt.id!r} has to be a mapping",
         )
     used = {prompt.tag for prompt in prompts}
     require(
@@ -80,7 +83,7 @@ def _check_prompts(who: str, suite: Suite) -> None:
         "the tags of the prompts have to be those of the suite",
         f"they differ in {sorted(used ^ set(suite.tags))}",
     )
-    require(suite.prompts() == prompts, who, "prompts() has to give the same prompts in one order")
+    require(suite.prompts() == prompts, who, "prompts() has to return the same prompts each time")
 
 
 def _check_protocols(who: str, suite: Suite) -> None:
@@ -89,7 +92,7 @@ def _check_protocols(who: str, suite: Suite) -> None:
     require(
         quick and tuple(one for one in prompts if one.id in chosen) == tuple(quick),
         who,
-        "subset() has to be some of prompts(), in their order",
+        "subset() has to return some of prompts(), in their order",
     )
     for full, listed in ((True, prompts), (False, quick)):
         for prompt in listed:
@@ -97,7 +100,7 @@ def _check_protocols(who: str, suite: Suite) -> None:
             require(
                 type(samples) is int and samples > 0,
                 who,
-                "samples() has to be a whole number above 0",
+                "samples() has to return a whole number above 0",
                 f"got {shown(samples)} for {prompt.id!r} with full={full}",
             )
 

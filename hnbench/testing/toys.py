@@ -1,5 +1,5 @@
-"""Models small enough to reason about: a generator and two rewards, for tests that are not about
-real ones. They need no files, and a batch takes milliseconds on a CPU.
+"""A generator and two rewards that are small enough to reason about, for tests that need no real
+models. They need no files, and a batch takes milliseconds on a CPU.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from hnbench.seeds import digest, seed_of
 
 
 class ToyBackbone(nn.Module):
-    """Two convolutions with a shift by the text between them; its last layer is `conv_out`.
+    """Two convolutions, with a shift by the text between them. The last layer is `conv_out`.
 
-    It maps `[B, channels, h, w]` and a text `[B, 4]` to `[B, channels, h, w]`.
+    It maps noise `[B, channels, h, w]` and a text `[B, 4]` to `[B, channels, h, w]`.
     """
 
     def __init__(self, channels: int = 2, width: int = 8) -> None:
@@ -35,8 +35,8 @@ class ToyBackbone(nn.Module):
 class ToyGenerator(Generator):
     """Images `[B, 3, 8, 8]` from noise `[B, 2, 4, 4]`, smooth in the noise, on the CPU.
 
-    Its weights are drawn from `seed`; a text is a random vector that its prompt decides. `dtype` is
-    a floating-point type: float64 for comparisons with finite differences.
+    Its weights are drawn from `seed`. A prompt's text is a random vector, seeded by the prompt.
+    `dtype` is a floating-point type; use float64 for comparisons with finite differences.
     """
 
     name = "toy"
@@ -82,8 +82,8 @@ class ToyGenerator(Generator):
 
 
 class BrightnessReward(Reward):
-    """The mean over the pixels of images `[B, 3, 8, 8]`, weighted by a pattern of both signs that
-    the prompt's text decides.
+    """The weighted mean over the pixels of images `[B, 3, 8, 8]`. The weights are a random pattern
+    of both signs, seeded by the prompt.
     """
 
     name = "brightness"
@@ -103,7 +103,7 @@ class BrightnessReward(Reward):
 
 
 class RedReward(Reward):
-    """The mean of the red channel, of images of any size; in [0, 1]. Ignores the prompt."""
+    """The mean of the red channel of images of any size, in [0, 1]. It ignores the prompt."""
 
     name = "red"
 

@@ -1,3 +1,3 @@
-"""Does this installation, on this machine, give the published numbers? What `hnbench verify`
-runs.
+"""The checks of `hnbench verify`: does this installation, on this machine, give the published
+numbers?
 """

@@ -1,4 +1,4 @@
-"""Files in published archives, read where they lie: no path that an archive names is ever written
+"""Reads files in published archives without unpacking them: no path in an archive is ever written
 to.
 """
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     Found = Iterator[tuple[str, int, Callable[[], BinaryIO | None]]]
 
 LARGEST = 64 * 2**20
-"""Bytes of one file: a picture, or a part of CIFAR-10."""
+"""The most bytes of one file, which is a picture or a part of CIFAR-10."""
 
 
 def read_files(archive: Path, names: Iterable[str]) -> dict[str, bytes]:
-    """The contents of files of a tar or zip archive, by name. A name is the end of a path in the
-    archive: `style/00001.jpg`, say.
+    """Name -> content, for files of a tar or zip archive. A name is the end of a path in the
+    archive, for example `style/00001.jpg`.
 
-    All are kept in memory, compressed as they are. A file that is missing, there more than once, or
-    larger than `LARGEST`, and a damaged archive are `UsageError`s. Links and whatever else is not a
-    plain file count as missing.
+    All contents are kept in memory, as they are in the archive. `UsageError` if the archive is
+    damaged, or if a file is missing, occurs more than once, or is larger than `LARGEST`. Links, and
+    anything else that is not a plain file, count as missing.
     """
     wanted = defaultdict(set)
     for name in names:
@@ -51,7 +51,7 @@ def read_files(archive: Path, names: Iterable[str]) -> dict[str, bytes]:
     missing = sorted(set().union(*wanted.values()) - found.keys())
     if missing:
         raise UsageError(
-            f"{archive} lacks {len(missing)} files that the check needs, {missing[0]} for one"
+            f"{archive} lacks {len(missing)} files that the check needs, for example {missing[0]}"
         )
     return found
 
@@ -71,6 +71,7 @@ def _files(archive: Path) -> Found:
 
 def _contents(archive: Path, path: str, size: int, opened: Callable[[], BinaryIO | None]) -> bytes:
     file = opened()
+    # One byte more is read, because the size that an archive states can be wrong.
     contents = file.read(LARGEST + 1) if file and size <= LARGEST else None
     if contents is None or len(contents) > LARGEST:
         raise UsageError(

@@ -1,9 +1,8 @@
-"""One check: what its function is given, what it compares, and the verdict that follows.
+"""One check: the input of its function, the comparisons, and the verdict.
 
-A function of a check loads the model by the same functions as a run does, computes, and hands each
-number over by `compare`. It decides nothing itself: whether a check is equal follows from the
-reference's values and tolerance here, and a check that compared nothing, or not all that was
-published, is not equal.
+The function of a check loads the model in the same way as a run, computes, and passes each number
+to `compare`. It decides nothing itself: the verdict follows here from the reference's values and
+tolerance. A check that compared nothing, or not all published values, is not equal.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ CheckVerdict = Literal["equal", "differs", "not run"]
 
 
 class CannotRun(HnbenchError):  # noqa: N818
-    """Something that a check needs and does not have: a GPU, a package, or a file that
-    nobody can download.
+    """A check lacks something that it needs: a GPU, a package, or a file that nobody can
+    download.
     """
 
 
 @dataclass(frozen=True)
 class CheckComparison:
-    """One value that was expected, the one that came out, and how far apart they may be."""
+    """An expected value, the computed one, and the largest allowed absolute difference."""
 
     name: str
     expected: Value
@@ -45,8 +44,8 @@ class CheckComparison:
 
     @property
     def difference(self) -> float:
-        """The absolute difference in units of the tolerance; infinite for NaN and for texts that
-        differ, 0 for texts that are the same.
+        """The absolute difference in units of the tolerance; infinite for NaN. Texts that differ
+        have an infinite difference, equal ones 0.
         """
         if isinstance(self.expected, str) or isinstance(self.got, str):
             return 0.0 if self.expected == self.got else math.inf
@@ -59,7 +58,7 @@ class CheckComparison:
 
     @property
     def equal(self) -> bool:
-        """Whether the two are the same within the tolerance."""
+        """Whether the two values are equal within the tolerance."""
         return self.difference <= 1
 
 
@@ -70,14 +69,16 @@ class CheckContext:
     reference: Reference
     device: str
     dtype: str
-    """What the models compute in. A check of a model that chooses for itself sets it."""
+    """The dtype that the models compute in. If a model chooses its own dtype, its check sets this
+    to it.
+    """
     comparisons: list[CheckComparison] = field(default_factory=list)
     fingerprints: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """Sentences for people, in addition to the verdict."""
+    """Sentences for people that supplement the verdict."""
 
     def input(self, name: str) -> Path:
-        """The local copy of one of the reference's inputs, downloaded where needed and checked by
+        """The local copy of one of the reference's inputs, downloaded if necessary and checked by
         SHA-256.
         """
         found = {item.name: item for item in self.reference.inputs}
@@ -93,7 +94,9 @@ class CheckContext:
             return rgb(image)
 
     def uses(self, name: str, fingerprint: str) -> None:
-        """Note a model that was loaded, so that the verdict is remembered for it."""
+        """Note a model that the check loaded, so that the verdict is remembered for its
+        fingerprint.
+        """
         self.fingerprints[name] = fingerprint
 
     def compare(
@@ -104,8 +107,8 @@ class CheckContext:
         *,
         tolerance: float | None = None,
     ) -> None:
-        """Hand over a value. Without `expected` it is compared with the published one of that
-        name.
+        """Compare a computed value. Without `expected`, it is compared with the published value of
+        that name; without `tolerance`, the reference's tolerance applies.
         """
         if expected is None:
             expected = self.reference.expected[name]
@@ -124,15 +127,15 @@ class CheckResult:
     reference: Reference
     verdict: CheckVerdict
     why: str = ""
-    """Why it was not run, or what is missing; empty otherwise."""
+    """The reason if the check was not run or compared too little; else empty."""
     comparisons: tuple[CheckComparison, ...] = ()
     fingerprints: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     dtype: str = ""
     crashed: bool = False
-    """Whether it ended in an unexpected error: a bug of this package or of
-    the installation.
+    """Whether the check ended with an unexpected error: a bug of this package or of the
+    installation.
     """
 
     @property
@@ -144,8 +147,8 @@ class CheckResult:
 def run_check(
     reference: Reference, device: str, dtype: str | None = None, *, slow: bool = False
 ) -> CheckResult:
-    """Run one check; with `slow`, also one that wants a GPU and has none. Nothing that it raises
-    leaves here but Ctrl-C.
+    """Run one check. With `slow`, a check that needs a GPU also runs on a CPU. All errors of a
+    check become part of its result; only Ctrl-C is raised.
     """
     context, start = CheckContext(reference, device, dtype or reference.dtype), time.perf_counter()
     why, crashed = "", False
@@ -179,6 +182,8 @@ def _require_speed(reference: Reference, device: str, *, slow: bool) -> None:
 
 
 def _function_of(reference: Reference) -> Callable[[CheckContext], None]:
+    # An entry point imports "package.module:function" by name, so nothing is imported for checks
+    # that are not run.
     function: Callable[[CheckContext], None] = EntryPoint(
         reference.name, reference.function, ""
     ).load()

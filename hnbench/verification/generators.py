@@ -1,5 +1,5 @@
-"""Checks of generators: the stock pipeline of diffusers from the same files and the same noise, and
-published pixels.
+"""Checks of generators: they are compared with diffusers' stock pipeline (same files, same noise),
+or with published pixels.
 """
 
 from __future__ import annotations
@@ -40,30 +40,30 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "FluxPipeline": {"max_sequence_length": 512},
 }
-"""How the stock pipeline of each family is called for what a run does by default."""
+"""Stock pipeline of each family -> the arguments that make it do the same as a run by default."""
 
 
 def stock_pipeline(check: CheckContext) -> None:
-    """Images of the given prompts in the given numbers of steps, and the stock pipeline's of the
-    same noise.
+    """Compare images of the given prompts and numbers of steps with those of the stock pipeline
+    from the same noise.
     """
     given = check.reference.given
     tasks = [Task(str(index), prompt, index) for index, prompt in enumerate(given["prompts"])]
     generator = _loaded(check)
     noises = NoiseSource(0, generator.noise_shape)
-    # What both are given is exact in the model's own type: the stock pipeline takes no other.
+    # The stock pipeline takes noise in the model's dtype, so both get values that are exact in it.
     noise = noises.batch(tasks).to(generator.dtype).float()
     seeds = noises.step_seeds(tasks)
     ours = [_ours(generator, noise, given["prompts"], seeds, steps) for steps in given["steps"]]
     size = generator.image_size
-    del generator
+    del generator  # both pipelines together might not fit the memory
     pipeline = _stock(check)
     for steps, images in zip(given["steps"], ours, strict=True):
         expected = _theirs(pipeline, noise, given["prompts"], seeds, steps, size)
         check.compare(
             f"largest difference in {steps} steps", float((images - expected).abs().max()), 0.0
         )
-        # An image without any structure would be equal whatever was drawn.
+        # Two images without any structure would be equal although neither model works.
         check.compare(
             f"flat images in {steps} steps",
             float((images.flatten(1).std(1) < FLAT).sum()),
@@ -73,12 +73,12 @@ def stock_pipeline(check: CheckContext) -> None:
 
 
 FLAT = 0.01
-"""The standard deviation of an image's values below which nothing is seen in it."""
+"""An image whose values have a smaller standard deviation than this shows nothing."""
 
 
 def published_pixels(check: CheckContext) -> None:
-    """Some values of one image of a published prompt and seed: blue ones of the lower right
-    corner.
+    """Compare some values of one image with published ones, for a published prompt and seed: those
+    of one channel in the lower right corner.
     """
     given = check.reference.given
     generator = _loaded(check)
@@ -96,7 +96,9 @@ def published_pixels(check: CheckContext) -> None:
 
 
 def published_flux_pixels(check: CheckContext) -> None:
-    """The first row's values of one image of published text embeddings and a seed."""
+    """Compare the first row of one image with published values, for published text embeddings and a
+    published seed.
+    """
     from diffusers import FluxPipeline
 
     given = check.reference.given
@@ -158,7 +160,7 @@ def _ours(
 
 
 def _stock(check: CheckContext) -> Any:
-    """The pipeline as diffusers alone loads it from the same files."""
+    """The stock pipeline, loaded by diffusers alone from the same files."""
     dtype: torch.dtype = getattr(torch, check.dtype)
     folder, replaced = _folders(check)
     options: dict[str, Any] = {
@@ -185,12 +187,14 @@ def _folders(check: CheckContext) -> tuple[Path, dict[str, Path]]:
 
 
 def _variant(folder: Path, dtype: str) -> str | None:
-    """The fp16 variant, where the files are of that."""
+    """The variant "fp16" if the folder has such files and they are wanted, else None."""
     return "fp16" if dtype != "float32" and any(folder.glob("*/*.fp16*.safetensors")) else None
 
 
 def _without(folder: Path) -> dict[str, None]:
-    """The optional parts of pipelines, which were not fetched."""
+    """Optional part of the pipeline -> None, which tells diffusers not to load it. These parts are
+    not downloaded.
+    """
     found = diffusers.DiffusionPipeline.load_config(folder, local_files_only=True)
     return {
         part: None

@@ -1,5 +1,5 @@
-"""Checks of trained adapters: the change of the noise, and the fine-tuned pass, against another
-computation of the same weights.
+"""Checks of trained adapters: the change of the noise and the fine-tuned images are compared with
+another computation from the same weights.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ PREFIX = "base_model.model."
 
 
 def change(check: CheckContext) -> None:
-    """The hypernetwork's change of given prompts' noises, and the same by hooks on the layers of a
-    backbone of its own.
+    """Compare the hypernetwork's change of the noise with a computation by hooks on the layers of a
+    second backbone.
     """
     _against_hooks(
         check,
@@ -47,7 +47,9 @@ def change(check: CheckContext) -> None:
 
 
 def finetuned(check: CheckContext) -> None:
-    """The images of a fine-tuned generator, and the same by hooks on the layers."""
+    """Compare the images of a fine-tuned generator with a computation by hooks on the layers of a
+    second generator.
+    """
     _against_hooks(
         check,
         "finetune",
@@ -89,11 +91,11 @@ def _compare(check: CheckContext, ours: Tensor, expected: Tensor) -> None:
 def _by_hooks(
     generator: Any, folder: Path, noise: Tensor, prompts: list[str], *, alone: bool
 ) -> Tensor:
-    """The backbone with the adapter's weights: every layer's output plus its LoRA; `alone`:
-    the last layer's LoRA by itself.
+    """The generator's result with the adapter's weights: each layer's output plus its LoRA. With
+    `alone`, the last layer's output is its LoRA only, and the result is the change of the noise.
 
-    By torch's own functions and the file's numbers, with no code of an adapter library: peft since
-    0.16 refuses the released adapter, whose LoRA of grouped convolutions is dense.
+    This uses only functions of torch and the numbers of the file, and no adapter library: since
+    0.16, peft refuses the released adapter, whose LoRA of grouped convolutions is dense.
     """
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     weights = {name: value.to(generator.device) for name, value in _weights(folder)}
@@ -134,6 +136,8 @@ def _adding(weights: Mapping[str, Tensor], name: str, scale: float, *, replaces:
     def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         given = inputs[0].float()
         if isinstance(layer, nn.Conv2d):
+            # The second half of a LoRA is grouped only if its shape says so; a dense one sees all
+            # channels of the first half.
             groups = layer.groups if second.shape[1] != first.shape[0] else 1
             options: Any = {"stride": layer.stride, "padding": layer.padding}
             delta = functional.conv2d(

@@ -1,5 +1,5 @@
-"""The inputs of checks: downloaded by a pinned address, checked by SHA-256, kept in the cache. None
-of them is shipped.
+"""The inputs of checks: downloaded from a pinned address, checked by SHA-256, and kept in the
+cache. None of them comes with hnbench.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def fetch_input(check: str, item: PinnedInput) -> Path:
-    """The local copy of an input. One that cannot be had, or has other bytes than those that were
-    published, is a `UsageError`.
+    """The local copy of an input. `UsageError` if it cannot be downloaded, or if its bytes are not
+    the published ones.
     """
     if item.url:
-        # one copy of what several checks are given
+        # Named by its address, so that several checks share one copy.
         return fetch(f"verify/{digest(item.url)[:8]}-{item.name}", item.url, item.sha256)
     path = hub.download(hub.Source(item.repo, item.revision, (item.path,), item.kind)) / item.path
     if not path.is_file():

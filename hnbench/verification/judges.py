@@ -1,5 +1,5 @@
-"""Checks of judges: published answers of their networks, published scores from end to end, and
-other implementations.
+"""Checks of judges: they are compared with published answers of their networks, with published
+scores from end to end, or with other implementations.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def compbench_attributes(check: CheckContext) -> None:
-    """The product of BLIP's answers to each picture's phrases, by the picture's name."""
+    """Compare the product of BLIP's answers to each picture's phrases, by the picture's name."""
     model = BlipVqa(_compbench_model(check, "blip"), check.device)
     for name, phrases in check.reference.given["phrases"].items():
         answers = model.yes(check.picture(name), phrases)
@@ -47,21 +47,21 @@ def compbench_attributes(check: CheckContext) -> None:
 
 
 def blip_words(check: CheckContext) -> None:
-    """BLIP's answers in words to each question about a picture."""
+    """Compare BLIP's answer in words to each question about a picture."""
     model = BlipVqa(_compbench_model(check, "blip"), check.device)
     for question in check.reference.expected:
         check.compare(question, model.answer(check.picture("demo.jpg"), question))
 
 
 def clip_cosines(check: CheckContext) -> None:
-    """The cosine of a picture and each text."""
+    """Compare the cosine of a picture and each text."""
     model = ClipCosine(_compbench_model(check, "clip"), check.device)
     for text in check.reference.expected:
         check.compare(text, model.cosine(check.picture("picture"), text))
 
 
 def clip_shares(check: CheckContext) -> None:
-    """The shares of several texts: a softmax of 100 times their cosines."""
+    """Compare the shares of several texts: the softmax of 100 times their cosines."""
     model = ClipCosine(_compbench_model(check, "clip"), check.device)
     texts = list(check.reference.expected)
     cosines = torch.tensor(
@@ -72,8 +72,8 @@ def clip_shares(check: CheckContext) -> None:
 
 
 def depth_slice(check: CheckContext) -> None:
-    """The upper left corner of the depth of a picture, as the model's own processor prepares it, in
-    hundreds.
+    """Compare the upper left corner of a picture's depth, divided by 100. The picture is prepared
+    by the model's own processor.
     """
     model = Depth(_compbench_model(check, "depth"), check.device)
     pixels = model.processor(images=check.picture("cats"), return_tensors="pt").pixel_values.to(
@@ -85,7 +85,7 @@ def depth_slice(check: CheckContext) -> None:
 
 
 def detector_scores(check: CheckContext) -> None:
-    """The objects of a picture, the most confident first: name and score, by number."""
+    """Compare the objects of a picture, the most confident first, by number: name and score."""
     found = ObjectDetector(_compbench_model(check, "detector"), check.device).detect(
         check.picture("cats")
     )
@@ -98,7 +98,9 @@ def detector_scores(check: CheckContext) -> None:
 
 
 def detector_by_pipeline(check: CheckContext) -> None:
-    """The objects of a picture, and those of transformers' own pipeline over the same folder."""
+    """Compare the objects of a picture with those of transformers' own pipeline from the same
+    folder.
+    """
     from transformers import pipeline
 
     folder = _compbench_model(check, "detector")
@@ -114,7 +116,9 @@ def detector_by_pipeline(check: CheckContext) -> None:
 
 
 def detector_logits(check: CheckContext) -> None:
-    """Slices of class and mask logits of a picture of 384 pixels."""
+    """Compare the upper left corners of the class logits and the mask logits of a picture of 384
+    pixels.
+    """
     judge = hugging_face_judge(check.device)
     for name, fingerprint in judge.networks.items():
         check.uses(name, fingerprint)
@@ -129,8 +133,8 @@ def detector_logits(check: CheckContext) -> None:
 
 
 def colours(check: CheckContext) -> None:
-    """The colours of plain discs, and those that transformers' CLIP of the same training finds
-    nearest in the same cut-outs.
+    """Compare the colours of plain discs with those that transformers' CLIP with the same weights
+    finds in the same cut-outs.
     """
     classifier = load_colour_classifier(check.device)
     check.uses("colour classifier", classifier.fingerprint)
@@ -187,7 +191,9 @@ def _nearest_by_transformers(
 
 
 def geneval_rates(check: CheckContext) -> None:
-    """GenEval's score and its tasks' of a published set of images, from the folder to the table."""
+    """Compare GenEval's overall score and its tasks' scores of a published set of images, from the
+    folder to the table.
+    """
     suite = specifications.make_suite("geneval")
     judge: Any = suite.judge(device=check.device)
     for name, fingerprint in judge.networks.items():
@@ -205,8 +211,8 @@ def geneval_rates(check: CheckContext) -> None:
 
 
 def _with_metadata(check: CheckContext, source: str, metadata: dict[str, Any]) -> Path:
-    """The published images in GenEval's layout: links to their folders, and the metadata that the
-    data set lacks.
+    """A folder of the published images in GenEval's layout: links to their folders, and the
+    metadata that the data set lacks.
     """
     given = check.reference.given
     images = (
@@ -227,13 +233,13 @@ def _with_metadata(check: CheckContext, source: str, metadata: dict[str, Any]) -
 
 
 class _Silent:
-    """Says nothing of how far it is."""
+    """Shows no progress."""
 
     def label(self, name: str, total: int) -> None:
-        """Of a stage."""
+        """Ignore the name of a stage."""
 
     def advance(self, count: int) -> None:
-        """Of images."""
+        """Ignore a number of images."""
 
 
 def _compbench_model(check: CheckContext, model: str) -> Path:
@@ -243,7 +249,7 @@ def _compbench_model(check: CheckContext, model: str) -> Path:
 
 
 def _compare_corner(check: CheckContext, name: str, values: torch.Tensor) -> None:
-    """The expected values of the upper left corner, named `NAME row column`."""
+    """Compare the expected values named `NAME row column`, which are in the upper left corner."""
     for key in check.reference.expected:
         what, row, column = key.split(" ")
         if what == name:

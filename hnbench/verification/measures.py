@@ -1,5 +1,5 @@
-"""Checks of measures: published values of public pictures, and independent computations, by the
-functions that `hnbench measure` uses.
+"""Checks of measures: the functions that `hnbench measure` uses are compared with published values
+of public pictures, or with independent computations.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 BATCH = 32
 OFFSET = 0.1
-"""What facebookresearch/dinov2 adds to the number of patches of a side when it places its table of
-positions.
+"""The number that facebookresearch/dinov2 adds to the patches of a side when it interpolates its
+table of positions.
 """
 _SOURCES = {"dino-similarity": DINOV2_BASE, "dino-vendi": DINOV2_BASE, "fd-dinov2": DINOV2_LARGE}
 
 
 def distance(check: CheckContext) -> None:
-    """The distance between two sets of one picture each: the inputs `ours` and `base`."""
+    """Compare the distance between two sets of one picture each: the inputs `ours` and `base`."""
     measure = _loaded(check)
     ours, base = (measure.features([check.picture(name)]) for name in ("ours", "base"))
     check.compare("distance", measure.distance(ours, base))
 
 
 def pairs(check: CheckContext) -> None:
-    """The value of each pair of inputs `ref-NAME` and `dist-NAME`, under its name."""
+    """Compare the value of each pair of inputs `ref-NAME` and `dist-NAME`, under its name."""
     measure = _loaded(check)
     for name in check.reference.expected:
         (value,) = measure.values([[check.picture(f"ref-{name}"), check.picture(f"dist-{name}")]])
@@ -49,8 +49,8 @@ def pairs(check: CheckContext) -> None:
 
 
 def cifar_distance(check: CheckContext) -> None:
-    """The distance between as many of CIFAR-10's training images as of its test images, drawn by
-    NumPy's older generator.
+    """Compare the distance between equally many of CIFAR-10's training and test images, chosen by
+    NumPy's older random generator.
     """
     given = check.reference.given
     parts = {
@@ -71,11 +71,11 @@ def cifar_distance(check: CheckContext) -> None:
 
 
 def dinov2_slice(check: CheckContext) -> None:
-    """The first numbers of the class token, with transformers' placing of the positions, of a
-    picture's centre at 224 pixels of 256.
+    """Compare the first numbers of the class token of a picture's centre (224 of 256 pixels), with
+    positions interpolated as in transformers.
 
-    The values were published of that placing and that preparation; a run has torch.hub's placing
-    and the whole picture. The network, its weights and what is taken of it are the same.
+    The published values were made like that. A run interpolates as torch.hub does, and uses the
+    whole picture; the network, its weights and the token are the same.
     """
     name, _, where = check.reference.component.partition("@")
     features = load_dinov2(_SOURCES[name], check.device, where, offset=0)
@@ -109,8 +109,9 @@ def _centre(picture: Image) -> Tensor:
 
 
 def dinov2_features(check: CheckContext) -> None:
-    """The measure's value of the inputs, and the formula again over features of transformers' model
-    with positions placed by NumPy.
+    """Compare the measure's features and value of the inputs with independent ones: another
+    implementation of the formula, on features of transformers' model with positions interpolated
+    by NumPy.
     """
     measure = _loaded(check)
     pictures = [check.picture(item.name) for item in check.reference.inputs]
@@ -142,22 +143,22 @@ def _unit(features: Array) -> Array:
 
 
 def _similarity(features: Array) -> float:
-    """The mean over pairs of their cosine."""
+    """The mean cosine over all pairs."""
     unit = _unit(features)
     return float((unit @ unit.T)[np.triu_indices(len(unit), 1)].mean())
 
 
 def _vendi(features: Array) -> float:
-    """By the singular values of the features, where the measure takes the eigenvalues of the
-    cosines.
+    """The Vendi score, from the singular values of the features; the measure takes the eigenvalues
+    of the cosines.
     """
     shares = np.linalg.svd(_unit(features), compute_uv=False) ** 2 / len(features)
     return float(np.exp(-sum(share * np.log(share) for share in shares if share > 0)))
 
 
 def _frechet(features: Array) -> float:
-    """Between the first half and the second, by the eigenvalues of the product of the
-    covariances.
+    """The Fréchet distance between the first half and the second, from the eigenvalues of the
+    product of the covariances.
     """
     ours, base = np.split(features.astype(np.float64), 2)
     first, second = (np.cov(part, rowvar=False) for part in (ours, base))
@@ -171,8 +172,8 @@ def _frechet(features: Array) -> float:
 
 
 def _independent(check: CheckContext, pictures: Sequence[Image]) -> Array:
-    """Features `[B, D]` of transformers' own model, Pillow's resize, and a table of positions that
-    NumPy places.
+    """Features `[B, D]` from transformers' own model, Pillow's resize, and a table of positions
+    that NumPy interpolates.
     """
     from PIL import Image as Pillow
     from transformers import Dinov2Model
@@ -206,8 +207,8 @@ def _independent(check: CheckContext, pictures: Sequence[Image]) -> Array:
 
 
 def placed_positions(table: Array, side: int) -> Array:
-    """facebookresearch/dinov2's table `[1, 1 + side * side, D]` of `[1, 1 + n * n, D]`, by matrices
-    of Keys' cubic weights, a = -0.75.
+    """The table `[1, 1 + side * side, D]` that facebookresearch/dinov2 interpolates from `[1, 1 + n
+    * n, D]`, by matrices of Keys' cubic weights with a = -0.75.
     """
     length = round((table.shape[1] - 1) ** 0.5)
     if side == length:
@@ -219,8 +220,8 @@ def placed_positions(table: Array, side: int) -> Array:
 
 
 def _cubic_weights(length: int, side: int, step: float) -> Array:
-    """A matrix `[side, length]`: what each place of the old axis gives to each of the new one;
-    beyond the border its last value counts.
+    """A matrix `[side, length]`: the weight of each old position in each new one. Beyond the
+    border, the outermost value counts.
     """
     found = np.zeros((side, length))
     for place in range(side):
@@ -239,8 +240,8 @@ def _keys(far: float, a: float = -0.75) -> float:
 
 
 def answer(check: CheckContext) -> None:
-    """What a vision-language model is given of a picture and a question, and how it answers: token
-    numbers, pixels, the greedy sentence.
+    """Compare a vision-language model's inputs for a picture and a question (ids of tokens,
+    pixels), its greedy answer, and the probability of the answer's first token.
     """
     given = check.reference.given
     measure = _loaded(check)

@@ -1,7 +1,7 @@
-"""All checks, as data: what is loaded, its input, its expected output, and the source of that.
+"""All checks, as data: the model, its input, the expected output, and the source of that.
 
-`references/*.json` has one entry per check. Reading them imports no model library. The facts are
-public ones, each with its source; the inputs are not here but at a pinned address.
+`references/*.json` has one entry per check. Reading them imports no model library. All facts are
+public, and each has its source. The inputs are not included; they are at pinned addresses.
 """
 
 from __future__ import annotations
@@ -28,23 +28,25 @@ KINDS = ("generator", "reward", "judge", "measure", "hypernetwork")
 
 @dataclass(frozen=True, kw_only=True)
 class PinnedInput:
-    """One file that a check is given: at an address with a commit in it, or in a repository of the
+    """One input file of a check: at an address that contains a commit, or in a repository of the
     Hub at a revision.
     """
 
     name: str
-    """What the check calls it."""
+    """The file's name in the check."""
     url: str = ""
     repo: str = ""
     """`owner/name` of the Hub, if `url` is empty."""
     revision: str = ""
     path: str = ""
-    """Where it lies in the repository."""
+    """The file's path in the repository."""
     kind: Literal["model", "dataset"] = "dataset"
     sha256: str = ""
-    """Of its bytes; empty where no public source states it, and the revision alone pins it."""
+    """The SHA-256 of the file; empty if no public source states it and only the revision pins
+    it.
+    """
     unpinned: str = ""
-    """Why its bytes are not pinned, where neither a revision nor a SHA-256 pins them."""
+    """The reason why the bytes are not pinned, if neither a revision nor a SHA-256 pins them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,47 +55,48 @@ class Reference:
 
     name: str
     component: str
-    """The generator, reward, suite, measure or hypernetwork that is checked, as it is typed
-    elsewhere.
+    """The generator, reward, suite, measure or hypernetwork that is checked, with the name that a
+    user types for it.
     """
     kind: Literal["generator", "reward", "judge", "measure", "hypernetwork"]
     covers: tuple[str, ...] = ()
-    """Other components that rest on the same model, so that the check says as much of them."""
+    """Other components that use the same model, so that the check holds for them too."""
     about: str
-    """What is compared, in one line."""
+    """The comparison, in one line."""
     truth: Literal["published", "independent"]
     """`published`: a number that somebody else published. `independent`: another implementation,
-    which computes it on the spot.
+    which computes the number when the check runs.
     """
     function: str
     """`"package.module:function"`, which is called with a `CheckContext`."""
     source: str
-    """Who published the number, and where; or which implementation it is."""
+    """The publication of the number, or the name of the other implementation."""
     expected: Mapping[str, Value] = field(default_factory=dict)
     """Name -> published value; empty for an independent truth."""
     tolerance: Mapping[str, float] = field(default_factory=dict)
-    """Largest absolute difference, by the type that the model computes in; `float32` stands for
-    those that are not named.
+    """dtype of the model -> largest absolute difference; the entry of `float32` also applies to
+    dtypes without one.
     """
     given: Mapping[str, Any] = field(default_factory=dict)
-    """What the function needs in addition to the inputs: prompts, questions, sizes."""
+    """Further arguments of the function: prompts, questions, sizes."""
     inputs: tuple[PinnedInput, ...] = ()
     dtype: str = "float32"
-    """The dtype the model computes in unless the user chooses another."""
+    """The dtype that the model computes in, unless the user chooses another."""
     gpu: bool = False
-    """Whether it takes hours or more memory without a GPU."""
+    """Whether the check needs a GPU: on a CPU it takes hours, or too much memory."""
     download: int = 0
-    """Bytes of models and inputs, about."""
+    """The approximate number of bytes of models and inputs."""
     strength: str = ""
-    """How much an equal result proves."""
+    """The conclusion that an equal result allows."""
     made_with: str = ""
-    """The versions and the machine that the published number came from, as far as they are known.
+    """The versions and the machine with which the published number was computed, as far as they are
+    known.
     """
     pitfalls: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """A SHA-256 over what decides the verdict."""
+        """A SHA-256 of everything that decides the verdict."""
         return digest(
             [
                 self.name,
@@ -110,8 +113,8 @@ class Reference:
 
 
 def read_references(path: Path) -> tuple[Reference, ...]:
-    """The entries of one file. A key that is unknown or missing is a `ValueError` that names the
-    entry.
+    """The entries of one file. `ValueError`, with the entry's name, if a key is unknown or
+    missing.
     """
     return tuple(_reference(entry, path) for entry in json.loads(path.read_text(encoding="utf-8")))
 
@@ -137,14 +140,14 @@ def _reference(entry: dict[str, Any], path: Path) -> Reference:
 
 @cache
 def all_references() -> tuple[Reference, ...]:
-    """All checks, in the order of their kinds."""
+    """All checks, sorted by their kinds."""
     found = [one for path in sorted(FOLDER.glob("*.json")) for one in read_references(path)]
     return tuple(sorted(found, key=lambda one: KINDS.index(one.kind)))
 
 
 def choose(names: Iterable[str], known: Iterable[Reference]) -> tuple[Reference, ...]:
-    """The checks of these components, or of these names. An unknown name is a `UsageError` that
-    says which there are.
+    """The checks with these names, or of components with these names. `UsageError`, with the known
+    names, if one is unknown.
     """
     listed = tuple(known)
     chosen: dict[str, Reference] = {}
@@ -161,12 +164,14 @@ def choose(names: Iterable[str], known: Iterable[Reference]) -> tuple[Reference,
 
 
 def _family(component: str) -> str:
-    """`geneval` of `geneval:counting`, `clip` of `clip@OWNER/NAME`."""
+    """The component without its part or place: `geneval` for `geneval:counting`, `clip` for
+    `clip@OWNER/NAME`.
+    """
     return re.split("[:@]", component)[0]
 
 
 def _parts(name: str) -> set[str]:
-    """A mixture's name stands for the rewards that it is made of."""
+    """The name and, for a mixture, the names of its rewards."""
     return {name, *(REWARDS.entries[name].weights if name in REWARDS.entries else ())}
 
 

@@ -1,5 +1,5 @@
-"""Checks of rewards: published scores of public pictures, by the way that a run scores its saved
-images.
+"""Checks of rewards: pictures are scored as in a run, and the scores compared with published ones
+or with other implementations.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ BATCH = 16
 
 
 def scores(check: CheckContext) -> None:
-    """The score of each input for its prompt (the only prompt, or one prompt per input), under the
-    input's name.
+    """Compare the score of each input, under the input's name. There is one prompt for all inputs,
+    or one for each.
     """
     names = [item.name for item in check.reference.inputs]
     prompts = check.reference.given["prompts"]
@@ -51,7 +51,7 @@ def scores(check: CheckContext) -> None:
 
 
 def mean_score(check: CheckContext) -> None:
-    """The mean over pairs of an input and a prompt."""
+    """Compare the mean score over pairs of an input and a prompt."""
     pairs = check.reference.given["pairs"]
     _compare(
         check,
@@ -62,8 +62,8 @@ def mean_score(check: CheckContext) -> None:
 
 
 def benchmark(check: CheckContext) -> None:
-    """HPSv2's benchmark: the mean of each style's images, and the mean over styles. An image is
-    named by its prompt's place in the list.
+    """Compare HPSv2's benchmark: the mean score of each style's images, and the mean over styles.
+    An image's file is named by its prompt's index in the list.
     """
     given = check.reference.given
     prompts = {style: _read(check, f"{style}.json")[: given["images"]] for style in given["styles"]}
@@ -84,8 +84,8 @@ def benchmark(check: CheckContext) -> None:
 
 
 def preferences(check: CheckContext) -> None:
-    """HPD v2's test: by prompt, the share of pairs of images that the scores do not order against
-    people; the mean over prompts, in %.
+    """Compare the accuracy on HPD v2's test: for each prompt, the share of pairs of images whose
+    order by scores does not contradict people; then the mean over prompts, in percent.
     """
     rows = [(row["prompt"], row["image_path"], row["rank"]) for row in _read(check, "test.json")]
     files = read_files(check.input("images"), {name for _, names, _ in rows for name in names})
@@ -105,8 +105,8 @@ def preferences(check: CheckContext) -> None:
 
 
 def agreement(values: Sequence[float], ranks: Sequence[int]) -> float:
-    """The share of pairs that are not in opposite orders, where rank 1 is the best. Pairs of the
-    same rank agree.
+    """The share of pairs that the values do not order against the ranks; rank 1 is the best. Pairs
+    with the same rank agree.
     """
     order = sorted(range(len(values)), key=lambda place: -values[place])
     place = {image: number for number, image in enumerate(order)}
@@ -115,7 +115,9 @@ def agreement(values: Sequence[float], ranks: Sequence[int]) -> float:
 
 
 def generations(check: CheckContext) -> None:
-    """ImageReward's benchmark: the mean over prompts of the mean of their images, by archive."""
+    """Compare ImageReward's benchmark: for each archive, the mean score of its images, of which
+    each prompt has equally many.
+    """
     prompts = _read(check, "prompts.json")
     numbers = range(check.reference.given["images"])
     listed = [(f"{one['id']}_{number}.png", one["prompt"]) for one in prompts for number in numbers]
@@ -131,8 +133,8 @@ def generations(check: CheckContext) -> None:
 
 
 def drawn(check: CheckContext) -> None:
-    """The score of a picture of random numbers that torch draws. Where it draws other ones, there
-    is nothing to compare.
+    """Compare the score of a picture of random numbers drawn by torch. If this version of torch
+    draws other numbers, the check cannot run.
     """
     given = check.reference.given
     pixels = torch.randint(
@@ -141,14 +143,14 @@ def drawn(check: CheckContext) -> None:
     picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
     if sha256_of(picture.tobytes()) != given["sha256"]:
         raise CannotRun(
-            "this torch draws other random numbers than the one that the published picture is of"
+            "this version of torch draws other random numbers than those of the published picture"
         )
     _compare(check, lambda score: {"score": score([(picture, given["prompt"])])[0]})
 
 
 def zero_shot(check: CheckContext) -> None:
-    """The share of CIFAR-10's test images whose class has the highest score, where a class is the
-    mean text feature over templates.
+    """Compare the share of CIFAR-10's test images whose own class has the highest score. A class is
+    the mean text feature over templates.
     """
     from torch.nn import functional
 
@@ -171,8 +173,8 @@ def zero_shot(check: CheckContext) -> None:
 
 
 def cifar10(check: CheckContext, *names: str) -> list[tuple[int, Image.Image]]:
-    """Labels and pictures of parts of CIFAR-10's binary version, in which a record is a byte and 3
-    x 32 x 32 bytes.
+    """Labels and pictures of parts of CIFAR-10's binary version. A record is one byte (the label)
+    and 3 x 32 x 32 bytes.
     """
     import numpy as np
 
@@ -187,8 +189,8 @@ def cifar10(check: CheckContext, *names: str) -> list[tuple[int, Image.Image]]:
 
 
 def against_open_clip(check: CheckContext) -> None:
-    """The scores of inputs, and those of open_clip's own model and preprocessing of the same
-    repository.
+    """Compare the scores of inputs with those of open_clip's own model and preprocessing from the
+    same repository.
     """
     import open_clip
 
@@ -208,7 +210,9 @@ def against_open_clip(check: CheckContext) -> None:
 
 
 def _open_clip_folder(check: CheckContext) -> str:
-    """With one file of weights: safetensors where the repository has it."""
+    """The folder of the repository with only one file of weights, the safetensors one if there is
+    one.
+    """
     from dataclasses import replace
 
     from hnbench.rewards.sources import CLIP
@@ -225,8 +229,8 @@ def _open_clip_folder(check: CheckContext) -> str:
 
 
 def against_transformers(check: CheckContext) -> None:
-    """The scores of inputs, and those of transformers' automatic classes, called as PickScore's
-    model card does.
+    """Compare the scores of inputs with those of transformers' automatic classes, called as in
+    PickScore's model card.
     """
     from transformers import AutoModel, AutoProcessor
 
@@ -272,8 +276,8 @@ def _compare_each(check: CheckContext, expected: Callable[[Image.Image, str], fl
 
 
 def _compare(check: CheckContext, values: Callable[[Scorer], Mapping[str, float]]) -> None:
-    """Compare what `values` makes of the reward's scores; of HPSv2, say which of its two resizes
-    fits better.
+    """Compare the numbers that `values` computes from the reward's scores. For HPSv2, note which of
+    its two resizes fits better.
     """
     reward = _loaded(check)
     scale = _scale(check, reward)
@@ -291,25 +295,27 @@ def _compare(check: CheckContext, values: Callable[[Scorer], Mapping[str, float]
 def which_resize(
     expected: Mapping[str, Any], antialiased: Mapping[str, float], plain: Mapping[str, float]
 ) -> str:
-    """Which of HPSv2's two resizes is nearer to the published values, and by how much."""
+    """A sentence that says which of HPSv2's two resizes is nearer to the published values, and by
+    how much.
+    """
     far = [
         max(abs(values[name] - value) for name, value in expected.items())
         for values in (antialiased, plain)
     ]
     if far[0] == far[1]:
         return (
-            "the published values do not tell the resizes with and without antialiasing apart:"
-            f" largest difference {far[0]:.4g} with both"
+            "the published values fit the resizes with and without antialiasing equally: largest"
+            f" difference {far[0]:.4g} with both"
         )
     nearer = "with" if far[0] < far[1] else "without"
     return (
-        f"the published values are as the resize {nearer} antialiasing: "
-        f"largest difference {far[0]:.4g} with it, which a run has, and {far[1]:.4g} without"
+        f"the published values fit the resize {nearer} antialiasing better: largest difference"
+        f" {far[0]:.4g} with antialiasing (as in a run) and {far[1]:.4g} without"
     )
 
 
 def _scale(check: CheckContext, reward: Any) -> float:
-    """From the reward's scores to the published unit."""
+    """The factor from the reward's scores to the published unit."""
     factor = check.reference.given.get("factor", 1.0)
     return float(factor / reward.scale()) if check.reference.given.get("cosine") else float(factor)
 

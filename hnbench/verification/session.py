@@ -1,6 +1,4 @@
-"""One `hnbench verify`: which checks it runs, their results as JSON, and what is remembered of
-them.
-"""
+"""One `hnbench verify`: its checks, their results as JSON, and the results that are remembered."""
 
 from __future__ import annotations
 
@@ -24,17 +22,17 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 LARGEST_DOWNLOAD = 5_000_000_000
-"""Bytes that a check may download unless it was asked for by name."""
+"""A check that downloads this many bytes or more runs only if it is asked for by name."""
 
 
 class VerifyProgress(Protocol):
     """Receives the command's progress."""
 
     def check_started(self, number: int, total: int, reference: Reference) -> None:
-        """Say which check is worked on now."""
+        """Show that check `number` (from 1) of `total` begins."""
 
     def check_done(self, result: CheckResult) -> None:
-        """Say what came of it."""
+        """Show the result of the check that began last."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,8 @@ class Session:
 
 
 def small_checks(known: Iterable[Reference]) -> tuple[Reference, ...]:
-    """The checks that run if none is named: those without a GPU and with less than 5 GB of
-    downloads each.
+    """The checks that run if none is named: those that need no GPU and download less than 5 GB
+    each.
     """
     return tuple(one for one in known if not one.gpu and one.download < LARGEST_DOWNLOAD)
 
@@ -76,8 +74,8 @@ def verify(
     dtype: str | None = None,
     slow: bool = False,
 ) -> Session:
-    """Run the checks one after another. Those that compared something are remembered by their
-    models' fingerprints.
+    """Run the checks one after another. The results of those that compared something are remembered
+    on this machine, by their models' fingerprints.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     surroundings = environment(device)
@@ -86,9 +84,8 @@ def verify(
         progress.check_started(number, len(references), reference)
         result = run_check(reference, device, dtype, slow=slow)
         if result.verdict != "not run" and result.fingerprints:
-            with suppress(
-                HnbenchError
-            ):  # a cache that cannot be written to costs the memory, not the result
+            # If the cache cannot be written to, the result is not remembered, but still shown.
+            with suppress(HnbenchError):
                 remember([_remembered(result, started, surroundings)])
         results.append(result)
         progress.check_done(result)
@@ -96,7 +93,7 @@ def verify(
 
 
 def write_session(session: Session, path: Path) -> None:
-    """Write the results as JSON. A place that cannot be written to is a `StoreError`."""
+    """Write the results as JSON. `StoreError` if the file cannot be written."""
     text = json.dumps(session.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     write_text(path, text)
 
@@ -141,5 +138,5 @@ def _result_to_json(result: CheckResult) -> dict[str, Any]:
 
 
 def _finite(value: float | str) -> float | str:
-    """JSON has no NaN and no infinity: they are written as text."""
+    """The value, as text if it is NaN or infinite, which JSON does not have."""
     return value if isinstance(value, str) or abs(value) < float("inf") else str(value)

@@ -20,7 +20,9 @@ NEVER = "not yet run here"
 
 
 def list_table(references: Iterable[Reference], known: Sequence[Verification]) -> Table:
-    """One row per check: what it is, what it needs, and its latest result on this machine."""
+    """A table with a row for each check: its input, its needs, and its latest result on this
+    machine.
+    """
     table = Table(
         "component", "check", "input", "expected", "download", "GPU", "here", box=box.SIMPLE_HEAD
     )
@@ -38,7 +40,7 @@ def _given(reference: Reference) -> str:
 
 
 def _expected(reference: Reference) -> str:
-    """What a result is compared with, as short as a cell: the value, how many there are, or that
+    """The expected output as a short cell: the only value, the number of values, or "computed" if
     another implementation computes it.
     """
     values = list(reference.expected.values())
@@ -58,7 +60,7 @@ def _last(reference: Reference, known: Sequence[Verification]) -> str:
 
 
 def explained(reference: Reference) -> Iterator[str]:
-    """Where a check's numbers come from, line by line."""
+    """The origin of a check's numbers, line by line."""
     yield f"{reference.name}: {reference.about}"
     yield f"  component   {reference.component} ({reference.kind})"
     yield f"  source      {reference.source}"
@@ -87,7 +89,7 @@ def explained(reference: Reference) -> Iterator[str]:
 
 
 def result_table(results: Iterable[CheckResult]) -> Table:
-    """One row per check, with its worst comparison."""
+    """A table with a row for each check and its worst comparison."""
     table = Table(
         "check", "compared", "expected", "got", "tolerance", "verdict", box=box.SIMPLE_HEAD
     )
@@ -111,7 +113,7 @@ def shown(value: Value) -> str:
 
 
 def sentences(results: Sequence[CheckResult]) -> Iterator[str]:
-    """The results, in words."""
+    """The results in sentences."""
     counts = {
         verdict: sum(one.verdict == verdict for one in results)
         for verdict in ("equal", "differs", "not run")

@@ -101,5 +101,5 @@ def test_fewer_images_than_features_are_no_numerical_trouble() -> None:
 
 
 def test_a_single_image_has_no_covariance() -> None:
-    with pytest.raises(UsageError, match=r"at least two images in each set; there are 1 and 5"):
+    with pytest.raises(UsageError, match=r"at least two images in each set; these have 1 and 5"):
         frechet_distance(torch.ones(1, 3), torch.ones(5, 3))

@@ -101,7 +101,7 @@ def test_bad_dpg_prompts_are_refused(data: Path, content: bytes, message: str) -
         ('["a", "\\ud800", "b"]', "entry 2 has half of a surrogate pair"),
         ('["a", " ", "b"]', "entry 2 is empty"),
         ('{"a": 1}', "holds no list of texts"),
-        ('["a"]', "has 1 prompts; there are 3"),
+        ('["a"]', "has 1 prompts; 3 are expected"),
     ],
 )
 def test_other_hpdv2_files_are_refused(data: Path, content: str, message: str) -> None:
@@ -112,7 +112,7 @@ def test_other_hpdv2_files_are_refused(data: Path, content: str, message: str) -
 
 def test_a_missing_dpg_prompt_is_told(data: Path) -> None:
     (data / "dpg/prompts/a.txt").unlink()
-    with pytest.raises(UsageError, match="has 1 prompts; there are 2"):
+    with pytest.raises(UsageError, match="has 1 prompts; 2 are expected"):
         dpg()
 
 

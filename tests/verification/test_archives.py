@@ -31,7 +31,7 @@ def test_files_are_found_by_the_ends_of_their_paths(archive: Path) -> None:
 
 def test_what_is_missing_is_named(archive: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"it lacks 2 files that the check needs, anime/00001\.jpg for one"
+        UsageError, match=r"it lacks 2 files that the check needs, for example anime/00001\.jpg"
     ):
         read_files(archive, ["anime/00001.jpg", "anime/00000.jpg", "nime/00000.jpg"])
 

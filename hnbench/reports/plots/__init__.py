@@ -1,5 +1,5 @@
-"""The plots of a report, a file each: `draw` takes the summary and returns a figure, or a sentence
-that says why there is none.
+"""The plots of a report, one file each. `draw` takes the summary and returns a figure, or a
+sentence that says why there is none.
 """
 
 from __future__ import annotations
@@ -30,4 +30,4 @@ PLOTS: dict[str, Callable[[Summary], Figure | str]] = {
     "trajectories": trajectories.draw,
     "noise": noise.draw,
 }
-"""File name -> plot, in the order of the report."""
+"""File name without ending -> plot, in the order of the report."""

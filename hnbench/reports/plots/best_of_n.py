@@ -66,9 +66,11 @@ def _draw_curve(axes: Axes, curve: dict[int, Interval]) -> None:
 
 
 def _draw_equivalence(axes: Axes, summary: Summary) -> list[Segment]:
-    """Draw the way from HyperNoise to the curve, where the curve reaches its score; return it."""
+    """Draw a line from HyperNoise to the point of the curve with the same score, if there is one;
+    return the line.
+    """
     equivalent = summary.equivalent
-    # At 1 or below, random noise does as well already, and there is no way to draw.
+    # At 1 or below, random noise is already as good, and the curve begins at 1.
     if not equivalent or not math.isfinite(equivalent.estimate) or equivalent.estimate <= 1:
         return []
     own = summary.rows[HYPERNOISE]
@@ -79,7 +81,7 @@ def _draw_equivalence(axes: Axes, summary: Summary) -> list[Segment]:
 
 
 def _curve_labels(curve: dict[int, Interval]) -> list[PointLabel]:
-    """The ends are named in full, what lies between them by N alone."""
+    """The labels of the curve: its ends are named in full, the points between them by N alone."""
     (_, first), *middle, (largest, last) = curve.items()
     return [
         PointLabel(1, first.estimate, "random noise", style_of(BASE).colour),
@@ -92,7 +94,7 @@ def _other_labels(others: dict[str, tuple[float, Interval]]) -> list[PointLabel]
     labels = []
     for label, (cost, overall) in others.items():
         style = style_of(label)
-        # The axis counts forward passes, which is not all that ReNO does.
+        # The axis counts forward passes only, and ReNO also has backward passes.
         name = f"{style.name} (plus backward passes)" if label == RENO else style.name
         bold = label == HYPERNOISE
         labels.append(PointLabel(cost, overall.estimate, name, style.colour, bold=bold))

@@ -1,4 +1,6 @@
-"""What the plots have in common: how a method's point is drawn, and how a cost axis is."""
+"""Common parts of several plots: a method's point, the lines to keep labels away from, and the axis
+of a cost.
+"""
 
 from __future__ import annotations
 
@@ -37,21 +39,21 @@ def mark(axes: Axes, label: str, x: float, y: Interval) -> None:
 
 def size_of(label: str) -> float:
     """The size of a method's marker in points."""
-    # A star fills less of its box than the other markers do, so it is larger.
+    # HyperNoise's star is larger, because it fills less of its box than the other markers.
     return {HYPERNOISE: 12.0, BASE: 6.0}.get(label, 5.0 if candidates_of(label) else 7.0)
 
 
 def error_of(interval: Interval) -> Array:
-    """The interval as matplotlib's distances below and above, `[2, 1]`; zero where there is
-    none.
+    """The interval as distances below and above its estimate, `[2, 1]`, as matplotlib takes them;
+    zero if there is no interval.
     """
     below, above = interval.estimate - interval.low, interval.high - interval.estimate
-    # Percentiles need not lie on both sides of their estimate; matplotlib refuses lengths below 0.
+    # A percentile interval need not contain its estimate, and matplotlib refuses lengths below 0.
     return np.nan_to_num(np.maximum([[below], [above]], 0))
 
 
 def bar(x: float, interval: Interval) -> Segment:
-    """The line that an interval is drawn as."""
+    """The vertical line at `x` that represents an interval."""
     return (x, interval.low, x, interval.high)
 
 
@@ -63,7 +65,7 @@ def segments(xs: Sequence[float], ys: Sequence[float]) -> list[Segment]:
 def log_axis(axes: Axes, name: str, values: Sequence[float]) -> None:
     """Make the x axis logarithmic, with plain numbers and room on both sides for labels.
 
-    `values` are what is drawn, all of them above zero.
+    `values` are the positions of all points on the axis, all above zero.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

@@ -29,8 +29,8 @@ def draw(summary: Summary) -> Figure | str:
     norms = _values(summary, "noise_norm", shown)
     if not len(norms[BASE]):
         return "The noise is not drawn: no sample of random noise is done."
-    # The mean squared norm of standard normal noise is its dimension, so its root needs no
-    # knowledge of the generator.
+    # The mean squared norm of standard normal noise is its dimension d, so √d is estimated from the
+    # records: they do not have the shape of the generator's noise.
     shell = float(np.sqrt(np.mean(norms[BASE] ** 2)))
     figure = new_figure(0.9 + 0.42 * (len(shown) + 1.5), _title(norms, shell))
     left, right = figure.subplots(1, 2, sharey=True)
@@ -54,7 +54,7 @@ def draw(summary: Summary) -> Figure | str:
 
 
 def _values(summary: Summary, column: str, labels: Sequence[str]) -> dict[str, Array]:
-    """Label -> a column of its done samples, `[samples]`."""
+    """Label -> a column's values for its done samples, `[samples]`."""
     done = summary.pool.frame[summary.pool.frame["status"] == "done"]
     return {
         label: done.loc[done["label"] == label, column].to_numpy(dtype=np.float64)

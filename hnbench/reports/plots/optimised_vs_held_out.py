@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def draw(summary: Summary) -> Figure | str:
-    """How much of the gain in the optimised reward carries over to each held-out reward."""
+    """The gain in the optimised reward against the gain in each held-out reward, one panel per
+    held-out reward.
+    """
     names = [name for name in summary.pool.held_out if _varies(summary, name)]
     if not names or not _varies(summary, "optimised"):
         return (
@@ -42,12 +44,16 @@ def draw(summary: Summary) -> Figure | str:
 
 
 def _varies(summary: Summary, name: str) -> bool:
-    """Whether gains in a reward have a unit: it has none where it is the same of all images."""
+    """Whether gains in a reward have a unit, the standard deviation of random noise's rewards. They
+    have none if the reward is the same for all of its images.
+    """
     return all(name in row.standard_gains for row in summary.rows.values())
 
 
 def _draw_panel(axes: Axes, summary: Summary, name: str) -> tuple[list[PointLabel], list[Segment]]:
-    """Draw all methods but the base, which lies at zero; return what to label and to avoid."""
+    """Draw all methods except the base, which lies at zero. Returns the labels to place, and the
+    lines that they should avoid.
+    """
     axes.axhline(0, color="#999999", linewidth=0.8)
     axes.axvline(0, color="#999999", linewidth=0.8)
     labels: list[PointLabel] = []

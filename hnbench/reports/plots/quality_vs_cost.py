@@ -31,7 +31,8 @@ def draw(summary: Summary) -> Figure | str:
     if not summary.pool.judged:
         return "Quality against cost is not drawn: the suite has no judge."
     points = {column: _points(summary, column) for column in _AXES}
-    # A method of no cost has no place on a logarithmic axis; some other one must have both.
+    # A method without a cost has no place on a logarithmic axis. Another one must be left, with
+    # both costs.
     if not set.intersection(*map(set, points.values())):
         return "Quality against cost is not drawn: no method has a cost."
     figure = new_figure(4.6, _title(summary))
@@ -49,7 +50,7 @@ def draw(summary: Summary) -> Figure | str:
 
 
 def _points(summary: Summary, column: str) -> dict[str, tuple[float, Interval]]:
-    """Label -> (cost, overall score), where there is a cost."""
+    """Label -> (cost, overall score), for the labels that have a cost."""
     return {
         label: (row.costs[column].estimate, row.overall)
         for label, row in summary.rows.items()
@@ -60,8 +61,8 @@ def _points(summary: Summary, column: str) -> dict[str, tuple[float, Interval]]:
 def _draw_points(
     axes: Axes, points: dict[str, tuple[float, Interval]], curve: Sequence[str]
 ) -> tuple[list[PointLabel], list[Segment]]:
-    """Draw methods as points with intervals, the best-of-N ones joined and named by N alone; return
-    what to label and to avoid.
+    """Draw methods as points with intervals, the best-of-N ones joined by a line and named by N
+    alone. Returns the labels to place, and the lines that they should avoid.
     """
     xs = [points[label][0] for label in curve]
     ys = [points[label][1].estimate for label in curve]

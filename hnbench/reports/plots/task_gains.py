@@ -34,7 +34,7 @@ def draw(summary: Summary) -> Figure | str:
         axes.set_visible(False)
     for place, (axes, label) in enumerate(zip(panels, shown, strict=False)):
         _draw_panel(axes, summary.rows[label], names)
-        # Only the lowest panel of a column has numbers, also where its column ends early.
+        # Only the lowest panel of each column has numbers, also if its column has a row less.
         axes.tick_params(labelbottom=place + columns >= len(shown))
     figure.supxlabel(
         "difference in score to random noise, paired by prompt, sample and seed (95% intervals)",

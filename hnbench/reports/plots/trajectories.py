@@ -27,7 +27,7 @@ def draw(summary: Summary) -> Figure | str:
     """The optimised reward in the course of ReNO's iterations and of best-of-N's candidates: median
     and quartiles.
     """
-    # The courses of a smaller best-of-N are the beginnings of the largest one's.
+    # Only the largest best-of-N is shown: a smaller one draws the same first candidates.
     searched = max(best_of_labels(summary.pool.labels).items())[1]
     shown = [label for label in (RENO, searched) if label in summary.rows and label != BASE]
     found = {label: _course(summary, label) for label in shown}
@@ -49,8 +49,8 @@ def draw(summary: Summary) -> Figure | str:
 
 
 def _course(summary: Summary, label: str) -> Array:
-    """The trajectories of one label, `[samples, steps]`; NaN where a reward was not finite or a
-    course ended early.
+    """The trajectories of one label, `[samples, steps]`; NaN if a reward was not finite, and after
+    the end of a shorter trajectory.
     """
     frame = summary.pool.frame
     done = frame[(frame["label"] == label) & (frame["status"] == "done")]
@@ -64,9 +64,11 @@ def _course(summary: Summary, label: str) -> Array:
 def _draw_panel(
     axes: Axes, label: str, course: Array, own: float | None
 ) -> tuple[list[PointLabel], list[Segment]]:
-    """Draw one method's course, and HyperNoise's level; return what to label and to avoid."""
+    """Draw one method's course, and HyperNoise's level. Returns the labels to place, and the lines
+    that they should avoid.
+    """
     lines = [("best so far", np.fmax.accumulate(course, axis=1), "-")]
-    # A candidate of best-of-N owes nothing to the one before it, so only its best is a course.
+    # The candidates of best-of-N are independent of each other, so only their best is a course.
     if label == RENO:
         lines.append(("this iteration", course, "--"))
     steps, colour = np.arange(1, course.shape[1] + 1), style_of(label).colour
@@ -92,7 +94,7 @@ def _draw_panel(
 
 
 def _median_reward(summary: Summary) -> float | None:
-    """What HyperNoise reaches without a search; None where that is not known."""
+    """The median optimised reward of HyperNoise; None if no sample of it is done."""
     if HYPERNOISE not in summary.rows:
         return None
     values = summary.pool.values("reward:optimised")[:, summary.pool.labels.index(HYPERNOISE)]

@@ -1,1 +1,3 @@
-"""The sections of a report's text, a file each: `section` returns it, or nothing to say nothing."""
+"""The sections of a report's text, one file each. `section` returns its Markdown, or an empty text
+if it has nothing to say.
+"""

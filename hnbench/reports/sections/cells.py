@@ -1,7 +1,7 @@
-"""What the tables of the text are made of: cells, rows and the table itself, as GitHub Markdown.
+"""The parts of a table in a report's text, as GitHub Markdown: cells, rows and the table itself.
 
-Whatever a run folder says (names, tags, prompts, notes, versions) is `escaped` where it is put into
-the text.
+Everything that comes from a run folder (names, tags, prompts, notes, versions) is `escaped` where
+it enters the text.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:") -> str:
-    """A table whose cells are Markdown already."""
+    """A table. Its cells are Markdown already, and so are not escaped."""
     aligned = ["---", *[align] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [header, aligned, *rows])
 
 
 def all_escaped(texts: Iterable[str]) -> list[str]:
-    """Texts as cells."""
+    """Plain texts as cells."""
     return [escaped(text) for text in texts]
 
 
 def named(label: str) -> str:
-    """The cell of a method's name."""
+    """A method's name as a cell."""
     return escaped(style_of(label).name)
 
 
 def name_of(row: Row) -> str:
-    """The cell that a row begins with: HyperNoise in bold, incomplete methods with a sign."""
+    """The first cell of a row: the method's name, HyperNoise in bold, incomplete methods with ⚠."""
     name = named(row.label) + ("" if row.coverage.complete else " ⚠")
     return f"**{name}**" if row.label == HYPERNOISE else name
 

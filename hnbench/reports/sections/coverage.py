@@ -1,4 +1,4 @@
-"""What became of the planned samples, and whether records and images are intact."""
+"""The planned, done, failed and missing samples, and whether records and images are intact."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """What became of the planned samples of every method, and the most frequent failures."""
+    """The numbers of planned, done, failed and missing samples of every method, the most frequent
+    failures, and the state of records and images.
+    """
     rows = []
     for row in summary.rows.values():
         coverage = row.coverage
@@ -35,7 +37,7 @@ def section(summary: Summary) -> str:
 
 
 def _integrity(summary: Summary) -> Iterator[str]:
-    """Whether records and images are what was written, as far as that was checked."""
+    """Sentences on whether records and images are unchanged, as far as that was checked."""
     pool = summary.pool
     yield "Every record matches the plan."
     if pool.unchecked:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """Diversity, fidelity and what else was measured of the images; nothing where nothing was."""
+    """A table of all measures of the images; empty if nothing was measured."""
     if summary.measured is None:
         return ""
     measures = summary.measured.measures

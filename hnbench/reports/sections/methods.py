@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """The main table, and what a reader needs to know about it."""
+    """The main table, and the notes that a reader needs to understand it."""
     judged = summary.pool.judged
     scores = ["overall [95%]", "Δ base, paired [95%]", "p (Holm)"] if judged else []
     header = ["method", *scores, "generator passes", "all passes", "s/image", "peak memory, MiB"]

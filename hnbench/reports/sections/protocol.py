@@ -1,4 +1,4 @@
-"""What was measured, with what, and how the statistics are made."""
+"""The protocol: suite, judge, models, seeds and methods, and how the statistics are computed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """What decides the numbers, as a table, and how the statistics are made, in words."""
+    """A table of all that decides the numbers, and a text on how the statistics are computed."""
     pool, manifest = summary.pool, summary.pool.manifests[0]
     config = manifest["config"]
     facts = [

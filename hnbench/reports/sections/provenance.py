@@ -1,4 +1,6 @@
-"""Where each run was made: its environment, what was verified there, and the commands."""
+"""The provenance of each run: its environment, the models that were verified there, and the
+commands.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """For each run, its environment, what was verified there, and its commands."""
+    """For each run, its environment, the models that were verified there, and its commands."""
     parts = ["## Provenance"]
     for folder, manifest in zip(summary.pool.folders, summary.pool.manifests, strict=True):
         sessions = manifest.get("sessions", [])
@@ -51,7 +53,9 @@ def _rows(manifest: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _verified(found: Sequence[Mapping[str, Any]]) -> str:
-    """What `hnbench verify` had found of a model on the machine of the run, when it was made."""
+    """The results that `hnbench verify` had for a model on the run's machine at the time of the
+    run.
+    """
     said = [
         escaped(
             f"{one['check']} {'equal' if one['equal'] else 'DIFFERS'} ({one['date']},"
@@ -63,13 +67,15 @@ def _verified(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _command(session: Mapping[str, Any]) -> str:
-    """What was typed, as a line that can be typed again, and when and on what it ran."""
+    """The command as it was typed, with the time, device and batch size as a comment of the
+    shell.
+    """
     about = [
         str(session.get("started", "")),
         f"device {session.get('device', 'n/a')}",
         f"batch size {session.get('batch_size', 'n/a')}",
     ]
     program, *arguments = map(str, session.get("argv") or ["hnbench"])
-    # The program's folder says nothing but where somebody keeps their files.
+    # The program's folder is left out: it says only where somebody keeps their files.
     command = shlex.join([Path(program).name, *arguments])
     return printable(f"{command}    # {', '.join(about)}")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """The published numbers of this benchmark and model next to the run's own, or a sentence that
+    """The published numbers of this benchmark and model next to the run's own, or a sentence which
     says that none is known.
     """
     manifest = summary.pool.manifests[0]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def section(summary: Summary) -> str:
     """The mean rewards, with the gains over random noise in its standard deviations."""
     pool = summary.pool
-    # Of a single optimised reward, the weighted total is that reward again.
+    # If only one reward is optimised, the total would only repeat it.
     parts = list(pool.optimised) if len(pool.optimised) > 1 else []
     names = ["optimised", *parts, *pool.held_out]
     header = ["method", "optimised", *(f"{escaped(name)} (optimised)" for name in parts)]

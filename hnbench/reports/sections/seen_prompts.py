@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """Which prompts a training saw, and the scores without them; nothing for runs that did not note
-    it.
+    """The prompts that a training saw, and the scores without them; empty for runs that did not
+    note these prompts.
     """
     if not summary.seen:
         return ""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """The scores by tag; nothing where there is no judge."""
+    """The scores by tag; empty if the suite has no judge."""
     if not summary.pool.judged:
         return ""
     tags = summary.pool.tags

@@ -1,4 +1,4 @@
-"""What the trained methods cost to train, and when that is paid back."""
+"""The cost of training the trained methods, and when it is paid back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def section(summary: Summary) -> str:
-    """What trainings cost; nothing where nothing was trained."""
+    """The costs of all trainings; empty if no method was trained."""
     training = {
         name: entry
         for manifest in reversed(summary.pool.manifests)
@@ -44,7 +44,9 @@ def section(summary: Summary) -> str:
 
 
 def _other_device(summary: Summary, training: Mapping[str, Any]) -> str:
-    """The device of HyperNoise's training, where the runs were made on none of that name."""
+    """The device of HyperNoise's training, if none of the runs used a device of that name; else an
+    empty text.
+    """
     trained_on = training.get(HYPERNOISE, {}).get("device")
     used = {manifest.get("environment", {}).get("device") for manifest in summary.pool.manifests}
     used |= {

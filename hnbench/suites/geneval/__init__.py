@@ -1,1 +1,1 @@
-"""GenEval: one implementation of its rules, fed by any detector."""
+"""GenEval: one implementation of its rules, which works with any detector."""

@@ -33,13 +33,14 @@ TEMPLATES = (
     "a photo of a {colour} object",
 )
 BACKGROUND = "#999"
-"""What surrounds the object, in place of the pixels that its mask leaves out."""
+"""The grey that replaces all pixels outside of the object's mask."""
 ARCHITECTURE = "ViT-L-14-quickgelu"
 WEIGHTS = Source(
     "timm/vit_large_patch14_clip_224.openai", needs=((("open_clip_model.safetensors",),),)
 )
-"""OpenAI's ViT-L/14 in open_clip's names."""
+"""OpenAI's ViT-L/14, with open_clip's names of tensors."""
 BATCH = 64
+"""Cut-outs in one pass."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class CutOut:
     instance: Instance
 
     def picture(self) -> Image.Image:
-        """The box of the image, with the background grey outside of the mask."""
+        """The image inside of the box, with the pixels outside of the mask grey."""
         image = rgb(self.image)
         blank = Image.new("RGB", image.size, BACKGROUND)
         return Image.composite(image, blank, Image.fromarray(self.instance.mask)).crop(
@@ -60,8 +61,8 @@ class CutOut:
 
 
 class ColourClassifier:
-    """CLIP over colour words. `tokenize` makes ids `[n, length]` of texts, `transform` makes `[3,
-    size, size]` of a picture.
+    """A classifier of colours: CLIP, applied to colour words. `tokenize` turns n texts into ids
+    `[n, length]`, `transform` a picture into `[3, size, size]`.
     """
 
     def __init__(
@@ -98,8 +99,8 @@ class ColourClassifier:
         return found
 
     def _classifier(self, name: str) -> Tensor:
-        """One unit vector for each colour of a class: the normalised mean of the templates'
-        normalised embeddings; `[10, width]`.
+        """One unit vector for each colour of a class, `[10, width]`: the normalised mean of the
+        templates' normalised embeddings.
         """
         if name not in self._words:
             texts = [
@@ -125,7 +126,7 @@ def _require_quick_gelu(model: CLIP) -> None:
     blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
     if not all(isinstance(block.mlp.gelu, QuickGELU) for block in blocks):
         raise ValueError(
-            "GenEval's colour classifier is a CLIP with QuickGELU, and this one has another"
+            "GenEval's colour classifier must be a CLIP with QuickGELU, and this one has another"
             " activation"
         )
 

@@ -1,15 +1,15 @@
-"""mmdet's Mask2Former checkpoints as transformers' Mask2Former: another name for every tensor, and
-a new layout for three of them.
+"""Converts mmdet's Mask2Former checkpoints for transformers' Mask2Former: every tensor gets another
+name, and three kinds of tensors another layout.
 
-GenEval's detector was trained with mmdet 2.x and published as `CHECKPOINT_URL`. The architecture is
-the one that transformers has; only names differ (mmdet 3.x has a third set of them, which is
-understood as well), and
+GenEval's detector was trained with mmdet 2.x and published as `CHECKPOINT_URL`. transformers has
+the same architecture, with other names of tensors. (mmdet 3.x has a third set of names, which is
+read too.) There are three other differences:
 
 - mmdet keeps query, key and value of Swin's attention and of the decoder's self-attention in one
-  matrix,
-- mmdet's patch merging (`unfold`) takes the four pixels of a patch in another order, and their
-  channels outermost,
-- Swin's table of relative positions is computed, not stored.
+  matrix.
+- mmdet's patch merging (`unfold`) takes the four pixels of a patch in another order, with the
+  channels outermost.
+- transformers computes Swin's table of relative positions, and mmdet stores it.
 
 The tensors get the names of transformers' published Mask2Former checkpoints, which
 `from_pretrained` reads in every version of 5.x.
@@ -48,7 +48,8 @@ CHECKPOINT_URL = (
 CHECKPOINT_SHA256 = "743b7d99"
 """The beginning of the file's SHA-256, as its name gives it."""
 VERSION = 1
-"""Raised when a change here gives other tensors, so that what an older version cached is not used.
+"""The version of this conversion. Increase it if a change gives other tensors, so that files which
+an older version cached are not used.
 """
 
 _SWIN = "model.pixel_level_module.encoder."
@@ -64,7 +65,7 @@ _NEWER = (
     (r"(transformer_decoder\.layers\.\d+\.)attentions\.1\.", r"\1self_attn."),
     (r"(layers\.\d+\.)ffns\.0\.", r"\1ffn."),
 )
-"""Names of mmdet 2.x -> names of mmdet 3.x, where they differ."""
+"""Names of mmdet 2.x -> names of mmdet 3.x, if they differ."""
 
 _BACKBONE = r"backbone\.stages\.(\d+)\."
 _HEAD = r"panoptic_head\."
@@ -120,7 +121,7 @@ _NAMES = (
     (rf"{_HEAD}cls_embed\.", "class_predictor."),
 )
 """The beginning of a name in mmdet 3.x -> in transformers. `QKV` stands for three tensors, which
-mmdet has in one.
+mmdet keeps in one.
 """
 _QKV = {
     "attention.self.QKV": ("query", "key", "value"),
@@ -128,8 +129,8 @@ _QKV = {
 }
 _COMPUTED = "relative_position_index"
 _UNUSED = r"(criterion|.*\bswin\.layernorm|model\.pixel_level_module\.encoder\.layernorm)\..*"
-"""What transformers' class has and its own checkpoints need not have: the training loss, and a norm
-after the last stage.
+"""Tensors of transformers' class that a checkpoint need not have: those of the training loss, and a
+norm after the last stage.
 """
 
 
@@ -150,8 +151,8 @@ def official_config() -> Mask2FormerConfig:
 
 
 def official_folder() -> tuple[Path, str]:
-    """A folder that `load` reads, with the published detector, and the SHA-256 of the checkpoint
-    that it was made from.
+    """The folder of the published detector, for `load`, and the SHA-256 of the checkpoint that it
+    was converted from.
 
     The checkpoint is downloaded and converted on first use; the converted files stay in
     huggingface_hub's cache for assets.
@@ -166,8 +167,8 @@ def official_folder() -> tuple[Path, str]:
 
 
 def convert_checkpoint(checkpoint: Path, config: Mask2FormerConfig, folder: Path) -> None:
-    """Write the model of an mmdet checkpoint into a new folder, which appears only when every
-    tensor has found its place.
+    """Write the model of an mmdet checkpoint into a new folder. The folder appears only if the
+    model can be loaded with every tensor in its place; `UsageError` otherwise.
     """
     tensors = convert(_state_of(checkpoint), checkpoint.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -204,8 +205,8 @@ def _state_of(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def convert(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """The tensors of an mmdet (2.x or 3.x) state dict under transformers' names. A name that has no
-    place is a `UsageError`.
+    """The tensors of an mmdet (2.x or 3.x) state dict under transformers' names. `UsageError` if a
+    name is unknown; `source` names the checkpoint in the message.
     """
     converted: dict[str, Tensor] = {}
     unknown = []
@@ -250,8 +251,8 @@ def _laid_out(name: str, tensor: Tensor) -> dict[str, Tensor]:
 
 
 def _by_pixel(weight: Tensor) -> Tensor:
-    """Columns `[rows, channels x 4]` in the order (channel, row-major pixel) as (column-major
-    pixel, channel).
+    """The columns of `[rows, channels x 4]`, reordered from (channel, row-major pixel) to
+    (column-major pixel, channel).
     """
     rows, columns = weight.shape
     pixels = weight.reshape(rows, columns // 4, 2, 2)  # channel, y, x
@@ -261,8 +262,8 @@ def _by_pixel(weight: Tensor) -> Tensor:
 def load(folder: Path, source: str) -> Mask2FormerForUniversalSegmentation:
     """The model of a folder in transformers' layout, in float32 on the CPU, ready for inference.
 
-    A tensor that is missing, left over or of another shape is a `UsageError` that names `source`:
-    such a model runs and finds nothing.
+    `UsageError`, with `source` in its message, if a tensor is missing, left over or of another
+    shape: such a model would run and find nothing.
     """
     model: Mask2FormerForUniversalSegmentation = load_pretrained(
         Mask2FormerForUniversalSegmentation, folder, unneeded=_UNUSED, name=source

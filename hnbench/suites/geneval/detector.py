@@ -1,9 +1,10 @@
-"""GenEval's detector: Mask2Former on images prepared, and its output read, as mmdet 2.x does.
+"""GenEval's detector: Mask2Former, with images prepared and outputs read as in mmdet 2.x.
 
-What decides a detection, beyond the network: the 8-bit resize, the grey padding (before
-normalisation, in the published configuration `mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco.py`;
-square images need none), masks enlarged in two steps, the score (class probability times the mean
-of the mask's sigmoid) and boxes whose right and bottom are exclusive.
+In addition to the network, these steps decide a detection: the 8-bit resize, the grey padding
+(before normalisation, as in the published configuration
+`mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco.py`; square images need none), masks enlarged in two
+steps, the score (class probability times the mean of the mask's sigmoid), and boxes whose right and
+bottom are exclusive.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ limit.
 """
 DIVISOR = 32
 GREY = 128
-"""What fills an image up to multiples of 32, at the right and the bottom."""
+"""The grey of the padding, at the right and the bottom, to multiples of 32."""
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
-"""Of the red, green and blue values 0 to 255."""
+"""Mean and standard deviation of the red, green and blue values, which are 0 to 255."""
 LARGEST = 100
-"""(query, class) pairs that are looked at, by class probability; a query may give several classes.
+"""The number of (query, class) pairs considered, those with the largest class probabilities; a
+query may give several classes.
 """
 BATCH = 4
 """Images in one pass: four of 800x800 take some 8 GB on a GPU."""
@@ -53,15 +55,17 @@ class Instance(Detection):
 
 
 class InstanceDetector:
-    """A Mask2Former for instances of the classes `names`, in the network's order."""
+    """A Mask2Former for instances of the classes `names`, in the order of the network's outputs.
+    `ValueError` if their number is another.
+    """
 
     def __init__(
         self, model: Mask2FormerForUniversalSegmentation, names: Sequence[str], device: str = "cpu"
     ) -> None:
         if model.config.num_labels != len(names):
             raise ValueError(
-                f"the network tells {model.config.num_labels} classes apart, and {len(names)} names"
-                " were given"
+                f"the network has {model.config.num_labels} classes, and {len(names)} names were"
+                " given"
             )
         self.model = model.to(device)
         self.names = tuple(names)
@@ -70,10 +74,10 @@ class InstanceDetector:
     def detect(
         self, images: Sequence[Image.Image], smallest: float
     ) -> list[dict[str, list[Instance]]]:
-        """By image, the detections of each class with a score above `smallest`, in no order. Images
+        """For each image, class -> detections with a score above `smallest`, in no order. Images
         are RGB, of any sizes.
 
-        Images of one size share passes; each is detected as if it were alone.
+        Images of the same size share passes, which does not change their detections.
         """
         found: list[dict[str, list[Instance]]] = [{} for _ in images]
         for chunk in _by_size(images):
@@ -109,7 +113,7 @@ class InstanceDetector:
 
 
 def _by_size(images: Sequence[Image.Image]) -> Iterator[list[int]]:
-    """Indices of images of one size, at most `BATCH` together."""
+    """Groups of indices of images of the same size, at most `BATCH` in a group."""
     for size in dict.fromkeys(image.size for image in images):
         same = [index for index, image in enumerate(images) if image.size == size]
         yield from (same[start : start + BATCH] for start in range(0, len(same), BATCH))
@@ -124,8 +128,8 @@ def scaled_size(width: int, height: int) -> tuple[int, int]:
 
 
 def prepare(pixels: npt.NDArray[np.uint8]) -> Tensor:
-    """An RGB image `[h, w, 3]` as the network sees it: float32 `[3, H, W]`, resized, padded and
-    normalised.
+    """An RGB image, uint8 `[h, w, 3]`, as the network's input: float32 `[3, H, W]`, resized, padded
+    and normalised.
     """
     width, height = scaled_size(pixels.shape[1], pixels.shape[0])
     resized = resize(pixels, height, width)
@@ -139,15 +143,16 @@ def prepare(pixels: npt.NDArray[np.uint8]) -> Tensor:
 def read(
     classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One image's logits `[queries, classes + 1]` and `[queries, h, w]` as boxes `[n, 4]`, labels,
-    scores and masks `[n, H, W]`.
+    """The detections of one image's class logits `[queries, classes + 1]` and mask logits
+    `[queries, h, w]`: boxes `[n, 4]`, labels `[n]`, scores `[n]` and masks `[n, H, W]`.
 
-    `size` is the (width, height) of the original image, which boxes and masks are in. Only what
-    scores above `smallest` is returned. A score is never above its class probability, so pairs that
-    are not above it are left out before their masks are enlarged.
+    Boxes and masks are in pixels of the original image, whose (width, height) is `size`. Only
+    detections with a score above `smallest` are returned.
     """
     probabilities = classes.softmax(-1)[:, :-1]
     best, flat = probabilities.flatten().topk(min(LARGEST, probabilities.numel()))
+    # A score is at most its class probability, so these pairs can be dropped before their masks are
+    # enlarged.
     flat, best = flat[best > smallest], best[best > smallest]
     labels = flat % probabilities.shape[1]
     logits = _enlarged(masks[flat // probabilities.shape[1]], size)
@@ -159,8 +164,8 @@ def read(
 
 
 def _enlarged(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Mask logits `[n, h, w]` of the padded image at the original size: to the padded size, the
-    padding off, to the original size.
+    """Mask logits `[n, h, w]` of the padded image, in the original size: enlarged to the padded
+    size, cropped to the image without padding, then resized to the original size.
     """
     width, height = size
     inner = scaled_size(width, height)
@@ -175,8 +180,8 @@ def _enlarged(masks: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def boxes_of(masks: Tensor) -> Tensor:
-    """Left, top, right, bottom of bool masks `[n, H, W]`, the latter two exclusive; zeros where a
-    mask is empty. Float32 `[n, 4]`.
+    """Left, top, right and bottom of bool masks `[n, H, W]`, float32 `[n, 4]`. Right and bottom are
+    exclusive; an empty mask has zeros.
     """
     sides = []
     for occupied in (masks.any(1), masks.any(2)):

@@ -1,4 +1,4 @@
-"""GenEval's judge: what the detector finds, the colours that a prompt asks for, and the rules."""
+"""GenEval's judge: a detector, a classifier of colours, and the rules."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Found = Mapping[str, list[Instance]]
 
 PLAIN = {"red": (220, 30, 30), "blue": (30, 60, 220)}
-"""Unmistakable colours, for the check of the classifier."""
+"""Colours that nobody can mistake, for the check of the classifier."""
 HUGGING_FACE = Source(
     "facebook/mask2former-swin-small-coco-instance",
     needs=((("config.json",),), (("model.safetensors",),)),
@@ -52,7 +52,7 @@ HUGGING_FACE = Source(
 
 
 class GenEvalJudge(Judge):
-    """GenEval's published rules and thresholds over a detector and a colour classifier.
+    """GenEval's published rules and thresholds, applied to a detector and a colour classifier.
 
     A verdict's `details` are the detections that counted, as in the `details` of GenEval's results:
     `{class: [[left, top, right, bottom, score], ...]}`, best first.
@@ -63,7 +63,7 @@ class GenEvalJudge(Judge):
     def __init__(
         self, detector: InstanceDetector, classifier: ColourClassifier, *, fingerprint: str
     ) -> None:
-        """`fingerprint` is the detector's: it identifies its weights."""
+        """`fingerprint` identifies the detector's weights."""
         self._detector, self._classifier = detector, classifier
         self._weights = fingerprint
 
@@ -89,12 +89,12 @@ class GenEvalJudge(Judge):
 
     @property
     def detector(self) -> InstanceDetector:
-        """What finds objects."""
+        """The detector of objects."""
         return self._detector
 
     def verify(self) -> None:
-        """Find the person in a photograph of one, as surely as counting asks for, and the colours
-        of a red and a blue disc.
+        """Find the person in a photograph, with the confidence that counting requires, and the
+        colours of a red and a blue disc.
         """
         (found,) = self._detector.detect([photograph()], THRESHOLD)
         best = {
@@ -140,8 +140,8 @@ class GenEvalJudge(Judge):
         found: Sequence[Found],
         metadata: Sequence[Mapping[str, Any]],
     ) -> list[dict[str, list[Instance]]]:
-        """The detections with the colours that the prompts ask for: of each class, as many as its
-        clause looks at.
+        """The detections with their colours, if the prompt asks for a colour. Only the `count` best
+        detections of a class get one, because its clause looks at no others.
         """
         wanted = [
             (index, clause["class"], rank)
@@ -160,7 +160,7 @@ class GenEvalJudge(Judge):
 
 
 def _disc(pixel: tuple[int, int, int]) -> CutOut:
-    """A plain disc of this colour, which the detector is taken to have found as a frisbee."""
+    """A plain disc of this colour, as if the detector had found a frisbee."""
     side = 224
     offset = np.arange(side) - (side - 1) / 2
     mask = np.hypot(offset[:, None], offset) < side / 2
@@ -179,16 +179,14 @@ def _details(found: Found) -> dict[str, Any]:
 
 
 def class_names() -> tuple[str, ...]:
-    """The 80 classes in the order of the network's outputs: COCO's, of which GenEval words three
-    differently.
+    """The 80 classes in the order of the network's outputs: those of COCO, three of them with other
+    names in GenEval.
     """
     return tuple(read_text(data_file("geneval/object_names.txt")).split("\n")[:80])
 
 
 def official_judge(device: str) -> GenEvalJudge:
-    """The judge of the published protocol. InstanceDetector and classifier are downloaded on first
-    use.
-    """
+    """The judge of the published protocol. Detector and classifier are downloaded on first use."""
     folder, sha256 = official_folder()
     detector = InstanceDetector(load(folder, "GenEval's detector"), class_names(), device)
     return GenEvalJudge(
@@ -197,8 +195,8 @@ def official_judge(device: str) -> GenEvalJudge:
 
 
 def hugging_face_judge(device: str) -> GenEvalJudge:
-    """The same judge over transformers' own checkpoint of the same architecture, which finds other
-    objects.
+    """The same judge with the original authors' training of the same architecture, which finds
+    other objects.
     """
     folder = download(HUGGING_FACE)
     detector = InstanceDetector(load(folder, str(HUGGING_FACE)), class_names(), device)

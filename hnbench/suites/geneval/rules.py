@@ -1,9 +1,9 @@
-"""GenEval's verdict: from what was detected in an image to correct or not.
+"""GenEval's rules: they decide from the detections in an image whether it is correct.
 
 Ghosh et al., "GenEval: An Object-Focused Framework for Evaluating Text-to-Image Alignment", arXiv
 2310.11513; the rules are those of the published evaluation (djghosh13/geneval,
-`evaluation/evaluate_images.py`). Pure functions of boxes, scores and colour names; finding them in
-an image is the detector's part.
+`evaluation/evaluate_images.py`). All functions are pure, and work on boxes, scores and colour names
+that a detector found.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from hnbench.detections import Box, Detection, iou_of_pixels
 from hnbench.suites.base import Verdict
 
 THRESHOLD = 0.3
-"""A detection counts when its score is above this..."""
+"""A detection counts if its score is above this."""
 COUNTING_THRESHOLD = 0.9
-"""... or above this, in prompts that ask for an exact number."""
+"""The same threshold for prompts that ask for an exact number (the tag `counting`)."""
 MAX_OBJECTS = 16
-"""Detections kept per class."""
+"""The most detections that are kept per class."""
 MAX_OVERLAP = 1.0
-"""The intersection over union from which on the less confident of two detections of a class is
-dropped; none is, at 1.
+"""Two detections of a class with this intersection over union or more are one object, and the less
+confident one is dropped. At 1, none is dropped.
 """
 POSITION_THRESHOLD = 0.1
-"""The share of both boxes' sizes by which centres must differ before they have a relative
-position.
+"""Two boxes have a relative position along an axis only if their centres differ by more than this
+share of the sum of their sizes.
 """
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
@@ -37,15 +37,13 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"
 Found = TypeVar("Found", bound=Detection)
 
 Classifier = Callable[[str, Sequence[Detection]], Sequence[str]]
-"""(class, detections of it) -> a colour name for each. Called only where a prompt asks for a
-colour.
+"""(class, its detections) -> a colour name for each detection. It is called only if a prompt asks
+for a colour.
 """
 
 
 def known_colours(object_class: str, detections: Sequence[Detection]) -> list[str]:
-    """Classify for a detector that names the colour of all that it finds; ValueError where it did
-    not.
-    """
+    """The colours that a detector named itself. `ValueError` if it did not name all of them."""
     colours = [detection.colour for detection in detections if detection.colour is not None]
     if len(colours) < len(detections):
         raise ValueError(
@@ -64,11 +62,11 @@ def filter_detections(
     max_objects: int = MAX_OBJECTS,
     max_overlap: float = MAX_OVERLAP,
 ) -> dict[str, list[Found]]:
-    """Keep what counts as detected under a prompt's tag: above the threshold, best first, up to
-    the limit per class.
+    """The detections that count for a prompt with this tag: those above the threshold, best first,
+    at most `max_objects` per class.
 
-    Classes of which nothing is left are absent. The four numbers are the options of the published
-    evaluation; at its defaults no overlapping box is suppressed.
+    Classes without any detection left are absent. The four numbers are the options of the published
+    evaluation; with its defaults, no overlapping box is suppressed.
     """
     limit = counting_threshold if tag == "counting" else threshold
     kept = {
@@ -87,7 +85,8 @@ def filter_detections(
 
 
 def _apart(detections: Sequence[Found], max_overlap: float) -> list[Found]:
-    """The detections without those that a better one overlaps as much as `max_overlap`."""
+    """The detections without those that a better one overlaps by `max_overlap` or more."""
+    # The published evaluation also skips the test at 1, so two equal boxes both stay.
     if max_overlap == 1:
         return list(detections)
     kept: list[Found] = []
@@ -98,11 +97,12 @@ def _apart(detections: Sequence[Found], max_overlap: float) -> list[Found]:
 
 
 def relative_position(subject: Box, target: Box, threshold: float = POSITION_THRESHOLD) -> set[str]:
-    """Where the subject is, seen from the target: some of "left of", "right of", "above", "below".
+    """The subject's position relative to the target: a set of "left of", "right of", "above" and
+    "below".
 
     The offset of the centres is shortened, per axis, by `threshold` times the sum of the two boxes'
-    sizes, and divided by the length of the unshortened offset. A component above one half counts,
-    so a diagonal can satisfy two relations, and boxes whose centres are close satisfy none.
+    sizes, and divided by the length of the unshortened offset. A component above one half counts.
+    So a diagonal can satisfy two relations, and boxes whose centres are close satisfy none.
     """
     offset = [
         (subject[axis] + subject[axis + 2] - target[axis] - target[axis + 2]) / 2 for axis in (0, 1)
@@ -131,12 +131,12 @@ def evaluate(
     classify: Classifier = known_colours,
     position_threshold: float = POSITION_THRESHOLD,
 ) -> Verdict:
-    """Whether filtered `detections` (best first) satisfy a prompt's `include` and `exclude`
-    clauses; all of them must hold.
+    """The verdict on filtered `detections` (best first): all of a prompt's `include` and `exclude`
+    clauses must hold.
 
-    A clause looks at the `count` most confident detections of its class and at no others: further
-    ones do no harm unless an `exclude` clause forbids them. The reason has one line for each clause
-    that failed.
+    A clause looks only at the `count` most confident detections of its class. Further ones do no
+    harm unless an `exclude` clause forbids them. The reason has one line for each clause that
+    failed.
     """
     reasons: list[str] = []
     groups: list[Sequence[Detection] | None] = []

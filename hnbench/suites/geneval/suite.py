@@ -28,7 +28,7 @@ COUNTS = {
     "position": 100,
     "color_attr": 100,
 }
-"""Prompts of each task: 553."""
+"""The number of prompts of each task: 553 in all."""
 SAMPLES = 4
 QUICK_PROMPTS = 7
 """The quick protocol: the first 7 prompts of each task, 168 images."""
@@ -61,8 +61,8 @@ class GenEvalSuite(Suite):
 
 
 class GenEvalHuggingFaceSuite(GenEvalSuite):
-    """The same prompts and rules over another training of the detector: scores are not comparable
-    with published ones.
+    """The same prompts and rules with another training of the detector. Its scores are not
+    comparable with published ones.
     """
 
     name = "geneval-hf"
@@ -79,10 +79,10 @@ def _published() -> tuple[Prompt, ...]:
 
 
 def parse(text: str) -> tuple[Prompt, ...]:
-    """The prompts of GenEval's `evaluation_metadata.jsonl`.
+    """The prompts of the text of GenEval's `evaluation_metadata.jsonl`.
 
-    A prompt's id is the number of its folder in GenEval's layout, its metadata is the line. Other
-    numbers of prompts than the published ones are a `UsageError`.
+    A prompt's id is the number of its folder in GenEval's layout; its metadata is its line.
+    `UsageError` if the tasks do not have the published numbers of prompts.
     """
     rows = [json.loads(line) for line in text.split("\n") if line]
     found = Counter(row["tag"] for row in rows)

@@ -2,16 +2,16 @@
 
 Quirks of the published rules, kept under the name `published`:
 
-- *transposed*: the depth map is cut out as `[x, y]` although its rows are y, so the depth is that
+- *transposed*: the depth map is indexed as `[x, y]` although its rows are y, so the depth is that
   of another place;
-- *substrings*: a noun is found within the labels of all objects written one after another, so "cat"
-  is found in "cattle";
-- *last match*: of several objects of a name, the one counts that was passed last before both names
+- *substrings*: a noun is searched in the labels of all objects, joined into one text, so "cat" is
+  found in "cattle";
+- *last match*: if several objects have a name, the one counts that was seen last before both names
   were found;
 - *one half*: boxes whose intersection over union is exactly 0.5 score 0.
 
-Under `repaired` the depth is that of the boxes, a noun matches the labels that say it (`names`),
-the most confident object counts, and one half scores 1.
+Under `repaired`, the depth is that of the boxes, a noun matches the labels that mean it (`names`),
+the most confident object counts, and an intersection over union of one half scores 1.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 RELATIONS = ("in front of", "behind", "hidden")
 OVERLAP = 0.5
-"""The intersection over union from which on the order counts in full."""
+"""From this intersection over union on, the order counts in full."""
 
 
 def relation_in(prompt: str) -> str | None:
-    """The first relation of `RELATIONS` that the prompt has as a part of its text."""
+    """The first relation of `RELATIONS` that the prompt contains; None if it contains none."""
     return next((relation for relation in RELATIONS if relation in prompt), None)
 
 
 def order_score(
     relation: str | None, first: Box, second: Box, depth: DepthMap, rules: Rules = "published"
 ) -> float:
-    """How well the order in depth is the relation's, in [0, 1]; 0 for boxes that do not overlap.
-    `depth` is `[H, W]`, larger is nearer.
+    """The score, in [0, 1], of the order in depth of two boxes; 0 if they do not overlap. `depth`
+    is `[H, W]`; larger is nearer.
     """
     nearer = _mean(depth, first, rules) - _mean(depth, second, rules)
     right = {"in front of": nearer > 0, "behind": nearer < 0, "hidden": nearer < 0}.get(
@@ -57,8 +57,8 @@ def order_score(
 
 
 def _mean(depth: DepthMap, box: Box, rules: Rules) -> float:
-    """The mean depth within a box; NaN where there is none, and a NaN is neither nearer nor
-    farther.
+    """The mean depth within a box; NaN for an empty box. A comparison with NaN is false, so such a
+    box is neither nearer nor farther.
     """
     left, top, right, bottom = (int(value) for value in box)
     part = depth[left:right, top:bottom] if rules == "published" else depth[top:bottom, left:right]
@@ -72,8 +72,8 @@ def depth_score(
     depth: DepthMap,
     rules: Rules,
 ) -> tuple[float, str]:
-    """The score in [0, 1] of one image, and what was missing: a quarter for each object's
-    confidence, half for the order.
+    """The score of one image, in [0, 1], and the reason if it is not full. Each object's confidence
+    makes a quarter of the score, the order half.
     """
     places = (
         _published_places(objects, found)
@@ -84,7 +84,7 @@ def depth_score(
     score = sum(0.25 * one.score for one in chosen if one)
     missing = [str(name) for name, one in zip(objects, chosen, strict=True) if one is None]
     if missing:
-        # the published rules give a single object its quarter once, whichever of the two it is
+        # The published rules also give the found one of two objects its quarter.
         return score, f"not found: {', '.join(missing)}"
     first, second = (one.box for one in chosen if one)
     order = order_score(relation, first, second, depth, rules)

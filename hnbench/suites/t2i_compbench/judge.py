@@ -1,10 +1,10 @@
-"""T2I-CompBench's judge: a number per image, by the rules of the prompt's category and the models
-that were named.
+"""T2I-CompBench's judge: one score per image, from the rules of the prompt's category and the
+models that the user chose.
 
-UniDet, the published detector, is on no package index, and its weights are for non-commercial use:
-a detector of transformers stands in for it under its own name, with other classes and other
-confidences. Scores of `spatial`, `3d_spatial`, `numeracy` and `complex` are therefore not those of
-the published tables; the judge's name says which models gave them.
+UniDet, the published detector, is on no package index, and its weights are for non-commercial use.
+A detector of transformers takes its place, with other classes and other confidences. So scores of
+`spatial`, `3d_spatial`, `numeracy` and `complex` are not comparable with the published tables; the
+judge's name says which models it uses.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 VERSION = 2
-"""Of what is computed here; part of the fingerprint."""
+"""The version of this judge's computations; part of the fingerprint."""
 PHRASES = 8
-"""Noun phrases that are asked for, at most."""
+"""The most noun phrases of a prompt that BLIP is asked about."""
 _ATTRIBUTES = ("color", "shape", "texture")
 _USED = {
     **dict.fromkeys(_ATTRIBUTES, ("blip",)),
@@ -57,8 +57,9 @@ _USED = {
     "non_spatial": ("clip",),
     "complex": ("blip", "detector", "clip"),
 }
-"""Category -> the models that it is judged with."""
+"""Category -> the models that judge it."""
 _PARSED = frozenset(_USED) - {"numeracy", "non_spatial"}
+"""The categories whose prompts are parsed."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class ModelNames:
 
 
 class CompBenchJudge(Judge):
-    """The judge of some categories. Models are found when it is made and loaded when the first
-    image needs them.
+    """The judge of the given categories. Models are located (and downloaded) when the judge is
+    made, and loaded when the first image needs them.
     """
 
     def __init__(
@@ -86,7 +87,9 @@ class CompBenchJudge(Judge):
         device: str,
         parser: str = "",
     ) -> None:
-        """`parser` is one of `parses.PARSERS`; the user's own parses or the default without it."""
+        """`parser` is one of `parses.PARSERS`. Without it, the user's own parses are used, or else
+        those of the default parser.
+        """
         self._rules, self._device = rules, device
         used = [
             item.name
@@ -108,7 +111,7 @@ class CompBenchJudge(Judge):
         }
 
     @cached_property
-    def fingerprint(self) -> str:  # once: it reads all weights
+    def fingerprint(self) -> str:  # cached, because it reads all weights
         return digest(
             [
                 "t2i-compbench",
@@ -120,13 +123,11 @@ class CompBenchJudge(Judge):
         )
 
     @cached_property
-    def networks(self) -> dict[str, str]:  # once: it reads all weights
+    def networks(self) -> dict[str, str]:  # cached, because it reads all weights
         return {model: fingerprint_of(folder) for model, folder in self._folders.items()}
 
     def verify(self) -> None:
-        """Show a photograph of a person to every model that the categories are judged with (see
-        `verification`).
-        """
+        """Show a photograph of a person to every model in use (see `verification`)."""
         picture = photograph()
         checks = {
             "blip": lambda name: verify_blip(self._blip, name, picture),
@@ -157,8 +158,8 @@ class CompBenchJudge(Judge):
         return Verdict(correct=None, reason=reason, score=score)
 
     def _attributes(self, image: Image.Image, prompt: str) -> tuple[float, str]:
-        """BLIP-VQA: the product over the noun phrases of the probability that each is there; 1
-        without a phrase.
+        """BLIP-VQA: the product of the probabilities that each noun phrase is in the image; 1 if
+        there is no phrase. The reason has the doubtful phrases.
         """
         chunks = [chunk for chunk in self._parse(prompt).chunks if chunk not in NOT_ASKED][:PHRASES]
         chances = self._blip.yes(image, chunks)
@@ -170,7 +171,7 @@ class CompBenchJudge(Judge):
         return round(prod(chances), 4), "\n".join(doubted)
 
     def _placed(self, image: Image.Image, category: str, prompt: str) -> tuple[float, str]:
-        """What is judged by detected objects."""
+        """The score of the categories that are judged by detected objects."""
         found = self._detector.detect(image)
         if category == "numeracy":
             return numeracy_score(
@@ -187,8 +188,8 @@ class CompBenchJudge(Judge):
         )
 
     def _complex(self, image: Image.Image, prompt: str) -> tuple[float, str]:
-        """3-in-1: BLIP-VQA with the position (`spatial`), with CLIP's cosine (`action`), or with
-        both.
+        """3-in-1: the mean of BLIP-VQA and the position (prompts of kind `spatial`), CLIP's cosine
+        (`action`), or both.
         """
         words, tags = self._tagged(prompt)
         parts = [self._attributes(image, prompt)]
@@ -233,7 +234,7 @@ class CompBenchJudge(Judge):
 
 
 def three_in_one(parts: Sequence[float]) -> float:
-    """The score of a prompt of `complex`: the plain mean of those of BLIP-VQA, 2D-spatial and CLIP
+    """The score of a prompt of `complex`: the plain mean of the scores (BLIP-VQA, 2D-spatial, CLIP)
     that apply to it.
     """
     return sum(parts) / len(parts)

@@ -1,7 +1,8 @@
-"""The models that look at an image for T2I-CompBench, all of them classes of transformers and named
-by repository or folder.
+"""The models that T2I-CompBench's judge uses. All are classes of transformers, and named by
+repository or folder.
 
-Each takes RGB images as saved and gives plain numbers. torch is imported when a model is loaded.
+Each takes RGB images as saved and gives plain numbers. torch is imported only when a model is
+loaded.
 """
 
 from __future__ import annotations
@@ -26,32 +27,34 @@ if TYPE_CHECKING:
 
 PATTERNS = ("*.json", "*.txt")
 UNUSED_BY_DPT = r"neck\.fusion_stage\.layers\.0\.residual_layer1\..*"
-"""The first fusion has nothing to add to its input: the class has these weights, the published
-checkpoints of DPT do not.
+"""Weights that transformers' class has and the published checkpoints of DPT do not have. They are
+not used: the first fusion layer has no second input.
 """
 
 YES, NO = 2748, 2053
-"""The tokens "yes" and "no" of BERT's uncased vocabulary."""
+"""The ids of "yes" and "no" in BERT's uncased vocabulary."""
 ENCODE, DECODE = 30523, 30522
-"""The tokens that BLIP begins a question and an answer with."""
+"""The ids of the tokens that begin a question and an answer of BLIP."""
 QUESTION_TOKENS, QUESTION_WORDS = 35, 50
+"""The most tokens and words of a question to BLIP, as in the published script."""
 BLIP_SIZE = 480
-"""Pixels: the side that the published script squashes images to."""
+"""The side in pixels to which the published script squashes images for BLIP."""
 CONFIDENCE = 0.5
-"""Of a detection, as the published scripts set it."""
+"""The least confidence of a detection, as in the published scripts."""
 DEPTH_SIZE = 480
+"""The side in pixels to which the published script squashes images for the depth model."""
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a model: `name` itself where it is one, else the files of that repository of
-    the Hub.
+    """The folder of a model: `name` itself if it is a folder, else the downloaded files of that
+    repository of the Hub.
     """
     return Path(name) if Path(name).is_dir() else download(Source.parse(name, PATTERNS, MODEL))
 
 
 def _processor(folder: Path) -> Any:
-    """A folder's image processor, with Pillow's resize as published and not torchvision's. A folder
-    without one is a `UsageError`.
+    """A folder's image processor, with Pillow's resize (as published) instead of torchvision's.
+    `UsageError` if the folder has none.
     """
     from transformers import AutoImageProcessor
 
@@ -59,14 +62,13 @@ def _processor(folder: Path) -> Any:
 
 
 def _tokenizer(folder: Path) -> Any:
-    """A folder's tokenizer. A folder without one is a `UsageError`."""
+    """A folder's tokenizer. `UsageError` if the folder has none."""
     from transformers import AutoTokenizer
 
     from hnbench.weights.checkpoint import existing
 
-    existing(
-        folder, "tokenizer.json", "vocab.json", "vocab.txt"
-    )  # without any, transformers makes one that knows no word
+    # Without any of these files, transformers makes a tokenizer that knows no word.
+    existing(folder, "tokenizer.json", "vocab.json", "vocab.txt")
     return _read(AutoTokenizer, folder, "tokenizer")
 
 
@@ -82,8 +84,8 @@ def _read(kind: Any, folder: Path, what: str, **options: str) -> Any:
 
 
 def question(phrase: str) -> str:
-    """The question that the published script asks of a noun phrase: `A red apple.` becomes `a red
-    apple?`, of 50 words at most.
+    """The question of the published script about a noun phrase: `A red apple.` becomes `a red
+    apple?`. It has at most 50 words.
     """
     text = re.sub(r"([.!\"()*#:;~])", "", f"{phrase}?".lower())
     return " ".join(
@@ -92,7 +94,9 @@ def question(phrase: str) -> str:
 
 
 def _normalised(picture: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Any:
-    """A picture's values `[3, H, W]`, from 0 to 1 before they are normalised."""
+    """A picture as float32 `[3, H, W]`, scaled to [0, 1] and then normalised by `mean` and `std`
+    per channel.
+    """
     import torch
     from torchvision.transforms.v2 import functional
 
@@ -102,7 +106,7 @@ def _normalised(picture: Image.Image, mean: Sequence[float], std: Sequence[float
 
 class BlipVqa:
     """BLIP's visual question answering (Li et al., arXiv 2201.12086): the probability of "yes"
-    among "yes" and "no".
+    against "no".
     """
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -115,8 +119,8 @@ class BlipVqa:
         self.device = device
 
     def yes(self, image: Image.Image, phrases: Sequence[str]) -> list[float]:
-        """The probability of "yes" to each phrase's question, to four decimals as the published
-        script keeps it.
+        """The probability of "yes" for each phrase's question, rounded to four decimals as in the
+        published script.
         """
         import torch
 
@@ -129,7 +133,7 @@ class BlipVqa:
             return [round(self._chance(seen, phrase), 4) for phrase in phrases]
 
     def answer(self, image: Image.Image, question: str) -> str:
-        """The answer to any question in words, as the model generates it."""
+        """The answer that the model generates to any question, in words."""
         import torch
 
         asked = self._asked(question)
@@ -140,8 +144,8 @@ class BlipVqa:
         return str(self.tokenizer.decode(said[0], skip_special_tokens=True)).strip()
 
     def _asked(self, text: str) -> Any:
-        """A question's tokens `[1, n]`, with the one that BLIP was trained with in the place of
-        BERT's [CLS].
+        """A question's tokens `[1, n]`. The first one is not BERT's [CLS], but the token that BLIP
+        was trained with.
         """
         ids = self.tokenizer(
             [text], truncation=True, max_length=QUESTION_TOKENS, return_tensors="pt"
@@ -150,11 +154,11 @@ class BlipVqa:
         return ids
 
     def _chance(self, seen: Any, phrase: str) -> float:
-        """One question at a time: with several, padding changes the answer to the shorter ones
-        (transformers 5.23).
-        """
+        """The probability of "yes" for one phrase's question."""
         import torch
 
+        # Questions are asked one at a time: in a batch, padding changes the answers to the shorter
+        # ones (transformers 5.23).
         asked = self._asked(question(phrase))
         states = self.model.text_encoder(
             input_ids=asked, encoder_hidden_states=seen
@@ -174,8 +178,8 @@ class BlipVqa:
 
 
 class ClipCosine:
-    """The cosine of CLIP's image and text features: no scale, no prefix (Radford et al., arXiv
-    2103.00020).
+    """The cosine of CLIP's image and text features (Radford et al., arXiv 2103.00020), without a
+    scale or a prefix of the text.
     """
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -189,8 +193,8 @@ class ClipCosine:
         self.device = device
 
     def cosine(self, image: Image.Image, text: str) -> float:
-        """In [-1, 1]; about 0.3 for a picture of the text. What exceeds the model's context is cut
-        off.
+        """The cosine of image and text, in [-1, 1]; about 0.3 if the image shows the text. A text
+        longer than the model's context is cut off.
         """
         import torch
         from torch.nn import functional
@@ -221,7 +225,7 @@ class ObjectDetector:
         self.device = device
 
     def detect(self, image: Image.Image) -> list[LabelledBox]:
-        """All objects above the published confidence."""
+        """All objects above the published confidence, the most confident first."""
         import torch
 
         width, height = frame_of(*image.size)
@@ -242,11 +246,11 @@ class ObjectDetector:
 
 
 class Depth:
-    """A model of relative depth of transformers (DPT and others): a map in the published frame, 0
-    to 255, larger is nearer.
+    """A model of relative depth of transformers (DPT and others). Its map is in the published
+    frame, from 0 to 255; larger is nearer.
 
-    As published, the image is squashed by Pillow's bilinear resize, and the map passes through an
-    8-bit picture of the image's own size. Mean and standard deviation are those of the model's
+    As published, the image is squashed by Pillow's bilinear resize, and the map is first stored as
+    an 8-bit picture of the image's own size. Mean and standard deviation are those of the model's
     processor: 0.5 for DPT, as published.
     """
 
@@ -262,8 +266,8 @@ class Depth:
         self.device = device
 
     def depth(self, image: Image.Image) -> DepthMap:
-        """`[H, W]`, scaled to the image's own smallest and largest depth, in whole steps as in an
-        8-bit file.
+        """The depth map `[H, W]` in the frame, float64. The image's own smallest and largest depth
+        become 0 and 255, and steps are whole before the last resize, as in an 8-bit file.
         """
         import numpy as np
         import torch
@@ -271,6 +275,7 @@ class Depth:
 
         with torch.no_grad():
             depth = self.model(self._pixels(image)).predicted_depth.float()
+        # The clamp avoids a division by zero for a map that is the same everywhere.
         depth = (depth - depth.min()) / (depth.max() - depth.min()).clamp(
             min=torch.finfo(depth.dtype).tiny
         )

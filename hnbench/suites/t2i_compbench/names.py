@@ -1,8 +1,8 @@
-"""Which detected objects a noun names, under the repaired rules.
+"""Matches nouns with the labels of detected objects, under the repaired rules.
 
-A label may say it in more words ("dining table"), in several words at once ("picture/frame"), or in
-another one ("couch" for a sofa). The other words were looked up in the vocabularies of Objects365
-and COCO. A kind of a thing is not the thing: "pigeon" is not a label for "bird".
+A label may have more words than the noun ("dining table"), several alternatives ("picture/frame"),
+or another word ("couch" for a sofa). The other words were looked up in the vocabularies of
+Objects365 and COCO. A special kind does not match: "pigeon" is not a label for "bird".
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "telivision": ("tv",),
     "television": ("tv",),
 }
-"""Noun of a prompt -> what detectors call the same thing. "telivision" is upstream's spelling."""
+"""Noun of a prompt -> labels of detectors for the same thing. "telivision" is upstream's
+spelling.
+"""
 OTHER_THINGS = frozenset({"baseball bat", "head phone", "hot dog", "teddy bear"})
-"""Labels that are not a kind of what their last word says."""
+"""Labels whose last word means another thing: a hot dog is not a dog."""
 
 
 def named(noun: str | None, labels: Sequence[str]) -> list[int]:
-    """The places of the labels that are the noun; where none is, of those that say it in more or in
-    other words.
+    """The indices of the labels that equal the noun or, if there are none, of those that mean it in
+    more or in other words.
     """
     exact = [place for place, label in enumerate(labels) if label == noun]
     if exact or noun is None:
@@ -52,8 +54,8 @@ def named(noun: str | None, labels: Sequence[str]) -> list[int]:
 
 
 def _says(label: str, word: str) -> bool:
-    """Whether one of a label's parts between slashes is the word, or is a kind of it: the word
-    comes last.
+    """Whether one of a label's parts (they are separated by slashes) is the word, or ends with it:
+    a "dining table" is a table.
     """
     parts = [part.strip() for part in label.split("/")]
     return any(

@@ -1,16 +1,16 @@
-"""Numeracy: are the objects there, and as many of them as the prompt says?
+"""Numeracy: are the objects in the image, and in the number that the prompt states?
 
 Quirks of the published rules, kept under the name `published`:
 
-- *near duplicates*: an object is dropped where it, or an earlier one of its label, lies to nine
-  tenths within the other, so a small thing
-  before a large one of its kind is not counted;
-- *renaming*: where no object has the name, all whose label contains it as a part of a word are
-  renamed to it, for the objects after it too;
-- a prompt without any countable object is a division by zero, and an error here.
+- *near duplicates*: an object is dropped if nine tenths of it lie within an earlier one of its
+  label, or nine tenths of the earlier one within it; so of a small thing in front of a large one of
+  its kind, only one is counted;
+- *renaming*: if no object has the name, all objects whose label contains it, even as a part of a
+  word, are renamed to it, which also affects the counts of later names;
+- a prompt without any countable object divides by zero; here it is an error.
 
-Under `repaired` only boxes of nearly the same place are duplicates, and labels that say the object
-(`names`) count without being renamed.
+Under `repaired`, only boxes at nearly the same place are duplicates, and labels that mean the
+object (`names`) count without being renamed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NUMBERS = {
     "eight": 8,
 }
 SAME = 0.9
-"""The share from which on two boxes are of one object."""
+"""Two boxes whose common share is larger than this are one object."""
 _RENAMED = {
     **dict.fromkeys(PEOPLE, "person"),
     "ship": "boat",
@@ -48,12 +48,12 @@ _RENAMED = {
     "goldfish": "fish",
     "painting": "picture",
 }
-"""Object of a prompt -> what the detector calls it; the spelling of the second is upstream's."""
+"""Object of a prompt -> the detector's label; the spelling "telivision" is upstream's."""
 
 
 def counted_objects(words: Sequence[str], singular_of: Mapping[str, str]) -> list[tuple[str, int]]:
-    """The objects that a prompt counts, in the singular, with their numbers. Two words are tried
-    before one.
+    """The objects that a prompt counts, in the singular, with their numbers. Names of two words are
+    tried before names of one. `singular_of` maps plurals to singulars.
     """
     singulars = set(singular_of.values())
     counted: list[tuple[str, int]] = []
@@ -73,8 +73,8 @@ def counted_objects(words: Sequence[str], singular_of: Mapping[str, str]) -> lis
 
 
 def is_duplicate(first: Box, second: Box, rules: Rules = "published") -> bool:
-    """Whether two boxes of one label are of one object. Areas are those of whole pixels: a box from
-    0 to 9 is 10 wide.
+    """Whether two boxes with the same label show one object. Boxes cover whole pixels, including
+    the last: a box from 0 to 9 is 10 wide.
     """
     width = max(0.0, min(first[2], second[2]) - max(first[0], second[0]) + 1)
     height = max(0.0, min(first[3], second[3]) - max(first[1], second[1]) + 1)
@@ -86,7 +86,7 @@ def is_duplicate(first: Box, second: Box, rules: Rules = "published") -> bool:
 
 
 def without_duplicates(found: Detections, rules: Rules) -> list[LabelledBox]:
-    """The objects without those that an earlier one of the same label covers."""
+    """The objects without the duplicates of earlier ones with the same label."""
     kept: list[LabelledBox] = []
     for one in found:
         if not any(
@@ -99,8 +99,10 @@ def without_duplicates(found: Detections, rules: Rules) -> list[LabelledBox]:
 def numeracy_score(
     counted: Sequence[tuple[str, int]], found: Detections, rules: Rules
 ) -> tuple[float, str]:
-    """The score in [0, 1] of one image, and what was wrong: each object has half its share for
-    being there, half for the right number.
+    """The score of one image, in [0, 1], and the reason if it is not full. Each object has an equal
+    share of the score: half of it if the object is found, half for the right number.
+
+    `ValueError` if nothing is counted.
     """
     if not counted:
         raise ValueError("the prompt counts nothing, and the published score divides by that")
@@ -119,8 +121,8 @@ def numeracy_score(
 
 
 def _published_count(name: str, labels: list[str]) -> int:
-    """Count an object's labels; the list is changed where nothing has that label and something
-    contains it.
+    """The number of an object's labels. If no label equals its name, those that contain the name
+    are renamed in the list, as in the published script.
     """
     label = _RENAMED.get(name, name)
     if label not in labels:

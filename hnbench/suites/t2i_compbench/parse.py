@@ -1,8 +1,8 @@
-"""Make the file of parses: `python -m hnbench.suites.t2i_compbench.parse FILE [--spacy MODEL]`.
+"""Makes a file of parses: `python -m hnbench.suites.t2i_compbench.parse FILE [--spacy MODEL]`.
 
-With `--spacy MODEL` it is what the published scripts compute; they used en_core_web_sm 3.5.0. spaCy
-and the model have to be installed for that, or MODEL is the folder of one. Without it, the parser
-is `rule_parser`.
+With `--spacy MODEL`, the prompts are parsed as in the published scripts, which used en_core_web_sm
+3.5.0. spaCy must be installed; MODEL is the name of an installed model, or the folder of one.
+Without it, the parser is `rule_parser`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ def parse_by_rules(text: str) -> dict[str, Any]:
 
 
 def spacy_parser(model: str) -> tuple[dict[str, str], Parse]:
-    """A spaCy model's name and version, and how it parses."""
-    spacy = import_module("spacy")  # not a dependency: only to make the file again
+    """A spaCy model's name and version, and its function that parses one prompt."""
+    # spaCy is not a dependency: only this script needs it.
+    spacy = import_module("spacy")
 
     pipeline = spacy.load(model)
 
@@ -54,13 +55,15 @@ def spacy_parser(model: str) -> tuple[dict[str, str], Parse]:
 
 
 def parse_all(parser: dict[str, str], parse: Parse) -> dict[str, Any]:
-    """The file's content: the parser, and every prompt that a scorer needs parsed."""
+    """The file's content: the parser's name, and the parses of all prompts whose category needs
+    them.
+    """
     prompts = [prompt for category in PARSED for prompt in category_prompts(category)]
     return {"parser": parser, "prompts": {key_of(prompt): parse(prompt) for prompt in prompts}}
 
 
 def main() -> None:
-    """Write the file."""
+    """Write the file that the command line names."""
     arguments = argparse.ArgumentParser(description="Parse T2I-CompBench's prompts.")
     arguments.add_argument("file", type=Path)
     arguments.add_argument(

@@ -1,11 +1,11 @@
-"""What a parser found in the fixed prompts, computed once: the scores depend on it, and not on what
-is installed here.
+"""The parses of the fixed prompts, computed once. So the scores do not depend on the parser that a
+user has installed.
 
 The published scripts parse with spaCy's en_core_web_sm 3.5.0 while they score. Two files of parses
-come with hnbench: `spacy`, of the same model in version 3.6.0, and `hnbench-rules`, of
-`rule_parser`. `python -m hnbench.suites.t2i_compbench.parse` makes another one, which is taken
-where no parser is chosen and it lies at `t2i-compbench/parses.json` in the folder that
-`HNBENCH_DATA` names. The parser's name and version are part of the judge's name.
+come with hnbench: `spacy`, made with version 3.6.0 of the same model, and `hnbench-rules`, made
+with `rule_parser`. `python -m hnbench.suites.t2i_compbench.parse` makes another file. If it is put
+at `t2i-compbench/parses.json` in the folder named by `HNBENCH_DATA`, it is used unless a parser is
+chosen. The parser's name and version are part of the judge's name.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "t2i-compbench/parses.json"
-"""The user's own file."""
+"""The user's own file of parses, in the folder named by `HNBENCH_DATA`."""
 PARSERS = ("spacy", "hnbench-rules")
 """The files that come with hnbench; the first is the default."""
 PARSED = ("color", "shape", "texture", "spatial", "3d_spatial", "complex")
 """The categories whose scorers need a parse."""
 NOT_ASKED = frozenset({"top", "the side", "the left", "the right"})
-"""Noun chunks that are not things; the published script leaves them out."""
+"""Noun chunks that are not things. The published script does not ask about them either."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Parses:
     parser: str
     """Its name and version."""
     of: Mapping[str, Mapping[str, Any]]
-    """A prompt's key -> `chunks` and `words` (where noun chunks and tokens begin and end), `tags`
-    (parts of speech), each in order.
+    """A prompt's key -> its `chunks` and `words` (the beginnings and ends of noun chunks and
+    tokens) and `tags` (the tokens' parts of speech), each in order.
     """
 
     @property
     def fingerprint(self) -> str:
-        """A SHA-256 over all that was parsed."""
+        """A SHA-256 of the parser's name and all parses."""
         return digest([self.parser, {prompt: dict(parse) for prompt, parse in self.of.items()}])
 
 
@@ -76,8 +76,8 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 @cache
 def load_parses(parser: str = "") -> Parses:
-    """The parses of one of `PARSERS`. Without a name, those of the user's own file, where there is
-    one, else of the default.
+    """The parses of one of `PARSERS`. Without a name, those of the user's own file, if there is
+    one, or else of the default. `UsageError` if the file cannot be read.
     """
     folder = os.environ.get(VARIABLE)
     own = Path(folder) / FILE if folder and not parser else None
@@ -99,7 +99,7 @@ def load_parses(parser: str = "") -> Parses:
 
 
 def key_of(prompt: str) -> str:
-    """A prompt's key in the file, which holds no prompts."""
+    """A prompt's key in the file, which does not contain the prompts themselves."""
     return sha256(prompt.encode()).hexdigest()[:16]
 
 
@@ -108,14 +108,15 @@ class Parse:
     """The parse of one prompt."""
 
     chunks: tuple[str, ...]
-    """Its noun chunks, in order."""
+    """The noun chunks, in order."""
     words: tuple[str, ...]
+    """The tokens, in order."""
     tags: tuple[str, ...]
-    """Its tokens and their parts of speech."""
+    """The tokens' parts of speech."""
 
 
 def parse_of(parses: Parses, prompt: str) -> Parse:
-    """The parse of one prompt; `UsageError` where the file does not have it."""
+    """The parse of one prompt; `UsageError` if the file does not have it."""
     try:
         found = parses.of[key_of(prompt)]
         chunks, words = (

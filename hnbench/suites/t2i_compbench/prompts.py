@@ -1,5 +1,5 @@
-"""The prompts of T2I-CompBench: the validation files, which are the benchmark, with their counts
-checked.
+"""The prompts of T2I-CompBench. The benchmark consists of the validation files, whose numbers of
+prompts are checked.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ CATEGORIES = (
     "complex",
 )
 COUNT = 300
-"""Prompts of each category."""
+"""The number of prompts of each category."""
 KINDS = {"spatial": 58, "action": 212, "spatialaction": 30}
-"""How many prompts of the category `complex` are about where things are, what they do, or both."""
+"""The numbers of prompts of the category `complex` about places, about actions, and about both."""
 
 
 def category_of(part: str) -> str:
-    """The category that a part of the suite is named after: `3d-spatial` is `3d_spatial`."""
+    """The category of a part in the suite's name: `3d-spatial` is `3d_spatial`."""
     return part.replace("-", "_")
 
 
@@ -39,8 +39,8 @@ def category_prompts(category: str) -> tuple[str, ...]:
 
 @cache
 def kinds_of_complex() -> dict[str, str]:
-    """Prompt -> `spatial`, `action` or `spatialaction`, for the category `complex`. What is in
-    neither of the first two is the third.
+    """Prompt of the category `complex` -> `spatial`, `action` or `spatialaction`. A prompt is of
+    the third kind if the files of the first two do not have it.
     """
     lists = {
         kind: {comparable(line) for line in _lines(f"complex_val_{kind}.txt", count)}
@@ -57,23 +57,23 @@ def kinds_of_complex() -> dict[str, str]:
 
 
 def comparable(line: str) -> str:
-    """What the published 3-in-1 script compares prompts by: the text before the first full stop, in
-    lower case.
+    """The part of a prompt that the published 3-in-1 script compares: the text before the first
+    full stop, in lower case.
     """
     return line.split(".", maxsplit=1)[0].lower()
 
 
 @cache
 def countable_objects() -> dict[str, str]:
-    """Plural -> singular of the 101 objects that numeracy prompts count."""
+    """Plural -> singular, of the 101 objects that numeracy prompts count."""
     pairs = [line.lower().split(" - ") for line in _lines("new_objects.txt", 101)]
     return {plural.strip(): singular.strip() for singular, plural in pairs}
 
 
 def _lines(name: str, count: int) -> tuple[str, ...]:
-    """The lines of a file, none of them empty."""
+    """The lines of a data file, none of them empty. `UsageError` if there are not `count`."""
     path = data_file(f"t2i-compbench/{name}")
     lines = read_every_prompt(path)
     if len(lines) != count:
-        raise UsageError(f"{path} has {len(lines)} lines; there are {count} in T2I-CompBench's")
+        raise UsageError(f"{path} has {len(lines)} lines; T2I-CompBench's own file has {count}")
     return lines

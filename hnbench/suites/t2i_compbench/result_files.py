@@ -1,6 +1,6 @@
 """The result files of T2I-CompBench's own scripts: a `vqa_result.json` for each category.
 
-It is a list of `{"question_id", "answer"}`, one for each image.
+Each is a list of `{"question_id", "answer"}`, one for each image.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Results:
-    """Where a category's published script leaves its result, and what it calls an image there."""
+    """The format of the results of a category's published script."""
 
     folder: str
+    """The folder that the script writes into."""
     numbered: bool
-    """By the number in the file's name; else by the place among the images that there are, in the
-    order of these numbers.
+    """Whether an image's `question_id` is the number in its file's name; if not, it is the image's
+    place among the existing images, in the order of these numbers.
     """
     text: bool = False
-    """Answers are texts of four decimals, not numbers."""
+    """Whether answers are texts with four decimals instead of numbers."""
 
 
 _RESULTS = {
@@ -42,13 +43,15 @@ _RESULTS = {
 
 
 def result_files(judged: Sequence[JudgedImage], tags: Sequence[str]) -> dict[str, bytes]:
-    """Path -> content of the file of each category that has images, for a suite of these tags."""
+    """Path -> content, of the result file of each category that has images. `tags` are those of the
+    suite.
+    """
     by_category: defaultdict[str, list[JudgedImage]] = defaultdict(list)
     for one in judged:
         by_category[one.prompt.tag].append(one)
     files = {}
     for category, found in by_category.items():
-        # The scripts take one category at a time, so several have a folder each around their own.
+        # The scripts take one category at a time, so with several, each has an outer folder.
         outer = f"{category}/" if len(tags) > 1 else ""
         path = f"{outer}{_RESULTS[category].folder}/vqa_result.json"
         files[path] = json.dumps(_answers(category, found), allow_nan=False).encode()

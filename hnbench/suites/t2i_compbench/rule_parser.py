@@ -1,10 +1,8 @@
-"""A small parser by word lists and rules, for the fixed prompts of T2I-CompBench: the parser
-`hnbench-rules`.
+"""The parser `hnbench-rules`: word lists and rules for the fixed prompts of T2I-CompBench.
 
-It knows the vocabulary of those prompts and nothing beyond, and gives what the scorers ask of a
-parser: noun chunks, nouns and adjectives. Its conventions are spaCy's: a chunk begins with its
-determiner and ends with its noun, colours joined by "and" stay in one chunk, and pronouns are
-chunks of their own.
+It knows only the vocabulary of these prompts, and finds what the scorers need: noun chunks, nouns
+and adjectives. Its conventions are spaCy's: a chunk begins with its determiner and ends with its
+noun, colours joined by "and" stay in one chunk, and each pronoun is a chunk.
 """
 
 from __future__ import annotations
@@ -79,17 +77,18 @@ _AMBIGUOUS = {
     ),
 }
 _VERB_OR_NOUN = frozenset(_AMBIGUOUS["VERB_OR_NOUN"].split())
-"""Verbs between a noun and what a verb governs, nouns elsewhere."""
+"""Words that are verbs between a noun and an object, and nouns elsewhere."""
 _NOUN_LIKE_VERB = frozenset(_AMBIGUOUS["NOUN_LIKE_VERB"].split())
-"""Nouns that end as a participle does."""
+"""Nouns that end like a participle."""
 _CLASS_OF = {word: name for name, words in _CLASSES.items() for word in words.split()}
 _INSIDE = {"DET", "NUM", "POSS", "ADJ", "NOUN"}
+"""The parts of speech inside of a noun chunk."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """A word, where it begins in the text, and its part of speech: NOUN, ADJ, VERB, ... or
-    PUNCT.
+    """A word or punctuation mark, its beginning in the text, and its part of speech: NOUN, ADJ,
+    VERB, ... or PUNCT.
     """
 
     text: str
@@ -98,7 +97,7 @@ class Token:
 
     @property
     def end(self) -> int:
-        """Where the word ends in the text."""
+        """The end of the word in the text."""
         return self.start + len(self.text)
 
 
@@ -113,7 +112,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def noun_chunks(text: str) -> list[tuple[int, int]]:
-    """Where the text's noun chunks begin and end, in order."""
+    """The beginnings and ends of the text's noun chunks, in order."""
     words = tokens(text)
     chunks, at = list[tuple[int, int]](), 0
     while at < len(words):
@@ -137,7 +136,9 @@ def _guess(word: str) -> str:
 
 
 def _in_context(word: str, guesses: list[str], at: int) -> str:
-    """The part of speech of a word between its neighbours: some words alone do not tell."""
+    """The part of speech of a word, given its neighbours: for some words, the guess from the word
+    alone is wrong.
+    """
     before = guesses[at - 1] if at else ""
     after = guesses[at + 1] if at + 1 < len(guesses) else ""
     if before == "DET" and word in _AFTER_DETERMINER:
@@ -153,7 +154,7 @@ _AFTER_DETERMINER = {"left": "NOUN", "otherwise": "ADJ", "only": "ADJ"}
 
 
 def _governs(word: str, before: str, after: str) -> bool:
-    """Whether a word that is a noun or a verb has an object: "the box holds a book"."""
+    """Whether a word that can be a noun or a verb has an object: "the box holds a book"."""
     objects = {"DET", "PREP", "POSS"} | ({"ADJ"} if word == "features" else set())
     return word in _VERB_OR_NOUN and before in {"NOUN", "PUNCT", "PREP"} and after in objects
 
@@ -165,8 +166,8 @@ def _qualifies(word: str, before: str, after: str) -> bool:
 
 
 def _promote(guesses: list[str]) -> None:
-    """An adjective that ends a run begun by a determiner is its noun: "the rough square", "the
-    translucent oval".
+    """Turn an adjective into a noun if it ends a group that a determiner begins: "the rough
+    square", "the translucent oval".
     """
     for at, pos in enumerate(guesses):
         after = guesses[at + 1] if at + 1 < len(guesses) else ""
@@ -184,7 +185,7 @@ def _promote(guesses: list[str]) -> None:
 
 
 def _chunk_end(words: list[Token], start: int) -> int:
-    """The end of the chunk that begins at `start`; `start` itself where none does."""
+    """The index after the chunk that begins at `start`; `start` itself if no chunk begins there."""
     end, at = start, start
     while at < len(words):
         pos = words[at].pos
@@ -201,8 +202,8 @@ def _chunk_end(words: list[Token], start: int) -> int:
 
 
 def _joins(words: list[Token], at: int, end: int) -> bool:
-    """Whether an "and" or a comma stands between two adjectives of one noun; what follows a comma
-    may be the noun itself.
+    """Whether an "and" or a comma joins two adjectives of one noun; after a comma, the noun itself
+    may follow.
     """
     if not 0 < at < len(words) - 1 or end == at or words[at - 1].pos != "ADJ":
         return False

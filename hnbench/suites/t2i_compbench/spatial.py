@@ -1,14 +1,14 @@
-"""2D-spatial: two objects and how one lies to the other on the image plane.
+"""2D-spatial: the relative position of two objects on the image plane.
 
 Quirks of the published rules, kept under the name `published`:
 
 - *on top of* is among the relations and has no rule, so it scores 0 (33 of the 88 prompts of
   `complex` that are about places);
-- an object counts only where its noun is exactly a label of the detector, so "wallet" or "table"
-  may never be found.
+- an object counts only if its noun is exactly a label of the detector, so "wallet" or "table" may
+  never be found.
 
-Under `repaired`, "on top of" is "on the top of", and a noun also matches a label that says it in
-more or in other words (`names`).
+Under `repaired`, "on top of" means "on the top of", and a noun also matches a label that means it
+in more or in other words (`names`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RELATIONS = (
     "on the top of",
     "on top of",
 )
-"""In the order in which they are looked for in a prompt."""
+"""The relations, in the order in which a prompt is searched for them."""
 PREPOSITIONS = (
     "on top of",
     "on bottom of",
@@ -44,14 +44,15 @@ PREPOSITIONS = (
     "on side of",
     "near",
 )
-"""What stands between the two objects of a prompt of `complex`."""
+"""The prepositions between the two objects of a prompt of `complex`."""
 PEOPLE = frozenset({"girl", "boy", "man", "woman"})
+"""Nouns for which the label is "person"."""
 DISTANCE = 150
-"""Pixels of the frame within which two things are near each other on an axis."""
+"""Two things closer than this on an axis are near each other, in pixels of the frame."""
 OVERLAP = 0.1
-"""The intersection over union from which on a position counts for less."""
+"""From this intersection over union on, a position counts for less."""
 LEAST = 0.5
-"""A score below this is 0."""
+"""A score below this becomes 0."""
 
 _DIRECTIONS = {
     "on the right of": (0, -1),
@@ -59,16 +60,18 @@ _DIRECTIONS = {
     "on the bottom of": (1, -1),
     "on the top of": (1, 1),
 }
-"""Relation -> the axis and the sign of the offset from the first object to the second."""
+"""Relation -> the axis (0 is x, 1 is y) and the sign of the offset from the first object to the
+second.
+"""
 
 
 def relation_in(prompt: str) -> str | None:
-    """The first relation of `RELATIONS` that the prompt has as a part of its text."""
+    """The first relation of `RELATIONS` that the prompt contains; None if it contains none."""
     return next((relation for relation in RELATIONS if relation in prompt), None)
 
 
 def position_score(relation: str | None, first: Box, second: Box) -> float:
-    """How well the first box lies to the second as the relation says, in [0, 1]; 0 for a relation
+    """The score, in [0, 1], of the first box's position relative to the second; 0 for a relation
     without a rule.
     """
     across, down = offset(first, second)
@@ -94,8 +97,8 @@ def objects_of(nouns: Sequence[str]) -> tuple[str | None, str | None]:
 
 
 def objects_of_complex(words: Sequence[str], tags: Sequence[str]) -> tuple[str | None, str | None]:
-    """The nouns before and after the preposition in a prompt of `complex`; none where there are not
-    exactly two.
+    """The nouns before and after the preposition in a prompt of `complex`; (None, None) if there
+    are not exactly two.
     """
     found: list[str] = []
     for start in range(len(words)):
@@ -111,7 +114,7 @@ def objects_of_complex(words: Sequence[str], tags: Sequence[str]) -> tuple[str |
 
 
 def _first(words: Sequence[str], tags: Sequence[str], places: range, kinds: set[str]) -> list[str]:
-    """The first word of these kinds at these places, in their order."""
+    """The first word with one of these parts of speech, in the order of `places`."""
     return next(([words[at]] for at in places if tags[at] in kinds), [])
 
 
@@ -124,15 +127,15 @@ def _end_of_name(words: Sequence[str], tags: Sequence[str], start: int) -> list[
 
 
 def as_label(noun: str) -> str:
-    """What the detector calls it: a girl, a boy, a man or a woman is a person."""
+    """The detector's label for a noun: a girl, a boy, a man or a woman is a person."""
     return "person" if noun in PEOPLE else noun
 
 
 def spatial_score(
     objects: tuple[str | None, str | None], relation: str | None, found: Detections, rules: Rules
 ) -> tuple[float, str]:
-    """The score in [0, 1] of one image, and what was missing: a quarter for each object's
-    confidence, half for the position.
+    """The score of one image, in [0, 1], and the reason if it is low. Each object's confidence
+    makes a quarter of the score, the position half.
     """
     first, second = (_find(name, found, rules) for name in objects)
     if rules == "repaired" and relation == "on top of":
@@ -152,7 +155,7 @@ def spatial_score(
 
 
 def _find(name: str | None, found: Detections, rules: Rules) -> LabelledBox | None:
-    """The most confident object of that name."""
+    """The most confident object with that name."""
     if rules == "published":
         return next((one for one in found if one.label == name), None)
     return next((found[place] for place in named(name, [one.label for one in found])), None)

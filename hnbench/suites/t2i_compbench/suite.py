@@ -1,4 +1,4 @@
-"""The suite `t2i-compbench`, and `t2i-compbench:color` and so on for one category of it."""
+"""The suite `t2i-compbench`, and its single categories such as `t2i-compbench:color`."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 Rules = Literal["published", "repaired"]
 SAMPLES = 10
-"""Images of each prompt under the full protocol."""
+"""The number of images of each prompt under the full protocol."""
 QUICK_PROMPTS, QUICK_SAMPLES = 15, 2
-"""The quick protocol: 15 prompts of each category, at even distances, 2 images each."""
+"""The quick protocol: 15 evenly spaced prompts of each category, 2 images each."""
 
 
 class CompBenchSuite(Suite):
     """300 prompts of each category, 10 images each; quick: 15 prompts, 2 images each.
 
-    Upstream defines no overall score; where several categories are run, it is here the unweighted
-    mean of theirs. `part` names one category, the other arguments the models of the judge
-    (`ModelNames`), its rules, `published` or `repaired`, and its parser, one of `parses.PARSERS`.
+    Upstream defines no overall score; here it is the unweighted mean of the categories' scores.
+    `part` names a single category, `models` are those of the judge (`ModelNames`), `rules` are
+    `published` or `repaired`, and `parser` is one of `parses.PARSERS`. `UsageError` for others.
     """
 
     version = "1"
@@ -77,13 +77,13 @@ class CompBenchSuite(Suite):
         return result_files(judged, self.tags)
 
     def judge(self, *, device: str = "cpu") -> CompBenchJudge:
-        """The judge, on CUDA where there is any unless `device` says otherwise."""
+        """The judge; for the device "auto", on CUDA if it is available, else on the CPU."""
         import torch
 
         from hnbench.suites.t2i_compbench.judge import CompBenchJudge, ModelNames
 
-        # Files that some categories are judged with: read now, so that a judge that was made needs
-        # no download any more.
+        # Some categories need these files. They are read (and downloaded) now, because the judge
+        # must not download anything later.
         if "numeracy" in self.tags:
             countable_objects()
         if "complex" in self.tags:

@@ -1,8 +1,8 @@
-"""What each model has to see in the photograph of a person before its scores are believed; a
-`UsageError` otherwise.
+"""Checks of the judge's models: before its scores are used, each model must recognise the person in
+a photograph; `UsageError` otherwise.
 
-`name` is the model's, as it was given. None of the four checks is about how well a model sees: a
-trained one of its kind passes with ease.
+`name` is the model's name as the user gave it. The four checks do not measure quality: any trained
+model of its kind passes easily.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from hnbench.suites.t2i_compbench.models import BlipVqa, ClipCosine, Depth, ObjectDetector
 
 OVERLAP = 0.5
-"""Least intersection over union of the detected person with the photograph's."""
+"""The detected person's box must overlap the person's own box by more than this (intersection over
+union).
+"""
 
 
 def verify_blip(model: BlipVqa, name: str, picture: Image.Image) -> None:
-    """The question "a person?" has more of "yes" than those for what is not there."""
+    """Require that "yes" is more likely for "a person?" than for questions about absent things."""
     _require_first(
         f"the BLIP model {name}",
         [f"{thing}?" for thing in (PRESENT, *ABSENT)],
@@ -36,7 +38,7 @@ def verify_blip(model: BlipVqa, name: str, picture: Image.Image) -> None:
 
 
 def verify_clip(model: ClipCosine, name: str, picture: Image.Image) -> None:
-    """The text "a photo of a person" is nearer to the picture than those of what is not there."""
+    """Require that "a photo of a person" is nearer to the picture than texts on absent things."""
     texts = [f"a photo of {thing}" for thing in (PRESENT, *ABSENT)]
     _require_first(f"the CLIP model {name}", texts, [model.cosine(picture, text) for text in texts])
 
@@ -50,8 +52,8 @@ def _require_first(part: str, texts: Sequence[str], values: Sequence[float]) -> 
 
 
 def verify_detector(model: ObjectDetector, name: str, picture: Image.Image) -> None:
-    """A "person" is detected where there is one: the name that the published rules have for
-    people.
+    """Require that a "person" is detected at the right place. The published rules need this label
+    for people.
     """
     width, height = frame_of(*picture.size)
     place = (BOX[0] * width, BOX[1] * height, BOX[2] * width, BOX[3] * height)
@@ -69,15 +71,15 @@ def verify_detector(model: ObjectDetector, name: str, picture: Image.Image) -> N
 
 
 def verify_depth(model: Depth, name: str, picture: Image.Image) -> None:
-    """The map is finite and not the same everywhere, and the person is nearer than what is behind,
-    in the upper corners.
+    """Require that the map is finite and not constant, and that the person is nearer than the
+    background in the upper corners.
     """
     depth = model.depth(picture)
     height, width = depth.shape
     top, side = height // 6, width // 6
     nearer = float(depth[height // 2 :, width // 4 : -width // 4].mean())
     behind = float(np.concatenate([depth[:top, :side], depth[:top, -side:]]).mean())
-    if not nearer > behind:  # also where they are NaN, or equal
+    if not nearer > behind:  # true also if one is NaN
         raise distrusted(
             f"the depth model {name}",
             "a person nearer (larger) than the wall",

@@ -131,7 +131,7 @@ def test_nouns_that_are_no_labels_as_counted_upstream() -> None:
 @pytest.mark.usefixtures("real_prompts")
 def test_a_file_of_another_length_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompts, "COUNT", 299)
-    with pytest.raises(UsageError, match="has 300 lines; there are 299"):
+    with pytest.raises(UsageError, match="has 300 lines; T2I-CompBench's own file has 299"):
         category_prompts("color")
 
 
