@@ -115,7 +115,7 @@ class TrainingConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(
-                    f"{name} was {getattr(self, name)!r}; choose one of {', '.join(choices)}"
+                    f"`{name}` was {getattr(self, name)!r}; choose one of {', '.join(choices)}"
                 )
         self._check_numbers()
         if not self.rewards:
@@ -132,16 +132,15 @@ class TrainingConfig:
         limits += [(name, math.ulp(0.0), "above 0") for name in POSITIVE]
         for name, least, wanted in limits:
             if not least <= getattr(self, name) < math.inf:
-                raise UsageError(
-                    f"{name.replace('_', ' ')} was {getattr(self, name)}; it must be {wanted}"
-                )
+                raise UsageError(f"`{name}` was {getattr(self, name)}; it must be {wanted}")
 
     def _check_pattern(self) -> None:
         try:
             re.compile(self.target_pattern or "")
         except re.error as error:
             raise UsageError(
-                f"the target pattern {self.target_pattern!r} is not a regular expression: {error}"
+                f"`target_pattern` was {self.target_pattern!r}, which is not a regular expression"
+                f" ({error}); for example, '.*attn.*' matches the layers with attn in their names"
             ) from error
 
     def _check_kind(self) -> None:

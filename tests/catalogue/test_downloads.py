@@ -85,7 +85,7 @@ def test_fetch_downloads_each_source_once(fetched: list[Source]) -> None:
 def test_fetch_of_what_comes_with_the_package(fetched: list[Source]) -> None:
     assert (
         fetch("--generator", "shapes", "--suite", "geneval-shapes").stdout
-        == "all of it is on this machine now\n"
+        == "everything is on this machine now\n"
     )
     assert not fetched
 

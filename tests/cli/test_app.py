@@ -284,8 +284,8 @@ def test_an_interrupted_run_is_exit_code_130_and_continues(
         (["--hold-out", "brightness"], "brightness cannot be optimised and held out"),
         (["--device", "tpu"], "device 'tpu' is unknown; choose auto, cpu, cuda"),
         (["--device", "cuda:99"], "the device was 'cuda:99', but torch finds"),
-        (["--limit", "0"], "limit was 0; it must be at least 1"),
-        (["--batch-size", "-1"], "batch size was -1; it must be at least 1"),
+        (["--limit", "0"], "--limit was 0; it must be at least 1"),
+        (["--batch-size", "-1"], "--batch-size was -1; it must be at least 1"),
         (
             ["--method", "hypernoise"],
             "the method 'hypernoise' needs an adapter; give --hypernetwork FOLDER",
@@ -426,10 +426,14 @@ def test_training_again_gives_the_same_adapter_at_once(
             ["--preset", "paper"],
             "the generator 'toy' has no training preset 'paper'; it has none",
         ),
-        (b"a\n", ["--steps", "0"], "steps was 0; it must be at least 1"),
-        (b"a\n", ["--learning-rate", "nan"], "learning rate was nan; it must be above 0"),
+        (b"a\n", ["--steps", "0"], "--steps was 0; it must be at least 1"),
+        (b"a\n", ["--learning-rate", "nan"], "--learning-rate was nan; it must be above 0"),
         (b"a\n", ["--image-penalty", "1"], "--image-penalty is for the --kind finetune"),
-        (b"a\n", ["--target-pattern", "("], "the target pattern '(' is not a regular expression"),
+        (
+            b"a\n",
+            ["--target-pattern", "("],
+            "--target-pattern was '(', which is not a regular expression",
+        ),
         (b"a\n", ["--generator", "toi"], "unknown generator 'toi'"),
     ],
 )
@@ -716,7 +720,5 @@ def test_report_compares_images_when_asked(hnbench: Hnbench) -> None:
     assert "Images were not compared" in Path("run/report/report.md").read_text()
     told = hnbench("report", "run", "--check")
     assert told.exit_code == 3
-    assert (
-        f"missing or not the file that was written: 1 of the images, such as {image}" in told.stderr
-    )
+    assert f"images that are missing or were changed: 1, such as {image}" in told.stderr
     assert "**1 of " in Path("run/report/report.md").read_text()

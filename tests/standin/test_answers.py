@@ -252,6 +252,6 @@ def test_the_command_itself_with_nothing_but_its_environment(
     (tmp_path / "prompts.txt").write_text("a ring\n")
     fetched = call("fetch", "--generator", "sd-turbo", "--dtype", "float32")
     assert fetched.returncode == 0, fetched.stderr
-    assert "all of it is on this machine now" in fetched.stdout
+    assert "everything is on this machine now" in fetched.stdout
     ran = call(*RUN, "--dtype", "float32", "--no-report", HF_HUB_OFFLINE="1")
     assert ran.returncode == 0, ran.stderr
