@@ -378,7 +378,7 @@ def test_an_unsupported_family_is_refused_by_name(folders: Folders, tmp_path: Pa
     (tmp_path / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
     with pytest.raises(
         UsageError,
-        match="is a KandinskyPipeline, which is not supported; these are: FluxPipeline, PixArt",
+        match="is a KandinskyPipeline, which is not supported; give one of: FluxPipeline, PixArt",
     ):
         load_by_place(str(tmp_path), device="cpu", dtype="float32")
 

@@ -137,7 +137,7 @@ def test_a_repository_is_owner_and_name(hub: Hub, adapter: Path, name: str) -> N
 
 
 def test_what_is_not_all_of_an_adapter_stays_here(hub: Hub, adapter: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no trained adapter"):
+    with pytest.raises(UsageError, match="is not a trained adapter"):
         publish(tmp_path, "owner/name", private=False)
     (adapter / "adapter_model.safetensors").rename(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match=r"is not whole: it has no adapter_model.safetensors"):
