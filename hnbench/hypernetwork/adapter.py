@@ -32,8 +32,8 @@ from hnbench.generators.memory import recomputes_safely
 from hnbench.seeds import seed_of
 
 ADAPTER = "adapter"
-"""peft's name for the adapter in each of its layers. Every `LoraAdapter` has layers of its own, so one
-name is enough.
+"""peft's name for the adapter in each of its layers. Every `LoraAdapter` has layers of its own, so
+one name is enough.
 """
 HALVES = ("lora_A", "lora_B")
 
@@ -76,7 +76,6 @@ def find_targets(backbone: nn.Module, settings: LoraSettings) -> tuple[str, ...]
     carrying = [
         name for name, module in backbone.named_modules() if _carries_lora(module, settings)
     ]
-    # "\0" begins no name: startswith(()) would not do, because `attention` may be empty.
     names = [name for name in carrying if not name.startswith(attention or "\0")]
     return tuple(
         name for name in names if settings.pattern is None or re.fullmatch(settings.pattern, name)

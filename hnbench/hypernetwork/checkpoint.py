@@ -49,8 +49,8 @@ WEIGHTS, CONFIG, DESCRIPTION, CARD = (
     "README.md",
 )
 OFFICIAL_WEIGHTS = "adapter_model.bin"
-"""The file that the official training code writes instead of safetensors. Its layer names lack peft's
-prefix.
+"""The file that the official training code writes instead of safetensors. Its layer names lack
+peft's prefix.
 """
 FILES = (DESCRIPTION, CARD, "prompts.sha256")
 """Files that an adapter on the Hub may have in addition to `NEEDS`."""
@@ -86,9 +86,9 @@ ALLOWED: dict[str, Callable[[Any], bool]] = {
     "megatron_core": lambda value: isinstance(value, str),  # of no effect without megatron_config
     "qalora_group_size": lambda value: isinstance(value, int),  # of no effect without use_qalora
 }
-"""Fields that a `LoraConfig` may set, with a check of the value: they are read here, or change nothing
-that a trained LoRA computes. Anything else that is switched on (DoRA, other scalings, biases, ranks
-per layer, future options) would be computed wrongly, and is refused.
+"""Fields that a `LoraConfig` may set, with a check of the value: they are read here, or change
+nothing that a trained LoRA computes. Anything else that is switched on (DoRA, other scalings,
+biases, ranks per layer, future options) would be computed wrongly, and is refused.
 """
 
 
@@ -179,8 +179,8 @@ def save_adapter(
     description: Mapping[str, Any],
     prompts: Sequence[str] = (),
 ) -> None:
-    """Write an adapter's folder, whole or not at all; an existing one is replaced. `prompts` are all
-    that the training saw.
+    """Write an adapter's folder, whole or not at all; an existing one is replaced. `prompts` are
+    all that the training saw.
     """
     from safetensors.torch import save_file
 
@@ -190,8 +190,8 @@ def save_adapter(
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
     config = lora_config(backbone, adapter.settings, adapter.targets)
-    # One entry only: safetensors writes several entries in a random order, and the file's hash would
-    # change with it.
+    # One entry only: safetensors writes several entries in a random order, and the file's hash
+    # would change with it.
     header = {"lora_adapter_metadata": _for_diffusers(config)}
     save_file(
         {PREFIX + name: tensor for name, tensor in adapter.state_dict().items()},
@@ -228,8 +228,8 @@ def save_adapter(
 
 
 def _for_diffusers(config: Any) -> str:
-    """The JSON that diffusers makes its `LoraConfig` from. Without it, diffusers would take alpha to
-    be equal to the rank.
+    """The JSON that diffusers makes its `LoraConfig` from. Without it, diffusers would take alpha
+    to be equal to the rank.
     """
     values = {
         "r": config.r,
@@ -267,8 +267,8 @@ def is_described(folder: Path) -> bool:
 
 
 def training_cost(folder: Path) -> dict[str, Any]:
-    """The training's cost: seconds, steps, images, passes of generator and reward, device. Empty for
-    an adapter of another program.
+    """The training's cost: seconds, steps, images, passes of generator and reward, device. Empty
+    for an adapter of another program.
     """
     cost: dict[str, Any] = (
         describe_adapter(folder).get("training", {}) if is_described(folder) else {}
@@ -293,7 +293,8 @@ def adapter_sha256(folder: Path) -> str:
 
 
 def version_of(folder: Path) -> Version:
-    """The present version of an adapter's weights, which shows a change without reading the file.
+    """The present version of an adapter's weights, which shows a change without reading the
+    file.
     """
     path = weights_file(folder)
     stat = path.stat()

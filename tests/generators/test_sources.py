@@ -408,7 +408,7 @@ def test_without_network_and_cache_the_fix_is_named() -> None:
     with pytest.raises(
         UsageError,
         match=(
-            "stabilityai/sd-turbo is not in the local cache and HF_HUB_OFFLINE forbids to ask the"
+            "stabilityai/sd-turbo is not in the local cache and HF_HUB_OFFLINE forbids asking the"
             " Hub; unset it"
         ),
     ):

@@ -195,7 +195,7 @@ def test_a_layer_without_its_weights_or_weights_without_their_layer_are_refused(
             generator,
             "hypernoise",
         )
-    with pytest.raises(UsageError, match="holds no LoRA weights by name"):
+    with pytest.raises(UsageError, match="holds no named LoRA weights"):
         load_adapter(
             official.write(tmp_path / "e", {}, names, prefixed=False), generator, "hypernoise"
         )

@@ -90,7 +90,7 @@ def test_a_private_adapter_never_goes_to_a_public_repository(hub: Hub, adapter: 
 def test_no_token(hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     with pytest.raises(
-        UsageError, match=r"no token of the Hub; type `hf auth login`, or set HF_TOKEN"
+        UsageError, match=r"no token for the Hub; type `hf auth login`, or set HF_TOKEN"
     ):
         publish(adapter, "owner/name", private=False)
     assert not hub.asked
@@ -109,7 +109,7 @@ def test_no_token(hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ),
         (
             lambda: OfflineModeIsEnabled("offline"),
-            "owner/name was not written: HF_HUB_OFFLINE forbids to ask the Hub",
+            "owner/name was not written: HF_HUB_OFFLINE forbids asking the Hub",
         ),
     ],
 )

@@ -162,7 +162,7 @@ def test_offline_with_an_empty_cache(
 ) -> None:
     offline()
     assert (
-        f"{TURBO} is not in the local cache and HF_HUB_OFFLINE forbids to ask the Hub; unset it"
+        f"{TURBO} is not in the local cache and HF_HUB_OFFLINE forbids asking the Hub; unset it"
         in refused(hnbench, *RUN)
     )
     assert not hub.asked
