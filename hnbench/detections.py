@@ -1,4 +1,4 @@
-"""What an object detector found in an image, and how much two boxes overlap."""
+"""Objects that a detector found in an image, and the overlap of two boxes."""
 
 from __future__ import annotations
 

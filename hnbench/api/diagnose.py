@@ -23,7 +23,7 @@ class Diagnosis:
     path: Path
     """The JSON file with the same values."""
     values: dict[str, Any]
-    """By name, as `hnbench.hypernetwork.diagnose.diagnose` describes them."""
+    """The values by name, as `hnbench.hypernetwork.diagnose.diagnose` describes them."""
 
 
 def diagnose(

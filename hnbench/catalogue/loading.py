@@ -1,4 +1,4 @@
-"""From names to loaded models: the code that `run`, `train` and `diagnose` share."""
+"""Turns names into loaded models; `run`, `train` and `diagnose` share this code."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def choose_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise UsageError(
-            f"`device` was {name!r}; choose auto, cpu, cuda or, for one of several GPUs, for example"
-            " cuda:1"
+            f"`device` was {name!r}; choose auto, cpu, cuda or, for one of several GPUs, its number"
+            " as in cuda:1"
         )
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():

@@ -1,7 +1,7 @@
 """The generator contract: a frozen, distilled one- or few-step text-to-image model.
 
 A generator maps (noise, prompt) to an image and is differentiable in the noise. Its parameters
-never require a gradient; what is trained is a LoRA adapter on its `backbone`.
+never require a gradient; only a LoRA adapter on its `backbone` is trained.
 """
 
 from __future__ import annotations

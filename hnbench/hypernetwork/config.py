@@ -62,8 +62,8 @@ class TrainingConfig:
     rewards: dict[str, float] = of_kind("identity")
     """Reward name -> weight."""
     prompts: str = of_kind("identity")
-    """Where the prompts come from, as the user named it; their texts enter the training folder by
-    hash.
+    """The source of the prompts, as the user named it. The training's folder identifies their texts
+    by a hash.
     """
     steps: int = of_kind("identity", default=1000)
     """Optimizer steps."""

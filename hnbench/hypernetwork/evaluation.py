@@ -16,8 +16,8 @@ from hnbench.seeds import NoiseSource, seed_of
 from hnbench.tasks import Task
 
 Draw = Callable[[Tensor, Conditioning], tuple[Tensor, Tensor | None]]
-"""From noise and conditioning to images `[B, 3, H, W]` and the change of the noise `[B,
-*noise_shape]`, None if the noise is not changed.
+"""A function of noise and conditioning. It returns images `[B, 3, H, W]` and the change of the
+noise `[B, *noise_shape]`, or None instead of a change.
 """
 
 

@@ -28,9 +28,14 @@ files.
 """
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\..+)")
 _NO_FILE = ("*/:no file has such a name",)
-"""A pattern that matches nothing. huggingface_hub takes an empty list of patterns for "all
-files".
-"""A pattern that matches nothing: it asks for a snapshot\'s folder without any of its files."""
+"""A pattern that matches nothing: it asks for a snapshot's folder without any of its files."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of one repository: those that match any of `patterns`, and those that are needed. If
+    both are empty, all files.
+    """
 
     repo: str
     revision: str = "main"
@@ -243,7 +248,7 @@ def name_at(name: str, where: str = "") -> str:
 def wanted(sources: tuple[Source, ...], where: str = "") -> tuple[Source, ...]:
     """The sources that `NAME@where` needs from the Hub.
 
-    None if `where` is a local folder. If it is a repository, that one replaces the first source.
+    Nothing if `where` is a local folder. If it is a repository, that one replaces the first source.
     Anything else is a `UsageError`.
     """
     if not where:

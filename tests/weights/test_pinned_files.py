@@ -130,7 +130,7 @@ def test_a_pin_may_be_what_git_calls_the_content(cache: Path) -> None:
     assert fetch(NAME, url, "git:a28b3f38c66ecc1cc37e7417527bb137c3d91cc6").read_bytes() == TEXT
     (cache / "prompts.txt").write_bytes(TEXT + b"one more")
     assert fetch(NAME, url, "git:a28b3f38c66ecc1cc37e7417527bb137c3d91cc6").read_bytes() == TEXT
-    with pytest.raises(UsageError, match="expected git's 000000000000"):
+    with pytest.raises(UsageError, match="git's 000000000000"):
         fetch(NAME, url, f"git:{'0' * 40}")
 
 
