@@ -9,8 +9,8 @@ prompts and the same starting noise, and reports what was gained, what it cost a
     run.frame()
     hnbench.report(run).findings
 
-Each function takes what the command of the same name takes. Importing this package is cheap: what
-it offers is imported when it is first used.
+Each function has the parameters of the command of the same name. Importing this package is cheap:
+each name is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# `X as X` tells type checkers that the name is exported.
 if TYPE_CHECKING:
     from hnbench.api.diagnose import Diagnosis as Diagnosis
     from hnbench.api.diagnose import diagnose as diagnose
@@ -91,6 +92,7 @@ _HOMES = {
     "suites.base": ("Judge", "Prompt", "Suite", "Verdict"),
     "tasks": ("Task",),
 }
+"""Module -> the public names that it defines."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -148,7 +150,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
+    globals()[name] = value  # the next access finds it without this function
     return value
 
 

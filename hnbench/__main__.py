@@ -1,4 +1,4 @@
-"""`python -m hnbench` is `hnbench`."""
+"""Makes `python -m hnbench` the same as `hnbench`."""
 
 from hnbench.cli.app import main
 

@@ -1,7 +1,7 @@
-"""What a run is: frozen, validated, and with every field declared identity, plan or runtime.
+"""The configuration of a run: frozen, validated; every field is identity, plan or runtime.
 
 Identity fields decide what a record *is*: they enter the run's and every record's SHA-256. Plan
-fields decide which records there should be. Runtime fields (batch size, device, ...) decide
+fields decide which records the run should have. Runtime fields (batch size, device, ...) decide
 neither, and never enter a hash.
 """
 
@@ -23,8 +23,8 @@ MEMORY = ("checkpoint-decoder", "checkpoint-all", "offload-text")
 
 
 def of_kind(kind: Kind, *, added: bool = False, **keywords: Any) -> Any:
-    """A dataclass field declared identity, plan or runtime. One that was `added` later is left out
-    where it has its default, None.
+    """A dataclass field of this kind. `added` marks a field that came in a later version:
+    `values_of` leaves it out while it has its default, None.
     """
     return field(metadata={"kind": kind, "added": added}, **keywords)
 
@@ -32,8 +32,8 @@ def of_kind(kind: Kind, *, added: bool = False, **keywords: Any) -> Any:
 def values_of(config: DataclassInstance, kind: Kind) -> dict[str, Any]:
     """The values of one kind, by field name, as JSON types.
 
-    A field that was added later is there only with a value of its own, so that what had an identity
-    before it came keeps it.
+    A field that was added later is included only if it is not None, so that configurations from
+    before it existed keep their identity.
     """
     chosen = {
         item: getattr(config, item.name)
@@ -56,28 +56,28 @@ def _plain(value: Any) -> Any:
 
 
 def memory_policies(text: str) -> tuple[str, ...]:
-    """The policies of `"none"`, or of one or several names with commas between them. An unknown
-    name is a `UsageError`.
+    """The memory policies in a text: `"none"`, or one or several names separated by commas. An
+    unknown name is a `UsageError`.
     """
     policies = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
     for name in policies:
         if name not in MEMORY:
             raise UsageError(
-                f"the memory policy {name!r} is unknown; choose none, or of {', '.join(MEMORY)} one"
-                " or several, with commas"
+                f"the memory policy {name!r} is unknown; choose none, or one or several of"
+                f" {', '.join(MEMORY)}, separated by commas"
             )
     return policies
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One (suite x generator x rewards) under one base seed, and the methods asked of it."""
+    """One suite, generator and set of rewards under one base seed, and the methods to run."""
 
     suite: str = of_kind("identity")
     """A suite's specification, or a prompt file's own name without its folder."""
     suite_version: str | None = of_kind("identity", default=None, added=True)
-    """For a prompt file the version of its prompts, which its name does not tell; None for a suite
-    given by name.
+    """For a prompt file, the version of its prompts, because its name does not identify them; None
+    for a suite given by name.
     """
     generator: str = of_kind("identity")
     optimised: dict[str, float] = of_kind("identity")
@@ -93,7 +93,8 @@ class RunConfig:
     prompt_prefix: bool | None = of_kind("identity", default=None)
     """Whether the generator's prompt prefix is on; None: the generator's default."""
     max_sequence_length: int | None = of_kind("identity", default=None, added=True)
-    """Tokens of the text, for generators where it is a choice; None: the generator's default."""
+    """The number of text tokens, for generators that offer a choice; None: the generator's default.
+    """
     intermediate_timesteps: float | Literal["even"] | None = of_kind(
         "identity", default=None, added=True
     )
@@ -111,20 +112,20 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.noise_policy not in ("per-prompt", "shared"):
             raise UsageError(
-                f"noise policy {self.noise_policy!r} is unknown; choose 'per-prompt' or 'shared'"
+                f"`noise_policy` was {self.noise_policy!r}; choose 'per-prompt' or 'shared'"
             )
         for name, value in (
             ("steps", self.steps),
-            ("batch size", self.batch_size),
+            ("batch_size", self.batch_size),
             ("limit", 1 if self.limit is None else self.limit),
         ):
             if value < 1:
-                raise UsageError(f"{name} was {value}; it must be at least 1")
+                raise UsageError(f"`{name}` was {value}; it must be at least 1")
         memory_policies(self.memory)
         if self.intermediate_timesteps is not None and self.steps != 2:
             raise UsageError(
-                "the intermediate timestep lies between two steps, but steps was"
-                f" {self.steps}; set `steps` to 2"
+                f"the intermediate timestep lies between two steps, but `steps` was {self.steps};"
+                " set it to 2, or leave out `intermediate_timesteps`"
             )
         both = set(self.optimised) & set(self.held_out)
         if both:

@@ -1,4 +1,4 @@
-"""What an object detector found in an image, and how much two boxes overlap."""
+"""Objects that a detector found in an image, and the overlap of two boxes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Detection:
     score: float
     """Confidence in [0, 1]."""
     colour: str | None = None
-    """The colour's name, where the detector knows it without being asked."""
+    """The colour's name, if the detector itself reports one."""
 
 
 def iou(first: Box, second: Box) -> float:
-    """Intersection over union; 0 where both boxes are empty."""
+    """Intersection over union; 0 if both boxes are empty."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
     shared = max(width, 0.0) * max(height, 0.0)

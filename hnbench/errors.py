@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class HnbenchError(Exception):
-    """What was given, what was expected, and what to type instead."""
+    """The base: its text says what was given, what was expected and what to type."""
 
     exit_code = 2
 
@@ -43,8 +43,8 @@ class StoreError(HnbenchError):
 
 
 def origins(error: BaseException) -> Iterator[BaseException]:
-    """The error, and those that it came from."""
-    seen: set[int] = set()
+    """The error, then the errors that it came from, each once."""
+    seen: set[int] = set()  # a chain of causes may be a circle
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
         yield one

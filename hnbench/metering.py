@@ -2,8 +2,8 @@
 memory.
 
 Passes are counted in images. A forward pass is counted when it is asked for; a backward pass when
-autograd enters the graph behind the model's output, so a pass whose gradient nobody wants costs
-nothing here either.
+autograd enters the graph behind the model's output, so a pass whose gradient nobody needs is not
+counted.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Meter:
     reward_backward: int = 0
 
     def count(self, model: str, output: Tensor, passes: int) -> None:
-        """Count `passes` forward passes of `model` (`"generator"` or `"reward"`), and as many
-        backward ones whenever they happen.
+        """Count `passes` forward passes of `model` (`"generator"` or `"reward"`) now, and as many
+        backward passes when autograd makes them.
         """
         self._add(f"{model}_forward", passes)
         if output.grad_fn is not None:
@@ -52,8 +52,8 @@ class MeteredGenerator(Generator):
     """A generator whose passes are counted: `steps` per generated image, one per prediction."""
 
     def __init__(self, generator: Generator, meter: Meter, steps: int | None = None) -> None:
-        """Wrap `generator`. With `steps`, every image takes that many, whatever the call says: the
-        run decides that, not the method.
+        """Wrap `generator`. With `steps`, every image takes that many steps, whatever a call of
+        `generate` says: the run decides that, not the method.
         """
         self.name = generator.name
         self.noise_shape = generator.noise_shape
@@ -107,13 +107,14 @@ class MeteredReward(Reward):
 
 @dataclass
 class Usage:
-    """What a block of code took. The values stand when the block has ended."""
+    """The time and memory that a block of code took; set when the block has ended."""
 
     seconds: float = 0.0
     """Wall time, with the device's queue empty at both ends."""
     peak_memory_bytes: int = 0
-    """On a GPU the most that was allocated during the block; on a CPU the process's largest
-    resident set until its end (on Windows its working set); 0 where the system does not say.
+    """On a GPU, the most that was allocated during the block. On a CPU, the process's largest
+    resident set up to the end of the block (on Windows its working set); 0 if the system does not
+    say.
     """
 
 
@@ -142,7 +143,7 @@ def _resident_bytes() -> int:
     except ImportError:  # Windows
         return _resident_bytes_of_windows()
     size: Any = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(size) * (1 if sys.platform == "darwin" else 1024)
+    return int(size) * (1 if sys.platform == "darwin" else 1024)  # macOS counts in bytes, not KiB
 
 
 def _resident_bytes_of_windows() -> int:

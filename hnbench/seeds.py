@@ -28,7 +28,7 @@ _CANONICAL = json.JSONEncoder(
 
 def canonical(value: Any) -> str:
     """A JSON-serialisable value as text that is the same for equal values: sorted keys, no spaces,
-    no escapes but those that must be.
+    and only the escapes that JSON requires.
     """
     return _CANONICAL.encode(value)
 
@@ -39,7 +39,8 @@ def digest(value: Any) -> str:
 
 
 def digest_of_text(text: str) -> str:
-    """The digest of a value whose canonical text is at hand."""
+    """The digest of a value, from its canonical text."""
+    # surrogatepass: every text has a digest, even one with lone surrogates
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -47,7 +48,7 @@ def seed_of(*identity: str | int) -> int:
     """The 63-bit seed that belongs to an identity, for example `(base_seed, prompt, sample,
     candidate)`.
     """
-    return int(digest(list(identity))[:16], 16) >> 1
+    return int(digest(list(identity))[:16], 16) >> 1  # the first 63 bits: a signed integer holds it
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ class NoiseSource:
     def step_seeds(self, tasks: Sequence[Task]) -> tuple[int, ...]:
         """The seed of the noise that a sampler adds between its steps, for each task.
 
-        It depends on what the starting noise depends on, but not on the candidate: the candidates
-        of a search, and all methods, have the same noise between steps, so they differ in nothing
-        but the starting noise. What is added after step k is the k-th draw.
+        It depends on the same things as the starting noise, except on the candidate: the candidates
+        of a search, and all methods, have the same noise between steps, so they differ only in
+        their starting noise. The noise that is added after step k is the k-th draw.
         """
         texts = [task.prompt if self.policy == "per-prompt" else "" for task in tasks]
         return tuple(

@@ -1,4 +1,4 @@
-"""What a method may know of one sample: the prompt's text and which sample of it, nothing more.
+"""The task of a method: everything that it may know of a sample, the prompt and the index.
 
 The metadata that a judge checks stays with the suite, so no method can look at it.
 """

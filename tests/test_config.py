@@ -101,20 +101,20 @@ def test_the_order_of_rewards_is_no_identity() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"noise_policy": "mine"}, "'mine' is unknown; choose 'per-prompt' or 'shared'"),
-        ({"steps": 0}, "steps was 0"),
-        ({"batch_size": -1}, "batch size was -1"),
-        ({"limit": 0}, "limit was 0"),
+        ({"noise_policy": "mine"}, "`noise_policy` was 'mine'; choose 'per-prompt' or 'shared'"),
+        ({"steps": 0}, "`steps` was 0"),
+        ({"batch_size": -1}, "`batch_size` was -1"),
+        ({"limit": 0}, "`limit` was 0"),
         (
             {"memory": "checkpoint-everything"},
             (
-                "the memory policy 'checkpoint-everything' is unknown; choose none, or of"
-                " checkpoint-decoder"
+                "the memory policy 'checkpoint-everything' is unknown; choose none, or one or"
+                " several of checkpoint-decoder"
             ),
         ),
         (
             {"intermediate_timesteps": "even"},
-            "lies between two steps, but steps was 1; set `steps` to 2",
+            "lies between two steps, but `steps` was 1; set it to 2",
         ),
         ({"held_out": ("clip",)}, "clip cannot be optimised and held out"),
     ],

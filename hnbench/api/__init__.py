@@ -1,1 +1,1 @@
-"""What `import hnbench` offers: a function for each command, with its options as parameters."""
+"""The functions of `import hnbench`: one for each command, with its options as parameters."""

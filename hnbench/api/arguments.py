@@ -1,7 +1,7 @@
-"""What the functions of the door take, as the rest of the package takes it.
+"""Converts the arguments of hnbench's functions into the forms that the rest of the package takes.
 
-Names, weights and specifications are those of the command line. A parameter of which the command
-has several may be one text or a sequence of them.
+Names, weights and specifications are those of the command line. A parameter whose option may be
+repeated is one text or a sequence of texts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hnbench.display.screen import Screen
 
 RESULTS = Path("results")
-"""Where new runs, trainings and other results go unless told otherwise."""
+"""The default folder for runs, trainings and other results."""
 
 Several = str | Sequence[str] | None
 """One text, several, or None for the default."""
@@ -43,29 +43,27 @@ def several(given: Several) -> tuple[str, ...]:
 
 
 def weights_of(given: Weights, preset: Preset, generator: str) -> dict[str, float]:
-    """Reward -> weight of what is optimised: as given, or the preset's."""
+    """Reward -> weight, to optimise: as given, or the preset's."""
     if isinstance(given, Mapping):
         given = [f"{name}={weight!r}" for name, weight in given.items()]
     return parse_weights(several(given), preset.optimised, generator)
 
 
 def held_out_of(given: Several, preset: Preset, optimised: Mapping[str, float]) -> tuple[str, ...]:
-    """The rewards that are reported only: as given, or the preset's without what is optimised."""
+    """The rewards that are only reported: as given, or the preset's that are not optimised."""
     if names := several(given):
         return tuple(dict.fromkeys(part for name in names for part in parts_of(name)))
     return tuple(name for name in preset.held_out if name not in optimised)
 
 
 def adapters_of(preset: Preset, **given: str | Path | None) -> dict[str, str | Path]:
-    """Kind of training -> adapter: the folder of what was given, which is found at once, or the
-    preset's.
-    """
+    """Kind of training -> adapter: as given, found at once as a folder, or else the preset's."""
     chosen = {kind: find_adapter(str(name)) for kind, name in given.items() if name is not None}
     return {**preset.adapters, **chosen}
 
 
 def check_names(generator: str, rewards: Iterable[str], methods: Iterable[str]) -> None:
-    """Refuse unknown names before anything is imported or loaded."""
+    """Raise a `UsageError` for unknown names, before anything is imported or loaded."""
     check_generator(generator)
     for name in rewards:
         registry.REWARDS.entry(name)
@@ -74,7 +72,7 @@ def check_names(generator: str, rewards: Iterable[str], methods: Iterable[str]) 
 
 
 def device_of(name: str, screen: Screen) -> str:
-    """The device that was asked for, after the longest of all imports."""
+    """The device that was asked for. This imports torch, the slowest import, so it is announced."""
     screen.announce("loading torch")
     return choose_device(name)
 
@@ -86,7 +84,7 @@ def prompts_of(
     data_dir: str | Path | None,
     screen: Screen,
 ) -> tuple[tuple[str, ...], str]:
-    """Prompts to train on, and their source: the name of their set, or a file's own name."""
+    """Prompts to train on, and their source: the name of their set, or the file's name."""
     source = str(given) if given is not None else preset.training_prompts
     if not source:
         raise UsageError(
@@ -99,7 +97,7 @@ def prompts_of(
 
 
 def options_of(config: Any) -> dict[str, Any]:
-    """The options of a configuration's generator."""
+    """The generator's options in a run's or a training's configuration, by name."""
     names = (
         "image_size",
         "prompt_prefix",

@@ -1,4 +1,4 @@
-"""`hnbench.diagnose`: what a hypernetwork does to noise."""
+"""`hnbench.diagnose`: the effect of a hypernetwork on noise."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hnbench.files.writing import write_text
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found of one hypernetwork."""
+    """The diagnosis of one hypernetwork."""
 
     path: Path
     """The JSON file with the same values."""
     values: dict[str, Any]
-    """By name, as `hnbench.hypernetwork.diagnose.diagnose` describes them."""
+    """The values by name, as `hnbench.hypernetwork.diagnose.diagnose` describes them."""
 
 
 def diagnose(
@@ -50,15 +50,16 @@ def diagnose(
     KL divergence, Lipschitz constant, size of the change, and whether the noise stays Gaussian.
     `hnbench diagnose --help` describes the parameters.
 
-    Raises `UsageError` for what cannot be used as given; `StoreError` where nothing can be written.
+    Raises `UsageError` for arguments that cannot be used, and `StoreError` if the file cannot be
+    written.
     """
     screen = Screen(shown=progress)
     preset = preset_of(generator)
     adapters = adapters_of(preset, hypernoise=hypernetwork)
     if "hypernoise" not in adapters:
         raise UsageError(
-            f"the generator {generator!r} comes with no hypernetwork; name a folder or a repository"
-            " of the Hub with `hypernetwork`"
+            f"the generator {generator!r} comes with no hypernetwork; give a folder or a repository"
+            " on the Hub with `hypernetwork`"
         )
     texts, _ = prompts_of(prompts, preset, generator, data_dir, screen)
     chosen_device = device_of(device, screen)

@@ -22,7 +22,7 @@ class ExportedImages:
     folders: dict[str, Path]
     """Label -> its folder."""
     inventory: Inventory
-    """What was exported, and what the run lacks."""
+    """The exported images, and what the run lacks."""
 
 
 def export(
@@ -38,8 +38,8 @@ def export(
 
     The images are the run's files, checked by SHA-256. The same call again adds what is missing.
 
-    Raises `UsageError` for a run that is not whole (unless `partial`), for prompts that the layout
-    cannot hold, and for a folder with other things in it; `StoreError` for a damaged run.
+    Raises `UsageError` for an incomplete run (unless `partial`), for prompts that the layout cannot
+    hold, and for a folder with anything else in it; `StoreError` for a damaged run.
     """
     screen = Screen(shown=progress)
 
@@ -49,6 +49,7 @@ def export(
 
     read = run if isinstance(run, Run) else read_run(run)
     suite = read.manifest["config"]["suite"]
+    # Only GenEval's layout holds a prompt's metadata, which the suite knows and the run does not.
     needs_metadata = layout == "geneval" and not specifications.is_file(suite)
     chosen = specifications.make_suite(suite) if needs_metadata else None
     found = read_run_images(read, chosen, several(label))

@@ -1,4 +1,4 @@
-"""`hnbench.fetch`: what a run will need, downloaded before it."""
+"""`hnbench.fetch`: downloads what a run will need."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What is on this machine now."""
+    """The files from the Hub that are on this machine now."""
 
     needed: Needs
     """Source on the Hub -> the names that need it."""
     sizes: Mapping[Source, int | None]
-    """Its bytes; None where the Hub does not say."""
+    """Source -> size in bytes; None if the Hub does not say."""
 
 
 def _ignore(_needed: Needs, _sizes: Mapping[Source, int | None]) -> None:
@@ -45,8 +45,8 @@ def fetch(
 ) -> Fetched:
     """Download what a run will need; afterwards the same run needs no network.
 
-    A generator comes with its preset's rewards and hypernetwork. `before` is called with what is
-    needed and its sizes, before anything large is downloaded.
+    A generator comes with its preset's rewards and hypernetwork. `before` is called with the needed
+    sources and their sizes, before anything large is downloaded.
 
     Raises `UsageError` for an unknown name, or a repository that cannot be reached or lacks a file.
     """
@@ -69,8 +69,8 @@ def fetch(
     measures = several(measure)
     if not (rewards or generator or suite or measures):
         raise UsageError(
-            "say what to fetch, for example `optimise` human-preference, `generator` NAME or"
-            " `suite` NAME"
+            "there is nothing to fetch; give for example `optimise` human-preference, `generator`"
+            " NAME or `suite` NAME"
         )
     needed = reward_sources(rewards) | measure_sources(measures)
     if generator:

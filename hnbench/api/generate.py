@@ -56,7 +56,7 @@ class GeneratedImage:
     image: Image
     """8-bit RGB, as a run saves it."""
     noise: Tensor
-    """The noise that made it, `[*noise_shape]`, float32 or wider, on the generator's device."""
+    """The noise it was made from, `[*noise_shape]`, float32 or wider, on the generator's device."""
     rewards: dict[str, float]
     """Every reward by name, and their weighted total as `"optimised"`."""
     cost: Cost
@@ -111,11 +111,11 @@ def generate(
 ) -> GeneratedImages:
     """Make images of prompts, `samples` of each, by methods that start from the same noises.
 
-    The default methods are `random` and, where the generator has a hypernetwork, `hypernoise`. A
-    prompt has the noises that a run with the same `seed` gives it. Nothing is written to disk. The
+    The default methods are `random` and, if the generator has a hypernetwork, `hypernoise`. A
+    prompt has the same noises as in a run with the same `seed`. Nothing is written to disk. The
     other parameters are those of `hnbench.run`.
 
-    Raises `UsageError` for what cannot be used as given, and `SampleFailure` when a method or a
+    Raises `UsageError` for arguments that cannot be used, and `SampleFailure` if a method or a
     reward fails for an image.
     """
     screen = Screen(shown=progress)
@@ -161,7 +161,7 @@ def generate(
 
 
 def _checked(prompt: str | Sequence[str], samples: int, batch_size: int) -> tuple[str, ...]:
-    """The prompts, each once."""
+    """The prompts, each once; a `UsageError` for an empty prompt or a number below 1."""
     texts = tuple(dict.fromkeys(several(prompt)))
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise UsageError(f"the prompt was {prompt!r}; give a text, or several, that are not empty")

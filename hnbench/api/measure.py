@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MeasuredImages:
-    """What was measured of a folder's images."""
+    """The values measured on a folder's images."""
 
     path: Path
     """The journal with every value."""
@@ -30,16 +30,16 @@ class MeasuredImages:
     measured: tuple[Measured, ...]
     """One for each measure, in the order asked for."""
     base: str | None
-    """The label that every other one of a run is compared with; None for other images."""
+    """The label that all others of a run are compared with; None if the images are not a run's."""
 
     @property
     def new(self) -> int:
-        """Images that were looked at now; the values of all others were known."""
+        """The number of images measured now; the values of all others were known."""
         return sum(one.new for one in self.measured)
 
     def frame(self) -> pd.DataFrame:
-        """One row per measure, label and prompt with its mean `value`; for a measure of sets, one
-        row per label, whose prompt is empty.
+        """One row per measure, label and prompt with the mean `value`. A measure of sets has one
+        row per label, with an empty prompt.
         """
         import pandas as pd
 
@@ -72,14 +72,14 @@ def measure(
     out: str | Path | None = None,
     progress: bool = True,
 ) -> MeasuredImages:
-    """Measure images that are there: diversity, fidelity, and what else no method saw.
+    """Measure existing images: diversity, fidelity, and other values that no method saw.
 
-    Of a run, every label is compared with the base, which is always measured. The same call again
-    computes only what is missing, and `hnbench.report` shows what was measured of a run.
+    In a run, every label is compared with the base, which is always measured. The same call again
+    computes only what is missing, and `hnbench.report` shows the values of a run.
     `hnbench measure --help` describes the parameters.
 
     Raises `UsageError` for a folder or a measure that cannot be used, before anything is measured;
-    `SampleFailure` when a measure fails for some images, with all other values kept.
+    `SampleFailure` if a measure fails for some images, with all other values kept.
     """
     screen = Screen(shown=progress)
     names = _known(several(measure))

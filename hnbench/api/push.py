@@ -1,4 +1,4 @@
-"""`hnbench.push`: a trained adapter on the Hugging Face Hub."""
+"""`hnbench.push`: uploads a trained adapter to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def push(folder: str | Path, name: str, *, private: bool = False) -> str:
-    """Put a trained adapter, with its model card and configuration, on the Hub as `name`.
+    """Upload a trained adapter, with its model card and configuration, to the Hub as `name`.
 
-    `name` is `OWNER/NAME`; the repository is made where there is none. The result is its address.
-    Then `hypernetwork="OWNER/NAME"` takes it from there.
+    `name` is `OWNER/NAME`; the repository is created if it does not exist. Returns its address.
+    Then `hypernetwork="OWNER/NAME"` loads it.
 
-    Raises `UsageError` for a folder that is not a whole adapter, and for what the Hub refuses.
+    Raises `UsageError` for a folder that is not a complete adapter, and if the Hub refuses.
     """
     from hnbench.hypernetwork.publish import publish
 

@@ -23,11 +23,11 @@ class Report:
     """A report that was written."""
 
     path: Path
-    """Its `report.md`; the tables and plots lie beside it."""
+    """Its `report.md`; tables and plots are in the same folder."""
     findings: tuple[str, ...]
     """One sentence each, the most important first."""
     published: tuple[str, ...]
-    """Published numbers beside the runs' own, one sentence each, where they were asked for."""
+    """Published numbers next to the runs' own, one sentence each; empty unless asked for."""
     summary: Summary
     """Everything that was computed."""
 
@@ -39,7 +39,7 @@ class Report:
 
     @property
     def damaged(self) -> tuple[str, ...]:
-        """Images that are missing or not the file that was written; looked for with `check`."""
+        """Images that are missing or changed since they were written; empty without `check`."""
         return tuple(self.summary.pool.damaged or ())
 
 
@@ -50,15 +50,15 @@ def report(
     published: bool = False,
     check: bool = False,
 ) -> Report:
-    """Write the report of a run, or of several that differ in nothing but the base seed.
+    """Write the report of a run, or of several that differ only in the base seed.
 
-    Runs are given by their folders, or as `hnbench.run` and `hnbench.load_run` return them; None is
-    the newest run under `results/`. The report goes into `report/` in the run's folder; for several
-    runs, `out` says where. It is made from the records alone. With `check`, every image is compared
-    with the SHA-256 of its record.
+    A run is given by its folder, or as `hnbench.run` and `hnbench.load_run` return it; None is the
+    newest run under `results/`. The report goes into `report/` in the run's folder; for several
+    runs, `out` is required. It is made from the records alone. With `check`, every image is
+    compared with the SHA-256 in its record. With `published`, published numbers are shown too.
 
     Raises `UsageError` for runs that cannot be reported together or have no record, `StoreError`
-    for a damaged one.
+    for a damaged run.
     """
     from hnbench.reports.headlines import headline_lines
     from hnbench.reports.published import published_lines
@@ -68,7 +68,7 @@ def report(
     chosen = _chosen(runs)
     if len(chosen) > 1 and out is None:
         raise UsageError(
-            f"{len(chosen)} runs were given; name the folder of their common report with `out`, for"
+            f"{len(chosen)} runs were given; name a folder for their common report with `out`, for"
             f" example {RESULTS / 'report'}"
         )
     summary = summarise_runs(chosen, check=check)
@@ -94,7 +94,7 @@ def _newest_run() -> Path:
     found = sorted(RESULTS.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise UsageError(
-            f"there is no run under {RESULTS}/; give a run's folder, or make one: hnbench run"
-            " geneval-shapes"
+            f"there is no run under {RESULTS}/; give a run's folder, or make a run with `hnbench"
+            " run`"
         )
     return found[-1].parent

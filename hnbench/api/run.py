@@ -1,4 +1,4 @@
-"""`hnbench.run`: methods on a suite, from names to records. `hnbench.load_run`: what a run left."""
+"""`hnbench.run`: runs methods on a suite. `hnbench.load_run`: reads a run's folder."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun(Run):
-    """A run, and what became of its plan."""
+    """A run, and how much of its plan is done."""
 
     expected: int
-    """Samples of the plan, over all labels."""
+    """The number of samples in the plan, over all labels."""
     done: int
     failed: int
-    """Their records say why; the same call tries them again."""
+    """The number of failed samples. Their records say why; the same call tries them again."""
     new: int
-    """Records that this call wrote, done or failed."""
+    """The number of records that this call wrote, done or failed."""
     commonest: str
-    """Why most of the failed ones failed, and how many did; empty where none did."""
+    """The most common reason of failures, and how many samples it hit; empty if none failed."""
 
 
 def load_run(folder: str | Path) -> Run:
@@ -91,12 +91,12 @@ def run(
 ) -> FinishedRun:
     """Run methods on a suite, from the same prompts and the same starting noises.
 
-    The same call again continues a run that was interrupted; one with more methods or `full` adds
-    to it. `hnbench run --help` describes the parameters; `progress` shows bars on stderr. Failed
-    samples are records, counted in the result, and raise nothing.
+    The same call again continues a run that was interrupted; a call with more methods or `full`
+    adds to it. `hnbench run --help` describes the parameters; `progress` shows bars on stderr. A
+    failed sample has a record too and is counted in the result; it raises nothing.
 
-    Raises `UsageError` for what cannot be used as given, before any work; `StoreError` for a folder
-    of another run, or one that cannot be written.
+    Raises `UsageError` for arguments that cannot be used, before any work; `StoreError` for a
+    folder of another run, or one that cannot be written.
     """
     screen = Screen(shown=progress)
     preset = preset_of(generator)
@@ -144,7 +144,7 @@ def _execute(
     folder: Path,
     screen: Screen,
 ) -> FinishedRun:
-    """Load all models and carry the run out."""
+    """Load all models and execute the run."""
     from hnbench.runs.execute import execute
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.preparation import prepare
@@ -167,7 +167,7 @@ def _execute(
 
 
 def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:
-    """All built-in methods but those without an adapter, which are named."""
+    """All built-in methods that have their adapter; the user is told which ones are left out."""
     entries = registry.METHODS.built_in
     left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
     if left_out:
@@ -176,12 +176,12 @@ def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:
 
 
 def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
-    """The base first, which every method is compared with, then the others."""
+    """The methods with the base, which all others are compared with, in the first place."""
     return (BASE, *(text for text in specifications if text != BASE))
 
 
 def _name_of(specification: str, suite: Suite) -> dict[str, str]:
-    """The suite's name in a run's configuration. A prompt file is identified by its own name and
+    """The suite's fields in a run's configuration. A prompt file is identified by its own name and
     its prompts, wherever it is.
     """
     if specifications.is_file(specification):

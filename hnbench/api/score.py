@@ -22,7 +22,7 @@ class Scored:
     """Verdicts on a folder's images."""
 
     folder: Path
-    """Where verdicts and scores are: `results.jsonl` and `scores.json`."""
+    """The folder with verdicts and scores: `results.jsonl` and `scores.json`."""
     scores: Scores
     """The images that were found, and one verdict for each."""
 
@@ -64,9 +64,9 @@ def score(
     The same call again judges only what has no verdict yet. `hnbench score --help` describes the
     parameters and docs/score.md the layouts that are read.
 
-    Raises `UsageError` for a folder that is not all of what the suite asks for (unless `partial`),
-    before any image is judged; `SampleFailure` when the judge fails for some images, with the
-    verdicts on all others kept.
+    Raises `UsageError` for a folder that does not match the suite (unless `partial`), before any
+    image is judged; `SampleFailure` if the judge fails for some images, with the verdicts on all
+    others kept.
     """
     specifications.find_suite(suite)
     screen = Screen(shown=progress)

@@ -1,4 +1,4 @@
-"""`hnbench.train`: a hypernetwork or a fine-tuning, from names to an adapter."""
+"""`hnbench.train`: trains a hypernetwork, or fine-tunes the generator."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedAdapter:
-    """A training that has ended."""
+    """The result of a finished training."""
 
     folder: Path
     """The training's folder, with its log."""
     adapter: Path
-    """The adapter's folder: what `hypernetwork` or `finetuned` of `hnbench.run` takes."""
+    """The adapter's folder, for `hypernetwork` or `finetuned` of `hnbench.run`."""
     kind: str
     generator: str
     description: dict[str, Any]
-    """Configuration, cost (`training`) and `evaluation` of the adapter, as its folder says them."""
+    """The adapter's configuration, cost (`training`) and `evaluation`, as in its hnbench.json."""
 
 
 def train(
@@ -80,12 +80,13 @@ def train(
     out: str | Path | None = None,
     progress: bool = True,
 ) -> TrainedAdapter:
-    """Train a noise hypernetwork, or a fine-tuning of the generator on the same rewards.
+    """Train a noise hypernetwork, or fine-tune the generator on the same rewards.
 
-    The same call again continues a training that was interrupted. What is None is the generator's
-    preset's. `hnbench train --help` describes the parameters; `progress` shows a bar on stderr.
+    The same call again continues a training that was interrupted. For None, the value comes from
+    the generator's preset. `hnbench train --help` describes the parameters; `progress` shows a bar
+    on stderr.
 
-    Raises `UsageError` for what cannot be used as given, and for a training that diverges;
+    Raises `UsageError` for arguments that cannot be used, and for a training that diverges;
     `StoreError` for a folder of another training, or one that cannot be written.
     """
     from hnbench.hypernetwork.config import TrainingConfig
@@ -132,8 +133,8 @@ def train(
 
 
 def _name_of(config: TrainingConfig, prompts: Sequence[str], dtype: str) -> str:
-    """The default name of a training's folder: another one for everything that must not differ
-    within a training (`Trainer` refuses what does).
+    """The default name of a training's folder. It differs for everything that `Trainer` requires to
+    be the same within one training.
     """
     identity = [config.identity]
     if not is_set(config.prompts):
@@ -156,7 +157,7 @@ def _train(
     folder: Path,
     screen: Screen,
 ) -> TrainedAdapter:
-    """Load all models and train, or go on with a training."""
+    """Load all models, and start or continue the training."""
     from hnbench.hypernetwork.checkpoint import describe_adapter
     from hnbench.hypernetwork.trainer import Trainer
 

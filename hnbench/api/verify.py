@@ -1,4 +1,4 @@
-"""`hnbench.verify`: does this installation give the published numbers?"""
+"""`hnbench.verify`: checks that this installation gives the published numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verified:
-    """The outcome of some checks."""
+    """The results of some checks."""
 
     path: Path
     """The JSON file with the same results."""
@@ -27,7 +27,7 @@ class Verified:
 
     @property
     def results(self) -> tuple[CheckResult, ...]:
-        """One for each check, in order."""
+        """One result for each check, in order."""
         return self.session.results
 
     @property
@@ -63,8 +63,8 @@ def verify(
     """Check that this installation, on this machine, gives the published numbers.
 
     `names` are generators, rewards, suites, measures or single checks; None is every check that
-    needs no GPU and less than 5 GB. Models and inputs are downloaded where needed. What was found
-    is remembered, and runs and reports say it of their models.
+    needs no GPU and less than 5 GB. Models and inputs are downloaded if needed. The results are
+    remembered, and runs and reports show them for their models.
 
     Raises `UsageError` for an unknown name. A number that differs is a result, not an error.
     """

@@ -1,1 +1,1 @@
-"""Names: what can be asked for, the defaults of each, and how a name becomes a loaded model."""
+"""Names: those that can be used, the defaults of each, and how a name becomes a loaded model."""

@@ -1,4 +1,4 @@
-"""What a run needs of the Hub, and having it before the run."""
+"""The files that a run needs, downloaded before it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from hnbench.weights.hub import Source
 
 Needs = dict["Source", list[str]]
-"""Every source, once, and the names that need it."""
+"""Source -> the names that need it."""
 
 
 def reward_sources(names: Iterable[str]) -> Needs:
-    """What rewards are loaded from."""
+    """The sources that rewards are loaded from."""
     return _joined((source, name) for name in names for source in registry.REWARDS.sources(name))
 
 
 def measure_sources(names: Iterable[str]) -> Needs:
-    """What measures are loaded from on the Hub."""
+    """The sources on the Hub that measures are loaded from."""
     return _joined((source, name) for name in names for source in registry.MEASURES.sources(name))
 
 
 def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]) -> Needs:
-    """What a generator, by name or by where it is, and adapters are loaded from: nothing for what
-    is on this machine.
+    """The sources that adapters and a generator, by name or by place, are loaded from; none for a
+    local folder.
 
-    Which files a generator has is written in an index of its own, which is downloaded for that.
+    A generator's index names its files, so the index is downloaded here.
     """
     from hnbench.generators.sources import PublishedGenerator
     from hnbench.hypernetwork.checkpoint import FILES, NEEDS
@@ -80,8 +80,8 @@ def fetch_measure(name: str) -> None:
 
 
 def sizes(sources: Iterable[Source]) -> dict[Source, int | None]:
-    """Bytes by source; None where the Hub does not say. A repository without a file that is needed
-    is a `UsageError`.
+    """Source -> size in bytes, or None if the Hub does not say. A repository that lacks a needed
+    file is a `UsageError`.
     """
     return {source: _size(source) for source in sources}
 
@@ -98,10 +98,10 @@ def _size(source: Source) -> int | None:
 def download_all(
     bytes_of: Mapping[Source, int | None], told: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Download all sources, each after `told` was told of it.
+    """Download all sources. Before each one, `told` is called with a line about it.
 
-    Those without a size from the Hub come first: they are in the cache, or fail before anything
-    large is downloaded.
+    Sources of unknown size come first: they are in the cache, or fail before anything large is
+    downloaded.
     """
     for source in sorted(bytes_of, key=lambda source: bytes_of[source] is not None):
         told(f"fetching {source}")

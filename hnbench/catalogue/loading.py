@@ -1,4 +1,4 @@
-"""From names to loaded models: what `run`, `train` and `diagnose` have in common."""
+"""Turns names into loaded models; `run`, `train` and `diagnose` share this code."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 def choose_device(name: str) -> str:
-    """The torch device of a name; `"auto"` is CUDA where there is any. A device that is not there
-    is a `UsageError`.
+    """The torch device of a name; `"auto"` is CUDA if available, else the CPU. An unknown or
+    missing device is a `UsageError`.
     """
     import torch
 
@@ -36,14 +36,14 @@ def choose_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise UsageError(
-            f"device {name!r} is unknown; choose auto, cpu, cuda or, of several GPUs, for example"
-            " cuda:1"
+            f"`device` was {name!r}; choose auto, cpu, cuda or, for one of several GPUs, its number"
+            " as in cuda:1"
         )
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(
-            f"the device was {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices;"
-            " choose `device` cpu or auto"
+            f"`device` was {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices;"
+            " choose cpu or auto"
         )
     return name
 
@@ -51,16 +51,16 @@ def choose_device(name: str) -> str:
 def parse_weights(
     typed: Sequence[str], default: Mapping[str, float], generator: str
 ) -> dict[str, float]:
-    """What to optimise: `NAME=WEIGHT` as typed, or the preset's where nothing was typed. Every name
-    is known afterwards.
+    """Reward -> weight, to optimise: from `NAME=WEIGHT` as typed, or the preset's if nothing was
+    typed.
 
-    A mixture becomes its parts; it may be typed without a weight. A reward that is given twice is a
-    `UsageError`.
+    A mixture becomes its parts; it may be typed without a weight. An unknown name, a weight that is
+    zero or not a number, a reward given twice, and no reward at all are `UsageError`s.
     """
     pairs = [_name_and_weight(text) for text in typed] or list(default.items())
     if not pairs:
         raise UsageError(
-            f"the generator {generator!r} has no preset; say what to optimise, for example"
+            f"the generator {generator!r} has no preset; name the rewards to optimise, for example"
             " `optimise` redness=1.0"
         )
     weights: dict[str, float] = {}
@@ -68,16 +68,16 @@ def parse_weights(
         for part, weight in parts_of(name).items():
             if part in weights:
                 raise UsageError(
-                    f"the reward {part!r} is given twice; give it once, with the weight that it"
-                    " shall have"
+                    f"the reward {part!r} is given twice; give it once, with the weight that you"
+                    " want"
                 )
             weights[part] = factor * weight
     return weights
 
 
 def parse_angle(typed: float | str | None) -> float | Literal["even"] | None:
-    """SANA-Sprint's angle between two steps as typed: a number above 0 and below pi / 2, or `even`.
-    Anything else is a `UsageError`.
+    """SANA-Sprint's angle between two steps, as typed: a number above 0 and below pi / 2, or
+    `"even"`; None stays None. Anything else is a `UsageError`.
     """
     if typed is None:
         return None
@@ -96,7 +96,7 @@ def parse_angle(typed: float | str | None) -> float | Literal["even"] | None:
 
 
 def parts_of(name: str) -> Mapping[str, float]:
-    """A mixture's rewards and weights; of any other reward, itself with weight 1."""
+    """Reward -> weight of a mixture; for any other reward, itself with weight 1."""
     return registry.REWARDS.entry(name).weights or {name: 1.0}
 
 
@@ -119,8 +119,8 @@ def _name_and_weight(text: str) -> tuple[str, float]:
 def training_settings(
     preset: Preset, kind: str, name: str | None, generator: str
 ) -> dict[str, Any]:
-    """The fields of a training's configuration in the generator's training preset of this name, or
-    in its default one.
+    """The fields of a training's configuration from the generator's training preset of this `name`,
+    or from its first one. An unknown name is a `UsageError`.
     """
     if name is None:
         name = next(iter(preset.trainings), None)
@@ -131,7 +131,7 @@ def training_settings(
 
 
 def is_place(generator: str) -> bool:
-    """Whether a generator is given by where it is, a folder or a repository of the Hub, and not by
+    """Whether a generator is given by its place, a folder or a repository on the Hub, instead of by
     a registered name.
     """
     return generator not in registry.GENERATORS.entries and (
@@ -140,8 +140,8 @@ def is_place(generator: str) -> bool:
 
 
 def check_generator(generator: str) -> None:
-    """Refuse an unknown name, a folder that is not there and what cannot be a repository, before
-    anything is loaded.
+    """Raise a `UsageError` for an unknown name, a missing folder, and a text that cannot be a
+    repository, before anything is loaded.
     """
     if not is_place(generator):
         registry.GENERATORS.entry(generator)
@@ -155,8 +155,8 @@ def check_generator(generator: str) -> None:
 
 
 def dtype_of(generator: str, asked: Dtype | None) -> str:
-    """What a generator computes in: as asked, or else its own type, which for a folder or a
-    repository is float32.
+    """The type that a generator computes in: as asked, else its default, which is float32 for a
+    folder or a repository.
     """
     return asked or (
         "float32" if is_place(generator) else registry.GENERATORS.entry(generator).dtype
@@ -164,11 +164,11 @@ def dtype_of(generator: str, asked: Dtype | None) -> str:
 
 
 def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
-    """Load a generator, by name or by where it is, onto a device.
+    """Load a generator, by name or by place, onto a device.
 
     `options` are `image_size`, `prompt_prefix`, `max_sequence_length`, `intermediate_timesteps` and
-    `memory` (as `memory_policies` reads it); those that are None are left to the generator. An
-    option that the generator does not have is a `UsageError`.
+    `memory` (as `memory_policies` reads it); for None, the generator takes its default. An option
+    that the generator does not have is a `UsageError`.
     """
     check_generator(name)
     policies = memory_policies(options.pop("memory", "none"))
@@ -196,7 +196,7 @@ def load_generator(name: str, device: str, dtype: str, **options: Any) -> Genera
 
 
 def load_reward(name: str, device: str, dtype: str) -> Reward:
-    """Load a reward onto a device; a mixture's name loads all of it."""
+    """Load a reward onto a device; the name of a mixture loads the whole mixture."""
     weights = registry.REWARDS.entry(name).weights
     if weights:
         return load_mixture(weights, device, dtype, name)
@@ -207,7 +207,7 @@ def load_reward(name: str, device: str, dtype: str) -> Reward:
 def load_mixture(
     weights: Mapping[str, float], device: str, dtype: str, name: str = "mixture"
 ) -> Mixture:
-    """Load all rewards that are optimised."""
+    """Load rewards, with their weights, as one mixture."""
     from hnbench.rewards.base import Mixture
 
     return Mixture(
@@ -216,11 +216,10 @@ def load_mixture(
 
 
 def find_adapter(given: str | Path) -> Path:
-    """The folder of an adapter that was given as a folder, or as `owner/name[@revision]` of the
-    Hub, which is downloaded.
+    """The folder of an adapter. A text is a folder, or `owner/name[@revision]` on the Hub, which is
+    downloaded; a `Path` is a folder that was found before, and is returned as it is.
 
-    A text that is neither, and a folder or repository without an adapter, are `UsageError`s. A
-    `Path` is a folder that was found before.
+    A text that is neither, and a folder or repository without an adapter, are `UsageError`s.
     """
     if isinstance(given, Path):
         return given
@@ -246,8 +245,8 @@ def find_adapter(given: str | Path) -> Path:
 def make_methods(
     specifications: Sequence[str], preset: Preset, adapters: Mapping[str, str | Path]
 ) -> tuple[Method, ...]:
-    """The methods of specifications; `adapters` are trained adapters by kind of training: folders,
-    or names on the Hub.
+    """The methods of these specifications. `adapters` maps a kind of training to the folder of an
+    adapter, or to its name on the Hub.
     """
     return tuple(make_method(text, _defaults(text, preset, adapters)) for text in specifications)
 

@@ -1,6 +1,4 @@
-"""What is done with a generator when nothing else is asked for: its rewards, parameters, adapters
-and training.
-"""
+"""The defaults of each generator: its rewards, parameters, adapters and training."""
 
 from __future__ import annotations
 
@@ -26,19 +24,19 @@ class Preset:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Method name -> parameters that differ from the method's own defaults."""
     adapters: Mapping[str, str | Path] = field(default_factory=dict)
-    """Kind of training (`"hypernoise"`, `"finetune"`) -> folder of the adapter that comes with
-    hnbench, or name of one on the Hub.
+    """Kind of training (`"hypernoise"`, `"finetune"`) -> adapter: a folder that comes with hnbench,
+    or a name on the Hub.
     """
     trainings: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Name -> kind of training -> fields of the training's configuration that differ from its own
     defaults. The first is the default.
     """
     training_prompts: str = ""
-    """The prompt set to train on, or empty when one has to be given."""
+    """The prompt set to train on; empty if the user has to give one."""
     suite: str = ""
-    """The suite that was made for the generator, if one was."""
+    """The suite to try the generator on; empty if there is no default."""
     measures: tuple[str, ...] = ("lpips", "dino-similarity", "dino-vendi", "cmmd", "fd-dinov2")
-    """What `hnbench measure` measures of a run's images."""
+    """The measures that `hnbench measure` applies to a run's images."""
 
 
 _SHAPES_WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
@@ -60,7 +58,7 @@ _PUBLISHED: Mapping[str, Any] = {
     "suite": "geneval",
     "training_prompts": "hypernoise",
 }
-"""What the published experiments have in common."""
+"""The values that the published experiments share."""
 
 _RENO_1024 = {"reno": {"learning_rate": 10.0}}
 """For images of 1024 pixels (arXiv 2406.04312); ReNO's own default, 5, is the one for 512."""
@@ -72,7 +70,7 @@ def _trainings(
     """The two published sets of values, for a hypernetwork and for the fine-tuning that it is
     compared with, which has no regulariser.
 
-    The paper's objective has the sum over a noise, its code the mean.
+    The regulariser sums over a noise in the paper, and takes the mean in its code.
     """
     reductions = {"code": (code, "mean"), "paper": (paper, "sum")}
     return {
@@ -84,10 +82,9 @@ def _trainings(
     }
 
 
-# Of arXiv 2508.09968, Table 4, and of the scripts in ExplainableML/HyperNoise; docs/training.md has
-# the tables, and how steps follow from
-# epochs. A batch here is what the scripts put on one GPU; the batches of an optimizer step make up
-# the published effective batch.
+# From arXiv 2508.09968, Table 4, and from the scripts in ExplainableML/HyperNoise. docs/training.md
+# has the tables, and how steps follow from epochs. A batch here is what the scripts put on one GPU;
+# the batches of an optimizer step together are the published effective batch.
 _ALL = {"rank": 128, "eval_every": 500, "save_every": 500}
 _SGD = {
     **_ALL,
@@ -179,7 +176,7 @@ PRESETS: Mapping[str, Preset] = {
 
 
 def preset_of(generator: str) -> Preset:
-    """The preset of a generator; an empty one where there is none, for example for a generator of
+    """The preset of a generator; an empty one if there is none, for example for a generator of
     another package.
     """
     return PRESETS.get(generator, Preset())

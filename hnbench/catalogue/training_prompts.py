@@ -28,16 +28,17 @@ COMPBENCH_CATEGORIES = (
     "non_spatial",
     "numeracy",
 )
-"""Those that the official training code reads: all but 3d_spatial."""
+"""The categories that the official training code reads: all except 3d_spatial."""
 
 
 def find_prompts(
     given: str, data: Path | None = None, tell: Callable[[str], None] = lambda _: None
 ) -> tuple[str, ...]:
-    """The prompts of a named set, or of a prompt file. A file called like a set is reached by its
-    path, as in `./hypernoise`.
+    """The prompts of a named set, or of a prompt file. A file with the name of a set needs a path,
+    as in `./hypernoise`.
 
-    `tell` is told what a user should know of a file's prompts, line by line.
+    `tell` is called with each line that a user should know about a file's prompts. Raises
+    `UsageError` for a name that is neither, and for a file that cannot be used.
     """
     if is_set(given):
         return tuple(registry.PROMPTS.get(given)(data))
@@ -74,7 +75,7 @@ def t2i_compbench(data: Path | None = None) -> list[str]:
 
 
 def abc_6k(data: Path | None = None) -> Sequence[str]:
-    """ABC-6K's 6,434 prompts with two coloured things each; 46 of them are repeats."""
+    """ABC-6K's 6,434 prompts, each with two coloured things; 46 of them are repeats."""
     return read_every_prompt(data_file("training/abc-6k.txt", data))
 
 
@@ -82,7 +83,8 @@ def pick_a_pic(data: Path | None = None) -> list[str]:
     """The prompts of Pick-a-Pic that HyperNoise was trained on, in the order of its list, repeats
     included.
 
-    They are what users typed, unfiltered. The list is a JSON object whose values are the prompts.
+    Users typed them, and nobody filtered them. The list is a JSON object whose values are the
+    prompts.
     """
     path = data_file("training/pickapic-prompts.json", data)
     try:
@@ -95,7 +97,7 @@ def pick_a_pic(data: Path | None = None) -> list[str]:
 
 
 def hypernoise(data: Path | None = None) -> list[str]:
-    """What HyperNoise was trained on, T2I-CompBench, ABC-6K and Pick-a-Pic, repeats included."""
+    """HyperNoise's training prompts: T2I-CompBench, ABC-6K and Pick-a-Pic, repeats included."""
     return [*t2i_compbench(data), *abc_6k(data), *pick_a_pic(data)]
 
 

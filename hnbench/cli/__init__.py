@@ -1,3 +1,3 @@
-"""The command line: one file a command. Each translates options into a call of the library and
-prints what comes back.
+"""The command line, with one file for each command. Each translates its options into a call of the
+library, and prints the result.
 """

@@ -1,8 +1,7 @@
-"""The command line: one file a command. Results go to stdout, everything else to stderr.
+"""The command line as a whole. Results go to stdout, everything else to stderr.
 
 Exit codes: 0 all is well, 2 wrong usage, 3 some samples failed, 4 a run or training folder cannot
-be used, 130 interrupted, 143 terminated.
-Nothing heavy is imported before a command needs it.
+be used, 130 interrupted, 143 terminated. Nothing heavy is imported before a command needs it.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 OTHER_DEVICE = (
-    "end what else uses the memory, or give another --device; what was written is kept, and the"
-    " same command continues"
+    "end other programs that use the memory, or give another --device; what was written is kept,"
+    " and the same command continues"
 )
 MORE_MEMORY = {
     "run": (
@@ -53,25 +52,25 @@ MORE_MEMORY = {
     ),
     "train": (
         "give --memory checkpoint-all,offload-text, which changes no result: the same command with"
-        " it continues from the state that was saved last. Or train anew in another folder, with a"
-        " smaller --batch-size and more --accumulation, or a smaller --image-size"
+        " it continues from the state that was saved last. Or start a new training in another"
+        " folder, with a smaller --batch-size and more --accumulation, or a smaller --image-size"
     ),
     "diagnose": (
         "give a smaller --batch-size or --image-size, or --memory checkpoint-all,offload-text;"
         f" {OTHER_DEVICE}"
     ),
 }
-"""What to do without enough memory, by command. `run`, `score` and `measure` have halved their
-batches before, down to one image.
+"""Advice when memory runs out, by command. By then, `run`, `score` and `measure` have halved their
+batches down to one image.
 """
 
 
 BadUsage: type[Exception] = typer.BadParameter.__bases__[0]
-"""What typer raises of arguments; it has no name for it."""
+"""The base of typer's errors about arguments. It is click's, and typer has no name for it."""
 
 
 class Commands(TyperGroup):
-    """Errors that a user can mend are one or two lines on stderr, and an exit code."""
+    """All commands. An error that a user can fix is shown in one or two lines on stderr."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read the arguments before the command's name."""
@@ -79,11 +78,12 @@ class Commands(TyperGroup):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command that was asked for; an error decides the exit code."""
         try:
             with _printable_usage():
                 return super().invoke(ctx)
         except (HnbenchError, RuntimeError, MemoryError, ImportError) as error:
+            # Lack of memory can hide in any of these, even in a failed import.
             if is_out_of_memory(error):
                 echo(
                     f"hnbench: out of memory ({first_line(error)});"
@@ -116,7 +116,9 @@ class Commands(TyperGroup):
 
 @contextmanager
 def _printable_usage() -> Iterator[None]:
-    """Arguments may be names of files that others chose, as in `hnbench report *`."""
+    """Within the block, errors about arguments are made printable: an argument may be a file name
+    that somebody else chose, as in `hnbench report *`.
+    """
     try:
         yield
     except BadUsage as error:
@@ -129,7 +131,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # rich's help takes longer to import than all of the rest
+    rich_markup_mode=None,  # rich's help takes longer to import than everything else
     help=(
         "Compare ways to choose the initial noise of a text-to-image model: random, searched,"
         " optimised, or predicted by a hypernetwork."
@@ -144,7 +146,7 @@ def main() -> None:
     heed_sigterm()
     try:
         app(prog_name="hnbench")
-    except HnbenchError as error:  # of what is printed before a command begins, such as its help
+    except HnbenchError as error:  # from printing outside of any command, such as the help
         echo(f"hnbench: {error}", err=True)
         sys.exit(error.exit_code)
 
@@ -155,6 +157,7 @@ def _named(error: OSError) -> str:
 
 def _examples(*commands: str) -> str:
     """An epilog: one command per line, not wrapped."""
+    # \b keeps click from wrapping the lines that follow
     return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
 
 
@@ -169,7 +172,7 @@ def options(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:

@@ -35,7 +35,7 @@ def diagnose(
     prompts: PromptsName = None,
     data_dir: DataFolder = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, help="At most so many of the prompts.")
+        int, typer.Option("--limit", min=1, help="The largest number of prompts.")
     ] = 8,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Noises per prompt.")] = 4,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,

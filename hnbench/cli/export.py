@@ -21,9 +21,9 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
     layout: Annotated[
         Literal["geneval", "t2i-compbench"],
-        typer.Option("--layout", help="Whose scripts are to read the images."),
+        typer.Option("--layout", help="The project whose scripts will read the images."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Where the folders go, one for each label.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for the labels' folders.")],
     label: Labels = None,
     partial: PartialChoice = False,
 ) -> None:

@@ -49,4 +49,4 @@ def fetch(
         measure=measure,
         before=show_downloads,
     )
-    echo("all of it is on this machine now")
+    echo("everything is on this machine now")

@@ -1,4 +1,4 @@
-"""The library's errors name parameters by their Python names; here they become flags."""
+"""The library's errors name parameters by their Python names; this turns them into flags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _IN_BACKTICKS = re.compile(r"`([a-z][a-z_]*)`")
 def with_flags(message: str, options: Collection[str]) -> str:
     """The message with each parameter in backticks as its flag: `batch_size` as --batch-size.
 
-    `options` are a command's flags, such as "--batch-size". What is not among them is not changed.
+    `options` are a command's flags, such as "--batch-size". Any other name stays as it is.
     """
 
     def flag_of(found: re.Match[str]) -> str:

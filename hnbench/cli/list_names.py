@@ -23,7 +23,7 @@ def list_names(
 ) -> None:
     """List generators, rewards, methods, suites, measures or prompt sets.
 
-    Those of installed third-party packages too.
+    Those of installed third-party packages are included.
     """
     registries: dict[str, registry.Registry[Any]] = {
         "generators": registry.GENERATORS,

@@ -37,7 +37,7 @@ def measure(
         typer.Option(
             "--suite",
             metavar="NAME[:PART]",
-            help="Whose prompts the images are of. [default: the run's]",
+            help="The suite whose prompts the images show. [default: the run's]",
         ),
     ] = None,
     quick: QuickChoice = False,
@@ -47,13 +47,13 @@ def measure(
     device: DeviceName = "auto",
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Where the values go. [default: measures in the folder]"),
+        typer.Option("--out", help="The folder for the values. [default: measures/ in FOLDER]"),
     ] = None,
 ) -> None:
-    """Measure images that are there: diversity, fidelity, and what else no method saw.
+    """Measure existing images: diversity, fidelity, and other values that no method saw.
 
-    Of a run, every label is compared with the base, which is always there. The same command again
-    computes only what is missing, and `hnbench report` shows what was measured of a run.
+    In a run, every label is compared with the base, which is always measured. The same command
+    again computes only what is missing, and `hnbench report` shows the values of a run.
     """
     found = api.measure(
         folder,

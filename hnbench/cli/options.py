@@ -10,7 +10,7 @@ import typer
 from hnbench.catalogue.loading import Dtype
 
 PRESET = "[default: the preset's]"
-NAMED = "[default: results/ and a name that says what it is]"
+NAMED = "[default: a folder under results/, named after its content]"
 
 GeneratorName = Annotated[
     str,
@@ -50,7 +50,10 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         metavar="POLICY[,...]",
-        help="none, checkpoint-decoder, checkpoint-all, offload-text: slower; changes no result.",
+        help=(
+            "none, checkpoint-decoder, checkpoint-all, offload-text: less memory, but slower; no"
+            " result changes."
+        ),
     ),
 ]
 DeviceName = Annotated[
@@ -61,8 +64,8 @@ DtypeName = Annotated[
     typer.Option(
         "--dtype",
         help=(
-            "What the models compute in; noise and norms stay in float32. [default: bfloat16 for"
-            " published generators, else float32]"
+            "The type that the models compute in; noise and norms stay in float32. [default:"
+            " bfloat16 for published generators, else float32]"
         ),
     ),
 ]
@@ -118,20 +121,18 @@ PartialChoice = Annotated[
     typer.Option(
         "--partial",
         help=(
-            "Take what is there, though something is missing, unknown or unreadable; the output"
-            " says what."
+            "Use the existing images, even if some are missing, unknown or unreadable; the output"
+            " says which."
         ),
     ),
 ]
 QuickChoice = Annotated[
     bool,
-    typer.Option(
-        "--quick", help="The images are of the suite's quick protocol, not of the full one."
-    ),
+    typer.Option("--quick", help="The images follow the suite's quick protocol, not the full one."),
 ]
 ImagesAtATime = Annotated[
     int,
-    typer.Option("--batch-size", min=1, help="Images at a time; changes results to rounding only."),
+    typer.Option("--batch-size", min=1, help="Images at a time; results change only by rounding."),
 ]
 Labels = Annotated[
     list[str] | None,

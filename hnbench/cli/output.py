@@ -8,5 +8,5 @@ from hnbench.files.escaping import printable
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print one line: all of it is text."""
+    """Print one line; characters that are not printable are escaped."""
     typer.echo(printable(text), err=err)

@@ -1,5 +1,5 @@
-"""The small tables that commands print on stdout. Whatever is shown is text: no markup of rich, no
-control characters.
+"""The small tables that commands print on stdout. Everything is shown as plain text: no markup of
+rich, no control characters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def show_entries(entries: Iterable[Entry]) -> None:
-    """Print names with what they are and need."""
+    """Print a table of names: what each is, and what it needs."""
     table = Table("name", "what it is", "needs", box=box.SIMPLE_HEAD)
     table.columns[0].no_wrap = True
     for entry in entries:
@@ -37,7 +37,7 @@ def show_entries(entries: Iterable[Entry]) -> None:
 def show_downloads(
     downloads: Mapping[Source, Sequence[str]], sizes: Mapping[Source, int | None]
 ) -> None:
-    """Print what is fetched, from where, and how large it is (None where nobody can say)."""
+    """Print what is downloaded, from where, and its `sizes` in bytes (None: unknown)."""
     table = Table("for", "from the Hub", "files", "size", box=box.SIMPLE_HEAD)
     for source, names in downloads.items():
         bytes_ = sizes[source]
@@ -59,8 +59,8 @@ def show_values(values: Mapping[str, Any]) -> None:
 def show_report(
     table: Table, sentences: Iterable[str], path: Path, *, narrow: Sequence[Table] = ()
 ) -> None:
-    """Print a report's main table, or the `narrow` ones where there is no room for it, its findings
-    and where all of it is.
+    """Print a report's main table (or the `narrow` ones, if that one does not fit), its findings
+    and its path.
     """
     console = consoles.stdout()
     _print(console, *([table] if not narrow or fits(table, console) else narrow))
@@ -71,15 +71,15 @@ def show_report(
 
 
 def show_lines(lines: Iterable[str]) -> None:
-    """Print text as it is."""
+    """Print lines of text."""
     console = consoles.stdout()
     for line in lines:
         consoles.say(console, line)
 
 
 def show_scores(table: Table, sentences: Iterable[str], where: str) -> None:
-    """Print what was found of a folder's images, after what has to be known of it, and `where` the
-    details are.
+    """Print the results for a folder's images: the sentences that a reader must know, the table,
+    and `where` the details are.
     """
     console = consoles.stdout()
     for sentence in sentences:

@@ -21,15 +21,15 @@ def push(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="OWNER/NAME", help="The repository of the Hub; made where there is none."
+            metavar="OWNER/NAME", help="The repository on the Hub; created if it does not exist."
         ),
     ],
     private: Annotated[
-        bool, typer.Option("--private", help="Only for those who are given access.")
+        bool, typer.Option("--private", help="Only people with access can see it.")
     ] = False,
 ) -> None:
     """Put a trained adapter on the Hugging Face Hub.
 
-    With its model card and its configuration; then `--hypernetwork OWNER/NAME` takes it from there.
+    Its model card and configuration go with it. Then `--hypernetwork OWNER/NAME` loads it.
     """
     echo(f"The adapter is at {api.push(folder, name, private=private)}")

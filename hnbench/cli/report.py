@@ -38,7 +38,7 @@ def report(
         ),
     ] = None,
     published: Annotated[
-        bool, typer.Option("--published", help="Set the numbers of papers beside the run's own.")
+        bool, typer.Option("--published", help="Show published numbers next to the run's own.")
     ] = False,
     check: Annotated[
         bool,
@@ -59,8 +59,9 @@ def write_and_show(
     published: bool = False,
     check: bool = False,
 ) -> None:
-    """Write the report; print its table, its findings, the published numbers where they were asked
-    for, and its place.
+    """Write the report, and print its table, findings, published numbers (if asked for) and path.
+
+    Raises `SampleFailure` if `check` finds missing or changed images.
     """
     found = api.report(runs, out=out, published=published, check=check)
 
@@ -74,7 +75,6 @@ def write_and_show(
     )
     if damaged := found.damaged:
         raise SampleFailure(
-            f"missing or not the file that was written: {len(damaged)} of the images, such as"
-            f" {damaged[0]}; remove what is there, and `hnbench run` with the run's own options"
-            " draws them again"
+            f"images that are missing or were changed: {len(damaged)}, such as {damaged[0]}; remove"
+            " the changed ones, and `hnbench run` with the run's own options draws them again"
         )

@@ -53,7 +53,7 @@ def run(
         typer.Option(
             "--method",
             metavar="NAME[:K=V,...]",
-            help="A method; repeatable. random is always there. [default: all of them]",
+            help="A method; repeatable. random always runs too. [default: all of them]",
         ),
     ] = None,
     full: Annotated[
@@ -61,7 +61,9 @@ def run(
     ] = False,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", help="At most so many prompts, spread over the suite's tasks."),
+        typer.Option(
+            "--limit", help="The largest number of prompts, spread over the suite's tasks."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
     hypernetwork: HypernetworkName = None,
@@ -77,7 +79,7 @@ def run(
     hold_out: HeldOut = None,
     batch_size: Annotated[
         int,
-        typer.Option("--batch-size", help="Samples at a time; changes results to rounding only."),
+        typer.Option("--batch-size", help="Samples at a time; results change only by rounding."),
     ] = 32,
     device: DeviceName = "auto",
     dtype: DtypeName = None,
@@ -92,8 +94,7 @@ def run(
             metavar="ANGLE|even",
             help=(
                 "SANA-Sprint in two steps: the angle between them, 0 to 1.5708. 1.3 is the stock"
-                " pipeline's, even (0.7854) is what "
-                "HyperNoise's code asks for. [default: 1.3]"
+                " pipeline's, even (0.7854) is that of HyperNoise's code. [default: 1.3]"
             ),
         ),
     ] = None,

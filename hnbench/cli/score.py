@@ -43,14 +43,14 @@ def score(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Where verdicts and scores go. [default: scores-JUDGE in the folder]"
+            "--out", help="The folder for verdicts and scores. [default: scores-JUDGE in FOLDER]"
         ),
     ] = None,
 ) -> None:
     """Judge images that lie in a folder, wherever they come from.
 
-    What is missing, unknown or unreadable is told before any image is judged. The same command
-    again judges only what has no verdict yet.
+    Missing, unknown and unreadable images are reported before any image is judged. The same
+    command again judges only what has no verdict yet.
     """
     found = api.score(
         folder,

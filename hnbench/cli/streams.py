@@ -1,8 +1,8 @@
-"""Standard output and standard error as they are found: in any encoding, closed, or full.
+"""Standard output and standard error in any state: any encoding, closed, or on a full disk.
 
-A character that the encoding lacks is replaced by one that can be read. A stream that is closed
-takes everything. Standard output that cannot be written is one clear error; a message on standard
-error that cannot be written never ends the work.
+A character that the encoding lacks is replaced by a readable one. A closed stream drops everything.
+If standard output cannot be written, that is one clear error; a message on standard error that
+cannot be written never ends the work.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ READABLE = {
     **dict.fromkeys("│┃║", "|"),
     **dict.fromkeys("┌┐└┘├┤┬┴┼┏┓┗┛╭╮╰╯╡╞╪", "+"),
 }
-"""What stands for a character where the encoding does not have it. Any other is written as its
+"""Replacements of characters that an encoding may lack. Any other such character is written as its
 escape, such as `\\u65e5`.
 """
 
@@ -52,7 +52,7 @@ _HANDLER = "hnbench-readable"
 
 
 def readable(text: str) -> str:
-    """Every character by its replacement, or else as an escape."""
+    """The text with every character replaced: by its replacement, or else by its escape."""
     return "".join(
         READABLE.get(character) or character.encode("ascii", "backslashreplace").decode()
         for character in text
@@ -66,8 +66,8 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 
 
 class Output(io.TextIOWrapper):
-    """Standard output: what cannot be written is a `StoreError`, once; a reader that left stays a
-    `BrokenPipeError`.
+    """Standard output. A failed write is a `StoreError`, once; a `BrokenPipeError` (the reader is
+    gone) stays one.
     """
 
     def write(self, text: str) -> int:
@@ -85,6 +85,7 @@ class Output(io.TextIOWrapper):
     def _given_up(self, error: OSError) -> Exception:
         if isinstance(error, BrokenPipeError):
             return error
+        # Otherwise the flush at the interpreter's exit would fail again.
         _discard(self)
         return StoreError(
             f"standard output cannot be written ({error.strerror or error}); what a command saves"
@@ -93,7 +94,7 @@ class Output(io.TextIOWrapper):
 
 
 class Messages(io.TextIOWrapper):
-    """Standard error: a message that cannot be written is lost, and nothing else."""
+    """Standard error. A message that cannot be written is dropped, and the work goes on."""
 
     def write(self, text: str) -> int:
         try:
@@ -110,8 +111,8 @@ class Messages(io.TextIOWrapper):
 
 
 def prepare() -> None:
-    """Make the standard streams of this process take whatever is printed. Once is enough; streams
-    of others, as tests set, are left.
+    """Replace the standard streams of this process by ones that take everything printed. Once is
+    enough. Streams that something else replaced before, such as a test, are left alone.
     """
     codecs.register_error(_HANDLER, _replace)
     _fill_closed()
@@ -120,8 +121,8 @@ def prepare() -> None:
 
 
 def _fill_closed() -> None:
-    """Open the null device in place of descriptors 0 to 2 that are closed, so that no file of a run
-    is taken for a standard stream.
+    """Open the null device in place of closed descriptors 0 to 2. Otherwise the next file that is
+    opened would get such a number, and what is printed would go into it.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -142,7 +143,7 @@ def _opened(stream: object, kind: type[io.TextIOWrapper]) -> io.TextIOWrapper:
 
 
 def _discard(stream: io.TextIOWrapper) -> None:
-    """Send what the stream still holds, and all that follows, to the null device."""
+    """Send the rest of the stream's buffer, and everything after it, to the null device."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

@@ -63,18 +63,20 @@ def train(
     learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
     schedule: Annotated[
         Literal["constant", "cosine"] | None,
-        typer.Option("--schedule", help="Of the learning rate."),
+        typer.Option("--schedule", help="The course of the learning rate."),
     ] = None,
     gradient_clip: Annotated[
         float | None, typer.Option("--gradient-clip", help="The largest norm of the gradient.")
     ] = None,
-    rank: Annotated[int | None, typer.Option("--rank", help="Of the LoRA.")] = None,
+    rank: Annotated[int | None, typer.Option("--rank", help="The LoRA's rank.")] = None,
     lora_alpha: Annotated[
         float | None, typer.Option("--lora-alpha", help="The LoRA is scaled by alpha / rank.")
     ] = None,
     lora_dtype: Annotated[
         Literal["float32", "bfloat16"] | None,
-        typer.Option("--lora-dtype", help="What the LoRA's weights are kept and stepped in."),
+        typer.Option(
+            "--lora-dtype", help="The type in which the LoRA's weights are stored and updated."
+        ),
     ] = None,
     target_pattern: Annotated[
         str | None,
@@ -87,7 +89,10 @@ def train(
     ] = None,
     regulariser_weight: Annotated[
         float | None,
-        typer.Option("--regulariser-weight", help="hypernoise: what a change of the noise costs."),
+        typer.Option(
+            "--regulariser-weight",
+            help="hypernoise: the weight of the penalty on the change of the noise.",
+        ),
     ] = None,
     regulariser_reduction: Annotated[
         Literal["sum", "mean"] | None,
@@ -97,23 +102,28 @@ def train(
     ] = None,
     image_penalty: Annotated[
         float | None,
-        typer.Option("--image-penalty", help="finetune: what a change of the image costs."),
+        typer.Option(
+            "--image-penalty",
+            help="finetune: the weight of the penalty on the change of the image.",
+        ),
     ] = None,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,
     memory: Memory = "none",
-    seed: Annotated[int, typer.Option("--seed", help="Of first weights, prompts and noises.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="The seed of first weights, prompts and noises.")
+    ] = 0,
     device: DeviceName = "auto",
     dtype: DtypeName = None,
     out: Annotated[
         Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")
     ] = None,
 ) -> None:
-    """Train a noise hypernetwork, or a fine-tuning.
+    """Train a noise hypernetwork, or fine-tune the generator.
 
-    The same command again continues a training that was interrupted. Defaults are the preset's for
-    the generator.
+    The same command again continues a training that was interrupted. Defaults come from the
+    generator's preset.
     """
     found = api.train(
         kind=kind,

@@ -36,7 +36,7 @@ def verify(
         ),
     ] = None,
     listed: Annotated[
-        bool, typer.Option("--list", help="Print the checks that there are, and run none.")
+        bool, typer.Option("--list", help="Print the known checks, and run none.")
     ] = False,
     explain: Annotated[
         str | None,
@@ -47,12 +47,15 @@ def verify(
         ),
     ] = None,
     slow: Annotated[
-        bool, typer.Option("--slow", help="Also run on a CPU what takes a GPU to be quick: hours.")
+        bool,
+        typer.Option(
+            "--slow", help="Also run on a CPU checks that are quick only on a GPU: hours."
+        ),
     ] = False,
     device: DeviceName = "auto",
     dtype: Annotated[
         Dtype | None,
-        typer.Option("--dtype", help="What the models compute in. [default: the check's own]"),
+        typer.Option("--dtype", help="The type that the models compute in. [default: the check's]"),
     ] = None,
     out: Annotated[
         Path | None,
@@ -61,9 +64,9 @@ def verify(
 ) -> None:
     """Check that this installation, on this machine, gives the published numbers.
 
-    Models and inputs are downloaded where needed; each number is computed by the functions that a
-    run uses. What was found is remembered, and runs and reports say it of their models. The exit
-    code is 3 when anything differs, or nothing could be compared.
+    Models and inputs are downloaded if needed; each number is computed by the functions that a run
+    uses. The results are remembered, and runs and reports show them for their models. The exit code
+    is 3 when anything differs, or nothing could be compared.
     """
     if explain is not None:
         show_lines(line for one in _chosen([explain]) for line in tables.explained(one))
@@ -77,8 +80,8 @@ def verify(
     show_scores(tables.result_table(found.results), lines, f"The same as JSON: {found.path}")
     if found.failed:
         raise SampleFailure(
-            "not everything that was checked is equal; the table says what, `hnbench verify"
-            " --explain NAME` with what"
+            "some checks failed, or none could compare anything; the table says which, and `hnbench"
+            " verify --explain NAME` where the expected numbers come from"
         )
 
 

@@ -1,1 +1,1 @@
-"""What a user sees on stderr while something works: bars on a terminal, lines elsewhere."""
+"""Progress and notes on stderr: bars on a terminal, lines elsewhere."""

@@ -1,4 +1,4 @@
-"""Bars that count images."""
+"""Progress bars that count images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hnbench.files.escaping import printable
 
 
 class NameColumn(ProgressColumn):
-    """What a line counts."""
+    """The name of a line."""
 
     def render(self, task: Task) -> Text:
-        """The name, which is bold for the whole of the work."""
+        """The name; the line for the whole work has it in bold."""
         return Text(printable(task.description), style="bold" if task.fields.get("whole") else "")
 
 
@@ -34,7 +34,7 @@ class RateColumn(ProgressColumn):
 
 
 def image_bars() -> Progress:
-    """Lines that count images, with their rate; on a terminal alone."""
+    """Bars that count images, with their rate. Without a terminal, nothing is shown."""
     console = consoles.stderr()
     return Progress(
         NameColumn(),

@@ -19,7 +19,8 @@ class VerifyDisplay:
     """A line for each check as it begins and as it ends (`VerifyProgress`)."""
 
     def __init__(self, chosen: Sequence[Reference], known: int) -> None:
-        """Say what is about to be done, and what it downloads at most."""
+        """Print the number of checks, and the most that they download."""
+        # A component is downloaded once, however many checks it has.
         self._console = consoles.stderr()
         total = sum(one.download for one in {one.component: one for one in chosen}.values())
         self._say(
@@ -28,11 +29,11 @@ class VerifyDisplay:
         )
 
     def check_started(self, number: int, total: int, reference: Reference) -> None:
-        """Name the check."""
+        """Print the check's name and purpose."""
         self._say(f"[{number}/{total}] {reference.name}: {reference.about}")
 
     def check_done(self, result: CheckResult) -> None:
-        """Say what came of it."""
+        """Print the check's result."""
         why = f": {result.why}" if result.why else ""
         self._say(f"    {result.verdict}{why} ({result.seconds:.0f} s)")
 

@@ -1,4 +1,4 @@
-"""Where text is shown. Whatever is shown is text: no markup of rich, no control characters."""
+"""The consoles for output. Everything is shown as plain text: no markup, no control characters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from hnbench.files.escaping import printable
 
 WIDTH = 140
-"""Columns of what is printed where there is no terminal to ask."""
+"""The width of output in columns, if there is no terminal."""
 
 
 def stderr() -> Console:
@@ -19,10 +19,10 @@ def stderr() -> Console:
 
 
 def stdout() -> Console:
-    """A terminal as wide as it is; a file or a pipe wide enough for every table."""
+    """The console for results: a terminal has its own width, a file or a pipe has `WIDTH`."""
     return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def say(console: Console, text: str) -> None:
-    """Print one line; a terminal wraps it."""
+    """Print one line of plain text; the terminal wraps it, so that a copied line is whole."""
     console.print(Text(printable(text)), soft_wrap=True)

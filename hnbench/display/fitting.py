@@ -1,8 +1,8 @@
-"""Tables that fit their terminal: what is too wide is wrapped between words, then set as several
-tables, and last as stacked lines.
+"""Fits tables to their terminal: a table that is too wide is wrapped between words, else divided
+into several tables, else printed as stacked lines.
 
-Nothing is cut off: a number that lost its digits, or two names that became the same, are worse than
-a longer page. Cells are text and nothing else: no markup of rich, no control characters.
+Nothing is cut off: a number without its last digits, or two names that look the same, are worse
+than a longer page. Cells are plain text: no markup of rich, no control characters.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     from rich.table import Column
 
 _UNLIMITED = 1_000_000
+"""A width in columns that no table reaches."""
 
 
 def fitted(tables: Sequence[Table], console: Console) -> list[RenderableType]:
-    """The tables as they can be printed on `console` without an ellipsis; a caption comes after the
-    last part of its table.
+    """The tables in a form that `console` prints without an ellipsis. A caption follows the last
+    part of its table.
     """
     return _separated([part for table in tables for part in _fitted(_as_text(table), console)])
 
 
 def fits(table: Table, console: Console) -> bool:
-    """Whether every column has room for its longest line, or its longest word where it may wrap."""
+    """Whether every column has room for its longest word, or its longest line if it cannot wrap."""
     return _fits(_as_text(table), console)
 
 
@@ -45,7 +46,7 @@ def _fits(table: Table, console: Console) -> bool:
 
 
 def _as_text(table: Table) -> Table:
-    """The same table, whose headers, cells and caption are texts that show every character."""
+    """The same table, with headers, cells and caption as plain text that shows every character."""
     shown = _part(table, range(len(table.columns)))
     shown.caption_justify, shown.caption = (
         table.caption_justify,
@@ -55,7 +56,7 @@ def _as_text(table: Table) -> Table:
 
 
 def _in_lines(text: RenderableType) -> Text:
-    """A header or a caption, which may have lines of its own."""
+    """A header or a caption as plain text; it may have several lines."""
     return Text("\n".join(printable(line) for line in str(text).split("\n")))
 
 
@@ -82,7 +83,7 @@ def _separated(parts: Sequence[RenderableType]) -> list[RenderableType]:
 
 
 def _groups(table: Table, keys: Sequence[int], console: Console) -> list[list[int]]:
-    """The columns that are no keys, in their order, as many together as fit beside the keys."""
+    """The columns that are not keys, in order, in groups that each fit next to the keys."""
     groups: list[list[int]] = []
     for index in range(len(keys), len(table.columns)):
         if groups and _fits(_part(table, [*keys, *groups[-1], index]), console):
@@ -93,7 +94,7 @@ def _groups(table: Table, keys: Sequence[int], console: Console) -> list[list[in
 
 
 def _keys(table: Table) -> list[int]:
-    """The first columns that tell the rows apart."""
+    """The fewest first columns that make every row different."""
     for count in range(1, len(table.columns)):
         rows = list(zip(*(_cells(column) for column in table.columns[:count]), strict=True))
         if len(set(rows)) == len(rows):
@@ -102,7 +103,7 @@ def _keys(table: Table) -> list[int]:
 
 
 def _part(table: Table, indices: Iterable[int]) -> Table:
-    """The same table with some of its columns, and without its caption."""
+    """The same table with only these columns, and without its caption."""
     chosen = [table.columns[index] for index in indices]
     part = Table(box=table.box, padding=table.padding, header_style=table.header_style)
     for column in chosen:
@@ -131,8 +132,8 @@ def _stacked(table: Table, keys: Sequence[int]) -> list[RenderableType]:
 
 
 def _joined(header: str) -> str:
-    """A header in one line; a word that was divided by a hyphen at a line's end is whole again, as
-    is what a slash divides.
+    """A header in one line. Words that a hyphen divides at the end of a line are joined again, and
+    so are lines that begin with a slash.
     """
     lines = header.split("\n")
     joints = [
@@ -151,8 +152,8 @@ def _caption(table: Table) -> list[RenderableType]:
 
 
 def _share_width(table: Table, console: Console) -> None:
-    """Give the columns that wrap what the others leave, the widest ones least of what they ask for,
-    and no word is divided.
+    """Set the columns' widths, so that the table fits and no word is divided. The widest column
+    that can still wrap is made narrower first.
     """
     widths = [_widest(column) for column in table.columns]
     least = [_narrowest(column) for column in table.columns]
@@ -168,7 +169,7 @@ def _share_width(table: Table, console: Console) -> None:
 
 
 def _extra(table: Table, console: Console) -> int:
-    """What borders and padding take."""
+    """The width of borders and padding."""
     measured = console.measure(table, options=console.options.update(max_width=_UNLIMITED)).maximum
     return measured - sum(column.width or _widest(column) for column in table.columns)
 

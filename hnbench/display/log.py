@@ -15,43 +15,45 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 30.0
 QUIET_SHARE = 0.05
-"""Between two lines of a log there are at least these seconds, and this share of the work."""
+"""The least time between two lines of a log, and the least share of the work."""
 
 
 class Log:
-    """Progress as plain lines for a log file or a pipe; on a terminal, which has bars, nothing."""
+    """Progress as plain lines for a log file or a pipe. A terminal has bars, so it gets no
+    lines.
+    """
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock
         self._what, self._total, self._done, self._first = "", 0, 0, 0
         self._said, self._said_at, self._began = 0, 0.0, 0.0
         self.note = ""
-        """What the next lines say besides: the method, or the latest figures."""
+        """An addition to the next lines: the method, or the latest figures."""
 
     def begin(self, what: str, total: int, done: int = 0) -> None:
-        """A piece of work begins, of which `done` of `total` is there."""
+        """A piece of work begins, of which `done` of `total` is done already."""
         self._what, self._total, self._done, self._first = what, total, done, done
         self._began = self._clock()
         self._line()
 
     def skip(self, count: int) -> None:
-        """So much more was there before; it is no measure of speed."""
+        """`count` more were done in an earlier session, so they do not count for the speed."""
         if count:
             self.begin(self._what, self._total, self._done + count)
 
     def advance(self, count: int) -> None:
-        """So much more is done."""
+        """`count` more are done."""
         self.reach(self._done + count)
 
     def reach(self, done: int) -> None:
-        """So much is done: a line, if the last one is long ago and much was done since."""
+        """`done` in all are done. Prints a line if enough time and work lie behind the last one."""
         self._done = done
         late = self._clock() - self._said_at >= QUIET_SECONDS
         if late and self._done - self._said >= QUIET_SHARE * self._total:
             self._line()
 
     def end(self) -> None:
-        """The last state, if no line said it."""
+        """Print the last state, if no line has shown it."""
         if self._done != self._said:
             self._line()
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 class RunDisplay:
-    """One line for the whole run and one for each method that has something to do (see
-    `hnbench.runs.execute.RunProgress`).
+    """One line for the whole run, and one for each method that has something to do. Implements
+    `hnbench.runs.execute.RunProgress`.
     """
 
     def __init__(self) -> None:
@@ -29,16 +29,17 @@ class RunDisplay:
         self._bars.start()
 
     def label(self, name: str) -> None:
-        """Begin a method's line; the line of the one before stays, if anything was done in it."""
+        """Begin a method's line. The previous method's line stays if it counted anything."""
         self._close_method()
         self._log.note = f"now {name}"
         self._method = self._bars.add_task(name, total=None)
 
     def advance(self, count: int) -> None:
-        """Count images. Those that come before any method are from an earlier session, and no
-        measure of speed.
+        """Count images. Those that come before any method are from an earlier session, and do not
+        count for the speed.
         """
         if self._method is None:
+            # rich measures the speed from here on
             self._bars.reset(self._run, completed=count)
             self._log.skip(count)
             return

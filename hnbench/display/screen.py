@@ -1,4 +1,4 @@
-"""Everything that one call tells its user while it works, or nothing at all."""
+"""Everything that one call shows its user while it works, or nothing at all."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 
 
 class Screen:
-    """Progress and notes of one call on stderr, where it is `shown`."""
+    """Progress and notes of one call on stderr, if `shown`."""
 
     def __init__(self, *, shown: bool) -> None:
-        """Decide once for the whole call whether anything is shown."""
+        """Decide for the whole call whether anything is shown."""
         self.shown = shown
 
     def announce(self, text: str) -> None:
-        """Say what begins now, in a line of its own, where no terminal has bars to show it."""
+        """Print what begins now in a line of its own. A terminal gets no line, since it has
+        bars.
+        """
         console = consoles.stderr()
         if self.shown and not console.is_terminal:
             consoles.say(console, text)
 
     def note(self, text: str) -> None:
-        """Say what a user should know, and what no result depends on."""
+        """Print something that a user should know, but that no result depends on."""
         if self.shown:
             consoles.say(consoles.stderr(), f"hnbench: {text}")
 
@@ -47,7 +49,7 @@ class Screen:
         return TrainingDisplay() if self.shown else Silent()
 
     def checks(self, chosen: Sequence[Reference], known: int) -> VerifyDisplay | Silent:
-        """The progress of checks: `chosen` of as many as are `known`."""
+        """The progress of the `chosen` checks, of which `known` exist in all."""
         return VerifyDisplay(chosen, known) if self.shown else Silent()
 
 
@@ -56,7 +58,7 @@ def _nothing(_self: Silent, *_: object) -> None:
 
 
 class Silent:
-    """Progress of every kind that shows nothing."""
+    """A progress display of any kind that shows nothing."""
 
     start: Callable[..., None] = _nothing
     label: Callable[..., None] = _nothing

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
 
 class StageDisplay:
-    """One line for each stage of work on images (`hnbench.images.inventory.StageProgress`).
-
-    Use it in a `with` statement.
+    """One line for each stage of work on images, for a `with` statement. Implements
+    `hnbench.images.inventory.StageProgress`.
     """
 
     def __init__(self) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class TrainingDisplay:
-    """One line of progress, and under it the latest figures (see
-    `hnbench.hypernetwork.trainer.TrainingProgress`).
+    """One line of progress with the latest figures, and a line for each evaluation. Implements
+    `hnbench.hypernetwork.trainer.TrainingProgress`.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class TrainingDisplay:
         self._bars.stop()
 
     def started(self, step: int, total: int) -> None:
-        """Show a training that begins, or goes on after `step`."""
+        """Show a training that begins, or continues after `step`."""
         self._log.begin("training", total, step)
         self._bars.reset(self._task, total=total, completed=step, start=True)
         self._bars.start()
@@ -63,7 +63,7 @@ class TrainingDisplay:
 
 
 def figures(record: Mapping[str, Any]) -> str:
-    """Loss, size of the noise's change and speed, as far as a step's record has them."""
+    """Loss, size of the change of the noise, and speed, if a step's record has them."""
     parts = [
         ("loss {:.4g}", record.get("loss")),
         ("change {:.1%} of the noise", record.get("relative_change")),

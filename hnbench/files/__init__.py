@@ -1,3 +1,1 @@
-"""What crosses between the program and a disk or a screen: written whole, read with a schema,
-escaped.
-"""
+"""Files and text that enter or leave the program: written whole, read with a schema, escaped."""

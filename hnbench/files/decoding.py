@@ -1,8 +1,8 @@
-"""JSON that lies on a disk, decoded by a schema: whatever is in it, the answer is a value of that
-type or one line that says why not.
+"""JSON from files, decoded by a schema: the result is a value of the schema's type, or one line
+that says why not.
 
-Nesting of any depth, NaN and Infinity, numbers that no float holds, lone surrogates and bytes that
-are not UTF-8 are all refused.
+Too deep nesting, NaN and Infinity, numbers that no float holds, lone surrogates and bytes that are
+not UTF-8 are all refused.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from hnbench.files.escaping import printable
 
 T = TypeVar("T")
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
-"""64 hexadecimal digits and nothing else: some are names of files."""
+"""Exactly 64 hexadecimal digits. The pattern is strict because some are used as file names."""
 LONGEST = 200
-"""Characters of a reason: it may quote what it found."""
+"""The largest number of characters of a reason, which may quote the file."""
 
 
 class MalformedError(ValueError):
-    """What is wrong with some JSON, in one printable line without the place."""
+    """The fault of some JSON, in one printable line without the place."""
 
 
 def decode(content: bytes | str, kind: type[T]) -> T:
-    """The value that JSON text holds, as `kind` (a `msgspec.Struct`, `dict`, ...). Anything else is
-    a `MalformedError`.
+    """The value of a JSON text, as `kind` (a `msgspec.Struct`, `dict`, ...). Any other text is a
+    `MalformedError`.
     """
     try:
         return msgspec.json.decode(content, type=kind)
@@ -35,7 +35,7 @@ def decode(content: bytes | str, kind: type[T]) -> T:
 
 
 def as_kind(value: Any, kind: type[T]) -> T:
-    """A decoded value as `kind`; `MalformedError` where it is none."""
+    """A decoded value, as `kind`. A value that does not fit is a `MalformedError`."""
     try:
         return msgspec.convert(value, kind)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -43,7 +43,7 @@ def as_kind(value: Any, kind: type[T]) -> T:
 
 
 class NewerSchemaError(MalformedError):
-    """What a newer hnbench wrote: not damaged, only not known here."""
+    """A newer hnbench wrote this: it is not damaged, but unknown here."""
 
 
 class _Versioned(msgspec.Struct):
@@ -51,8 +51,8 @@ class _Versioned(msgspec.Struct):
 
 
 def check_schema(value: Any, newest: int) -> None:
-    """Refuse what a newer hnbench wrote: `NewerSchemaError` where the `schema` of a decoded object
-    is above `newest`, `MalformedError` where it is not a number.
+    """Refuse files of a newer hnbench: `NewerSchemaError` if the `schema` of a decoded object is
+    above `newest`, `MalformedError` if it is not a number.
     """
     found = as_kind(value, _Versioned).schema
     if found > newest:

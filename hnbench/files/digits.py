@@ -1,4 +1,4 @@
-"""Numbers as they are written down: with no more digits than they are worth."""
+"""Numbers in files, with no more digits than are significant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of others (prompts, names, messages of plug-ins) made harmless: one helper for each kind of
+"""Makes foreign text (prompts, names, messages of plug-ins) harmless: one function for each kind of
 output.
 """
 
@@ -13,7 +13,7 @@ _MARKDOWN = re.compile(
     (?P<plain>
         (?<=[^\W_])_+(?=[^\W_])                         # an underscore in a word: no emphasis
       | (?<=[^!\]])\[[A-Za-z0-9 .,%+-]*\](?=[ .,;:)])      # [0.1, 0.2] without an address: no link
-      | <(?=[ =\d])                                       # less than
+      | <(?=[ =\d])                                       # "less than": no tag
     )
     | ^[ ]                                                # a code block, with more of them
     | ^=                                                  # a line under a heading
@@ -23,19 +23,19 @@ _MARKDOWN = re.compile(
     """,
     re.VERBOSE,
 )
-"""Characters to escape, the last one of each match, and in `plain` those that mean nothing where
-they stand.
+"""Matches whose last character is escaped. A match of `plain` stays as it is, because its
+characters have no special meaning there.
 """
 
 LONGEST = 500
-"""Characters of an error's text that are shown."""
+"""The largest number of characters of an error's text that are shown."""
 QUOTED = 80
-"""Characters of a value in a message."""
+"""The largest number of characters of a value in a message."""
 
 
 def printable(text: str) -> str:
-    """The text in one line for a terminal or a log: what is not printable (control, direction, lone
-    surrogates) is an escape.
+    """The text in one line for a terminal or a log. Characters that are not printable (control
+    characters, marks of direction, lone surrogates) become escapes.
     """
     if text.isprintable():
         return text
@@ -47,15 +47,14 @@ def printable(text: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """How Python writes a value, printable and short enough for a message."""
+    """A value as Python writes it, printable and short enough for a message."""
     shown = printable(repr(value))
     return shown if len(shown) <= QUOTED else f"{shown[:QUOTED]}..."
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one printable line of at most `LONGEST` characters; its type where it
-    says nothing. A first line that ends in a colon is taken with the next one, which has the
-    reason.
+    """The first line of an error's text, printable and of at most `LONGEST` characters; the error's
+    type if it has no text. If that line ends in a colon, the next one, with the reason, is added.
     """
     lines = [stripped for line in text_of(error).splitlines() if (stripped := line.strip())]
     lines = lines or [type(error).__name__]
@@ -63,7 +62,7 @@ def first_line(error: BaseException) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """The error's own words; it may be anybody's class, so even asking can fail."""
+    """The error's text, or empty if asking for it fails: the class may be anybody's."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001
@@ -71,17 +70,17 @@ def text_of(error: BaseException) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """`printable`, and with a leading `'` where a spreadsheet would take the text for a formula."""
+    """The printable text, with a leading `'` if a spreadsheet would take it for a formula."""
     shown = printable(text)
     return f"'{shown}" if shown.lstrip(" ").startswith(_FORMULA) else shown
 
 
 def markdown(text: str) -> str:
-    """`printable`, and with every character escaped that Markdown or HTML would give a meaning to
-    in its place.
+    """The printable text, with every character escaped that has a meaning in Markdown or HTML at
+    its place.
 
-    For text wherever it stands: in a sentence, a heading, a list, a table's cell or a picture's
-    title; not for code spans. An address stays one, which GitHub makes a link to itself.
+    It is safe in a sentence, a heading, a list, a table's cell or a picture's title, but not in a
+    code span. An address stays unchanged, and GitHub makes a link of it.
     """
     return _MARKDOWN.sub(
         lambda found: (
@@ -92,8 +91,9 @@ def markdown(text: str) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """A code span of Markdown that shows the text. Not for tables, where a `|` divides code too."""
+    """A code span of Markdown that shows the text. Not for tables, where `|` divides even code."""
     shown = printable(text)
+    # The fence must be longer than any run of backticks inside.
     longest = max(
         (len(run) for run in "".join(c if c == "`" else " " for c in shown).split()), default=0
     )

@@ -16,5 +16,5 @@ def sha256_of_file(path: Path) -> str:
 
 
 def sha256_of(content: bytes) -> str:
-    """The same of content that is in memory."""
+    """The SHA-256 of bytes in memory, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

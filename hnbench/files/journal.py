@@ -1,11 +1,11 @@
-"""Append-only files of JSON lines, for one writer at a time: what was computed is on the disk
-before the next is begun.
+"""Append-only files of JSON lines, for one writer at a time: each result is on the disk before the
+next computation begins.
 
-Only the last line can be torn, by a process that was killed while it wrote; it is dropped. Any
-other damage is a `StoreError` with file and line. Each line ends with a check value of its own
-content, so that a changed byte is seen (a person who changes the check value too is not). Lines of
-older versions have none. A file that was compressed by `xz` is read as well; new lines go to a file
-next to it.
+Only the last line can be torn, by a process that was killed while writing; it is dropped. Any other
+damage is a `StoreError` with file and line. Each line ends with a check value of its content, so
+that a changed byte is noticed (unless somebody changes the check value too). Lines of older
+versions have none. A file that was compressed with `xz` is read as well; new lines go to a plain
+file next to it.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ T = TypeVar("T")
 _OPENING, _DIGITS, _CLOSING = b',"check":"', 8, b'"}'
 _SEAL = len(_OPENING) + _DIGITS + len(_CLOSING)
 APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY
-"""How a journal is opened (`os.open`)."""
+"""The flags for opening a journal (`os.open`)."""
 SMALL = 64_000_000
-"""Bytes that any compressed journal may have unpacked."""
+"""The largest unpacked size in bytes that every compressed journal may have."""
 LARGEST_RATIO = 100
-"""How many times its size a larger one may have: journals shrink by 10, and a bomb by thousands."""
+"""The largest ratio of sizes beyond that: journals shrink by about 10, a zip bomb by thousands."""
 
 
 def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
-    """The whole lines of `path.xz` and of `path`, of those that are there.
+    """The parsed lines of `path.xz`, then of `path`; either file may be missing.
 
-    `parse` says by a ValueError, KeyError or TypeError what a line is not.
+    `parse` raises a `ValueError`, `KeyError` or `TypeError` for a wrong line (see `parsed_lines`).
     """
     return [
         value
@@ -54,10 +54,10 @@ def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
 
 
 def parsed_lines(path: Path, parse: Callable[[bytes], T]) -> Iterator[T]:
-    """What `parse` makes of each of `whole_lines`, in their order.
+    """Each of `whole_lines`, parsed, in order.
 
-    It says by a ValueError, KeyError or TypeError what a line is not, which becomes a `StoreError`
-    with file and line; so does a line of a newer schema.
+    `parse` raises a `ValueError`, `KeyError` or `TypeError` for a wrong line; it becomes a
+    `StoreError` with file and line. A line of a newer schema is a `StoreError` too.
     """
     for number, line in enumerate(whole_lines(path), start=1):
         try:
@@ -73,16 +73,16 @@ def parsed_lines(path: Path, parse: Callable[[bytes], T]) -> Iterator[T]:
 
 
 def sealed(value: Any) -> bytes:
-    """A JSON object (or a `msgspec.Struct`) as one line with its check value. A number that is not
-    finite is a `ValueError`.
+    """A JSON object (or a `msgspec.Struct`) as one line with its check value. Numbers that are not
+    finite are a `ValueError`.
     """
     body = json.dumps(msgspec.to_builtins(value), separators=(",", ":"), allow_nan=False).encode()
     return body[:-1] + _OPENING + _check_of(body) + _CLOSING + b"\n"
 
 
 def unsealed(line: bytes) -> tuple[bytes, bool]:
-    """The object of a line without its check value, and whether it had one; a `MalformedError`
-    where the two do not fit.
+    """The object of a line without its check value, and whether it had one. A wrong check value is
+    a `MalformedError`.
     """
     tail = line[-_SEAL:]
     if not (tail.startswith(_OPENING) and tail.endswith(_CLOSING)):
@@ -90,7 +90,7 @@ def unsealed(line: bytes) -> tuple[bytes, bool]:
     body = line[:-_SEAL] + b"}"
     if _check_of(body) != tail[len(_OPENING) : -len(_CLOSING)]:
         raise MalformedError(
-            "it was changed after it was written: its check value is of another content"
+            "it was changed after it was written: its check value belongs to other content"
         )
     return body, True
 
@@ -100,10 +100,10 @@ def _check_of(body: bytes) -> bytes:
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file without their ends, unpacked where its name ends in `.xz`; what follows
-    the last end is torn, and left out.
+    """The lines of a file without their ends, unpacked if its name ends in `.xz`. A torn last line,
+    without an end, is left out.
 
-    Whatever is not a file, or cannot be read or unpacked, is a `StoreError`; so is a file that
+    Anything that is not a file, or cannot be read or unpacked, is a `StoreError`; so is a file that
     unpacks to far more than a journal would.
     """
     if not path.is_file():
@@ -145,7 +145,7 @@ def _damaged(path: Path, why: str) -> str:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is anything of that name, be it a link to nothing."""
+    """Whether anything has that name, even a link to nothing."""
     return os.path.lexists(path)
 
 
@@ -155,14 +155,14 @@ def _packed(path: Path) -> Path:
 
 class Journal(Generic[T]):
     """A file of lines that one process writes. Use it in a `with` statement, which locks its folder
-    and reads what is there.
+    and reads the existing lines.
     """
 
     def __init__(self, path: Path, parse: Callable[[Any], T]) -> None:
         """Name the file; its folder is made on entering the `with` statement."""
         self.path, self._parse = path, parse
         self.lines: list[T] = []
-        """What the lines say, in their order."""
+        """The parsed lines, in order."""
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -170,6 +170,7 @@ class Journal(Generic[T]):
             stack.enter_context(locked(self.path.parent))
             self.lines = read_lines(self.path, self._parse)
             if _is_there(self.path):
+                # Without its torn last line, or the next line would be appended to that one.
                 os.truncate(self.path, sum(len(line) + 1 for line in whole_lines(self.path)))
             self._open = stack.pop_all()
         return self

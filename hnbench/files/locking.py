@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK = ".lock"
-"""The file in a folder that the process which works there holds."""
+"""The file that a process locks while it works in a folder."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for the length of the block; it is made where it is not there.
+    """Lock a folder for the length of the block; it is created if it does not exist.
 
-    A folder that another process holds, or that cannot be written to, is a `StoreError` at once.
+    A folder that another process has locked, or that cannot be written to, is a `StoreError` at
+    once.
     """
     lock = FileLock(folder / LOCK, timeout=0)
     with writing(folder):

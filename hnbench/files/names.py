@@ -1,4 +1,4 @@
-"""File names made of any text: of a prompt file's name, a model's address, a method's label."""
+"""File names from any text: a prompt file's name, a model's address, a method's label."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import re
 
 LONGEST = 240
-"""Bytes of a name. File systems take 255; the rest is for what a program appends while it writes,
-for example `.tmp`.
+"""The largest number of bytes in a name. File systems allow 255; the rest is for endings that are
+appended while writing, such as `.tmp`.
 """
 _RESERVED = {
     "CON",
@@ -20,8 +20,8 @@ _RESERVED = {
 
 
 OF_MODELS = "=,@+"
-"""The characters that names of models and suites with their options keep, in addition to letters,
-digits, `-`, `_` and `.`.
+"""The further characters to keep in names of models and suites with their options (`also` of
+`plain_name`).
 """
 
 
@@ -29,9 +29,9 @@ def plain_name(text: str, *, ending: str = "", also: str = "") -> str:
     """The text as one plain file name on Linux, macOS and Windows: ASCII letters, digits, `-`, `_`
     and `.`, and the characters of `also`.
 
-    `:` becomes `-`, everything else becomes `_`. The name does not begin with a dot or a dash, and
-    has at most `LONGEST` bytes. It ends in `ending`, which is plain already; a text that is too
-    long is cut, and a hash of it stands before the ending. Different texts can have the same name:
+    `:` becomes `-`, any other character becomes `_`. The name does not begin with a dot or a dash,
+    and has at most `LONGEST` bytes. It ends in `ending`, which must be plain already; a text that
+    is too long is cut, with a hash of it before the ending. Different texts can have the same name:
     see `distinct_name`.
     """
     kept = re.sub(rf"[^A-Za-z0-9._{re.escape(also)}-]", "_", text.replace(":", "-")).lstrip(".-")
@@ -43,8 +43,8 @@ def plain_name(text: str, *, ending: str = "", also: str = "") -> str:
 
 
 def distinct_name(text: str, *, also: str = "") -> str:
-    """The same, with the beginning of the text's SHA-256 at the end where the plain name is not the
-    text itself.
+    """The plain name; if it is not the text itself, the beginning of the text's SHA-256 is added,
+    so that different texts have different names.
     """
     name = plain_name(text, also=also)
     return name if name == text else plain_name(text, ending=f"-{_hash(text)}", also=also)

@@ -1,19 +1,19 @@
-r"""Prompts in files: text lines, CSV and TSV tables, JSON lines, JSON lists. Whatever reads prompts
-from a file reads them here.
+r"""Reads prompts from files: text lines, CSV and TSV tables, JSON lines, JSON lists. All prompts
+from files are read here.
 
-The file's ending says which kind it is; a file without any ending is text. All files are UTF-8,
-with or without a byte-order mark.
+The file's ending decides its kind; a file without an ending is text. All files are UTF-8, with or
+without a byte-order mark.
 
     .txt, none      one prompt per line
-    .csv            a table with a header, fields separated by commas, quoted as RFC 4180 says
-    .tsv            the same with tabs. A file that does not follow the rules of quotation, and has
-                    no quoted field, is read literally
+    .csv            a table with a header, fields separated by commas, quoted as in RFC 4180
+    .tsv            the same with tabs. A file that breaks the rules of quotation, and has no quoted
+                    field, is read literally
     .jsonl          in each line a text, or an object with a key for the prompt
     .json           a list of such values
 
-White space around a prompt is removed, line ends inside one are `\n`. A prompt is valid Unicode
-without control characters (but tabs and line ends) and without byte-order marks. Every error is a
-`UsageError` that says where in the file it is.
+White space around a prompt is removed, and ends of lines inside a prompt become `\n`. A prompt is
+valid Unicode without control characters (except tabs and ends of lines) and without byte-order
+marks. Every error is a `UsageError` with the place in the file.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 COLUMNS = ("prompt", "Prompt", "text", "caption")
-"""The column of a table, or the key of a JSON object, that holds the prompt: the first of these
-that is there.
+"""Names for the column of a table, or the key of a JSON object, that holds the prompt. The first
+existing one is taken.
 """
 LONG = 1000
-"""Characters, about 250 tokens. A user is told of longer prompts, because CLIP reads 77 tokens,
-SANA-Sprint 300 and FLUX 512.
+"""The number of characters (about 250 tokens) above which the user gets a note, because CLIP reads
+77 tokens, SANA-Sprint 300 and FLUX 512.
 """
 
 _SHOWN = 200
-"""Characters of a path in a message."""
+"""The largest number of characters of a path in a message."""
 _BOM = "\ufeff"
+# str.strip() would keep byte-order marks. 0x3000 is the last character that is white space.
 _AROUND = _BOM + "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and halves of surrogate pairs."""
@@ -61,7 +62,7 @@ class PromptFile:
     texts: tuple[str, ...]
     """Each prompt once, in order; none is empty."""
     notes: tuple[str, ...]
-    """What a user should know before the prompts are used, one line each."""
+    """Lines that a user should read before the prompts are used."""
 
 
 def read_prompt_file(path: Path) -> PromptFile:
@@ -78,8 +79,8 @@ def read_prompt_file(path: Path) -> PromptFile:
 
 
 def read_every_prompt(path: Path) -> tuple[str, ...]:
-    """The prompts of a published file, repeats included. An empty one is a `UsageError`: it would
-    shift the numbers of all that follow.
+    """The prompts of a published file, repeats included. An empty prompt is a `UsageError`, because
+    leaving it out would change the numbers of all that follow.
     """
     found = list(_entries(path))
     for place, text in found:
@@ -89,9 +90,7 @@ def read_every_prompt(path: Path) -> tuple[str, ...]:
 
 
 def read_whole_prompt(path: Path) -> str:
-    """The one prompt that a text file is, whatever lines it has; an empty file is a
-    `UsageError`.
-    """
+    """The whole text file as one prompt, with all its lines. An empty file is a `UsageError`."""
     text = _checked(shown(path), read_text(path))
     if not text:
         raise UsageError(f"the prompt file {shown(path)} has no prompt")
@@ -99,8 +98,8 @@ def read_whole_prompt(path: Path) -> str:
 
 
 def is_prompt_file(text: str) -> bool:
-    """Whether a text that is not a known name means a prompt file: by its ending, as a path, or
-    because such a file exists.
+    """Whether a text that is not a known name means a prompt file: it has such an ending, it is a
+    path, or such a file exists.
     """
     if ending_of(Path(text)) in _READERS.keys() - {""} or "/" in text.partition(":")[0]:
         return True
@@ -108,33 +107,32 @@ def is_prompt_file(text: str) -> bool:
 
 
 def file_name(path: Path) -> str:
-    """A file's own name without its folder; characters that cannot be printed are `_`.
+    """A file's name without its folder; characters that cannot be printed become `_`.
 
-    A file without an ending is named as if it ended in .txt, so that no file is called like a suite
-    or a set of prompts.
+    A file without an ending gets the ending .txt, so that no file has the name of a suite or a set
+    of prompts.
     """
     name = "".join(character if character.isprintable() else "_" for character in path.name)
     return name if path.suffix else f"{name}.txt"
 
 
 def ending_of(path: Path) -> str:
-    """A file's ending, in lower case; empty where there is none."""
+    """A file's ending in lower case; empty if there is none."""
     return path.suffix.lower()
 
 
 def shown(path: Path) -> str:
-    """A path in a message: as it is, escaped where that cannot be printed, and only its end where
-    it is very long.
-    """
+    """A path for a message: only its end if it is very long, escaped if it cannot be printed."""
     text = str(path) if len(str(path)) <= _SHOWN else f"...{str(path)[-_SHOWN:]}"
     return text if text.isprintable() else ascii(text)
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file's text without byte-order marks at its beginning, with one newline character for
-    every line end.
+    """The text of a UTF-8 file without byte-order marks at its beginning, and with one newline
+    character for every end of line. A file that cannot be read is a `UsageError`.
     """
     try:
+        # Before reading: a pipe could block for ever. A folder fails below, with a good reason.
         if not (path.is_file() or path.is_dir()) and path.exists():
             raise UsageError(
                 f"the prompt file {shown(path)} cannot be read (it is a device or a pipe); give a"
@@ -159,7 +157,7 @@ def read_text(path: Path) -> str:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, str]]:
-    """Where each prompt is, and its text, which has been checked and may be empty."""
+    """The place and the text of each prompt. Texts have been checked, and may be empty."""
     reader = _READERS.get(ending_of(path))
     if reader is None:
         raise UsageError(
@@ -171,7 +169,7 @@ def _entries(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _checked(place: str, text: str) -> str:
-    """A prompt's text without white space around it. What no prompt can hold is a `UsageError`."""
+    """A prompt's text without white space around it. A forbidden character is a `UsageError`."""
     bad = _FORBIDDEN.search(text)
     if bad:
         what = (
@@ -227,8 +225,8 @@ def _csv(path: Path, content: str) -> Iterator[tuple[str, str]]:
 
 
 def _tsv(path: Path, content: str) -> Iterator[tuple[str, str]]:
-    """Some programs write quotation marks into a TSV file as into a CSV file; others, PartiPrompts'
-    authors for one, have no such rule.
+    """The prompts of a TSV file. Some programs quote its fields as in CSV; others, such as that of
+    PartiPrompts' authors, write quotation marks literally.
     """
     try:
         rows = list(_quoted_rows(path, content, "\t"))
@@ -242,7 +240,7 @@ def _tsv(path: Path, content: str) -> Iterator[tuple[str, str]]:
 
 
 def _quoted_rows(path: Path, content: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows, each with the number of the line that it begins in."""
+    """The rows, each with the number of its first line."""
     rows = csv.reader(
         io.StringIO(content, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
     )
@@ -260,8 +258,8 @@ def _quoted_rows(path: Path, content: str, delimiter: str) -> Iterator[tuple[int
 
 
 def _next(rows: Iterator[list[str]]) -> list[str] | None:
-    """The next row, with fields of any length: Python's limit is one for the whole process, and is
-    put back.
+    """The next row, with fields of any length. Python's limit belongs to the whole process, so it
+    is lifted only here, and restored.
     """
     before = csv.field_size_limit(sys.maxsize)
     try:
@@ -271,8 +269,9 @@ def _next(rows: Iterator[list[str]]) -> list[str] | None:
 
 
 def _opened_in(content: str, line: int, delimiter: str) -> int:
-    """The line in which the first field begins that is not well-formed, of the row that begins in
-    `line`.
+    """The line in which the first malformed field begins, of the row that begins in `line`.
+
+    The csv module only knows the line in which it gave up, which may be the end of the file.
     """
     row = content.split("\n", line - 1)[-1]
     field = re.compile(rf' *(?:"(?:[^"]|"")*"|(?!")[^{delimiter}\n]*)(?:{delimiter}|\n)')
@@ -283,7 +282,7 @@ def _opened_in(content: str, line: int, delimiter: str) -> int:
 
 
 def _malformed(error: str) -> str:
-    """What is wrong with a row, in place of what Python's csv module says."""
+    """The fault of a row, in words that help more than those of Python's csv module."""
     advice = 'write a field with a quotation mark in it as "a ""red"" cat"'
     if "end of data" in error:
         return f"has a quotation mark that is not closed; {advice}"
@@ -295,8 +294,8 @@ def _malformed(error: str) -> str:
 def _column(
     path: Path, rows: Iterable[tuple[int, list[str]]], delimiter: str
 ) -> Iterator[tuple[str, str]]:
-    """The prompts' column of a table. Rows without any text are left out; every other row has as
-    many fields as the header.
+    """The prompts' column of a table. Rows without any text are left out; every other row must have
+    as many fields as the header.
     """
     written = ((line, row) for line, row in rows if any(cell.strip(_AROUND) for cell in row))
     _, header = next(written, (0, []))
@@ -345,8 +344,8 @@ def _json_list(path: Path, content: str) -> Iterator[tuple[str, str]]:
     values = _parsed(shown(path), content)
     if not isinstance(values, list):
         raise UsageError(
-            f'{shown(path)} holds no list of texts; write ["a prompt", "another prompt"], or one'
-            " value per line as .jsonl"
+            f'{shown(path)} is not a list of texts; write ["a prompt", "another prompt"], or one'
+            " value per line in a .jsonl file"
         )
     for number, value in enumerate(values, start=1):
         place = f"{shown(path)}: entry {number}"
@@ -354,8 +353,8 @@ def _json_list(path: Path, content: str) -> Iterator[tuple[str, str]]:
 
 
 def _parsed(place: str, text: str) -> Any:
-    """The value of a JSON text. Numbers are of no use here, and become floats whatever their
-    length.
+    """The value of a JSON text. Numbers are not used, so whole numbers are read as floats: Python
+    refuses to read very long ones.
     """
     try:
         return json.loads(text, parse_int=float, object_pairs_hook=_unambiguous)

@@ -1,6 +1,4 @@
-"""Files that are read whole: their bytes or their JSON, or one line that says why not. Every part
-of hnbench may read so.
-"""
+"""Reads whole files, as bytes or JSON; a failure is one line that says why."""
 
 from __future__ import annotations
 
@@ -14,12 +12,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LARGEST = 1_000_000_000
-"""Bytes of a file that is read whole."""
+"""The largest size in bytes of a file that is read whole."""
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file. What is none (a folder, a device, a link to nothing) or cannot be read
-    is a `MalformedError`.
+    """The bytes of a file. Anything that is not a file (a folder, a device, a link to nothing) or
+    cannot be read is a `MalformedError`.
     """
     require_file(path)
     try:
@@ -29,8 +27,8 @@ def content_of(path: Path) -> bytes:
 
 
 def require_file(path: Path) -> None:
-    """Raise a `MalformedError` unless it is a file of a usable size, before anything opens it:
-    opening a pipe could wait for ever.
+    """Raise a `MalformedError` unless `path` is a file of a usable size. Call it before opening a
+    file: opening a pipe could wait for ever.
     """
     try:
         size = path.stat().st_size
@@ -49,7 +47,7 @@ def _unreadable(error: OSError) -> MalformedError:
 
 
 def json_of(path: Path, kind: type[T]) -> T:
-    """The value in a JSON file, as `hnbench.files.decoding.decode` says; every failure is a
+    """The value in a JSON file, as `kind` (see `hnbench.files.decoding.decode`). Every failure is a
     `MalformedError`.
     """
     return decode(content_of(path), kind)

@@ -1,6 +1,4 @@
-"""Files that are whole or not there, and places that cannot be written to: one line that names
-place and cause, and says what helps.
-"""
+"""Writes files whole or not at all. A failure is one line with place, cause and what helps."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BINARY: int = getattr(os, "O_BINARY", 0)
-"""For `os.open`: without it, Windows would write another end of line."""
+"""A flag for `os.open`: without it, Windows would change the ends of lines."""
 _ROOM = "make room"
 _ACCESS = "get the right to write there, or give another place"
 _PLACE = "give another place"
@@ -49,14 +47,14 @@ ADVICE = {
     errno.ENODEV: "look at the disk, or give another place",
     getattr(errno, "ESTALE", errno.EIO): "look at the network's disk, or give another place",
 }
-"""What helps, by cause."""
+"""Cause (`errno`) -> what helps."""
 
 
 @contextmanager
 def writing(place: Path, kept: str = "") -> Iterator[None]:
-    """Within the block files are written under `place`: what keeps them from it is a `StoreError`.
+    """Turn a failure to write in the block into a `StoreError` about `place`.
 
-    `kept` is the message's end: what is not lost, and how to go on.
+    `kept` is the end of its message: what is not lost, and how to continue.
     """
     try:
         yield
@@ -69,14 +67,14 @@ def writing(place: Path, kept: str = "") -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, and the folders above it; a `StoreError` where that fails."""
+    """Write a text file in UTF-8, and make the folders above it. A failure is a `StoreError`."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def cannot_write(place: Path, error: OSError, kept: str = "") -> str:
-    """The line that says so."""
+    """The message of a failure to write: place, cause, advice and `kept`."""
     advice = ADVICE.get(error.errno or 0, _PLACE)
     where = f" at {name}" if (name := error.filename) and str(name) != str(place) else ""
     return (
@@ -86,7 +84,7 @@ def cannot_write(place: Path, error: OSError, kept: str = "") -> str:
 
 
 def _of_safetensors(error: SafetensorError) -> OSError | None:
-    """Its error of the system, which it tells by number in its text."""
+    """The system's error behind it, whose number is in its text; None if there is none."""
     found = re.search(r"code: (\d+)|os error (\d+)", str(error))
     if not found:
         return None
@@ -95,13 +93,12 @@ def _of_safetensors(error: SafetensorError) -> OSError | None:
 
 
 def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
-    """Write a file so that it is whole, or as it was before, whenever the process is killed.
-    Meanwhile its name has an `ending`.
+    """Write a file so that it is whole or unchanged, whenever the process is killed. Until it is
+    whole, its name has `ending`.
     """
     temporary = path.with_name(path.name + ending)
-    temporary.unlink(
-        missing_ok=True
-    )  # of a killed process; or a link or a pipe, which must not be written into
+    # A killed process may have left it; a link or a pipe of that name must not be written into.
+    temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
     try:
         _write_all(descriptor, content)
@@ -112,8 +109,8 @@ def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
 
 
 def append_whole(descriptor: int, content: bytes) -> None:
-    """Append to an open file, and wait until it is on the disk. Where that fails, nothing of it is
-    left in the file, and the `OSError` is raised.
+    """Append to an open file, and wait until the content is on the disk. If that fails, the file is
+    cut back to its old size, and the `OSError` is raised.
     """
     start = os.lseek(descriptor, 0, os.SEEK_END)
     try:
@@ -125,7 +122,7 @@ def append_whole(descriptor: int, content: bytes) -> None:
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
-    """Write all of it: `os.write` may write a part only."""
+    """Write the whole content: one call of `os.write` may write only a part."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]

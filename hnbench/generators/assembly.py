@@ -1,6 +1,4 @@
-"""A diffusers pipeline, assembled from the parts in a folder, some of which another folder may
-replace.
-"""
+"""Assembles a diffusers pipeline from the parts in a folder. Parts may come from other folders."""
 
 from __future__ import annotations
 
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     import torch
 
 _TOKENIZER_NEEDS = ("tiktoken", "sentencepiece", "protobuf")
+"""Words in the error of a tokenizer whose packages are missing."""
 
 
 def load_all(
@@ -40,9 +39,11 @@ def load_all(
     dtype: torch.dtype,
     others: Mapping[str, torch.dtype],
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """The models of a pipeline's folder by part, and the variants of their files, of those that
-    have one. `replaced` are the folders that parts (or the scheduler) come from instead; `others`
-    are the types of parts that are not of `dtype`.
+    """The models of a pipeline's folder by part, and the variants of their files by part, for the
+    parts that have one.
+
+    `replaced` maps a part (or the scheduler) to the folder that it is taken from instead; `others`
+    maps a part to its type, if that is not `dtype`.
     """
     index = pipeline_parts(read_json(folder / INDEX))
     models: dict[str, Any] = {}
@@ -60,12 +61,14 @@ def load_all(
 def assemble(
     folder: Path, pipeline_class: str, parts: Mapping[str, Any], loading: Mapping[str, Any]
 ) -> Any:
-    """The pipeline of these parts, and of what else the folder has: tokenizers, and a scheduler.
-    `loading` are arguments of the class's own `from_pretrained`. What cannot be loaded is a
-    `UsageError`.
+    """The pipeline of these parts, with tokenizers and scheduler from the folder.
+
+    `loading` are arguments of the class's own `from_pretrained`. A folder that cannot be loaded is
+    a `UsageError`.
     """
     stock = getattr(diffusers, pipeline_class)
     taken = inspect.signature(stock.__init__).parameters
+    # A part that is None is not loaded.
     arguments = {**dict.fromkeys(part for part in UNUSED if part in taken), **loading, **parts}
     try:
         with quiet_loading():
@@ -77,11 +80,9 @@ def assemble(
 
 
 def _why(error: BaseException) -> str:
-    """What an error of loading says; of a tokenizer that some package is missing for, which
-    packages those are.
+    """The reason in an error of loading. If packages for the tokenizer are missing, their names.
 
-    transformers falls back to another kind of file where the packages for the one that is there are
-    missing, and then names the wrong one.
+    Without them, transformers falls back to another kind of file, and its error names that file.
     """
     lines = str(error).lower()
     missing = [

@@ -1,7 +1,7 @@
 """The generator contract: a frozen, distilled one- or few-step text-to-image model.
 
 A generator maps (noise, prompt) to an image and is differentiable in the noise. Its parameters
-never require a gradient; what is trained is a LoRA adapter on its `backbone`.
+never require a gradient; only a LoRA adapter on its `backbone` is trained.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What a batch of images is generated for: text as named tensors whose first dimension is the
-    image, and a seed of each.
+    """The condition of each image in a batch: its encoded text, as named tensors whose first
+    dimension is the image, and its seed.
     """
 
     tensors: Mapping[str, Tensor]
     step_seeds: tuple[int, ...] | None = None
     """The seed of each image's noise between steps (`NoiseSource.step_seeds`), for samplers that
-    draw any; None where none was given.
+    draw any; None if none were given.
     """
 
     def __len__(self) -> int:
@@ -35,8 +35,8 @@ class Conditioning:
         chosen = index if isinstance(index, (slice, Tensor)) else torch.as_tensor(index)
         seeds = None
         if self.step_seeds is not None:
-            # by way of positions: a seed has 63 bits, and every way of choosing that a tensor has
-            # is allowed
+            # Positions are chosen as a tensor, because `index` may be anything that indexes one;
+            # the seeds themselves stay Python's integers.
             seeds = tuple(
                 self.step_seeds[place]
                 for place in torch.arange(len(self.step_seeds))[_on_cpu(chosen)].tolist()
@@ -44,7 +44,7 @@ class Conditioning:
         return Conditioning({name: tensor[chosen] for name, tensor in self.tensors.items()}, seeds)
 
     def seeded(self, step_seeds: Sequence[int]) -> Conditioning:
-        """The same with a seed for each image. Another number of seeds than of images is a
+        """The same conditioning with a seed for each image. If the numbers differ, that is a
         `ValueError`.
         """
         if len(step_seeds) != len(self):
@@ -53,7 +53,7 @@ class Conditioning:
 
     @staticmethod
     def cat(parts: Iterable[Conditioning]) -> Conditioning:
-        """Join batches end to end. Seeds are kept where every batch has them."""
+        """Join batches end to end. Seeds are kept if every batch has them."""
         listed = list(parts)
         seeds = [part.step_seeds for part in listed if part.step_seeds is not None]
         joined = (
@@ -76,11 +76,11 @@ class Generator(ABC):
     """(noise, prompt) -> image. One adapter class per model family implements this."""
 
     name: str
-    """The name that it was asked for by, for records and messages."""
+    """The name that the user gave, for records and messages."""
     noise_shape: tuple[int, ...]
     """The shape of one noise, without the batch dimension."""
     backbone: nn.Module
-    """The network that denoises, and that LoRA is put on."""
+    """The network that denoises. LoRA adapters are attached to it."""
     last_layer: str
     """The dotted name, within `backbone`, of the layer whose LoRA delta is the hypernetwork's
     output.
@@ -89,7 +89,7 @@ class Generator(ABC):
     @property
     @abstractmethod
     def device(self) -> torch.device:
-        """Where the model lies."""
+        """The device that the model is on."""
 
     @property
     @abstractmethod
@@ -101,20 +101,20 @@ class Generator(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A SHA-256 over the weights and what else decides the image; part of every record's
-        identity.
+        """A SHA-256 over the weights and everything else that decides the image; part of every
+        record's identity.
         """
 
     @property
     def details(self) -> dict[str, Any]:
-        """Where the model came from and the options it was loaded with (JSON types), for people who
-        read a run's record.
+        """The model's origin and the options it was loaded with (JSON types), for people who read
+        a run's record.
         """
         return {}
 
     @abstractmethod
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        """Text conditioning, without gradient. Cached per prompt: the text is not encoded again."""
+        """Text conditioning, without gradient; cached, so that no prompt is encoded twice."""
 
     @abstractmethod
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
@@ -122,14 +122,14 @@ class Generator(ABC):
         `noise` `[B, *noise_shape]`.
 
         A sampler that adds noise between its steps draws it from the conditioning's `step_seeds`,
-        one generator per image, and raises a `ValueError` when there are none: a noise of its own
-        would be the same for all images, or depend on the batch.
+        one random generator per image, and raises a `ValueError` if there are none: noise that it
+        draws by itself would be the same for all images, or depend on the batch.
         """
 
     @abstractmethod
     def predict(self, noise: Tensor, conditioning: Conditioning) -> Tensor:
-        """One raw pass of the backbone at the first timestep, `[B, *noise_shape]`: what the
-        hypernetwork is built from.
+        """The raw output of one pass of the backbone at the first timestep, `[B, *noise_shape]`.
 
-        The noise goes in unscaled, as it was drawn (the hypernetwork's input is N(0, I)).
+        The hypernetwork is built from this pass. The noise goes in unscaled, as it was drawn,
+        because the hypernetwork's input is N(0, I).
         """

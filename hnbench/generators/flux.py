@@ -1,7 +1,7 @@
 """FLUX.1-schnell: a rectified flow over packed latents, a few Euler steps. No guidance.
 
-The noise is packed as the transformer takes it, 2x2 latents in a row of channels: [1024, 64] for
-images of 512 pixels, the size that HyperNoise and ReNO use and that is the default here.
+The noise is packed as the transformer takes it, with 2x2 latents in one token of channels:
+[1024, 64] for images of 512 pixels. HyperNoise and ReNO use this size, and it is the default here.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PACKED = 2
-"""Width and height, in latents, of a token."""
+"""Width and height of a token, in latents."""
 MAX_TOKENS = 512
-"""Of T5, in HyperNoise and by the stock pipeline's default. ReNO has 256, which diffusers'
+"""T5's tokens, in HyperNoise and by the stock pipeline's default. ReNO has 256, which diffusers'
 documentation names as schnell's limit. Padding is not masked, so the number changes every image.
 """
 DEFAULT_SIZE = 512
 
 
 class FluxGenerator(PipelineGenerator):
-    """A frozen FluxPipeline of a model that takes no guidance scale."""
+    """A frozen FluxPipeline. A model that takes a guidance scale is a `UsageError`."""
 
     pipeline_class = "FluxPipeline"
     text_parts = ("text_encoder", "text_encoder_2")
@@ -82,6 +82,7 @@ class FluxGenerator(PipelineGenerator):
 
     def _started(self, steps: int, **arguments: Any) -> Any:
         config = self.scheduler.config
+        # As in the stock pipeline, the number of tokens shifts the timesteps.
         limits = [config.get(name, value) for name, value in _SHIFT.items()]
         return super()._started(
             steps,
@@ -91,7 +92,7 @@ class FluxGenerator(PipelineGenerator):
         )
 
     def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
-        """One pass; `time` is the network's own, 0 to 1."""
+        """One pass; `time` is in the network's own units, 0 to 1."""
         hidden, side = (
             conditioning.tensors["hidden_states"],
             self.image_size // self.pipeline.vae_scale_factor // PACKED,
@@ -99,7 +100,7 @@ class FluxGenerator(PipelineGenerator):
         found: Tensor = self.backbone(
             hidden_states=latents.to(self._dtype),
             timestep=time.to(self._dtype).expand(len(latents)),
-            guidance=None,
+            guidance=None,  # schnell is distilled without a guidance scale
             pooled_projections=conditioning.tensors["pooled"],
             encoder_hidden_states=hidden,
             txt_ids=torch.zeros(hidden.shape[1], 3, device=self._device, dtype=self._dtype),
@@ -133,6 +134,6 @@ _SHIFT = {
     "base_shift": 0.5,
     "max_shift": 1.15,
 }
-"""The scheduler's settings that shift the timesteps by the number of tokens, and what the pipeline
-takes where they are missing.
+"""The scheduler's settings that shift the timesteps by the number of tokens, with the pipeline's
+values for those that are missing.
 """

@@ -1,16 +1,15 @@
-"""Less memory for more time: recomputing activations in the backward pass, and text encoders that
-lie on the CPU.
+"""Less memory for more time: activations recomputed in the backward pass, text encoders on the CPU.
 
-Each policy leaves images and gradients as they are.
+No policy changes an image or a gradient.
 
     checkpoint-decoder   the image decoder's activations are computed again in the backward pass
     checkpoint-all       those of the backbone's blocks as well
-    offload-text         the text encoders lie on the CPU, and on the device only while they encode
+    offload-text         the text encoders are on the CPU, and on the device only while they encode
 
-A backbone is shared with adapters that put layers of theirs into its module tree for a while
-(`hnbench.hypernetwork.adapter`). By the time of the backward pass those layers are out of the tree,
-so a block that is computed again must first be put back into the tree that it was computed with;
-otherwise it would recompute something else, silently.
+A backbone is shared with adapters, which put their layers into its module tree for a while
+(`hnbench.hypernetwork.adapter`). By the time of the backward pass, those layers are out of the tree
+again. So before a block is recomputed, the tree that it was first computed with must be restored;
+otherwise something else would be recomputed, silently.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def checkpoint_blocks(network: Any) -> None:
-    """Have a diffusers network compute its blocks again in the backward pass."""
+    """Make a diffusers network recompute its blocks in the backward pass."""
     network.enable_gradient_checkpointing(recompute_block)
 
 
 def recomputes_safely(network: nn.Module) -> bool:
-    """Whether all that a network recomputes in the backward pass, if anything, is recomputed as it
-    was first computed.
+    """Whether the network recomputes nothing in the backward pass, or only by `recompute_block`,
+    which restores the layers of the first time.
     """
     recomputing = [
         module for module in network.modules() if getattr(module, "gradient_checkpointing", False)
@@ -43,8 +42,8 @@ def recomputes_safely(network: nn.Module) -> bool:
 
 
 def recompute_block(block: nn.Module, *inputs: Any) -> Any:
-    """The block's output; its activations are dropped, and computed again in the backward pass by
-    the layers it has now.
+    """The block's output. Its activations are dropped, and recomputed in the backward pass by the
+    layers that it has now.
     """
     tree = _Tree(block)
     # Nothing here draws random numbers, so their state need not be kept.
@@ -58,8 +57,8 @@ def recompute_block(block: nn.Module, *inputs: Any) -> Any:
 
 
 class _Tree:
-    """Which module was whose child. Within the context it is so again; afterwards it is as it was
-    before.
+    """The module tree at the time of construction. The context restores it, and afterwards puts
+    the present one back.
     """
 
     def __init__(self, root: nn.Module) -> None:

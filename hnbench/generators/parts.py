@@ -1,8 +1,7 @@
-"""The parts of a diffusers pipeline: which files each needs, and how it is loaded with every tensor
-in its place.
+"""The parts of a diffusers pipeline: the files that each needs, and loading it strictly.
 
-A part without some of its weights would run with random numbers in their place: diffusers and
-transformers only warn. So parts are loaded one by one here, and handed to the pipeline.
+If some weights of a part are missing, diffusers and transformers only warn, and the part runs with
+random numbers in their place. So parts are loaded one by one here, and handed to the pipeline.
 """
 
 from __future__ import annotations
@@ -32,23 +31,25 @@ INDEX = "model_index.json"
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 """Optional parts of pipelines that nothing here needs."""
 _SAFE, _PICKLED = ("diffusion_pytorch_model", "model"), ("diffusion_pytorch_model", "pytorch_model")
-"""What diffusers and transformers call a part's weights: as safetensors, and pickled, of which only
-the tensors are read.
+"""Names of a part's weights in diffusers and transformers: as safetensors, and pickled. Of pickled
+files only the tensors are read.
 """
 _WORDS = tuple(
     ("tokenizer.json", second, "spiece.model", "tokenizer.model", "vocab.txt")
     for second in ("vocab.json", "merges.txt")
 )
-"""A tokenizer's vocabulary, in the order of preference. Where it is in two files, both are needed.
-"""
+"""A tokenizer's vocabulary, in the order of preference. If it is in two files, both are needed."""
 _BEYOND = r"(decoder|lm_head|vision_model|visual_projection|text_projection|logit_scale)(\..*)?"
-"""What a text encoder's checkpoint may have of the larger model that it was taken from."""
+"""Keys that a text encoder's checkpoint may have from the larger model that it was taken from."""
 
 Kind = Literal["weights", "tokenizer", "scheduler"]
 
 
 def pipeline_parts(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """The parts of a pipeline's index that are used here: name -> library and class."""
+    """The parts of a pipeline's index that are used here: name -> library and class.
+
+    An index also has entries that are not parts, and `[null, null]` for a part that is left out.
+    """
     listed = {
         part: value
         for part, value in index.items()
@@ -62,14 +63,14 @@ def pipeline_parts(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def kind_of_part(part: str, class_name: str) -> Kind:
-    """What a part is; whatever is no tokenizer and no scheduler has weights."""
+    """The kind of a part: everything except tokenizers and schedulers has weights."""
     if part.startswith("tokenizer"):
         return "tokenizer"
     return "scheduler" if part == "scheduler" or class_name.endswith("Scheduler") else "weights"
 
 
 def needs_of(part: str, kind: Kind, dtype: str) -> tuple[Alternatives, ...]:
-    """What a part cannot be loaded without (`hnbench.weights.hub.Source.needs`)."""
+    """The files that a part cannot be loaded without (`hnbench.weights.hub.Source.needs`)."""
     if kind == "scheduler":
         return (((f"{part}/scheduler_config.json",),),)
     if kind == "tokenizer":
@@ -79,7 +80,7 @@ def needs_of(part: str, kind: Kind, dtype: str) -> tuple[Alternatives, ...]:
 
 @dataclass(frozen=True)
 class _Way:
-    """One way in which weights are saved."""
+    """One way in which weights are saved: the files' names, ending and variant, such as `fp16`."""
 
     names: tuple[str, ...]
     ending: str
@@ -87,8 +88,8 @@ class _Way:
 
 
 def _ways(dtype: str) -> list[_Way]:
-    """The ways in the order of preference: nothing pickled where there are safetensors, and the
-    variant that is made for the type.
+    """The ways in the order of preference: safetensors before pickled files, then the variant that
+    was made for the type.
     """
     variants = {"float16": ("fp16", None, "bf16"), "bfloat16": ("bf16", "fp16", None)}.get(
         dtype, (None, "bf16", "fp16")
@@ -101,20 +102,20 @@ def _ways(dtype: str) -> list[_Way]:
 
 
 def _patterns(part: str, way: _Way) -> list[str]:
-    """A file of weights, or its shards, which are numbered before or after the variant's name."""
+    """Patterns of a file of weights and of its shards, numbered before or after the variant."""
     dotted = f".{way.variant}" if way.variant else ""
     middles = dict.fromkeys((dotted, f"{dotted}-?????-of-?????", f"-?????-of-?????{dotted}"))
     return [f"{part}/{name}{middle}.{way.ending}" for name in way.names for middle in middles]
 
 
 def optional_files(part: str) -> tuple[str, ...]:
-    """A part's configuration and vocabulary."""
+    """Patterns of a part's configuration and vocabulary."""
     return f"{part}/*.json", f"{part}/*.txt", f"{part}/*.model"
 
 
 @dataclass(frozen=True)
 class LoadedPart:
-    """A model of a pipeline, and the variant of its weights' files; None where they have none."""
+    """A model of a pipeline, and the variant of its files of weights (None if they have none)."""
 
     model: Any
     variant: str | None
@@ -126,8 +127,8 @@ def load_parts(
     other_dtypes: Mapping[str, torch.dtype],
     leave: Collection[str] = (),
 ) -> dict[str, LoadedPart]:
-    """The models of a pipeline's folder by part, but for those to `leave`; `other_dtypes` are those
-    of parts that differ from `dtype`.
+    """The models of a pipeline's folder by part, except those in `leave`. `other_dtypes` maps a
+    part to its type, if that is not `dtype`.
     """
     return {
         part: load_part(folder, part, library, class_name, other_dtypes.get(part, dtype))
@@ -139,8 +140,8 @@ def load_parts(
 def load_part(
     folder: Path, part: str, library: str, class_name: str, dtype: torch.dtype
 ) -> LoadedPart:
-    """One model of a pipeline, every tensor of it from the folder. Anything else is a `UsageError`
-    that names what is wrong.
+    """One model of a pipeline, with every tensor from the folder. Missing or unknown tensors, and
+    an unknown class, are a `UsageError`.
     """
     way = _way_there(folder, part, str(dtype).removeprefix("torch."))
     kind = getattr(transformers if library == "transformers" else diffusers, class_name, None)
@@ -160,7 +161,7 @@ def load_part(
 
 
 def _load_network(kind: Any, folder: Path, part: str, dtype: torch.dtype, way: _Way) -> Any:
-    """A network of diffusers. Of a pickled file only tensors are read (`weights_only`)."""
+    """A network of diffusers, which reads pickled files as tensors only (`weights_only`)."""
     options = {
         "local_files_only": True,
         "use_safetensors": way.ending == "safetensors",
@@ -175,6 +176,7 @@ def _load_network(kind: Any, folder: Path, part: str, dtype: torch.dtype, way: _
         raise UsageError(
             f"{folder / part} cannot be loaded as a {kind.__name__}: {first_line(error)}"
         ) from error
+    # An entry is a key, or a tuple of a key and its two shapes.
     reshaped = {
         str(key[0] if isinstance(key, (tuple, list)) else key) for key in found["mismatched_keys"]
     }
@@ -188,7 +190,7 @@ def _load_network(kind: Any, folder: Path, part: str, dtype: torch.dtype, way: _
 
 
 def _way_there(folder: Path, part: str, dtype: str) -> _Way:
-    """The way in which the folder has a part's weights, by the order of preference."""
+    """The preferred one of the ways in which the folder has a part's weights."""
     names = [path.relative_to(folder).as_posix() for path in (folder / part).glob("*")]
     for way in _ways(dtype):
         if any(fnmatch(name, pattern) for name in names for pattern in _patterns(part, way)):
@@ -200,7 +202,7 @@ def _way_there(folder: Path, part: str, dtype: str) -> _Way:
 
 
 def load_scheduler(folder: Path, part: str = "scheduler") -> Any:
-    """The scheduler of a folder by itself."""
+    """The scheduler of a pipeline's folder. An unknown class is a `UsageError`."""
     name = str(read_json(folder / part / "scheduler_config.json").get("_class_name"))
     if not hasattr(diffusers, name):
         raise UsageError(

@@ -1,9 +1,9 @@
-"""What all generators have in common that are a diffusers pipeline: parts, text cache, options,
+"""The shared base of all generators that are a diffusers pipeline: parts, text cache, options,
 memory, decoding.
 
-What happens between noise and image follows the pipeline step by step, with the noise as an
-argument and the gradient kept. Noise, and the latents between steps, stay in the noise's own type
-(float32); only what enters a network is cast to the model's.
+From noise to image, the code follows the pipeline step by step, but with the noise as an argument
+and the gradient kept. Noise, and the latents between steps, stay in the noise's own type (float32);
+only the inputs of a network are cast to the model's type.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class PipelineGenerator(Generator):
     """A frozen diffusers pipeline in which the noise is an argument.
 
     `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix`,
-    `max_sequence_length` and `intermediate_timesteps` are for families that have a choice there;
-    given to another one they are a `UsageError`. `memory` names the policies of
+    `max_sequence_length` and `intermediate_timesteps` are for families that offer a choice there;
+    for any other family they are a `UsageError`. `memory` names the policies of
     `hnbench.generators.memory`. `source` says where the pipeline came from.
 
     A sampler that adds noise between its steps draws it from the image's own seed
-    (`Conditioning.step_seeds`): images do not depend on the batch, and methods differ in nothing
-    but the starting noise.
+    (`Conditioning.step_seeds`), so images do not depend on the batch, and methods differ only in
+    the starting noise.
     """
 
     pipeline_class: ClassVar[str]
@@ -53,17 +53,15 @@ class PipelineGenerator(Generator):
     backbone_part: ClassVar[str] = "transformer"
     text_parts: ClassVar[tuple[str, ...]] = ("text_encoder",)
     beside_float16: ClassVar[Mapping[str, torch.dtype]] = {}
-    """What parts compute in where the model is float16 and they cannot: their activations are
-    larger than float16 has numbers for.
+    """Part -> the type it computes in, if the model is float16 and the part cannot be: its
+    activations exceed the largest number of float16.
     """
     upcast_decoder: ClassVar[bool] = False
-    """Whether the decoder computes in float32 where the model is float16 and its configuration asks
-    for that, as in the stock pipeline.
+    """Whether the decoder of a float16 model computes in float32 if its configuration asks for that
+    (`force_upcast`), as in the stock pipeline.
     """
     first_time: ClassVar[float | None] = None
-    """The time of pure noise where the network has one of its own; None: the scheduler's first
-    timestep.
-    """
+    """The time of pure noise in the network's own units; None: the scheduler's first timestep."""
     loading: ClassVar[Mapping[str, Any]] = {}
     """Arguments of the family's `from_pretrained`."""
 
@@ -123,11 +121,11 @@ class PipelineGenerator(Generator):
         **options: Any,
     ) -> Self:
         """Load a local folder; nothing is fetched, nothing is unpickled. A folder without a usable
-        pipeline is a UsageError.
+        pipeline is a `UsageError`.
 
-        `fingerprint` is what the weights are known by (None: the files are hashed), `replaced` the
-        folders that parts of it are taken from instead, `source` what people are told of where it
-        came from; `options` are those of the class.
+        `fingerprint` identifies the weights (None: the files are hashed). `replaced` maps a part to
+        the folder that it is taken from instead. `source` describes the origin for people;
+        `options` are those of the class.
         """
         if not (folder / INDEX).is_file():
             raise UsageError(
@@ -137,6 +135,7 @@ class PipelineGenerator(Generator):
         others = cls.beside_float16 if dtype == torch.float16 else {}
         models, variants = load_all(folder, replaced or {}, dtype, others)
         known = fingerprint or fingerprint_of(folder)
+        # The variants say which of the folder's files were loaded, so they are identity too.
         return cls(
             assemble(folder, cls.pipeline_class, models, cls.loading),
             name=name,
@@ -227,8 +226,8 @@ class PipelineGenerator(Generator):
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         if new := self._encoded.missing(prompts):
             with self._text_encoders_in_place(), quiet_loading():
-                # one by one: what is new together differs in a run that was interrupted, and with
-                # it the last digits
+                # One by one: the last digits depend on which prompts are encoded together, and in
+                # a continued run these would be others.
                 for prompt in new:
                     row = {name: tensor[0] for name, tensor in self._encode([prompt]).items()}
                     self._encoded.keep(prompt, row)
@@ -255,47 +254,41 @@ class PipelineGenerator(Generator):
         )
         return self._denoise(noise, first, conditioning)
 
-    # What a family does in its own way.
+    # Each family's own part.
 
     @abstractmethod
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
-        """The named tensors of these prompts, on any device, of the type that the backbone
-        takes.
-        """
+        """The named tensors of these prompts, on any device, in the backbone's type."""
 
     @abstractmethod
     def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
-        """One pass of the backbone over latents `[B, ...]` at one time, in the measure that the
-        network takes.
+        """One pass of the backbone over latents `[B, ...]` at one time, in the network's units of
+        time.
         """
 
-    # What families build on.
+    # Helpers for the families.
 
     def _started(self, steps: int, **arguments: Any) -> Any:
-        """A scheduler of its own for each call: schedulers keep count of the steps taken."""
+        """A new copy of the scheduler, with its timesteps set: schedulers count the steps taken."""
         scheduler = copy.copy(self.scheduler)
         scheduler.set_timesteps(
             **{"num_inference_steps": steps, "device": self._device, **arguments}
         )
         if hasattr(scheduler, "set_begin_index"):
-            scheduler.set_begin_index(
-                0
-            )  # otherwise it waits for the device, to find out where the first timestep stands
+            # Otherwise the scheduler looks for the first timestep, which waits for the device.
+            scheduler.set_begin_index(0)
         return scheduler
 
     def _step_noise(self, scheduler: Any, conditioning: Conditioning, steps: int) -> dict[str, Any]:
-        """The argument of `scheduler.step` that noise between steps is drawn from, one generator
-        per image, where it draws any.
+        """The argument of `scheduler.step` with one random generator per image; empty if the
+        scheduler draws no noise.
         """
         if not _draws_noise(scheduler):
             return {}
         seeds = conditioning.step_seeds
-        if (
-            steps == 1
-            # nothing comes between; some schedulers draw all the same, and must not take torch's
-            # own
-            # random numbers
-        ):
+        if steps == 1:
+            # No noise is added, but some schedulers draw all the same. Any seed will do, so that
+            # they do not advance torch's global random numbers.
             seeds = (0,) * len(conditioning)
         if seeds is None:
             raise ValueError(
@@ -306,8 +299,8 @@ class PipelineGenerator(Generator):
         return {"generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds]}
 
     def _sampled(self, noise: Tensor, conditioning: Conditioning, steps: int) -> Tensor:
-        """The latents `[B, C, h, w]` after all steps from this noise, by a scheduler that scales
-        noise and input itself.
+        """The latents `[B, C, h, w]` after all steps from this noise, for schedulers that scale
+        noise and input themselves.
         """
         scheduler = self._started(steps)
         latents: Tensor = noise.to(self._device) * scheduler.init_noise_sigma
@@ -323,14 +316,14 @@ class PipelineGenerator(Generator):
         return latents
 
     def _after_step(self, stepped: tuple[Tensor, ...], steps: int) -> Tensor:  # noqa: ARG002
-        """The latents that a step of the scheduler led to, of the tuple that it gave."""
+        """The latents after a step, from the tuple that the scheduler returned."""
         return stepped[0]
 
     def _decode(self, latents: Tensor) -> Tensor:
         """Images `[B, 3, H, W]` in [0, 1], in the latents' type, from latents `[B, C, h, w]` as the
         decoder takes them.
 
-        What the decoder did not give as a finite number is NaN, whichever infinity it was.
+        A value that is not finite becomes NaN, whichever infinity it was.
         """
         scaled = latents.to(self.decoder.dtype)
         if self._checkpoint_decoder and torch.is_grad_enabled():
@@ -340,7 +333,7 @@ class PipelineGenerator(Generator):
         else:
             decoded = self._decoded(scaled)
         image = decoded.to(latents.dtype) / 2 + 0.5
-        # An overflow is no white pixel: clamped, it would pass for one, so it stays visible as NaN.
+        # Clamping would turn an overflow into a white pixel; as NaN it stays visible.
         return torch.where(image.isfinite(), image.clamp(0, 1), torch.nan)
 
     def _decoded(self, latents: Tensor) -> Tensor:
@@ -349,8 +342,8 @@ class PipelineGenerator(Generator):
 
 
 def _draws_noise(scheduler: Any) -> bool:
-    """Whether a scheduler's steps add noise. One that takes a random generator and is not known to
-    leave it alone is taken to.
+    """Whether a scheduler's steps add noise. An unknown scheduler counts as adding noise if its
+    `step` takes a random generator.
     """
     if isinstance(scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
         return bool(scheduler.config.get("stochastic_sampling"))

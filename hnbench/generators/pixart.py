@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FIRST_TIMESTEP = 400
-"""Where PixArt-DMD begins, of 1000."""
+"""The timestep, of 1000, that PixArt-DMD begins at."""
 SIZE_CONDITIONED = 128
-"""Transformers for latents of this size (1024 pixels) are told resolution and aspect ratio."""
+"""Transformers for latents of this size (1024 pixels) take resolution and aspect ratio too."""
 
 
 class PixArtGenerator(PipelineGenerator):
     """A frozen PixArtAlphaPipeline.
 
-    With a DDPMScheduler the model is taken for a PixArt-DMD: it begins at timestep 400, and further
-    steps divide the way from there evenly. With another scheduler the timesteps are the
-    scheduler's. Captions are lower-cased and stripped; the pipeline's further cleaning depends on
-    packages that may or may not be installed, and is off.
+    A model with a DDPMScheduler counts as a PixArt-DMD: it begins at timestep 400, and several
+    steps divide the way down from there evenly. With any other scheduler, the timesteps are the
+    scheduler's. Captions are lower-cased and stripped; the pipeline's further cleaning is off,
+    because it depends on packages that may not be installed.
     """
 
     pipeline_class = "PixArtAlphaPipeline"
@@ -57,9 +57,8 @@ class PixArtGenerator(PipelineGenerator):
             added_cond_kwargs=self._size_conditions(len(latents)),
             return_dict=False,
         )[0]
-        return found[
-            :, : latents.shape[1]
-        ]  # the second half, where there is one, is a variance that one-step models do not use
+        # A second half of the channels would be a variance, which one-step models do not use.
+        return found[:, : latents.shape[1]]
 
     def _size_conditions(self, samples: int) -> dict[str, Tensor | None]:
         if self.architecture.sample_size != SIZE_CONDITIONED:
@@ -72,6 +71,7 @@ class PixArtGenerator(PipelineGenerator):
         }
 
     def _after_step(self, stepped: tuple[Tensor, ...], steps: int) -> Tensor:
+        # A single step goes straight to the predicted clean latents.
         following, clean = stepped
         return clean if steps == 1 else following
 

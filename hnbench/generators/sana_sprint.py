@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GUIDANCE = 4.5
-"""The scale that is embedded; there is no second pass. The pipeline's default, and HyperNoise's."""
+"""The embedded guidance scale, without a second pass: the pipeline's default, and HyperNoise's."""
 MAX_TOKENS = 300
+"""The text encoder's tokens, as in the pipeline."""
 BETWEEN_TWO_STEPS = 1.3
 """The TrigFlow angle between two steps, the pipeline's default. With other numbers of steps the
 angles are evenly spaced.
@@ -56,14 +57,15 @@ class SanaSprintGenerator(PipelineGenerator):
 
     @property
     def details(self) -> dict[str, Any]:
-        # no part of the fingerprint: it changes how the model is sampled, and a hypernetwork for
-        # the model fits all the same
+        # Not in the fingerprint: the angle changes how the model is sampled, not the model, and a
+        # hypernetwork for the model fits all the same.
         return {**super().details, "intermediate_timesteps": self._between or "even"}
 
     def _options(self) -> dict[str, Any]:
         return {**super()._options(), "guidance": GUIDANCE, "prompt_prefix": self.prompt_prefix}
 
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
+        # The instruction is written only in the pipeline's own default argument.
         stock = (
             inspect.signature(SanaSprintPipeline.__call__)
             .parameters["complex_human_instruction"]
@@ -78,7 +80,7 @@ class SanaSprintGenerator(PipelineGenerator):
         return {"hidden_states": hidden.to(self._dtype), "attention_mask": mask}
 
     def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
-        """One pass; `time` is the network's own, 0 to 1."""
+        """One pass; `time` is in the network's own units, 0 to 1."""
         guidance = torch.full((len(latents),), GUIDANCE, device=self._device, dtype=self._dtype)
         found: Tensor = self.backbone(
             latents.to(self._dtype),

@@ -1,10 +1,10 @@
-"""Generators from the Hub and from local folders: the published ones by name, any other of a
-supported family by where it is.
+"""Generators from the Hub and from local folders: the published ones by name, any other one of a
+supported family by its folder or repository.
 
-The family is the pipeline class that model_index.json names. Of a repository on the Hub only the
-files of the parts that are used are fetched, as safetensors where there are any. The commit that
-was loaded is in the run's record. Repository and commit are what the weights are known by, and for
-a local folder the hashes of its files.
+The family is the pipeline class that model_index.json names. From a repository on the Hub, only the
+files of the parts in use are fetched, as safetensors if there are any. The commit that was loaded
+is in the run's record. The weights are identified by repository and commit, or for a local folder
+by the hashes of its files.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class PublishedGenerator:
     pipeline: str
     """`owner/name` or `owner/name@revision`."""
     replaced: Mapping[str, str] = field(default_factory=dict)
-    """Part of the pipeline -> the repository whose part of that name takes its place."""
+    """Part of the pipeline -> the repository that it is taken from instead."""
 
     def __call__(self, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
-        """Fetch what is not cached yet, and load. What cannot be had is a `UsageError` (see
-        `hnbench.weights.hub`).
+        """Fetch the files that are not cached yet, and load the pipeline. A failed download is a
+        `UsageError` (see `hnbench.weights.hub`).
         """
         folder, others = self.folders(dtype)
         family = family_of(folder, self.pipeline)
@@ -83,8 +83,8 @@ class PublishedGenerator:
         )
 
     def folders(self, dtype: str) -> tuple[Path, dict[str, Path]]:
-        """The pipeline's folder on this machine, and those of the parts that are replaced; fetched
-        where they are not cached yet.
+        """The pipeline's folder on this machine, and those of the replaced parts. Files that are
+        not cached yet are fetched.
         """
         pipeline, *replacing = self.sources(dtype)
         others = {
@@ -94,8 +94,8 @@ class PublishedGenerator:
         return hub.download(pipeline), others
 
     def sources(self, dtype: str) -> tuple[hub.Source, ...]:
-        """The files that it is loaded from: of the pipeline, then of each part that is replaced.
-        Downloads the pipeline's index.
+        """The files that it is loaded from: the pipeline's, then those of each replaced part. The
+        pipeline's index is downloaded to find them.
         """
         source = hub.Source.parse(self.pipeline)
         index = hub.download(replace(source, needs=(((INDEX,),),)))
@@ -104,6 +104,7 @@ class PublishedGenerator:
             part: kind_of_part(part, name)
             for part, (_, name) in pipeline_parts(read_json(index / INDEX)).items()
         }
+        # All files of one commit, even if the branch moves meanwhile.
         pinned = replace(source, revision=hub.commit_of(index) or source.revision)
         own = {part: kind for part, kind in kinds.items() if part not in self.replaced}
         replacing = [
@@ -119,8 +120,8 @@ class PublishedGenerator:
 def load_folder(
     folder: Path, *, name: str, device: str, dtype: str, **options: Any
 ) -> PipelineGenerator:
-    """A generator from a local folder in diffusers' layout. Another family's, or no pipeline's, is
-    a `UsageError`.
+    """A generator from a local folder in diffusers' layout. A folder without a pipeline of a
+    supported family is a `UsageError`.
     """
     return family_of(folder, str(folder)).from_folder(
         folder,
@@ -133,8 +134,8 @@ def load_folder(
 
 
 def load_by_place(place: str, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
-    """A generator by where it is: a local folder where there is one of that name, else a repository
-    on the Hub.
+    """A generator by its place: a local folder, if there is one of that name, else a repository on
+    the Hub.
     """
     folder = Path(place).expanduser()
     if folder.is_dir():
@@ -143,7 +144,7 @@ def load_by_place(place: str, *, device: str, dtype: str, **options: Any) -> Pip
 
 
 def family_of(folder: Path, shown: str) -> type[PipelineGenerator]:
-    """The generator class for a pipeline's folder, which messages call `shown`."""
+    """The generator class for a pipeline's folder, which error messages call `shown`."""
     if not (folder / INDEX).is_file():
         raise UsageError(
             f"{shown} holds no diffusers pipeline (there is no {INDEX} in it); give a pipeline's"
@@ -152,7 +153,7 @@ def family_of(folder: Path, shown: str) -> type[PipelineGenerator]:
     found = read_json(folder / INDEX).get("_class_name")
     if found not in FAMILIES:
         raise UsageError(
-            f"{shown} is a {found}, which is not supported; these are:"
+            f"{shown} is a {found}, which is not supported; give one of:"
             f" {', '.join(sorted(FAMILIES))}"
         )
     return FAMILIES[found]

@@ -1,5 +1,5 @@
-"""Generators of the Stable Diffusion family with one text encoder: SD-Turbo and the embedded
-world's. No classifier-free guidance.
+"""Generators of the Stable Diffusion family with one text encoder: SD-Turbo, and that of the
+embedded world. No classifier-free guidance.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StableDiffusionGenerator(PipelineGenerator):
         return found
 
     def _conditions(self, conditioning: Conditioning) -> dict[str, Any]:
-        """The backbone's arguments beside latents and timestep."""
+        """The backbone's arguments other than latents and timestep."""
         return {"encoder_hidden_states": conditioning.tensors["hidden_states"]}
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:

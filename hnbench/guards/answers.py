@@ -1,8 +1,7 @@
-"""What plug-ins answer, checked where it enters: how many answers there are, scores as tensors, and
-single numbers.
+"""Checks of what plug-ins return: the number of answers, scores as tensors, and single numbers.
 
-A plug-in is anybody's code. What its contract does not allow is a `PluginError` that names it, what
-it gave and what was expected.
+A plug-in is anybody's code. A result that its contract does not allow is a `PluginError` that names
+the plug-in, what it gave and what was expected.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from hnbench.files.escaping import QUOTED, printable, quoted
 
 
 def as_many(who: str, given: Any, expected: int, what: str = "answers") -> Sequence[Any]:
-    """The sequence that `who` (such as `"the judge geneval"`) gave, which has to have one entry for
-    each of `expected` items.
+    """The sequence that `who` (such as `"the judge geneval"`) gave. Unless it has one entry for
+    each of `expected` items, that is a `PluginError`.
     """
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise PluginError(
@@ -37,10 +36,10 @@ def as_many(who: str, given: Any, expected: int, what: str = "answers") -> Seque
 
 
 def as_scores(who: str, given: Any, count: int, *, differentiable: bool = False) -> Tensor:
-    """Scores `[count]`: real floating-point numbers on a device that holds values, in the images'
-    graph where they have to be.
+    """Scores `[count]`: a tensor of floating-point numbers with values, and with a gradient if it
+    must be `differentiable`. Anything else is a `PluginError`.
 
-    Whether they are finite is not looked at, because the host would have to wait for the device.
+    They are not checked for being finite, because the host would have to wait for the device.
     """
     wanted = f"a floating-point tensor [{count}] is expected, one score per image"
     if not is_usable(given) or not given.is_floating_point():
@@ -59,18 +58,16 @@ def as_scores(who: str, given: Any, count: int, *, differentiable: bool = False)
 
 
 def as_number(who: str, given: Any, what: str = "a value") -> float:
-    """A finite number. Neither text nor a truth value is one."""
+    """A finite number; anything else is a `PluginError`. Texts and truth values are not numbers."""
     number = real(given)
     if number is None or not math.isfinite(number):
-        raise PluginError(
-            f"{who} gave {shown(given)} for {what}, which is not a number; a finite one is expected"
-        )
+        raise PluginError(f"{who} gave {shown(given)} for {what}; a finite number is expected")
     return number
 
 
 def real(given: Any) -> float | None:
-    """The number as a float, infinite if it is too large for one; None for anything that is not
-    a real number.
+    """The number as a float, infinite if it is too large for one; None if `given` is not a real
+    number.
     """
     if isinstance(given, bool) or not isinstance(given, Real):
         return None
@@ -81,7 +78,7 @@ def real(given: Any) -> float | None:
 
 
 def is_usable(given: Any) -> bool:
-    """Whether it is a tensor with values that can be read: not a meta, sparse or quantised one."""
+    """Whether `given` is a tensor with readable values: not a meta, sparse or quantised one."""
     return (
         isinstance(given, Tensor)
         and given.layout is torch.strided
@@ -91,8 +88,8 @@ def is_usable(given: Any) -> bool:
 
 
 def shown(given: Any) -> str:
-    """What it is, in a few printable words: a tensor by type, shape and device, a number or short
-    text as it is, all else by its type.
+    """A short printable description: a tensor by type, shape and device, a number or a short text
+    as it is, anything else by its type.
     """
     if isinstance(given, Tensor):
         return (

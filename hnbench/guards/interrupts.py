@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, which a scheduler or a container sends before it kills: both end the work in
+"""Ctrl-C, and SIGTERM, which a scheduler or a container sends before it kills: both end the work in
 the same orderly way.
 """
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM. What handles a Ctrl-C handles it too."""
+    """The exception for SIGTERM. Whatever handles a Ctrl-C handles it too."""
 
 
 def exit_code_of(interrupt: KeyboardInterrupt) -> int:
-    """128 and the signal's number, as shells have it: 143 for SIGTERM, 130 for Ctrl-C."""
+    """128 plus the signal's number, as in shells: 143 for SIGTERM, 130 for Ctrl-C."""
     return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
@@ -31,8 +31,8 @@ _RAISING = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminat
 
 
 def heed_sigterm() -> None:
-    """Have SIGTERM raise `Terminated` in the main thread of this process, unless something else was
-    installed for it before.
+    """Make SIGTERM raise `Terminated` in the main thread of this process, unless it already has a
+    handler.
     """
     if (
         threading.current_thread() is threading.main_thread()
@@ -43,12 +43,14 @@ def heed_sigterm() -> None:
 
 @contextmanager
 def interrupt_deferred() -> Iterator[None]:
-    """Hold a first Ctrl-C or SIGTERM back until the block has ended; a second one interrupts at
+    """Delay a first Ctrl-C or SIGTERM until the block has ended; a second one interrupts at
     once.
     """
+    # Only the main thread can set handlers, and only it receives signals.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    # Handlers that something else installed are left alone.
     held = {
         number: handler
         for number, handler in _RAISING.items()

@@ -1,5 +1,5 @@
-"""Which errors say that memory ran out: torch has one of its own for GPUs, and a plain
-`RuntimeError` for CPUs.
+"""Recognises errors that mean lack of memory: torch has an error of its own for GPUs, but raises a
+plain `RuntimeError` for CPUs.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ _TEXTS = (
     "out of memory",
     "could not create a primitive",
 )
-"""What torch and oneDNN say in a `RuntimeError`."""
+"""Texts of torch and oneDNN in a `RuntimeError`."""
 _OF_THE_SYSTEM = ("cannot allocate memory", "failed to map segment")
-"""What the system says, in whatever error it ends up: of a file of weights, or of a module that is
+"""Texts of the system, which may end up in any error: while weights are loaded, or a module is
 imported.
 """
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this error is one of them, or came from one."""
+    """Whether an error means lack of memory, or came from one that does."""
     return any(_says_so(one) for one in origins(error))
 
 
 def _says_so(error: BaseException) -> bool:
-    torch = sys.modules.get("torch")  # without torch, none of its errors
+    torch = sys.modules.get("torch")  # not imported here: without torch, it is none of its errors
     if isinstance(error, MemoryError) or (
         torch is not None and isinstance(error, torch.OutOfMemoryError)
     ):

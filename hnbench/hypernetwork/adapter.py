@@ -1,14 +1,14 @@
-"""A LoRA adapter on a generator's backbone, and the two networks made of it.
+"""A LoRA adapter on a generator's backbone, and the two networks that use it.
 
 `Hypernetwork` predicts a change of the noise: one pass of the adapted backbone whose last layer
-gives its low-rank delta only, so that the change is exactly zero as long as lora_B of that layer is
+gives only its low-rank delta, so that the change is exactly zero as long as lora_B of that layer is
 zero (HyperNoise, section 3). `FinetunedGenerator` is the directly fine-tuned comparison: the same
-adapter, the last layer as it is, used to draw.
+adapter with the last layer complete, used to generate images.
 
-The adapter is made by peft, and lies in the module tree only inside `LoraAdapter.active()`.
-Outside, the tree holds the base modules themselves: the base is the base bit for bit, its state
-dict keeps its keys, nothing is slower, and no flag of peft is toggled (peft's own switch clears
-`requires_grad` of the LoRA weights).
+The adapter is made by peft, and is in the module tree only inside `LoraAdapter.active()`. Outside,
+the tree holds the base modules themselves: the base is bit for bit itself, its state dict keeps its
+keys, nothing is slower, and no flag of peft is toggled (peft's own switch clears `requires_grad` of
+the LoRA weights).
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ from hnbench.generators.memory import recomputes_safely
 from hnbench.seeds import seed_of
 
 ADAPTER = "adapter"
-"""peft's name for the one adapter in each of its layers; several adapters have layers of their own.
+"""peft's name for the adapter in each of its layers. Every `LoraAdapter` has layers of its own, so
+one name is enough.
 """
 HALVES = ("lora_A", "lora_B")
 
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """What decides an adapter's shape and its first weights."""
+    """The settings that decide an adapter's shape and its first weights."""
 
     rank: int
     alpha: float
@@ -50,20 +51,22 @@ class LoraSettings:
     """
     seed: int = 0
     dense: bool = False
-    """Whether the LoRA beside a grouped convolution ignores the groups, as that of peft before 0.16
-    did (HyperNoise was trained with it); otherwise its second half is grouped like the base, as
-    that of peft since, which needs a rank that the groups divide.
+    """Whether the LoRA of a grouped convolution ignores the groups, as peft did before 0.16
+    (HyperNoise was trained with it). Otherwise lora_B is grouped like the base, as in newer peft,
+    which needs a rank that is divisible by the number of groups.
     """
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the weights are kept and stepped in; float32 is float64 on a float64 backbone."""
+    """The type that the weights are stored and updated in; on a float64 backbone, float32 means
+    float64.
+    """
 
 
 def find_targets(backbone: nn.Module, settings: LoraSettings) -> tuple[str, ...]:
     """Full names of the layers that can carry such a LoRA, in the module tree's order.
 
     Every `nn.Linear` and `nn.Conv2d`, except grouped convolutions whose groups do not divide the
-    rank (unless the LoRA is dense) and the projection inside `nn.MultiheadAttention`, whose weight
-    is used without its forward.
+    rank (unless the LoRA is dense), and except the projection inside `nn.MultiheadAttention`, whose
+    weight is used without calling the layer, so that a LoRA there would have no effect.
     """
     attention = tuple(
         f"{name}."
@@ -86,7 +89,7 @@ def _carries_lora(module: nn.Module, settings: LoraSettings) -> bool:
 
 
 def lora_config(backbone: nn.Module, settings: LoraSettings, targets: Sequence[str]) -> Any:
-    """The `peft.LoraConfig` for these layers and no others, gaussian A and zero B."""
+    """The `peft.LoraConfig` for exactly these layers, with gaussian A and zero B."""
     from peft import LoraConfig
 
     chosen = set(targets)
@@ -113,8 +116,8 @@ def lora_config(backbone: nn.Module, settings: LoraSettings, targets: Sequence[s
 
 @dataclass(frozen=True)
 class _Site:
-    """Where one layer of the adapter goes. The parent is held weakly: an adapter does not keep its
-    backbone alive.
+    """The place of one of the adapter's layers. The reference to the parent is weak: an adapter
+    does not keep its backbone alive.
     """
 
     parent: weakref.ref[nn.Module]
@@ -125,10 +128,13 @@ class _Site:
 class LoraAdapter:
     """One LoRA for one backbone.
 
-    Weights are those that the optimizer steps: of the settings' type, float32 as a rule, whatever
-    the base's type. They lie on the base layers' devices at the time of construction. Several
-    adapters may belong to one backbone; each has its own layers around the same base modules, and
-    at most one is active at a time.
+    The optimizer updates its weights themselves, so they have the settings' type (usually float32)
+    whatever the base's type is. They are on the devices that the base layers have at construction.
+    Several adapters may belong to one backbone; each has its own layers around the same base
+    modules, and at most one is active at a time.
+
+    `targets` are full layer names; None takes `find_targets`. Raises `UsageError` for a rank below
+    1, and if no layer matches.
     """
 
     def __init__(
@@ -166,8 +172,8 @@ class LoraAdapter:
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take these weights. Raises `UsageError` when a name is missing, unexpected, or has
-        another shape or kind.
+        """Copy these weights into the adapter. Raises `UsageError` when a name is missing or
+        unexpected, or a weight has another shape or is not of floating point.
         """
         refuse_other_names(self.targets, state)
         own = self.named_parameters()
@@ -200,8 +206,8 @@ class LoraAdapter:
         """Make the layer `name` give lora_B(lora_A(x)) * scaling, without base output and bias, for
         the length of the block.
 
-        By a layer in the tree, like all else here: what is computed again in the backward pass is
-        computed by the layers of the first time (`hnbench.generators.memory`).
+        This too is done by a layer in the tree, not by a hook: what is recomputed in the backward
+        pass is recomputed by the layers of the first time (`hnbench.generators.memory`).
         """
         site = self._sites[name]
         parent = site.parent()
@@ -216,7 +222,7 @@ class LoraAdapter:
 
 
 class _DeltaOnly(nn.Module):
-    """What a LoRA layer adds to its base layer, alone."""
+    """The addition of a LoRA layer, without its base layer."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
@@ -232,7 +238,7 @@ class _DeltaOnly(nn.Module):
 
 
 def refuse_other_names(targets: Sequence[str], state: Mapping[str, Tensor]) -> None:
-    """A `UsageError` when weights of a LoRA on these layers are missing, or there are others."""
+    """Raise a `UsageError` unless `state` has exactly the weights of a LoRA on these layers."""
     own = {f"{name}.{half}.weight" for name in targets for half in HALVES}
     missing, unexpected = sorted(own - state.keys()), sorted(state.keys() - own)
     if missing or unexpected:
@@ -243,7 +249,7 @@ def refuse_other_names(targets: Sequence[str], state: Mapping[str, Tensor]) -> N
 
 
 def require_shape(name: str, weight: Tensor, wanted: Sequence[int]) -> None:
-    """A `UsageError` when the weight of that name has another shape."""
+    """Raise a `UsageError` if the weight of that name has another shape."""
     if tuple(weight.shape) != tuple(wanted):
         raise UsageError(
             f"the adapter's weight {name} has shape {tuple(weight.shape)}; this backbone needs"
@@ -276,6 +282,7 @@ def _inject(
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             # Grouped convolutions cannot be merged into the base; nothing is merged here.
             warnings.filterwarnings("ignore", message=".*groups > 1. Merging is not supported")
+            # peft draws the first weights from torch's global random numbers.
             torch.manual_seed(seed_of("lora", settings.seed))
             inject_adapter_in_model(config, backbone, ADAPTER)
         made = {name: backbone.get_submodule(name) for name in targets}
@@ -291,8 +298,8 @@ def _inject(
 
 @contextmanager
 def _put_back(backbone: nn.Module, base: Mapping[str, nn.Module]) -> Iterator[None]:
-    """Afterwards the backbone is what it was, whatever peft did to it in the block: the layers of
-    these names, what can be trained, and no note that peft was there.
+    """After the block, the backbone is as it was before, whatever peft did to it: the layers of
+    these names, which parameters are trainable, and no `peft_config` that was not there.
     """
     trainable = {id(parameter) for parameter in backbone.parameters() if parameter.requires_grad}
     had_config = hasattr(backbone, "peft_config")
@@ -323,8 +330,8 @@ def _ungrouped(layer: nn.Module) -> nn.Module:
 
 
 def _prepare(lora: nn.Module, base: nn.Module, settings: LoraSettings) -> nn.Module:
-    """Trainable LoRA weights on the base layer's device, around the base layer itself, which is not
-    touched.
+    """The LoRA layer with trainable weights on the base layer's device, around the base layer
+    itself, which is not touched.
     """
     weight: Tensor = base.weight  # type: ignore[assignment]
     dtype = (
@@ -339,8 +346,8 @@ def _prepare(lora: nn.Module, base: nn.Module, settings: LoraSettings) -> nn.Mod
 
 
 class Hypernetwork:
-    """f(noise, prompt): how a generator's noise is to be changed. Light: the weights are the
-    adapter's.
+    """The network f(noise, prompt) that predicts the change of a generator's noise. It is cheap to
+    make: all weights are the adapter's.
     """
 
     def __init__(self, generator: Generator, adapter: LoraAdapter) -> None:
@@ -362,7 +369,7 @@ class Hypernetwork:
         return change.to(noise.dtype)
 
     def as_map(self, conditioning: Conditioning) -> Callable[[Tensor], Tensor]:
-        """The function noise -> f for fixed prompts, whose Jacobian `divergence` looks at."""
+        """The function noise -> f for fixed prompts; `divergence` examines its Jacobian."""
         return lambda noise: self.displacement(noise, conditioning)
 
 
@@ -381,12 +388,12 @@ class FinetunedGenerator:
 
 
 def _refuse_checkpointing(generator: Generator) -> None:
-    """Recomputing in the backward pass happens after the adapter was taken out: only a way that
-    puts it back is right.
+    """Refuse a backbone that recomputes in the backward pass without restoring the adapter, which
+    has been taken out by then.
     """
     if not recomputes_safely(generator.backbone):
         raise UsageError(
             f"gradient checkpointing is on for {generator.name}'s backbone, and would recompute"
-            " without the adapter; switch it off, and load the generator with the memory policy"
+            " without the adapter; switch it off, and load the generator with `memory`"
             " checkpoint-all instead"
         )

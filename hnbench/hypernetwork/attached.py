@@ -1,4 +1,4 @@
-"""The adapters that are attached to backbones in this process, each loaded once."""
+"""The adapters that belong to backbones in this process, each loaded only once."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 _attached: WeakKeyDictionary[nn.Module, dict[tuple[str, Version], LoraAdapter]] = (
     WeakKeyDictionary()
 )
+"""Backbone -> (kind, version of the weights) -> adapter. An entry ends with its backbone."""
 
 
 def attach(generator: Generator, folder: Path, kind: str) -> LoraAdapter:
-    """`load_adapter`, once per backbone and version of the weights: asking again costs a look at
-    the file's time and size.
+    """The adapter of `load_adapter`, loaded once per backbone and version of the weights. Asking
+    again only costs a look at the file's time and size.
     """
     known = _attached.setdefault(generator.backbone, {})
     key = (kind, version_of(folder))

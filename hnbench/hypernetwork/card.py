@@ -1,4 +1,4 @@
-"""The model card of a trained adapter: what it is, what it was trained with, and how to load it."""
+"""The model card of a trained adapter: its purpose, its training and how to load it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ PURPOSES = {
 def model_card(
     description: Mapping[str, Any], *, dense: bool, by_diffusers: Mapping[str, str] | None
 ) -> str:
-    """The model card's text. `description` is the content of hnbench.json, `dense` says that the
-    LoRA of grouped convolutions is dense. `by_diffusers` has the arguments of diffusers' own way to
-    load an adapter; it is None where the backbone does not have that way, as PixArt's.
+    """The model card's text.
 
-    Its front matter holds nothing of the description, and everything else is `markdown`.
+    `description` is the content of hnbench.json; `dense` says whether the LoRA of grouped
+    convolutions is dense. `by_diffusers` holds the arguments of the backbone's `load_lora_adapter`;
+    it is None if the backbone has no such method, as PixArt's. The front matter has nothing from
+    the description, because text of others could break it; elsewhere such text is escaped by
+    `markdown`.
     """
     generator, training = description.get("generator", {}), description.get("training", {})
     length = (
@@ -74,7 +76,7 @@ def _how_to_load(
     dense: bool,
     by_diffusers: Mapping[str, str] | None,
 ) -> list[str]:
-    """The end of the model card."""
+    """The lines on how to load the adapter."""
     lines = [
         (
             "`hnbench run` compares it with its base; its help names the option that takes THIS"

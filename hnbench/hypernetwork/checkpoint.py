@@ -1,5 +1,5 @@
-"""Adapters on disk: a folder that peft and diffusers can load, with what hnbench has to know of it
-beside the weights. How one is read back onto a backbone is in `hnbench.hypernetwork.loading`.
+"""Adapters on disk: a folder that peft and diffusers can load, with a description for hnbench.
+`hnbench.hypernetwork.loading` loads one onto a backbone.
 
     adapter_model.safetensors   the LoRA weights, named as peft names them:
                                 base_model.model.<layer>.lora_A.weight;
@@ -7,7 +7,7 @@ beside the weights. How one is read back onto a backbone is in `hnbench.hypernet
                                 them
     adapter_config.json         peft's LoraConfig
     hnbench.json                kind, generator, training configuration and cost, last evaluation
-    README.md                   the same for people
+    README.md                   the model card: the same for people
     prompts.sha256              hashes of the prompts that the training saw
 
 Reading the description and the weights' hash needs no torch. Nothing is unpickled.
@@ -49,16 +49,17 @@ WEIGHTS, CONFIG, DESCRIPTION, CARD = (
     "README.md",
 )
 OFFICIAL_WEIGHTS = "adapter_model.bin"
-"""What the official training code writes instead of safetensors, with layer names that lack peft's
-prefix.
+"""The file that the official training code writes instead of safetensors. Its layer names lack
+peft's prefix.
 """
 FILES = (DESCRIPTION, CARD, "prompts.sha256")
-"""What an adapter may have on the Hub beside its weights and their configuration."""
+"""Files that an adapter on the Hub may have in addition to `NEEDS`."""
 NEEDS = ((CONFIG,),), ((WEIGHTS,), (OFFICIAL_WEIGHTS,))
-"""What it has to have there (`hnbench.weights.hub.Source.needs`)."""
+"""Files that an adapter on the Hub must have (`hnbench.weights.hub.Source.needs`)."""
 PREFIX = "base_model.model."
+"""peft's prefix of all layer names in a file of weights."""
 PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
-"""What a `LoraConfig` says of which layers are adapted."""
+"""The fields of a `LoraConfig` that decide which layers are adapted."""
 ALLOWED: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         (
@@ -75,10 +76,9 @@ ALLOWED: dict[str, Callable[[Any], bool]] = {
     "task_type": lambda value: value is None or isinstance(value, str),
     "peft_type": lambda value: value == "LORA",
     "inference_mode": lambda value: isinstance(value, bool),
-    "lora_dropout": lambda value: isinstance(value, (int, float)),  # in training alone
-    # Ways that leave the base weights as they are. PiSSA, OLoRA, LoftQ, CorDA and others take
-    # something out of the base: their adapter is
-    # right only on that changed base.
+    "lora_dropout": lambda value: isinstance(value, (int, float)),  # only acts in training
+    # Only initialisations that leave the base weights as they are. PiSSA, OLoRA, LoftQ, CorDA and
+    # others subtract something from the base, and their adapter is right only on that changed base.
     "init_lora_weights": lambda value: (
         isinstance(value, bool) or value in (None, "gaussian", "orthogonal", "mica")
     ),
@@ -86,21 +86,21 @@ ALLOWED: dict[str, Callable[[Any], bool]] = {
     "megatron_core": lambda value: isinstance(value, str),  # of no effect without megatron_config
     "qalora_group_size": lambda value: isinstance(value, int),  # of no effect without use_qalora
 }
-"""What a `LoraConfig` may say, by value: it is read here, or changes nothing of what a trained LoRA
-computes. Anything else that is switched on (DoRA, other scalings, biases, ranks per layer, options
-to come) would be computed wrongly, and is refused.
+"""Fields that a `LoraConfig` may set, with a check of the value: they are read here, or change
+nothing that a trained LoRA computes. Anything else that is switched on (DoRA, other scalings,
+biases, ranks per layer, future options) would be computed wrongly, and is refused.
 """
 
 
 Version = tuple[str, int, int]
-"""A file's path, its time in nanoseconds and its size in bytes."""
+"""A file's path, its time of modification in nanoseconds and its size in bytes."""
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Layers = str | list[str]
-"""A regular expression, or names or their ends."""
+"""A regular expression, or full names or ends of names."""
 
 
 class LoraOptions(msgspec.Struct):
-    """What is read of peft's configuration, which has other fields too."""
+    """The fields of peft's configuration that are read here; it has others."""
 
     r: AtLeastOne
     lora_alpha: float
@@ -124,7 +124,7 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TrainingCost(msgspec.Struct):
-    """What a training took, evaluations included; passes are counted in images."""
+    """The cost of a training, evaluations included; passes are counted in images."""
 
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     steps: Count = 0
@@ -143,8 +143,8 @@ class _Training(TrainingCost, forbid_unknown_fields=True):
 
 
 class Evaluation(msgspec.Struct, forbid_unknown_fields=True):
-    """An evaluation in a training; None is a number that was not finite, or that there is none
-    of.
+    """An evaluation in a training. None stands for a number that was not finite, or does not exist
+    (a standard error of one value, a change of the noise in a fine-tuning).
     """
 
     gain: float | None
@@ -159,7 +159,7 @@ class Evaluation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Description(msgspec.Struct, forbid_unknown_fields=True):
-    """What hnbench.json holds."""
+    """The content of hnbench.json."""
 
     kind: str
     generator: _Generator
@@ -179,8 +179,8 @@ def save_adapter(
     description: Mapping[str, Any],
     prompts: Sequence[str] = (),
 ) -> None:
-    """Write an adapter's folder whole or not at all; one that is there is replaced. `prompts` are
-    those that the training saw.
+    """Write an adapter's folder, whole or not at all; an existing one is replaced. `prompts` are
+    all that the training saw.
     """
     from safetensors.torch import save_file
 
@@ -190,8 +190,8 @@ def save_adapter(
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
     config = lora_config(backbone, adapter.settings, adapter.targets)
-    # One entry only: safetensors writes several in an order that changes from file to file, and so
-    # does the file's hash.
+    # One entry only: safetensors writes several entries in a random order, and the file's hash
+    # would change with it.
     header = {"lora_adapter_metadata": _for_diffusers(config)}
     save_file(
         {PREFIX + name: tensor for name, tensor in adapter.state_dict().items()},
@@ -219,6 +219,7 @@ def save_adapter(
     )
     if prompts:
         write_hashes(working, prompts)
+    # On the disk before the rename: after a power cut, the folder's name must mean whole files.
     for path in working.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -227,8 +228,8 @@ def save_adapter(
 
 
 def _for_diffusers(config: Any) -> str:
-    """What diffusers builds its `LoraConfig` of; without it alpha would count as equal to the
-    rank.
+    """The JSON that diffusers makes its `LoraConfig` from. Without it, diffusers would take alpha
+    to be equal to the rank.
     """
     values = {
         "r": config.r,
@@ -246,8 +247,8 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not is_described(folder):
         raise UsageError(
-            f"{folder} is no trained adapter: it has no {DESCRIPTION}; give the folder 'adapter' of"
-            " a training"
+            f"{folder} is not a trained adapter: it has no {DESCRIPTION}; give the folder 'adapter'"
+            " of a training"
         )
     description = _read_json(path)
     try:
@@ -259,15 +260,15 @@ def describe_adapter(folder: Path) -> dict[str, Any]:
 
 
 def is_described(folder: Path) -> bool:
-    """Whether a folder has a hnbench.json, be it one that cannot be read; one without is of another
-    program.
+    """Whether a folder has a hnbench.json, readable or not. A folder without one was written by
+    another program.
     """
     return os.path.lexists(folder / DESCRIPTION)
 
 
 def training_cost(folder: Path) -> dict[str, Any]:
-    """What the training took: seconds, steps, images, passes of generator and reward, device; empty
-    for a foreign adapter.
+    """The training's cost: seconds, steps, images, passes of generator and reward, device. Empty
+    for an adapter of another program.
     """
     cost: dict[str, Any] = (
         describe_adapter(folder).get("training", {}) if is_described(folder) else {}
@@ -276,7 +277,7 @@ def training_cost(folder: Path) -> dict[str, Any]:
 
 
 def check_whole(folder: Path) -> None:
-    """Refuse a folder that is not all of an adapter trained with hnbench."""
+    """Raise a `UsageError` unless the folder is a complete adapter trained with hnbench."""
     describe_adapter(folder)
     lora_options(folder)
     for name in (WEIGHTS, CARD):
@@ -292,8 +293,8 @@ def adapter_sha256(folder: Path) -> str:
 
 
 def version_of(folder: Path) -> Version:
-    """Which file an adapter's weights are in now, to see whether that changed without reading
-    it.
+    """The present version of an adapter's weights, which shows a change without reading the
+    file.
     """
     path = weights_file(folder)
     stat = path.stat()
@@ -311,7 +312,7 @@ def _hash(path: str, _time: int, _size: int) -> str:
 
 
 def weights_file(folder: Path) -> Path:
-    """The file of a folder that holds the weights; none is a `UsageError`."""
+    """The file with the weights in a folder. A folder without one is a `UsageError`."""
     for name in (WEIGHTS, OFFICIAL_WEIGHTS):
         if (folder / name).is_file():
             return folder / name
@@ -321,7 +322,7 @@ def weights_file(folder: Path) -> Path:
 
 
 def lora_options(folder: Path) -> LoraOptions:
-    """What adapter_config.json says. Anything but a plain LoRA is a `UsageError`."""
+    """The options in adapter_config.json. Anything but a plain LoRA is a `UsageError`."""
     path = folder / CONFIG
     if not os.path.lexists(path):
         raise UsageError(
@@ -332,7 +333,7 @@ def lora_options(folder: Path) -> LoraOptions:
     lora = _as_kind(path, config, LoraOptions)
     if lora.peft_type != "LORA":
         raise UsageError(
-            f"{path} is of an adapter of type {printable(str(lora.peft_type)[:40])}; only LORA is"
+            f"{path} is for an adapter of type {printable(str(lora.peft_type)[:40])}; only LORA is"
             " supported"
         )
     used = sorted(
@@ -349,7 +350,7 @@ def lora_options(folder: Path) -> LoraOptions:
 
 
 def grouped_convolutions(backbone: nn.Module, targets: Sequence[str]) -> list[str]:
-    """Those of the layers that are grouped convolutions."""
+    """The target layers that are grouped convolutions."""
     return [name for name in targets if getattr(backbone.get_submodule(name), "groups", 1) > 1]
 
 

@@ -1,4 +1,4 @@
-"""What a training is: frozen, validated, and with every field declared identity or runtime."""
+"""The configuration of a training: frozen, validated; every field is identity or runtime."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hnbench.errors import UsageError
 from hnbench.seeds import digest
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""A number of things in a file; a float holds it as well."""
+"""A count in a file. A float holds every whole number up to the limit exactly."""
 CHOICES = {
     "kind": ("hypernoise", "finetune"),
     "optimizer": ("sgd", "adamw"),
@@ -44,8 +44,8 @@ class TrainingConfig:
     """One adapter to be trained on one generator for one mixture of rewards.
 
     `kind="hypernoise"` trains the noise hypernetwork; `kind="finetune"` trains the same LoRA to
-    change the generator itself. How often and on what the training is evaluated is identity,
-    because a fine-tuning keeps the adapter that was best in those evaluations.
+    change the generator itself. The fields of the evaluation are identity too, because a
+    fine-tuning keeps the adapter that was best in its evaluations.
     """
 
     kind: Literal["hypernoise", "finetune"] = of_kind("identity")
@@ -55,14 +55,15 @@ class TrainingConfig:
     prompt_prefix: bool | None = of_kind("identity", default=None)
     """Whether the generator's prompt prefix is on; None: the generator's default."""
     max_sequence_length: int | None = of_kind("identity", default=None, added=True)
-    """Tokens of the text, for generators where it is a choice; None: the generator's default."""
+    """The number of text tokens, for generators that offer a choice; None: the generator's default.
+    """
     memory: str = of_kind("runtime", default="none")
     """Memory policies of the generator, as `memory_policies` reads them."""
     rewards: dict[str, float] = of_kind("identity")
     """Reward name -> weight."""
     prompts: str = of_kind("identity")
-    """Where the prompts come from, as the user named it; their texts enter the training folder by
-    hash.
+    """The source of the prompts, as the user named it. The training's folder identifies their texts
+    by a hash.
     """
     steps: int = of_kind("identity", default=1000)
     """Optimizer steps."""
@@ -75,8 +76,8 @@ class TrainingConfig:
     """For sgd."""
     weight_decay: float = of_kind("identity", default=0.0)
     warmup_steps: int = of_kind("identity", default=0)
-    """The first step has the rate 0, step `warmup_steps` (counted from 0) is the first with the
-    full rate.
+    """Steps over which the rate grows linearly: step 0 has the rate 0, step `warmup_steps` is the
+    first with the full rate.
     """
     schedule: Literal["constant", "cosine"] = of_kind("identity", default="constant")
     gradient_clip: float = of_kind("identity", default=1.0)
@@ -86,11 +87,11 @@ class TrainingConfig:
     target_pattern: str | None = of_kind("identity", default=None)
     """A regular expression on full layer names; None: every linear and 2-d convolution layer."""
     dense_convolutions: bool = of_kind("identity", default=False)
-    """Whether grouped convolutions get a LoRA that ignores the groups (as HyperNoise's did), or,
-    where the rank allows, a grouped one.
+    """Whether grouped convolutions get a LoRA that ignores the groups (as in HyperNoise) instead of
+    a grouped one, which exists only if the rank is divisible by the number of groups.
     """
     lora_dtype: Literal["float32", "bfloat16"] = of_kind("identity", default="float32")
-    """What the LoRA's weights are kept and stepped in."""
+    """The type that the LoRA's weights are stored and updated in."""
     regulariser_reduction: Literal["sum", "mean"] = of_kind("identity", default="mean")
     """For hypernoise: 1/2 of the sum (the paper's Eq. 11) or of the mean (its official code) of the
     squared change.
@@ -115,7 +116,7 @@ class TrainingConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(
-                    f"{name} was {getattr(self, name)!r}; choose one of {', '.join(choices)}"
+                    f"`{name}` was {getattr(self, name)!r}; choose one of {', '.join(choices)}"
                 )
         self._check_numbers()
         if not self.rewards:
@@ -132,16 +133,15 @@ class TrainingConfig:
         limits += [(name, math.ulp(0.0), "above 0") for name in POSITIVE]
         for name, least, wanted in limits:
             if not least <= getattr(self, name) < math.inf:
-                raise UsageError(
-                    f"{name.replace('_', ' ')} was {getattr(self, name)}; it must be {wanted}"
-                )
+                raise UsageError(f"`{name}` was {getattr(self, name)}; it must be {wanted}")
 
     def _check_pattern(self) -> None:
         try:
             re.compile(self.target_pattern or "")
         except re.error as error:
             raise UsageError(
-                f"the target pattern {self.target_pattern!r} is not a regular expression: {error}"
+                f"`target_pattern` was {self.target_pattern!r}, which is not a regular expression"
+                f" ({error}); for example, '.*attn.*' matches the layers with attn in their names"
             ) from error
 
     def _check_kind(self) -> None:
@@ -152,8 +152,8 @@ class TrainingConfig:
 
     @property
     def identity_values(self) -> dict[str, Any]:
-        """What makes two trainings the same: the identity fields, and how the warm-up counts, which
-        began one step later at first.
+        """The values that make two trainings the same: the identity fields, and a mark for how the
+        warm-up counts, because the first version began it one step later.
         """
         values = values_of(self, "identity")
         return {**values, "warmup": "from zero"} if self.warmup_steps else values

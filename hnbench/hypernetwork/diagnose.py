@@ -1,5 +1,5 @@
-"""What a trained hypernetwork does to the noise: divergence, Lipschitz constant and Gaussianity,
-with standard errors.
+"""The effect of a trained hypernetwork on the noise: divergence, Lipschitz constant and
+Gaussianity, with standard errors.
 """
 
 from __future__ import annotations
@@ -25,11 +25,9 @@ from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 
 EXACT_UP_TO = 512
-"""Noises of at most so many entries get the exact Jacobian."""
+"""Noises of at most this many entries get the exact Jacobian."""
 FAILURE = 0.01
-"""How probable it may be that any of a diagnosis' spectral norms is above the bound that is given
-for all of them.
-"""
+"""The largest probability that any spectral norm of a diagnosis is above the reported bound."""
 
 
 def diagnose(
@@ -43,14 +41,16 @@ def diagnose(
     terms: int = 6,
     iterations: int = 40,
 ) -> dict[str, Any]:
-    """Look at `samples` noises for each prompt; the result has JSON types.
+    """Examine `samples` noises for each prompt; the result has JSON types.
 
-    The KL divergence is exact for noises of at most `EXACT_UP_TO` entries and estimated otherwise
-    (`estimated_divergence`, whose truncation bound is given for the bound on the largest Lipschitz
-    constant; None where it is infinite). The estimate is a power series in the Jacobian: where a
-    sample's Lipschitz constant may reach 1 it need not converge, and `kl` and `jacobian_term` are
-    None. "May reach" goes by the bound from above: power iteration approaches a constant from
-    below, and would let 1.01 pass for 0.99.
+    The KL divergence is exact for noises of at most `EXACT_UP_TO` entries, and otherwise estimated
+    (`estimated_divergence`). The estimate's truncation bound is computed from the upper bound on
+    the largest Lipschitz constant; it is None if infinite. The estimate is a power series in the
+    Jacobian, which need not converge if a sample's Lipschitz constant reaches 1. So `kl` and
+    `jacobian_term` are None unless the upper bound is below 1: power iteration approaches a
+    constant from below, and would take 1.01 for 0.99.
+
+    Raises `ValueError` without prompts.
     """
     if not prompts:
         raise ValueError("diagnose needs at least one prompt")
@@ -122,10 +122,11 @@ def _mean(values: Tensor) -> dict[str, float | None]:
 def _lipschitz(
     constants: Tensor, dimension: int, terms: int | None, iterations: int
 ) -> dict[str, Any]:
-    """Quantiles over samples, a bound on the largest, and the bounds that hold if that held
-    everywhere.
+    """Quantiles over samples, an upper bound on the largest constant, and the bounds that follow if
+    that one holds for all noises.
     """
     largest = float(constants.max())
+    # The failures of all samples together (union bound) stay below FAILURE.
     bound = spectral_norm_bound(largest, dimension, iterations, FAILURE / len(constants))
     tail = truncation_bound(bound, dimension, terms) if terms else 0.0
     return {

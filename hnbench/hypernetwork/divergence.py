@@ -1,16 +1,16 @@
-"""How far a change of the noise takes it from N(0, I): the exact KL divergence, its estimate, and
-the change's Lipschitz constant.
+"""The distance from N(0, I) of noise after a change: the exact KL divergence, its estimate, and the
+change's Lipschitz constant.
 
 For T(x) = x + f(x) with Jacobian J of f (HyperNoise, arXiv 2508.09968, Eq. 8):
 
     KL(T#p0 || p0) = E[ 1/2 ||f||^2 + Tr J - log|det(I + J)| ]
 
-The paper trains with the first term alone; the rest, E(J), is below d (-log(1 - L) - L) where f is
+The paper trains with the first term alone; the rest, E(J), is at most d (-log(1 - L) - L) if f is
 L-Lipschitz with L < 1.
 
 A map is a function from noises `[B, *shape]` to changes `[B, *shape]` that treats samples
 independently. All results are per sample `[B]`. Only reverse-mode derivatives are used, because
-forward mode is missing for operators in real backbones.
+some operators in real backbones have no forward mode.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Map = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Divergence:
-    """The terms of the KL divergence at each sample; their mean over samples is the divergence."""
+    """The terms of the KL divergence for each sample; the mean over samples is the divergence."""
 
     half_squared_norm: Tensor
     """1/2 ||f||^2 `[B]`."""
@@ -42,8 +42,8 @@ class Divergence:
 
 
 def exact_divergence(change: Map, noise: Tensor) -> Divergence:
-    """By the full Jacobian: as many backward passes as a noise has entries. Computed in float64
-    from f's derivatives.
+    """The divergence from the full Jacobian, by one backward pass for each entry of a noise. The
+    determinant is computed in float64.
     """
     value, jacobian = _jacobian(change, noise)
     identity = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype, device=jacobian.device)
@@ -57,12 +57,12 @@ def exact_divergence(change: Map, noise: Tensor) -> Divergence:
 def estimated_divergence(
     change: Map, noise: Tensor, *, probes: int = 4, terms: int = 6, seed: int = 0
 ) -> Divergence:
-    """By Hutchinson's estimator on the power series E(J) = sum over k >= 2 of (-1)^k Tr(J^k) / k,
-    cut after k = `terms`.
+    """The divergence by Hutchinson's estimator on the power series E(J) = sum over k >= 2 of
+    (-1)^k Tr(J^k) / k, cut after k = `terms`.
 
     With a random sign vector v, v^T J^k v has mean Tr(J^k); every further power costs one backward
-    pass. The series converges where the spectral radius of J is below 1; `truncation_bound` says
-    what is lost. The mean over `probes` sign vectors.
+    pass. The result is the mean over `probes` sign vectors. The series converges if the spectral
+    radius of J is below 1; `truncation_bound` bounds what the cut leaves out.
     """
     if probes < 1 or terms < 2:
         raise ValueError(
@@ -82,13 +82,14 @@ def estimated_divergence(
 
 
 def truncation_bound(lipschitz: float, dimension: int, terms: int) -> float:
-    """A bound on what the series cut after `terms` leaves out: d * sum over k > terms of L^k / k;
-    infinite for L >= 1.
+    """A bound on the terms that the cut leaves out: d * sum over k > `terms` of L^k / k; infinite
+    for L >= 1.
     """
     if lipschitz >= 1:
         return math.inf
     if lipschitz == 0:
         return 0.0
+    # 1 / k <= 1 / (terms + 1) turns the sum into a geometric series.
     return dimension * lipschitz ** (terms + 1) / ((terms + 1) * (1 - lipschitz))
 
 
@@ -104,8 +105,8 @@ def lipschitz_constants(
     """The spectral norm of f's Jacobian at each noise `[B]`, by power iteration on J^T J, from
     below (`spectral_norm_bound`: from above).
 
-    J v is got by differentiating the backward pass, which is linear in its argument. Attention runs
-    in its plain form meanwhile: the fused kernels have no second derivative.
+    J v comes from differentiating the backward pass, which is linear in its argument. Attention
+    runs in its plain form meanwhile, because the fused kernels have no second derivative.
     """
     source, value = _evaluate(change, noise)
     dual = torch.zeros_like(value, requires_grad=True)
@@ -117,7 +118,7 @@ def lipschitz_constants(
         _normalised(start)[0],
         torch.zeros(noise.shape[0], dtype=value.dtype, device=noise.device),
     )
-    if not pullback.requires_grad:
+    if not pullback.requires_grad:  # the change does not depend on the noise
         return norm
     for _ in range(iterations):
         (image,) = torch.autograd.grad(
@@ -130,13 +131,14 @@ def lipschitz_constants(
 
 
 def spectral_norm_bound(found: float, dimension: int, iterations: int, failure: float) -> float:
-    """A bound from above on a spectral norm of which power iteration has `found` so much, wrong
-    with probability `failure` at most.
+    """An upper bound on a spectral norm for which power iteration `found` this value; it is wrong
+    with a probability of at most `failure`.
 
     Over the random start, the Rayleigh quotient of k iterations on a d x d matrix J^T J falls short
-    of its largest eigenvalue by more than a factor 1 - e with probability at most 0.824 sqrt(d) (1
-    - e)^(k - 1/2), whatever the matrix is (Kuczynski and Wozniakowski, SIAM J. Matrix Anal. Appl.
-    13(4), 1992, Theorem 4.1). Solved for e; a norm is the root of an eigenvalue.
+    of its largest eigenvalue by more than a factor 1 - e with a probability of at most
+    0.824 sqrt(d) (1 - e)^(k - 1/2), whatever the matrix is (Kuczynski and Wozniakowski, SIAM J.
+    Matrix Anal. Appl. 13(4), 1992, Theorem 4.1). This is solved for e; a norm is the root of an
+    eigenvalue.
     """
     if not 0 < failure < 1 or iterations < 1:
         raise ValueError(

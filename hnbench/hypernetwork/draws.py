@@ -1,4 +1,4 @@
-"""What a training is shown at each step: prompts and noises, from the seed and the step alone."""
+"""The prompts and noises of each training step, from the seed and the step alone."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class Draws:
-    """The prompts and noises of every step, from (seed, step) alone. Each epoch goes through all
-    prompts in an order of its own.
+    """The prompts and noises of every step, so that a continued training sees the same ones. Each
+    epoch goes through all prompts in an order of its own.
     """
 
     def __init__(
@@ -27,13 +27,15 @@ class Draws:
         self.config, self.texts, self.shape = config, list(prompts), shape
 
     def prompts(self, step: int, micro: int) -> list[str]:
-        """The prompts of one batch."""
+        """The prompts of batch `micro` of an optimizer step."""
         size = self.config.batch_size
         first = (step * self.config.accumulation + micro) * size
         return [self.texts[self._index(position)] for position in range(first, first + size)]
 
     def noise(self, step: int, micro: int) -> Tensor:
-        """The noises of one batch: float32 on the CPU, `[batch_size, *noise_shape]`."""
+        """The noises of batch `micro` of a step: float32 on the CPU, `[batch_size,
+        *noise_shape]`.
+        """
         size, seed = self.config.batch_size, self.config.seed
         if self.config.noise == "batch":
             return self._normal(self.shape, seed_of("noise", seed, step)).expand(size, *self.shape)

@@ -16,16 +16,16 @@ from hnbench.seeds import NoiseSource, seed_of
 from hnbench.tasks import Task
 
 Draw = Callable[[Tensor, Conditioning], tuple[Tensor, Tensor | None]]
-"""Noise and conditioning to images `[B, 3, H, W]`, and to the change of the noise `[B,
-*noise_shape]` where there is one.
+"""A function of noise and conditioning. It returns images `[B, 3, H, W]` and the change of the
+noise `[B, *noise_shape]`, or None instead of a change.
 """
 
 
 def split_prompts(prompts: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
-    """Prompts to train on and held-out prompts: a tenth, at least one, of the distinct prompts,
-    chosen by the seed.
+    """The prompts to train on, and the held-out ones: a tenth of the distinct prompts, at least
+    one, chosen by the seed.
 
-    A single prompt serves as both; its noises in the evaluation are held out all the same.
+    A single prompt serves as both; the noises of its evaluation are held out all the same.
     """
     distinct = list(dict.fromkeys(prompts))
     if len(distinct) == 1:
@@ -40,8 +40,8 @@ def split_prompts(prompts: Sequence[str], seed: int) -> tuple[list[str], list[st
 
 
 class PairedEvaluation:
-    """Fixed held-out tasks; `base_rewards` are the base's rewards `[prompts * samples]` once
-    known.
+    """Fixed held-out tasks. `base_rewards` are the base's rewards `[prompts * samples]`, or None
+    before the first evaluation.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PairedEvaluation:
     @torch.no_grad()
     def measure(self, draw: Draw) -> dict[str, Any]:
         """The mean gain in reward over the base, with its standard error, and the size of the
-        noise's change.
+        change of the noise, as JSON types.
         """
         if self.base_rewards is None:
             self.base_rewards = self._run(
@@ -111,8 +111,8 @@ class PairedEvaluation:
         return torch.cat(rewards), torch.cat(sizes) if sizes else None
 
     def _gain(self, gains: Tensor) -> tuple[float, float | None]:
-        """Mean and standard error; samples of one prompt are not independent, so the error is
-        between prompts where there are several.
+        """The mean and its standard error. Samples of one prompt are not independent, so the error
+        is computed between prompts if there are several.
         """
         units = gains.view(len(self.prompts), self.samples)
         independent = units.mean(1) if len(units) > 1 else units[0]

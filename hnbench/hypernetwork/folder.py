@@ -1,8 +1,8 @@
-"""A training's folder: what is trained, a log, and the last state to go on from.
+"""A training's folder: its identity, a log, and the last state to continue from.
 
-training.json      the training's identity; another training is refused
+training.json      the training's identity; any other training is refused
 train.jsonl        one line per step
-state/step-<n>/    the latest state: named groups of tensors, and values; replaced whole
+state/step-<n>/    the latest state: named groups of tensors, and values; replaced as a whole
 adapter/           the result, when the training is done
 """
 
@@ -31,11 +31,11 @@ from hnbench.files.writing import write_whole, writing
 from hnbench.hypernetwork.config import Count
 
 NOTHING = "not there"
-"""What stands in a message for a field that is missing."""
+"""The word for a missing field in messages."""
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):
-    """What state.json holds."""
+    """The content of state.json."""
 
     step: Count
     groups: list[Annotated[str, msgspec.Meta(pattern="^[a-z]+$")]]
@@ -43,14 +43,14 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Logged(msgspec.Struct):
-    """What is read of a line of train.jsonl."""
+    """The field that is read from a line of train.jsonl."""
 
     step: Count
 
 
 @dataclass(frozen=True)
 class State:
-    """What a training needs to go on as if it had never stopped."""
+    """Everything that a training needs to continue as if it had never stopped."""
 
     step: int
     tensors: Mapping[str, Mapping[str, Tensor]]
@@ -77,9 +77,11 @@ class TrainingFolder:
             yield
 
     def claim(self, manifest: Mapping[str, Any]) -> None:
-        """Make the folder this training's, or check that it is."""
+        """Write the training's identity, or check that the folder already has the same one. A
+        folder of another training is a `StoreError`.
+        """
         path = self.path / "training.json"
-        wanted = json.loads(json.dumps(manifest))
+        wanted = json.loads(json.dumps(manifest))  # as it reads back: tuples are lists
         if not os.path.lexists(path):
             with self._keeping():
                 _write(path, json.dumps(wanted, indent=2, sort_keys=True) + "\n")
@@ -101,7 +103,7 @@ class TrainingFolder:
             )
 
     def save(self, state: State) -> None:
-        """Replace the saved state; a kill at any moment leaves the old or the new one."""
+        """Replace the saved state. A kill at any moment leaves the old or the new one."""
         with self._keeping():
             self._save(state)
 
@@ -135,20 +137,20 @@ class TrainingFolder:
             raise self.damaged(error, found[-1]) from error
 
     def damaged(self, why: Exception, place: Path | None = None) -> StoreError:
-        """The error that says so of the saved state."""
+        """The error for a damaged state, by default in the folder of states."""
         return StoreError(
             f"{place or self.path / 'state'} is damaged ({printable(str(why))[:300]}); delete it to"
             " start the training again"
         )
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Append one line."""
+        """Append one line to train.jsonl."""
         with self._keeping(), self._log.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def rewind(self, step: int) -> None:
-        """Drop the log's lines after `step`, which a killed training wrote beyond its saved state,
-        and a torn last line.
+        """Drop the log's lines after `step`, which a killed training wrote after its last saved
+        state, and a torn last line.
         """
         if not os.path.lexists(self._log):
             return
@@ -158,8 +160,8 @@ class TrainingFolder:
                 logged = decode(line, _Logged)
             except MalformedError as error:
                 raise StoreError(
-                    f"{self._log}:{number} is damaged ({error}); remove that line, it is for people"
-                    " only"
+                    f"{self._log}:{number} is damaged ({error}); remove that line, only people read"
+                    " it"
                 ) from error
             if logged.step > step:
                 break
@@ -173,11 +175,11 @@ class TrainingFolder:
             return content_of(self._log).split(b"\n")[:-1]
         except MalformedError as error:
             raise StoreError(
-                f"{self._log} cannot be read ({error}); remove it, it is for people only"
+                f"{self._log} cannot be read ({error}); remove it, only people read it"
             ) from error
 
     def discard_state(self) -> None:
-        """Delete what is only needed to go on, and what a killed training was writing."""
+        """Delete the state, which a finished training no longer needs, and unfinished files."""
         shutil.rmtree(self.path / "state", ignore_errors=True)
         for path in self.path.glob("*.writing"):
             shutil.rmtree(path, ignore_errors=True)

@@ -1,8 +1,7 @@
-"""How far noises are from standard Gaussian noise, by statistics whose distribution under N(0, I)
-is known.
+"""Tests of noises against standard Gaussian noise, by statistics with a known distribution under
+N(0, I).
 
-Every z is (observed - expected) / standard error under N(0, I); white noise gives |z| of the order
-of 1.
+Every z is (observed - expected) / standard error under N(0, I); for white noise, |z| is about 1.
 """
 
 from __future__ import annotations
@@ -17,11 +16,13 @@ from torch import Tensor
 def gaussianity(noise: Tensor, bins: int = 8) -> dict[str, Any]:
     """Statistics of noises `[N, *shape]`, as JSON types.
 
-    `norm`: of each whole noise, against the chi distribution with d degrees of freedom. `moments`:
-    of all entries. `position_mean`: the variance of the N-sample mean over positions, times N (1
-    for independent noises; more where all noises share a pattern). `spectrum` and `lag_one`, for
-    noises `[N, C, H, W]` only (None otherwise): power by spatial frequency, and correlation of
-    neighbours along each axis.
+    `norm`: the mean norm of a noise, against the chi distribution with d degrees of freedom.
+    `moments`: those of all entries. `position_mean`: the variance of the N-sample mean over
+    positions, times N (1 for independent noises; more if all noises share a pattern). `spectrum`
+    and `lag_one`, only for noises `[N, C, H, W]` (None otherwise): power by spatial frequency, and
+    correlation of neighbours along each axis.
+
+    Raises `ValueError` for any other shape, or no noise.
     """
     if noise.dim() < 2 or noise.shape[0] < 1 or noise[0].numel() < 1:
         raise ValueError(f"noises must be [N, *shape] and not empty, not {tuple(noise.shape)}")
@@ -56,7 +57,7 @@ def _norm(flat: Tensor) -> dict[str, float]:
     expected = math.sqrt(2) * math.exp(
         math.lgamma((dimension + 1) / 2) - math.lgamma(dimension / 2)
     )
-    # d - E[chi]^2 loses all digits in large d, where the variance tends to 1/2.
+    # For large d, d - E[chi]^2 cancels all digits; there the variance tends to 1/2.
     variance = dimension - expected**2 if dimension < 10_000 else 0.5
     return _against(float(flat.norm(dim=1).mean()), expected, math.sqrt(variance / count))
 
@@ -79,8 +80,8 @@ def _position_mean(flat: Tensor) -> dict[str, float]:
 
 
 def _spectrum(values: Tensor, bins: int) -> list[dict[str, float]]:
-    """Mean power in rings of equal width of the spatial frequency, per Nyquist frequency; white
-    noise has power 1 everywhere.
+    """Mean power in rings of spatial frequency of equal width; frequencies are in units of the
+    Nyquist frequency. White noise has power 1 everywhere.
     """
     height, width = values.shape[2:]
     power = torch.fft.fft2(values, norm="ortho").abs().square().mean(dim=(0, 1))

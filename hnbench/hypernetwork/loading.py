@@ -1,7 +1,7 @@
-"""A trained adapter from its folder onto a generator's backbone, strictly: every layer that its
-configuration names has its weights, and no weight is left over.
+"""Loads a trained adapter from its folder onto a generator's backbone, strictly: every layer that
+its configuration names has its weights, and no weight is left over.
 
-What was made to do harm is refused before it is computed with. Nothing is unpickled.
+Harmful files are refused before anything is computed with them. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
     from hnbench.generators.base import Generator
 
 LONGEST = 200
-"""Characters of another program's message."""
+"""The largest number of characters shown of another program's message."""
 
 
 def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
-    """An adapter of this kind (`"hypernoise"`, `"finetune"`), strictly.
+    """The adapter in a folder, of this kind (`"hypernoise"`, `"finetune"`), loaded strictly.
 
-    Every layer that its configuration names has its weights, and no weight is left over; their
-    names may have peft's prefix or not. An adapter of another kind, generator or shape is a
+    The weights' names may have peft's prefix or not. An adapter of another kind,
+    generator or shape, and one with missing or additional weights, is a
     `UsageError`. A folder without hnbench.json (the published hypernetworks) counts as
     `"hypernoise"`, and is checked by names and shapes alone.
     """
@@ -115,7 +115,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         or not all(isinstance(tensor, torch.Tensor) for tensor in state.values())
     ):
         raise UsageError(
-            f"{path} holds no LoRA weights by name, or one of them twice; give an adapter as peft"
+            f"{path} holds no named LoRA weights, or one of them twice; give an adapter as peft"
             " saves it"
         )
     for name, tensor in state.items():
@@ -125,16 +125,17 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _unusable(weight: Tensor) -> str:
-    """Why a tensor is no weight of a LoRA; empty for one that is."""
+    """The reason why a tensor cannot be a weight of a LoRA; empty if it can."""
     kind = str(weight.dtype).removeprefix("torch.")
     if kind not in ("float64", "float32", "float16", "bfloat16"):
         return f"is of type {kind}, and not of floating point with 16 bits or more; save it again"
+    # A view can repeat few stored values (stride 0), so a small file could fill the memory.
     if (
         weight.layout != torch.strided
         or weight.device.type != "cpu"
         or weight.nbytes > weight.untyped_storage().nbytes()
     ):
-        return "is no plain tensor with a value for each of its places; save it again"
+        return "is not a plain tensor with a value in memory for each entry; save it again"
     return (
         ""
         if bool(weight.isfinite().all())
@@ -143,8 +144,8 @@ def _unusable(weight: Tensor) -> str:
 
 
 def _read_tensors(path: Path) -> Any:
-    """What a file of weights holds. A file that was made to do harm can make its reader fail in any
-    way, and each is one line.
+    """The content of a file of weights. A harmful file can make its reader fail in any way; each
+    failure is a `UsageError` of one line.
     """
     try:
         if path.name == WEIGHTS:
@@ -166,8 +167,8 @@ def _read_tensors(path: Path) -> Any:
 
 
 def _refuse_compressed(path: Path) -> None:
-    """An archive of torch is not compressed; one that is compressed may become far larger than it
-    is.
+    """Refuse a compressed archive: torch never writes one, and it could unpack to a far larger
+    size.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -178,15 +179,15 @@ def _refuse_compressed(path: Path) -> None:
 def _targets(
     folder: Path, config: LoraOptions, state: Mapping[str, Tensor], generator: Generator
 ) -> list[str]:
-    """The layers that the configuration means, in the backbone's order, by peft's own rule for
-    names that are given in part.
+    """The layers that the configuration names, in the backbone's order; peft's own rule decides
+    which layers a partial name means.
     """
     modules = dict(generator.backbone.named_modules())
     unknown = sorted({name.rpartition(".lora_")[0] for name in state} - modules.keys())
     if unknown:
         raise UsageError(
             f"{folder}: the backbone of {generator.name!r} has no layer {unknown[0][:100]!r}"
-            f" ({len(unknown)} such); take its own generator"
+            f" ({len(unknown)} such); use the generator that it was trained for"
         )
     try:
         places = LoraConfig(
@@ -204,7 +205,7 @@ def _targets(
     if not found:
         raise UsageError(
             f"{folder}: the backbone of {generator.name!r} has none of the layers that {CONFIG}"
-            " names; take its own generator"
+            " names; use the generator that it was trained for"
         )
     return found
 
@@ -212,10 +213,10 @@ def _targets(
 def _settings(
     config: LoraOptions, targets: Sequence[str], state: Mapping[str, Tensor], generator: Generator
 ) -> Any:
-    """Rank and scale, and of which of the two kinds the LoRA beside grouped convolutions is, by the
-    shape of its second half.
+    """Rank and scale, and whether the LoRA of grouped convolutions is dense, which the shape of
+    lora_B shows.
 
-    What does not fit the backbone is a `UsageError` before anything of that size is made.
+    Weights that do not fit the backbone are a `UsageError` before any layer of their size is made.
     """
     rank = config.r
     other = next(
@@ -224,8 +225,8 @@ def _settings(
     )
     if other:
         raise UsageError(
-            f"{CONFIG} says rank {rank}, and {other} has {list(state[other].shape)}; take the"
-            " configuration of these weights"
+            f"{CONFIG} says rank {rank}, but {other} has the shape {list(state[other].shape)}; use"
+            " the configuration of these weights"
         )
     refuse_other_names(targets, state)
     for name in targets:
@@ -239,7 +240,7 @@ def _settings(
 
 
 def _first_half(layer: nn.Module, rank: int) -> tuple[int, ...]:
-    """The shape of lora_A of a layer, which has no groups."""
+    """The shape of a layer's lora_A, which ignores groups."""
     if isinstance(layer, nn.Conv2d):
         return (rank, layer.in_channels, *layer.kernel_size)
     width: int = getattr(layer, "in_features")  # noqa: B009

@@ -4,9 +4,9 @@ Per sample, with displacement f and reward r of the image made from noise + f:
 
     loss = weight * 1/2 * reduce(f^2) - r
 
-`reduce` is a sum over the entries of one noise in the paper and a mean in its official code. The
-two differ by the factor d, the number of entries, and hence in the temperature of the reward-tilted
-noise they aim at.
+`reduce` is a sum over the entries of one noise in the paper, and a mean in its official code. The
+two differ by the factor d, the number of entries, and so in the temperature of the reward-tilted
+noise that they aim at.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class NoiseObjective:
 
     reduction: Reduction
     weight: float
-    """The factor of the regulariser; the reward's own weights stand in its mixture. The official
-    code has 1 (mean).
+    """The factor of the regulariser; the rewards' weights are in their mixture. The official code
+    has 1, with the mean.
     """
     noise_shape: tuple[int, ...]
 
@@ -43,7 +43,7 @@ class NoiseObjective:
 
     @property
     def temperature(self) -> float:
-        """The alpha of the target p0(x) exp(r(g(x)) / alpha): the loss is alpha * (1/2 ||f||^2 - r
-        / alpha).
+        """The alpha of the target p0(x) exp(r(g(x)) / alpha), for which the loss is
+        alpha * (1/2 ||f||^2 - r / alpha).
         """
         return self.weight if self.reduction == "sum" else self.weight / math.prod(self.noise_shape)

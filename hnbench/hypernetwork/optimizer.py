@@ -1,4 +1,4 @@
-"""A training's optimizer: how it is made, its learning rate at each step, and its state as named
+"""A training's optimizer: its making, its learning rate at each step, its state as named
 tensors.
 """
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from hnbench.hypernetwork.config import TrainingConfig
 
 KEPT = {"sgd": ("momentum_buffer",), "adamw": ("step", "exp_avg", "exp_avg_sq")}
-"""What an optimizer keeps of each parameter."""
+"""The state that an optimizer keeps for each parameter."""
 
 
 def make_optimizer(
     config: TrainingConfig, parameters: Sequence[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The optimizer that a configuration asks for."""
+    """The optimizer of a configuration."""
     if config.optimizer == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -52,7 +52,7 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def tensors_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimizer keeps, as `<number of the parameter>.<name>` -> tensor."""
+    """The optimizer's state, as `<number of the parameter>.<name>` -> tensor."""
     return {
         f"{index}.{name}": value
         for index, entry in optimizer.state_dict()["state"].items()
@@ -67,8 +67,8 @@ def restore(
     parameters: Sequence[nn.Parameter],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Give an optimizer of this kind back what `tensors_of` took from it. Tensors that it does not
-    keep of these parameters are a `MalformedError`.
+    """Restore the state that `tensors_of` took from an optimizer of this kind. Tensors that do not
+    belong to these parameters are a `MalformedError`.
     """
     optimizer.load_state_dict(
         {
@@ -81,7 +81,7 @@ def restore(
 def _entries(
     kind: str, parameters: Sequence[nn.Parameter], tensors: Mapping[str, Tensor]
 ) -> dict[int, dict[str, Tensor]]:
-    """What the optimizer keeps of each parameter: as large as the parameter itself, or a number."""
+    """The state of each parameter: tensors of the parameter's shape, and the number of steps."""
     entries: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         number, _, name = key.partition(".")
@@ -91,8 +91,8 @@ def _entries(
             or value.shape != (() if name == "step" else parameters[int(number)].shape)
             or not value.is_floating_point()
         ):
-            raise MalformedError(f"{key[:60]} is nothing that {kind} keeps of its parameters")
+            raise MalformedError(f"{key[:60]} is not a part of {kind}'s state for its parameters")
         entries.setdefault(int(number), {})[name] = value
     if any(len(entry) != len(KEPT[kind]) for entry in entries.values()):
-        raise MalformedError(f"something is missing of what {kind} keeps of its parameters")
+        raise MalformedError(f"a part of {kind}'s state for its parameters is missing")
     return entries

@@ -1,4 +1,4 @@
-"""A trained adapter, put on the Hugging Face Hub."""
+"""Uploads a trained adapter to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def publish(folder: Path, repo: str, *, private: bool) -> str:
-    """Put an adapter's folder into the model repository `owner/name`, which is made where there is
-    none; the repository's address.
+    """Upload an adapter's folder to the model repository `owner/name`, which is created if it does
+    not exist. Returns the repository's address.
 
-    A folder that is not all of an adapter, no token, a token that may not write there, no network,
-    and a public repository where a private one was asked for are `UsageError`s.
+    Raises `UsageError` for an incomplete adapter, a missing token, a token that may not write
+    there, no network, and an existing public repository if `private` was asked for.
     """
     from huggingface_hub import HfApi, get_token
 
@@ -27,7 +27,7 @@ def publish(folder: Path, repo: str, *, private: bool) -> str:
         raise UsageError(f"{repo!r} names a revision; write owner/name")
     if not get_token():
         raise UsageError(
-            "there is no token of the Hub; type `hf auth login`, or set HF_TOKEN to a token that"
+            "there is no token for the Hub; type `hf auth login`, or set HF_TOKEN to a token that"
             " may write"
         )
     api = HfApi()

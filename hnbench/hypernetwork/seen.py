@@ -1,9 +1,9 @@
-"""Which evaluation prompts an adapter was trained on: found by hash, so that an adapter need not
+"""Finds the evaluation prompts that an adapter was trained on: by hash, so that an adapter need not
 carry its prompts.
 
-Two prompts are the same when they differ in nothing but capitals, white space and a final full
-stop. The hashes are the first 64 bits of the SHA-256 of the normalised text, one per line of
-`prompts.sha256` in the adapter's folder: 17 bytes per prompt.
+Two prompts are the same if they differ only in capitals, white space and a final full stop. The
+hashes are the first 64 bits of the SHA-256 of the normalised text, one per line of `prompts.sha256`
+in the adapter's folder: 17 bytes per prompt.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HASH = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
 
 def normalised(prompt: str) -> str:
-    """The text by which prompts are compared."""
+    """The form of a prompt in which it is compared with others."""
     return " ".join(prompt.casefold().split()).removesuffix(".").rstrip()
 
 
@@ -42,7 +42,7 @@ def prompt_hashes(prompts: Iterable[str]) -> frozenset[str]:
 
 
 def is_hash(text: object) -> bool:
-    """Whether it has the form of a `prompt_hash`."""
+    """Whether a value has the form of a `prompt_hash`."""
     return isinstance(text, str) and _HASH.fullmatch(text) is not None
 
 
@@ -56,10 +56,11 @@ def write_hashes(folder: Path, prompts: Iterable[str]) -> None:
 
 
 def read_hashes(folder: Path) -> frozenset[str] | None:
-    """The hashes of the prompts that an adapter was trained on; None where its folder does not say.
+    """The hashes of the prompts that an adapter was trained on; None if its folder has no such
+    file.
 
-    A file with anything but hashes is a `UsageError`: no prompt would be found in it, and that
-    would look like no contamination.
+    A file with anything but hashes is a `UsageError`: no prompt would be found in it, which would
+    look like no contamination.
     """
     path = folder / FILE
     if not os.path.lexists(path):
@@ -83,7 +84,9 @@ def read_hashes(folder: Path) -> frozenset[str] | None:
 
 
 def seen_prompts(hashes: frozenset[str] | None, prompts: Mapping[str, str]) -> list[str] | None:
-    """The ids of those `prompts` (id -> text) whose hash is among `hashes`; None for no hashes."""
+    """The ids of the `prompts` (id -> text) whose hash is among `hashes`; None if `hashes` is
+    None.
+    """
     if hashes is None:
         return None
     return [prompt_id for prompt_id, text in prompts.items() if prompt_hash(text) in hashes]

@@ -1,7 +1,7 @@
-"""Train a noise hypernetwork, or the directly fine-tuned comparison, on a mixture of rewards.
+"""Trains a noise hypernetwork, or the directly fine-tuned comparison, on a mixture of rewards.
 
-All that is random follows from the seed and the step: a training that was killed goes on from its
-last saved state and ends, bit for bit, where it would have ended.
+Everything random follows from the seed and the step: a training that was killed continues from its
+last saved state and ends, bit for bit, with the result that it would have had.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from hnbench.rewards.base import Mixture
 from hnbench.seeds import digest
 
 PATIENCE = 10
-"""After so many steps in a row without a finite gradient the training gives up."""
+"""The number of steps in a row without a finite gradient after which the training gives up."""
 
 
 class TrainingProgress(Protocol):
-    """What a display is told."""
+    """The receiver of a training's progress, such as a display."""
 
     def started(self, step: int, total: int) -> None:
-        """The training begins, or goes on after `step` of `total` steps."""
+        """The training begins, or continues after `step` of `total` steps."""
 
     def stepped(self, record: Mapping[str, Any]) -> None:
-        """A step is done; `record` is its line in train.jsonl, with `evaluation` where there was
+        """A step is done; `record` is its line in train.jsonl, with `evaluation` if there was
         one.
         """
 
@@ -55,12 +55,16 @@ class _Values(msgspec.Struct, forbid_unknown_fields=True):
     cost: TrainingCost
     kept: Evaluation | None
     base_rewards: list[float | None] | None
-    """None is one that was not finite."""
+    """None stands for a reward that was not finite."""
     in_a_row: Count
 
 
 class Trainer:
-    """One training in one folder; `train` starts it or goes on with it."""
+    """One training in one folder; `train` starts or continues it.
+
+    Raises `UsageError` without prompts, and `ValueError` if the mixture's weights are not those of
+    the configuration.
+    """
 
     def __init__(
         self,
@@ -108,17 +112,20 @@ class Trainer:
         self.parameters = list(self.adapter.named_parameters().values())
         self.optimizer = make_optimizer(config, self.parameters)
         self.cost = TrainingCost()
-        """Of this training so far, but for the passes, which the meter counts."""
+        """The cost of this training so far, except the passes, which the meter counts."""
         self.step, self.in_a_row = 0, 0
         self.kept: dict[str, Any] | None = None
-        """Step and evaluation of the adapter that will be the result: the best of a fine-tuning,
-        the last of a hypernetwork.
+        """Step and evaluation of the adapter that will be the result: the best one of a
+        fine-tuning, the last one of a hypernetwork.
         """
         self.best: dict[str, Tensor] = {}
+        """The weights of a fine-tuning's best adapter so far."""
 
     def train(self, progress: TrainingProgress | None = None) -> Path:
-        """Train to the end; returns the adapter's folder. A training that is done already returns
-        at once.
+        """Train to the end; returns the adapter's folder. A finished training returns at once.
+
+        Raises `UsageError` for a training that diverges, and `StoreError` for a folder of another
+        training, a damaged one, or one that cannot be written to or is in use.
         """
         with self.folder.locked():
             self.folder.claim(self.manifest)
@@ -141,7 +148,7 @@ class Trainer:
     # One step.
 
     def _advance(self) -> dict[str, Any]:
-        """One optimizer step, and the facts for the log."""
+        """Make one optimizer step; returns its line of the log."""
         start, images = time.perf_counter(), self.config.batch_size * self.config.accumulation
         self.optimizer.zero_grad(set_to_none=True)
         batches = [self._backward(self.step, micro) for micro in range(self.config.accumulation)]
@@ -175,7 +182,7 @@ class Trainer:
             if change is not None
             else self._image_loss(images, noise, conditioning) - reward
         ).mean()
-        torch.autograd.backward(loss / self.config.accumulation)
+        torch.autograd.backward(loss / self.config.accumulation)  # the mean over all batches
         facts: dict[str, float | None] = {
             "loss": float(loss.detach()),
             "reward": float(reward.detach().mean()),
@@ -200,7 +207,7 @@ class Trainer:
         return self.config.image_penalty * (images - base).square().flatten(1).mean(1)
 
     def _apply(self, norm: float, rate: float) -> None:
-        """Step the optimizer, unless the gradient is not finite."""
+        """Step the optimizer; skip the step if the gradient is not finite."""
         if math.isfinite(norm):
             self.in_a_row = 0
             for group in self.optimizer.param_groups:
@@ -224,7 +231,7 @@ class Trainer:
     # Evaluation and log.
 
     def _record(self, record: dict[str, Any], progress: TrainingProgress | None) -> None:
-        """Evaluate where it is due, and write the step down."""
+        """Evaluate if it is due, and write the step to the log."""
         if self.step % self.config.eval_every == 0 or self.step == self.config.steps:
             record["evaluation"] = self._evaluate()
         self.folder.log(record)
@@ -246,7 +253,7 @@ class Trainer:
     # State and result.
 
     def _manifest(self, prompts: Sequence[str]) -> dict[str, Any]:
-        """What has to be the same for a training to be the same training."""
+        """The values that must be equal for a training to be the same training."""
         return {
             "schema": 1,
             "config": self.config.identity_values,
@@ -276,7 +283,7 @@ class Trainer:
         return State(self.step, tensors, values)
 
     def _require_whole(self) -> None:
-        """An adapter appears whole, so one that is not was damaged later."""
+        """Check the finished adapter. It appears whole, so an incomplete one was damaged later."""
         try:
             check_whole(self.folder.adapter)
         except UsageError as error:
@@ -294,7 +301,7 @@ class Trainer:
         self.folder.rewind(state.step if state else -1)
 
     def _take(self, state: State) -> None:
-        """Go on from a state; what is not one of this training is a `MalformedError` or a
+        """Continue from a state. One that does not fit this training is a `MalformedError` or a
         `UsageError`.
         """
         values = as_kind(state.values, _Values)
@@ -311,7 +318,7 @@ class Trainer:
         if bool(self.best) != (self.config.kind == "finetune" and values.kept is not None):
             raise MalformedError("its best weights are missing, or of another kind of training")
         if self.best:
-            self.adapter.load_state_dict(self.best)
+            self.adapter.load_state_dict(self.best)  # only to check that these weights fit
         self.adapter.load_state_dict(state.tensors["adapter"])
         restore(self.optimizer, self.config.optimizer, self.parameters, state.tensors["optimizer"])
         base = values.base_rewards
@@ -324,7 +331,7 @@ class Trainer:
         self.step, self.kept = state.step, state.values["kept"]
 
     def _finish(self) -> None:
-        """Write the adapter, and drop what was only needed to go on."""
+        """Write the adapter, and delete the state, which is no longer needed."""
         if self.best:
             self.adapter.load_state_dict(self.best)
         with writing(
@@ -341,7 +348,7 @@ class Trainer:
         self.folder.discard_state()
 
     def _cost(self) -> dict[str, Any]:
-        """What the training took so far, evaluations included (`TrainingCost`)."""
+        """The training's cost so far, evaluations included (`TrainingCost`)."""
         return {**msgspec.structs.asdict(self.cost), **vars(self.meter)}
 
     def _description(self) -> dict[str, Any]:
@@ -386,7 +393,7 @@ def _gain(evaluation: Mapping[str, Any]) -> float:
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity."""
+    """None for NaN and infinity, which JSON does not have; any other value as it is."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

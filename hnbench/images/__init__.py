@@ -1,1 +1,1 @@
-"""Folders of images, wherever they come from: found, checked, judged, measured, exported."""
+"""Folders of images from any program: found, checked, judged, measured, exported."""

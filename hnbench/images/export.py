@@ -1,7 +1,8 @@
 """A run's saved images in the layouts that other projects' scripts read, one folder for each label.
 
-A folder says in `export.json` what it is an export of. The same command again adds what is missing;
-a folder that holds anything else is left alone. Files appear complete or not at all.
+Each folder records in `export.json` which run, label and layout it is an export of. The same
+command again adds what is missing; a folder that holds anything else is left alone. Files appear
+complete or not at all.
 """
 
 from __future__ import annotations
@@ -32,14 +33,16 @@ if TYPE_CHECKING:
 Layout = Literal["geneval", "t2i-compbench"]
 MARKER = "export.json"
 WORKING = ".working"
-"""Where a file is written before it gets its name: in the export's folder itself, because scripts
-count what lies in `samples`.
+"""The name of a file while it is written. It is in the export's folder itself, because scripts
+count the files in `samples`.
 """
 
 
 @dataclass(frozen=True)
 class _Export:
-    """One label's folder: what it is, its images by path, and its other files' contents by path."""
+    """One label's folder: its `export.json`, its images by path, and other files' content by
+    path.
+    """
 
     folder: Path
     marker: Mapping[str, Any]
@@ -50,9 +53,9 @@ class _Export:
 def export(
     run: Run, inventory: Inventory, layout: Layout, out: Path, progress: StageProgress
 ) -> dict[str, Path]:
-    """Write the images of a run's inventory, which has been checked; label -> its folder.
+    """Write the images of a run's inventory, which has been checked; returns label -> folder.
 
-    Prompts that the layout cannot hold, and folders with other things in them, are `UsageError`s
+    Prompts that the layout cannot hold, and folders with anything else in them, are `UsageError`s
     before anything is written.
     """
     plan = Plan.from_manifest(run.manifest)
@@ -81,14 +84,16 @@ def export(
 def _geneval(
     images: list[FoundImage], suite: Suite
 ) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
-    """Folders are numbered by the prompts' places in the suite."""
+    """The export in GenEval's layout: images and files by path. Folders have the prompts' numbers
+    in the suite.
+    """
     number = {prompt.id: index for index, prompt in enumerate(suite.prompts())}
     prompts = {image.prompt.id: image.prompt for image in images}
     without = [prompt.id for prompt in prompts.values() if "include" not in prompt.metadata]
     if without:
         raise UsageError(
-            f"the prompts of {suite.name} have no GenEval metadata (what to look for in an image);"
-            " the layout geneval needs it"
+            f"the prompts of {suite.name} have no GenEval metadata (the objects to find in an"
+            " image), which this layout needs; choose `layout` t2i-compbench"
         )
     files = {
         f"{number[name]:05}/{geneval_layout.METADATA}": geneval_layout.metadata_line(prompt)
@@ -102,13 +107,13 @@ def _geneval(
 def _compbench(
     images: list[FoundImage], suite: Suite
 ) -> tuple[dict[str, FoundImage], dict[str, bytes]]:
-    """Images are numbered in the plan's order."""
+    """The export in T2I-CompBench's layout: images by path, numbered in the plan's order."""
     compbench_layout.require_names(dict.fromkeys(image.prompt.text for image in images))
     return {compbench_layout.image_name(image, suite.tags): image for image in images}, {}
 
 
 def _require_own(one: _Export) -> None:
-    """Refuse a folder that is not empty and not this very export, begun or done."""
+    """Raise a `UsageError` unless the folder is empty, or this same export, begun or done."""
     try:
         if not one.folder.exists() or not any(
             path.name != WORKING for path in one.folder.iterdir()
@@ -135,7 +140,9 @@ def _write(one: _Export, progress: StageProgress) -> None:
 
 
 def _put(one: _Export, name: str, content: bytes) -> None:
-    """Write one file, unless it is there already; another file of that name is a `UsageError`."""
+    """Write one file, unless it exists already. An existing file of other content is a
+    `UsageError`.
+    """
     path = one.folder / name
     if os.path.lexists(path):
         if not path.is_file() or path.read_bytes() != content:

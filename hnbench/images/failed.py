@@ -1,5 +1,5 @@
-"""The images that a judge or a measure failed for, reported when all else is done: a
-number over some of the images would be another number.
+"""Refuses results if a judge or a measure failed for some images, after all others are done: a mean
+without them would be another number.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def refuse_failed(who: str, names: Sequence[str], results: Sequence[object], what: str) -> None:
-    """`SampleFailure` if any of the results, which belong to `names`, is a failure; it names the
-    first. `what` are `"images"` or so.
+    """Raise a `SampleFailure` if any of the results, which belong to `names`, is a failure; it
+    names the first. `what` is the word for the items, such as `"images"`.
     """
     failed = [
         (name, result)

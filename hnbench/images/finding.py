@@ -1,4 +1,4 @@
-"""Which layout a folder has: a run's, GenEval's or T2I-CompBench's."""
+"""Finds a folder's layout, a run's, GenEval's or T2I-CompBench's, and reads its images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def place_of(given: Run | str | Path) -> Run | Path:
-    """The run that was read before or that the folder is of; any other folder as a path."""
+    """The run, if one was given or the folder is a run's; any other folder as a path."""
     if isinstance(given, Run):
         return given
     folder = Path(given)
@@ -35,21 +35,25 @@ def find_images(
 ) -> Inventory:
     """The suite's images of a run, or in a folder of any known layout.
 
-    `labels` are for a run, whose plan says what there should be; its suite may be None, because
-    the plan has the prompts. Elsewhere the suite's full protocol says what there should be, or with
-    `quick` the quick one. A folder of no known layout is a `UsageError`.
+    The images that a run should have follow from its plan, which has the prompts too, so `suite`
+    may be None; only runs have `labels`. In any other folder, the expected images follow from the
+    suite's full protocol, or from the quick one with `quick`.
+
+    Raises `UsageError` for a missing folder, one of no known layout, and an argument that does not
+    apply to it.
     """
     place = place_of(place)
     if isinstance(place, Run):
         if quick:
             raise UsageError(
-                f"{place.folder} is a run folder, and its plan says which images there should be;"
+                f"{place.folder} is a run folder, and its plan says which images it should have;"
                 " leave out `quick`"
             )
         return read_run_images(place, suite, labels)
     if suite is None:
         raise UsageError(
-            f"{place} is not a run; name the suite whose prompts other images show with `suite`"
+            f"{place} is not a run folder; for other images, name the suite of their prompts with"
+            " `suite`"
         )
     if not place.is_dir():
         raise UsageError(f"there is no folder {place}; give one with images, or a run's")
@@ -63,5 +67,5 @@ def find_images(
         return read_compbench(place, suite, full=not quick)
     raise UsageError(
         f"{place} has no known layout: no run.json, no 00000/metadata.jsonl with 00000/samples, no"
-        " samples/PROMPT_000000.png"
+        " samples/PROMPT_000000.png; give a folder that has one of them"
     )

@@ -1,4 +1,4 @@
-"""How the folder of a label or a tag is called."""
+"""Names of the folders for labels and tags."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from hnbench.files.names import distinct_name
 
 
 def folder_name(name: str) -> str:
-    """The name of the folder of a label or a tag; different ones have different names."""
+    """The name of the folder for a label or a tag. Different ones have different folders."""
     return distinct_name(name, also="=+")

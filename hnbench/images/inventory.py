@@ -1,7 +1,7 @@
-"""Which of a suite's images a folder holds, and everything that is wrong with it.
+"""The images of a suite in a folder, and everything that is wrong with the folder.
 
-A score is a mean, and a mean does not show what is not in it. So whatever is missing, unknown or
-unreadable is listed here, by kind, before any image is judged.
+A score is a mean, and a mean does not show what it leaves out. So everything that is missing,
+unknown or unreadable is listed here, by kind, before any image is judged.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ TWICE = "prompts in two folders"
 UNREADABLE = "images that cannot be read"
 NOT_DONE = "samples of the run that are not done"
 SHOWN = 3
-"""Examples given of each kind of problem."""
+"""The number of examples shown of each kind of problem."""
 
 
 class StageProgress(Protocol):
-    """Who is told how far the work on a folder is. Counts are in images."""
+    """The receiver of progress in the work on a folder. Counts are in images."""
 
     def label(self, name: str, total: int) -> None:
-        """A stage begins."""
+        """A stage of `total` images begins."""
 
     def advance(self, count: int) -> None:
-        """Report that `count` more images are done."""
+        """`count` more images are done."""
 
 
 @dataclass(frozen=True)
 class FoundImage:
-    """One image of a folder and the prompt that it was made for."""
+    """One image in a folder, and the prompt that it was made for."""
 
     folder: Path
     name: str
@@ -57,16 +57,16 @@ class FoundImage:
     sample: int
     """Its number among the prompt's images."""
     label: str = ""
-    """The method's label, in a run folder; else empty."""
+    """The method's label in a run folder; empty elsewhere."""
     sha256: str = ""
-    """Of the file; empty until it was read, or as a run recorded it."""
+    """The file's SHA-256 as recorded by a run, or as found by reading it; empty before."""
     number: int = 0
-    """Its number among all images of its category in T2I-CompBench's layout; 0 in GenEval's, which
-    has no such number.
+    """Its number among all images of its category, as in T2I-CompBench's layout; 0 in GenEval's,
+    which has no such number.
     """
 
     def read(self) -> bytes:
-        """The file's content. A file that cannot be read, or is not the one that it was, is a
+        """The file's content. A file that cannot be read, or has another SHA-256 than before, is a
         `UsageError`.
         """
         try:
@@ -74,7 +74,7 @@ class FoundImage:
         except MalformedError as error:
             raise UsageError(f"{self.folder / self.name} cannot be read: {error}") from error
         if self.sha256 and sha256_of(content) != self.sha256:
-            raise UsageError(f"{self.folder / self.name} is not the file that it was (by SHA-256)")
+            raise UsageError(f"{self.folder / self.name} was changed: its SHA-256 is another one")
         return content
 
 
@@ -93,15 +93,15 @@ class Inventory:
 
     @property
     def complete(self) -> bool:
-        """Whether the folder is exactly what the protocol asks for."""
+        """Whether the folder holds exactly the images of the protocol."""
         return not self.problems
 
     def usable(self, progress: StageProgress, *, partial: bool) -> Inventory:
-        """The same with every image read and decoded once, so that its SHA-256 is known; those that
-        cannot be are a problem instead.
+        """The same inventory after reading and decoding every image once, so that its SHA-256 is
+        known. Images that cannot be decoded become a problem.
 
-        Any problem is a `UsageError` that says which; with `partial`, only a folder without any
-        image is.
+        Any problem is a `UsageError` that describes it; with `partial`, only a folder without any
+        image is one.
         """
         _require_usable(self, partial=partial)
         progress.label("reading", len(self.images))
@@ -121,14 +121,14 @@ class Inventory:
         return found
 
     def described(self) -> str:
-        """The problems in words: how many of each kind, and the first few."""
+        """The problems in words: the number of each kind, and the first few."""
         return "; ".join(
             f"{len(found)} {kind} ({_some(found)})" for kind, found in self.problems.items()
         )
 
 
 _UNDECODABLE = (OSError, SyntaxError, ValueError)
-"""What Pillow raises on a damaged file."""
+"""The errors that Pillow raises for a damaged file."""
 
 
 def decode_png(content: bytes) -> Image.Image:
@@ -155,7 +155,7 @@ def _require_usable(found: Inventory, *, partial: bool) -> None:
 
 
 class Findings:
-    """Images and problems as a folder is read."""
+    """Images and problems, collected while a folder is read."""
 
     def __init__(self) -> None:
         self.images: list[FoundImage] = []
@@ -166,7 +166,7 @@ class Findings:
         self._problems[kind].append(where)
 
     def compare(self, expected: Sequence[tuple[Prompt, int]]) -> None:
-        """Note the prompts that have no image, or another number of them than expected."""
+        """Note the prompts without images, or with another number of images than expected."""
         counts = Counter(image.prompt.id for image in self.images)
         for prompt, number in expected:
             if not counts[prompt.id]:
@@ -175,7 +175,7 @@ class Findings:
                 self.problem(OTHER_NUMBER, f"{prompt.id} has {counts[prompt.id]} of {number}")
 
     def inventory(self, folder: Path, layout: str, suite: Suite) -> Inventory:
-        """All of it."""
+        """The inventory of everything that was collected."""
         return Inventory(
             folder,
             layout,
@@ -186,7 +186,7 @@ class Findings:
 
 
 def expected_of(suite: Suite, *, full: bool) -> list[tuple[Prompt, int]]:
-    """The prompts of the full or the quick protocol, and how many images each should have."""
+    """The prompts of the full or the quick protocol, with the number of images of each."""
     return [
         (prompt, suite.samples(prompt, full=full))
         for prompt in (suite.prompts() if full else suite.subset())

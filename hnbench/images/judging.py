@@ -1,5 +1,5 @@
-"""Judging the images of an inventory: in batches, each on the disk before the next, and none of
-them twice.
+"""Judges the images of an inventory in batches. Each batch is on the disk before the next one
+begins, and no image is judged twice.
 """
 
 from __future__ import annotations
@@ -47,23 +47,24 @@ def judge_of(suite: Suite, device: str) -> Judge:
 
 
 def scores_folder(folder: Path, judge: Judge) -> Path:
-    """Where the scores of a folder's images go unless told otherwise."""
+    """The default folder for the scores of a folder's images."""
     return folder / plain_name(f"scores-{judge.name}")
 
 
 def score(
     inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: StageProgress
 ) -> Scores:
-    """Judge what has no verdict yet in the folder `out`. The inventory has been checked, so its
-    images' SHA-256 are known.
+    """Judge the images that have no verdict yet in the folder `out`. The inventory must have been
+    checked (`Inventory.usable`), so that its images' SHA-256 are known.
 
-    If there is anything to judge, the judge is checked before (`Judge.verify`, a `UsageError`). An
-    image that the judge fails for is a `SampleFailure` at the end, when all the others have their
-    verdicts.
+    If there is anything to judge, the judge is checked first (`Judge.verify`, a `UsageError`). If
+    the judge fails for an image, that is a `SampleFailure` at the end, when all other images have
+    their verdicts.
     """
     fingerprint = judge.fingerprint
     keys = [key_of(image, fingerprint) for image in inventory.images]
     with VerdictJournal(out) as journal:
+        # By key: equal images of one prompt are judged once.
         pending = {
             key: image
             for key, image in zip(keys, inventory.images, strict=True)

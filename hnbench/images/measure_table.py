@@ -1,4 +1,4 @@
-"""What was measured, as a table for a terminal and the sentences that belong to it."""
+"""Measured values as a table for a terminal, and the sentences that belong to it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def table_of(inventory: Inventory, found: Sequence[Measured], base: str | None) -> Table:
-    """A line for each measure and label: the mean over prompts and tags and, in a run, its paired
-    difference to the base.
+    """A line for each measure and label: the mean over prompts and tags and, in a run, the paired
+    difference from the base. `base` is the base's label, None for images that are not a run's.
     """
     from rich.table import Table
 
@@ -60,7 +60,7 @@ def _lines(inventory: Inventory, measured: Measured, base: str | None) -> Iterat
 
 
 def sentences(inventory: Inventory, found: Sequence[Measured]) -> list[str]:
-    """What a reader must know: what each number is, and what it leaves out."""
+    """The sentences that a reader must know: what each number means, and what it leaves out."""
     lines = []
     if not inventory.complete:
         lines.append(f"PARTIAL: {inventory.described()}. The means cover only the images found.")

@@ -1,5 +1,5 @@
-"""Measuring the images of an inventory: in batches of prompts, each on the disk before the next,
-and none of them twice.
+"""Measures the images of an inventory in batches of prompts. Each batch is on the disk before the
+next one begins, and nothing is measured twice.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ class Measured:
 
     definition: Definition
     images: Mapping[str, Images]
-    """By label: what was measured."""
+    """Label -> the images that were measured."""
     values: Mapping[str, Mapping[str, tuple[float, ...]]]
-    """By label and prompt; empty for a measure of sets."""
+    """Label -> prompt -> values; empty for a measure of sets."""
     distances: Mapping[str, Distance]
-    """By label, without the base; empty for any other measure."""
+    """Label -> distance, without the base's label; empty for any other measure."""
     left_out: int
-    """Prompts of labels with a single image, of a folder that is not whole: they have no diversity.
+    """The number of prompts (of each label) left out because they have a single image, and so no
+    diversity; only if the folder is incomplete.
     """
     new: int
     """The number of images read now; the others were measured before."""
@@ -67,8 +68,8 @@ class Measurer:
         batch_size: int,
         progress: StageProgress,
     ) -> None:
-        """Take what is measured, and where values go. `base` is the label of the base's images,
-        None where images have no labels.
+        """Measure images of `inventory` into `journal`. `base` is the label of the base's images,
+        None if the images have no labels. If the base has no image, that is a `UsageError`.
         """
         self._journal, self._base, self._batch_size, self._progress = (
             journal,
@@ -87,10 +88,11 @@ class Measurer:
             )
 
     def measure(self, measure: Measure) -> Measured:
-        """Compute what the journal lacks. What cannot be measured is a `UsageError` before anything
-        is computed.
+        """Compute the values that the journal lacks; returns all values.
 
-        What the measure fails for is a `SampleFailure` when the rest is measured.
+        Raises `UsageError` for images that cannot be measured, before anything is computed;
+        `PluginError` for a measure that breaks its contract; `SampleFailure` if the measure failed
+        for some images, after the rest is measured.
         """
         if not isinstance(measure, ImageMeasure | PromptMeasure | SetMeasure):
             raise PluginError(
@@ -126,7 +128,7 @@ class Measurer:
         )
 
     def _several(self, measure: Measure, by_prompt: ByPrompt) -> ByPrompt:
-        """The prompts that the measure can say something of."""
+        """The prompts that the measure applies to: a measure of prompts needs several images."""
         single = [
             f"{image.label} {prompt} {image.sample}".strip()
             for prompt, (image, *others) in by_prompt.items()
@@ -201,7 +203,7 @@ class Measurer:
                 " another `measure`"
             )
         known = Measurements(self._journal.lines)
-        base = self._base
+        base = self._base  # the base's features are needed only if any label is missing
         pending = [
             label
             for label in found
@@ -250,15 +252,15 @@ class Measurer:
         sizes = {len(row) for row in features if isinstance(row, torch.Tensor)}
         if len(sizes) > 1:
             raise PluginError(
-                f"{who} gave features of {' and '.join(map(str, sorted(sizes)))} numbers; the same"
-                " of every image are expected"
+                f"{who} gave features of {' and '.join(map(str, sorted(sizes)))} numbers; equally"
+                " many for every image are expected"
             )
         return torch.stack([row for row in features if isinstance(row, torch.Tensor)])
 
     def _distance_of(
         self, measure: SetMeasure, label: str, features: Tensor, reference: Tensor
     ) -> float:
-        """The distance to the base, asked for in one piece."""
+        """The distance to the base, computed on whole sets: they cannot be halved like a batch."""
         who = _named(measure)
 
         def distance(_: Sequence[str]) -> list[float]:
@@ -286,7 +288,7 @@ class Measurer:
 def _values(
     measure: ImageMeasure | PromptMeasure, groups: Sequence[Sequence[FoundImage]]
 ) -> list[list[float]]:
-    """The values of each group: one of each image, or one of all."""
+    """The values of each group: one for each image, or one for the whole group."""
     who = _named(measure)
     if isinstance(measure, PromptMeasure):
         given = as_many(

@@ -1,5 +1,5 @@
-"""The files that a score leaves in its folder, beside the journal: `scores.json`, `results.jsonl`
-in GenEval's columns, and those of the suite's own scripts (`Suite.result_files`).
+"""The files of a score next to its journal: `scores.json`, `results.jsonl` with GenEval's columns,
+and those for the suite's own scripts (`Suite.result_files`).
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ RESULT_LINES = "results.jsonl"
 
 
 def write_results(scores: Scores, out: Path) -> Path:
-    """Write all files from the start; the path of `results.jsonl`, one line for each image.
+    """Write all files, replacing older ones; returns the path of `results.jsonl`, which has one
+    line for each image.
 
     The columns are those of GenEval's own `results.jsonl` (`filename, tag, prompt, correct, reason,
     metadata, details`, the last two as JSON in a text), which its `summary_scores.py` reads.
-    Verdicts that grade have `score` too, and images of a run `label`.
+    Verdicts that grade have `score` too, and images of a run have `label`.
     """
     path = out / RESULT_LINES
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))
@@ -54,7 +55,7 @@ def write_results(scores: Scores, out: Path) -> Path:
 
 
 def _files_of(suite: Suite, judged: list[tuple[FoundImage, Verdict]]) -> dict[str, bytes]:
-    """The suite's own files by path: within the label's folder, where images have labels."""
+    """The suite's own files by path; in the label's folder, if images have labels."""
     by_label: dict[str, list[JudgedImage]] = {}
     for image, verdict in judged:
         one = JudgedImage(image.prompt, image.number, verdict)
@@ -67,8 +68,8 @@ def _files_of(suite: Suite, judged: list[tuple[FoundImage, Verdict]]) -> dict[st
 
 
 def _checked(suite: Suite, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """A suite may be a plug-in: what it names must lie in a folder of its own, below the score's,
-    where it cannot replace the score's files.
+    """The suite's files, if every one is in a folder of its own below the score's folder. The suite
+    may be a plug-in, and must not replace the score's files.
     """
     for path, content in files.items():
         if not (isinstance(path, str) and _is_inside(path) and isinstance(content, bytes)):
@@ -80,7 +81,7 @@ def _checked(suite: Suite, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a path leads into a folder below the one that it starts from, on any system."""
+    """Whether a relative path leads into a folder below its start, on any operating system."""
     parts = PurePosixPath(path).parts
     return len(parts) > 1 and not {"/", "..", "//"} & set(parts) and not set(path) & set("\\:")
 

@@ -1,7 +1,7 @@
 """Scores as numbers: the mean of each task, and overall the unweighted mean of the tasks, as every
 suite here defines it.
 
-Intervals are those of a report: a stratified cluster bootstrap over prompts
+Intervals are computed as in a report: a stratified cluster bootstrap over prompts
 (`hnbench.stats.intervals`).
 """
 
@@ -30,7 +30,7 @@ OVERALL = "overall"
 
 @dataclass(frozen=True)
 class TaskScore:
-    """The score of one task, or overall, of one label (empty outside of runs)."""
+    """The score of one task, or overall, for one label (empty for images that are not a run's)."""
 
     label: str
     task: str
@@ -40,8 +40,8 @@ class TaskScore:
 
 
 def summarise(scores: Scores) -> list[TaskScore]:
-    """The tasks in the suite's order and then overall, label by label. Tasks without any image are
-    left out (see `sentences`).
+    """The scores of the tasks in the suite's order, then overall, label by label. Tasks without any
+    image are left out (see `sentences`).
     """
     judged = list(zip(scores.inventory.images, scores.verdicts, strict=True))
     labels = dict.fromkeys(image.label for image, _ in judged)
@@ -97,7 +97,7 @@ class CorrectShares:
 
 
 def correct_shares(scores: Scores) -> list[CorrectShares]:
-    """One for each label; none where the judge grades."""
+    """The shares of each label; none if the judge gives grades instead of right or wrong."""
     by_label: dict[str, dict[str, list[bool]]] = {}
     for image, verdict in zip(scores.inventory.images, scores.verdicts, strict=True):
         if verdict.correct is None:
@@ -114,7 +114,7 @@ def correct_shares(scores: Scores) -> list[CorrectShares]:
 
 
 def correct_lines(scores: Scores) -> list[str]:
-    """The shares in words, to two decimals as GenEval prints them."""
+    """The shares in words, with two decimals as GenEval prints them."""
     return [
         f"{f'{share.label}: ' if share.label else ''}{share.images:.2%} of the images are correct,"
         f" and {share.prompts:.2%} of the prompts have a correct image; neither is the score."
@@ -123,13 +123,13 @@ def correct_lines(scores: Scores) -> list[str]:
 
 
 def sentences(scores: Scores) -> list[str]:
-    """What a reader must know: what the numbers leave out, and their protocol."""
+    """The sentences that a reader must know: what the numbers leave out, and their protocol."""
     inventory = scores.inventory
     suite, tags = inventory.suite, {image.prompt.tag for image in inventory.images}
     found = []
     if not inventory.complete:
         found.append(
-            f"PARTIAL: {inventory.described()}. The score is of what is there and is not"
+            f"PARTIAL: {inventory.described()}. The score covers only the images found and is not"
             f" {suite.name}'s."
         )
     if absent := [tag for tag in suite.tags if tag not in tags]:
@@ -147,7 +147,7 @@ def sentences(scores: Scores) -> list[str]:
 
 
 def to_json(scores: Scores) -> dict[str, Any]:
-    """The content of `scores.json`; bounds that the data cannot give are None."""
+    """The content of `scores.json`; bounds that the data do not determine are None."""
     inventory = scores.inventory
     return {
         "suite": {"name": inventory.suite.name, "version": inventory.suite.version},
@@ -170,7 +170,7 @@ def to_json(scores: Scores) -> dict[str, Any]:
 
 
 def table_of(scores: Scores) -> Table:
-    """The numbers for a terminal."""
+    """The scores as a table for a terminal."""
     from rich.table import Table
 
     lines = summarise(scores)

@@ -1,8 +1,8 @@
-"""The verdicts that were given, one JSON line each, in `journal.jsonl` of a folder of scores.
+"""All verdicts, one JSON line each, in `journal.jsonl` of a folder of scores.
 
-A verdict belongs to what was judged and who judged it: the image's bytes, the prompt with its
-metadata, the judge's fingerprint. Where the image lies plays no part, so a folder that was moved or
-completed is judged only where it is new. Lines are on the disk before the next batch begins
+A verdict is identified by what was judged and who judged it: the image's bytes, the prompt with its
+metadata, the judge's fingerprint. The image's path plays no part, so if a folder was moved or
+completed, only its new images are judged. Lines are on the disk before the next batch begins
 (`hnbench.files.journal`).
 """
 
@@ -61,7 +61,7 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     schema: int
     key: Sha256
     sha256: str
-    """Of the image; this and what follows is for people."""
+    """The image's SHA-256. This field, `name` and `prompt` are only for people."""
     name: str
     prompt: str
     verdict: Verdict

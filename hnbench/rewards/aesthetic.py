@@ -1,5 +1,5 @@
-"""Aesthetic: LAION's improved aesthetic predictor, how well people would like an image; about 1 to
-10. The prompt plays no part.
+"""Aesthetic: LAION's improved aesthetic predictor. It predicts how much people would like an image,
+from about 1 to 10. The prompt plays no part.
 
 A linear head on the normalised image features of CLIP ViT-L/14 (Schuhmann et al., arXiv
 2210.08402).
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class AestheticReward(NetworkReward):
-    """The head's file and a folder of the CLIPModel that it was trained on, as a reward."""
+    """The reward of a head's file and a folder with the CLIPModel that it was trained on."""
 
     def __init__(
         self,

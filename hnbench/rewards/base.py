@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class Reward(ABC):
-    """One model's score, without weight and without any mean over the batch inside."""
+    """One model's score, without a weight and without a mean over the batch."""
 
     name: str
     source: str = ""
-    """Where the weights come from, for people: repositories with their commits, or a folder. Empty
-    for what comes with a package.
+    """The origin of the weights, for people: repositories with their commits, or a folder. Empty
+    for a reward that comes with a package.
     """
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A SHA-256 over the weights and what else decides the score; part of every record's
-        identity.
+        """A SHA-256 over the weights and everything else that decides the score; part of every
+        record's identity.
         """
 
     @abstractmethod
@@ -39,18 +39,17 @@ class Reward(ABC):
         """Scores `[B]` in float32 (or the images' wider type) of images `[B, 3, H, W]` in [0, 1],
         differentiable in `images`.
 
-        Text features are cached per prompt: scoring the same prompt again encodes no text, and
-        never waits for the device.
+        Text features are cached per prompt, so that scoring the same prompt again encodes no text
+        and never waits for the device.
         """
 
     def score_pictures(
         self, pictures: Sequence[Image], prompts: Sequence[str], device: torch.device
     ) -> Tensor:
-        """What is reported: scores `[B]` of saved RGB pictures of one size, by the published
-        preprocessing. `device` is the weights'.
+        """The reported scores `[B]`: of saved RGB pictures of one size, by the published
+        preprocessing. `device` is the weights' device.
 
-        Not differentiable. A reward that publishes none of its own is given its pictures as `score`
-        is.
+        Not differentiable. A reward without published preprocessing is scored by `score`.
         """
         from hnbench.weights.pictures import to_bytes
 
@@ -58,9 +57,9 @@ class Reward(ABC):
 
 
 class Mixture(Reward):
-    """A weighted sum of rewards: what a method optimises. Weights live here and nowhere else.
+    """A weighted sum of rewards, which a method optimises. Weights are here and nowhere else.
 
-    A part that gives anything but one score per image, or no gradient where one is asked for, is a
+    A part that does not give one score per image, or gives no gradient although one is needed, is a
     `PluginError` that names it.
     """
 

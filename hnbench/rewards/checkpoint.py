@@ -1,4 +1,4 @@
-"""CLIP's checkpoints in the layout of transformers."""
+"""Loads CLIP's checkpoints in the layout of transformers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load_clip_model(folder: Path, dtype: torch.dtype) -> CLIPModel:
-    """A folder of transformers' CLIPModel, every key in its place."""
+    """The CLIPModel in a folder, with every key in its place; anything else is a `UsageError`."""
     from transformers import CLIPModel
 
     model: CLIPModel = load_pretrained(CLIPModel, folder, dtype=dtype)

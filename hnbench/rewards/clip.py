@@ -2,8 +2,8 @@
 CLIPModel.
 
 Radford et al., arXiv 2103.00020. The score is exp(logit_scale) * cos, as ReNO (arXiv 2406.04312)
-uses it. PickScore (Kirstain et al., arXiv 2305.01569) is the same of a CLIP model that was trained
-further, on people's choices.
+uses it. PickScore (Kirstain et al., arXiv 2305.01569) is the same score from a CLIP model that was
+trained further, on people's choices.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ if TYPE_CHECKING:
 
 
 class ClipReward(DualEncoder):
-    """A CLIPModel folder as a reward.
+    """The reward of a folder with a CLIPModel.
 
-    `mean` and `std` are the statistics that images in [0, 1] are normalised with. Images of another
-    size than the model's are resized (bicubic, antialiased, short side first) and cropped at the
-    centre.
+    `mean` and `std` normalise images in [0, 1]. Images of another size than the model's are resized
+    (bicubic, antialiased, by the short side) and cropped to the centre.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class ClipReward(DualEncoder):
         source: str = "",
         published: Callable[[Image], Tensor] | None = None,
     ) -> None:
-        """Load the model, and the tokenizer from another folder where `tokenizer` names one. The
+        """Load the model, and the tokenizer from the folder `tokenizer`, if it is given. The
         fingerprint is the folder's by default.
         """
         model = load_clip_model(folder, torch.float32)
@@ -94,7 +93,7 @@ class ClipReward(DualEncoder):
 
 
 def load(*, device: str, dtype: str, where: str = "") -> ClipReward:
-    """OpenCLIP's ViT-H-14, as in ReNO; or any CLIPModel that `where` names."""
+    """CLIP score with OpenCLIP's ViT-H-14, as in ReNO, or with any CLIPModel that `where` names."""
     return _published("clip", CLIP, where, device, dtype)
 
 
@@ -106,8 +105,8 @@ def load_pickscore(*, device: str, dtype: str, where: str = "") -> ClipReward:
 def _published(
     name: str, sources: tuple[Source, ...], where: str, device: str, dtype: str
 ) -> ClipReward:
-    """A model from one folder, and from the same or another one its tokenizer, its statistics and
-    its way with pictures.
+    """A model from the first source; its tokenizer, statistics and preprocessing come from the last
+    one, which may be the same.
     """
     files = find(sources, where)
     folder, processor_folder = files.folders[0], files.folders[-1]
@@ -132,7 +131,7 @@ def _published(
 
 
 def _processor(folder: Path) -> tuple[Sequence[float], Sequence[float], Callable[[Image], Tensor]]:
-    """Mean, standard deviation, and the processor itself (with Pillow's resize), of a
+    """Mean, standard deviation and the processor itself (with Pillow's resize), from a
     `preprocessor_config.json`.
     """
     from transformers import CLIPImageProcessorPil

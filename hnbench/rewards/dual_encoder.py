@@ -1,5 +1,5 @@
-"""What all CLIP-like rewards share: an image tower and a text tower, and the cosine between their
-features.
+"""The shared base of all CLIP-like rewards: an image tower, a text tower, and the cosine between
+their features.
 
 Radford et al., arXiv 2103.00020.
 """
@@ -51,7 +51,9 @@ class DualEncoder(NetworkReward):
         return self._unit(self._pixels(images))
 
     def picture_features(self, pictures: Sequence[Image], device: torch.device) -> Tensor:
-        """The same of saved RGB pictures, by the published preprocessing."""
+        """Image features `[B, D]` of length 1 of saved RGB pictures, by the published
+        preprocessing.
+        """
         return self._unit(self.published_pixels(pictures).to(device))
 
     def text_features(self, prompts: Sequence[str]) -> Tensor:

@@ -1,8 +1,10 @@
-"""HPSv2 and HPSv2.1: how people would rate an image for a prompt (Wu et al., arXiv 2306.09341).
+"""HPSv2 and HPSv2.1: how well people would rate an image for a prompt (Wu et al., arXiv
+2306.09341).
 
-The cosine of an OpenCLIP ViT-H-14 that was trained further, without a logit scale: about 0.2 to
-0.3. The checkpoints have the keys of open_clip's own model. The published score computes in float16
-on a GPU, where its steps are 2.4e-4; here it computes in the run's type.
+The score is the cosine from an OpenCLIP ViT-H-14 that was trained further, without a logit scale:
+about 0.2 to 0.3. The checkpoints have the keys of open_clip's own model. The published code
+computes in float16 on a GPU, where neighbouring scores are 2.4e-4 apart; here the run's type is
+used.
 """
 
 from __future__ import annotations
@@ -37,9 +39,7 @@ ARCHITECTURE = "ViT-H-14"
 
 
 class Hpsv2Reward(DualEncoder):
-    """A checkpoint of HPSv2 as a reward; `config` is its architecture, as open_clip describes
-    one.
-    """
+    """The reward of a checkpoint of HPSv2; `config` is its architecture, as in open_clip."""
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class Hpsv2Reward(DualEncoder):
         dtype: torch.dtype = torch.float32,
         source: str = "",
     ) -> None:
+        # Without memory for weights, which `fill` takes from the checkpoint.
         with init_empty_weights(include_buffers=False):
             self.model = build(config)
         fill(self.model, _weights(path), path)
@@ -69,7 +70,7 @@ class Hpsv2Reward(DualEncoder):
         )
 
     def prepared(self, picture: Image, *, antialias: bool = True) -> Tensor:
-        """The network's input `[3, h, w]` of a picture; see `letterboxed` for `antialias`."""
+        """The network's input `[3, h, w]` for a picture; see `letterboxed` for `antialias`."""
         return letterboxed(picture, self._size, antialias=antialias)
 
     def encode_text(self, prompts: list[str]) -> Tensor:

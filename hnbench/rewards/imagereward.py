@@ -1,9 +1,9 @@
-"""ImageReward: how well people would like an image for a prompt (Xu et al., arXiv 2304.05977);
+"""ImageReward: how much people would like an image for a prompt (Xu et al., arXiv 2304.05977), from
 about -2.3 to 2.
 
 BLIP's text encoder reads the prompt (its first 35 tokens) with cross-attention to the image; a
-linear head rates its first position. The published checkpoint has the keys of the authors' copy of
-BLIP; here it goes into transformers' classes.
+linear head rates the first position. The published checkpoint has the keys of the authors' copy of
+BLIP; here it is loaded into transformers' classes.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOKENS = 35
+"""The tokens of a prompt that are read, as in the published code."""
 MEAN, STD = 0.16717362830052426, 1.0333394966054072
-"""Of the raw scores; the published score is standardised with them."""
+"""The mean and standard deviation of raw scores, with which the published score is standardised."""
 
 
 def published_vision() -> BlipVisionConfig:
@@ -60,7 +61,7 @@ def published_vision() -> BlipVisionConfig:
 
 
 def published_text() -> BlipTextConfig:
-    """BERT base with cross-attention. transformers makes the layers of cross-attention for what it
+    """BERT base with cross-attention. transformers makes layers of cross-attention only in what it
     calls a decoder.
     """
     return BlipTextConfig(
@@ -85,12 +86,12 @@ class _Network(nn.Module):
         self.head = linear_head(text.hidden_size)
 
     def forward(self, pixels: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """Raw scores `[B]` in float32 of pixels `[B, 3, h, w]` and tokens `[B, L]` with 1 in `mask`
-        where one counts.
+        """Raw scores `[B]` in float32 of pixels `[B, 3, h, w]` and tokens `[B, L]`; `mask` is 1 for
+        tokens that count, 0 for padding.
         """
         seen = self.vision(pixels).last_hidden_state
-        # What is added to the attention, in the shape that transformers takes as it is: it looks at
-        # the values of any other one.
+        # The term that is added to the attention. transformers takes a mask of this shape as it is;
+        # for any other shape it reads the values, which waits for the device.
         hidden = (1 - mask[:, None, None, :]).to(seen.dtype) * torch.finfo(seen.dtype).min
         read = self.text(
             input_ids=ids, attention_mask=hidden, encoder_hidden_states=seen, is_decoder=False
@@ -100,7 +101,7 @@ class _Network(nn.Module):
 
 
 class ImageReward(NetworkReward):
-    """The published checkpoint and a folder of BERT's uncased tokenizer, as a reward."""
+    """The reward of the published checkpoint and a folder with BERT's uncased tokenizer."""
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class ImageReward(NetworkReward):
         dtype: torch.dtype = torch.float32,
         source: str = "",
     ) -> None:
+        # Without memory for weights, which `fill` takes from the checkpoint.
         with init_empty_weights(include_buffers=False):
             self.network = _Network(vision, text)
         fill(self.network, renamed(_weights(path)), path)
@@ -135,8 +137,8 @@ class ImageReward(NetworkReward):
         )
 
     def _tokens(self, prompts: list[str]) -> Tensor:
-        """Token numbers and mask, `[B, 2, TOKENS]`. The text's features depend on the image, so
-        there is nothing more to keep.
+        """Token numbers and mask, `[B, 2, TOKENS]`. Nothing more can be cached, because the text's
+        features depend on the image.
         """
         found = self.tokenizer(
             prompts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt"
@@ -162,12 +164,12 @@ _VISION = (
 """The vision transformer's names: published -> transformers'."""
 
 _UNUSED = re.compile(r"^blip\.(vision_proj|text_proj)\.|\.position_ids$")
-"""Weights that BLIP was trained with and ImageReward does not use, and a range of integers."""
+"""Weights of BLIP that ImageReward does not use, and the positions, which are just a range."""
 
 
 def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published checkpoint's weights under the names of `_Network`. A name that it does not
-    know stays as it is.
+    """The published checkpoint's weights under the names of `_Network`. Unknown names stay as they
+    are.
     """
     return {_new_name(name): value for name, value in weights.items() if not _UNUSED.search(name)}
 
@@ -191,8 +193,8 @@ def _weights(path: Path) -> dict[str, Tensor]:
 
 
 def _tokenizer(folder: Path, vocabulary: int) -> BertTokenizer:
-    """BERT's tokenizer with BLIP's two additional tokens. Another number of tokens than the model's
-    is a `UsageError`.
+    """BERT's tokenizer with BLIP's two additional tokens. A vocabulary of another size than the
+    model's is a `UsageError`.
     """
     existing(folder, "tokenizer.json", "vocab.txt")
     tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)

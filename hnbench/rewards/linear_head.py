@@ -1,6 +1,4 @@
-"""From features to one number: the head that ImageReward and LAION's aesthetic predictor have in
-common.
-"""
+"""The head from features to one number that ImageReward and LAION's aesthetic predictor share."""
 
 from __future__ import annotations
 
@@ -10,8 +8,8 @@ from torch import nn
 def linear_head(width: int) -> nn.Sequential:
     """Linear layers without activations: `[..., width]` -> `[..., 1]`.
 
-    Identities stand where the published heads have dropout, so that the layers have the same
-    numbers.
+    Identities take the places of dropout in the published heads, so that the layers have the same
+    numbers as there.
     """
     return nn.Sequential(
         nn.Linear(width, 1024),

@@ -1,4 +1,4 @@
-"""A reward that is a network over pixels, and the two ways to its input."""
+"""A reward that is a network over pixels, with two ways to prepare its input."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class NetworkReward(Reward):
     """The optimised and the reported score differ only in how the network's input is prepared.
 
     `pixels` maps images `[B, 3, H, W]` in [0, 1] to that input, differentiably. `published` maps
-    one picture `[3, h, w]` to it as the reward's authors do; without it a saved picture goes the
-    way of the tensors.
+    one picture to it, `[3, h, w]`, as the reward's authors do; without it, a saved picture is
+    prepared like a tensor.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class NetworkReward(Reward):
 
     @abstractmethod
     def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:
-        """Scores `[B]` of the network's input `[B, 3, h, w]`, normalised."""
+        """Scores `[B]` of the network's normalised input `[B, 3, h, w]`."""
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         return self.score_pixels(self._pixels(images), prompts)
@@ -57,8 +57,8 @@ class NetworkReward(Reward):
         return self.score_pixels(self.published_pixels(pictures).to(device), prompts)
 
     def published_pixels(self, pictures: Sequence[Image]) -> Tensor:
-        """The network's input `[B, 3, h, w]` of saved RGB pictures, where the authors publish a way
-        to it.
+        """The network's input `[B, 3, h, w]` for saved RGB pictures, by the published
+        preprocessing. A `ValueError` if there is none.
         """
         if self._published is None:
             raise ValueError(f"{self.name} has no published preprocessing")

@@ -1,4 +1,4 @@
-"""CLIP score for models of the open_clip library: any architecture that its configuration can
+"""CLIP score for models of the open_clip library, of any architecture that its configuration can
 describe.
 """
 
@@ -29,10 +29,10 @@ _KNOWN = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 
 
 def build(config: Mapping[str, Any]) -> CLIP:
-    """The architecture of a configuration of open_clip, with weights that mean nothing yet.
+    """The model of an open_clip configuration, with weights that are still meaningless.
 
-    A key that would be dropped here and change the score (`custom_text`, `init_logit_bias` and what
-    is not known) is a `UsageError`.
+    A key that would be ignored here but changes the score (`custom_text`, `init_logit_bias` and any
+    unknown key) is a `UsageError`.
     """
     if unknown := sorted(
         name
@@ -56,7 +56,8 @@ def build(config: Mapping[str, Any]) -> CLIP:
 
 
 class OpenClipReward(DualEncoder):
-    """A folder with `open_clip_config.json`, `open_clip_model.safetensors` and a tokenizer.
+    """The reward of a folder with `open_clip_config.json`, `open_clip_model.safetensors` and a
+    tokenizer.
 
     Images in [0, 1] are normalised with `mean` and `std` and resized bilinearly to the model's
     input.

@@ -1,4 +1,4 @@
-"""Published rewards: their files found or downloaded, and the reward made of them."""
+"""Makes published rewards from their files, which are found or downloaded."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def make_published(
     dtype: str,
     **own: Any,
 ) -> R:
-    """A reward of this `kind`, made of the checkpoint in the first source and the folders of the
-    others; `own` are arguments of its own. `where` takes the files from a folder or another
-    repository, and is part of the name.
+    """A reward of this `kind`, made from the checkpoint in the first source and the folders of the
+    other sources; `own` are further arguments of the kind. `where` is a folder or repository to
+    take the files from instead; it becomes a part of the name.
     """
     files = find(sources, where)
     return kind(

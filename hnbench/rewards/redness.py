@@ -1,5 +1,5 @@
-"""Redness: how much redder than green and blue an image is, the toy reward of the HyperNoise paper
-(arXiv 2508.09968, section 4.1).
+"""Redness: how much more red than green and blue an image has, the toy reward of the HyperNoise
+paper (arXiv 2508.09968, section 4.1).
 """
 
 from __future__ import annotations
@@ -30,5 +30,5 @@ class Redness(Reward):
 
 
 def load(*, device: str, dtype: str) -> Redness:  # noqa: ARG001
-    """The reward, for the registry."""
+    """The factory for the registry."""
     return Redness()

@@ -1,5 +1,5 @@
-"""Where the published rewards' files are, and the mixture of them that is published. Of a reward's
-sources, what is weighed comes first, a tokenizer from elsewhere second.
+"""The places of the published rewards' files, and the published mixture of these rewards. A
+reward's first source has its weights; a second one has a tokenizer or another model from elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LAION_H14 = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
 
 
 def _one(name: str) -> tuple[tuple[str, ...], ...]:
-    """The need of one file."""
+    """The need for one file (`Source.needs`)."""
     return ((name,),)
 
 
@@ -41,11 +41,11 @@ AESTHETIC = (
     ),
     Source("openai/clip-vit-large-patch14", needs=MODEL),
 )
-"""The head is in the authors' GitHub repository; this is a copy of it on the Hub. The record's
-fingerprint is by content.
+"""The head is in the authors' GitHub repository; this is a copy on the Hub. A record's fingerprint
+depends on the content, not on the place.
 """
 
 HUMAN_PREFERENCE = {"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
-"""Reward name -> weight: what ReNO (arXiv 2406.04312) and HyperNoise (arXiv 2508.09968) optimise,
-with HPS v2.1.
+"""Reward name -> weight: the mixture that ReNO (arXiv 2406.04312) and HyperNoise (arXiv 2508.09968)
+optimise, with HPS v2.1.
 """

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class TextCache:
-    """Prompt -> feature row. `encode` maps a list of prompts to `[B, D]` and is called with new
-    prompts only, one by one.
+    """Prompt -> row of features. `encode` maps a list of prompts to `[B, D]`; it is called only
+    with new prompts, one by one.
 
-    Encoded together, a prompt's features would depend in their last digits on which prompts are new
-    at the same time, which is not the same in a run that was interrupted.
+    If prompts were encoded together, the last digits of their features would depend on which ones
+    are new at the same time, and that differs in a run that was interrupted.
     """
 
     def __init__(self, encode: Callable[[list[str]], Tensor]) -> None:

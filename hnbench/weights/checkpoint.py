@@ -1,4 +1,4 @@
-"""Checkpoints: read without unpickling, and put into a model only if every key has its place."""
+"""Checkpoints: read without unpickling, and loaded into a model only if every key has its place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _COUNTERS = re.compile(r"(.*\.)?(position_ids|num_batches_tracked)")
-"""Integers that older versions of transformers saved with the weights; the model has them by itself
+"""Integers that older versions of transformers saved with the weights. The model makes them itself,
 or does not use them.
 """
 UNREADABLE = (
@@ -36,11 +36,13 @@ UNREADABLE = (
     SafetensorError,
     StrictDataclassError,
 )
-"""What diffusers and transformers raise of a folder that they cannot load."""
+"""The errors that diffusers and transformers raise for a folder that they cannot load."""
 
 
 def existing(folder: Path, *names: str) -> Path:
-    """The first of the files that the folder has. None at all is a `UsageError`."""
+    """The first of these files that the folder has. A folder with none of them is a
+    `UsageError`.
+    """
     for name in names:
         if (folder / name).is_file():
             return folder / name
@@ -51,8 +53,8 @@ def existing(folder: Path, *names: str) -> Path:
 
 
 def read_weights(path: Path) -> Any:
-    """The content of a `torch.save` file, if it is tensors and plain containers. Anything
-    else is a `UsageError`.
+    """The content of a `torch.save` file of tensors and plain containers. Anything else is a
+    `UsageError`.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -67,6 +69,9 @@ def read_weights(path: Path) -> Any:
 def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Make `weights` (read from `path`) the module's own. A key that is missing, left over or of
     another shape is a `UsageError`.
+
+    The module takes the tensors themselves, not copies, so it may have been made without memory for
+    weights (accelerate's `init_empty_weights`).
     """
     own = module.state_dict()
     refuse_differences(
@@ -83,7 +88,7 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
 def refuse_differences(
     path: Path | str, *, missing: Iterable[str], unexpected: Iterable[str], reshaped: Iterable[str]
 ) -> None:
-    """A `UsageError` that counts and names the differing keys, where there are any."""
+    """Raise a `UsageError` that counts and names the differing keys, if there are any."""
     groups = {
         "missing": sorted(missing),
         "unexpected": sorted(unexpected),
@@ -114,11 +119,12 @@ def load_pretrained(
     """A model of transformers from a folder, ready for inference, with every key in its place;
     anything else is a `UsageError`.
 
-    `kind` is its class, or one of the `AutoModel...` classes. No code is unpickled, and none of the
-    folder is run. Two regular expressions match whole names of keys: `unneeded` those of the class
-    that inference does not use, so that the checkpoint may lack them; `left_over` those that the
-    checkpoint may have beyond the class. `name` is what errors call the checkpoint, by default its
-    path. `variant` is that of its files, such as `fp16` of `model.fp16.safetensors`.
+    `kind` is its class, or one of the `AutoModel...` classes. Nothing is unpickled, and no code
+    from the folder is run. Two regular expressions match whole names of keys: `unneeded` matches
+    keys of the class that inference does not use, so that the checkpoint may lack them; `left_over`
+    matches keys that the checkpoint may have in addition. `name` is the checkpoint's name in
+    errors, by default its path. `variant` is that of its files, such as `fp16` for
+    `model.fp16.safetensors`.
     """
     existing(folder, "config.json")
     path = folder if variant else _weights(folder)
@@ -136,12 +142,13 @@ def load_pretrained(
                 folder,
                 dtype=dtype,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,
+                ignore_mismatched_sizes=True,  # reported below, together with all other differences
                 **options,
             )
     except pickle.UnpicklingError as error:
         raise UsageError(
-            f"{name or path} cannot be read as weights alone; it is damaged or holds something else"
+            f"{name or path} cannot be read as weights alone; it is damaged or holds something"
+            " else: download it again"
         ) from error
     except UNREADABLE as error:
         raise UsageError(
@@ -164,7 +171,7 @@ def load_pretrained(
 
 
 def _weights(folder: Path) -> Path:
-    """The first of `WEIGHTS` that the folder has, or its index."""
+    """The first of `WEIGHTS` that the folder has, as one file or as the index of its shards."""
     for file in WEIGHTS:
         for path in (folder / file, folder / f"{file}.index.json"):
             if path.is_file():

@@ -16,11 +16,12 @@ _MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
 
 
 def fingerprint_of(folder: Path, patterns: Iterable[str] = _MODEL_FILES) -> str:
-    """A SHA-256 over the names and contents of a model folder's weights and configurations (not of
-    its card).
+    """A SHA-256 over the names and contents of a model folder's weights and configurations, without
+    its card.
 
-    With `patterns`, of the files whose path in the folder matches any of them: a folder may hold
-    what the model does not use. A `.bin` next to safetensors is not read, and not counted.
+    Only files whose path in the folder matches one of `patterns` count: a folder may hold files
+    that the model does not use. A `.bin` next to safetensors is never loaded, so it does not count
+    either.
     """
     found = {
         path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()

@@ -1,9 +1,9 @@
 """Files of the Hugging Face Hub: found in the local cache, or downloaded with huggingface_hub's own
 progress bars.
 
-What is wanted is named as `owner/name` or `owner/name@revision`, where the revision is a branch, a
-tag or a commit. The folder of a snapshot is named after the commit that it holds, which is what a
-run records.
+A repository is named as `owner/name` or `owner/name@revision`; the revision is a branch, a tag or a
+commit. The folder of a snapshot is named after the commit that it holds, and runs record that
+commit.
 """
 
 from __future__ import annotations
@@ -23,26 +23,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Alternatives = tuple[tuple[str, ...], ...]
-"""Ways to have one thing, the preferred one first: each is the patterns of its files."""
+"""Alternative sets of files for one purpose, the preferred one first; each is the patterns of its
+files.
+"""
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\..+)")
 _NO_FILE = ("*/:no file has such a name",)
+"""A pattern that matches nothing: it asks for a snapshot's folder without any of its files."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Files of one repository: those that match any of `patterns`, and what it `needs`; all of
-    them, when both are empty.
+    """Files of one repository: those that match any of `patterns`, and those that are needed. If
+    both are empty, all files.
     """
 
     repo: str
     revision: str = "main"
     patterns: tuple[str, ...] = ()
-    """What is taken where it is there."""
+    """Patterns of optional files, which are taken if the repository has them."""
     kind: str = "model"
     """`"model"` or `"dataset"`."""
     needs: tuple[Alternatives, ...] = ()
-    """What has to be there. Of each, the first alternative is taken that the repository has files
-    of, and no other.
+    """Required files. For each need, only the first alternative of which the repository has files
+    is taken.
     """
 
     @staticmethod
@@ -66,7 +69,7 @@ class Source:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All patterns, those of every alternative too."""
+        """All patterns, including those of every alternative."""
         return (
             *self.patterns,
             *(pattern for need in self.needs for alternative in need for pattern in alternative),
@@ -77,12 +80,12 @@ class Source:
 
 
 class Lacking(UsageError):  # noqa: N818
-    """A repository or a cached part of one has no file that is needed."""
+    """A repository, or the cached part of one, lacks a file that is needed."""
 
 
 def select(source: Source, names: Iterable[str], shown: str = "") -> list[str]:
-    """Those of the given files that the source stands for. Where a need has none,
-    `Lacking` says which, of `shown`.
+    """The files among `names` that belong to the source. If a need has no file, that is a
+    `Lacking`, which calls the place `shown`.
     """
     there = sorted(names)
     if not source.files:
@@ -108,13 +111,14 @@ def _matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 
 def download(source: Source) -> Path:
-    """The folder with the source's files: from the cache where all of them are there, else
-    downloaded.
+    """The folder with the source's files. Files that are not in the cache are downloaded.
 
-    What is needed and not in the repository is refused before anything is downloaded. A repository
-    or revision that does not exist, one that needs a token or an agreement, no network with nothing
-    or only a part cached, any other answer of the Hub, and a cache that cannot be written to are
-    `UsageError`s that name the cause and what to do.
+    If the Hub cannot be asked, a complete cached folder is enough.
+
+    Raises `Lacking` if the repository lacks a needed file, before anything is downloaded. Raises
+    `UsageError`, with the cause and what to do, for a repository or revision that does not exist,
+    one that needs a token or an agreement, no network while not everything is cached, any other
+    refusal of the Hub, and a cache that cannot be written to.
     """
     from huggingface_hub import snapshot_download
 
@@ -137,7 +141,7 @@ def download(source: Source) -> Path:
 
 
 def _cached(source: Source) -> tuple[Path | None, str]:
-    """The source's folder in the cache, or None and what it lacks (empty without any folder)."""
+    """The source's folder in the cache, or None and what it lacks (empty if there is no folder)."""
     from huggingface_hub import snapshot_download
 
     try:
@@ -148,7 +152,7 @@ def _cached(source: Source) -> tuple[Path | None, str]:
             local_files_only=True,
             allow_patterns=list(_NO_FILE),
         )
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 - the caller reports why the download failed
         return None, ""
     folder = Path(found)
     lack = lacking(source, folder)
@@ -156,8 +160,8 @@ def _cached(source: Source) -> tuple[Path | None, str]:
 
 
 def lacking(source: Source, folder: Path) -> str:
-    """What a folder lacks of a source's needs, in words: a file, or shards of one; empty where it
-    has them all.
+    """A description of what a folder lacks of a source's needs: a file, or shards of one. Empty if
+    it has them all.
     """
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     try:
@@ -182,7 +186,9 @@ def _missing_shards(names: Sequence[str]) -> Iterator[str]:
 
 
 def size(source: Source) -> int:
-    """How many bytes the source's files have, as the Hub says."""
+    """The size of the source's files in bytes, as the Hub says. Raises `UsageError` as
+    `download`.
+    """
     try:
         sizes = _sizes(source)
     except Exception as error:
@@ -193,7 +199,7 @@ def size(source: Source) -> int:
 
 
 def _sizes(source: Source) -> Mapping[str, int]:
-    """The repository's files and their bytes."""
+    """The repository's files and their sizes in bytes."""
     from huggingface_hub import HfApi
 
     about = HfApi().repo_info(
@@ -203,8 +209,8 @@ def _sizes(source: Source) -> Mapping[str, int]:
 
 
 def assets_folder(namespace: str, subfolder: str = "default") -> Path:
-    """A folder of this package's own in huggingface_hub's cache for other files. One that cannot be
-    made is a `UsageError`.
+    """This package's own folder in huggingface_hub's cache for other files ("assets"). If it cannot
+    be made, that is a `UsageError`.
     """
     from huggingface_hub import cached_assets_path
 
@@ -226,8 +232,8 @@ def commit_of(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """The files of several sources on this machine: a folder for each, and for people where they
-    come from.
+    """The files of several sources on this machine: a folder for each, and their origin for
+    people.
     """
 
     folders: tuple[Path, ...]
@@ -235,15 +241,15 @@ class Found:
 
 
 def name_at(name: str, where: str = "") -> str:
-    """`NAME@where`: what something is called that is taken from a folder or another repository."""
+    """`NAME@where`: the name of something that is loaded from another folder or repository."""
     return f"{name}@{where}" if where else name
 
 
 def wanted(sources: tuple[Source, ...], where: str = "") -> tuple[Source, ...]:
     """The sources that `NAME@where` needs from the Hub.
 
-    Nothing, where that is a local folder; where it is a repository, that one in place of the first
-    source. Anything else is a `UsageError`.
+    Nothing if `where` is a local folder. If it is a repository, that one replaces the first source.
+    Anything else is a `UsageError`.
     """
     if not where:
         return sources
@@ -257,7 +263,7 @@ def wanted(sources: tuple[Source, ...], where: str = "") -> tuple[Source, ...]:
 
 
 def find(sources: tuple[Source, ...], where: str = "") -> Found:
-    """The files of `NAME@where`, downloaded where needed. A local folder has to hold those of all
+    """The files of `NAME@where`, downloaded if needed. A local folder must hold the files of all
     sources.
     """
     needed = wanted(sources, where)

@@ -1,5 +1,5 @@
-"""Why the Hugging Face Hub, or its cache on the disk, did not give or take a file, and what helps:
-in words for a user.
+"""Messages for users: why the Hugging Face Hub, or its cache on the disk, did not give or take a
+file, and what helps.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def unavailable(source: Source, error: BaseException, lack: str) -> UsageError | None:
-    """The error of a source that cannot be had, with its cause and what to do; None for what comes
-    from neither the Hub nor the disk.
+    """The error for a source that cannot be downloaded, with the cause and what to do; None if the
+    cause is neither the Hub nor the disk. `lack` is what the cache lacks of the source.
     """
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -61,19 +61,19 @@ def unavailable(source: Source, error: BaseException, lack: str) -> UsageError |
 
 
 def reason(error: BaseException, otherwise: str = "give a local folder") -> str | None:
-    """Why the Hub, or its cache on the disk, did not do what it was asked, and what to do; None
-    where the error is of neither.
+    """Why the Hub, or its cache on the disk, did not do what it was asked, and what to do; None if
+    the error comes from neither. `otherwise` is the advice if nothing better is known.
     """
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     chain = list(origins(error))
-    # of httpx or httpx2, whichever this huggingface_hub is built on
+    # httpx's base class, or that of httpx2, whichever this huggingface_hub is built on
     unreachable: type[Exception] = HfHubHTTPError.__bases__[0]
     for one in chain:
         if isinstance(one, HfHubHTTPError):
             return _answered(one, otherwise)
     if any(isinstance(one, OfflineModeIsEnabled) for one in chain):
-        return f"HF_HUB_OFFLINE forbids to ask the Hub; unset it, or {otherwise}"
+        return f"HF_HUB_OFFLINE forbids asking the Hub; unset it, or {otherwise}"
     for one in chain:
         if isinstance(one, unreachable):
             return f"the Hub cannot be reached ({first_line(one)}); {_connect(one)}, or {otherwise}"
@@ -88,7 +88,7 @@ def reason(error: BaseException, otherwise: str = "give a local folder") -> str 
 
 
 def _answered(error: BaseException, otherwise: str) -> str:
-    """An error that the Hub answered with."""
+    """The message for an error that the Hub answered with."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if status is None:
@@ -128,7 +128,7 @@ def _connect(error: BaseException) -> str:
 
 
 def disk_reason(error: OSError) -> str:
-    """Why the cache cannot hold a file, and what to do."""
+    """The message for a cache that cannot hold a file, and what to do."""
     from huggingface_hub import constants
 
     place = error.filename if isinstance(error.filename, str) else constants.HF_HUB_CACHE

@@ -1,6 +1,6 @@
-"""A picture with known content: a judge that does not find what is there is not believed.
+"""A picture with known content, to check judges: one that does not find it is not used.
 
-A broken installation raises no error: its scores are all zero, or plausible. So every judge is
+A broken installation may raise no error: its scores are all zero, or plausible. So every judge is
 checked on this picture first.
 """
 
@@ -27,19 +27,19 @@ ABSENT = (
     "a giraffe",
     "a toilet",
 )
-"""What the photograph shows, and what it does not; enough of them that what it shows is rarely
-ranked first by chance.
+"""Things that the photograph does not show. There are enough of them that a broken judge rarely
+ranks `PRESENT`, which it does show, first by chance.
 """
 BOX = (0.02, 0.035, 1.0, 1.0)
-"""Where the person is: left, top, right, bottom in parts of the picture's width and height."""
+"""The person's place: left, top, right, bottom as fractions of the picture's width and height."""
 
 
 def photograph() -> Image.Image:
-    """A person in uniform, from the chest upwards, before a flag on the left and a plain wall: RGB,
-    512 x 600 pixels.
+    """A photograph of a person in uniform, from the chest upwards, in front of a flag on the left
+    and a plain wall: RGB, 512 x 600 pixels.
 
-    It is the US Navy's photograph of Grace Hopper, in the public domain, and comes with matplotlib;
-    one without it is a `UsageError`.
+    It is the US Navy's photograph of Grace Hopper, in the public domain, and comes with matplotlib.
+    A matplotlib without it is a `UsageError`.
     """
     import_matplotlib()
     from matplotlib.cbook import get_sample_data
@@ -51,13 +51,13 @@ def photograph() -> Image.Image:
             return rgb(image)
     except OSError as error:
         raise UsageError(
-            f"judges are checked with matplotlib's {name}, which is not there ({error}); reinstall"
-            " matplotlib from PyPI"
+            f"judges are checked with matplotlib's {name}, which cannot be read ({error});"
+            " reinstall matplotlib from PyPI"
         ) from error
 
 
 def distrusted(part: str, expected: str, found: str) -> UsageError:
-    """The error of a part of a judge that was shown known content: what it was to find there, and
+    """The error for a part of a judge that failed on known content: what it should have found, and
     what it found.
     """
     return UsageError(

@@ -1,4 +1,4 @@
-"""From saved pictures to the input of a vision tower, as each reward's authors publish it. Not
+"""Preprocessing of saved pictures for a vision tower, as each reward's authors publish it. Not
 differentiable.
 """
 
@@ -30,18 +30,18 @@ def to_bytes(pictures: Sequence[Image]) -> Tensor:
 
 def centre_cropped(picture: Image, size: int = 224) -> Tensor:
     """ImageReward's and OpenAI CLIP's input `[3, size, size]`: Pillow's bicubic resize of the short
-    side to 8 bit, and the centre of it.
+    side in 8 bits, cropped to the centre and normalised.
     """
     resized = transforms.resize(rgb(picture), [size], InterpolationMode.BICUBIC)
     return _normalised(_to_float(transforms.center_crop(resized, [size, size])))
 
 
 def letterboxed(picture: Image, size: int = 224, *, antialias: bool = True) -> Tensor:
-    """HPSv2's input `[3, size, size]`: a tensor's bicubic resize of the long side, in a black
-    square. Nothing is cropped.
+    """HPSv2's input `[3, size, size]`: the long side resized as a tensor (bicubic), centred in a
+    black square and normalised. Nothing is cropped.
 
-    HPSv2 leaves `antialias` to torchvision, whose default for tensors was False before 0.17 and is
-    True since.
+    HPSv2 takes torchvision's default for `antialias`, which was False for tensors before 0.17 and
+    is True since.
     """
     pixels = _to_float(picture)
     height, width = pixels.shape[-2:]

@@ -1,11 +1,10 @@
-"""Prompt files of other projects: where they come from, under which licence, and a copy of each on
-this machine.
+"""Prompt files of other projects: their origin, their licence, and a copy of each on this machine.
 
 A file is named as in the folder layout that `HNBENCH_DATA` points to, for example
-`geneval/evaluation_metadata.jsonl`. Each is pinned to a commit and to its content: a prompt that
-changed would change every result without a word. A pin is a SHA-256, or the beginning of one; or,
-as `git:` and 40 digits, the id that git gives the content (a SHA-1 of it, with its length before
-it), for a file whose SHA-256 is not published.
+`geneval/evaluation_metadata.jsonl`. Each is pinned to a commit and to its content: a changed prompt
+would change every result silently. A pin is a SHA-256, or the beginning of one. For a file whose
+SHA-256 is not published, it is `git:` and 40 digits, git's id of the content (a SHA-1 of its length
+and the content).
 """
 
 from __future__ import annotations
@@ -46,13 +45,13 @@ class DataFile:
 
     origin: Origin
     path: str
-    """Where it lies in the repository."""
+    """Its path in the repository."""
     pin: str
-    """What its content is pinned by."""
+    """The pin of its content, as the module's text says."""
 
     @property
     def url(self) -> str:
-        """Where it is downloaded from."""
+        """The address that it is downloaded from."""
         return (
             f"https://raw.githubusercontent.com/{self.origin.repo}/{self.origin.commit}/{self.path}"
         )
@@ -179,7 +178,7 @@ _OTHER_PATHS = {
     "training/hypernoise-examples.txt": "assets/example_prompts.txt",
     "training/pickapic-prompts.json": "assets/pickapic_prompts.json",
 }
-"""Where a file lies in its repository, if not in that folder under the same name."""
+"""A file's path in its repository, if it is not in that folder under the same name."""
 
 
 def _known(name: str, pin: str) -> DataFile:
@@ -193,7 +192,7 @@ FILES = {name: _known(name, pin) for name, pin in _PINS.items()}
 
 
 def data_file(name: str, folder: Path | None = None) -> Path:
-    """The local copy of a known file: `fetch` of what is pinned here."""
+    """The local copy of a known file, by `fetch` with its address and pin from here."""
     file = FILES[name]
     return fetch(name, file.url, file.pin, folder)
 
@@ -204,10 +203,11 @@ def fetch(
     """The local copy of a file with the pinned content: in `folder` (or the one that `HNBENCH_DATA`
     names), in the cache, or downloaded.
 
-    An empty `pin` takes any content. `progress` shows a bar while downloading. A folder that does
-    not exist, a file in it with another content, a download that fails and a cache that cannot be
-    written to are `UsageError`s that say what to do. The cache is huggingface_hub's for assets
-    (`HF_ASSETS_CACHE`), and `HF_HUB_OFFLINE=1` forbids the download.
+    An empty `pin` takes any content. `progress` shows a bar while downloading. The cache is
+    huggingface_hub's for assets (`HF_ASSETS_CACHE`), and `HF_HUB_OFFLINE=1` forbids the download.
+
+    Raises `UsageError` for a folder that does not exist, a file in it with other content, a
+    download that fails, and a cache that cannot be written to.
     """
     given = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     if given is not None:
@@ -250,7 +250,7 @@ def _shown(pin: str) -> str:
 
 
 def git_id_of(path: Path) -> str:
-    """What git calls a file's content: the SHA-1 of `blob`, its length and its bytes, in
+    """Git's id of a file's content: the SHA-1 of `blob`, its length and its bytes, in
     hexadecimal.
     """
     content = path.read_bytes()
@@ -258,7 +258,7 @@ def git_id_of(path: Path) -> str:
 
 
 def _cache(name: str) -> Path:
-    """Where the downloaded copy lies."""
+    """The path of the downloaded copy."""
     subfolder, _, file = name.partition("/")
     return assets_folder("data", subfolder) / file
 
@@ -279,8 +279,7 @@ def _download(name: str, url: str, pin: str, path: Path, *, progress: bool) -> N
         download_url_to_file(url, str(arrived), progress=progress)
         if not matches_pin(arrived, pin):
             raise UsageError(
-                f"{url} gave another content than is known (expected {_shown(pin)}); try again, or"
-                f" {by_hand}"
+                f"{url} gave other content than expected ({_shown(pin)}); try again, or {by_hand}"
             )
         arrived.replace(path)
     except (URLError, HTTPException, TimeoutError, ConnectionError, FileNotFoundError) as error:
@@ -295,5 +294,5 @@ def _download(name: str, url: str, pin: str, path: Path, *, progress: bool) -> N
 
 
 def _cause(error: Exception) -> str:
-    """`HTTP Error 429: Too Many Requests`, or what kept the connection from being made."""
+    """The cause of a failed download, such as `HTTP Error 429: Too Many Requests`."""
     return str(error).partition("\n")[0] or type(error).__name__

@@ -1,8 +1,8 @@
-"""From images as tensors to the input of a vision tower, differentiably.
+"""Differentiable preprocessing of image tensors for a vision tower.
 
 ReNO (arXiv 2406.04312) and HyperNoise (arXiv 2508.09968) give all their rewards the same input: the
-short side resized (bicubic, antialiased), the centre cropped, normalised. In a mixture of such
-rewards this is computed once.
+short side resized (bicubic, antialiased), cropped to the centre, normalised. In a mixture of such
+rewards it is computed only once.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
-"""The statistics that CLIP was trained with (Radford et al., arXiv 2103.00020), and most of what
-came after it.
+"""The statistics that CLIP (Radford et al., arXiv 2103.00020) and most later models were trained
+with.
 """
 
 _shared: ContextVar[dict[Hashable, tuple[Tensor, Tensor]] | None] = ContextVar(
@@ -31,8 +31,8 @@ _shared: ContextVar[dict[Hashable, tuple[Tensor, Tensor]] | None] = ContextVar(
 
 @contextmanager
 def shared_pixels() -> Iterator[None]:
-    """Within the block, equal `Pixels` of the same tensor are computed once; they belong to one
-    autograd graph.
+    """Within the block, equal `Pixels` of the same tensor are computed only once, as a part of one
+    autograd graph. An inner block shares with the outer one.
     """
     if _shared.get() is not None:
         yield
@@ -65,10 +65,8 @@ class Pixels:
             return self._prepare(images)
         key = (id(images), self._key)
         if key not in shared:
-            shared[key] = (
-                images,
-                self._prepare(images),
-            )  # with the images, so that no other tensor takes their id meanwhile
+            # The images are kept too, so that no other tensor can take their id meanwhile.
+            shared[key] = (images, self._prepare(images))
         return shared[key][1]
 
     def _prepare(self, images: Tensor) -> Tensor:

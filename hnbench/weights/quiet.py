@@ -1,5 +1,5 @@
-"""Loading libraries and local models without their progress bars and remarks, and without what the
-user has set for other programs.
+"""Loading libraries and local models without their progress bars and warnings, and without settings
+that the user made for other programs.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Within the block, diffusers and transformers say errors only, and show no progress; their
-    settings are put back.
+    """Within the block, diffusers and transformers log only errors and show no progress. Afterwards
+    their settings are restored.
     """
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
@@ -45,19 +45,20 @@ _SETTINGS = "matplotlibrc"
 
 
 def import_matplotlib() -> Any:
-    """Import matplotlib to draw into files, as it comes, and return it.
+    """Import matplotlib with its original settings, for drawing into files, and return it.
 
-    It reads settings when it is imported: a backend by MPLBACKEND, which a notebook sets to one
-    that need not exist here, and a file `matplotlibrc` of the current folder, of MATPLOTLIBRC or of
-    the user. Any of them can make the import fail. A folder for its caches that cannot be written
-    is replaced by a temporary one, which is nothing to remark on. What was imported before stays as
-    it is.
+    At import it reads a backend from MPLBACKEND, which a notebook may set to one that does not
+    exist here, and a file `matplotlibrc` from the current folder, from MATPLOTLIBRC or from the
+    user's settings. Any of them can make the import fail, so they are ignored. If its folder for
+    caches cannot be written, matplotlib takes a temporary one; its warning about that is dropped.
+    A matplotlib that was imported before stays as it is.
     """
     if "matplotlib" in sys.modules:
         return sys.modules["matplotlib"]
     exists = os.path.exists
     with (
         patch.dict(os.environ, {"MPLBACKEND": "agg", "MATPLOTLIBRC": str(_original_settings())}),
+        # matplotlib looks for the current folder's file before it reads MATPLOTLIBRC.
         patch("os.path.exists", lambda path: path != _SETTINGS and exists(path)),
         _unremarked("matplotlib"),
     ):
@@ -68,12 +69,13 @@ def import_matplotlib() -> Any:
             "matplotlib.font_manager",
         ):
             importlib.import_module(module)
-        sys.modules["matplotlib"].get_cachedir()  # looked for once, when it is first needed
+        # It looks for the folder once, when it is first needed: now, while warnings are off.
+        sys.modules["matplotlib"].get_cachedir()
     return sys.modules["matplotlib"]
 
 
 def _original_settings() -> Path:
-    """The settings that matplotlib brings along."""
+    """The file of settings that comes with matplotlib."""
     found = importlib.util.find_spec("matplotlib")
     assert found is not None  # noqa: S101
     assert found.origin is not None  # noqa: S101

@@ -1,7 +1,7 @@
-"""Any picture as 8-bit RGB, without clipping what has more than 8 bits.
+"""Converts any picture to 8-bit RGB; pictures with more bits are scaled, not clipped.
 
 Pillow's `convert("RGB")` cuts grey values off at 255, so that a 16-bit picture is nearly white.
-Here they are scaled. Transparency is dropped, and the colours beneath it are kept, as in the
+Here they are scaled. Transparency is dropped and the colours beneath it are kept, as in the
 published evaluations, which call `convert("RGB")`.
 """
 
@@ -21,10 +21,9 @@ _SIXTEEN_BITS = 65535
 def rgb(picture: Image.Image) -> Image.Image:
     """The picture in mode RGB.
 
-    White is 65535 in the modes of 16 bits. Modes I and F have no white of their own: it is the
-    smallest of 1 (F only), 255 and 65535 that is not below any value. A picture with values that
-    are negative, larger or no numbers is a ValueError, as one of Pillow's modes that cannot be
-    converted (LAB) is.
+    White is 65535 in the modes of 16 bits. Modes I and F define no white: it is taken to be the
+    smallest of 1 (F only), 255 and 65535 that no value exceeds. Values that are negative, larger or
+    not numbers are a `ValueError`, and so is a mode that Pillow cannot convert (LAB).
     """
     if picture.mode.startswith("I;16"):
         return _scaled(picture, [_SIXTEEN_BITS])
@@ -35,11 +34,8 @@ def rgb(picture: Image.Image) -> Image.Image:
     picture = (
         picture.convert(_PREMULTIPLIED[picture.mode]) if picture.mode in _PREMULTIPLIED else picture
     )
-    if picture.mode in (
-        "P",
-        "PA",
-    ):  # by way of RGBA: Pillow warns of a palette's transparency otherwise
-        picture = picture.convert("RGBA")
+    if picture.mode in ("P", "PA"):
+        picture = picture.convert("RGBA")  # else Pillow warns about a palette's transparency
     return picture.convert("RGB")
 
 

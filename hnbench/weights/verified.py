@@ -1,9 +1,9 @@
-"""What `hnbench verify` found on this machine, remembered by the fingerprints of the models that it
+"""The results of `hnbench verify` on this machine, by the fingerprints of the models that it
 loaded.
 
-One line of JSON per check and run of the command, in huggingface_hub's cache for assets. A run
-writes into `run.json` what is known of each of its models, so a report can say it. Losing the file
-loses nothing but that: the command makes it again.
+The file has one line of JSON per check and run of the command, in huggingface_hub's cache for
+assets. A run copies the results for its models into `run.json`, so that a report can show them. If
+the file is lost, the command makes it again.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     difference: float
     """The largest difference in units of its tolerance: at most 1 where all are equal."""
     date: str
-    """Of the day, ISO 8601, UTC."""
+    """The day, in ISO 8601, UTC."""
     seconds: float
-    """What the check took, downloads included."""
+    """The duration of the check, downloads included."""
     device: str
     """The name of the GPU or of the processor."""
     dtype: str
-    """What the models computed in."""
+    """The type that the models computed in."""
     fingerprints: dict[str, str]
     """The models that were loaded: name -> fingerprint."""
     versions: dict[str, str | None]
-    """Packages that can change a number."""
+    """Package -> version, for the packages that can change a number."""
 
 
 def memory_file() -> Path:
-    """Where the outcomes are kept."""
+    """The file with the outcomes."""
     return assets_folder("verified") / FILE
 
 
@@ -68,9 +68,7 @@ def remember(found: Iterable[Verification]) -> None:
 
 
 def remembered() -> list[Verification]:
-    """All outcomes that are known here, in the order in which they were found. Lines that cannot be
-    read are left out.
-    """
+    """All outcomes on this machine, the oldest first. Lines that cannot be read are left out."""
     try:
         text = memory_file().read_text(encoding="utf-8", errors="replace")
     except (OSError, UsageError):
@@ -86,8 +84,8 @@ def _read(line: str) -> Verification | None:
 
 
 def status_of(fingerprint: str, known: Iterable[Verification]) -> list[dict[str, Any]]:
-    """What is known of the model with this fingerprint: the latest outcome of each check, device
-    and type, as JSON types.
+    """The latest outcome of each check, device and type for the model with this fingerprint, as
+    JSON types.
     """
     latest = {
         (one.check, one.device, one.dtype): one

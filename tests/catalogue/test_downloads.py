@@ -85,7 +85,7 @@ def test_fetch_downloads_each_source_once(fetched: list[Source]) -> None:
 def test_fetch_of_what_comes_with_the_package(fetched: list[Source]) -> None:
     assert (
         fetch("--generator", "shapes", "--suite", "geneval-shapes").stdout
-        == "all of it is on this machine now\n"
+        == "everything is on this machine now\n"
     )
     assert not fetched
 
@@ -144,7 +144,7 @@ def test_fetch_of_measures(fetched: list[Source], monkeypatch: pytest.MonkeyPatc
 def test_fetch_of_nothing() -> None:
     refused = fetch()
     assert refused.exit_code == 2
-    assert "say what to fetch" in refused.stderr
+    assert "there is nothing to fetch" in refused.stderr
 
 
 def test_without_network_the_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -282,10 +282,10 @@ def test_an_interrupted_run_is_exit_code_130_and_continues(
         (["--optimise", "brightness=nan"], "--optimise was 'brightness=nan'"),
         (["--hold-out", "rde"], "unknown reward 'rde'; did you mean 'red'?"),
         (["--hold-out", "brightness"], "brightness cannot be optimised and held out"),
-        (["--device", "tpu"], "device 'tpu' is unknown; choose auto, cpu, cuda"),
-        (["--device", "cuda:99"], "the device was 'cuda:99', but torch finds"),
-        (["--limit", "0"], "limit was 0; it must be at least 1"),
-        (["--batch-size", "-1"], "batch size was -1; it must be at least 1"),
+        (["--device", "tpu"], "--device was 'tpu'; choose auto, cpu, cuda"),
+        (["--device", "cuda:99"], "--device was 'cuda:99', but torch finds"),
+        (["--limit", "0"], "--limit was 0; it must be at least 1"),
+        (["--batch-size", "-1"], "--batch-size was -1; it must be at least 1"),
         (
             ["--method", "hypernoise"],
             "the method 'hypernoise' needs an adapter; give --hypernetwork FOLDER",
@@ -313,7 +313,7 @@ def test_wrong_usage_is_told_in_two_lines_before_any_work(
 def test_a_generator_without_preset_needs_a_reward(hnbench: Hnbench) -> None:
     result = hnbench("run", "--suite", "toy-suite", "--generator", "toy")
     assert result.exit_code == 2
-    assert "the generator 'toy' has no preset; say what to optimise" in result.stderr
+    assert "the generator 'toy' has no preset; name the rewards to optimise" in result.stderr
 
 
 def test_the_folder_of_another_run_is_exit_code_4(hnbench: Hnbench) -> None:
@@ -426,10 +426,14 @@ def test_training_again_gives_the_same_adapter_at_once(
             ["--preset", "paper"],
             "the generator 'toy' has no training preset 'paper'; it has none",
         ),
-        (b"a\n", ["--steps", "0"], "steps was 0; it must be at least 1"),
-        (b"a\n", ["--learning-rate", "nan"], "learning rate was nan; it must be above 0"),
+        (b"a\n", ["--steps", "0"], "--steps was 0; it must be at least 1"),
+        (b"a\n", ["--learning-rate", "nan"], "--learning-rate was nan; it must be above 0"),
         (b"a\n", ["--image-penalty", "1"], "--image-penalty is for the --kind finetune"),
-        (b"a\n", ["--target-pattern", "("], "the target pattern '(' is not a regular expression"),
+        (
+            b"a\n",
+            ["--target-pattern", "("],
+            "--target-pattern was '(', which is not a regular expression",
+        ),
         (b"a\n", ["--generator", "toi"], "unknown generator 'toi'"),
     ],
 )
@@ -615,7 +619,10 @@ def test_images_from_anywhere_are_measured(hnbench: Hnbench, tmp_path: Path) -> 
         ),
         (
             ["measure", "gone", "--measure", "lpips"],
-            "gone is not a run; name the suite whose prompts other images show with --suite",
+            (
+                "gone is not a run folder; for other images, name the suite of their prompts with"
+                " --suite"
+            ),
         ),
         (
             ["measure", "gone", "--measure", "lpisp"],
@@ -680,7 +687,7 @@ def test_a_report_of_several_seeds_has_a_place_of_its_own(hnbench: Hnbench, tmp_
         )
     refused = hnbench("report", "results/0", "results/1")
     assert refused.exit_code == 2
-    assert "name the folder of their common report with --out" in refused.stderr
+    assert "name a folder for their common report with --out" in refused.stderr
     assert hnbench("report", "results/0", "results/1", "--out", "both").exit_code == 0
     assert (tmp_path / "both" / "report.md").is_file()
     assert not (tmp_path / "results" / "0" / "report").exists()
@@ -716,7 +723,5 @@ def test_report_compares_images_when_asked(hnbench: Hnbench) -> None:
     assert "Images were not compared" in Path("run/report/report.md").read_text()
     told = hnbench("report", "run", "--check")
     assert told.exit_code == 3
-    assert (
-        f"missing or not the file that was written: 1 of the images, such as {image}" in told.stderr
-    )
+    assert f"images that are missing or were changed: 1, such as {image}" in told.stderr
     assert "**1 of " in Path("run/report/report.md").read_text()

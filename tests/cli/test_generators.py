@@ -111,7 +111,7 @@ def test_train_diagnose_and_run_with_options(folder: Path, tmp_path: Path) -> No
             ["--generator", "sana", "--memory", "little"],
             "the memory policy 'little' is unknown; choose none",
         ),
-        (["--generator", "sana", "--steps", "0"], "steps was 0; it must be at least 1"),
+        (["--generator", "sana", "--steps", "0"], "--steps was 0; it must be at least 1"),
         (
             ["--generator", "sana-sprint"],
             "unknown generator 'sana-sprint'; did you mean 'sana-sprint-",

@@ -200,7 +200,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("a.jsonl", b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "a.jsonl:1 is nested too deeply"),
     ("a.json", b"[" * 100_000, "a.json is nested too deeply"),
     ("a.json", b'"a cat"\n"a dog"\n', "a.json is not JSON"),
-    ("a.json", b'{"prompt": "a cat"}', "a.json holds no list of texts"),
+    ("a.json", b'{"prompt": "a cat"}', "a.json is not a list of texts"),
     ("a.json", b"[]", "the prompt file a.json has no prompt"),
     ("a.json", b'["a cat", 7]', "a.json: entry 2 is not a prompt"),
     ("a.json", b'["a cat", "\\ud800"]', "a.json: entry 2 has half of a surrogate pair"),

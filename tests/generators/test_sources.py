@@ -378,7 +378,7 @@ def test_an_unsupported_family_is_refused_by_name(folders: Folders, tmp_path: Pa
     (tmp_path / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
     with pytest.raises(
         UsageError,
-        match="is a KandinskyPipeline, which is not supported; these are: FluxPipeline, PixArt",
+        match="is a KandinskyPipeline, which is not supported; give one of: FluxPipeline, PixArt",
     ):
         load_by_place(str(tmp_path), device="cpu", dtype="float32")
 
@@ -408,7 +408,7 @@ def test_without_network_and_cache_the_fix_is_named() -> None:
     with pytest.raises(
         UsageError,
         match=(
-            "stabilityai/sd-turbo is not in the local cache and HF_HUB_OFFLINE forbids to ask the"
+            "stabilityai/sd-turbo is not in the local cache and HF_HUB_OFFLINE forbids asking the"
             " Hub; unset it"
         ),
     ):

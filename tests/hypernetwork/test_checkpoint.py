@@ -195,7 +195,7 @@ def test_a_layer_without_its_weights_or_weights_without_their_layer_are_refused(
             generator,
             "hypernoise",
         )
-    with pytest.raises(UsageError, match="holds no LoRA weights by name"):
+    with pytest.raises(UsageError, match="holds no named LoRA weights"):
         load_adapter(
             official.write(tmp_path / "e", {}, names, prefixed=False), generator, "hypernoise"
         )
@@ -466,7 +466,7 @@ def test_a_folder_that_is_no_adapter_is_named(tmp_path: Path, saved: Path) -> No
     for call in (adapter_sha256, lambda folder: load_adapter(folder, ToyGenerator(), "hypernoise")):
         with pytest.raises(UsageError, match="holds no adapter"):
             call(tmp_path)
-    with pytest.raises(UsageError, match="is no trained adapter"):
+    with pytest.raises(UsageError, match="is not a trained adapter"):
         describe_adapter(tmp_path)
     (saved / "hnbench.json").write_text("{")
     with pytest.raises(UsageError, match="cannot be read"):

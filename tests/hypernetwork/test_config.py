@@ -36,12 +36,12 @@ def test_it_is_json_and_comes_back() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "distil"}, "kind was 'distil'; choose one of hypernoise, finetune"),
+        ({"kind": "distil"}, "`kind` was 'distil'; choose one of hypernoise, finetune"),
         ({"optimizer": "lion"}, "choose one of sgd, adamw"),
-        ({"steps": 0}, "steps was 0; it must be at least 1"),
-        ({"learning_rate": 0.0}, "learning rate was 0.0; it must be above 0"),
-        ({"learning_rate": float("nan")}, "learning rate was nan"),
-        ({"momentum": -0.1}, "momentum was -0.1; it must be at least 0"),
+        ({"steps": 0}, "`steps` was 0; it must be at least 1"),
+        ({"learning_rate": 0.0}, "`learning_rate` was 0.0; it must be above 0"),
+        ({"learning_rate": float("nan")}, "`learning_rate` was nan"),
+        ({"momentum": -0.1}, "`momentum` was -0.1; it must be at least 0"),
         ({"rewards": {}}, "no reward was given"),
         ({"target_pattern": "("}, "is not a regular expression"),
         ({"image_penalty": 1.0}, "`image_penalty` is for the `kind` finetune"),

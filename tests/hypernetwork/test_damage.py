@@ -199,15 +199,15 @@ def official(saved: Path, content: Any) -> Path:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda weight: weight.flatten()[:1].expand(10**6, 10**6), "is no plain tensor"),
-        (lambda weight: weight.to("meta"), "is no plain tensor"),
+        (lambda weight: weight.flatten()[:1].expand(10**6, 10**6), "is not a plain tensor"),
+        (lambda weight: weight.to("meta"), "is not a plain tensor"),
         (
             lambda weight: weight.flatten(1).to_sparse(),
-            "is no plain tensor|cannot be read as weights",
+            "is not a plain tensor|cannot be read as weights",
         ),
         (lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8), "is of type qint8"),
-        (lambda weight: weight.tolist(), "holds no LoRA weights by name"),
-        (lambda weight: {"weight": weight}, "holds no LoRA weights by name"),
+        (lambda weight: weight.tolist(), "holds no named LoRA weights"),
+        (lambda weight: {"weight": weight}, "holds no named LoRA weights"),
         (lambda weight: Path("x"), "nothing of it was run"),
     ],
 )

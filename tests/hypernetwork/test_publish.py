@@ -90,7 +90,7 @@ def test_a_private_adapter_never_goes_to_a_public_repository(hub: Hub, adapter: 
 def test_no_token(hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     with pytest.raises(
-        UsageError, match=r"no token of the Hub; type `hf auth login`, or set HF_TOKEN"
+        UsageError, match=r"no token for the Hub; type `hf auth login`, or set HF_TOKEN"
     ):
         publish(adapter, "owner/name", private=False)
     assert not hub.asked
@@ -109,7 +109,7 @@ def test_no_token(hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ),
         (
             lambda: OfflineModeIsEnabled("offline"),
-            "owner/name was not written: HF_HUB_OFFLINE forbids to ask the Hub",
+            "owner/name was not written: HF_HUB_OFFLINE forbids asking the Hub",
         ),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_repository_is_owner_and_name(hub: Hub, adapter: Path, name: str) -> N
 
 
 def test_what_is_not_all_of_an_adapter_stays_here(hub: Hub, adapter: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no trained adapter"):
+    with pytest.raises(UsageError, match="is not a trained adapter"):
         publish(tmp_path, "owner/name", private=False)
     (adapter / "adapter_model.safetensors").rename(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match=r"is not whole: it has no adapter_model.safetensors"):

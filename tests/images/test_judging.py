@@ -315,7 +315,7 @@ def test_one_process_at_a_time(geneval: Path, suite: SmallSuite) -> None:
 def test_an_image_that_changes_meanwhile_is_told(geneval: Path, suite: SmallSuite) -> None:
     found = find_images(geneval, suite).usable(Stages(), partial=False)
     draw_png(geneval / "00000/samples/00000.png", suite.prompts()[0].text, 1234)
-    with pytest.raises(UsageError, match="is not the file that it was"):
+    with pytest.raises(UsageError, match="was changed: its SHA-256"):
         score(found, ShapesJudge(), geneval / "scores", batch_size=4, progress=Stages())
 
 

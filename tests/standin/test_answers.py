@@ -162,7 +162,7 @@ def test_offline_with_an_empty_cache(
 ) -> None:
     offline()
     assert (
-        f"{TURBO} is not in the local cache and HF_HUB_OFFLINE forbids to ask the Hub; unset it"
+        f"{TURBO} is not in the local cache and HF_HUB_OFFLINE forbids asking the Hub; unset it"
         in refused(hnbench, *RUN)
     )
     assert not hub.asked
@@ -252,6 +252,6 @@ def test_the_command_itself_with_nothing_but_its_environment(
     (tmp_path / "prompts.txt").write_text("a ring\n")
     fetched = call("fetch", "--generator", "sd-turbo", "--dtype", "float32")
     assert fetched.returncode == 0, fetched.stderr
-    assert "all of it is on this machine now" in fetched.stdout
+    assert "everything is on this machine now" in fetched.stdout
     ran = call(*RUN, "--dtype", "float32", "--no-report", HF_HUB_OFFLINE="1")
     assert ran.returncode == 0, ran.stderr

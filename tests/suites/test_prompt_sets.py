@@ -100,7 +100,7 @@ def test_bad_dpg_prompts_are_refused(data: Path, content: bytes, message: str) -
         ("[" * 100000, "is nested too deeply"),
         ('["a", "\\ud800", "b"]', "entry 2 has half of a surrogate pair"),
         ('["a", " ", "b"]', "entry 2 is empty"),
-        ('{"a": 1}', "holds no list of texts"),
+        ('{"a": 1}', "is not a list of texts"),
         ('["a"]', "has 1 prompts; 3 are expected"),
     ],
 )

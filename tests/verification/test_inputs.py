@@ -62,7 +62,7 @@ def test_other_bytes_are_refused() -> None:
     with pytest.raises(
         UsageError,
         match=(
-            r"https://host/cat\.png gave another content than is known \(expected SHA-256"
+            r"https://host/cat\.png gave other content than expected \(SHA-256"
             r" 000000000000\)"
         ),
     ):

@@ -121,7 +121,7 @@ def failing(kind: type[Exception], status: int = 404, **headers: str) -> Callabl
         ),
         (
             failing(errors.OfflineModeIsEnabled),
-            "is not in the local cache and HF_HUB_OFFLINE forbids to ask the Hub; unset it",
+            "is not in the local cache and HF_HUB_OFFLINE forbids asking the Hub; unset it",
         ),
         (
             failing(httpx.ConnectError),

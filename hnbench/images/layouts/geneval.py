@@ -2,8 +2,8 @@
 prompt.
 
 The published evaluation (djghosh13/geneval, `evaluation/evaluate_images.py`) skips whatever it does
-not know, so a folder that lacks prompts only has a mean over fewer of them; here that is a problem.
-Folders are told apart by their metadata, not by their number.
+not know, so if prompts are missing, its mean just covers fewer of them; here that is a problem. A
+folder's prompt is found by its metadata, not by its number.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _IMAGE = re.compile(r"[0-9]+\.png")
 
 
 def is_geneval(folder: Path) -> bool:
-    """Whether a folder has any numbered folder with metadata in it."""
+    """Whether a folder has any numbered folder with metadata inside."""
     return any(child.name.isdigit() and (child / METADATA).is_file() for child in folder.iterdir())
 
 
 def read_geneval(folder: Path, suite: Suite, *, full: bool) -> Inventory:
-    """The images of such a folder. Files next to the numbered folders, and next to `samples`,
-    are ignored.
+    """The images in a folder of this layout. Files next to the numbered folders, and next to
+    `samples`, are ignored.
     """
     findings = Findings()
     expected = expected_of(suite, full=full)
@@ -68,8 +68,9 @@ def _is_ours(path: Path) -> bool:
 
 
 def _prompt_of(child: Path, by_text: dict[str, Prompt]) -> Prompt | None:
-    """The suite's prompt whose metadata the folder has, all of it."""
+    """The suite's prompt that has exactly the folder's metadata; None if there is none."""
     try:
+        # Some editors put a byte-order mark first, which is not JSON.
         metadata = decode(content_of(child / METADATA).removeprefix(BOM_UTF8), dict[str, Any])
     except MalformedError:
         return None
@@ -96,7 +97,7 @@ def _listed(folder: Path) -> Iterable[Path]:
 
 
 def metadata_of(prompt: Prompt) -> Any:
-    """What `metadata.jsonl` holds, as JSON types."""
+    """The object in a prompt's `metadata.jsonl`, as JSON types."""
     return json.loads(json.dumps({**prompt.metadata, "tag": prompt.tag, "prompt": prompt.text}))
 
 
@@ -106,5 +107,5 @@ def metadata_line(prompt: Prompt) -> bytes:
 
 
 def image_name(number: int, sample: int) -> str:
-    """Where an image is in the layout: its prompt's number, and its own."""
+    """An image's path in the layout, from its prompt's number and its own."""
     return f"{number:05}/{SAMPLES}/{sample:05}.png"

@@ -1,6 +1,4 @@
-"""A run folder's images: those that its plan asks for, label by label, each with the SHA-256 that
-its record has.
-"""
+"""A run folder's images: those of its plan, label by label, each with the SHA-256 in its record."""
 
 from __future__ import annotations
 
@@ -22,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class PlannedSuite(Suite):
-    """What a run's `run.json` says of its suite: the prompts of the plan, without what only the
-    suite itself knows (metadata, judge).
+    """A run's suite as recorded in `run.json`: the prompts of the plan, without the metadata and
+    the judge, which only the suite itself has.
     """
 
     def __init__(self, run: Run) -> None:
@@ -52,8 +50,8 @@ def is_run(folder: Path) -> bool:
 
 
 def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
-    """The labels that were asked for, or all of the plan; a `UsageError` names those that there
-    are.
+    """The labels that were asked for, or all of the plan. An unknown one is a `UsageError` that
+    lists the known ones.
     """
     known: tuple[str, ...] = Plan.from_manifest(run.manifest).labels
     for label in asked:
@@ -65,10 +63,10 @@ def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_run_images(run: Run, suite: Suite | None, labels: Sequence[str] = ()) -> Inventory:
-    """The images of some labels, or of all. What is planned and not done is a problem, as is a
-    prompt unknown to the suite.
+    """The images of some labels, or of all. Planned samples that are not done are a problem, and so
+    are prompts that the suite does not have.
 
-    None is the suite as the run's plan has it, for which nothing but the folder is needed.
+    If `suite` is None, it is taken from the run's plan, so that only the folder is needed.
     """
     folder = run.folder
     suite = suite or PlannedSuite(run)
@@ -106,6 +104,6 @@ def read_run_images(run: Run, suite: Suite | None, labels: Sequence[str] = ()) -
 
 
 def base_of(run: Run) -> str:
-    """The label of a run that every other one is compared with."""
+    """The label that all others of a run are compared with."""
     base: str = Plan.from_manifest(run.manifest).labels[0]
     return base

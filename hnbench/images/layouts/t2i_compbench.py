@@ -2,8 +2,8 @@
 folder.
 
 Its evaluation (Karine-Huang/T2I-CompBench) reads the prompt from the name, up to the first `_`, and
-sorts by the number. Images of several categories may lie in one `samples`, or in `CATEGORY/samples`
-for each of them.
+sorts by the number. Images of several categories may be in one `samples`, or each in its own
+`CATEGORY/samples`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 SAMPLES = "samples"
 LONGEST = 150
-"""Characters of a prompt in a file name: as many as T2I-CompBench's longest one has."""
+"""The largest number of characters of a prompt in a file name: the length of T2I-CompBench's
+longest.
+"""
 _NAME_BYTES = 255
+"""The largest number of bytes in a file's name on common file systems."""
 _IMAGE = re.compile(r"([^_]+)_([0-9]{6,})\.png")
 
 
@@ -43,8 +46,8 @@ def _sections(folder: Path, suite: Suite) -> list[Path]:
 
 
 def read_compbench(folder: Path, suite: Suite, *, full: bool) -> Inventory:
-    """The images of such a folder. A file in `samples` that is not such an image is a
-    problem, because it would shift the published script's numbers.
+    """The images in a folder of this layout. Any other file in `samples` is a problem, because it
+    would shift the published script's numbers.
     """
     findings = Findings()
     expected = expected_of(suite, full=full)
@@ -70,14 +73,14 @@ def read_compbench(folder: Path, suite: Suite, *, full: bool) -> Inventory:
 
 
 def image_name(image: FoundImage, tags: Sequence[str]) -> str:
-    """Where an image of a suite with these tags is in the layout. The prompt has passed
+    """An image's path in the layout, for a suite with these tags. The prompt must have passed
     `require_names`.
     """
     return f"{_category_folder(image, tags)}{SAMPLES}/{image.prompt.text}_{image.number:06d}.png"
 
 
 def _category_folder(image: FoundImage, tags: Sequence[str]) -> str:
-    """Several categories have a folder each, as the published scripts take one at a time."""
+    """The folder of an image's category, if there are several: the published scripts read one."""
     return f"{folder_name(image.prompt.tag)}/" if len(tags) > 1 else ""
 
 
