@@ -58,6 +58,11 @@ def _plain(value: Any) -> Any:
 def memory_policies(text: str) -> tuple[str, ...]:
     """The memory policies in a text: `"none"`, or one or several names separated by commas. An
     unknown name is a `UsageError`.
+
+    >>> memory_policies("none")
+    ()
+    >>> memory_policies("offload-text,checkpoint-decoder")
+    ('offload-text', 'checkpoint-decoder')
     """
     policies = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
     for name in policies:

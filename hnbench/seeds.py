@@ -29,6 +29,9 @@ _CANONICAL = json.JSONEncoder(
 def canonical(value: Any) -> str:
     """A JSON-serialisable value as text that is the same for equal values: sorted keys, no spaces,
     and only the escapes that JSON requires.
+
+    >>> canonical({"b": 1, "a": [1.5, None]})
+    '{"a":[1.5,null],"b":1}'
     """
     return _CANONICAL.encode(value)
 
@@ -39,7 +42,11 @@ def digest(value: Any) -> str:
 
 
 def digest_of_text(text: str) -> str:
-    """The digest of a value, from its canonical text."""
+    """The digest of a value, from its canonical text.
+
+    >>> digest_of_text("a red ring")[:8]
+    '08e7a907'
+    """
     # surrogatepass: every text has a digest, even one with lone surrogates
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

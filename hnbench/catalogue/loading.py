@@ -78,6 +78,11 @@ def parse_weights(
 def parse_angle(typed: float | str | None) -> float | Literal["even"] | None:
     """SANA-Sprint's angle between two steps, as typed: a number above 0 and below pi / 2, or
     `"even"`; None stays None. Anything else is a `UsageError`.
+
+    >>> parse_angle("1.3")
+    1.3
+    >>> parse_angle("even")
+    'even'
     """
     if typed is None:
         return None

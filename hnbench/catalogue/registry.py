@@ -96,7 +96,7 @@ class Registry(Generic[AnyEntry]):
         return partial(factory, where=where) if where else factory
 
     def sources(self, name: str) -> tuple[Source, ...]:
-        """What `NAME` or `NAME@WHERE` needs of the Hub, a mixture's components included."""
+        """The Hub's files that `NAME` or `NAME@WHERE` needs, those of a mixture's components too."""
         from hnbench.weights.hub import wanted
 
         entry = self.entry(name)

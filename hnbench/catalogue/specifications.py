@@ -1,4 +1,4 @@
-"""What a user types for a suite or a method, read and made.
+"""Suites and methods from the text that a user types.
 
 A suite is `NAME`, `NAME:PART`, `NAME:KEY=VALUE` or a prompt file's path; a method is `NAME` or
 `NAME:KEY=VALUE,KEY=VALUE`.
@@ -66,7 +66,11 @@ def make_suite(specification: str) -> Suite:
 
 
 def parse_method(specification: str) -> tuple[str, dict[str, str]]:
-    """Split `"name"` or `"name:key=value,key=value"` into the name and the values as typed."""
+    """Split `"name"` or `"name:key=value,key=value"` into the name and the values as typed.
+
+    >>> parse_method("reno:iterations=5, learning_rate=0.1")
+    ('reno', {'iterations': '5', 'learning_rate': '0.1'})
+    """
     name, colon, listed = specification.partition(":")
     values: dict[str, str] = {}
     for part in listed.split(",") if colon else ():

@@ -34,8 +34,11 @@ QUOTED = 80
 
 
 def printable(text: str) -> str:
-    """The text in one line for a terminal or a log. Characters that are not printable (control
+    r"""The text in one line for a terminal or a log. Characters that are not printable (control
     characters, marks of direction, lone surrogates) become escapes.
+
+    >>> printable("two\nlines\x1b[31m")
+    'two\\nlines\\x1b[31m'
     """
     if text.isprintable():
         return text
@@ -70,7 +73,11 @@ def text_of(error: BaseException) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """The printable text, with a leading `'` if a spreadsheet would take it for a formula."""
+    """The printable text, with a leading `'` if a spreadsheet would take it for a formula.
+
+    >>> csv_cell("=1+1")
+    "'=1+1"
+    """
     shown = printable(text)
     return f"'{shown}" if shown.lstrip(" ").startswith(_FORMULA) else shown
 
@@ -81,6 +88,9 @@ def markdown(text: str) -> str:
 
     It is safe in a sentence, a heading, a list, a table's cell or a picture's title, but not in a
     code span. An address stays unchanged, and GitHub makes a link of it.
+
+    >>> markdown("a | b_c_")
+    'a \\| b_c\\_'
     """
     return _MARKDOWN.sub(
         lambda found: (

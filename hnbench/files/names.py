@@ -33,6 +33,9 @@ def plain_name(text: str, *, ending: str = "", also: str = "") -> str:
     and has at most `LONGEST` bytes. It ends in `ending`, which must be plain already; a text that
     is too long is cut, with a hash of it before the ending. Different texts can have the same name:
     see `distinct_name`.
+
+    >>> plain_name("a/b: c")
+    'a_b-_c'
     """
     kept = re.sub(rf"[^A-Za-z0-9._{re.escape(also)}-]", "_", text.replace(":", "-")).lstrip(".-")
     if f"{kept}{ending}".partition(".")[0].upper() in _RESERVED:

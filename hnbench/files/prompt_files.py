@@ -100,6 +100,11 @@ def read_whole_prompt(path: Path) -> str:
 def is_prompt_file(text: str) -> bool:
     """Whether a text that is not a known name means a prompt file: it has such an ending, it is a
     path, or such a file exists.
+
+    >>> is_prompt_file("prompts.csv")
+    True
+    >>> is_prompt_file("geneval")
+    False
     """
     if ending_of(Path(text)) in _READERS.keys() - {""} or "/" in text.partition(":")[0]:
         return True

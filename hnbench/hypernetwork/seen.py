@@ -27,7 +27,11 @@ _HASH = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
 
 def normalised(prompt: str) -> str:
-    """The form of a prompt in which it is compared with others."""
+    r"""The form of a prompt in which it is compared with others.
+
+    >>> normalised("  A  Red\tRing ")
+    'a red ring'
+    """
     return " ".join(prompt.casefold().split()).removesuffix(".").rstrip()
 
 

@@ -34,6 +34,9 @@ def vendi_score(features: Tensor) -> float:
     the rows of `[N, D]`; in [1, N].
 
     It is N if all rows are orthogonal, and 1 if all are the same.
+
+    >>> round(vendi_score(torch.eye(3)), 6)
+    3.0
     """
     values = torch.linalg.eigvalsh(_cosines(features) / len(features))
     # 0 log 0 is 0; rounding can also make a zero eigenvalue negative.

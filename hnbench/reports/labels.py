@@ -59,13 +59,22 @@ def style_of(label: str) -> Style:
 
 
 def candidates_of(label: str) -> int | None:
-    """The N of "best-of-N"; None for any other label."""
+    """The N of "best-of-N"; None for any other label.
+
+    >>> candidates_of("best-of-16")
+    16
+    >>> candidates_of("reno")
+    """
     number = label.removeprefix(_BEST_OF)
     return int(number) if label.startswith(_BEST_OF) and number.isdigit() else None
 
 
 def best_of_labels(labels: Sequence[str]) -> dict[int, str]:
-    """The best-of-N labels by N, ascending; the base is the best of one."""
+    """The best-of-N labels by N, ascending; the base is the best of one.
+
+    >>> best_of_labels(["random", "best-of-4", "best-of-2"])
+    {1: 'random', 2: 'best-of-2', 4: 'best-of-4'}
+    """
     found = {number: label for label in labels if (number := candidates_of(label))}
     return {1: BASE, **dict(sorted(found.items()))}
 

@@ -26,7 +26,13 @@ def spanned(
 
 
 def number(value: float, *, sign: bool = False, percent: bool = False, digits: int = 3) -> str:
-    """A number with `digits` decimals, or as a percentage with three significant digits."""
+    """A number with `digits` decimals, or as a percentage with three significant digits.
+
+    >>> number(0.1234)
+    '0.123'
+    >>> number(0.1234, sign=True, percent=True)
+    '+12.3%'
+    """
     if math.isnan(value):
         return "n/a"
     if math.isinf(value):
@@ -36,14 +42,22 @@ def number(value: float, *, sign: bool = False, percent: bool = False, digits: i
 
 
 def probability(value: float) -> str:
-    """A p-value as "p = 0.012" or "p < 0.001"."""
+    """A p-value as "p = 0.012" or "p < 0.001".
+
+    >>> probability(0.00004)
+    'p < 0.001'
+    """
     if math.isnan(value):
         return "p n/a"
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def amount(value: float) -> str:
-    """A cost with three significant digits; from a thousand on, a whole number with commas."""
+    """A cost with three significant digits; from a thousand on, a whole number with commas.
+
+    >>> amount(1234567.0)
+    '1,234,567'
+    """
     if not math.isfinite(value):
         return number(value)
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"

@@ -11,6 +11,9 @@ def holm(p_values: Array) -> Array:
     """Holm's step-down adjusted p-values (Holm 1979), in the order given.
 
     A NaN is not a comparison: it stays NaN and does not count towards the family.
+
+    >>> holm(np.array([0.01, 0.04, np.nan, 0.03])).tolist()
+    [0.03, 0.06, nan, 0.06]
     """
     adjusted = np.full(len(p_values), np.nan)
     tested = np.flatnonzero(~np.isnan(p_values))

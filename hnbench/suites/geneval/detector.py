@@ -122,6 +122,11 @@ def _by_size(images: Sequence[Image.Image]) -> Iterator[list[int]]:
 def scaled_size(width: int, height: int) -> tuple[int, int]:
     """(width, height) after the resize: the largest of the same proportions within 1333 by 800,
     either way round.
+
+    >>> scaled_size(512, 512)
+    (800, 800)
+    >>> scaled_size(1024, 512)
+    (1333, 667)
     """
     scale = min(LONG / max(width, height), SHORT / min(width, height))
     return int(width * scale + 0.5), int(height * scale + 0.5)

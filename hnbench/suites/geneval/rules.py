@@ -103,6 +103,9 @@ def relative_position(subject: Box, target: Box, threshold: float = POSITION_THR
     The offset of the centres is shortened, per axis, by `threshold` times the sum of the two boxes'
     sizes, and divided by the length of the unshortened offset. A component above one half counts.
     So a diagonal can satisfy two relations, and boxes whose centres are close satisfy none.
+
+    >>> relative_position((0, 0, 10, 10), (50, 0, 60, 10))
+    {'left of'}
     """
     offset = [
         (subject[axis] + subject[axis + 2] - target[axis] - target[axis + 2]) / 2 for axis in (0, 1)

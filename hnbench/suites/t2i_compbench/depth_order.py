@@ -36,7 +36,11 @@ OVERLAP = 0.5
 
 
 def relation_in(prompt: str) -> str | None:
-    """The first relation of `RELATIONS` that the prompt contains; None if it contains none."""
+    """The first relation of `RELATIONS` that the prompt contains; None if it contains none.
+
+    >>> relation_in("a cat in front of a dog")
+    'in front of'
+    """
     return next((relation for relation in RELATIONS if relation in prompt), None)
 
 

@@ -236,5 +236,8 @@ class CompBenchJudge(Judge):
 def three_in_one(parts: Sequence[float]) -> float:
     """The score of a prompt of `complex`: the plain mean of the scores (BLIP-VQA, 2D-spatial, CLIP)
     that apply to it.
+
+    >>> three_in_one([0.9, 0.6])
+    0.75
     """
     return sum(parts) / len(parts)

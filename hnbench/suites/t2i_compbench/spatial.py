@@ -66,7 +66,11 @@ second.
 
 
 def relation_in(prompt: str) -> str | None:
-    """The first relation of `RELATIONS` that the prompt contains; None if it contains none."""
+    """The first relation of `RELATIONS` that the prompt contains; None if it contains none.
+
+    >>> relation_in("a cat on the left of a dog")
+    'on the left of'
+    """
     return next((relation for relation in RELATIONS if relation in prompt), None)
 
 
