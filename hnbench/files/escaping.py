@@ -83,7 +83,7 @@ def csv_cell(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """The printable text, with every character escaped that has a meaning in Markdown or HTML at
+    r"""The printable text, with every character escaped that has a meaning in Markdown or HTML at
     its place.
 
     It is safe in a sentence, a heading, a list, a table's cell or a picture's title, but not in a
