@@ -96,7 +96,7 @@ class Registry(Generic[AnyEntry]):
         return partial(factory, where=where) if where else factory
 
     def sources(self, name: str) -> tuple[Source, ...]:
-        """The Hub's files that `NAME` or `NAME@WHERE` needs; of a mixture, those of all its parts."""
+        """The Hub's files that `NAME` or `NAME@WHERE` needs; of a mixture, those of its parts."""
         from hnbench.weights.hub import wanted
 
         entry = self.entry(name)
