@@ -18,6 +18,7 @@ import hashlib
 import math
 import os
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,13 +27,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec.structs import replace
+
 from hnbench.errors import HnbenchError
 from hnbench.files.digits import to_digits
 from hnbench.guards.interrupts import exit_code_of, interrupt_deferred
 from hnbench.metering import Meter, Usage
 from hnbench.runs.attempt import Attempt, Models, Proposer
 from hnbench.runs.coverage import cover
-from hnbench.runs.environment import environment
+from hnbench.runs.environment import device_name, environment
 from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.plan import BASE, make_plan
@@ -229,6 +232,7 @@ class _Execution:
             store,
             progress,
         )
+        self._device = device_name(str(models.generator.device))
         self.written = 0
 
     def run(self, method: Method, batch_size: int) -> None:
@@ -322,7 +326,11 @@ class _Execution:
             "base_seed": self._models.noises.base_seed,
             "label": item.label,
             "noise_sha256": hashlib.sha256(start.numpy().tobytes()).hexdigest(),
-            "cost": attempt.cost(1.0 if isinstance(outcome, Failure) else outcome.share),
+            "cost": replace(
+                attempt.cost(1.0 if isinstance(outcome, Failure) else outcome.share),
+                device=self._device,
+            ),
+            "written": round(time.time(), 3),
         }
         if isinstance(outcome, Failure):
             return Record(**common, status="failed", error=outcome)

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from hnbench.files.decoding import MalformedError, Sha256, check_schema, decode
 from hnbench.suites.base import Verdict
 
-SCHEMA = 2
+SCHEMA = 3
 """The version of records and of `run.json` that this package writes. Since version 2, each line of
 a journal has a check value.
 """
@@ -49,6 +49,12 @@ class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
     """
     batch_size: Annotated[int, Meta(ge=1)]
     """The number of tasks that were proposed together."""
+    flops: Amount | None = None
+    """Floating-point operations of generator, hypernetwork and reward; None before schema 3 and
+    where they cannot be counted.
+    """
+    device: str = ""
+    """The name of the GPU or processor that the seconds were measured on; empty before schema 3."""
 
 
 class SavedImage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -103,6 +109,8 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     """The optimised reward at each iteration or of each candidate; None where it was not finite."""
     image: SavedImage | None = None
     error: Failure | None = None
+    written: Amount | None = None
+    """When the record was made: seconds since 1970-01-01, UTC; None before schema 3."""
 
     def __post_init__(self) -> None:
         own = (
@@ -128,10 +136,15 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON types. The score and the details of a verdict are left out if it has
-        none.
+        """The record as JSON types. What is not known is left out: a verdict's score and details,
+        the floating-point operations, the device and the time.
         """
         values: dict[str, Any] = msgspec.to_builtins(self)
+        for name in ("flops", "device"):
+            if not values["cost"][name]:
+                del values["cost"][name]
+        if self.written is None:
+            del values["written"]
         if self.verdict is not None and self.verdict.score is None:
             values["verdict"].pop("score", None)
         if self.verdict is not None and not self.verdict.details:

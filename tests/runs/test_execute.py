@@ -588,7 +588,7 @@ def test_the_base_must_come_first(tmp_path: Path) -> None:
 
 def test_the_manifest_says_what_was_measured_with_what(finished: Path) -> None:
     manifest = json.loads((finished / "run.json").read_text())
-    assert manifest["schema"] == 2
+    assert manifest["schema"] == 3
     assert manifest["suite"] == {
         "name": "world",
         "version": "1",

@@ -68,8 +68,24 @@ def test_json_round_trip(record: Record) -> None:
     assert read_record(written(record.to_json())) == record
 
 
-def test_a_record_of_the_first_schema_is_read() -> None:
-    assert read_record(written({**DONE.to_json(), "schema": 1})) == replace(DONE, schema=1)
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_record_of_an_earlier_schema_is_read(schema: int) -> None:
+    assert not {"written", "flops", "device"} & {*DONE.to_json(), *DONE.to_json()["cost"]}
+    assert read_record(written({**DONE.to_json(), "schema": schema})) == replace(
+        DONE, schema=schema
+    )
+
+
+def test_time_device_and_operations_are_kept() -> None:
+    cost = replace(DONE.cost, flops=1.5e12, device="a GPU")
+    record = replace(DONE, cost=cost, written=1700000000.125)
+    value = record.to_json()
+    assert (value["written"], value["cost"]["flops"], value["cost"]["device"]) == (
+        1700000000.125,
+        1.5e12,
+        "a GPU",
+    )
+    assert read_record(written(value)) == record
 
 
 def test_what_a_verdict_rests_on_is_recorded_where_there_is_any() -> None:
@@ -148,7 +164,7 @@ def test_any_prompt_survives(prompt: str) -> None:
         (("surplus",), 1, "unknown field `surplus`"),
         (("\x1b]0;title\x07",), 1, r"unknown field `\\x1b\]0;title\\x07`"),
         (("cost", "surplus"), 1, "unknown field `surplus`"),
-        (("schema",), 99, r"by a newer hnbench \(schema 99, this one reads up to 2\)"),
+        (("schema",), 99, r"by a newer hnbench \(schema 99, this one reads up to 3\)"),
     ],
 )
 def test_damage_is_named(path: tuple[str, ...], value: Any, message: str) -> None:

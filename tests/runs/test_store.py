@@ -26,7 +26,7 @@ from tests.runs.world import damaged
 
 PNG = b"\x89PNG not really"
 MANIFEST: dict[str, Any] = {
-    "schema": 2,
+    "schema": 3,
     "identity_fields": ["base_seed", "generator", "steps"],
     "config": {"base_seed": 0, "generator": "toy", "steps": 1, "batch_size": 4},
     "suite": {
@@ -225,12 +225,12 @@ def test_journals_without_a_manifest_are_an_error(tmp_path: Path) -> None:
 def test_a_newer_schema_is_refused_with_its_version(tmp_path: Path, name: str) -> None:
     filled(tmp_path, 1)
     path = tmp_path / name
-    path.write_text(path.read_text().replace('"schema": 2', '"schema": 3'))
+    path.write_text(path.read_text().replace('"schema": 3', '"schema": 4'))
     if name != "run.json":
-        path.write_bytes(sealed({**numbered(1).to_json(), "schema": 3}))
+        path.write_bytes(sealed({**numbered(1).to_json(), "schema": 4}))
     with pytest.raises(
         StoreError,
-        match=r"cannot be used: .*newer hnbench \(schema 3, this one reads up to 2\): update",
+        match=r"cannot be used: .*newer hnbench \(schema 4, this one reads up to 3\): update",
     ):
         read_run(tmp_path)
 

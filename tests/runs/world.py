@@ -269,6 +269,7 @@ def timeless(record: Record) -> dict[str, Any]:
     value = record.to_json()
     for name in ("seconds", "peak_memory_bytes", "batch_size"):
         del value["cost"][name]
+    del value["written"]
     return value
 
 

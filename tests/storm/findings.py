@@ -133,7 +133,8 @@ def timeless(folder: Path) -> dict[str, dict[str, Any]]:
     """Id -> the record's line, without what no two runs have in common."""
     records = {line["id"]: line for line in lines_of(*folder.glob("journal-*.jsonl"))}
     return {
-        key: {**line, "cost": _without(line["cost"], *_MEASURED)} for key, line in records.items()
+        key: {**_without(line, "written"), "cost": _without(line["cost"], *_MEASURED)}
+        for key, line in records.items()
     }
 
 
