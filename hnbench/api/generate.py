@@ -135,6 +135,7 @@ def generate(
         "memory": memory,
     }
 
+    # Heavy imports come only after wrong arguments have been refused.
     from hnbench.runs.attempt import Models
     from hnbench.runs.scorer import Scorer
     from hnbench.seeds import NoiseSource
@@ -146,6 +147,7 @@ def generate(
     _prepare(methods, model)
     rewards = load_mixture(weights, chosen, precision)
     others = [load_reward(name, chosen, precision) for name in held_out]
+    # A text serves as its prompt's id: the noise depends on the text alone.
     tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
     models = Models(model, rewards, NoiseSource(seed, model.noise_shape), steps)
     scorer = Scorer(rewards, others, model.device)

@@ -55,7 +55,7 @@ class FluxGenerator(PipelineGenerator):
     def _set_text_length(self, tokens: int | None) -> None:
         if tokens is not None and not 1 <= tokens <= MAX_TOKENS:
             raise UsageError(
-                f"the text length was {tokens}; {self.name} reads 1 to {MAX_TOKENS} tokens"
+                f"`max_sequence_length` was {tokens}; {self.name} reads 1 to {MAX_TOKENS} tokens"
             )
         self._tokens = tokens or MAX_TOKENS
 

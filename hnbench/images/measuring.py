@@ -165,8 +165,10 @@ class Measurer:
         names: list[str] = []
         results: list[object] = []
         for label, groups in pending.items():
+            # The batch size counts images, and a group is never divided.
             largest = max((len(group) for group in groups), default=1)
 
+            # `label` is a default so that the function keeps this turn's value.
             def batch(
                 chunk: Sequence[Sequence[FoundImage]], label: str = label
             ) -> Sequence[Sequence[FoundImage]]:

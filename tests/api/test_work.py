@@ -95,7 +95,7 @@ def test_a_report_says_what_it_found(toys: Path) -> None:
     assert hnbench.report("run", out="elsewhere", check=True).damaged == ()
     Path("run", str(run.records[0].image.path if run.records[0].image else "")).write_bytes(b"")
     assert len(hnbench.report("run", check=True).damaged) == 1
-    with pytest.raises(hnbench.UsageError, match="2 runs were given; name the folder"):
+    with pytest.raises(hnbench.UsageError, match="2 runs were given; name a folder"):
         hnbench.report(["run", "run"])
 
 
