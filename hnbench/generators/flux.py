@@ -1,6 +1,6 @@
 """FLUX.1-schnell: a rectified flow over packed latents, a few Euler steps. No guidance.
 
-The noise is packed as the transformer takes it, with 2x2 latents in one token of channels:
+The noise is packed as the transformer takes it, with 2x2 latents in each token:
 [1024, 64] for images of 512 pixels. HyperNoise and ReNO use this size, and it is the default here.
 """
 

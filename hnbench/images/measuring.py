@@ -205,13 +205,13 @@ class Measurer:
                 " another `measure`"
             )
         known = Measurements(self._journal.lines)
-        base = self._base  # the base's features are needed only if any label is missing
+        base = self._base
         pending = [
             label
             for label in found
             if label != base and not self._distance(known, definition, label, images)
         ]
-        labels = [base, *pending] if pending else []
+        labels = [base, *pending] if pending else []  # no label lacks a value: nothing to load
         count = self._begin(
             definition,
             (image for label in labels for group in found[label].values() for image in group),

@@ -34,7 +34,8 @@ def test_a_matplotlib_without_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(
         UsageError,
         match=(
-            r"matplotlib's grace_hopper.jpg, which cannot be read .*; reinstall matplotlib from PyPI"
+            r"matplotlib's grace_hopper.jpg, which cannot be read .*; reinstall matplotlib from"
+            r" PyPI"
         ),
     ):
         smoke.photograph()
