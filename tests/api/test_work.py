@@ -95,7 +95,7 @@ def test_a_report_says_what_it_found(toys: Path) -> None:
     assert hnbench.report("run", out="elsewhere", check=True).damaged == ()
     Path("run", str(run.records[0].image.path if run.records[0].image else "")).write_bytes(b"")
     assert len(hnbench.report("run", check=True).damaged) == 1
-    with pytest.raises(hnbench.UsageError, match="2 runs were given; name the folder"):
+    with pytest.raises(hnbench.UsageError, match="2 runs were given; name a folder"):
         hnbench.report(["run", "run"])
 
 
@@ -221,7 +221,7 @@ def test_generate_is_what_a_run_would_draw(toys: Path) -> None:
     [
         ({"prompt": ""}, "the prompt was ''"),
         ({"prompt": []}, "give a text, or several"),
-        ({"samples": 0}, "samples was 0; it must be at least 1"),
+        ({"samples": 0}, "`samples` was 0; it must be at least 1"),
         ({"method": "reeno"}, "unknown method 'reeno'; did you mean 'reno'?"),
         ({"generator": "toi"}, "unknown generator 'toi'"),
         ({"hold_out": "blueness"}, "unknown reward 'blueness'"),
