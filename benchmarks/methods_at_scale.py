@@ -93,8 +93,8 @@ class Tower(Reward):
 
 
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts floating-point operations by torch's own formulas. torch's own `FlopCounterMode` cannot
-    watch `torch.autograd.grad`.
+    """Counts floating-point operations by torch's own formulas. (torch's `FlopCounterMode` cannot
+    watch `torch.autograd.grad`.)
     """
 
     def __init__(self) -> None:
