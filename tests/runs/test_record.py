@@ -137,7 +137,7 @@ def test_any_prompt_survives(prompt: str) -> None:
         (("verdict", "correct"), 1, r"\$\.verdict\.correct"),
         (("verdict", "correct"), None, "a verdict says right or wrong, or gives a score"),
         (("verdict", "score"), "high", r"\$\.verdict\.score"),
-        (("verdict", "reason"), "no cow", "a correct one has no reason"),
+        (("verdict", "reason"), "no cow", "a correct verdict has no reason"),
         (("image",), None, "a done record has an image"),
         (("image", "path"), "../../etc/passwd", "image.path is"),
         (("image", "path"), "/dev/zero", "image.path is"),
