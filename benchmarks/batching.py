@@ -1,12 +1,11 @@
-"""How much faster ReNO and best-of-N are in a batch than one sample at a time, on the shapes world.
+"""The speed-up of ReNO and best-of-N in a batch over one sample at a time, on the shapes world.
 
     python benchmarks/batching.py --batch-size 16 --iterations 8 --repeats 5
 
-Both ways do the same work on the same samples within one run, in alternating order, after a
-warm-up, with a line on stderr after each repeat. The result is the ratio of samples per second,
-batched over one at a time: its median over the repeats, its smallest and its largest. The defaults
-(which the command above spells out) take a little over a minute on two cores; more iterations do
-more of the same.
+After a warm-up, both ways do the same work on the same samples in alternating order, in one
+process. Each repeat ends with a line on stderr. The result is the ratio of samples per second,
+batched over one at a time: the median, the smallest and the largest of the repeats. The defaults
+(which the command above spells out) take a little over a minute on two cores.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ PROMPTS = (
 def seconds_of(
     method: Method, batches: Sequence[Sequence[Task]], generator: Generator, reward: Reward
 ) -> float:
-    """Wall-clock seconds that the method takes for all batches, one after the other."""
+    """The wall-clock seconds of the method for all batches, one after the other."""
     noises = NoiseSource(0, generator.noise_shape)
     started = time.perf_counter()
     for batch in batches:
@@ -61,10 +60,10 @@ def seconds_of(
 def measure(
     method: Method, tasks: Sequence[Task], generator: Generator, reward: Reward, repeats: int
 ) -> dict[str, Any]:
-    """Time one method both ways `repeats` times, in alternating order after a warm-up of each. A
-    line on stderr follows each repeat.
+    """Time one method both ways `repeats` times, in alternating order after a warm-up of each. Each
+    repeat ends with a line on stderr.
     """
-    # lines between what is timed, and no bar, because a bar is drawn while the models run
+    # Lines are printed between the timings. A progress bar would be drawn while the models run.
     console = Console(stderr=True, highlight=False)
     ways: dict[str, Sequence[Sequence[Task]]] = {
         "batched": [tasks],

@@ -1,10 +1,10 @@
-"""Training against the truth: a linear generator with a quadratic reward, where the tilted noise is
-a known Gaussian.
+"""Training compared with the truth: for a linear generator and a quadratic reward, the tilted noise
+is a known Gaussian.
 
     python benchmarks/linear_gaussian.py --temperatures 0.3 1 3 10 --steps 800
 
-The trainer, the hypernetwork and the divergence are those of hnbench; the numbers that they are
-held against are closed forms (docs/theory.md, "Linear generator, quadratic reward").
+The trainer, the hypernetwork and the divergence are those of hnbench. They are compared with closed
+forms (docs/theory.md, "Linear generator, quadratic reward").
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ DIMENSION, PIXELS = 6, (3, 2, 2)
 
 
 class AffineBackbone(nn.Module):
-    """One linear layer on the noise and a constant feature, so that its low-rank delta is an affine
-    map.
+    """One linear layer on the noise and a constant feature. So its low-rank delta is an affine map
+    of the noise.
     """
 
     def __init__(self) -> None:
@@ -47,8 +47,8 @@ class AffineBackbone(nn.Module):
 
 
 class AffineGenerator(Generator):
-    """g(x) = M (x - backbone(x)) = A x + b, as 3x2x2 numbers that are not confined to [0, 1];
-    float64.
+    """g(x) = M (x - backbone(x)) = A x + b, as images of 3x2x2 numbers in float64, which need not
+    be in [0, 1].
     """
 
     name = "affine"
@@ -121,7 +121,7 @@ class Truth:
 
     @property
     def precision(self) -> Tensor:
-        """Lambda, of the tilted noise."""
+        """Lambda, the precision of the tilted noise."""
         identity = torch.eye(self.matrix.shape[1], dtype=self.matrix.dtype)
         precision: Tensor = (
             identity + self.curvature / self.temperature * self.matrix.T @ self.matrix
@@ -130,7 +130,7 @@ class Truth:
 
     @property
     def mean(self) -> Tensor:
-        """mu, of the tilted noise."""
+        """mu, the mean of the tilted noise."""
         pull = self.curvature / self.temperature * self.matrix.T @ (self.target - self.offset)
         mean: Tensor = torch.linalg.solve(self.precision, pull)
         return mean
@@ -158,13 +158,13 @@ class Truth:
         return float(self.temperature * size + 0.5 * self.curvature * miss)
 
     def divergence_to_target(self, slope: Tensor, shift: Tensor) -> float:
-        """KL(T#p0 || tilted noise) of T(x) = slope x + shift."""
+        """KL(T#p0 || tilted noise), for T(x) = slope x + shift."""
         return gaussian_divergence(shift, slope @ slope.T, self.mean, self.slope)
 
     @property
     def predicted_gap(self) -> float:
-        """That divergence at the optimum without the Jacobian term: 1/2 sum of (1 / lambda - 1 +
-        log lambda).
+        """The divergence to the target at the optimum without the Jacobian term: 1/2 sum of (1 /
+        lambda - 1 + log lambda).
         """
         values = torch.linalg.eigvalsh(self.precision)
         return float(0.5 * (1 / values - 1 + values.log()).sum())
@@ -182,8 +182,8 @@ def gaussian_divergence(
 
 
 def affine_map(network: Hypernetwork) -> tuple[Tensor, Tensor]:
-    """Slope and shift of the trained T(x) = x + f(x), read off at the origin and the unit
-    vectors.
+    """The slope and the shift of the trained T(x) = x + f(x), from its values at the origin and the
+    unit vectors.
     """
     identity = torch.eye(DIMENSION, dtype=torch.float64)
     points = torch.cat([torch.zeros(1, DIMENSION, dtype=torch.float64), identity])
@@ -193,7 +193,7 @@ def affine_map(network: Hypernetwork) -> tuple[Tensor, Tensor]:
 
 
 def truth_of(generator: AffineGenerator, temperature: float, curvature: float = 1.0) -> Truth:
-    """The closed forms with a target image that is out of the way of the mean image."""
+    """The closed forms for a target image that is far from the mean image."""
     target = torch.linspace(-1, 2, math.prod(PIXELS), dtype=torch.float64)
     return Truth(generator.matrix, generator.offset, curvature, target, temperature)
 
@@ -201,7 +201,7 @@ def truth_of(generator: AffineGenerator, temperature: float, curvature: float = 
 def train(
     generator: AffineGenerator, truth: Truth, folder: Path, steps: int = 800, batch_size: int = 32
 ) -> Hypernetwork:
-    """A hypernetwork trained by hnbench's trainer towards that truth."""
+    """A hypernetwork that hnbench's trainer trained with the reward and temperature of `truth`."""
     config = TrainingConfig(
         kind="hypernoise",
         generator=generator.name,
@@ -212,7 +212,7 @@ def train(
         optimizer="adamw",
         learning_rate=0.03,
         schedule="cosine",
-        gradient_clip=1e6,
+        gradient_clip=1e6,  # so high that nothing is clipped
         rank=8,
         lora_alpha=8,
         regulariser_reduction="sum",
@@ -226,7 +226,7 @@ def train(
 
 
 def row(temperature: float, steps: int) -> str:
-    """One line of the table."""
+    """One line of the table of docs/theory.md."""
     generator = AffineGenerator()
     truth = truth_of(generator, temperature)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,14 +1,15 @@
-"""What a method costs on full-size architectures, with random weights: seconds, memory, and the
-share of the GPU that is used.
+"""The cost of each method on full-size architectures with random weights: seconds, memory, and the
+share of the GPU's rate that is used.
 
     python benchmarks/methods_at_scale.py --model sd-turbo --batch-size 4
     python benchmarks/methods_at_scale.py --size miniature
 
 Nothing is downloaded: networks of the published sizes are made on the device, text features are
 random, and the reward is a CLIP image tower of ViT-H/14's size. Time and memory do not depend on
-the values of the weights. Without CUDA the same code runs at miniature size, which says that it
-runs and nothing about speed. Floating-point operations are counted by torch while the method runs,
-as multiplications and additions; the share is of the rate of a large matrix product measured here.
+the values of the weights. Without CUDA, the same code runs at miniature size; this shows that it
+runs, but says nothing about speed. torch counts floating-point operations (multiplications and
+additions) while the method runs. The share is relative to the rate of a large matrix product, which
+is measured here too.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ from hnbench.tasks import Task
 
 
 class Tower(Reward):
-    """An image tower like that of a preference model; the text side costs nothing once it is
-    cached.
+    """An image tower like that of a preference model. There is no text tower, whose features are
+    cached and cost nothing later.
     """
 
     name = "tower"
@@ -92,8 +93,8 @@ class Tower(Reward):
 
 
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts floating-point operations by torch's own formulas. (Its `FlopCounterMode` cannot watch
-    `torch.autograd.grad`.)
+    """Counts floating-point operations by torch's own formulas. (torch's `FlopCounterMode` cannot
+    watch `torch.autograd.grad`.)
     """
 
     def __init__(self) -> None:
@@ -111,7 +112,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def sd_turbo(
     *, full: bool
 ) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
-    """SD-Turbo, 512x512."""
+    """The architecture of SD-Turbo, 512x512."""
     wide = {
         "block_out_channels": (320, 640, 1280, 1280),
         "attention_head_dim": (5, 10, 20, 20),
@@ -144,7 +145,7 @@ def sd_turbo(
 def sana_sprint(
     *, full: bool
 ) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
-    """SANA-Sprint 0.6B, 1024x1024."""
+    """The architecture of SANA-Sprint 0.6B, 1024x1024."""
     heads = {
         "num_attention_heads": 36,
         "num_cross_attention_heads": 16,
@@ -202,7 +203,7 @@ def sana_sprint(
 def flux_schnell(
     *, full: bool
 ) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
-    """FLUX.1-schnell, 512x512 (miniature: 64x64)."""
+    """The architecture of FLUX.1-schnell, 512x512 (miniature: 64x64)."""
     small = {
         "num_layers": 1,
         "num_single_layers": 1,
@@ -246,9 +247,8 @@ def build(
 ) -> PipelineGenerator:
     """The generator with random weights and random text."""
     default = torch.get_default_dtype()
-    torch.set_default_dtype(
-        dtype
-    )  # 12 billion parameters do not fit most devices in float32, not even for a moment
+    # Made in the final dtype at once: 12 billion parameters in float32 do not fit most devices.
+    torch.set_default_dtype(dtype)
     try:
         with torch.device(device):
             family, parts, text = MODELS[name](full=full)
@@ -297,7 +297,7 @@ def methods_for(generator: PipelineGenerator, folder: Path, *, full: bool) -> li
 
 
 def matrix_rate(device: str, dtype: torch.dtype) -> float:
-    """Operations per second in a large matrix product, the best of five."""
+    """The operations per second of a large matrix product, the best of five."""
     size = 8192 if device.startswith("cuda") else 512
     left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     usages = [timed(lambda: left @ right, torch.device(device)) for _ in range(5)]
@@ -305,7 +305,7 @@ def matrix_rate(device: str, dtype: torch.dtype) -> float:
 
 
 def timed(work: Callable[[], Any], device: torch.device) -> Usage:
-    """What a piece of work takes."""
+    """The seconds and the peak memory of a piece of work."""
     usage = Usage()
     with measured(device, usage):
         work()
@@ -319,8 +319,8 @@ def measure(
     batch_size: int,
     rate: float,
 ) -> list[dict[str, Any]]:
-    """One row per method; seconds per image, the device's peak memory with the whole batch,
-    operations per image, share of the rate.
+    """One row per method: seconds per image, the device's peak memory for the whole batch, and
+    operations per image, also as a share of `rate`.
     """
     tasks = [Task(str(index), f"prompt {index}", 0) for index in range(batch_size)]
     noises, rows = NoiseSource(0, generator.noise_shape), []
@@ -329,6 +329,7 @@ def measure(
         def work(method: Method = method) -> None:
             list(method.propose(tasks, generator, reward, noises))
 
+        # Operations are counted in a first call, which is also the warm-up of the timed one.
         with Operations() as counted:
             work()
         usage = timed(work, generator.device)
@@ -346,7 +347,7 @@ def measure(
 
 
 def main() -> None:
-    """Build, measure and print a table, or JSON."""
+    """Build the models, measure the methods, and print a table or JSON."""
     cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -385,7 +386,7 @@ def main() -> None:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The results for people."""
+    """The results as a table for people."""
     told = ("device", "size", "dtype", "batch_size", "memory")
     known = ", ".join(f"{key} {results[key]}" for key in told)
     lines = [f"{known}; matrix product {results['matrix_teraflops']:.2f} TFLOP/s"]

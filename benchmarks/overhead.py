@@ -1,19 +1,19 @@
-"""What the harness costs on top of the models: a whole run over a bare loop of the same passes.
+"""The cost of the harness: the time of a whole run over that of a bare loop of the same passes.
 
     python benchmarks/overhead.py --candidates 16 --limit 12 --repeats 5
 
 A run of `random` and best-of-n is recorded once: every generator and reward pass with its batch
-size. Then the run (in a fresh folder: images compressed and flushed to the disk, judged, journals
-written) and a bare replay of its passes alternate, in one process, with a line on stderr after each
-repeat. The result is the ratio of their wall times, its median over the repeats, its smallest and
-its largest:
+size. Then the run and a bare replay of its passes alternate in one process. Each run is made in a
+new folder, with all its work: images are compressed, flushed to the disk and judged, and journals
+are written. Each repeat ends with a line on stderr. The result is the ratio of wall times: the
+median, the smallest and the largest of the repeats.
 
     run_over_bare        the whole run over all its passes; warm-up passes count as the harness's
                          own; 1.05 is the target
-    propose_over_bare    what is reported as the methods' seconds over the passes that the methods
-                         asked for
-    judge_share          the judge's seconds over the run's: part of the above, and not the
-                         harness's to save
+    propose_over_bare    the seconds that the run reports for its methods, over the passes of the
+                         methods
+    judge_share          the judge's seconds over the run's; they are a part of run_over_bare that
+                         the harness cannot save
 
 The defaults (which the command above spells out) take two minutes on two cores. A warm-up is one
 batch, so the fewer batches a run has, the larger its share: `--limit 42`, the prompts of the quick
@@ -58,8 +58,8 @@ from hnbench.suites.base import Suite
 from hnbench.tasks import Task
 
 Call = tuple[str, str, int]
-"""Phase (`"propose"` or `"measure"`), what was called (`"generate"` or a reward's name) and the
-batch size.
+"""The phase (`"propose"` or `"measure"`), the called model (`"generate"` or a reward's name) and
+the batch size.
 """
 
 
@@ -72,7 +72,9 @@ class Tape:
 
     @contextmanager
     def during(self, phase: str) -> Iterator[None]:
-        """Note calls as of this phase; those of the phase `"warm-up"` are not kept."""
+        """Note calls in this block under this phase; those of the phase `"warm-up"` are not
+        kept.
+        """
         before, self.phase = self.phase, phase
         yield
         self.phase = before
@@ -144,7 +146,7 @@ class Silent:
 
 
 class Bench:
-    """Models, suite and methods of the run that is measured."""
+    """The models, suite and methods of the measured run."""
 
     def __init__(
         self,
@@ -164,7 +166,7 @@ class Bench:
         )
 
     def run(self, folder: Path, tape: Tape | None = None) -> float:
-        """Carry out the run in a folder; its wall time in seconds."""
+        """Execute the run in a folder. Returns its wall time in seconds."""
         rewards = [
             (TapedReward(reward, tape) if tape else reward, weight)
             for reward, weight in self.rewards
@@ -187,7 +189,7 @@ class Bench:
         return seconds
 
     def record(self, folder: Path) -> list[Call]:
-        """The passes of the run, those of the warm-up left out."""
+        """The passes of the run, without those of the warm-up."""
         tape, warm_up = Tape(), Models.warm_up
 
         def unrecorded(models: Models, tasks: Sequence[Task]) -> None:
@@ -200,7 +202,7 @@ class Bench:
 
     @torch.no_grad()
     def replay(self, calls: Sequence[Call]) -> dict[str, float]:
-        """The wall time in seconds of the same passes and nothing else, by phase."""
+        """Phase -> the wall time in seconds of the same passes and nothing else."""
         largest = max(size for _, _, size in calls)
         prompts = [prompt.text for prompt in self.suite.prompts()]
         prompts = (prompts * (largest // len(prompts) + 1))[:largest]
@@ -227,7 +229,9 @@ class Bench:
             torch.cuda.synchronize(self.generator.device)
 
     def judge_seconds(self, folder: Path) -> float:
-        """The wall time of judging what a run saved, equal images of a sample once."""
+        """The wall time in seconds of judging a run's images. Equal images of a prompt are judged
+        once, except that the base is judged by itself, as in a run.
+        """
         metadata = {prompt.id: prompt.metadata for prompt in self.suite.prompts()}
         records = {
             (record.prompt_id, record.label == "random", record.image.sha256): record
@@ -247,18 +251,18 @@ class Bench:
 
 
 def propose_seconds(folder: Path, methods: Sequence[Method]) -> float:
-    """The seconds that a run reports for its methods: those of each method's last label, which
-    needs all of its work.
+    """The seconds that a run reports for its methods. Only the last label of a method counts,
+    because it needs all of the method's work.
     """
     last = {method.labels[-1] for method in methods}
     return sum(record.cost.seconds for record in read_run(folder).records if record.label in last)
 
 
 def measure(bench: Bench, repeats: int) -> dict[str, Any]:
-    """Alternate runs and replays `repeats` times, after one of each. A line on stderr follows each
-    repeat.
+    """Alternate runs and replays `repeats` times, after one of each. Each repeat ends with a line
+    on stderr.
     """
-    # lines between what is timed, and no bar, because a bar is drawn while the models run
+    # Lines are printed between the timings. A progress bar would be drawn while the models run.
     console = Console(stderr=True, highlight=False)
     with tempfile.TemporaryDirectory() as scratch:
         calls = bench.record(Path(scratch) / "recorded")
@@ -293,7 +297,7 @@ def measure(bench: Bench, repeats: int) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """The median and the extremes."""
+    """The median, the smallest and the largest value."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 

@@ -135,7 +135,8 @@ class RunConfig:
         both = set(self.optimised) & set(self.held_out)
         if both:
             raise UsageError(
-                f"{', '.join(sorted(both))} cannot be optimised and held out in one run"
+                f"{', '.join(sorted(both))} cannot be optimised and held out in one run; leave"
+                " it out of `optimise` or of `hold_out`"
             )
 
     @property

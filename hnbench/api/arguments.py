@@ -45,6 +45,7 @@ def several(given: Several) -> tuple[str, ...]:
 def weights_of(given: Weights, preset: Preset, generator: str) -> dict[str, float]:
     """Reward -> weight, to optimise: as given, or the preset's."""
     if isinstance(given, Mapping):
+        # repr() keeps every digit of a weight.
         given = [f"{name}={weight!r}" for name, weight in given.items()]
     return parse_weights(several(given), preset.optimised, generator)
 

@@ -64,6 +64,7 @@ def diagnose(
     texts, _ = prompts_of(prompts, preset, generator, data_dir, screen)
     chosen_device = device_of(device, screen)
 
+    # Heavy imports come only after wrong arguments have been refused.
     from hnbench.hypernetwork.adapter import Hypernetwork
     from hnbench.hypernetwork.attached import attach
     from hnbench.hypernetwork.checkpoint import adapter_sha256

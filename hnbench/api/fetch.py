@@ -63,6 +63,7 @@ def fetch(
     if generator:
         check_generator(generator)
     preset = preset_of(generator) if generator else Preset()
+    # Fetching only a suite or a measure needs no reward.
     asked = bool(optimise or preset.optimised)
     weights = weights_of(optimise, preset, generator or "") if asked else {}
     rewards = (*weights, *held_out_of(hold_out, preset, weights))

@@ -136,6 +136,7 @@ def generate(
         "memory": memory,
     }
 
+    # Heavy imports come only after wrong arguments have been refused.
     from hnbench.runs.attempt import Models
     from hnbench.runs.scorer import Scorer
     from hnbench.seeds import NoiseSource
@@ -146,6 +147,7 @@ def generate(
     methods = _ready(make_methods(specifications, preset, adapters), model)
     rewards = load_mixture(weights, chosen, precision)
     others = [load_reward(name, chosen, precision) for name in held_out]
+    # A text serves as its prompt's id: the noise depends on the text alone.
     tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
     models = Models(model, rewards, NoiseSource(seed, model.noise_shape), steps)
     scorer = Scorer(rewards, others, model.device)
@@ -165,7 +167,7 @@ def _checked(prompt: str | Sequence[str], samples: int, batch_size: int) -> tupl
     texts = tuple(dict.fromkeys(several(prompt)))
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise UsageError(f"the prompt was {prompt!r}; give a text, or several, that are not empty")
-    for name, value in (("samples", samples), ("batch size", batch_size)):
+    for name, value in (("`samples`", samples), ("`batch_size`", batch_size)):
         if value < 1:
             raise UsageError(f"{name} was {value}; it must be at least 1")
     return texts

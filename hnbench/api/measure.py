@@ -90,12 +90,14 @@ def measure(
     names = names or _of_preset(place)
     chosen_device = device_of(device, screen)
 
+    # Heavy imports come only after wrong arguments have been refused.
     from hnbench.images.layouts.run import base_of
     from hnbench.images.measuring import Measurer
     from hnbench.measures.journal import FOLDER, open_journal
     from hnbench.runs.store import Run
 
     base = base_of(place) if isinstance(place, Run) else None
+    # The base is measured in any case: all other labels are compared with it.
     labels = [base, *several(label)] if several(label) and base else several(label)
     chosen_suite = specifications.make_suite(suite) if suite else None
     found = find_images(place, chosen_suite, quick=quick, labels=labels)

@@ -74,8 +74,8 @@ def report(
     summary = summarise_runs(chosen, check=check)
     place = summary.pool.folders[0] / "report" if out is None else Path(out)
     path = write_report(summary, place, published=published)
-    beside = tuple(published_lines(summary)) if published else ()
-    return Report(path, tuple(headline_lines(summary)), beside, summary)
+    lines = tuple(published_lines(summary)) if published else ()
+    return Report(path, tuple(headline_lines(summary)), lines, summary)
 
 
 def _chosen(

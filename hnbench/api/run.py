@@ -104,6 +104,7 @@ def run(
     weights = weights_of(optimise, preset, generator)
     held_out = held_out_of(hold_out, preset, weights)
     methods = _with_base(several(method) or _runnable(adapters, screen))
+    # All names are checked before a suite's files are read or downloaded.
     specifications.find_suite(suite)
     check_names(generator, (*weights, *held_out), methods)
     chosen = specifications.make_suite(suite)

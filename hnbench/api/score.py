@@ -72,6 +72,7 @@ def score(
     screen = Screen(shown=progress)
     chosen_device = device_of(device, screen)
 
+    # Heavy imports come only after wrong arguments have been refused.
     from hnbench.images.finding import find_images
     from hnbench.images.judging import judge_of, scores_folder
     from hnbench.images.judging import score as judge_images

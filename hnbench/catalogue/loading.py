@@ -187,6 +187,7 @@ def load_generator(name: str, device: str, dtype: str, **options: Any) -> Genera
 
         return load_by_place(name, device=device, dtype=dtype, **given)
     factory = registry.GENERATORS.get(name)
+    # A factory that takes any keyword checks the options itself.
     taken = inspect.signature(factory).parameters
     for option in given:
         if option not in taken and not any(

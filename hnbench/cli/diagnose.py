@@ -38,7 +38,7 @@ def diagnose(
         int, typer.Option("--limit", min=1, help="The largest number of prompts.")
     ] = 8,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Noises per prompt.")] = 4,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 8,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Noises at a time.")] = 8,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,

@@ -12,6 +12,7 @@ import hnbench as api
 from hnbench.catalogue.presets import preset_of
 from hnbench.cli.options import (
     NAMED,
+    PRESET,
     DataFolder,
     DeviceName,
     DtypeName,
@@ -59,8 +60,14 @@ def train(
     accumulation: Annotated[
         int | None, typer.Option("--accumulation", help="Batches per optimizer step.")
     ] = None,
-    optimizer: Annotated[Literal["sgd", "adamw"] | None, typer.Option("--optimizer")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
+    optimizer: Annotated[
+        Literal["sgd", "adamw"] | None,
+        typer.Option("--optimizer", help=f"What updates the LoRA. {PRESET}"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option("--learning-rate", help=f"The learning rate after the warm-up. {PRESET}"),
+    ] = None,
     schedule: Annotated[
         Literal["constant", "cosine"] | None,
         typer.Option("--schedule", help="The course of the learning rate."),

@@ -158,7 +158,7 @@ def _share_width(table: Table, console: Console) -> None:
     widths = [_widest(column) for column in table.columns]
     least = [_narrowest(column) for column in table.columns]
     excess = sum(widths) + _extra(table, console) - console.width
-    while excess > 0:
+    while excess > 0:  # ends: the caller has checked that the least widths fit
         index = max(
             (one for one in range(len(widths)) if widths[one] > least[one]), key=widths.__getitem__
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 _FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001
+"""Characters that begin a formula in a spreadsheet, also in full width."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", " ": "&#32;"}
 _MARKDOWN = re.compile(
     r"""
@@ -40,8 +41,6 @@ def printable(text: str) -> str:
     >>> printable("two\nlines\x1b[31m")
     'two\\nlines\\x1b[31m'
     """
-    if text.isprintable():
-        return text
     if text.isprintable():
         return text
     return "".join(

@@ -187,4 +187,5 @@ class Journal(Generic[T]):
                 append_whole(descriptor, b"".join(lines))
             finally:
                 os.close(descriptor)
+        # Parsed from their bytes, exactly as the next session will read them.
         self.lines += [self._parse(decode(unsealed(line[:-1])[0], dict)) for line in lines]

@@ -29,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire()
+            lock.acquire()  # the system frees it when the process ends, however that happens
         except Timeout:
             raise StoreError(
                 f"{folder} is in use by another process; wait for it to end, or give another"

@@ -42,6 +42,7 @@ def plain_name(text: str, *, ending: str = "", also: str = "") -> str:
         kept = f"_{kept}"
     if len(kept) + len(ending) > LONGEST:
         ending = f"-{_hash(text)}{ending}"
+    # Windows drops dots at the end of a name.
     return f"{kept[: LONGEST - len(ending)]}{ending}".rstrip(".") or "_"
 
 

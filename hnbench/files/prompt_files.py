@@ -373,6 +373,7 @@ def _parsed(place: str, text: str) -> Any:
 
 
 def _unambiguous(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs. Python would silently take the last of several prompts."""
     found = dict(pairs)
     for name in COLUMNS:
         if sum(key == name for key, _ in pairs) > 1:

@@ -105,7 +105,7 @@ def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(temporary, path)  # noqa: PTH105
+    os.replace(temporary, path)  # noqa: PTH105 - atomic, also if `path` exists
 
 
 def append_whole(descriptor: int, content: bytes) -> None:

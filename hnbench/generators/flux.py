@@ -1,6 +1,6 @@
 """FLUX.1-schnell: a rectified flow over packed latents, a few Euler steps. No guidance.
 
-The noise is packed as the transformer takes it, with 2x2 latents in one token of channels:
+The noise is packed as the transformer takes it, with 2x2 latents in each token:
 [1024, 64] for images of 512 pixels. HyperNoise and ReNO use this size, and it is the default here.
 """
 
@@ -55,7 +55,7 @@ class FluxGenerator(PipelineGenerator):
     def _set_text_length(self, tokens: int | None) -> None:
         if tokens is not None and not 1 <= tokens <= MAX_TOKENS:
             raise UsageError(
-                f"the text length was {tokens}; {self.name} reads 1 to {MAX_TOKENS} tokens"
+                f"`max_sequence_length` was {tokens}; {self.name} reads 1 to {MAX_TOKENS} tokens"
             )
         self._tokens = tokens or MAX_TOKENS
 

@@ -159,8 +159,8 @@ class PipelineGenerator(Generator):
         multiple = self.pipeline.vae_scale_factor * self._patch()
         if size is not None and (size < multiple or size % multiple):
             raise UsageError(
-                f"the image size was {size}; {self.name} needs a multiple of {multiple}, for"
-                f" example {self._default_size()}"
+                f"`image_size` was {size}; {self.name} needs a multiple of {multiple}, for example"
+                f" {self._default_size()}"
             )
         self.image_size = size or self._default_size()
         self.noise_shape = self._shape_of_noise(self.image_size // self.pipeline.vae_scale_factor)

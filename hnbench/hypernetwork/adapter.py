@@ -76,7 +76,7 @@ def find_targets(backbone: nn.Module, settings: LoraSettings) -> tuple[str, ...]
     carrying = [
         name for name, module in backbone.named_modules() if _carries_lora(module, settings)
     ]
-    names = [name for name in carrying if not name.startswith(attention or "\0")]
+    names = [name for name in carrying if not name.startswith(attention)]
     return tuple(
         name for name in names if settings.pattern is None or re.fullmatch(settings.pattern, name)
     )
@@ -141,13 +141,13 @@ class LoraAdapter:
         self, backbone: nn.Module, settings: LoraSettings, targets: Sequence[str] | None = None
     ) -> None:
         if settings.rank < 1:
-            raise UsageError(f"the LoRA rank was {settings.rank}; it must be at least 1")
+            raise UsageError(f"`rank` was {settings.rank}; it must be at least 1")
         self.settings = settings
         self.targets = tuple(targets) if targets is not None else find_targets(backbone, settings)
         if not self.targets:
             raise UsageError(
-                f"no linear or convolution layer of {type(backbone).__name__} matches the LoRA"
-                f" target pattern {settings.pattern!r}"
+                f"`target_pattern` was {settings.pattern!r}, which matches no linear or convolution"
+                f" layer of {type(backbone).__name__}; give one that matches full layer names"
             )
         self._sites = _inject(backbone, settings, self.targets)
 
@@ -176,6 +176,7 @@ class LoraAdapter:
         unexpected, or a weight has another shape or is not of floating point.
         """
         refuse_other_names(self.targets, state)
+        # All are checked before any is copied: a refused state changes nothing.
         own = self.named_parameters()
         for name, parameter in own.items():
             require_shape(name, state[name], parameter.shape)
@@ -354,7 +355,7 @@ class Hypernetwork:
         if generator.last_layer not in adapter.layers:
             raise UsageError(
                 f"a hypernetwork needs LoRA on the last layer of {generator.name},"
-                f" {generator.last_layer!r}; widen the target pattern"
+                f" {generator.last_layer!r}; widen `target_pattern` to match it"
             )
         _refuse_checkpointing(generator)
         self.generator = generator

@@ -121,7 +121,7 @@ class TrainingConfig:
         self._check_numbers()
         if not self.rewards:
             raise UsageError(
-                "no reward was given; a training needs at least one, as name and weight"
+                "no reward was given; a training needs at least one by `optimise`, as NAME=WEIGHT"
             )
         self._check_pattern()
         self._check_kind()
@@ -130,6 +130,7 @@ class TrainingConfig:
     def _check_numbers(self) -> None:
         limits = [(name, 1.0, "at least 1") for name in AT_LEAST_ONE]
         limits += [(name, 0.0, "at least 0") for name in NOT_NEGATIVE]
+        # ulp(0) is the smallest number above 0; NaN fails the comparison below, whatever the limit.
         limits += [(name, math.ulp(0.0), "above 0") for name in POSITIVE]
         for name, least, wanted in limits:
             if not least <= getattr(self, name) < math.inf:

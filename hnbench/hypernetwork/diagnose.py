@@ -70,6 +70,7 @@ def diagnose(
         with torch.no_grad():
             after.append((noise + change(noise)).cpu())
         before.append(noise.cpu())
+        # `start` is the seed, so that every batch has other probes.
         parts = (
             exact_divergence(change, noise)
             if exact

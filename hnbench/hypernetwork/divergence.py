@@ -69,7 +69,7 @@ def estimated_divergence(
             f"probes must be at least 1 and terms at least 2, not {probes} and {terms}"
         )
     source, value = _evaluate(change, noise)
-    signs = torch.Generator("cpu").manual_seed(seed)
+    signs = torch.Generator("cpu").manual_seed(seed)  # the CPU's draws are the same everywhere
     total = torch.zeros(noise.shape[0], dtype=torch.float64, device=noise.device)
     for _ in range(probes):
         probe = (torch.randint(0, 2, noise.shape, generator=signs) * 2 - 1).to(value)

@@ -50,6 +50,7 @@ class Draws:
         return self._order(epoch)[place]
 
     def _order(self, epoch: int) -> list[int]:
+        # Only the present epoch's order is kept: steps come in order.
         if getattr(self, "_epoch", None) != epoch:
             generator = torch.Generator("cpu").manual_seed(
                 seed_of("epoch", self.config.seed, epoch)

@@ -122,6 +122,7 @@ class TrainingFolder:
         _write(working / "state.json", json.dumps(written, allow_nan=False))
         shutil.rmtree(target, ignore_errors=True)
         working.replace(target)
+        # Last, so that there is always a whole state; `load` takes the latest.
         for old in states.iterdir():
             if old != target:
                 shutil.rmtree(old)
@@ -202,7 +203,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _name(step: int) -> str:
-    return f"step-{step:08d}"
+    return f"step-{step:08d}"  # with zeros, so that names sort by step
 
 
 def _write(path: Path, text: str) -> None:

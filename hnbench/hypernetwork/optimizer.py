@@ -57,7 +57,7 @@ def tensors_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         f"{index}.{name}": value
         for index, entry in optimizer.state_dict()["state"].items()
         for name, value in entry.items()
-        if value is not None
+        if value is not None  # SGD without momentum may store None
     }
 
 

@@ -32,6 +32,7 @@ def publish(folder: Path, repo: str, *, private: bool) -> str:
         )
     api = HfApi()
     try:
+        # An existing repository stays public or private, whatever is asked for here.
         api.create_repo(repo, private=private, exist_ok=True)
         if not private or api.model_info(repo).private:
             api.upload_folder(

@@ -75,7 +75,7 @@ class Trainer:
         folder: Path,
     ) -> None:
         if not prompts:
-            raise UsageError(f"no prompts to train on: {config.prompts!r} is empty")
+            raise UsageError(f"{config.prompts!r} has no prompts to train on; give other `prompts`")
         weights = {name: weight for name, (_, weight) in reward.parts.items()}
         if weights != config.rewards:
             raise ValueError(f"the mixture {weights} is not the configuration's {config.rewards}")
@@ -136,7 +136,7 @@ class Trainer:
             self._restore()
             if progress:
                 progress.started(self.step, self.config.steps)
-            if self.kept is None:
+            if self.kept is None:  # the untrained adapter has not been evaluated yet
                 self._record({"step": 0}, progress)
             while self.step < self.config.steps:
                 self._record(self._advance(), progress)
@@ -298,6 +298,7 @@ class Trainer:
                 self._take(state)
             except (MalformedError, UsageError) as error:
                 raise self.folder.damaged(error) from error
+        # Without a state the training starts over, and so does its log.
         self.folder.rewind(state.step if state else -1)
 
     def _take(self, state: State) -> None:

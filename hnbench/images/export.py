@@ -115,6 +115,7 @@ def _compbench(
 def _require_own(one: _Export) -> None:
     """Raise a `UsageError` unless the folder is empty, or this same export, begun or done."""
     try:
+        # An export that was killed may have left its working file.
         if not one.folder.exists() or not any(
             path.name != WORKING for path in one.folder.iterdir()
         ):

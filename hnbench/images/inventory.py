@@ -140,7 +140,7 @@ def decode_png(content: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             return rgb(image)
-    except Image.DecompressionBombError as error:
+    except Image.DecompressionBombError as error:  # no OSError, unlike Pillow's other errors
         raise ValueError(str(error)) from error
 
 

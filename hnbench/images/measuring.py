@@ -165,8 +165,10 @@ class Measurer:
         names: list[str] = []
         results: list[object] = []
         for label, groups in pending.items():
+            # The batch size counts images, and a group is never divided.
             largest = max((len(group) for group in groups), default=1)
 
+            # `label` is a default so that the function keeps this turn's value.
             def batch(
                 chunk: Sequence[Sequence[FoundImage]], label: str = label
             ) -> Sequence[Sequence[FoundImage]]:
@@ -203,13 +205,13 @@ class Measurer:
                 " another `measure`"
             )
         known = Measurements(self._journal.lines)
-        base = self._base  # the base's features are needed only if any label is missing
+        base = self._base
         pending = [
             label
             for label in found
             if label != base and not self._distance(known, definition, label, images)
         ]
-        labels = [base, *pending] if pending else []
+        labels = [base, *pending] if pending else []  # no label lacks a value: nothing to load
         count = self._begin(
             definition,
             (image for label in labels for group in found[label].values() for image in group),

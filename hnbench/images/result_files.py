@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 RESULT_LINES = "results.jsonl"
 """The file with a line for each image."""
 
-RESULT_LINES = "results.jsonl"
-"""The file with a line for each image."""
-
 
 def write_results(scores: Scores, out: Path) -> Path:
     """Write all files, replacing older ones; returns the path of `results.jsonl`, which has one

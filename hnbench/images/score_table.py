@@ -64,6 +64,7 @@ def _of_label(
         tag_of[image.prompt.id] = image.prompt.tag
     present = [tag for tag in tags if tag in tag_of.values()]
     strata = np.array([present.index(tag_of[prompt]) for prompt in clusters], dtype=np.intp)
+    # One column: the bootstrap takes several metrics at once, and here there is one.
     sums = np.array([[math.fsum(values)] for values in clusters.values()])
     counts = np.array([[float(len(values))] for values in clusters.values()])
     means = ClusterBootstrap(strata).means(sums, counts)

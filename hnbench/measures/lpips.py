@@ -105,6 +105,7 @@ class Lpips(PromptMeasure):
         for place, layer in enumerate(self._features):
             values = layer(values)
             if place in LAYERS:
+                # The 1e-8 is that of torchmetrics.
                 yield values / (values.square().sum(1, keepdim=True) + 1e-8).sqrt()
 
 

@@ -72,7 +72,7 @@ def new_figure(height: float, title: str) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
-    FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)  # needs no display
     figure.suptitle(drawable(title), x=0.01, ha="left", fontweight="bold", wrap=True)
     return figure
 

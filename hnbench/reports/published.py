@@ -56,7 +56,7 @@ def _published(*, steps: str, value: str, **texts: str) -> PublishedScore:
     return PublishedScore(steps=int(steps) if steps else None, value=float(value), **texts)
 
 
-def beside(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
+def next_to_ours(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
     """The published numbers of the run's benchmark, model and steps, each with the run's own number
     (None if the run has no such row).
     """
@@ -78,7 +78,7 @@ def published_lines(summary: Summary) -> list[str]:
     return [
         f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge"
         f" {one.judge}), this run {spanned(own) if own else 'has none'}."
-        for one, own in beside(summary)
+        for one, own in next_to_ours(summary)
     ] or ["No published number is known of this benchmark, model and number of steps."]
 
 

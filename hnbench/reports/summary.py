@@ -280,6 +280,7 @@ class _Analysis:
                     name: self.level(f"{REWARD}{name}", label).interval for name in self.rewards
                 },
                 reward_gains={name: gain.interval for name, gain in gains.items()},
+                # A reward that is the same for all images of the base has no unit for its gains.
                 standard_gains={
                     name: gain.scaled(1 / units[name]).interval
                     for name, gain in gains.items()
@@ -300,6 +301,7 @@ class _Analysis:
         by_tag = np.stack(
             [_p_of_stratum(sums, counts, strata, stratum) for stratum in range(len(self.pool.tags))]
         )
+        # The base is not compared with itself: as NaN, it does not count as a comparison in `holm`.
         overall[self.base], by_tag[:, self.base] = np.nan, np.nan
         return holm(overall), holm(by_tag.ravel()).reshape(by_tag.shape)
 

@@ -80,6 +80,7 @@ def _weights(path: Path) -> dict[str, Tensor]:
         raise UsageError(
             f"{path} holds no weights by name; it must be the head of LAION's aesthetic predictor"
         )
+    # The authors' module keeps its layers in an attribute `layers`.
     return {name.removeprefix("layers."): value for name, value in found.items()}
 
 

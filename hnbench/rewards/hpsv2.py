@@ -82,7 +82,7 @@ class Hpsv2Reward(DualEncoder):
         return features
 
     def scale(self) -> float:
-        return 1.0
+        return 1.0  # the published score is the bare cosine
 
 
 def _weights(path: Path) -> Mapping[str, Tensor]:

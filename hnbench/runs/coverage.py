@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from hnbench.tasks import Task
 
 SAME_TOTAL = 1e-4
-"""How far a total may lie from the sum of its parts, relative to the larger of 1 and the largest
-part. It is not zero, because rewards are rounded to seven digits.
+"""The largest allowed difference between a total and the sum of its parts, relative to the larger
+of 1 and the largest part. It is not zero, because rewards are rounded to seven digits.
 """
 SAME_REWARD = 0.05
-"""How far two rewards of the same image may lie apart, relative to the larger of 1 and the reward.
-It is not zero, because other hardware rounds differently.
+"""The largest allowed difference between two rewards of the same image, relative to the larger of 1
+and the reward. It is not zero, because other hardware rounds differently.
 """
 
 

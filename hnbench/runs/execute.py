@@ -150,7 +150,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
         config.steps,
     )
     with _session_of(progress, store), ThreadPoolExecutor(max_workers=1) as worker:
-        measurer = Recorder(
+        recorder = Recorder(
             store=store,
             rewards=rewards,
             held_out=held_out,
@@ -159,7 +159,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
             device=generator.device,
             worker=worker,
         )
-        execution = _Execution(plan, models, measurer, store, progress)
+        execution = _Execution(plan, models, recorder, store, progress)
         progress.start(before.expected)
         progress.advance(done)
         for method in methods:
@@ -223,12 +223,12 @@ class _Execution:
     """One session that works through a plan."""
 
     def __init__(
-        self, plan: Plan, models: Models, measurer: Recorder, store: RunStore, progress: RunProgress
+        self, plan: Plan, models: Models, recorder: Recorder, store: RunStore, progress: RunProgress
     ) -> None:
-        self._plan, self._models, self._measurer, self._store, self._progress = (
+        self._plan, self._models, self._recorder, self._store, self._progress = (
             plan,
             models,
-            measurer,
+            recorder,
             store,
             progress,
         )
@@ -297,7 +297,7 @@ class _Execution:
             for item, found in outcomes
             if not isinstance(found, Failure)
         ]
-        measured = self._measurer.measure(chosen, len(attempt.tasks)) if owed else {}
+        measured = self._recorder.measure(chosen, len(attempt.tasks)) if owed else {}
         # The starting noises are drawn again, because a method could have changed its noise in
         # place.
         starts = {task: self._models.noises.draw(task) for task in attempt.tasks}

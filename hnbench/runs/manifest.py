@@ -181,6 +181,7 @@ def _require_known(what: str, names: Any, known: Any) -> None:
 
 
 def _require_distinct(what: str, names: list[str]) -> None:
+    # Counting every name takes long for thousands of prompts, so it is done only for an error.
     twice = (
         sorted({name for name in names if names.count(name) > 1})
         if len(set(names)) != len(names)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOLERANCE = 0.5 / 255
-"""How far a pixel may lie outside [0, 1]: half a level of the saved image, so clamping it changes
-no more than rounding does.
+"""The distance outside of [0, 1] that a pixel may have: half a level of the saved image, so
+clamping changes no more than rounding does.
 """
 TELLING_DIMENSIONS = 32
 """The entries that a noise needs for the check of swapped noises. With fewer, unrelated noises can

@@ -210,6 +210,7 @@ class RunStore:
             self.folder
             / f"journal-{max(map(_number, _journals(self.folder)), default=-1) + 1:04d}.jsonl"
         )
+        # O_EXCL fails if the file exists: a session never writes into the journal of another one.
         descriptor = os.open(path, APPENDING | os.O_EXCL, 0o666)
         self._open.callback(os.close, descriptor)
         self._hold(path)

@@ -50,6 +50,7 @@ def halve(adapter: Path, target: Path) -> None:
     """Copy an adapter's folder with its weights rounded to float16."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(adapter, target)
+    # `load_file` reads no metadata, so they are read here and written again.
     with safe_open(target / WEIGHTS, framework="pt") as file:
         metadata = file.metadata()
     save_file(

@@ -79,6 +79,7 @@ def match_losses(
     """
     size = len(batch.images)
     logits = (
+        # The limit of 100 is that of CLIP.
         model.logit_scale().exp().clamp(max=100)
         * functional.normalize(features, dim=-1)
         @ functional.normalize(words, dim=-1).T

@@ -83,6 +83,7 @@ class Denoiser(nn.Module):
         """The prediction of x, `[B, 16, 8, 8]`, from `latents` of the same shape; `times` `[B]` are
         in 0..1, `ids` are `[B, 16]`.
         """
+        # diffusers counts timesteps from 0 to 999.
         found: Tensor = self.unet(latents, times * 999, self.text(ids).last_hidden_state).sample
         return found
 

@@ -149,6 +149,7 @@ class ResnetEncoder(TwoTowers):
             pool_type="eos",
         )
         self.model = CLIP(DIM, CLIPVisionCfg(**RESNET["vision_cfg"]), text, init_logit_scale=3.2)
+        # open_clip returns only pooled features, so a hook keeps the dense ones.
         self._dense: Tensor | None = None
         self.model.visual.layer3.register_forward_hook(self._keep)
 

@@ -44,6 +44,7 @@ class ToyGenerator(Generator):
     last_layer = "conv_out"
 
     def __init__(self, dtype: torch.dtype = torch.float32, seed: int = 0) -> None:
+        # The fork leaves the random state of the caller as it was.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.backbone = ToyBackbone().to(dtype).requires_grad_(False)

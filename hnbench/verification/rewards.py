@@ -344,6 +344,7 @@ def _batched(score: Callable[[Sequence[Image.Image], Sequence[str]], Tensor]) ->
     @torch.no_grad()
     def scored(pairs: Pairs) -> list[float]:
         found: list[float] = []
+        # `groupby` is lazy, so only the pictures of one batch are decoded at a time.
         for _, batch in groupby(enumerate(pairs), lambda item: item[0] // BATCH):
             pictures, prompts = zip(*(pair for _, pair in batch), strict=True)
             found += score(pictures, prompts).tolist()

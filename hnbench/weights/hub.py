@@ -124,6 +124,7 @@ def download(source: Source) -> Path:
 
     try:
         chosen = select(source, _sizes(source))
+        # The Hub takes patterns, and a file's name may have characters that mean something in one.
         patterns = [glob.escape(name) for name in chosen] or list(_NO_FILE)
         folder = snapshot_download(
             source.repo, revision=source.revision, repo_type=source.kind, allow_patterns=patterns
@@ -145,6 +146,7 @@ def _cached(source: Source) -> tuple[Path | None, str]:
     from huggingface_hub import snapshot_download
 
     try:
+        # Only the snapshot's folder is asked for: `lacking` checks its files more strictly.
         found = snapshot_download(
             source.repo,
             revision=source.revision,

@@ -24,6 +24,7 @@ def unavailable(source: Source, error: BaseException, lack: str) -> UsageError |
         RevisionNotFoundError,
     )
 
+    # The order matters: a GatedRepoError is a RepositoryNotFoundError too.
     for kind, text in (
         (
             GatedRepoError,
@@ -78,6 +79,7 @@ def reason(error: BaseException, otherwise: str = "give a local folder") -> str 
         if isinstance(one, unreachable):
             return f"the Hub cannot be reached ({first_line(one)}); {_connect(one)}, or {otherwise}"
     for one in chain:
+        # A LocalEntryNotFoundError is an OSError too, but says nothing about the disk.
         if isinstance(one, OSError) and not isinstance(one, LocalEntryNotFoundError):
             return disk_reason(one)
     return (

@@ -53,6 +53,7 @@ class Pixels:
         self, size: int, mean: Sequence[float], std: Sequence[float], device: str | torch.device
     ) -> None:
         self.size = size
+        # In float64, so that images of any type lose nothing.
         self._mean, self._std = (
             torch.tensor(values, device=device, dtype=torch.float64)[:, None, None]
             for values in (mean, std)

@@ -87,6 +87,7 @@ def status_of(fingerprint: str, known: Iterable[Verification]) -> list[dict[str,
     """The latest outcome of each check, device and type for the model with this fingerprint, as
     JSON types.
     """
+    # Later outcomes replace earlier ones under the same key.
     latest = {
         (one.check, one.device, one.dtype): one
         for one in known

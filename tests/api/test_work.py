@@ -222,7 +222,7 @@ def test_generate_is_what_a_run_would_draw(toys: Path) -> None:
     [
         ({"prompt": ""}, "the prompt was ''"),
         ({"prompt": []}, "give a text, or several"),
-        ({"samples": 0}, "samples was 0; it must be at least 1"),
+        ({"samples": 0}, "`samples` was 0; it must be at least 1"),
         ({"method": "reeno"}, "unknown method 'reeno'; did you mean 'reno'?"),
         ({"generator": "toi"}, "unknown generator 'toi'"),
         ({"hold_out": "blueness"}, "unknown reward 'blueness'"),

@@ -104,7 +104,7 @@ def test_train_diagnose_and_run_with_options(folder: Path, tmp_path: Path) -> No
     [
         (
             ["--generator", "sana", "--image-size", "33"],
-            "the image size was 33; sana needs a multiple of 2",
+            "--image-size was 33; sana needs a multiple of 2",
         ),
         (["--generator", "shapes", "--prompt-prefix"], "'shapes' has no option prompt prefix"),
         (

@@ -327,28 +327,28 @@ def test_the_fingerprint_follows_what_decides_the_image(folders: Folders) -> Non
         (
             "stable-diffusion",
             {"image_size": 17},
-            "the image size was 17; any needs a multiple of 2, for example 16",
+            "`image_size` was 17; any needs a multiple of 2, for example 16",
         ),
         (
             "sana-sprint",
             {"image_size": 33},
-            "the image size was 33; any needs a multiple of 2, for example 32",
+            "`image_size` was 33; any needs a multiple of 2, for example 32",
         ),
         (
             "flux",
             {"image_size": 18},
-            "the image size was 18; any needs a multiple of 4, for example 512",
+            "`image_size` was 18; any needs a multiple of 4, for example 512",
         ),
         (
             "pixart",
             {"image_size": 18},
-            "the image size was 18; any needs a multiple of 4, for example 16",
+            "`image_size` was 18; any needs a multiple of 4, for example 16",
         ),
-        ("flux", {"image_size": 0}, "the image size was 0"),
+        ("flux", {"image_size": 0}, "`image_size` was 0"),
         (
             "flux",
             {"max_sequence_length": 513},
-            "the text length was 513; any reads 1 to 512 tokens",
+            "`max_sequence_length` was 513; any reads 1 to 512 tokens",
         ),
         (
             "flux",

@@ -272,9 +272,9 @@ def test_an_adapter_does_not_keep_its_backbone_alive() -> None:
 
 def test_what_cannot_be_adapted_is_refused() -> None:
     generator = ToyGenerator()
-    with pytest.raises(UsageError, match="rank was 0"):
+    with pytest.raises(UsageError, match="`rank` was 0"):
         LoraAdapter(generator.backbone, LoraSettings(rank=0, alpha=1))
-    with pytest.raises(UsageError, match="no linear or convolution layer of ToyBackbone matches"):
+    with pytest.raises(UsageError, match="matches no linear or convolution layer of ToyBackbone"):
         LoraAdapter(generator.backbone, LoraSettings(4, 8, pattern="transformer.*"))
     with pytest.raises(UsageError, match="needs LoRA on the last layer of toy, 'conv_out'"):
         Hypernetwork(

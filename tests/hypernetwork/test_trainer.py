@@ -397,7 +397,7 @@ def test_a_training_that_warmed_up_in_the_old_way_is_another_one() -> None:
 
 
 def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'six drawings' is empty"):
+    with pytest.raises(UsageError, match="'six drawings' has no prompts"):
         Trainer(config(), ToyGenerator(), mixture(), [], tmp_path)
     with pytest.raises(ValueError, match="is not the configuration's"):
         Trainer(config(), ToyGenerator(), mixture(2.0), PROMPTS, tmp_path)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hnbench.reports.published import beside, load_published, published_lines
+from hnbench.reports.published import load_published, next_to_ours, published_lines
 from hnbench.reports.sections import published
 from hnbench.reports.summary import Summary, summarise_runs
 from hnbench.reports.write import write_report
@@ -80,7 +80,7 @@ def test_every_number_has_a_judge_a_source_and_a_unit() -> None:
 def test_published_numbers_stand_beside_the_run_s_own(sd_turbo: Summary) -> None:
     found = {
         (one.method, one.tag): own
-        for one, own in beside(sd_turbo)
+        for one, own in next_to_ours(sd_turbo)
         if one.source.startswith("HyperNoise")
     }
     assert found["hypernoise", "overall"] == sd_turbo.rows["hypernoise"].overall
@@ -102,7 +102,7 @@ def test_other_models_and_steps_are_not_beside_it(tmp_path: Path) -> None:
                 )
             ]
         )
-        assert beside(summary) == []
+        assert next_to_ours(summary) == []
         assert "No published number is known for geneval" in published.section(summary)
         assert published_lines(summary) == [
             "No published number is known of this benchmark, model and number of steps."

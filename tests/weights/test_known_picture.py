@@ -33,6 +33,9 @@ def test_a_matplotlib_without_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(cbook, "_get_data_path", tmp_path.joinpath)
     with pytest.raises(
         UsageError,
-        match=(r"matplotlib's grace_hopper.jpg, which cannot be read .*; reinstall matplotlib"),
+        match=(
+            r"matplotlib's grace_hopper.jpg, which cannot be read .*; reinstall matplotlib from"
+            r" PyPI"
+        ),
     ):
         smoke.photograph()

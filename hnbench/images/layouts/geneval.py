@@ -86,6 +86,7 @@ def _add_images(findings: Findings, folder: Path, child: Path, prompt: Prompt) -
             images.append(path)
         else:
             findings.problem(UNKNOWN, path.relative_to(folder).as_posix())
+    # By number, not by name: 10.png comes after 9.png.
     for sample, path in enumerate(sorted(images, key=lambda path: (int(path.stem), path.name))):
         findings.images.append(
             FoundImage(folder, path.relative_to(folder).as_posix(), prompt, sample)

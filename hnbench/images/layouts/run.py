@@ -84,6 +84,7 @@ def read_run_images(run: Run, suite: Suite | None, labels: Sequence[str] = ()) -
     numbers: Counter[tuple[str, str]] = Counter()
     for item in (item for item in plan.expected() if item.label in chosen):
         record = records.get(item.id)
+        # Counted for every planned sample, so that a missing one does not shift the others.
         number = numbers[item.label, item.tag]
         numbers[item.label, item.tag] += 1
         if record is None or record.image is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import markdown as escaped
 from hnbench.reports.numbers import spanned
-from hnbench.reports.published import beside
+from hnbench.reports.published import next_to_ours
 from hnbench.reports.sections.cells import named, table
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def section(summary: Summary) -> str:
     says that none is known.
     """
     manifest = summary.pool.manifests[0]
-    found = beside(summary)
+    found = next_to_ours(summary)
     suite, generator, steps = (
         manifest["suite"]["name"],
         manifest["generator"]["name"],

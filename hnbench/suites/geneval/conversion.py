@@ -172,6 +172,7 @@ def convert_checkpoint(checkpoint: Path, config: Mask2FormerConfig, folder: Path
     """
     tensors = convert(_state_of(checkpoint), checkpoint.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # On the same disk as the folder, so that the finished model can be moved in one step.
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         made = Path(name) / "made"
         made.mkdir()
@@ -223,6 +224,7 @@ def convert(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
             f"{source} is not a Mask2Former checkpoint of mmdet: {len(unknown)} of its {len(state)}"
             f" names have no place, for example {', '.join(unknown[:2])}"
         )
+    # safetensors refuses tensors that share memory, as the three parts of a split matrix do.
     return {name: tensor.contiguous().clone() for name, tensor in converted.items()}
 
 

@@ -162,6 +162,7 @@ def read(
     labels = flat % probabilities.shape[1]
     logits = _enlarged(masks[flat // probabilities.shape[1]], size)
     bits = logits > 0
+    # The 1e-6 is mmdet's; with it, an empty mask has the score 0.
     inside = (logits.sigmoid() * bits).flatten(1).sum(1) / (bits.flatten(1).sum(1) + 1e-6)
     scores = best * inside
     kept = scores > smallest

@@ -168,6 +168,7 @@ class CompBenchJudge(Judge):
             for chunk, chance in zip(chunks, chances, strict=True)
             if chance < 0.5
         ]
+        # Rounded to four decimals, like the published results.
         return round(prod(chances), 4), "\n".join(doubted)
 
     def _placed(self, image: Image.Image, category: str, prompt: str) -> tuple[float, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from hnbench.errors import UsageError
 from hnbench.suites.base import Prompt, Suite
@@ -16,6 +16,7 @@ from hnbench.suites.t2i_compbench.prompts import (
     kinds_of_complex,
 )
 from hnbench.suites.t2i_compbench.result_files import result_files
+from hnbench.suites.t2i_compbench.spatial import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from hnbench.suites.base import JudgedImage
     from hnbench.suites.t2i_compbench.judge import CompBenchJudge
 
-Rules = Literal["published", "repaired"]
 SAMPLES = 10
 """The number of images of each prompt under the full protocol."""
 QUICK_PROMPTS, QUICK_SAMPLES = 15, 2

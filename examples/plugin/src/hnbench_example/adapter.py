@@ -1,4 +1,4 @@
-"""What a training of the offset leaves on disk: one safetensors file, weights and description."""
+"""The file of a trained offset: one safetensors file with the weights and a description."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A trained offset, and what is known of its training."""
+    """A trained offset, its generator, and the cost of its training."""
 
     offset: Tensor
     """`[*noise_shape]`, float32 on the CPU."""
@@ -32,10 +32,10 @@ class Adapter:
     """The fingerprint of the generator that it was trained for."""
     training: Training
     sha256: str = ""
-    """Of the file."""
+    """The SHA-256 of the file; empty before it is written."""
 
     def require_generator(self, generator: Generator) -> None:
-        """Refuse any generator but the one of the training, by a `UsageError`."""
+        """Raise a `UsageError` for any generator other than that of the training."""
         if generator.fingerprint != self.generator:
             raise UsageError(
                 f"the offset was trained for another generator than {generator.name!r}; train one"
@@ -44,15 +44,16 @@ class Adapter:
 
 
 def write_adapter(path: Path, adapter: Adapter) -> None:
-    """Write the file; one that is there is replaced."""
+    """Write the file, replacing an existing one."""
     training = {**asdict(adapter.training), "seen": sorted(adapter.training.seen or ())}
     about = {"generator": adapter.generator, "training": json.dumps(training)}
     save_file({"offset": adapter.offset}, path, metadata=about)
 
 
 def read_adapter(path: Path) -> Adapter:
-    """Read the file, once per version of it. One that cannot be read is a `UsageError`."""
+    """Read the file. `UsageError` if it cannot be read."""
     try:
+        # The time of the last change makes the cache notice a new version of the file.
         return _read(path, path.stat().st_mtime_ns)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path} is not an offset that can be read: {error}") from error

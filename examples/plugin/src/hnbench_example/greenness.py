@@ -1,4 +1,4 @@
-"""A reward: how green an image is."""
+"""A reward: the greenness of an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Greenness(Reward):
-    """The mean over pixels of G - (R + B) / 2, in [-1, 1]. Ignores the prompt."""
+    """The mean over pixels of G - (R + B) / 2, in [-1, 1]. It ignores the prompt."""
 
     name = "greenness"
 
@@ -29,5 +29,5 @@ class Greenness(Reward):
 
 
 def load(*, device: str, dtype: str) -> Greenness:  # noqa: ARG001
-    """The reward, for hnbench's registry. One with weights loads them onto the device here."""
+    """The reward, for hnbench's registry. A reward with weights loads them onto the device here."""
     return Greenness()

@@ -1,13 +1,13 @@
 """A method with a training: one change of the noise, the same for all prompts and noises.
 
-It is the simplest thing between random noise and a noise hypernetwork, and shows what the parts of
-a trained method are: parameters, an identity, `skip`, `prepare` and `propose`.
+It is the simplest thing between random noise and a noise hypernetwork, and shows the parts of a
+trained method: parameters, an identity, `skip`, `prepare` and `propose`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path  # not for typing alone: hnbench reads the types of the fields
+from pathlib import Path  # needed at run time, because hnbench reads the types of the fields
 from typing import TYPE_CHECKING, Any
 
 from hnbench.methods.base import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Offset(Method):
-    """The starting noise plus a trained offset, scaled by `strength`; one pass of the generator."""
+    """One generation from the starting noise plus a trained offset, scaled by `strength`."""
 
     adapter: Path
     """The file that `python -m hnbench_example.training` wrote."""
@@ -49,7 +49,8 @@ class Offset(Method):
         return {"name": self.name, "adapter": adapter.sha256, "strength": self.strength}
 
     def skip(self, generator: Generator) -> str | None:
-        # What the generator is like: a reason. What the user got wrong is an error of `prepare`.
+        # A reason is for generators that cannot work. A mistake of the user is an error of
+        # `prepare`.
         if len(generator.noise_shape) != 3:
             shape = list(generator.noise_shape)
             return f"an offset needs noise of [channels, height, width], and this one has {shape}"

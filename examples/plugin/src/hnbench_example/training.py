@@ -36,10 +36,10 @@ def train(
     steps: int = 20,
     learning_rate: float = 0.1,
 ) -> Adapter:
-    """Climb the mean reward over prompts and noises by Adam, with a penalty on the offset's length.
+    """Raise the mean reward over prompts and noises by Adam, with a penalty on the offset's length.
 
-    The passes are counted by hnbench's own meter, so that a report can set them off against what an
-    image of the method saves.
+    hnbench's own meter counts the passes, so that a report can compare the cost of the training
+    with what the method saves per image.
     """
     started, meter = time.perf_counter(), Meter()
     model, judge = MeteredGenerator(generator, meter), MeteredReward(reward, meter)
@@ -68,7 +68,7 @@ def train(
 
 
 def main() -> None:
-    """Train for the shapes world and the greenness of its images."""
+    """Train an offset for the shapes generator and the reward `greenness`, and write it."""
     from hnbench.shapes.models import load_generator
     from hnbench_example.greenness import Greenness
 
