@@ -71,8 +71,8 @@ class GeneratedImages:
     images: tuple[GeneratedImage, ...]
 
     def frame(self) -> pd.DataFrame:
-        """One row per image: prompt, sample, label, `reward_NAME`, seconds, and the generator's passes
-        as `passes_generator_forward` and `passes_generator_backward`.
+        """One row per image: prompt, sample, label, `reward_NAME`, seconds, and the generator's
+        passes as `passes_generator_forward` and `passes_generator_backward`.
         """
         import pandas as pd
 
