@@ -8,6 +8,7 @@ import csv
 import json
 import lzma
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from itertools import islice
@@ -283,7 +284,8 @@ def test_the_snippets_read_a_run(
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "my-run").symlink_to(made)
     monkeypatch.chdir(tmp_path)
-    snippets = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    blocks = re.findall(r"(?<=\n\n)(?:(?: {4}.*)?\n)+(?=\n?\S)", PAGE)
+    snippets = [textwrap.dedent(block) for block in blocks if "import" in block]
     assert len(snippets) == 2
     for snippet in snippets:
         exec(snippet, {})  # noqa: S102
