@@ -9,6 +9,7 @@ Requirements come from pyproject.toml, versions from constraints.txt.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -21,7 +22,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
 CONSTRAINTS = ("--constraint", str(ROOT / "constraints.txt"))
+NOTHING_DEPRECATED = ("-W", "ignore::DeprecationWarning", "-W", "ignore::FutureWarning")
 LARGEST_WHEEL = 20_000_000
 
 # One thread is several times faster than two where cores are shared; nothing in the tests may reach
@@ -41,6 +44,27 @@ def tests(session: nox.Session) -> None:
     """Run the tests that need nothing but hnbench."""
     install(session, "test", "--editable", ".")
     session.run("python", "-m", "pytest", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """Run the tests on every declared Python; `nox -s pythons-3.12`: on this one."""
+    tests(session)
+
+
+@nox.session(python=PYTHONS[0])
+def minimums(session: nox.Session) -> None:
+    """Run the tests on the lowest declared Python with exactly the lowest declared versions; one
+    that cannot be installed with the others is an error.
+    """
+    group = nox.project.dependency_groups(PYPROJECT, "test")
+    lowest = [
+        re.sub(r">=([^,;]+)(,[^;]*)?", r"==\1", requirement)
+        for requirement in (*PYPROJECT["project"]["dependencies"], *group)
+    ]
+    session.install(*lowest, "--editable", ".")
+    # old versions with the newest of what they need themselves get warnings of what will be removed
+    session.run("python", "-m", "pytest", *NOTHING_DEPRECATED, *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(python="3.11")

@@ -28,6 +28,7 @@ from hnbench.catalogue.loading import (
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
 from hnbench.errors import SampleFailure, UsageError
+from hnbench.runs.frame import PASSES
 from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class GeneratedImages:
     images: tuple[GeneratedImage, ...]
 
     def frame(self) -> pd.DataFrame:
-        """One row per image: prompt, sample, label, `reward_NAME`, seconds and passes."""
+        """One row per image: prompt, sample, label, `reward_NAME`, seconds, and the generator's
+        passes as `passes_generator_forward` and `passes_generator_backward`.
+        """
         import pandas as pd
 
         return pd.DataFrame(
@@ -80,8 +83,8 @@ class GeneratedImages:
                 "label": one.label,
                 **{f"reward_{name}": value for name, value in one.rewards.items()},
                 "seconds": one.cost.seconds,
-                "generator_forward": one.cost.generator_forward,
-                "generator_backward": one.cost.generator_backward,
+                f"{PASSES}generator_forward": one.cost.generator_forward,
+                f"{PASSES}generator_backward": one.cost.generator_backward,
             }
             for one in self.images
         )

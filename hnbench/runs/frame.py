@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 REWARD = "reward:"
 """Prefix of the columns that hold rewards by name; `reward:optimised` is their weighted total."""
 OPTIMISED = f"{REWARD}optimised"
+PASSES = "passes_"
+"""Prefix of the columns that count passes of one kind, so that every `reward_...` is a reward."""
 SCORE = "score"
 """The column of the judge's score: 1 or 0 if it says right or wrong, else its grade; NaN without a
 judge.
@@ -44,7 +46,7 @@ def frame_of(records: Sequence[Record]) -> pd.DataFrame:
         for name in dict.fromkeys(name for record in records for name in of_record(record)):
             columns[f"{prefix}{name}"] = _numbers(of_record(record).get(name) for record in records)
     columns |= {name: _numbers(of(record) for record in records) for name, of in _NUMBERS.items()}
-    columns["passes"] = sum(columns[name] * weight for name, weight in _PASSES.items())
+    columns["passes"] = sum(columns[name] * weight for name, weight in _WEIGHTS.items())
     columns |= {name: [of(record) for record in records] for name, of in _AFTER_NUMBERS.items()}
     return pd.DataFrame(columns)
 
@@ -74,16 +76,16 @@ _NUMBERS: dict[str, Callable[[Record], Any]] = {
     "noise_norm": attrgetter("noise_norm"),
     "displacement": attrgetter("displacement"),
     **{
-        name: attrgetter(f"cost.{name}")
+        f"{PASSES}{name}": attrgetter(f"cost.{name}")
         for name in ("generator_forward", "generator_backward", "reward_forward", "reward_backward")
     },
     "nfe": attrgetter("cost.generator_forward"),
 }
-_PASSES = {
-    "generator_forward": 1,
-    "reward_forward": 1,
-    "generator_backward": 2,
-    "reward_backward": 2,
+_WEIGHTS = {
+    f"{PASSES}generator_forward": 1,
+    f"{PASSES}reward_forward": 1,
+    f"{PASSES}generator_backward": 2,
+    f"{PASSES}reward_backward": 2,
 }
 _AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
     **{name: attrgetter(f"cost.{name}") for name in ("seconds", "peak_memory_bytes", "batch_size")},

@@ -58,7 +58,8 @@ class Run:
 
         `correct` is 1, 0 or NaN; `score` is the judge's score. `reward_NAME` is a reward of the
         image, `initial_NAME` that of the base's image of the same sample. Costs are per image:
-        numbers of passes, and `seconds` of wall time; `peak_memory_bytes` is that of the batch.
+        numbers of passes (`passes_...`), and `seconds` of wall time; `peak_memory_bytes` is that of
+        the batch. `docs/run-format.md` describes every column.
         """
         from hnbench.runs.frame import frame_of
 

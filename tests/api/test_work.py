@@ -214,7 +214,7 @@ def test_generate_is_what_a_run_would_draw(toys: Path) -> None:
     assert frame["reward_brightness"].tolist() == [
         image.rewards["brightness"] for image in made.images
     ]
-    assert frame["generator_forward"].tolist() == [1, 2, 1, 2]
+    assert frame["passes_generator_forward"].tolist() == [1, 2, 1, 2]
 
 
 @pytest.mark.parametrize(
