@@ -26,7 +26,7 @@ from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.training_prompts import is_set
 from hnbench.display.screen import Screen
 from hnbench.files.names import OF_MODELS, plain_name
-from hnbench.hypernetwork.launch import Launch, launched
+from hnbench.hypernetwork.launch import Launch, is_alone_by_mistake, launched
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -139,6 +139,11 @@ def train(
     launch.require_divisible(config.batch_size, config.accumulation)
     if launch.count > 1:
         screen.note(f"training on {launch}")
+    elif is_alone_by_mistake():
+        screen.note(
+            "training in one process, because on a CPU accelerate starts several only through MPI;"
+            " torchrun starts them without it"
+        )
     chosen = device_of(device, screen)
     precision = dtype_of(generator, dtype)
     folder = RESULTS / _name_of(config, texts, precision) if out is None else Path(out)

@@ -38,8 +38,7 @@ EXAMPLES = (
     "hnbench train --kind finetune --steps 500 --learning-rate 1e-4",
     "hnbench train --prompts my-prompts.txt --batch-size 16 --out results/my-training",
     "torchrun --nproc-per-node 2 -m hnbench train --save-every 20",
-    "accelerate launch -m hnbench train --generator sana-sprint-0.6b --batch-size 54"
-    " --accumulation 1",
+    "accelerate launch -m hnbench train --generator sana-sprint-0.6b --batch-size 54",
 )
 
 
@@ -177,6 +176,8 @@ def train(
             max_sequence_length=max_sequence_length,
             memory=memory,
             seed=seed,
+            save_every=save_every,
+            eval_every=eval_every,
             device=device,
             dtype=dtype,
             out=out,

@@ -20,8 +20,8 @@ LAUNCHERS = (
     ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
 )
 """Names of a process's number, of the number of processes, and of its number on its machine. The
-first are torchrun's and accelerate's; the others are those of MPI, which accelerate uses for several
-processes on a CPU.
+first are torchrun's and accelerate's; the others are those of MPI, which accelerate uses for
+several processes on a CPU.
 """
 
 
@@ -36,7 +36,7 @@ class Launch:
     local: int = 0
     """The number of this process among those on its machine."""
     source: tuple[str, ...] = ()
-    """The variables of the environment that say so; none for a process of its own."""
+    """The variables of the environment that say so; none without a launcher."""
 
     @property
     def main(self) -> bool:
@@ -69,8 +69,8 @@ class Launch:
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> Launch:
-    """The place of this process by the environment; a process of its own without a launcher, or if
-    the launcher started only one. Values that are not such numbers are a `UsageError`.
+    """The place of this process by the environment; a process of its own without a launcher.
+    Values that are not such numbers are a `UsageError`.
     """
     for index, count, local in LAUNCHERS:
         if index in environment and count in environment:
@@ -78,10 +78,18 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch:
     return Launch()
 
 
+def is_alone_by_mistake(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether accelerate was asked for several processes on a CPU and started one: without MPI it
+    does so without a word.
+    """
+    asked = environment.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in environment
+    return asked and not launched(environment).source
+
+
 def _read(environment: Mapping[str, str], index: str, count: str, local: str) -> Launch:
     processes = _number(environment, count, 1)
     if processes == 1:
-        return Launch()
+        return Launch(source=(index, count))
     number = _number(environment, index, 0)
     if number >= processes:
         raise UsageError(
