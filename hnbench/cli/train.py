@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,6 +27,7 @@ from hnbench.cli.options import (
     Weights,
 )
 from hnbench.cli.output import echo
+from hnbench.errors import PeerError
 from hnbench.guards.interrupts import exit_code_of
 from hnbench.hypernetwork.config import PARAMETER
 from hnbench.hypernetwork.launch import launched
@@ -193,10 +195,14 @@ def train(
 @contextmanager
 def _one_message(*, main: bool) -> Iterator[None]:
     """Within the block, an interrupt ends a process other than the main one without a message,
-    because all processes end by the same one.
+    because all processes end by the same one. A process that ends because another one did is not
+    disturbed by the launcher, which then terminates all.
     """
     try:
         yield
+    except PeerError:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
     except KeyboardInterrupt as interrupt:
         if main:
             raise

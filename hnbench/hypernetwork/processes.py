@@ -11,6 +11,7 @@ Nothing is pickled: tensors travel as they are, other values as JSON.
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -169,7 +170,7 @@ class Processes:
         except RuntimeError as error:
             raise PeerError(
                 f"process {self.launch.index} of this training ends, because another of its"
-                f" {self.count} processes has ended or does not answer ({first_line(error)}). The"
+                f" {self.count} processes has ended or does not answer ({_reason(error)}). The"
                 " state that was saved last is kept, and the same command continues from it, with"
                 " any number of processes"
             ) from error
@@ -230,6 +231,15 @@ def own_device(launch: Launch, device: str) -> str:
         )
     torch.cuda.set_device(launch.local)
     return f"cuda:{launch.local}"
+
+
+def _reason(error: BaseException) -> str:
+    """The reason in gloo's error, without the place in its source and its advice.
+
+    >>> _reason(RuntimeError("[/gloo/pair.cc:561] Connection closed by peer [::1]:408. This is"))
+    'Connection closed by peer [::1]:408'
+    """
+    return re.sub(r"^\[[^]]*\] ", "", first_line(error)).split(". ")[0]
 
 
 def _description(state: State | None) -> dict[str, Any]:

@@ -404,12 +404,12 @@ class Trainer:
 
     def _finish(self) -> None:
         """Write the adapter, and delete the state, which is no longer needed."""
+        if self.best:
+            self.adapter.load_state_dict(self.best)
         cost = self._cost()
         self.processes.lead(lambda: self._write(cost))
 
     def _write(self, cost: Mapping[str, Any]) -> None:
-        if self.best:
-            self.adapter.load_state_dict(self.best)
         with writing(
             self.folder.adapter,
             "The state that was saved last is kept; then the same command continues.",
