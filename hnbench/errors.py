@@ -42,6 +42,12 @@ class StoreError(HnbenchError):
     exit_code = 4
 
 
+class PeerError(HnbenchError):
+    """Another process of the same work has ended, so this one cannot continue."""
+
+    exit_code = 5
+
+
 def origins(error: BaseException) -> Iterator[BaseException]:
     """The error, then the errors that it came from, each once."""
     seen: set[int] = set()  # a chain of causes may be a circle

@@ -26,6 +26,7 @@ from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.training_prompts import is_set
 from hnbench.display.screen import Screen
 from hnbench.files.names import OF_MODELS, plain_name
+from hnbench.hypernetwork.launch import Launch, is_alone_by_mistake, launched
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def train(
     max_sequence_length: int | None = None,
     memory: str = "none",
     seed: int = 0,
+    save_every: int | None = None,
+    eval_every: int | None = None,
     device: str = "auto",
     dtype: Dtype | None = None,
     out: str | Path | None = None,
@@ -86,8 +89,12 @@ def train(
     the generator's preset. `hnbench train --help` describes the parameters; `progress` shows a bar
     on stderr.
 
+    Under torchrun or accelerate launch, the processes share each batch. All of them return the same
+    result; the first one alone writes and shows progress. `batch_size` is that of all together.
+
     Raises `UsageError` for arguments that cannot be used, and for a training that diverges;
-    `StoreError` for a folder of another training, or one that cannot be written.
+    `StoreError` for a folder of another training, or one that cannot be written; `PeerError` if
+    another process has ended.
     """
     from hnbench.hypernetwork.config import TrainingConfig
 
@@ -110,8 +117,11 @@ def train(
         "prompt_prefix": prompt_prefix,
         "max_sequence_length": max_sequence_length,
         "memory": memory,
+        "save_every": save_every,
+        "eval_every": eval_every,
     }
-    screen = Screen(shown=progress)
+    launch = launched()
+    screen = Screen(shown=progress and launch.main)
     defaults = preset_of(generator)
     published = training_settings(defaults, kind, preset, generator)
     check_generator(generator)
@@ -126,10 +136,18 @@ def train(
         seed=seed,
         **{**published, **given},
     )
+    launch.require_divisible(config.batch_size, config.accumulation)
+    if launch.count > 1:
+        screen.note(f"training on {launch}")
+    elif is_alone_by_mistake():
+        screen.note(
+            "training in one process, because on a CPU accelerate starts several only through MPI;"
+            " torchrun starts them without it"
+        )
     chosen = device_of(device, screen)
     precision = dtype_of(generator, dtype)
     folder = RESULTS / _name_of(config, texts, precision) if out is None else Path(out)
-    return _train(config, texts, chosen, precision, folder, screen)
+    return _train(config, texts, (launch, chosen), precision, folder, screen)
 
 
 def _name_of(config: TrainingConfig, prompts: Sequence[str], dtype: str) -> str:
@@ -152,21 +170,25 @@ def _name_of(config: TrainingConfig, prompts: Sequence[str], dtype: str) -> str:
 def _train(
     config: TrainingConfig,
     prompts: Sequence[str],
-    device: str,
+    place: tuple[Launch, str],
     dtype: str,
     folder: Path,
     screen: Screen,
 ) -> TrainedAdapter:
-    """Load all models, and start or continue the training."""
+    """Load all models, and start or continue the training. `place` is this process's among those
+    that a launcher started, and the training's device.
+    """
     from hnbench.hypernetwork.checkpoint import describe_adapter
+    from hnbench.hypernetwork.processes import joined, own_device
     from hnbench.hypernetwork.trainer import Trainer
 
-    screen.announce(f"loading {config.generator}, {', '.join(config.rewards)}")
-    generator = load_generator(config.generator, device, dtype, **options_of(config))
-    rewards = load_mixture(config.rewards, device, dtype)
-    trainer = Trainer(config, generator, rewards, prompts, folder)
-    with screen.training() as display:
-        adapter = trainer.train(display)
-    return TrainedAdapter(
-        folder, adapter, config.kind, config.generator, dict(describe_adapter(adapter))
-    )
+    launch, device = place[0], own_device(*place)
+    with joined(launch, device) as processes:
+        screen.announce(f"loading {config.generator}, {', '.join(config.rewards)}")
+        generator = load_generator(config.generator, device, dtype, **options_of(config))
+        rewards = load_mixture(config.rewards, device, dtype)
+        trainer = Trainer(config, generator, rewards, prompts, folder, processes)
+        with screen.training() as display:
+            adapter = trainer.train(display)
+        description = processes.lead(lambda: dict(describe_adapter(adapter)))
+    return TrainedAdapter(folder, adapter, config.kind, config.generator, description)

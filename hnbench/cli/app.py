@@ -1,7 +1,8 @@
 """The command line as a whole. Results go to stdout, everything else to stderr.
 
 Exit codes: 0 all is well, 2 wrong usage, 3 some samples failed, 4 a run or training folder cannot
-be used, 130 interrupted, 143 terminated. Nothing heavy is imported before a command needs it.
+be used, 5 another process of the same work ended, 130 interrupted, 143 terminated. Nothing heavy is
+imported before a command needs it.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -25,12 +27,20 @@ from hnbench.cli.options import (
     Weights,
 )
 from hnbench.cli.output import echo
+from hnbench.errors import PeerError
+from hnbench.guards.interrupts import exit_code_of
 from hnbench.hypernetwork.config import PARAMETER
+from hnbench.hypernetwork.launch import launched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXAMPLES = (
     "hnbench train",
     "hnbench train --kind finetune --steps 500 --learning-rate 1e-4",
     "hnbench train --prompts my-prompts.txt --batch-size 16 --out results/my-training",
+    "torchrun --nproc-per-node 2 -m hnbench train --save-every 20",
+    "accelerate launch -m hnbench train --generator sana-sprint-0.6b --batch-size 54",
 )
 
 
@@ -55,7 +65,8 @@ def train(
     data_dir: DataFolder = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Optimizer steps.")] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Images per batch.")
+        int | None,
+        typer.Option("--batch-size", help="Images per batch, in all processes together."),
     ] = None,
     accumulation: Annotated[
         int | None, typer.Option("--accumulation", help="Batches per optimizer step.")
@@ -121,6 +132,19 @@ def train(
     seed: Annotated[
         int, typer.Option("--seed", help="The seed of first weights, prompts and noises.")
     ] = 0,
+    save_every: Annotated[
+        int | None,
+        typer.Option(
+            "--save-every",
+            help=f"Steps between two saved states; a Ctrl-C or SIGTERM saves one too. {PRESET}",
+        ),
+    ] = None,
+    eval_every: Annotated[
+        int | None,
+        typer.Option(
+            "--eval-every", help=f"Steps between two evaluations on held-out prompts. {PRESET}"
+        ),
+    ] = None,
     device: DeviceName = "auto",
     dtype: DtypeName = None,
     out: Annotated[
@@ -130,39 +154,62 @@ def train(
     """Train a noise hypernetwork, or fine-tune the generator.
 
     The same command again continues a training that was interrupted. Defaults come from the
-    generator's preset.
+    generator's preset. Under torchrun or accelerate launch, several processes share each batch.
     """
-    found = api.train(
-        kind=kind,
-        generator=generator,
-        preset=preset,
-        optimise=optimise,
-        prompts=prompts,
-        data_dir=data_dir,
-        steps=steps,
-        batch_size=batch_size,
-        accumulation=accumulation,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        schedule=schedule,
-        gradient_clip=gradient_clip,
-        rank=rank,
-        lora_alpha=lora_alpha,
-        lora_dtype=lora_dtype,
-        target_pattern=target_pattern,
-        regulariser_weight=regulariser_weight,
-        regulariser_reduction=regulariser_reduction,
-        image_penalty=image_penalty,
-        image_size=image_size,
-        prompt_prefix=prompt_prefix,
-        max_sequence_length=max_sequence_length,
-        memory=memory,
-        seed=seed,
-        device=device,
-        dtype=dtype,
-        out=out,
-    )
+    main = launched().main
+    with _one_message(main=main):
+        found = api.train(
+            kind=kind,
+            generator=generator,
+            preset=preset,
+            optimise=optimise,
+            prompts=prompts,
+            data_dir=data_dir,
+            steps=steps,
+            batch_size=batch_size,
+            accumulation=accumulation,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            gradient_clip=gradient_clip,
+            rank=rank,
+            lora_alpha=lora_alpha,
+            lora_dtype=lora_dtype,
+            target_pattern=target_pattern,
+            regulariser_weight=regulariser_weight,
+            regulariser_reduction=regulariser_reduction,
+            image_penalty=image_penalty,
+            image_size=image_size,
+            prompt_prefix=prompt_prefix,
+            max_sequence_length=max_sequence_length,
+            memory=memory,
+            seed=seed,
+            save_every=save_every,
+            eval_every=eval_every,
+            device=device,
+            dtype=dtype,
+            out=out,
+        )
+    if not main:
+        return
     suite = preset_of(generator).suite or "SUITE"
     command = ["hnbench", "run", "--suite", suite, "--generator", generator]
     echo(f"The adapter is in {found.adapter}. To compare it:")
     echo(shlex.join([*command, f"--{PARAMETER[kind]}", str(found.adapter)]))
+
+
+@contextmanager
+def _one_message(*, main: bool) -> Iterator[None]:
+    """Within the block, an interrupt ends a process other than the main one without a message,
+    because all processes end by the same one. A process that ends because another one did is not
+    disturbed by the launcher, which then terminates all.
+    """
+    try:
+        yield
+    except PeerError:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
+    except KeyboardInterrupt as interrupt:
+        if main:
+            raise
+        raise typer.Exit(exit_code_of(interrupt)) from None

@@ -41,14 +41,27 @@ def heed_sigterm() -> None:
         signal.signal(signal.SIGTERM, _terminate)
 
 
+class Noted:
+    """A Ctrl-C or SIGTERM that was noted instead of raised."""
+
+    number = 0
+    """The signal's number; 0 for none so far."""
+
+
+def interrupted_by(number: int) -> NoReturn:
+    """Raise the exception of Ctrl-C or SIGTERM."""
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
 @contextmanager
-def interrupt_deferred() -> Iterator[None]:
-    """Delay a first Ctrl-C or SIGTERM until the block has ended; a second one interrupts at
-    once.
+def interrupt_noted() -> Iterator[Noted]:
+    """Note a first Ctrl-C or SIGTERM within the block, and raise nothing; a second one interrupts
+    at once.
     """
+    noted = Noted()
     # Only the main thread can set handlers, and only it receives signals.
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield noted
         return
     # Handlers that something else installed are left alone.
     held = {
@@ -56,21 +69,29 @@ def interrupt_deferred() -> Iterator[None]:
         for number, handler in _RAISING.items()
         if signal.getsignal(number) is handler
     }
-    received: list[int] = []
 
     def give_back() -> None:
         for number, handler in held.items():
             signal.signal(number, handler)
 
     def note(number: int, _frame: object) -> None:
-        received.append(number)
+        noted.number = number
         give_back()
 
     for number in held:
         signal.signal(number, note)
     try:
-        yield
+        yield noted
     finally:
         give_back()
-    if received:
-        raise Terminated if received[0] == signal.SIGTERM else KeyboardInterrupt
+
+
+@contextmanager
+def interrupt_deferred() -> Iterator[None]:
+    """Delay a first Ctrl-C or SIGTERM until the block has ended; a second one interrupts at
+    once.
+    """
+    with interrupt_noted() as noted:
+        yield
+    if noted.number:
+        interrupted_by(noted.number)

@@ -127,6 +127,7 @@ class TrainingCost(msgspec.Struct):
     """The cost of a training, evaluations included; passes are counted in images."""
 
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Summed over the processes: two devices for an hour are two hours."""
     steps: Count = 0
     skipped_steps: Count = 0
     """Steps whose gradient was not finite."""

@@ -68,8 +68,9 @@ class TrainingConfig:
     steps: int = of_kind("identity", default=1000)
     """Optimizer steps."""
     batch_size: int = of_kind("identity", default=32)
+    """Images per batch, in all processes together; the number of processes divides it."""
     accumulation: int = of_kind("identity", default=1)
-    """Batches per optimizer step."""
+    """Batches per optimizer step, one after the other."""
     optimizer: Literal["sgd", "adamw"] = of_kind("identity", default="sgd")
     learning_rate: float = of_kind("identity", default=1e-3)
     momentum: float = of_kind("identity", default=0.9)

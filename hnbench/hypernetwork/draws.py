@@ -19,27 +19,35 @@ if TYPE_CHECKING:
 class Draws:
     """The prompts and noises of every step, so that a continued training sees the same ones. Each
     epoch goes through all prompts in an order of its own.
+
+    `part` is what one of several processes takes of every batch; by default it is the whole batch.
     """
 
     def __init__(
-        self, config: TrainingConfig, prompts: Sequence[str], shape: tuple[int, ...]
+        self,
+        config: TrainingConfig,
+        prompts: Sequence[str],
+        shape: tuple[int, ...],
+        part: slice = slice(None),
     ) -> None:
-        self.config, self.texts, self.shape = config, list(prompts), shape
+        self.config, self.texts, self.shape, self.part = config, list(prompts), shape, part
 
     def prompts(self, step: int, micro: int) -> list[str]:
-        """The prompts of batch `micro` of an optimizer step."""
+        """The prompts of this part of batch `micro` of an optimizer step."""
         size = self.config.batch_size
         first = (step * self.config.accumulation + micro) * size
-        return [self.texts[self._index(position)] for position in range(first, first + size)]
+        places = range(first, first + size)[self.part]
+        return [self.texts[self._index(place)] for place in places]
 
     def noise(self, step: int, micro: int) -> Tensor:
-        """The noises of batch `micro` of a step: float32 on the CPU, `[batch_size,
-        *noise_shape]`.
+        """The noises of this part of batch `micro` of a step: float32 on the CPU, `[B,
+        *noise_shape]`. The whole batch is drawn, so that no noise depends on the part.
         """
         size, seed = self.config.batch_size, self.config.seed
         if self.config.noise == "batch":
-            return self._normal(self.shape, seed_of("noise", seed, step)).expand(size, *self.shape)
-        return self._normal((size, *self.shape), seed_of("noise", seed, step, micro))
+            shared = self._normal(self.shape, seed_of("noise", seed, step))
+            return shared.expand(size, *self.shape)[self.part]
+        return self._normal((size, *self.shape), seed_of("noise", seed, step, micro))[self.part]
 
     @staticmethod
     def _normal(shape: tuple[int, ...], seed: int) -> Tensor:

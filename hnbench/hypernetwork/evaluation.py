@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.hypernetwork.processes import Processes
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource, seed_of
 from hnbench.tasks import Task
@@ -52,8 +53,13 @@ class PairedEvaluation:
         samples: int,
         seed: int,
         batch_size: int,
+        processes: Processes | None = None,
     ) -> None:
+        """Evaluate `samples` noises for each prompt, `batch_size` images at a time in all
+        `processes` together.
+        """
         self.generator, self.reward, self.batch_size = generator, reward, batch_size
+        self.processes = processes or Processes()
         self.prompts, self.samples = list(prompts), samples
         self.tasks = [
             Task(str(index), prompt, sample)
@@ -89,9 +95,14 @@ class PairedEvaluation:
 
     def _run(self, draw: Draw) -> tuple[Tensor, Tensor | None]:
         """Rewards `[N]`, and the norms of change and noise `[N, 2]`, in float64 on the CPU."""
-        rewards, sizes = [], []
+        found = torch.zeros(len(self.tasks), 3, dtype=torch.float64)
+        changed = 0
+        first, every = self.processes.launch.index, self.processes.count
         for start in range(0, len(self.tasks), self.batch_size):
-            tasks = self.tasks[start : start + self.batch_size]
+            batch = range(start, min(start + self.batch_size, len(self.tasks)))[first::every]
+            if not batch:  # fewer tasks than processes
+                continue
+            tasks = [self.tasks[number] for number in batch]
             prompts = [task.prompt for task in tasks]
             noise = self.noises.batch(tasks).to(
                 self.generator.device, torch.promote_types(self.generator.dtype, torch.float32)
@@ -99,16 +110,15 @@ class PairedEvaluation:
             images, change = draw(
                 noise, self.generator.encode(prompts).seeded(self.noises.step_seeds(tasks))
             )
-            rewards.append(self.reward.score(images, prompts).double().cpu())
+            columns = [self.reward.score(images, prompts)]
             if change is not None:
-                sizes.append(
-                    torch.stack(
-                        [change.flatten(1).norm(dim=1), noise.flatten(1).norm(dim=1)], dim=1
-                    )
-                    .double()
-                    .cpu()
-                )
-        return torch.cat(rewards), torch.cat(sizes) if sizes else None
+                changed = 1
+                columns += [change.flatten(1).norm(dim=1), noise.flatten(1).norm(dim=1)]
+            found[list(batch), : len(columns)] = torch.stack(
+                [column.double().cpu() for column in columns], dim=1
+            )
+        found = self.processes.sums(found)
+        return found[:, 0], found[:, 1:] if self.processes.largest(changed) else None
 
     def _gain(self, gains: Tensor) -> tuple[float, float | None]:
         """The mean and its standard error. Samples of one prompt are not independent, so the error

@@ -1,7 +1,9 @@
 """Trains a noise hypernetwork, or the directly fine-tuned comparison, on a mixture of rewards.
 
-Everything random follows from the seed and the step: a training that was killed continues from its
-last saved state and ends, bit for bit, with the result that it would have had.
+Everything random follows from the seed, the step and the place in the batch: a training that was
+killed continues from its last saved state and ends, bit for bit, with the result that it would have
+had. Several processes may share the work of one training (`hnbench.hypernetwork.processes`); the
+result is the same up to rounding.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +24,7 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.files.decoding import MalformedError, as_kind
 from hnbench.files.writing import writing
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.guards.interrupts import interrupt_deferred, interrupt_noted, interrupted_by
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import Evaluation, TrainingCost, check_whole, save_adapter
 from hnbench.hypernetwork.config import Count, TrainingConfig
@@ -29,6 +33,7 @@ from hnbench.hypernetwork.evaluation import PairedEvaluation, split_prompts
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.objective import NoiseObjective
 from hnbench.hypernetwork.optimizer import learning_rate, make_optimizer, restore, tensors_of
+from hnbench.hypernetwork.processes import Processes
 from hnbench.metering import Meter, MeteredGenerator, MeteredReward
 from hnbench.rewards.base import Mixture
 from hnbench.seeds import digest
@@ -60,10 +65,11 @@ class _Values(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Trainer:
-    """One training in one folder; `train` starts or continues it.
+    """One training in one folder; `train` starts or continues it. The folder matters only in the
+    main one of the `processes`.
 
-    Raises `UsageError` without prompts, and `ValueError` if the mixture's weights are not those of
-    the configuration.
+    Raises `UsageError` without prompts and for a batch that the processes cannot share evenly, and
+    `ValueError` if the mixture's weights are not those of the configuration.
     """
 
     def __init__(
@@ -73,17 +79,21 @@ class Trainer:
         reward: Mixture,
         prompts: Sequence[str],
         folder: Path,
+        processes: Processes | None = None,
     ) -> None:
         if not prompts:
             raise UsageError(f"{config.prompts!r} has no prompts to train on; give other `prompts`")
         weights = {name: weight for name, (_, weight) in reward.parts.items()}
         if weights != config.rewards:
             raise ValueError(f"the mixture {weights} is not the configuration's {config.rewards}")
+        self.processes = processes or Processes()
+        self.processes.launch.require_divisible(config.batch_size, config.accumulation)
         self.config, self.folder, self.meter = config, TrainingFolder(folder), Meter()
         self.generator = MeteredGenerator(generator, self.meter)
         self.reward = MeteredReward(reward, self.meter)
         texts, held_out = split_prompts(prompts, config.seed)
-        self.draws = Draws(config, texts, tuple(generator.noise_shape))
+        part = self.processes.part(config.batch_size)
+        self.draws = Draws(config, texts, tuple(generator.noise_shape), part)
         self.evaluation = PairedEvaluation(
             self.generator,
             self.reward,
@@ -91,6 +101,7 @@ class Trainer:
             config.eval_samples,
             config.seed,
             config.batch_size,
+            self.processes,
         )
         self.objective = NoiseObjective(
             config.regulariser_reduction, config.regulariser_weight, tuple(generator.noise_shape)
@@ -112,8 +123,12 @@ class Trainer:
         self.parameters = list(self.adapter.named_parameters().values())
         self.optimizer = make_optimizer(config, self.parameters)
         self.cost = TrainingCost()
-        """The cost of this training so far, except the passes, which the meter counts."""
+        """The cost of this training so far, except the passes. Those are counted by the meters of
+        all processes together.
+        """
         self.step, self.in_a_row = 0, 0
+        self.saved = -1
+        """The step of the state that was saved last, or continued from."""
         self.kept: dict[str, Any] | None = None
         """Step and evaluation of the adapter that will be the result: the best one of a
         fine-tuning, the last one of a hypernetwork.
@@ -124,26 +139,72 @@ class Trainer:
     def train(self, progress: TrainingProgress | None = None) -> Path:
         """Train to the end; returns the adapter's folder. A finished training returns at once.
 
-        Raises `UsageError` for a training that diverges, and `StoreError` for a folder of another
-        training, a damaged one, or one that cannot be written to or is in use.
+        Ctrl-C and SIGTERM, in any of the processes, end the training after the present step, with
+        its state saved. A second one ends it at once.
+
+        Raises `UsageError` for a training that diverges or differs between processes, `StoreError`
+        for a folder of another training, a damaged one, or one that cannot be written to or is in
+        use, and `PeerError` if another process has ended.
         """
-        with self.folder.locked():
-            self.folder.claim(self.manifest)
-            if os.path.lexists(self.folder.adapter):
-                self._require_whole()
-                self.folder.discard_state()
+        self.processes.require_same(digest(self.manifest), "arguments, models or prompts")
+        with ExitStack() as held:
+            if self.processes.lead(lambda: self._open(held)):
                 return self.folder.adapter
-            self._restore()
+            self._begin()
             if progress:
                 progress.started(self.step, self.config.steps)
+            self._work(progress)
+            with interrupt_deferred():
+                self._finish()
+        return self.folder.adapter
+
+    def _open(self, held: ExitStack) -> bool:
+        """Lock the folder until `held` ends, and read it; returns whether the training is
+        finished.
+        """
+        held.enter_context(self.folder.locked())
+        self.folder.claim(self.manifest)
+        if os.path.lexists(self.folder.adapter):
+            self._require_whole()
+            self.folder.discard_state()
+            return True
+        self._restore()
+        return False
+
+    def _begin(self) -> None:
+        """Give all processes the state of the main one, so that they begin with the same."""
+        if self.processes.count == 1:
+            return
+        state = self.processes.share(
+            self._state({**msgspec.structs.asdict(self.cost), **vars(self.meter)})
+            if self.processes.main
+            else None
+        )
+        if not self.processes.main:
+            self._take(state)
+            for name in vars(self.meter):  # the main process has what was counted before
+                setattr(self.meter, name, 0)
+
+    def _work(self, progress: TrainingProgress | None) -> None:
+        """All steps that are still to be done."""
+        with interrupt_noted() as noted:
             if self.kept is None:  # the untrained adapter has not been evaluated yet
                 self._record({"step": 0}, progress)
             while self.step < self.config.steps:
                 self._record(self._advance(), progress)
                 if self.step % self.config.save_every == 0:
-                    self.folder.save(self._state())
-            self._finish()
-        return self.folder.adapter
+                    self._save()
+                if number := self.processes.largest(noted.number):
+                    self._save()
+                    interrupted_by(number)
+
+    def _save(self) -> None:
+        if self.saved == self.step:
+            return
+        cost = self._cost()
+        if self.processes.main:
+            self.folder.save(self._state(cost))
+        self.saved = self.step
 
     # One step.
 
@@ -152,19 +213,19 @@ class Trainer:
         start, images = time.perf_counter(), self.config.batch_size * self.config.accumulation
         self.optimizer.zero_grad(set_to_none=True)
         batches = [self._backward(self.step, micro) for micro in range(self.config.accumulation)]
+        self.processes.average_gradients(self.parameters)
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip))
         rate = learning_rate(self.config, self.step)
         self._apply(norm, rate)
         self.step += 1
         seconds = time.perf_counter() - start
-        self.cost.seconds += seconds
+        self.cost.seconds += seconds * self.processes.count
         self.cost.steps += 1
         self.cost.images += images
-        means = {name: _mean([batch[name] for batch in batches]) for name in batches[0]}
         speed = {"images_per_second": images / seconds, "seconds": self.cost.seconds}
         return {
             "step": self.step,
-            **means,
+            **self._means(batches),
             "gradient_norm": _finite(norm),
             "learning_rate": rate,
             "skipped": self.cost.skipped_steps,
@@ -188,6 +249,16 @@ class Trainer:
             "reward": float(reward.detach().mean()),
         }
         return facts | _size_of(change, noise)
+
+    def _means(self, batches: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+        """The means of facts of batches over the batches and the processes."""
+        found = {name: _mean([batch[name] for batch in batches]) for name in batches[0]}
+        values = [math.nan if value is None else value for value in found.values()]
+        totals = self.processes.sums(torch.tensor(values, dtype=torch.float64)).tolist()
+        return {
+            name: _finite(total / self.processes.count)
+            for name, total in zip(found, totals, strict=True)
+        }
 
     def _draw(self, noise: Tensor, conditioning: Conditioning) -> tuple[Tensor, Tensor | None]:
         """Images, and the change of the noise that made them (None for a fine-tuning)."""
@@ -234,7 +305,8 @@ class Trainer:
         """Evaluate if it is due, and write the step to the log."""
         if self.step % self.config.eval_every == 0 or self.step == self.config.steps:
             record["evaluation"] = self._evaluate()
-        self.folder.log(record)
+        if self.processes.main:
+            self.folder.log(record)
         if progress:
             progress.stepped(record)
 
@@ -243,7 +315,7 @@ class Trainer:
         found = {
             name: _finite(value) for name, value in self.evaluation.measure(self._draw).items()
         }
-        self.cost.seconds += time.perf_counter() - start
+        self.cost.seconds += (time.perf_counter() - start) * self.processes.count
         if self.config.kind == "hypernoise":
             self.kept = {"step": self.step, **found}
         elif self.kept is None or _gain(found) > _gain(self.kept):
@@ -266,7 +338,7 @@ class Trainer:
             "prompts": digest(list(prompts)),
         }
 
-    def _state(self) -> State:
+    def _state(self, cost: Mapping[str, Any]) -> State:
         tensors = {
             "adapter": self.adapter.state_dict(),
             "optimizer": tensors_of(self.optimizer),
@@ -275,7 +347,7 @@ class Trainer:
         base = self.evaluation.base_rewards
         rewards = None if base is None else [_finite(reward) for reward in base]
         values = {
-            "cost": self._cost(),
+            "cost": cost,
             "kept": self.kept,
             "base_rewards": rewards,
             "in_a_row": self.in_a_row,
@@ -329,12 +401,16 @@ class Trainer:
         self.cost, self.in_a_row = values.cost, values.in_a_row
         for name in vars(self.meter):
             setattr(self.meter, name, getattr(values.cost, name))
-        self.step, self.kept = state.step, state.values["kept"]
+        self.step, self.kept, self.saved = state.step, state.values["kept"], state.step
 
     def _finish(self) -> None:
         """Write the adapter, and delete the state, which is no longer needed."""
         if self.best:
             self.adapter.load_state_dict(self.best)
+        cost = self._cost()
+        self.processes.lead(lambda: self._write(cost))
+
+    def _write(self, cost: Mapping[str, Any]) -> None:
         with writing(
             self.folder.adapter,
             "The state that was saved last is kept; then the same command continues.",
@@ -343,16 +419,18 @@ class Trainer:
                 self.folder.adapter,
                 self.adapter,
                 self.generator.backbone,
-                self._description(),
+                self._description(cost),
                 self.prompts,
             )
         self.folder.discard_state()
 
     def _cost(self) -> dict[str, Any]:
-        """The training's cost so far, evaluations included (`TrainingCost`)."""
-        return {**msgspec.structs.asdict(self.cost), **vars(self.meter)}
+        """The training's cost so far, evaluations included (`TrainingCost`), of all processes."""
+        counted = self.processes.sums(torch.tensor(list(vars(self.meter).values())))
+        passes = dict(zip(vars(self.meter), counted.tolist(), strict=True))
+        return {**msgspec.structs.asdict(self.cost), **passes}
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self, cost: Mapping[str, Any]) -> dict[str, Any]:
         generator = self.generator
         return {
             "kind": self.config.kind,
@@ -366,7 +444,7 @@ class Trainer:
             "temperature": self.objective.temperature if self.hypernetwork else None,
             "parameters": sum(parameter.numel() for parameter in self.parameters),
             "training": {
-                **self._cost(),
+                **cost,
                 "device": _device_name(generator.device),
             },
             "evaluation": self.kept,

@@ -65,7 +65,7 @@ def test_a_training_says_what_helps_and_continues(
 
     def fail(trainer: Trainer) -> object:
         if trainer.step == 1:
-            trainer.folder.save(trainer._state())
+            trainer.folder.save(trainer._state(trainer._cost()))
             raise error
         return advance(trainer)
 

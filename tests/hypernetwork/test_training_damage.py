@@ -60,7 +60,9 @@ def go_on(one: Trainer) -> None:
     with one.folder.locked():
         one.folder.claim(one.manifest)
         one._restore()
-    json.dumps([one._description(), one._state().values], allow_nan=False).encode()
+    json.dumps(
+        [one._description(one._cost()), one._state(one._cost()).values], allow_nan=False
+    ).encode()
     assert one.step in (0, 4)
 
 
