@@ -111,25 +111,35 @@ def train(
         "max_sequence_length": max_sequence_length,
         "memory": memory,
     }
-    screen = Screen(shown=progress)
-    defaults = preset_of(generator)
-    published = training_settings(defaults, kind, preset, generator)
-    check_generator(generator)
-    weights = weights_of(optimise, defaults, generator)
-    texts, source = prompts_of(prompts, defaults, generator, data_dir, screen)
-    given = {name: value for name, value in asked.items() if value is not None}
-    config = TrainingConfig(
-        kind=kind,
-        generator=generator,
-        rewards=weights,
-        prompts=source,
-        seed=seed,
-        **{**published, **given},
+    with Screen(shown=progress) as screen:
+        defaults = preset_of(generator)
+        published = training_settings(defaults, kind, preset, generator)
+        check_generator(generator)
+        weights = weights_of(optimise, defaults, generator)
+        texts, source = prompts_of(prompts, defaults, generator, data_dir, screen)
+        given = {name: value for name, value in asked.items() if value is not None}
+        config = TrainingConfig(
+            kind=kind,
+            generator=generator,
+            rewards=weights,
+            prompts=source,
+            seed=seed,
+            **{**published, **given},
+        )
+        screen.say(_work(config))
+        chosen = device_of(device, screen)
+        precision = dtype_of(generator, dtype)
+        folder = RESULTS / _name_of(config, texts, precision) if out is None else Path(out)
+        return _train(config, texts, chosen, precision, folder, screen)
+
+
+def _work(config: TrainingConfig) -> str:
+    """The whole training in one line."""
+    images = config.steps * config.batch_size * config.accumulation
+    return (
+        f"{config.steps:,} steps on {images:,} images, with an evaluation every"
+        f" {config.eval_every:,} steps"
     )
-    chosen = device_of(device, screen)
-    precision = dtype_of(generator, dtype)
-    folder = RESULTS / _name_of(config, texts, precision) if out is None else Path(out)
-    return _train(config, texts, chosen, precision, folder, screen)
 
 
 def _name_of(config: TrainingConfig, prompts: Sequence[str], dtype: str) -> str:
