@@ -11,7 +11,7 @@ from hnbench.catalogue.specifications import is_file, parse_method
 from hnbench.hypernetwork.checkpoint import adapter_sha256
 from hnbench.runs.finished import finished_run
 from hnbench.runs.manifest import MANIFEST, read_manifest
-from hnbench.weights.verified import memory_file
+from hnbench.weights import verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def _fixed(config: RunConfig) -> bool:
 
 def _verified_since(folder: Path) -> bool:
     """Whether a model was verified after the last session, which `run.json` should say."""
-    memory = memory_file()
+    memory = verified.memory_file()
     return memory.exists() and memory.stat().st_mtime > (folder / MANIFEST).stat().st_mtime
 
 
