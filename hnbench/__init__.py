@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from hnbench.measures.base import SetMeasure as SetMeasure
     from hnbench.methods.base import Method as Method
     from hnbench.methods.base import Outcome as Outcome
+    from hnbench.methods.base import Passes as Passes
     from hnbench.rewards.base import Mixture as Mixture
     from hnbench.rewards.base import Reward as Reward
     from hnbench.runs.record import Record as Record
@@ -84,7 +85,7 @@ _HOMES = {
     "errors": ("HnbenchError", "PluginError", "SampleFailure", "StoreError", "UsageError"),
     "generators.base": ("Conditioning", "Generator"),
     "measures.base": ("ImageMeasure", "Measure", "PromptMeasure", "SetMeasure"),
-    "methods.base": ("Method", "Outcome"),
+    "methods.base": ("Method", "Outcome", "Passes"),
     "rewards.base": ("Mixture", "Reward"),
     "runs.record": ("Record",),
     "runs.store": ("Run",),
@@ -113,6 +114,7 @@ __all__ = [
     "Mixture",
     "NoiseSource",
     "Outcome",
+    "Passes",
     "PluginError",
     "Prompt",
     "PromptMeasure",

@@ -51,7 +51,7 @@ ALLOWED = {
         | {"catalogue", "hypernetwork", "images", "measures", "methods", "runs", "shapes", "suites"}
     ),
     "shapes_training": GROUND | MODELS | {"shapes", "suites", "hypernetwork", "catalogue"},
-    "display": {"files", "verification"},
+    "display": {"files", "runs", "verification"},
     "api": (
         GROUND
         | {"catalogue", "display", "generators", "hypernetwork", "images", "measures", "methods"}

@@ -81,33 +81,37 @@ def measure(
     Raises `UsageError` for a folder or a measure that cannot be used, before anything is measured;
     `SampleFailure` if a measure fails for some images, with all other values kept.
     """
-    screen = Screen(shown=progress)
-    names = _known(several(measure))
+    with Screen(shown=progress) as screen:
+        names = _known(several(measure))
 
-    from hnbench.images.finding import find_images, place_of
+        from hnbench.images.finding import find_images, place_of
 
-    place = place_of(folder)
-    names = names or _of_preset(place)
-    chosen_device = device_of(device, screen)
+        place = place_of(folder)
+        names = names or _of_preset(place)
+        chosen_device = device_of(device, screen)
 
-    # Heavy imports come only after wrong arguments have been refused.
-    from hnbench.images.layouts.run import base_of
-    from hnbench.images.measuring import Measurer
-    from hnbench.measures.journal import FOLDER, open_journal
-    from hnbench.runs.store import Run
+        # Heavy imports come only after wrong arguments have been refused.
+        from hnbench.images.layouts.run import base_of
+        from hnbench.images.measuring import Measurer
+        from hnbench.measures.journal import FOLDER, open_journal
+        from hnbench.runs.store import Run
 
-    base = base_of(place) if isinstance(place, Run) else None
-    # The base is measured in any case: all other labels are compared with it.
-    labels = [base, *several(label)] if several(label) and base else several(label)
-    chosen_suite = specifications.make_suite(suite) if suite else None
-    found = find_images(place, chosen_suite, quick=quick, labels=labels)
-    target = found.folder / FOLDER if out is None else Path(out)
-    with screen.stages() as display:
-        found = found.usable(display, partial=partial)
-        with open_journal(target) as journal:
-            measurer = Measurer(found, journal, base=base, batch_size=batch_size, progress=display)
-            measured = tuple(measurer.measure(_load(name, chosen_device, screen)) for name in names)
-    return MeasuredImages(journal.path, found, measured, base)
+        base = base_of(place) if isinstance(place, Run) else None
+        # The base is measured in any case: all other labels are compared with it.
+        labels = [base, *several(label)] if several(label) and base else several(label)
+        chosen_suite = specifications.make_suite(suite) if suite else None
+        found = find_images(place, chosen_suite, quick=quick, labels=labels)
+        target = found.folder / FOLDER if out is None else Path(out)
+        with screen.stages() as display:
+            found = found.usable(display, partial=partial)
+            with open_journal(target) as journal:
+                measurer = Measurer(
+                    found, journal, base=base, batch_size=batch_size, progress=display
+                )
+                measured = tuple(
+                    measurer.measure(_load(name, chosen_device, screen)) for name in names
+                )
+        return MeasuredImages(journal.path, found, measured, base)
 
 
 def _known(typed: tuple[str, ...]) -> tuple[str, ...]:

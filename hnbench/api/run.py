@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from hnbench.api.arguments import (
-    RESULTS,
-    Several,
-    Weights,
-    adapters_of,
-    check_names,
-    device_of,
-    held_out_of,
-    options_of,
-    several,
-    weights_of,
-)
-from hnbench.catalogue import registry, specifications
+from hnbench.api.arguments import Several, Weights, device_of, options_of
+from hnbench.api.arrangement import Arrangement, arrange
+from hnbench.api.expectation import expected_work
+from hnbench.api.finished import already_finished
 from hnbench.catalogue.loading import (
     Dtype,
-    dtype_of,
     load_generator,
     load_mixture,
     load_reward,
     make_methods,
-    parse_angle,
 )
-from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
-from hnbench.runs.plan import BASE
+from hnbench.runs.plan import Plan
 from hnbench.runs.store import Run, read_run
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from hnbench.catalogue.presets import Preset
-    from hnbench.config import RunConfig
-    from hnbench.suites.base import Suite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,60 +79,52 @@ def run(
     Raises `UsageError` for arguments that cannot be used, before any work; `StoreError` for a
     folder of another run, or one that cannot be written.
     """
-    screen = Screen(shown=progress)
-    preset = preset_of(generator)
-    adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
-    weights = weights_of(optimise, preset, generator)
-    held_out = held_out_of(hold_out, preset, weights)
-    methods = _with_base(several(method) or _runnable(adapters, screen))
-    # All names are checked before a suite's files are read or downloaded.
-    specifications.find_suite(suite)
-    check_names(generator, (*weights, *held_out), methods)
-    chosen = specifications.make_suite(suite)
-    for note in chosen.notes:
-        screen.note(note)
-
-    from hnbench.config import RunConfig
-
-    config = RunConfig(
-        **_name_of(suite, chosen),
-        generator=generator,
-        optimised=weights,
-        held_out=held_out,
-        base_seed=seed,
-        noise_policy=noise_policy,
-        steps=steps,
-        dtype=dtype_of(generator, dtype),
-        image_size=image_size,
-        prompt_prefix=prompt_prefix,
-        max_sequence_length=max_sequence_length,
-        intermediate_timesteps=parse_angle(intermediate_timesteps),
-        methods=methods,
-        full=full,
-        limit=limit,
-        batch_size=batch_size,
-        device=device_of(device, screen),
-        memory=memory,
-    )
-    folder = RESULTS / config.folder_name if out is None else Path(out)
-    return _execute(config, chosen, preset, adapters, folder, screen)
+    with Screen(shown=progress) as screen:
+        asked = arrange(
+            screen,
+            suite,
+            generator=generator,
+            method=method,
+            full=full,
+            limit=limit,
+            seed=seed,
+            hypernetwork=hypernetwork,
+            finetuned=finetuned,
+            optimise=optimise,
+            hold_out=hold_out,
+            batch_size=batch_size,
+            device=device,
+            dtype=dtype,
+            steps=steps,
+            image_size=image_size,
+            prompt_prefix=prompt_prefix,
+            max_sequence_length=max_sequence_length,
+            intermediate_timesteps=intermediate_timesteps,
+            memory=memory,
+            noise_policy=noise_policy,
+            out=out,
+        )
+        found = already_finished(asked)
+        if found is None:
+            return _execute(asked, screen)
+        planned = Plan.from_manifest(found.manifest).size
+        return FinishedRun(
+            **vars(found), expected=planned, done=planned, failed=0, new=0, commonest=""
+        )
 
 
-def _execute(
-    config: RunConfig,
-    suite: Suite,
-    preset: Preset,
-    adapters: Mapping[str, str | Path],
-    folder: Path,
-    screen: Screen,
-) -> FinishedRun:
+def _execute(asked: Arrangement, screen: Screen) -> FinishedRun:
     """Load all models and execute the run."""
+    device = device_of(asked.config.device, screen)
+
     from hnbench.runs.execute import execute
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.preparation import prepare
     from hnbench.runs.store import RunStore
 
-    methods = make_methods(config.methods, preset, adapters)
+    config, suite = replace(asked.config, device=device), asked.suite
+    methods = make_methods(config.methods, asked.preset, asked.adapters)
+    screen.say(expected_work(asked, methods).sentence())
     screen.announce(f"loading {config.generator}")
     generator = load_generator(config.generator, config.device, config.dtype, **options_of(config))
     # Before the rewards are loaded and the folder is made: a wrong adapter costs nothing.
@@ -161,30 +134,7 @@ def _execute(
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
     experiment = Experiment(config, suite, generator, rewards, held_out, prepared)
-    with RunStore(folder) as store:
+    with RunStore(asked.folder) as store:
         tally = execute(experiment, store, screen.run())
         found = store.run()
     return FinishedRun(**vars(found), **vars(tally))
-
-
-def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:
-    """All built-in methods that have their adapter; the user is told which ones are left out."""
-    entries = registry.METHODS.built_in
-    left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
-    if left_out:
-        screen.note(f"without a trained adapter, left out: {', '.join(left_out)}")
-    return [entry.name for entry in entries if entry.name not in left_out]
-
-
-def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
-    """The methods with the base, which all others are compared with, in the first place."""
-    return (BASE, *(text for text in specifications if text != BASE))
-
-
-def _name_of(specification: str, suite: Suite) -> dict[str, str]:
-    """The suite's fields in a run's configuration. A prompt file is identified by its own name and
-    its prompts, wherever it is.
-    """
-    if specifications.is_file(specification):
-        return {"suite": suite.name, "suite_version": suite.version}
-    return {"suite": specification}

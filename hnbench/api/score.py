@@ -69,22 +69,22 @@ def score(
     others kept.
     """
     specifications.find_suite(suite)
-    screen = Screen(shown=progress)
-    chosen_device = device_of(device, screen)
+    with Screen(shown=progress) as screen:
+        chosen_device = device_of(device, screen)
 
-    # Heavy imports come only after wrong arguments have been refused.
-    from hnbench.images.finding import find_images
-    from hnbench.images.judging import judge_of, scores_folder
-    from hnbench.images.judging import score as judge_images
-    from hnbench.images.result_files import write_results
+        # Heavy imports come only after wrong arguments have been refused.
+        from hnbench.images.finding import find_images
+        from hnbench.images.judging import judge_of, scores_folder
+        from hnbench.images.judging import score as judge_images
+        from hnbench.images.result_files import write_results
 
-    chosen = specifications.make_suite(suite)
-    found = find_images(folder, chosen, quick=quick, labels=several(label))
-    with screen.stages() as display:
-        found = found.usable(display, partial=partial)
-        screen.announce(f"loading the judge of {suite}")
-        judge = judge_of(chosen, chosen_device)
-        target = scores_folder(found.folder, judge) if out is None else Path(out)
-        scores = judge_images(found, judge, target, batch_size=batch_size, progress=display)
-    write_results(scores, target)
-    return Scored(target, scores)
+        chosen = specifications.make_suite(suite)
+        found = find_images(folder, chosen, quick=quick, labels=several(label))
+        with screen.stages() as display:
+            found = found.usable(display, partial=partial)
+            screen.announce(f"loading the judge of {suite}")
+            judge = judge_of(chosen, chosen_device)
+            target = scores_folder(found.folder, judge) if out is None else Path(out)
+            scores = judge_images(found, judge, target, batch_size=batch_size, progress=display)
+        write_results(scores, target)
+        return Scored(target, scores)

@@ -121,33 +121,43 @@ def train(
         "eval_every": eval_every,
     }
     launch = launched()
-    screen = Screen(shown=progress and launch.main)
-    defaults = preset_of(generator)
-    published = training_settings(defaults, kind, preset, generator)
-    check_generator(generator)
-    weights = weights_of(optimise, defaults, generator)
-    texts, source = prompts_of(prompts, defaults, generator, data_dir, screen)
-    given = {name: value for name, value in asked.items() if value is not None}
-    config = TrainingConfig(
-        kind=kind,
-        generator=generator,
-        rewards=weights,
-        prompts=source,
-        seed=seed,
-        **{**published, **given},
-    )
-    launch.require_divisible(config.batch_size, config.accumulation)
-    if launch.count > 1:
-        screen.note(f"training on {launch}")
-    elif is_alone_by_mistake():
-        screen.note(
-            "training in one process, because on a CPU accelerate starts several only through MPI;"
-            " torchrun starts them without it"
+    with Screen(shown=progress and launch.main) as screen:
+        defaults = preset_of(generator)
+        published = training_settings(defaults, kind, preset, generator)
+        check_generator(generator)
+        weights = weights_of(optimise, defaults, generator)
+        texts, source = prompts_of(prompts, defaults, generator, data_dir, screen)
+        given = {name: value for name, value in asked.items() if value is not None}
+        config = TrainingConfig(
+            kind=kind,
+            generator=generator,
+            rewards=weights,
+            prompts=source,
+            seed=seed,
+            **{**published, **given},
         )
-    chosen = device_of(device, screen)
-    precision = dtype_of(generator, dtype)
-    folder = RESULTS / _name_of(config, texts, precision) if out is None else Path(out)
-    return _train(config, texts, (launch, chosen), precision, folder, screen)
+        launch.require_divisible(config.batch_size, config.accumulation)
+        if launch.count > 1:
+            screen.note(f"training on {launch}")
+        elif is_alone_by_mistake():
+            screen.note(
+                "training in one process, because on a CPU accelerate starts several only through"
+                " MPI; torchrun starts them without it"
+            )
+        screen.say(_work(config))
+        chosen = device_of(device, screen)
+        precision = dtype_of(generator, dtype)
+        folder = RESULTS / _name_of(config, texts, precision) if out is None else Path(out)
+        return _train(config, texts, (launch, chosen), precision, folder, screen)
+
+
+def _work(config: TrainingConfig) -> str:
+    """The whole training in one line."""
+    images = config.steps * config.batch_size * config.accumulation
+    return (
+        f"{config.steps:,} steps on {images:,} images, with an evaluation every"
+        f" {config.eval_every:,} steps"
+    )
 
 
 def _name_of(config: TrainingConfig, prompts: Sequence[str], dtype: str) -> str:

@@ -26,19 +26,24 @@ if TYPE_CHECKING:
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
-def choose_device(name: str) -> str:
-    """The torch device of a name; `"auto"` is CUDA if available, else the CPU. An unknown or
-    missing device is a `UsageError`.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
+def check_device(name: str) -> None:
+    """Raise a `UsageError` for a name that is none of a device, before torch is imported."""
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
         raise UsageError(
             f"`device` was {name!r}; choose auto, cpu, cuda or, for one of several GPUs, its number"
             " as in cuda:1"
         )
+
+
+def choose_device(name: str) -> str:
+    """The torch device of a name; `"auto"` is CUDA if available, else the CPU. An unknown or
+    missing device is a `UsageError`.
+    """
+    check_device(name)
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import hnbench as api
-from hnbench.cli.printing import show_report
+from hnbench.cli.printing import show_lines, show_report
 from hnbench.errors import SampleFailure
 from hnbench.runs.store import Run
 
@@ -50,6 +50,20 @@ def report(
     It is made from the run's records alone. Runs of several base seeds are reported together.
     """
     write_and_show(runs, out, published=published, check=check)
+
+
+def show_existing(run: Path) -> bool:
+    """Print the report that the run's folder already has. False, and nothing is printed, if it has
+    none, or an older one than the run.
+    """
+    from hnbench.reports.existing import existing_report
+
+    found = existing_report(run)
+    if found is None:
+        return False
+    path, text = found
+    show_lines([*text.splitlines(), "", f"The report: {path}"])
+    return True
 
 
 def write_and_show(

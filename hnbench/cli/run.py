@@ -24,7 +24,7 @@ from hnbench.cli.options import (
     Weights,
 )
 from hnbench.cli.output import echo
-from hnbench.cli.report import write_and_show
+from hnbench.cli.report import show_existing, write_and_show
 from hnbench.errors import SampleFailure
 
 EXAMPLES = (
@@ -145,7 +145,7 @@ def run(
     )
     if not found.new:
         echo(f"all {found.expected} samples are already done in {found.folder}", err=True)
-    if report:
+    if report and (found.new or not show_existing(found.folder)):
         write_and_show(found)
     if found.failed:
         why = f": {found.commonest}" if found.commonest else ""

@@ -23,6 +23,11 @@ def stdout() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
+def plain(text: str) -> Text:
+    """A text without markup and control characters."""
+    return Text(printable(text))
+
+
 def say(console: Console, text: str) -> None:
     """Print one line of plain text; the terminal wraps it, so that a copied line is whole."""
-    console.print(Text(printable(text)), soft_wrap=True)
+    console.print(plain(text), soft_wrap=True)

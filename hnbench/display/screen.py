@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from hnbench.display import consoles
 from hnbench.display.checks import VerifyDisplay
+from hnbench.display.heartbeat import Heartbeat
 from hnbench.display.run import RunDisplay
 from hnbench.display.stages import StageDisplay
 from hnbench.display.training import TrainingDisplay
@@ -13,44 +14,92 @@ from hnbench.display.training import TrainingDisplay
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.status import Status
+
     from hnbench.verification.reference import Reference
 
 
+AnyDisplay = TypeVar("AnyDisplay", RunDisplay, StageDisplay, TrainingDisplay)
+
+
 class Screen:
-    """Progress and notes of one call on stderr, if `shown`."""
+    """Progress and notes of one call on stderr, if `shown`.
+
+    Within a `with` block, the present state is printed every 30 seconds where there is no terminal,
+    and anywhere at once when SIGUSR1 arrives.
+    """
 
     def __init__(self, *, shown: bool) -> None:
         """Decide for the whole call whether anything is shown."""
         self.shown = shown
+        self._console = consoles.stderr()
+        self._line: Callable[[], str] = str
+        self._status: Status | None = None
+        self._heartbeat = Heartbeat(self._sign)
+        self._entered = False
+
+    def __enter__(self) -> Self:
+        self._entered = True
+        if self.shown:
+            self._heartbeat.__enter__()
+        return self
+
+    def __exit__(self, *given: object) -> None:
+        self._stop_status()
+        if self.shown:
+            self._heartbeat.__exit__(*given)
 
     def announce(self, text: str) -> None:
-        """Print what begins now in a line of its own. A terminal gets no line, since it has
-        bars.
+        """Show what begins now: as a line, or on a terminal until the next thing begins. Outside of
+        a `with` block, a terminal gets nothing.
         """
-        console = consoles.stderr()
-        if self.shown and not console.is_terminal:
-            consoles.say(console, text)
+        self._line = lambda: text
+        if not self._console.is_terminal:
+            self.say(text)
+        elif self.shown and self._entered:
+            self._stop_status()
+            self._status = self._console.status(consoles.plain(text))
+            self._status.start()
+
+    def say(self, text: str) -> None:
+        """Print a line about the work."""
+        if self.shown:
+            consoles.say(self._console, text)
 
     def note(self, text: str) -> None:
         """Print something that a user should know, but that no result depends on."""
-        if self.shown:
-            consoles.say(consoles.stderr(), f"hnbench: {text}")
+        self.say(f"hnbench: {text}")
 
     def run(self) -> RunDisplay | Silent:
         """The progress of a run."""
-        return RunDisplay() if self.shown else Silent()
+        return self._show(RunDisplay(self._console)) if self.shown else Silent()
 
     def stages(self) -> StageDisplay | Silent:
         """The progress of work on a folder of images, for a `with` statement."""
-        return StageDisplay() if self.shown else Silent()
+        return self._show(StageDisplay(self._console)) if self.shown else Silent()
 
     def training(self) -> TrainingDisplay | Silent:
         """The progress of a training, for a `with` statement."""
-        return TrainingDisplay() if self.shown else Silent()
+        return self._show(TrainingDisplay(self._console)) if self.shown else Silent()
 
     def checks(self, chosen: Sequence[Reference], known: int) -> VerifyDisplay | Silent:
         """The progress of the `chosen` checks, of which `known` exist in all."""
         return VerifyDisplay(chosen, known) if self.shown else Silent()
+
+    def _show(self, display: AnyDisplay) -> AnyDisplay:
+        self._stop_status()
+        self._line = display.line
+        return display
+
+    def _stop_status(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _sign(self, asked: bool) -> None:
+        line = self._line()
+        if line and (asked or not self._console.is_terminal):
+            consoles.say(self._console, line)
 
 
 def _nothing(_self: Silent, *_: object) -> None:
@@ -60,8 +109,11 @@ def _nothing(_self: Silent, *_: object) -> None:
 class Silent:
     """A progress display of any kind that shows nothing."""
 
+    expect: Callable[..., None] = _nothing
     start: Callable[..., None] = _nothing
     label: Callable[..., None] = _nothing
+    passes: Callable[..., None] = _nothing
+    proposed: Callable[..., None] = _nothing
     advance: Callable[..., None] = _nothing
     done: Callable[..., None] = _nothing
     started: Callable[..., None] = _nothing

@@ -8,6 +8,7 @@ from hnbench.display.bars import image_bars
 from hnbench.display.log import Log
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import TaskID
 
 
@@ -16,8 +17,8 @@ class StageDisplay:
     `hnbench.images.inventory.StageProgress`.
     """
 
-    def __init__(self) -> None:
-        self._bars = image_bars()
+    def __init__(self, console: Console | None = None) -> None:
+        self._bars = image_bars(console)
         self._log = Log(self._bars.console)
         self._stage: TaskID | None = None
 
@@ -41,3 +42,7 @@ class StageDisplay:
         if self._stage is not None:
             self._log.advance(count)
             self._bars.advance(self._stage, count)
+
+    def line(self) -> str:
+        """The present state in one line."""
+        return self._log.line()

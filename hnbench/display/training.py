@@ -18,14 +18,16 @@ from hnbench.display.log import Log
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rich.console import Console
+
 
 class TrainingDisplay:
     """One line of progress with the latest figures, and a line for each evaluation. Implements
     `hnbench.hypernetwork.trainer.TrainingProgress`.
     """
 
-    def __init__(self) -> None:
-        console = consoles.stderr()
+    def __init__(self, console: Console | None = None) -> None:
+        console = console or consoles.stderr()
         self._log = Log(console)
         self._bars = Progress(
             TextColumn("training"),
@@ -60,6 +62,10 @@ class TrainingDisplay:
         self._log.note = figures(record)
         self._log.reach(record["step"])
         self._bars.update(self._task, completed=record["step"], figures=figures(record))
+
+    def line(self) -> str:
+        """The present state in one line."""
+        return self._log.line()
 
 
 def figures(record: Mapping[str, Any]) -> str:

@@ -72,6 +72,21 @@ class Outcome:
     """
 
 
+@dataclass(frozen=True)
+class Passes:
+    """Passes through the models, in images, as `hnbench.metering.Meter` counts them."""
+
+    generator_forward: int
+    generator_backward: int = 0
+    reward_forward: int = 0
+    reward_backward: int = 0
+
+    @property
+    def generator(self) -> int:
+        """Forward and backward passes through the generator."""
+        return self.generator_forward + self.generator_backward
+
+
 def one_each(
     tasks: Sequence[Task], label: str, images: Tensor, noises: Tensor
 ) -> Iterator[Outcome]:
@@ -118,6 +133,14 @@ class Method(ABC):
         A run calls this once, before the first batch, and does not time it. `propose` must find
         what was loaded, and must also work without this call; other methods must not be affected.
         Raise a `UsageError` if something does not fit the generator.
+        """
+        return None
+
+    def passes(self, steps: int) -> Passes | None:  # noqa: ARG002
+        """The passes that `propose` makes for one task, over all labels, when the generator takes
+        `steps` steps per image. None if the method cannot know them in advance.
+
+        A plan and the end time of a run are computed from them; the cost of an image is counted.
         """
         return None
 

@@ -14,6 +14,7 @@ from hnbench.generators.base import Generator
 from hnbench.methods.base import (
     Method,
     Outcome,
+    Passes,
     conditioning_of,
     starting_noise,
     without_gradient,
@@ -57,6 +58,9 @@ class BestOfN(Method):
 
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, "n": self.n}
+
+    def passes(self, steps: int) -> Passes:
+        return Passes(self.n * steps, reward_forward=self.n)
 
     def propose(
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource

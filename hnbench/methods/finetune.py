@@ -12,6 +12,7 @@ from hnbench.hypernetwork.adapter import FinetunedGenerator
 from hnbench.methods.adapted import AdapterMethod
 from hnbench.methods.base import (
     Outcome,
+    Passes,
     conditioning_of,
     one_each,
     starting_noise,
@@ -28,6 +29,9 @@ class FineTuned(AdapterMethod):
 
     name = "finetune"
     kind = "finetune"
+
+    def passes(self, steps: int) -> Passes:
+        return Passes(steps)
 
     def propose(
         self,

@@ -15,6 +15,7 @@ from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.methods.adapted import AdapterMethod
 from hnbench.methods.base import (
     Outcome,
+    Passes,
     conditioning_of,
     one_each,
     starting_noise,
@@ -31,6 +32,9 @@ class HyperNoise(AdapterMethod):
 
     name = "hypernoise"
     kind = "hypernoise"
+
+    def passes(self, steps: int) -> Passes:
+        return Passes(1 + steps)
 
     def propose(
         self,

@@ -12,6 +12,7 @@ from hnbench.generators.base import Generator
 from hnbench.methods.base import (
     Method,
     Outcome,
+    Passes,
     conditioning_of,
     one_each,
     starting_noise,
@@ -34,6 +35,9 @@ class Random(Method):
 
     def identity(self) -> dict[str, Any]:
         return {"name": self.name}
+
+    def passes(self, steps: int) -> Passes:
+        return Passes(steps)
 
     def propose(
         self,

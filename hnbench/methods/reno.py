@@ -19,7 +19,7 @@ from torch import Tensor
 from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.guards.answers import as_scores
-from hnbench.methods.base import Method, Outcome, conditioning_of, starting_noise
+from hnbench.methods.base import Method, Outcome, Passes, conditioning_of, starting_noise
 from hnbench.methods.candidates import Candidates, keep_better, per_sample
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
@@ -83,6 +83,15 @@ class ReNO(Method):
 
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, **asdict(self)}
+
+    def passes(self, steps: int) -> Passes:
+        # The last iteration has no backward pass.
+        return Passes(
+            self.iterations * steps,
+            (self.iterations - 1) * steps,
+            self.iterations,
+            self.iterations - 1,
+        )
 
     def propose(
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource

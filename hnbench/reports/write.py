@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hnbench.files.writing import writing
 from hnbench.reports import tables
 from hnbench.reports.drawing import save, settings
-from hnbench.reports.folder import replacing
+from hnbench.reports.folder import TEXT, replacing
 from hnbench.reports.grid import write_grid
 from hnbench.reports.headlines import headlines
 from hnbench.reports.markdown import markdown
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from hnbench.reports.summary import Summary
 
-TEXT = "report.md"
 FILES = (
     "summary.csv",
     "records.csv",

@@ -21,6 +21,7 @@ from hnbench.metering import Meter, MeteredGenerator, MeteredReward, Usage, meas
 from hnbench.runs.failures import RECORDED, failure_of, is_for_user
 from hnbench.runs.outcomes import Expectation
 from hnbench.runs.record import Cost, Failure
+from hnbench.runs.watched import WatchedMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,8 +122,17 @@ class Proposer:
     memory runs out, and never grows again.
     """
 
-    def __init__(self, method: Method, models: Models, size: int) -> None:
-        self.method, self.models, self.size = method, models, size
+    def __init__(
+        self,
+        method: Method,
+        models: Models,
+        size: int,
+        told: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`told` is called with the passes through the generator that the running batch has made so
+        far: 0 when it begins, and then whenever their number grows.
+        """
+        self.method, self.models, self.size, self._told = method, models, size, told
         self._who = f"the method {method.name}"
 
     def attempts(self, batch: Sequence[Task], wanted: AbstractSet[Task]) -> Iterator[Attempt]:
@@ -159,9 +169,10 @@ class Proposer:
         """The attempt, or None if it raised; and False if the cause was a lack of memory. If a task
         that is `alone` raises, its attempt is one whose outcomes are failures.
         """
-        meter, usage = Meter(), Usage()
+        meter, usage = WatchedMeter(self._told), Usage()
         try:
             self.models.warm_up(tasks)
+            self._told(0)
             return Attempt(tasks, meter, usage, self._propose(tasks, meter, usage)), True
         except RECORDED as error:
             if is_for_user(error):

@@ -42,6 +42,7 @@ from hnbench.runs.plan import BASE, make_plan
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.verdicts import verify
+from hnbench.runs.workload import name_of, workload_of
 from hnbench.seeds import NoiseSource, digest
 from hnbench.weights.verified import remembered, status_of
 
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from hnbench.runs.plan import Expected, Plan
     from hnbench.runs.recorder import Measurement
     from hnbench.runs.store import RunStore
+    from hnbench.runs.workload import Workload
     from hnbench.tasks import Task
 
 NO_BASE = "BaseFailed"
@@ -73,13 +75,24 @@ class Interrupted(HnbenchError):  # noqa: N818
 
 
 class RunProgress(Protocol):
-    """A display of a run's progress. Counts are in records."""
+    """A display of a run's progress. Counts are in records, unless something else is said."""
+
+    def expect(self, work: Workload) -> None:
+        """The work of the whole run, and how much of it is left; called before `start`."""
 
     def start(self, total: int) -> None:
         """Begin. `total` is the number of records of the plan, including existing ones."""
 
     def label(self, name: str) -> None:
         """Name the method that runs now."""
+
+    def passes(self, count: int) -> None:
+        """The batch that runs now has made `count` passes through the generator so far, forward and
+        backward, in images; 0 when it begins. Can be called from another thread.
+        """
+
+    def proposed(self, tasks: int, seconds: float) -> None:
+        """A batch of `tasks` samples has ended; it took `seconds`."""
 
     def advance(self, count: int) -> None:
         """Add `count` records."""
@@ -138,7 +151,12 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
     }
     # This refuses a damaged record before anything is computed.
     before = cover(plan, store.records.values(), store.folder)
-    done = sum(store.is_done(record.id) for record in before.done)
+    kept = {
+        (record.label, record.prompt_id, record.sample)
+        for record in before.done
+        if store.is_done(record.id)
+    }
+    done = len(kept)
     # A complete run needs no verdicts, so its judge is not checked.
     if judge is not None and done < before.expected:
         verify(judge)
@@ -160,6 +178,9 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
             worker=worker,
         )
         execution = _Execution(plan, models, recorder, store, progress)
+        progress.expect(
+            workload_of(methods, plan.tasks, kept, steps=config.steps, batch_size=config.batch_size)
+        )
         progress.start(before.expected)
         progress.advance(done)
         for method in methods:
@@ -237,8 +258,8 @@ class _Execution:
 
     def run(self, method: Method, batch_size: int) -> None:
         """Compute the missing records of one method, batch by batch."""
-        self._progress.label(method.labels[0] if len(method.labels) == 1 else method.name)
-        proposer = Proposer(method, self._models, batch_size)
+        self._progress.label(name_of(method))
+        proposer = Proposer(method, self._models, batch_size, self._progress.passes)
         tasks = self._plan.tasks
         for start in range(0, len(tasks), batch_size):
             batch = tasks[start : start + batch_size]
@@ -289,6 +310,7 @@ class _Execution:
 
     def _record(self, method: Method, attempt: Attempt) -> None:
         """Measure the images of an attempt and write the missing records of its tasks."""
+        self._progress.proposed(len(attempt.tasks), attempt.usage.seconds)
         items = [item for task in attempt.tasks for item in self._items(method, task)]
         owed = {item.id for item in items if not self._store.is_done(item.id)}
         outcomes = [(item, attempt.outcomes[item.task, item.label]) for item in items]

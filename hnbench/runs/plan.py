@@ -76,11 +76,12 @@ class Plan:
     @cached_property
     def tasks(self) -> list[Task]:
         """All (prompt, sample) pairs, prompt by prompt."""
-        return [
-            Task(prompt.id, prompt.text, sample)
-            for prompt in self.prompts
-            for sample in range(prompt.samples)
-        ]
+        return tasks_of(self.prompts)
+
+    @property
+    def size(self) -> int:
+        """The number of planned records."""
+        return len(self.tasks) * len(self.labels)
 
     @cached_property
     def rewards(self) -> frozenset[str]:
@@ -152,9 +153,6 @@ def make_plan(
 
     `UsageError` if two methods produce the same label, or if a prompt is not valid Unicode.
     """
-    prompts = spread(suite.prompts() if config.full else suite.subset(), config.limit)
-    for prompt in prompts:
-        _require_unicode(prompt)
     method_of: dict[str, int] = {}
     for index, method in enumerate(methods):
         for label in method.labels:
@@ -166,15 +164,32 @@ def make_plan(
             method_of[label] = index
     return Plan(
         protocol="full" if config.full else "quick",
-        prompts=tuple(
-            PlannedPrompt(item.id, item.text, item.tag, suite.samples(item, full=config.full))
-            for item in prompts
-        ),
+        prompts=planned_prompts(config, suite),
         labels=tuple(method_of),
         methods=tuple(method.identity() for method in methods),
         method_of=method_of,
         **_shared_by_all(described),
     )
+
+
+def planned_prompts(config: RunConfig, suite: Suite) -> tuple[PlannedPrompt, ...]:
+    """The prompts that a command asks for. `UsageError` if one is not valid Unicode."""
+    prompts = spread(suite.prompts() if config.full else suite.subset(), config.limit)
+    for prompt in prompts:
+        _require_unicode(prompt)
+    return tuple(
+        PlannedPrompt(item.id, item.text, item.tag, suite.samples(item, full=config.full))
+        for item in prompts
+    )
+
+
+def tasks_of(prompts: Sequence[PlannedPrompt]) -> list[Task]:
+    """All (prompt, sample) pairs, prompt by prompt."""
+    return [
+        Task(prompt.id, prompt.text, sample)
+        for prompt in prompts
+        for sample in range(prompt.samples)
+    ]
 
 
 def _require_unicode(prompt: Prompt) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import is_dataclass
+from dataclasses import asdict, is_dataclass
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from hnbench.metering import Meter, MeteredGenerator, MeteredReward
 from hnbench.methods.base import (
     Method,
     Outcome,
+    Passes,
     conditioning_of,
     starting_noise,
     without_gradient,
@@ -125,7 +126,7 @@ class _Asked:
 
     def __init__(self, who: str, method: Method, generator: Generator, reward: Reward) -> None:
         self.who, self.method, self.reward = who, method, reward
-        self.generator = _Watched(generator)
+        self.generator, self.model = _Watched(generator), generator
         self.image_shape = tuple(_images(generator).shape[1:])
 
     def check(self) -> None:
@@ -144,6 +145,7 @@ class _Asked:
             self._require_same(self._propose([task]), first, rule)
         self._require_same(self._propose(TASKS[::-1]), first, f"{rule}, or on their order")
         self._check_seed(first)
+        self._check_passes()
 
     def _propose(self, tasks: Sequence[Task], base_seed: int = 0) -> list[Outcome]:
         noises = NoiseSource(base_seed, self.generator.noise_shape)
@@ -200,3 +202,26 @@ class _Asked:
                 "a method has to begin from the noises it is given (starting_noise)",
                 "another base seed gives the same noise",
             )
+
+    def _check_passes(self) -> None:
+        """Require that the passes which the method announces are those that it makes."""
+        said = self.method.passes(1)
+        require(
+            said is None or isinstance(said, Passes),
+            self.who,
+            "passes() has to return Passes, or None if they cannot be known in advance",
+            f"got {shown(said)}",
+        )
+        if said is None:
+            return
+        meter = Meter()
+        generator = MeteredGenerator(self.model, meter, steps=1)
+        noises = NoiseSource(0, self.model.noise_shape)
+        list(self.method.propose(TASKS, generator, MeteredReward(self.reward, meter), noises))
+        counted = {name: count / len(TASKS) for name, count in asdict(meter).items()}
+        require(
+            asdict(said) == counted,
+            self.who,
+            "passes() has to announce the passes that propose makes for one task",
+            f"announced {asdict(said)}, counted {counted}",
+        )

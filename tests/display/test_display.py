@@ -14,7 +14,6 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-import hnbench.display.run
 from hnbench.catalogue.entries import Entry
 from hnbench.cli.printing import show_entries, show_report, show_values
 from hnbench.display import consoles
@@ -22,6 +21,8 @@ from hnbench.display.log import Log
 from hnbench.display.run import RunDisplay
 from hnbench.display.stages import StageDisplay
 from hnbench.display.training import TrainingDisplay, figures, paired_gain
+from hnbench.runs.workload import Workload
+from tests.display.test_pace import work
 
 EVALUATION = {"gain": 0.03125, "gain_standard_error": 0.0040, "reward": 0.6}
 
@@ -55,18 +56,35 @@ def lines(screen: io.StringIO) -> list[str]:
 
 def test_a_run_shows_its_total_and_the_methods_that_did_something(terminal: io.StringIO) -> None:
     shown = RunDisplay()
+    shown.expect(Workload((work("random", 4, 1), work("reno", 3, 99, 3), work("other", 3, 2, 3))))
     shown.start(10)
     shown.advance(4)
-    for name, counts in (("random", []), ("reno", [2, 1]), ("hypernoise", [3])):
+    for name, counts in (("random", []), ("reno", [2, 1]), ("other", [3])):
         shown.label(name)
         for count in counts:
+            shown.passes(0)
+            shown.proposed(count, 1.0)
             shown.advance(count)
     shown.done()
-    assert [re.match(r"(\D+ \d+/\d+)", line)[1] for line in lines(terminal)] == [  # type: ignore[index]
-        "all methods 10/10",
-        "reno 3/3",
-        "hypernoise 3/3",
+    assert lines(terminal) == [
+        "all methods 10/10 images 307/307 passes",
+        "reno 3/3 images 297/297 passes",
+        "other 3/3 images 6/6 passes",
     ]
+
+
+def test_the_bars_move_within_a_batch(terminal: io.StringIO) -> None:
+    """Three of the five iterations of a batch of two, forward and backward."""
+    shown = RunDisplay()
+    shown.expect(Workload((work("reno", 4, 9, 4),)))
+    shown.start(4)
+    shown.label("reno")
+    shown.passes(0)
+    shown.passes(6)
+    assert shown.line().startswith("all methods: 0/4 images, 6/36 passes, now reno, ends ")
+    shown.passes(12)
+    shown.done()
+    assert lines(terminal)[0].startswith("all methods 0/4 images 12/36 passes")
 
 
 def test_a_run_that_is_cut_off_can_be_ended_twice(terminal: io.StringIO) -> None:
@@ -145,35 +163,37 @@ class Clock:
 
 
 def logged(total: int, steps: list[tuple[float, int]], done: int = 0) -> list[str]:
-    """What a log says of work whose state is `done` at each time."""
+    """The lines of a log of work whose state is `done` at each time, with a sign after each."""
     stream, clock = io.StringIO(), Clock()
-    log = Log(Console(file=stream, width=200), clock)
+    console = Console(file=stream, width=200)
+    log = Log(console, clock)
     log.begin("work", total, done)
     for seconds, reached in steps:
         clock.now = seconds
         log.reach(reached)
+        consoles.say(console, log.line())
     log.end()
-    return stream.getvalue().splitlines()
+    return [re.sub(r"ends .* \(", "ends (", line) for line in stream.getvalue().splitlines()]
 
 
-def test_a_log_has_a_line_after_thirty_seconds_and_five_percent() -> None:
-    assert logged(100, [(1, 50), (29, 60)]) == ["work: 0/100", "work: 60/100, about 0:00:19 left"]
-    assert logged(100, [(30, 4), (100, 5), (129, 90), (130, 91)]) == [
+def test_a_log_tells_when_the_work_ends() -> None:
+    assert logged(100, [(29, 60), (60, 100)]) == [
         "work: 0/100",
-        "work: 5/100, about 0:31:40 left",
-        "work: 91/100, about 0:00:13 left",
+        "work: 60/100, ends (in 0:00:19)",
+        "work: 100/100, took 0:01:00",
+        "work: 100/100, took 0:01:00",
     ]
 
 
-@pytest.mark.parametrize("seconds", [1, 3600])
-def test_a_log_is_short_however_long_the_work_takes(seconds: float) -> None:
-    lines = logged(1000, [(seconds * count, count) for count in range(1, 1001)])
-    assert len(lines) <= 22
-    assert lines[-1].startswith("work: 1000/1000, took ")
-
-
 def test_what_was_there_before_is_no_measure_of_speed() -> None:
-    assert logged(100, [(60, 60)], done=40)[-1] == "work: 60/100, about 0:02:00 left"
+    assert logged(100, [(60, 60)], done=40)[-1] == "work: 60/100, ends (in 0:02:00)"
+
+
+def test_nothing_is_said_before_any_work() -> None:
+    stream = io.StringIO()
+    log = Log(Console(file=stream))
+    log.end()
+    assert (log.line(), stream.getvalue()) == ("", "")
 
 
 def test_a_terminal_has_bars_and_no_log() -> None:
@@ -182,22 +202,25 @@ def test_a_terminal_has_bars_and_no_log() -> None:
     assert stream.getvalue() == ""
 
 
-def test_a_run_says_its_method_and_what_is_left(
-    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_says_its_method_and_when_it_ends(screen: io.StringIO) -> None:
     clock = Clock()
-    monkeypatch.setattr(hnbench.display.run, "Log", lambda console: Log(console, clock))
-    shown = RunDisplay()
+    shown = RunDisplay(clock=clock)
+    shown.expect(Workload((work("random", 20, 1), work("reno", 80, 10, 80))))
     shown.start(100)
     shown.advance(20)
+    shown.label("random")
     shown.label("reno")
+    shown.passes(0)
     clock.now = 40
+    shown.passes(400)
+    shown.proposed(40, 40.0)
     shown.advance(40)
+    assert re.fullmatch(r".*, now reno, ends (.* )?\d\d:\d\d \(in 0:00:40\)", shown.line())
     shown.done()
-    assert lines(screen) == [
-        "all methods: 0/100",
-        "all methods: 20/100",
-        "all methods: 60/100, now reno, about 0:00:40 left",
+    assert [line.partition(", ends")[0] for line in lines(screen)] == [
+        "all methods: 0/100 images, 20/820 passes",
+        "all methods: 20/100 images, 20/820 passes",
+        "all methods: 60/100 images, 420/820 passes, now reno",
     ]
 
 
@@ -233,11 +256,13 @@ def test_a_pipe_is_told_while_the_run_is_alive(tmp_path: Path) -> None:
         text=True,
     )
     assert process.stderr is not None
-    heard = [process.stderr.readline().strip() for _ in range(4)]
+    heard = [process.stderr.readline().strip() for _ in range(5)]
     alive = process.poll() is None
     process.terminate()
     process.communicate()
-    assert heard[:2] == ["loading torch", "loading shapes"]
-    assert heard[2].startswith("loading shapes-clip")
-    assert re.match(r"all methods: 0/\d+$", heard[3])
+    assert heard[0] == "loading torch"
+    assert heard[1] == "48 images by 2 methods, 2,400 generator passes; 0 of 48 done"
+    assert heard[2] == "loading shapes"
+    assert heard[3].startswith("loading shapes-clip")
+    assert heard[4] == "all methods: 0/48 images, 0/2,400 passes"
     assert alive

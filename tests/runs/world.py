@@ -23,6 +23,7 @@ from hnbench.runs.experiment import Experiment
 from hnbench.runs.preparation import prepare
 from hnbench.runs.record import Record
 from hnbench.runs.store import RunStore, damaged_images, read_run
+from hnbench.runs.workload import Workload
 from hnbench.seeds import NoiseSource, digest
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
 from hnbench.tasks import Task
@@ -199,12 +200,23 @@ class Count:
     """A `Progress` that counts."""
 
     calls: list[tuple[str, Any]] = field(default_factory=list)
+    made: list[int] = field(default_factory=list)
+    """The passes within each batch; a negative number ends it, and is its tasks."""
+
+    def expect(self, work: Workload) -> None:
+        self.work = work
 
     def start(self, total: int) -> None:
         self.calls.append(("start", total))
 
     def label(self, name: str) -> None:
         self.calls.append(("label", name))
+
+    def passes(self, count: int) -> None:
+        self.made.append(count)
+
+    def proposed(self, tasks: int, seconds: float) -> None:
+        self.made.append(-tasks)
 
     def advance(self, count: int) -> None:
         self.calls.append(("advance", count))

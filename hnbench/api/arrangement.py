@@ -1,0 +1,130 @@
+"""What `hnbench.run` and `hnbench.plan` make of their parameters, before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from hnbench.api.arguments import (
+    RESULTS,
+    Several,
+    Weights,
+    adapters_of,
+    check_names,
+    held_out_of,
+    several,
+    weights_of,
+)
+from hnbench.catalogue import registry, specifications
+from hnbench.catalogue.loading import Dtype, check_device, dtype_of, parse_angle
+from hnbench.catalogue.presets import preset_of
+from hnbench.config import RunConfig
+from hnbench.runs.plan import BASE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hnbench.catalogue.presets import Preset
+    from hnbench.display.screen import Screen
+    from hnbench.suites.base import Suite
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """A run that was asked for. Nothing of it is loaded, and torch is not imported."""
+
+    config: RunConfig
+    """The device is as it was typed, for example `"auto"`."""
+    suite: Suite
+    preset: Preset
+    adapters: Mapping[str, str | Path]
+    """Kind of training -> adapter: a folder, or the preset's name on the Hub."""
+    folder: Path
+
+
+def arrange(
+    screen: Screen,
+    suite: str,
+    *,
+    generator: str = "shapes",
+    method: Several = None,
+    full: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
+    hypernetwork: str | Path | None = None,
+    finetuned: str | Path | None = None,
+    optimise: Weights = None,
+    hold_out: Several = None,
+    batch_size: int = 32,
+    device: str = "auto",
+    dtype: Dtype | None = None,
+    steps: int = 1,
+    image_size: int | None = None,
+    prompt_prefix: bool | None = None,
+    max_sequence_length: int | None = None,
+    intermediate_timesteps: float | str | None = None,
+    memory: str = "none",
+    noise_policy: Literal["per-prompt", "shared"] = "per-prompt",
+    out: str | Path | None = None,
+) -> Arrangement:
+    """The run that these parameters of `hnbench.run` ask for. `UsageError` for an unknown name or a
+    value that cannot be used.
+    """
+    preset = preset_of(generator)
+    adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
+    weights = weights_of(optimise, preset, generator)
+    held_out = held_out_of(hold_out, preset, weights)
+    methods = _with_base(several(method) or _runnable(adapters, screen))
+    # All names are checked before a suite's files are read or downloaded.
+    specifications.find_suite(suite)
+    check_names(generator, (*weights, *held_out), methods)
+    check_device(device)
+    chosen = specifications.make_suite(suite)
+    for note in chosen.notes:
+        screen.note(note)
+    config = RunConfig(
+        **_name_of(suite, chosen),
+        generator=generator,
+        optimised=weights,
+        held_out=held_out,
+        base_seed=seed,
+        noise_policy=noise_policy,
+        steps=steps,
+        dtype=dtype_of(generator, dtype),
+        image_size=image_size,
+        prompt_prefix=prompt_prefix,
+        max_sequence_length=max_sequence_length,
+        intermediate_timesteps=parse_angle(intermediate_timesteps),
+        methods=methods,
+        full=full,
+        limit=limit,
+        batch_size=batch_size,
+        device=device,
+        memory=memory,
+    )
+    folder = RESULTS / config.folder_name if out is None else Path(out)
+    return Arrangement(config, chosen, preset, adapters, folder)
+
+
+def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:
+    """All built-in methods that have their adapter; the user is told which ones are left out."""
+    entries = registry.METHODS.built_in
+    left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
+    if left_out:
+        screen.note(f"without a trained adapter, left out: {', '.join(left_out)}")
+    return [entry.name for entry in entries if entry.name not in left_out]
+
+
+def _with_base(specifications: Sequence[str]) -> tuple[str, ...]:
+    """The methods with the base, which all others are compared with, in the first place."""
+    return (BASE, *(text for text in specifications if text != BASE))
+
+
+def _name_of(specification: str, suite: Suite) -> dict[str, str]:
+    """The suite's fields in a run's configuration. A prompt file is identified by its own name and
+    its prompts, wherever it is.
+    """
+    if specifications.is_file(specification):
+        return {"suite": suite.name, "suite_version": suite.version}
+    return {"suite": specification}

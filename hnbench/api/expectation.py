@@ -1,0 +1,53 @@
+"""The work of a run that was asked for, known before any model is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hnbench.runs.finished import is_of
+from hnbench.runs.manifest import read_manifest
+from hnbench.runs.plan import make_plan, planned_prompts, tasks_of
+from hnbench.runs.store import read_run
+from hnbench.runs.workload import Workload, workload_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hnbench.api.arrangement import Arrangement
+    from hnbench.methods.base import Method
+    from hnbench.runs.workload import Done
+
+
+def expected_work(asked: Arrangement, methods: Sequence[Method]) -> Workload:
+    """The whole work of a run, and what is left of it: what its folder already has is done.
+
+    A method that cannot run on the generator is included, because only the loaded generator can
+    say so.
+    """
+    config = asked.config
+    return workload_of(
+        methods,
+        tasks_of(planned_prompts(config, asked.suite)),
+        _done(asked, methods),
+        steps=config.steps,
+        batch_size=config.batch_size,
+    )
+
+
+def _done(asked: Arrangement, methods: Sequence[Method]) -> set[Done]:
+    """The planned records that the folder has, with their images. Nothing is done in a folder of
+    another run, which the run itself refuses.
+    """
+    manifest = read_manifest(asked.folder)
+    if manifest is None or not is_of(manifest, asked.config, asked.suite):
+        return set()
+    # What is not in the configuration, the fingerprints of the models, is taken from run.json.
+    plan = make_plan(asked.config, asked.suite, methods, manifest)
+    found = {record.id: record for record in read_run(asked.folder).records}
+    return {
+        (item.label, item.task.prompt_id, item.task.sample)
+        for item in plan.expected()
+        if (record := found.get(item.id))
+        and record.image
+        and (asked.folder / record.image.path).is_file()
+    }
