@@ -37,7 +37,7 @@ def drawn(*shape: int, gradient: bool = False, dtype: torch.dtype = torch.float3
         (lambda: torch.einsum("rc,bchw->brhw", drawn(3, 2), drawn(5, 2, 4, 4)), 2 * 3 * 2 * 5 * 16),
         (lambda: linear(drawn(2, 6, 4), drawn(5, 4), drawn(5)), 2 * 2 * 6 * 4 * 5),
         (
-            lambda: torch._addmm_activation(drawn(5), drawn(3, 4), drawn(4, 5)),  # noqa: SLF001
+            lambda: torch._addmm_activation(drawn(5), drawn(3, 4), drawn(4, 5)),
             2 * 3 * 4 * 5,
         ),
     ],

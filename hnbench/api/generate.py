@@ -60,7 +60,7 @@ class GeneratedImage:
     rewards: dict[str, float]
     """Every reward by name, and their weighted total as `"optimised"`."""
     cost: Cost
-    """Passes and seconds of this image."""
+    """Floating-point operations, passes and seconds of this image."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ class GeneratedImages:
     images: tuple[GeneratedImage, ...]
 
     def frame(self) -> pd.DataFrame:
-        """One row per image: prompt, sample, label, `reward_NAME`, seconds and passes."""
+        """One row per image: prompt, sample, label, `reward_NAME`, seconds, floating-point
+        operations and passes.
+        """
         import pandas as pd
 
         return pd.DataFrame(
@@ -80,6 +82,7 @@ class GeneratedImages:
                 "label": one.label,
                 **{f"reward_{name}": value for name, value in one.rewards.items()},
                 "seconds": one.cost.seconds,
+                "flops": one.cost.flops,
                 "generator_forward": one.cost.generator_forward,
                 "generator_backward": one.cost.generator_backward,
             }

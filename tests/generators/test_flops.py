@@ -1,4 +1,4 @@
-"""The operations of every family of generators, against sums over the calls that its layers make."""
+"""The operations of every family of generators, against sums over its layers' calls."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Calls(TorchFunctionMode):
         output = function(*args, **(kwargs or {}))
         name = getattr(function, "__name__", "")
         if name in _FORMULAS:
-            with torch._C.DisableTorchFunction():  # noqa: SLF001
+            with torch._C.DisableTorchFunction():
                 forward = _FORMULAS[name](output, *args, **(kwargs or {}))
                 self.total += forward
                 self.backward += forward * self._gradients(name, [*args, *(kwargs or {}).values()])

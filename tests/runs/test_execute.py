@@ -145,7 +145,7 @@ def test_costs_are_those_counted_by_hand(finished: Path) -> None:
                 cost.reward_backward,
             ) == expected[label]
             assert cost.seconds > 0
-            assert cost.peak_memory_bytes > 1e6
+            assert cost.peak_memory_bytes is None
             assert cost.batch_size == 4
 
 
