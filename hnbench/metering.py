@@ -1,5 +1,5 @@
-"""Costs are counted, not guessed: passes through the generator and the reward, seconds, and the peak
-of a GPU's memory. (`hnbench.flops` counts floating-point operations.)
+"""Costs are counted, not guessed: passes through the generator and the reward, seconds, and the
+peak of a GPU's memory. (`hnbench.flops` counts floating-point operations.)
 
 Passes are counted in images. A forward pass is counted when it is asked for; a backward pass when
 autograd enters the graph behind the model's output, so a pass whose gradient nobody needs is not

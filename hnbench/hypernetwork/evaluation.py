@@ -69,10 +69,8 @@ class PairedEvaluation:
         change of the noise, as JSON types.
         """
         if self.base_rewards is None:
-            self.base_rewards = self._run(
-                lambda noise, conditioning: (self.generator.generate(noise, conditioning), None)
-            )[0].tolist()
-        rewards, sizes = self._run(draw)
+            self.base_rewards = self._run(self.base, self.tasks)[0].tolist()
+        rewards, sizes = self._run(draw, self.tasks)
         gain, error = self._gain(rewards - torch.tensor(self.base_rewards, dtype=rewards.dtype))
         return {
             "gain": gain,
@@ -87,11 +85,20 @@ class PairedEvaluation:
             "samples": self.samples,
         }
 
-    def _run(self, draw: Draw) -> tuple[Tensor, Tensor | None]:
+    def base(self, noise: Tensor, conditioning: Conditioning) -> tuple[Tensor, None]:
+        """The base's images, as a `Draw`."""
+        return self.generator.generate(noise, conditioning), None
+
+    @torch.no_grad()
+    def make_one(self, draw: Draw) -> None:
+        """Make and score the first image, and throw it away."""
+        self._run(draw, self.tasks[:1])
+
+    def _run(self, draw: Draw, chosen: Sequence[Task]) -> tuple[Tensor, Tensor | None]:
         """Rewards `[N]`, and the norms of change and noise `[N, 2]`, in float64 on the CPU."""
         rewards, sizes = [], []
-        for start in range(0, len(self.tasks), self.batch_size):
-            tasks = self.tasks[start : start + self.batch_size]
+        for start in range(0, len(chosen), self.batch_size):
+            tasks = chosen[start : start + self.batch_size]
             prompts = [task.prompt for task in tasks]
             noise = self.noises.batch(tasks).to(
                 self.generator.device, torch.promote_types(self.generator.dtype, torch.float32)

@@ -2,9 +2,11 @@
 
 Exactly `list(method.propose(...))` is timed. Text is encoded before, because it is cached and every
 method needs the same. Floating-point operations are counted before too, once, while the method
-works on one task alone; what it makes then is thrown away. A batch that does not fit the device is halved; a batch that raises is tried
-again task by task, so that one bad sample does not cost the others their results. Batches of
-rewards, judges and measures are split in the same way (`in_chunks`, `attempted`).
+works on one task alone; what it makes then is thrown away.
+
+A batch that does not fit the device is halved; a batch that raises is tried again task by task, so
+that one bad sample does not cost the others their results. Batches of rewards, judges and measures
+are split in the same way (`in_chunks`, `attempted`).
 """
 
 from __future__ import annotations

@@ -119,9 +119,10 @@ def test_a_run_writes_them(tmp_path: Path) -> None:
 
 def test_seven_digits_are_kept() -> None:
     attempt = attempts(Random(), *linear())[0]
-    assert Attempt(attempt.tasks, attempt.meter, attempt.usage, {}, 123456789).cost(
-        0.5
-    ).flops == 61728390
+    assert (
+        Attempt(attempt.tasks, attempt.meter, attempt.usage, {}, 123456789).cost(0.5).flops
+        == 61728390
+    )
     assert Attempt(attempt.tasks, attempt.meter, attempt.usage, {}, 123456789).cost().flops == (
         123456800
     )
