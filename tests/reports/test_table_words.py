@@ -113,7 +113,7 @@ def test_the_table_of_methods(text: str) -> None:
     assert (
         "Floating-point operations are those of products of matrices, convolutions and attention"
         " in generator, hypernetwork and reward, forward and backward. Generator passes are forward"
-        " and backward passes, each counted as one."
+        " and backward passes, each counted as one; the reward's passes are not among them."
     ) in text
 
 

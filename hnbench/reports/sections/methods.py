@@ -63,8 +63,9 @@ def section(summary: Summary) -> str:
         " out."
     )
     note = (
-        f"{score} {counted} Generator passes are forward and backward passes, each counted as one."
-        " Seconds were measured on this machine at this batch size."
+        f"{score} {counted} Generator passes are forward and backward passes, each counted as one;"
+        " the reward's passes are not among them. Seconds were measured on this machine at this"
+        " batch size."
     )
     return "\n\n".join(
         ["## Methods", table(header, rows), note, *all_escaped(interval_notes(summary))]
