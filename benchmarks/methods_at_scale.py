@@ -34,11 +34,10 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from hnbench.config import memory_policies
+from hnbench.flops import counted
 from hnbench.generators.flux import FluxGenerator
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.sana_sprint import SanaSprintGenerator
@@ -90,23 +89,6 @@ class Tower(Reward):
         small = nn.functional.interpolate(images, (224, 224), mode="bicubic", antialias=True)
         scores: Tensor = self._network(small.to(self._dtype)).pooler_output.float().mean(1)
         return scores
-
-
-class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts floating-point operations by torch's own formulas. (torch's `FlopCounterMode` cannot
-    watch `torch.autograd.grad`.)
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)  # noqa: SLF001
-        if formula is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=output)
-        return output
 
 
 def sd_turbo(
@@ -319,7 +301,7 @@ def measure(
     batch_size: int,
     rate: float,
 ) -> list[dict[str, Any]]:
-    """One row per method: seconds per image, the device's peak memory for the whole batch, and
+    """One row per method: seconds per image, the GPU's peak memory for the whole batch, and
     operations per image, also as a share of `rate`.
     """
     tasks = [Task(str(index), f"prompt {index}", 0) for index in range(batch_size)]
@@ -330,15 +312,15 @@ def measure(
             list(method.propose(tasks, generator, reward, noises))
 
         # Operations are counted in a first call, which is also the warm-up of the timed one.
-        with Operations() as counted:
+        with counted() as found:
             work()
         usage = timed(work, generator.device)
-        operations = counted.total
+        operations, peak = found.flops, usage.peak_memory_bytes
         rows.append(
             {
                 "method": method.name,
                 "seconds_per_image": usage.seconds / batch_size,
-                "peak_gib": usage.peak_memory_bytes / 2**30,
+                "peak_gib": None if peak is None else peak / 2**30,
                 "teraflop_per_image": operations / batch_size / 1e12,
                 "share_of_matrix_rate": operations / usage.seconds / rate,
             }
@@ -396,8 +378,9 @@ def table(results: dict[str, Any]) -> str:
             f"{name:<20}{'s/image':>12}{'peak GiB':>12}{'TFLOP/image':>14}{'of matrix rate':>16}",
         ]
         for row in rows:
+            peak = "" if row["peak_gib"] is None else f"{row['peak_gib']:.2f}"
             lines.append(
-                f"{row['method']:<20}{row['seconds_per_image']:>12.4f}{row['peak_gib']:>12.2f}"
+                f"{row['method']:<20}{row['seconds_per_image']:>12.4f}{peak:>12}"
                 f"{row['teraflop_per_image']:>14.4f}{row['share_of_matrix_rate']:>16.1%}"
             )
     return "\n".join(lines)

@@ -129,22 +129,6 @@ class TapedMethod(Method):
             yield from self.method.propose(tasks, generator, reward, noises)
 
 
-class Silent:
-    """A progress display that shows nothing."""
-
-    def start(self, total: int) -> None:
-        """Show nothing."""
-
-    def label(self, name: str) -> None:
-        """Show nothing."""
-
-    def advance(self, count: int) -> None:
-        """Show nothing."""
-
-    def done(self) -> None:
-        """Show nothing."""
-
-
 class Bench:
     """The models, suite and methods of the measured run."""
 

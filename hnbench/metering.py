@@ -1,5 +1,5 @@
-"""Costs are counted, not guessed: passes through the generator and the reward, seconds and peak
-memory.
+"""Costs are counted, not guessed: passes through the generator and the reward, seconds, and the
+peak of a GPU's memory. (`hnbench.flops` counts floating-point operations.)
 
 Passes are counted in images. A forward pass is counted when it is asked for; a backward pass when
 autograd enters the graph behind the model's output, so a pass whose gradient nobody needs is not
@@ -8,11 +8,10 @@ counted.
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -111,10 +110,9 @@ class Usage:
 
     seconds: float = 0.0
     """Wall time, with the device's queue empty at both ends."""
-    peak_memory_bytes: int = 0
-    """On a GPU, the most that was allocated during the block. On a CPU, the process's largest
-    resident set up to the end of the block (on Windows its working set); 0 if the system does not
-    say.
+    peak_memory_bytes: int | None = None
+    """The most that was allocated on the GPU during the block. None on a CPU: the memory of a
+    process has no peak that could be reset, so it says nothing of the block.
     """
 
 
@@ -131,24 +129,5 @@ def measured(device: torch.device, usage: Usage) -> Iterator[None]:
     finally:
         if cuda:
             torch.cuda.synchronize(device)
+            usage.peak_memory_bytes = torch.cuda.max_memory_allocated(device)
         usage.seconds = time.perf_counter() - start
-        usage.peak_memory_bytes = (
-            torch.cuda.max_memory_allocated(device) if cuda else _resident_bytes()
-        )
-
-
-def _resident_bytes() -> int:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return _resident_bytes_of_windows()
-    size: Any = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(size) * (1 if sys.platform == "darwin" else 1024)  # macOS counts in bytes, not KiB
-
-
-def _resident_bytes_of_windows() -> int:
-    try:
-        import psutil
-    except ImportError:
-        return 0
-    return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))

@@ -61,7 +61,7 @@ class GeneratedImage:
     rewards: dict[str, float]
     """Every reward by name, and their weighted total as `"optimised"`."""
     cost: Cost
-    """Passes and seconds of this image."""
+    """Floating-point operations, passes and seconds of this image."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,9 @@ class GeneratedImages:
     images: tuple[GeneratedImage, ...]
 
     def frame(self) -> pd.DataFrame:
-        """One row per image: prompt, sample, label, `reward_NAME`, seconds, and the generator's
-        passes as `passes_generator_forward` and `passes_generator_backward`.
+        """One row per image: prompt, sample, label, `reward_NAME`, seconds, floating-point
+        operations, and the generator's passes as `passes_generator_forward` and
+        `passes_generator_backward`.
         """
         import pandas as pd
 
@@ -83,6 +84,7 @@ class GeneratedImages:
                 "label": one.label,
                 **{f"reward_{name}": value for name, value in one.rewards.items()},
                 "seconds": one.cost.seconds,
+                "flops": one.cost.flops,
                 f"{PASSES}generator_forward": one.cost.generator_forward,
                 f"{PASSES}generator_backward": one.cost.generator_backward,
             }

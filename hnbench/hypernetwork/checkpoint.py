@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from hnbench.hypernetwork.adapter import LoraAdapter
 
 T = TypeVar("T")
-SCHEMA = 1
+SCHEMA = 2
+"""The version of hnbench.json. Since version 2, a training can have floating-point operations."""
 WEIGHTS, CONFIG, DESCRIPTION, CARD = (
     "adapter_model.safetensors",
     "adapter_config.json",
@@ -137,6 +138,10 @@ class TrainingCost(msgspec.Struct):
     generator_backward: Count = 0
     reward_forward: Count = 0
     reward_backward: Count = 0
+    flops: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Floating-point operations (`hnbench.flops`); None if they were not counted, as before hnbench
+    counted them.
+    """
 
 
 class _Training(TrainingCost, forbid_unknown_fields=True):
@@ -268,8 +273,8 @@ def is_described(folder: Path) -> bool:
 
 
 def training_cost(folder: Path) -> dict[str, Any]:
-    """The training's cost: seconds, steps, images, passes of generator and reward, device. Empty
-    for an adapter of another program.
+    """The training's cost: seconds, steps, images, floating-point operations, passes of generator
+    and reward, device. Empty for an adapter of another program.
     """
     cost: dict[str, Any] = (
         describe_adapter(folder).get("training", {}) if is_described(folder) else {}

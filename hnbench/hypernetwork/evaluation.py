@@ -75,9 +75,7 @@ class PairedEvaluation:
         change of the noise, as JSON types.
         """
         if self.base_rewards is None:
-            self.base_rewards = self._run(
-                lambda noise, conditioning: (self.generator.generate(noise, conditioning), None)
-            )[0].tolist()
+            self.base_rewards = self._run(self.base)[0].tolist()
         rewards, sizes = self._run(draw)
         gain, error = self._gain(rewards - torch.tensor(self.base_rewards, dtype=rewards.dtype))
         return {
@@ -93,8 +91,19 @@ class PairedEvaluation:
             "samples": self.samples,
         }
 
+    def base(self, noise: Tensor, conditioning: Conditioning) -> tuple[Tensor, None]:
+        """The base's images, as a `Draw`."""
+        return self.generator.generate(noise, conditioning), None
+
+    @torch.no_grad()
+    def make_one(self, draw: Draw) -> None:
+        """Make and score the first image in this process alone, and throw it away."""
+        self._score(draw, self.tasks[:1])
+
     def _run(self, draw: Draw) -> tuple[Tensor, Tensor | None]:
-        """Rewards `[N]`, and the norms of change and noise `[N, 2]`, in float64 on the CPU."""
+        """Rewards `[N]`, and the norms of change and noise `[N, 2]`, in float64 on the CPU. Each
+        process makes its part of every batch.
+        """
         found = torch.zeros(len(self.tasks), 3, dtype=torch.float64)
         changed = 0
         first, every = self.processes.launch.index, self.processes.count
@@ -102,23 +111,27 @@ class PairedEvaluation:
             batch = range(start, min(start + self.batch_size, len(self.tasks)))[first::every]
             if not batch:  # fewer tasks than processes
                 continue
-            tasks = [self.tasks[number] for number in batch]
-            prompts = [task.prompt for task in tasks]
-            noise = self.noises.batch(tasks).to(
-                self.generator.device, torch.promote_types(self.generator.dtype, torch.float32)
-            )
-            images, change = draw(
-                noise, self.generator.encode(prompts).seeded(self.noises.step_seeds(tasks))
-            )
-            columns = [self.reward.score(images, prompts)]
-            if change is not None:
-                changed = 1
-                columns += [change.flatten(1).norm(dim=1), noise.flatten(1).norm(dim=1)]
-            found[list(batch), : len(columns)] = torch.stack(
-                [column.double().cpu() for column in columns], dim=1
-            )
+            columns = self._score(draw, [self.tasks[number] for number in batch])
+            changed = int(len(columns) > 1)
+            found[list(batch), : len(columns)] = torch.stack(columns, dim=1)
         found = self.processes.sums(found)
         return found[:, 0], found[:, 1:] if self.processes.largest(changed) else None
+
+    def _score(self, draw: Draw, tasks: Sequence[Task]) -> list[Tensor]:
+        """The rewards `[B]` of a batch and, if its noise was changed, the norms of change and
+        noise.
+        """
+        prompts = [task.prompt for task in tasks]
+        noise = self.noises.batch(tasks).to(
+            self.generator.device, torch.promote_types(self.generator.dtype, torch.float32)
+        )
+        images, change = draw(
+            noise, self.generator.encode(prompts).seeded(self.noises.step_seeds(tasks))
+        )
+        columns = [self.reward.score(images, prompts)]
+        if change is not None:
+            columns += [change.flatten(1).norm(dim=1), noise.flatten(1).norm(dim=1)]
+        return [column.double().cpu() for column in columns]
 
     def _gain(self, gains: Tensor) -> tuple[float, float | None]:
         """The mean and its standard error. Samples of one prompt are not independent, so the error

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.objective import NoiseObjective
 from hnbench.hypernetwork.optimizer import learning_rate, make_optimizer, restore, tensors_of
 from hnbench.hypernetwork.processes import Processes
+from hnbench.hypernetwork.work import WorkPerImage
 from hnbench.metering import Meter, MeteredGenerator, MeteredReward
 from hnbench.rewards.base import Mixture
 from hnbench.seeds import digest
@@ -122,7 +123,8 @@ class Trainer:
         self.finetuned = FinetunedGenerator(self.generator, self.adapter)
         self.parameters = list(self.adapter.named_parameters().values())
         self.optimizer = make_optimizer(config, self.parameters)
-        self.cost = TrainingCost()
+        self.work = WorkPerImage(self.meter)
+        self.cost = TrainingCost(flops=0.0)
         """The cost of this training so far, except the passes. Those are counted by the meters of
         all processes together.
         """
@@ -210,9 +212,15 @@ class Trainer:
 
     def _advance(self) -> dict[str, Any]:
         """Make one optimizer step; returns its line of the log."""
-        start, images = time.perf_counter(), self.config.batch_size * self.config.accumulation
+        images = self.config.batch_size * self.config.accumulation
+        one = self._batch(self.step, 0, most=1)
+        self._add_work("trained", images, lambda: self._backward(*one))
+        start = time.perf_counter()
         self.optimizer.zero_grad(set_to_none=True)
-        batches = [self._backward(self.step, micro) for micro in range(self.config.accumulation)]
+        batches = [
+            self._backward(*self._batch(self.step, micro))
+            for micro in range(self.config.accumulation)
+        ]
         self.processes.average_gradients(self.parameters)
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip))
         rate = learning_rate(self.config, self.step)
@@ -232,9 +240,14 @@ class Trainer:
             **speed,
         }
 
-    def _backward(self, step: int, micro: int) -> dict[str, float | None]:
-        prompts = self.draws.prompts(step, micro)
-        noise = self._place(self.draws.noise(step, micro))
+    def _batch(
+        self, step: int, micro: int, most: int | None = None
+    ) -> tuple[Sequence[str], Tensor]:
+        """The prompts of a batch and their noises, or only the first `most` of them."""
+        noise = self._place(self.draws.noise(step, micro)[:most])
+        return self.draws.prompts(step, micro)[:most], noise
+
+    def _backward(self, prompts: Sequence[str], noise: Tensor) -> dict[str, float | None]:
         conditioning = self.generator.encode(prompts)
         images, change = self._draw(noise, conditioning)
         reward = self.reward.score(images, prompts)
@@ -310,7 +323,19 @@ class Trainer:
         if progress:
             progress.stepped(record)
 
+    def _add_work(self, kind: str, images: int, make: Callable[[], object]) -> None:
+        """Add the floating-point operations of some images to the cost. `make` makes one of them,
+        only to count its operations.
+        """
+        each = self.work.flops(kind, make)
+        if self.cost.flops is not None:
+            self.cost.flops = None if each is None else self.cost.flops + images * each
+
     def _evaluate(self) -> dict[str, Any]:
+        images = len(self.evaluation.tasks)
+        if self.evaluation.base_rewards is None:
+            self._add_work("base", images, lambda: self.evaluation.make_one(self.evaluation.base))
+        self._add_work("evaluated", images, lambda: self.evaluation.make_one(self._draw))
         start = time.perf_counter()
         found = {
             name: _finite(value) for name, value in self.evaluation.measure(self._draw).items()

@@ -29,6 +29,8 @@ class Training:
     generator_backward: float | None = None
     reward_forward: float | None = None
     reward_backward: float | None = None
+    flops: float | None = None
+    """Floating-point operations of generator, trained network and reward."""
     seconds: float | None = None
     steps: int | None = None
     skipped_steps: int | None = None

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from hnbench.reports.costs import PASSES, SECONDS, TFLOPS, in_words, with_unit
 from hnbench.reports.labels import HYPERNOISE, RENO, RIVAL, best_of_labels, style_of
 from hnbench.reports.numbers import amount, probability, spanned
 from hnbench.runs.plan import BASE
@@ -79,7 +80,8 @@ def _hypernoise(summary: Summary) -> Iterator[Headline]:
         f"HyperNoise scores {spanned(row.overall)} overall, random noise"
         f" {spanned(summary.rows[BASE].overall)}: a paired difference of"
         f" {spanned(row.gain, sign=True)} ({probability(row.p_holm)}), at"
-        f" {amount(row.costs['nfe'].estimate)} generator passes per image.{_doubt(row.gain)}",
+        f" {with_unit(summary.work, row.costs[summary.work].estimate)} per image."
+        f"{_doubt(row.gain)}",
         {
             "overall": row.overall,
             "base": summary.rows[BASE].overall,
@@ -152,13 +154,13 @@ def _against_reno(summary: Summary) -> Iterator[Headline]:
             {"reno_gain": reno},
         )
         return
+    work = shares.costs[summary.work]
+    whose = {TFLOPS: "its FLOPs", PASSES: "its generator passes (forward and backward)"}
     yield Headline(
         "share_of_reno",
         f"That is {spanned(shares.gain, percent=True)} of ReNO's gain ({spanned(reno, sign=True)}),"
-        f" at {spanned(shares.costs['nfe'], percent=True)} of its generator passes,"
-        f" {spanned(shares.costs['passes'], percent=True)} of all its passes (a backward pass"
-        f" counted as two forward) and {spanned(shares.costs['seconds'], percent=True)} of its"
-        " seconds.",
+        f" at {spanned(work, percent=True)} of {whose[summary.work]} and"
+        f" {spanned(shares.costs[SECONDS], percent=True)} of its seconds.",
         {
             "reno_gain": reno,
             "share_of_gain": shares.gain,
@@ -237,23 +239,25 @@ def _transfer(summary: Summary, label: str) -> Iterator[Headline]:
 
 
 def _paid_back(summary: Summary) -> Iterator[Headline]:
+    unit = summary.paid_in
     for one in summary.break_even:
         if one.against != RENO:
             continue
+        cost = summary.training[HYPERNOISE][unit]
         yield Headline(
             "break_even",
-            f"Training HyperNoise took {amount(summary.training_passes[HYPERNOISE])} passes;"
-            f" against ReNO that is paid back {_after(one.by_passes, 'passes')} and"
-            f" {_after(one.by_seconds, 'seconds')}.",
+            f"Training HyperNoise took {with_unit(unit, cost)}; against ReNO that is paid back"
+            f" {_after(one.by_work, unit)} and {_after(one.by_seconds, SECONDS)}.",
             {
-                "training_passes": summary.training_passes[HYPERNOISE],
-                "images_by_passes": one.by_passes,
+                f"training_{unit}": cost,
+                f"images_by_{unit}": one.by_work,
                 "images_by_seconds": one.by_seconds,
             },
         )
 
 
-def _after(images: float, unit: str) -> str:
+def _after(images: float, cost: str) -> str:
+    unit = in_words(cost)
     if math.isnan(images):
         return f"at an unknown number of images in {unit}"
     return f"never in {unit}" if math.isinf(images) else f"after {amount(images)} images in {unit}"

@@ -15,7 +15,7 @@ import numpy as np
 
 from hnbench.errors import StoreError, UsageError
 from hnbench.runs.coverage import cover
-from hnbench.runs.frame import frame_of
+from hnbench.runs.frame import frame_of, on_cpu
 from hnbench.runs.plan import BASE, Plan
 from hnbench.runs.store import Run, damaged_images, read_run
 
@@ -141,7 +141,8 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     _require_base(plan)
     covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
     tags = _tags(plan, runs[0])
-    frame = frame_of(_records(runs, covered))
+    cpu_seeds = [seed for seed, run in zip(seeds, runs, strict=True) if on_cpu(run.manifest)]
+    frame = frame_of(_records(runs, covered), cpu_seeds)
     frame["row"] = _rows(frame, plan.prompts, seeds)
     frame["column"] = frame["label"].map(_positions(plan.labels))
     frame["folder"] = frame["base_seed"].map(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hnbench.reports.costs import PASSES, SECONDS, TFLOPS, costs_of, training_costs
 from hnbench.reports.labels import CONTROLS, HYPERNOISE, RENO, RIVAL, best_of_labels
 from hnbench.reports.measures import pooled_measures
 from hnbench.reports.pool import pool_runs
@@ -25,13 +26,12 @@ from hnbench.stats.paired import cluster_sums, differences, sign_flip_p
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+    from typing import Any
 
     from hnbench.reports.measures import PooledMeasures
     from hnbench.reports.pool import Pool
     from hnbench.runs.store import Run
     from hnbench.stats.intervals import Array, Indices, StratifiedMeans
-
-COSTS = ("nfe", "passes", "seconds")
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,11 @@ class Row:
     standard_gains: dict[str, Interval]
     """`reward_gains` in units of the base's standard deviation over samples."""
     costs: dict[str, Interval]
-    """Costs per image: `nfe` (generator forward passes), `passes` (passes of generator and reward,
-    a backward pass counted as two forward passes) and `seconds`.
+    """Costs per image: `tflops` (10^12 floating-point operations; absent unless every compared
+    record has them), `generator_passes` (forward and backward, each counted as one) and `seconds`.
     """
     peak_memory_bytes: float
+    """The largest peak of a batch's memory on a GPU; NaN if none was measured."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,12 @@ class Shares:
 @dataclass(frozen=True)
 class BreakEven:
     """The number of images after which the training of HyperNoise is paid back, if `against` is the
-    alternative; infinite if it never is.
+    alternative; infinite if it never is, and NaN if the training's cost is not known.
     """
 
     against: str
-    by_passes: float
+    by_work: float
+    """In the cost `Summary.paid_in`."""
     by_seconds: float
 
 
@@ -131,8 +133,12 @@ class Summary:
     curve: dict[int, Interval]
     """N -> overall score of best-of-N; 1 is the base."""
     break_even: tuple[BreakEven, ...]
-    training_passes: dict[str, float]
-    """Trained method -> passes of its training, counted like `passes` of an image."""
+    paid_in: str
+    """The cost of `break_even` next to seconds: `tflops` if images and training have it, else
+    `generator_passes`.
+    """
+    training: dict[str, dict[str, float]]
+    """Trained method -> the costs of its training, named like those of an image."""
     seen: dict[str, list[str] | None] = field(default_factory=dict)
     """Trained method -> ids of the planned prompts that its training saw; None if its adapter does
     not say. Empty for runs of an older hnbench, which did not note this.
@@ -143,6 +149,13 @@ class Summary:
     """
     measured: PooledMeasures | None = None
     """The results of `hnbench measure`; None if nothing was measured."""
+
+    @property
+    def work(self) -> str:
+        """The cost that methods are compared by, next to seconds: `tflops` if every compared record
+        has it, else `generator_passes`.
+        """
+        return next(iter(self.rows[BASE].costs))
 
     @property
     def incomplete(self) -> list[str]:
@@ -192,7 +205,8 @@ class _Analysis:
         self.base = pool.labels.index(BASE)
         self.bootstrap = ClusterBootstrap(pool.strata)
         self.rewards = [column.removeprefix(REWARD) for column in _reward_columns(pool)]
-        columns = [SCORE, *(f"{REWARD}{name}" for name in self.rewards), *COSTS]
+        self.costs = costs_of(pool)
+        columns = [SCORE, *(f"{REWARD}{name}" for name in self.rewards), *self.costs]
         self.values = {column: pool.values(column) for column in columns}
         # Every metric is over the same samples: those done for both the label and the base.
         there = ~np.isnan(self.values[SCORE if pool.judged else OPTIMISED])
@@ -205,7 +219,7 @@ class _Analysis:
         self.gains = {
             column: self._means(differences(self.values[column], self.base))
             for column in columns
-            if column not in COSTS
+            if column not in self.costs
         }
 
     def _sums(self, values: Array) -> tuple[Array, Array]:
@@ -224,7 +238,10 @@ class _Analysis:
         return self.gains[column].overall(self._index(label))
 
     def summary(self) -> Summary:
-        training = {name: _training_passes(entry) for name, entry in self._training().items()}
+        training = {name: training_costs(entry) for name, entry in self._training().items()}
+        own = training.get(HYPERNOISE)
+        # A training before hnbench counted operations has none, whatever the records have.
+        paid_in = PASSES if own is None or np.isnan(own[TFLOPS]) else self.costs[0]
         labels = self.pool.labels
         trained, judged = HYPERNOISE in labels, self.pool.judged
         return Summary(
@@ -245,8 +262,9 @@ class _Analysis:
                     for number, label in best_of_labels(labels).items()
                 }
             ),
-            break_even=self._break_even(training.get(HYPERNOISE)) if trained else (),
-            training_passes=training,
+            break_even=self._break_even(own, paid_in) if trained and own else (),
+            paid_in=paid_in,
+            training=training,
         )
 
     def _rows(self) -> dict[str, Row]:
@@ -286,7 +304,7 @@ class _Analysis:
                     for name, gain in gains.items()
                     if units[name] > 0
                 },
-                costs={column: self.level(column, label).interval for column in COSTS},
+                costs={column: self.level(column, label).interval for column in self.costs},
                 peak_memory_bytes=float(memory.get(label, np.nan)),
             )
         return rows
@@ -331,7 +349,7 @@ class _Analysis:
             return None
         costs = {
             column: (self.level(column, HYPERNOISE) / self.level(column, RENO)).interval
-            for column in COSTS
+            for column in self.costs
         }
         return Shares((self.gain(SCORE, HYPERNOISE) / reno).interval, costs)
 
@@ -340,17 +358,14 @@ class _Analysis:
         curve = [self.level(SCORE, label) for label in numbered.values()]
         return equivalent_budget(list(numbered), curve, self.level(SCORE, HYPERNOISE)).interval
 
-    def _training(self) -> dict[str, dict[str, float]]:
-        found: dict[str, dict[str, float]] = {}
+    def _training(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
         # Runs that can be pooled have the same adapters, so any run's entry will do: the first.
         for manifest in self.pool.manifests:
             found = {**manifest.get("training", {}), **found}
         return found
 
-    def _break_even(self, training_passes: float | None) -> tuple[BreakEven, ...]:
-        if training_passes is None:
-            return ()
-        seconds = self._training()[HYPERNOISE].get("seconds", np.nan)
+    def _break_even(self, training: dict[str, float], work: str) -> tuple[BreakEven, ...]:
         # Only a search is an alternative to a training: it costs more for every image instead.
         rivals = [
             label
@@ -358,15 +373,12 @@ class _Analysis:
             if label == RENO or label in list(best_of_labels(self.pool.labels).values())[1:]
         ]
 
-        def images(column: str, invested: float, rival: str) -> float:
+        def images(column: str, rival: str) -> float:
             saved = self.level(column, rival).value - self.level(column, HYPERNOISE).value
-            return float(np.ceil(invested / saved)) if saved > 0 else np.inf
+            return float(np.ceil(training[column] / saved)) if saved > 0 else np.inf
 
         return tuple(
-            BreakEven(
-                rival, images("passes", training_passes, rival), images("seconds", seconds, rival)
-            )
-            for rival in rivals
+            BreakEven(rival, images(work, rival), images(SECONDS, rival)) for rival in rivals
         )
 
 
@@ -385,13 +397,3 @@ def _deviation(values: Array) -> float:
     """
     known = values[~np.isnan(values)]
     return float(known.std(ddof=1)) if len(known) > 1 else np.nan
-
-
-def _training_passes(entry: dict[str, float]) -> float:
-    """The passes of a training, counted like those of an image: passes of generator and reward, a
-    backward pass as two forward passes.
-    """
-    forward = entry.get("generator_forward", np.nan) + entry.get("reward_forward", np.nan)
-    return forward + 2 * (
-        entry.get("generator_backward", np.nan) + entry.get("reward_backward", np.nan)
-    )

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import csv_cell
+from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
 from hnbench.reports.labels import HYPERNOISE, style_of
 from hnbench.reports.notes import interval_notes, left_out
 from hnbench.reports.numbers import number
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _INTERNAL = ("trajectory", "row", "column", "folder")
 """Columns of a pool's frame that are not written to `records.csv`."""
+_OPTIONAL = (TFLOPS, "peak_memory_bytes")
+"""Columns that are written only if some record has them."""
 
 _ROWS = 10_000
 """Rows converted to text at a time, so that the text of a large table is never in memory whole."""
@@ -67,11 +70,15 @@ def _cells(column: pd.Series[Any]) -> Any:
 
 
 def records_frame(summary: Summary) -> pd.DataFrame:
-    """One row per planned record that exists, without trajectories."""
+    """One row per planned record that exists, without trajectories, and without operations and
+    memory if no record has them.
+    """
     frame = summary.pool.frame
     # If the judge says only right or wrong, the score repeats the column `correct`.
     repeated = [SCORE] if frame[SCORE].equals(frame["correct"]) else []
-    return frame.drop(columns=[name for name in (*_INTERNAL, *repeated) if name in frame]).rename(
+    unknown = [name for name in _OPTIONAL if frame[name].isna().all()]
+    left = (*_INTERNAL, *repeated, *unknown)
+    return frame.drop(columns=[name for name in left if name in frame]).rename(
         columns=lambda name: str(name).replace(":", "_")
     )
 
@@ -82,12 +89,12 @@ def summary_frame(summary: Summary) -> pd.DataFrame:
 
     Metrics: `overall`, `tag/<tag>` and `reward/<name>`, each also as the paired difference to the
     base, `gain/...`; `standard_gain/<name>` in the base's standard deviations; `cost/...` per
-    image; `peak_memory_bytes`. HyperNoise also has `minus/<label>`, `share_of_reno/...` and
-    `equivalent_best_of_n`. Scores without the prompts that a training saw are `unseen/overall` and
-    `unseen/gain/overall`. The role of a reward is `optimised` or `held_out`. The results of
-    `hnbench measure` are `measure/<name>` and `gain/measure/<name>`, with n in prompts; for a
-    distance between sets, low and high are the smallest and the largest of the base seeds, and n is
-    the number of seeds.
+    image; `peak_memory_bytes`, if it was measured on a GPU. HyperNoise also has `minus/<label>`,
+    `share_of_reno/...` and `equivalent_best_of_n`. Scores without the prompts that a training saw
+    are `unseen/overall` and `unseen/gain/overall`. The role of a reward is `optimised` or
+    `held_out`. The results of `hnbench measure` are `measure/<name>` and `gain/measure/<name>`,
+    with n in prompts; for a distance between sets, low and high are the smallest and the largest of
+    the base seeds, and n is the number of seeds.
     """
     import pandas as pd
 
@@ -176,7 +183,8 @@ def _lines(row: Row) -> Iterator[dict[str, Any]]:
             line(f"standard_gain/{name}", interval) for name, interval in row.standard_gains.items()
         )
     yield from (line(f"cost/{name}", interval) for name, interval in row.costs.items())
-    yield line("peak_memory_bytes", Interval(row.peak_memory_bytes, math.nan, math.nan))
+    if not math.isnan(row.peak_memory_bytes):
+        yield line("peak_memory_bytes", Interval(row.peak_memory_bytes, math.nan, math.nan))
 
 
 def console_table(summary: Summary) -> Table:
@@ -193,7 +201,7 @@ def console_table(summary: Summary) -> Table:
             *_score_columns(summary),
             *_tag_columns(tags, _short_names(tags)),
             *_reward_columns(summary),
-            *_COSTS,
+            *_cost_columns(summary),
         ],
     )
 
@@ -202,7 +210,8 @@ def narrow_tables(summary: Summary) -> list[Table]:
     """The numbers of `console_table` as two tables, the second with a column for each tag; only the
     first if the suite has no judge.
     """
-    first = _table(summary, [*_score_columns(summary), *_COSTS, *_reward_columns(summary)])
+    scores, costs = _score_columns(summary), _cost_columns(summary)
+    first = _table(summary, [*scores, *costs, *_reward_columns(summary)])
     if not summary.pool.judged:
         return [first]
     first.caption, caption = None, first.caption
@@ -277,10 +286,15 @@ def _reward_columns(summary: Summary) -> list[_Column]:
     return [("opti-\nmised", optimised), ("held-\nout", held_out)]
 
 
-_COSTS: tuple[_Column, ...] = (
-    ("passes\n/img", lambda row: _brief(row.costs["passes"].estimate)),
-    ("s/img", lambda row: _brief(row.costs["seconds"].estimate)),
-)
+def _cost_columns(summary: Summary) -> list[_Column]:
+    work = summary.work
+    unit, factor = ("passes", 1.0)
+    if work == TFLOPS:
+        unit, factor = unit_of(row.costs[TFLOPS].estimate for row in summary.rows.values())
+    return [
+        (f"{unit}\n/img", lambda row: _brief(row.costs[work].estimate * factor)),
+        ("s/img", lambda row: _brief(row.costs[SECONDS].estimate)),
+    ]
 
 
 def _gain(value: float) -> str:
@@ -307,6 +321,11 @@ def _brief(value: float) -> str:
 
 def _caption(summary: Summary) -> str:
     pool = summary.pool
+    work = (
+        "FLOP: floating-point operations of generator, hypernetwork and reward."
+        if summary.work == TFLOPS
+        else "passes: of the generator, forward + backward."
+    )
     units = "optimised, held-out: gain over random noise in its standard deviations"
     lines = [
         f"{pool.size}; "
@@ -315,10 +334,7 @@ def _caption(summary: Summary) -> str:
             if pool.judged
             else "no judge: rewards only."
         ),
-        (
-            f"{units} (held-out: mean of {', '.join(pool.held_out) or 'none'}). passes: generator +"
-            " reward, backward = 2 forward."
-        ),
+        (f"{units} (held-out: mean of {', '.join(pool.held_out) or 'none'}). {work}"),
     ]
     if summary.incomplete:
         lines.append(

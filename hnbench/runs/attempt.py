@@ -1,9 +1,12 @@
 """One batch of one method: warmed up, timed, counted, and split when it fails.
 
 Exactly `list(method.propose(...))` is timed. Text is encoded before, because it is cached and every
-method needs the same. A batch that does not fit the device is halved; a batch that raises is tried
-again task by task, so that one bad sample does not cost the others their results. Batches of
-rewards, judges and measures are split in the same way (`in_chunks`, `attempted`).
+method needs the same. Floating-point operations are counted before too, once, while the method
+works on one task alone; what it makes then is thrown away.
+
+A batch that does not fit the device is halved; a batch that raises is tried again task by task, so
+that one bad sample does not cost the others their results. Batches of rewards, judges and measures
+are split in the same way (`in_chunks`, `attempted`).
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from hnbench.errors import PluginError
+from hnbench.files.digits import to_digits
+from hnbench.flops import counted
 from hnbench.guards.answers import as_many, is_usable, shown
 from hnbench.guards.out_of_memory import is_out_of_memory
 from hnbench.metering import Meter, MeteredGenerator, MeteredReward, Usage, measured
 from hnbench.runs.failures import RECORDED, failure_of, is_for_user
 from hnbench.runs.outcomes import Expectation
-from hnbench.runs.record import Cost, Failure
+from hnbench.runs.record import RECORD_DIGITS, Cost, Failure
 from hnbench.runs.watched import WatchedMeter
 
 if TYPE_CHECKING:
@@ -38,6 +43,11 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+COUNTS = 3
+"""How often a method's operations are counted at most, if the count fails. The first task can be
+one that always fails.
+"""
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -48,17 +58,19 @@ class Attempt:
     usage: Usage
     outcomes: Mapping[tuple[Task, str], Outcome | Failure]
     """(Task, label) -> outcome, for every task and label."""
+    flops: int | None = None
+    """Floating-point operations for one task; None if they are not known."""
 
     def cost(self, share: float = 1.0) -> Cost:
         """The cost of one image of the batch whose label needed `share` of its task's work."""
         each = share / len(self.tasks)
         passes = {name: count * each for name, count in asdict(self.meter).items()}
-        peak = self.usage.peak_memory_bytes
         return Cost(
             **passes,
             seconds=self.usage.seconds * each,
-            peak_memory_bytes=peak,
+            peak_memory_bytes=self.usage.peak_memory_bytes,
             batch_size=len(self.tasks),
+            flops=None if self.flops is None else to_digits(self.flops * share, RECORD_DIGITS),
         )
 
 
@@ -134,6 +146,8 @@ class Proposer:
         """
         self.method, self.models, self.size, self._told = method, models, size, told
         self._who = f"the method {method.name}"
+        self._flops: int | None = None
+        self._counts_left = COUNTS
 
     def attempts(self, batch: Sequence[Task], wanted: AbstractSet[Task]) -> Iterator[Attempt]:
         """Attempts that cover the `wanted` tasks of a batch, and the others that are proposed
@@ -172,8 +186,10 @@ class Proposer:
         meter, usage = WatchedMeter(self._told), Usage()
         try:
             self.models.warm_up(tasks)
+            flops = self._flops_of(tasks[0])
             self._told(0)
-            return Attempt(tasks, meter, usage, self._propose(tasks, meter, usage)), True
+            outcomes = self._propose(tasks, meter, usage)
+            return Attempt(tasks, meter, usage, outcomes, flops), True
         except RECORDED as error:
             if is_for_user(error):
                 raise
@@ -191,13 +207,34 @@ class Proposer:
         self, tasks: Sequence[Task], meter: Meter, usage: Usage
     ) -> Mapping[tuple[Task, str], Outcome | Failure]:
         models = self.models
-        generator = MeteredGenerator(models.generator, meter, models.steps)
-        reward = MeteredReward(models.reward, meter)
         with measured(models.generator.device, usage):
-            listed = list(self.method.propose(tasks, generator, reward, models.noises))
+            listed = self._listed(tasks, meter)
         return Expectation(
             self._who, tasks, self.method.labels, models.image_shape, models.noises.batch(tasks)
         ).check(listed)
+
+    def _listed(self, tasks: Sequence[Task], meter: Meter) -> list[Outcome]:
+        models = self.models
+        generator = MeteredGenerator(models.generator, meter, models.steps)
+        reward = MeteredReward(models.reward, meter)
+        return list(self.method.propose(tasks, generator, reward, models.noises))
+
+    def _flops_of(self, task: Task) -> int | None:
+        """The method's floating-point operations for one task; they are counted the first time. A
+        count that fails is tried again with later tasks, a few times.
+        """
+        if self._flops is None and self._counts_left:
+            self._counts_left -= 1
+            try:
+                with counted() as work:
+                    self._listed([task], Meter())
+                self._flops = work.flops
+            except RECORDED:
+                # The batch itself comes next: a fault that is not the counter's shows there.
+                pass
+            if self._flops is None:
+                release_memory()
+        return self._flops
 
 
 def in_chunks(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -21,18 +21,21 @@ REWARD = "reward:"
 OPTIMISED = f"{REWARD}optimised"
 PASSES = "passes_"
 """Prefix of the columns that count passes of one kind, so that every `reward_...` is a reward."""
+MEMORY_SINCE = 3
+"""The schema since which a record has memory only if it was measured on a GPU."""
 SCORE = "score"
 """The column of the judge's score: 1 or 0 if it says right or wrong, else its grade; NaN without a
 judge.
 """
 
 
-def frame_of(records: Sequence[Record]) -> pd.DataFrame:
+def frame_of(records: Sequence[Record], cpu_seeds: Collection[int] = ()) -> pd.DataFrame:
     """Records as a flat table, one row each. Trajectories stay as tuples in the column
     `trajectory`.
 
-    `nfe` is the number of generator forward passes; `passes` counts generator and reward passes
-    together, with a backward pass as two forward passes.
+    `generator_passes` are forward and backward passes, each counted as one; `tflops` are 10^12
+    floating-point operations. `cpu_seeds` are the base seeds of runs on a CPU (`on_cpu`): their
+    records before schema 3 have the memory of the whole process, which is left out.
     """
     import pandas as pd
 
@@ -46,9 +49,23 @@ def frame_of(records: Sequence[Record]) -> pd.DataFrame:
         for name in dict.fromkeys(name for record in records for name in of_record(record)):
             columns[f"{prefix}{name}"] = _numbers(of_record(record).get(name) for record in records)
     columns |= {name: _numbers(of(record) for record in records) for name, of in _NUMBERS.items()}
-    columns["passes"] = sum(columns[name] * weight for name, weight in _WEIGHTS.items())
+    columns["generator_passes"] = (
+        columns[f"{PASSES}generator_forward"] + columns[f"{PASSES}generator_backward"]
+    )
+    columns["peak_memory_bytes"] = _numbers(
+        None
+        if record.schema < MEMORY_SINCE and record.base_seed in cpu_seeds
+        else record.cost.peak_memory_bytes
+        for record in records
+    )
     columns |= {name: [of(record) for record in records] for name, of in _AFTER_NUMBERS.items()}
     return pd.DataFrame(columns)
+
+
+def on_cpu(manifest: Mapping[str, Any]) -> bool:
+    """Whether any session of a run was on a CPU, by its `run.json`."""
+    devices = [str(session.get("device", "")) for session in manifest.get("sessions", [])]
+    return not devices or not all(device.startswith("cuda") for device in devices)
 
 
 def _numbers(values: Iterable[float | None]) -> npt.NDArray[np.float64]:
@@ -79,16 +96,11 @@ _NUMBERS: dict[str, Callable[[Record], Any]] = {
         f"{PASSES}{name}": attrgetter(f"cost.{name}")
         for name in ("generator_forward", "generator_backward", "reward_forward", "reward_backward")
     },
-    "nfe": attrgetter("cost.generator_forward"),
-}
-_WEIGHTS = {
-    f"{PASSES}generator_forward": 1,
-    f"{PASSES}reward_forward": 1,
-    f"{PASSES}generator_backward": 2,
-    f"{PASSES}reward_backward": 2,
+    "tflops": lambda record: None if record.cost.flops is None else record.cost.flops / 1e12,
+    "seconds": attrgetter("cost.seconds"),
 }
 _AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
-    **{name: attrgetter(f"cost.{name}") for name in ("seconds", "peak_memory_bytes", "batch_size")},
+    "batch_size": attrgetter("cost.batch_size"),
     "noise_sha256": attrgetter("noise_sha256"),
     "image_path": lambda record: "" if record.image is None else record.image.path,
     "image_sha256": lambda record: "" if record.image is None else record.image.sha256,

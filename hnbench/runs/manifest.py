@@ -82,6 +82,7 @@ class _Training(Struct):
     generator_backward: Amount = 0
     reward_forward: Amount = 0
     reward_backward: Amount = 0
+    flops: Amount | None = None
     seconds: Amount = 0
     images: Amount = 0
     steps: Amount = 0

@@ -43,15 +43,16 @@ class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
     reward_forward: Amount
     reward_backward: Amount
     seconds: Amount
-    peak_memory_bytes: Count
-    """The peak of the whole batch. On a GPU, the allocated memory; on a CPU, the largest resident
-    set of the process so far.
+    peak_memory_bytes: Count | None = None
+    """The most memory that the whole batch had allocated on the GPU. None on a CPU; records before
+    schema 3 have the resident set of the whole process there, which says nothing of the batch.
     """
     batch_size: Annotated[int, Meta(ge=1)]
     """The number of tasks that were proposed together."""
     flops: Amount | None = None
-    """Floating-point operations of generator, hypernetwork and reward; None before schema 3 and
-    where they cannot be counted.
+    """Floating-point operations of generator, hypernetwork and reward (`hnbench.flops`), counted
+    for one task alone and multiplied by the label's share; None before schema 3, for a failure, and
+    if they could not be counted.
     """
     device: str = ""
     """The name of the GPU or processor that the seconds were measured on; empty before schema 3."""
@@ -137,11 +138,11 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON types. What is not known is left out: a verdict's score and details,
-        the floating-point operations, the device and the time.
+        the floating-point operations, the memory, the device and the time.
         """
         values: dict[str, Any] = msgspec.to_builtins(self)
-        for name in ("flops", "device"):
-            if not values["cost"][name]:
+        for name in ("flops", "peak_memory_bytes", "device"):
+            if values["cost"][name] in (None, ""):
                 del values["cost"][name]
         if self.written is None:
             del values["written"]

@@ -58,12 +58,14 @@ class Run:
 
         `correct` is 1, 0 or NaN; `score` is the judge's score. `reward_NAME` is a reward of the
         image, `initial_NAME` that of the base's image of the same sample. Costs are per image:
-        numbers of passes (`passes_...`), and `seconds` of wall time; `peak_memory_bytes` is that of
-        the batch. `docs/run-format.md` describes every column.
+        numbers of passes (`passes_...`), `tflops` (10^12 floating-point operations), and `seconds`
+        of wall time; `peak_memory_bytes` is that of the batch on a GPU. `docs/run-format.md`
+        describes every column.
         """
-        from hnbench.runs.frame import frame_of
+        from hnbench.runs.frame import frame_of, on_cpu
 
-        frame = frame_of(self.records).drop(columns="trajectory")
+        cpu_seeds = {record.base_seed for record in self.records} if on_cpu(self.manifest) else ()
+        frame = frame_of(self.records, cpu_seeds).drop(columns="trajectory")
         return frame.rename(columns=lambda name: str(name).replace(":", "_"))
 
 

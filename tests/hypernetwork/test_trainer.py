@@ -168,6 +168,7 @@ def test_costs_are_those_of_the_passes(
         with pytest.raises(KeyboardInterrupt):
             training().train(Spectator(stop_at=stop_at))
     cost = training_cost(training().train())
+    assert cost.pop("flops") > 0
     images = plan.steps * plan.batch_size * plan.accumulation
     evaluations = [record["evaluation"] for record in log_of(tmp_path) if "evaluation" in record]
     judged = evaluations[0]["prompts"] * evaluations[0]["samples"]
@@ -184,6 +185,75 @@ def test_costs_are_those_of_the_passes(
         "reward_backward": images,
     }
     assert "." not in json.dumps({**cost, "seconds": 0})  # whole numbers, as other versions read
+
+
+# The toy generator on 4x4 places: a convolution from 2 to 8 channels, a linear layer from 4 to 8, a
+# convolution back, and a product from 2 to 3 colours.
+CONV, TEXT, COLOURS = 2 * 16 * 9 * 2 * 8, 2 * 4 * 8, 2 * 16 * 2 * 3
+TOY = CONV + TEXT + CONV + COLOURS
+
+
+def lora_of(rank: int) -> tuple[int, int]:
+    """Forward and backward operations of the LoRA layers. The first convolution's and the text's
+    have a gradient only of their weights in A, because noise and text need none.
+    """
+    first, text, last = (
+        (2 * 16 * 9 * 2 * rank, 2 * 16 * rank * 8),
+        (2 * 4 * rank, 2 * rank * 8),
+        (2 * 16 * 9 * 8 * rank, 2 * 16 * rank * 2),
+    )
+    forward = sum((*first, *text, *last))
+    return forward, (first[0] + 2 * first[1]) + (text[0] + 2 * text[1]) + 2 * sum(last)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("kind", ["hypernoise", "finetune", "finetune with penalty"])
+def test_operations_are_those_counted_by_hand(kind: str, accumulation: int, tmp_path: Path) -> None:
+    plan = config(
+        kind=kind.split(maxsplit=1)[0],
+        image_penalty=0.5 if "penalty" in kind else 0.0,
+        accumulation=accumulation,
+    )
+    adapter = Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path).train()
+    forward, backward = lora_of(plan.rank)
+    if kind == "hypernoise":
+        # The last layer's own output is not computed; then an image is made and gone back through.
+        evaluated = (CONV + TEXT + forward) + TOY
+        trained = evaluated + (COLOURS + CONV + CONV) + backward
+    else:
+        evaluated = TOY + forward
+        trained = evaluated + (COLOURS + CONV) + backward + TOY * ("penalty" in kind)
+    evaluations = [record["evaluation"] for record in log_of(tmp_path) if "evaluation" in record]
+    judged = evaluations[0]["prompts"] * evaluations[0]["samples"]
+    images = plan.steps * plan.batch_size * accumulation
+    assert training_cost(adapter)["flops"] == (
+        images * trained + judged * (TOY + len(evaluations) * evaluated)
+    )
+
+
+def test_a_training_that_was_begun_before_operations_were_counted_has_none(tmp_path: Path) -> None:
+    plan = config(save_every=2)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path).train(Spectator(stop_at=3))
+    (path,) = (tmp_path / "state").glob("*/state.json")
+    state = json.loads(path.read_text())
+    del state["values"]["cost"]["flops"]
+    path.write_text(json.dumps(state))
+    adapter = Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path).train()
+    assert training_cost(adapter)["flops"] is None
+
+
+def test_operations_that_cannot_be_counted_are_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> object:
+        raise RuntimeError("no counter")
+
+    monkeypatch.setattr("hnbench.hypernetwork.work.counted", fails)
+    adapter = Trainer(config(), ToyGenerator(), mixture(), PROMPTS, tmp_path).train()
+    cost = training_cost(adapter)
+    assert cost["flops"] is None
+    assert cost["generator_forward"] > 0
 
 
 def test_a_finished_training_is_left_alone(tmp_path: Path) -> None:
@@ -234,8 +304,8 @@ def test_equal_temperatures_train_alike(tmp_path: Path) -> None:
 
 
 class BrittleReward(BrightnessReward):
-    """Its value, and hence its gradient, is not finite in the calls of chosen numbers that need a
-    gradient.
+    """Its value, and hence its gradient, is not finite in chosen steps. Batches of one are not
+    counted: they are made to count operations.
     """
 
     def __init__(self, bad: Sequence[int]) -> None:
@@ -243,7 +313,7 @@ class BrittleReward(BrightnessReward):
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         value = super().score(images, prompts)
-        if not value.requires_grad:
+        if not value.requires_grad or len(images) == 1:
             return value
         self.calls += 1
         return value * math.nan if self.calls in self.bad else value

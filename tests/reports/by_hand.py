@@ -36,14 +36,14 @@ def reward(name: str) -> Of:
 
 
 def cost(name: str) -> Of:
-    """`nfe`, `passes` or `seconds`, counted from the record's parts."""
+    """`tflops`, `generator_passes` or `seconds`, counted from the record's parts."""
 
     def counted(record: dict[str, Any]) -> float:
         parts = record["cost"]
-        forward = parts["generator_forward"], parts["reward_forward"]
-        backward = parts["generator_backward"], parts["reward_backward"]
-        found = {"nfe": forward[0], "passes": sum(forward) + 2 * sum(backward)}
-        return float({**found, "seconds": parts["seconds"]}[name])
+        passes = parts["generator_forward"] + parts["generator_backward"]
+        tflops = parts.get("flops", math.nan) / 1e12
+        found = {"tflops": tflops, "generator_passes": passes, "seconds": parts["seconds"]}
+        return float(found[name])
 
     return counted
 

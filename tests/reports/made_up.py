@@ -41,7 +41,7 @@ def around(estimate: float, below: float, above: float) -> Interval:
     return Interval(estimate, round(estimate - below, 6), round(estimate + above, 6))
 
 
-def made_up_row(label: str, coverage: LabelCoverage) -> Row:
+def made_up_row(label: str, coverage: LabelCoverage, *, counted: bool) -> Row:
     """Numbers that tell the label and the field: the label's place is in the second decimal."""
     place = LABELS.index(label) / 100
     rewards = ("optimised", "shapes-clip", "shapes-resnet", "redness")
@@ -61,18 +61,23 @@ def made_up_row(label: str, coverage: LabelCoverage) -> Row:
             name: around(0.31 + 2 * place + at, 0.11, 0.22) for at, name in enumerate(rewards)
         },
         costs={
-            "nfe": interval(2 + 100 * place, 0),
-            "passes": interval(30.26 + 1000 * place, 1.5),
+            **({"tflops": interval(0.03026 + place, 0.0015)} if counted else {}),
+            "generator_passes": interval(2 + 100 * place, 0),
             "seconds": interval(0.00704 + place, 0.001),
         },
         peak_memory_bytes=(7 + LABELS.index(label)) * 2.0**20,
     )
 
 
-def made_up(folder: Path) -> Summary:
-    """Of a run of 12 prompts that is written into `folder`."""
+def made_up(folder: Path, *, counted: bool = True) -> Summary:
+    """Of a run of 12 prompts that is written into `folder`; with `counted`, floating-point
+    operations are known.
+    """
     found = summarise_runs([write_run(folder, LABELS, prompts_per_tag=2, samples=2)])
-    rows = {label: made_up_row(label, row.coverage) for label, row in found.rows.items()}
+    rows = {
+        label: made_up_row(label, row.coverage, counted=counted)
+        for label, row in found.rows.items()
+    }
     controls = ("finetune", "hypernoise-random-direction", "hypernoise-other-noise")
     return replace(
         found,
@@ -87,8 +92,8 @@ def made_up(folder: Path) -> Summary:
         shares=Shares(
             around(0.613, 0.12, 0.23),
             {
-                "nfe": around(0.0414, 0.01, 0.02),
-                "passes": around(0.0215, 0.003, 0.004),
+                **({"tflops": around(0.0215, 0.003, 0.004)} if counted else {}),
+                "generator_passes": around(0.0414, 0.01, 0.02),
                 "seconds": around(0.0816, 0.005, 0.006),
             },
         ),
@@ -98,8 +103,20 @@ def made_up(folder: Path) -> Summary:
             BreakEven("best-of-2", 11_111.0, 22_222.0),
             BreakEven("reno", 33_333.0, 44_444.0),
         ),
-        training_passes={"hypernoise": 5_555_555.0, "finetune": 6_666_666.0},
+        paid_in="tflops" if counted else "generator_passes",
+        training={
+            "hypernoise": made_up_training(5.0, counted=counted),
+            "finetune": made_up_training(6.0, counted=counted),
+        },
     )
+
+
+def made_up_training(size: float, *, counted: bool) -> dict[str, float]:
+    return {
+        "tflops": 1.11111 * size if counted else float("nan"),
+        "generator_passes": 1_111_111 * size,
+        "seconds": 77.7 * size,
+    }
 
 
 def changed(summary: Summary, label: str, **fields: object) -> Summary:

@@ -28,7 +28,8 @@ from tests.reports.synthetic import LABELS, SEARCHED, TAGS, manifest, write_run
 
 SEEN = ("colors/0001", "counting/0000")
 """Each of a tag of two prompts: what is left has no interval of that tag."""
-TRAINED = 3e5 + 6e5 + 2 * (3e5 + 3e5)
+TRAINED = {"generator_passes": 6e5 + 3e5, "tflops": 4321.0, "seconds": 312.0}
+PASSES_SECONDS = ("generator_passes", "seconds")
 OTHERS = LABELS[1:]
 NAMES = {
     "finetune": "direct fine-tuning",
@@ -38,9 +39,10 @@ NAMES = {
 REWARDS = ("optimised", "shapes-clip", "shapes-resnet", "redness")
 
 
-def training(samples: int, seen: tuple[str, ...]) -> dict[str, Any]:
+def training(samples: int, seen: tuple[str, ...], *, counted: bool) -> dict[str, Any]:
     entry = manifest(LABELS, 2, samples, 0)["training"]["hypernoise"]
-    return {"training": {"hypernoise": {**entry, "seen_prompts": list(seen)}}}
+    flops = {"flops": 1e12 * TRAINED["tflops"]} if counted else {}
+    return {"training": {"hypernoise": {**entry, **flops, "seen_prompts": list(seen)}}}
 
 
 SAMPLES = 3
@@ -48,14 +50,18 @@ SAMPLES = 3
 
 @pytest.fixture(scope="module", params=[2, 5, 6])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Under base seeds 2 and 5 ReNO's gain can be told from zero, under 6 it cannot."""
+    """Under base seeds 2 and 5 ReNO's gain can be told from zero, under 6 it cannot. Operations are
+    counted of everything under 5, of all images but of no training under 6, and under 2 of all
+    methods but one.
+    """
     path = tmp_path_factory.mktemp("by-hand") / f"seed{request.param}"
     return write_run(
         path,
         prompts_per_tag=2,
         samples=SAMPLES,
         base_seed=request.param,
-        changes=training(SAMPLES, SEEN),
+        changes=training(SAMPLES, SEEN, counted=request.param == 5),
+        uncounted=("best-of-4",) if request.param == 2 else (),
     )
 
 
@@ -67,6 +73,16 @@ def told(folder: Path) -> Summary:
 @pytest.fixture(scope="module")
 def hand(folder: Path) -> ByHand:
     return ByHand.of(folder)
+
+
+@pytest.fixture(scope="module")
+def work(told: Summary) -> str:
+    return "generator_passes" if told.pool.seeds == (2,) else "tflops"
+
+
+@pytest.fixture(scope="module")
+def paid_in(told: Summary) -> str:
+    return "tflops" if told.pool.seeds == (5,) else "generator_passes"
 
 
 def same(found: Interval, expected: Span) -> bool:
@@ -82,7 +98,8 @@ def test_scores_and_gains(told: Summary, hand: ByHand) -> None:
             assert same(row.tag_gains[tag], hand.span(hand.gain(label), [tag]))
 
 
-def test_rewards_and_costs(told: Summary, hand: ByHand) -> None:
+def test_rewards_and_costs(told: Summary, hand: ByHand, work: str) -> None:
+    costs = list(dict.fromkeys([work, "generator_passes", "seconds"]))
     for label, row in told.rows.items():
         assert row.standard_gains.keys() == set(REWARDS)
         for name in REWARDS:
@@ -96,7 +113,8 @@ def test_rewards_and_costs(told: Summary, hand: ByHand) -> None:
             assert same(row.reward_gains[name], gain)
             low, middle, high = (value / deviation(base) for value in gain)
             assert same(row.standard_gains[name], (low, middle, high))
-        for name in ("nfe", "passes", "seconds"):
+        assert list(row.costs) == costs
+        for name in costs:
             assert same(row.costs[name], hand.span(hand.level(label, cost(name))))
 
 
@@ -156,7 +174,8 @@ def test_the_shares_of_reno(told: Summary, hand: ByHand) -> None:
     assert told.shares is not None
     gain = hand.span(lambda chosen: hand.gain("hypernoise")(chosen) / hand.gain("reno")(chosen))
     assert same(told.shares.gain, gain)
-    for name in ("nfe", "passes", "seconds"):
+    assert told.shares.costs.keys() == told.rows["reno"].costs.keys()
+    for name in told.shares.costs:
         ours, theirs = hand.level("hypernoise", cost(name)), hand.level("reno", cost(name))
         assert same(told.shares.costs[name], ratio(hand, ours, theirs))
 
@@ -169,19 +188,24 @@ def test_both_cases_of_reno_are_looked_at(told: Summary) -> None:
     assert (told.shares is None) == (told.pool.seeds == (6,))
 
 
-def test_when_the_training_is_paid_back(told: Summary, hand: ByHand) -> None:
+def test_when_the_training_is_paid_back(told: Summary, hand: ByHand, paid_in: str) -> None:
+    assert told.paid_in == paid_in
     for one in told.break_even:
         prompts = hand.prompts
         saved = {
             name: hand.level(one.against, cost(name))(prompts)
             - hand.level("hypernoise", cost(name))(prompts)
-            for name in ("passes", "seconds")
+            for name in (paid_in, "seconds")
         }
-        passes = math.ceil(TRAINED / saved["passes"]) if saved["passes"] > 0 else math.inf
-        seconds = math.ceil(312 / saved["seconds"]) if saved["seconds"] > 0 else math.inf
-        assert (one.by_passes, one.by_seconds) == (passes, seconds)
+        images = [
+            math.ceil(TRAINED[name] / each) if each > 1e-12 else math.inf
+            for name, each in saved.items()
+        ]
+        assert [one.by_work, one.by_seconds] == images
     assert [one.against for one in told.break_even] == [*SEARCHED, "reno"]
-    assert told.training_passes == {"hypernoise": TRAINED}
+    known = {name: value for name, value in TRAINED.items() if name in (paid_in, *PASSES_SECONDS)}
+    found = told.training["hypernoise"]
+    assert {name: value for name, value in found.items() if not math.isnan(value)} == known
 
 
 @pytest.fixture(scope="module")
@@ -221,14 +245,15 @@ def sentences(told: Summary) -> dict[str, str]:
     return {one.key: one.sentence for one in headlines(told)}
 
 
-def test_the_sentence_of_the_gain(told: Summary, hand: ByHand) -> None:
+def test_the_sentence_of_the_gain(told: Summary, hand: ByHand, work: str) -> None:
+    each = "2 generator passes" if work == "generator_passes" else "4.2 GFLOP"
     own, base = hand.span(hand.level("hypernoise")), hand.span(hand.level("random"))
     gain = hand.span(hand.gain("hypernoise"))
     p_value = holm_by_hand({label: hand.p_value(label) for label in OTHERS})["hypernoise"]
     assert sentences(told)["gain"] == (
         f"HyperNoise scores {spanned(own)} overall, random noise {spanned(base)}: "
         f"a paired difference of {signed(gain)} (p = {p_value:.3f}), "
-        f"at 2 generator passes per image.{doubt(gain)}"
+        f"at {each} per image.{doubt(gain)}"
     )
 
 
@@ -249,7 +274,8 @@ def test_the_sentence_without_the_seen_prompts(told: Summary, folder: Path) -> N
     )
 
 
-def test_the_sentence_of_reno(told: Summary, hand: ByHand) -> None:
+def test_the_sentence_of_reno(told: Summary, hand: ByHand, work: str) -> None:
+    whose = "FLOPs" if work == "tflops" else "generator passes (forward and backward)"
     reno = hand.span(hand.gain("reno"))
     if told.shares is None:
         assert sentences(told)["share_of_reno"] == (
@@ -258,14 +284,13 @@ def test_the_sentence_of_reno(told: Summary, hand: ByHand) -> None:
         )
         return
     gain = hand.span(lambda chosen: hand.gain("hypernoise")(chosen) / hand.gain("reno")(chosen))
-    nfe, passes, seconds = (
+    done, seconds = (
         ratio(hand, hand.level("hypernoise", cost(name)), hand.level("reno", cost(name)))
-        for name in ("nfe", "passes", "seconds")
+        for name in (work, "seconds")
     )
     assert sentences(told)["share_of_reno"] == (
         f"That is {percent(gain)} of ReNO's gain ({signed(reno)}), "
-        f"at {percent(nfe)} of its generator passes, {percent(passes)} of all its passes "
-        f"(a backward pass counted as two forward) and {percent(seconds)} of its seconds."
+        f"at {percent(done)} of its {whose} and {percent(seconds)} of its seconds."
     )
 
 
@@ -310,15 +335,19 @@ def test_the_sentence_of_held_out_rewards(told: Summary, hand: ByHand) -> None:
     )
 
 
-def test_the_sentence_of_what_is_paid_back(told: Summary, hand: ByHand) -> None:
-    passes, seconds = (
+def test_the_sentence_of_what_is_paid_back(told: Summary, hand: ByHand, paid_in: str) -> None:
+    work, seconds = (
         hand.level("reno", cost(name))(hand.prompts)
         - hand.level("hypernoise", cost(name))(hand.prompts)
-        for name in ("passes", "seconds")
+        for name in (paid_in, "seconds")
     )
+    took, unit = {
+        "tflops": ("4.32 PFLOP", "FLOPs"),
+        "generator_passes": ("900,000 generator passes", "generator passes"),
+    }[paid_in]
     assert sentences(told)["break_even"] == (
-        "Training HyperNoise took 2,100,000 passes; against ReNO that is paid back after "
-        f"{math.ceil(2_100_000 / passes):,} images in passes and after "
+        f"Training HyperNoise took {took}; against ReNO that is paid back after "
+        f"{math.ceil(TRAINED[paid_in] / work):,} images in {unit} and after "
         f"{math.ceil(312 / seconds):,} images in seconds."
     )
 

@@ -62,7 +62,7 @@ def test_findings_and_their_numbers(summary: Summary) -> None:
     ]
     assert found["gain"].numbers["gain"] == summary.rows["hypernoise"].gain
     assert spanned(summary.rows["hypernoise"].gain, sign=True) in found["gain"].sentence
-    assert "7,143 images in passes" in found["break_even"].sentence
+    assert "9,279 images in generator passes" in found["break_even"].sentence
     json.dumps([one.to_json() for one in found.values()], allow_nan=False)
 
 

@@ -68,6 +68,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return made_up(tmp_path_factory.mktemp("made-up") / "run")
 
 
+@pytest.fixture(scope="module")
+def uncounted(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """Without floating-point operations."""
+    return made_up(tmp_path_factory.mktemp("uncounted") / "run", counted=False)
+
+
 def drawn(summary: Summary, name: str) -> Any:
     figure = PLOTS[name](summary)
     assert not isinstance(figure, str), figure
@@ -122,35 +128,52 @@ def line_of(axes: Any, style: str, points: int) -> tuple[list[float], list[float
 # score against cost
 
 
-def test_the_title_of_score_against_cost_states_scores_and_passes(told: Summary) -> None:
+def test_the_title_of_score_against_cost_states_scores_and_work(
+    told: Summary, uncounted: Summary
+) -> None:
     assert title(told, "quality_vs_cost") == (
-        "Score for passes per image: HyperNoise 0.54 for 70.3, ReNO 0.53 for 60.3; "
-        "random noise 0.50"
+        "Score for GFLOP per image: HyperNoise 0.54 for 70.3, ReNO 0.53 for 60.3; random noise 0.50"
     )
     assert title(without(told, "reno"), "quality_vs_cost") == (
-        "Score for passes per image: HyperNoise 0.54 for 70.3; random noise 0.50"
+        "Score for GFLOP per image: HyperNoise 0.54 for 70.3; random noise 0.50"
+    )
+    assert title(uncounted, "quality_vs_cost") == (
+        "Score for generator passes per image: HyperNoise 0.54 for 6, ReNO 0.53 for 5; "
+        "random noise 0.50"
     )
     assert title(without(told, "hypernoise"), "quality_vs_cost") == (
         "What each method scores for its cost; random noise scores 0.50"
     )
 
 
-def test_score_stands_against_passes_and_against_seconds(told: Summary) -> None:
-    passes, seconds = drawn(told, "quality_vs_cost").axes
-    assert passes.get_xlabel() == (
-        "passes per image, generator + reward\n(backward = 2 forward; log scale)"
-    )
+@pytest.mark.parametrize(
+    ("column", "factor", "name"),
+    [
+        ("tflops", 1000, "GFLOP per image\n(log scale)"),
+        (
+            "generator_passes",
+            1,
+            "generator passes per image\n(forward + backward; log scale)",
+        ),
+    ],
+)
+def test_score_stands_against_work_and_against_seconds(
+    told: Summary, uncounted: Summary, column: str, factor: float, name: str
+) -> None:
+    told = told if column == "tflops" else uncounted
+    work, seconds = drawn(told, "quality_vs_cost").axes
+    assert work.get_xlabel() == name
     assert seconds.get_xlabel() == "seconds per image\n(this machine; log scale)"
-    assert passes.get_ylabel() == SCORE
-    for axes, column in ((passes, "passes"), (seconds, "seconds")):
+    assert work.get_ylabel() == SCORE
+    for axes, cost, times in ((work, column, factor), (seconds, "seconds", 1)):
         assert axes.get_xscale() == "log"
         assert named_points(axes) == {
-            SHORT[label]: (row.costs[column].estimate, row.overall.estimate)
+            SHORT[label]: (row.costs[cost].estimate * times, row.overall.estimate)
             for label, row in told.rows.items()
         }
         assert bars(axes) == [
             {
-                "x": row.costs[column].estimate,
+                "x": row.costs[cost].estimate * times,
                 "y": row.overall.estimate,
                 "colour": COLOURS[label],
                 "y span": span(row.overall),
@@ -159,7 +182,7 @@ def test_score_stands_against_passes_and_against_seconds(told: Summary) -> None:
         ]
         searched = [told.rows[label] for label in ("random", "best-of-2", "best-of-8")]
         assert line_of(axes, "-", 3) == (
-            [row.costs[column].estimate for row in searched],
+            [row.costs[cost].estimate * times for row in searched],
             [row.overall.estimate for row in searched],
         )
 
@@ -185,7 +208,7 @@ def test_the_title_of_best_of_n(told: Summary, equivalent: Interval | None, text
 
 def test_the_curve_of_best_of_n_and_the_others_at_their_passes(told: Summary) -> None:
     (axes,) = drawn(told, "best_of_n").axes
-    assert axes.get_xlabel() == "generator forward passes per image (NFE), log scale"
+    assert axes.get_xlabel() == "generator passes per image (forward + backward), log scale"
     assert axes.get_ylabel() == SCORE
     assert axes.get_xscale() == "log"
     others = [label for label in LABELS if label != "random" and "best-of" not in label]
@@ -194,16 +217,18 @@ def test_the_curve_of_best_of_n_and_the_others_at_their_passes(told: Summary) ->
     expected = {names[number]: (float(number), one.estimate) for number, one in curve.items()}
     for label in others:
         row = told.rows[label]
-        name = "ReNO (plus backward passes)" if label == "reno" else NAMES[label]
-        expected[name] = (row.costs["nfe"].estimate, row.overall.estimate)
+        expected[NAMES[label]] = (row.costs["generator_passes"].estimate, row.overall.estimate)
     assert named_points(axes) == expected
     assert line_of(axes, "-", 3) == ([1, 2, 8], [one.estimate for one in curve.values()])
     own = told.rows["hypernoise"]
     height = own.overall.estimate
-    assert line_of(axes, ":", 2) == ([own.costs["nfe"].estimate, 5.67], [height, height])
+    assert line_of(axes, ":", 2) == (
+        [own.costs["generator_passes"].estimate, 5.67],
+        [height, height],
+    )
     assert bars(axes) == [
         {
-            "x": told.rows[label].costs["nfe"].estimate,
+            "x": told.rows[label].costs["generator_passes"].estimate,
             "y": told.rows[label].overall.estimate,
             "colour": COLOURS[label],
             "y span": span(told.rows[label].overall),
@@ -438,7 +463,7 @@ def test_why_a_plot_is_not_drawn(told: Summary) -> None:
     suite = {**first["suite"], "judge": None}
     unjudged = replace(told, pool=replace(told.pool, manifests=({**first, "suite": suite},)))
     alone = without(told, *METHODS)
-    nothing = {**alone.rows["random"].costs, "passes": Interval(0, 0, 0)}
+    nothing = {**alone.rows["random"].costs, "tflops": Interval(0, 0, 0)}
     free = changed(alone, "random", costs=nothing)
     rows = {label: replace(row, standard_gains={}) for label, row in told.rows.items()}
     bare = replace(told, rows=rows)

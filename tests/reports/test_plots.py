@@ -72,7 +72,7 @@ def test_axes_are_named_and_the_title_says_something(summary: Summary, name: str
 
 def test_points_stand_where_the_numbers_are(summary: Summary) -> None:
     figure: Any = PLOTS["quality_vs_cost"](summary)
-    for axes, column in zip(figure.axes, ("passes", "seconds"), strict=True):
+    for axes, column in zip(figure.axes, ("generator_passes", "seconds"), strict=True):
         points = {
             (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
             for line in axes.lines

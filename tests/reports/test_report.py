@@ -65,7 +65,7 @@ def test_the_text_says_what_it_must(out: Path, summary: Summary) -> None:
         "detector (111111111111)",
         "reward redness",
         "hnbench run --full",
-        "| best-of-2 | 1,050,000 |",
+        "| best-of-4 | 450,000 |",
     ):
         assert fact in text
     assert "/some/where" not in text

@@ -24,6 +24,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return made_up(tmp_path_factory.mktemp("made-up") / "run")
 
 
+@pytest.fixture(scope="module")
+def uncounted(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """Without floating-point operations."""
+    return made_up(tmp_path_factory.mktemp("uncounted") / "run", counted=False)
+
+
 def found(summary: Summary) -> dict[str, Headline]:
     return {one.key: one for one in headlines(summary)}
 
@@ -60,8 +66,7 @@ def test_the_gain(told: Summary) -> None:
     one = found(told)["gain"]
     assert one.sentence == (
         "HyperNoise scores 0.541 [0.521, 0.571] overall, random noise 0.501 [0.481, 0.531]: "
-        "a paired difference of +0.143 [+0.093, +0.203] (p = 0.054), at 6 generator passes per "
-        "image."
+        "a paired difference of +0.143 [+0.093, +0.203] (p = 0.054), at 70.3 GFLOP per image."
     )
     assert one.to_json() == {
         "key": "gain",
@@ -88,10 +93,14 @@ def test_the_gain_s_doubt_and_p_value(
     other = changed(told, "hypernoise", gain=gain, p_holm=p_value)
     assert sentence(other, "gain") == (
         "HyperNoise scores 0.541 [0.521, 0.571] overall, random noise 0.501 [0.481, 0.531]: "
-        f"a paired difference of {difference}, at 6 generator passes per image."
+        f"a paired difference of {difference}, at 70.3 GFLOP per image."
         + " This cannot be told from zero."
         * doubt
     )
+
+
+def test_the_gain_without_operations(uncounted: Summary) -> None:
+    assert sentence(uncounted, "gain").endswith("(p = 0.054), at 6 generator passes per image.")
 
 
 def test_the_gain_of_a_score_that_was_not_measured(told: Summary) -> None:
@@ -145,18 +154,27 @@ def test_the_share_of_reno(told: Summary) -> None:
     one = found(told)["share_of_reno"]
     assert one.sentence == (
         "That is 61.3% [49.3%, 84.3%] of ReNO's gain (+0.133 [+0.083, +0.193]), "
-        "at 4.14% [3.14%, 6.14%] of its generator passes, 2.15% [1.85%, 2.55%] of all its passes "
-        "(a backward pass counted as two forward) and 8.16% [7.66%, 8.76%] of its seconds."
+        "at 2.15% [1.85%, 2.55%] of its FLOPs and 8.16% [7.66%, 8.76%] of its seconds."
     )
     assert one.to_json() == {
         "key": "share_of_reno",
         "sentence": one.sentence,
         "reno_gain": {"estimate": pytest.approx(0.133), "low": 0.083, "high": 0.193},
         "share_of_gain": {"estimate": 0.613, "low": 0.493, "high": 0.843},
-        "share_of_nfe": {"estimate": 0.0414, "low": 0.0314, "high": 0.0614},
-        "share_of_passes": {"estimate": 0.0215, "low": 0.0185, "high": 0.0255},
+        "share_of_tflops": {"estimate": 0.0215, "low": 0.0185, "high": 0.0255},
+        "share_of_generator_passes": {"estimate": 0.0414, "low": 0.0314, "high": 0.0614},
         "share_of_seconds": {"estimate": 0.0816, "low": 0.0766, "high": 0.0876},
     }
+
+
+def test_the_share_of_reno_without_operations(uncounted: Summary) -> None:
+    one = found(uncounted)["share_of_reno"]
+    assert one.sentence == (
+        "That is 61.3% [49.3%, 84.3%] of ReNO's gain (+0.133 [+0.083, +0.193]), "
+        "at 4.14% [3.14%, 6.14%] of its generator passes (forward and backward) and "
+        "8.16% [7.66%, 8.76%] of its seconds."
+    )
+    assert "share_of_tflops" not in one.to_json()
 
 
 def test_no_share_of_what_may_be_nothing(told: Summary) -> None:
@@ -246,26 +264,35 @@ def test_what_carries_over_to_held_out_rewards(told: Summary) -> None:
 
 
 @pytest.mark.parametrize(
-    ("passes", "seconds", "end"),
+    ("work", "seconds", "end"),
     [
-        (33_333.0, 44_444.0, "after 33,333 images in passes and after 44,444 images in seconds."),
-        (INF, 12.0, "never in passes and after 12 images in seconds."),
-        (
-            1234.0,
-            NAN,
-            "after 1,234 images in passes and at an unknown number of images in seconds.",
-        ),
+        (33_333.0, 44_444.0, "after 33,333 images in {} and after 44,444 images in seconds."),
+        (INF, 12.0, "never in {} and after 12 images in seconds."),
+        (1234.0, NAN, "after 1,234 images in {} and at an unknown number of images in seconds."),
     ],
 )
-def test_what_the_training_cost(told: Summary, passes: float, seconds: float, end: str) -> None:
-    even = (told.break_even[0], BreakEven("reno", passes, seconds))
-    one = found(replace(told, break_even=even))["break_even"]
+@pytest.mark.parametrize(
+    ("unit", "cost", "words"),
+    [
+        ("tflops", "5.56 TFLOP", "FLOPs"),
+        ("generator_passes", "5,555,555 generator passes", "generator passes"),
+    ],
+)
+def test_what_the_training_cost(
+    told: Summary, work: float, seconds: float, end: str, unit: str, cost: str, words: str
+) -> None:
+    even = (told.break_even[0], BreakEven("reno", work, seconds))
+    one = found(replace(told, break_even=even, paid_in=unit))["break_even"]
     assert one.sentence == (
-        f"Training HyperNoise took 5,555,555 passes; against ReNO that is paid back {end}"
+        f"Training HyperNoise took {cost}; against ReNO that is paid back {end.format(words)}"
     )
-    assert one.numbers["training_passes"] == 5_555_555
-    assert (one.numbers["images_by_passes"], one.numbers["images_by_seconds"]) == pytest.approx(
-        (passes, seconds), nan_ok=True
+    assert one.numbers == pytest.approx(
+        {
+            f"training_{unit}": told.training["hypernoise"][unit],
+            f"images_by_{unit}": work,
+            "images_by_seconds": seconds,
+        },
+        nan_ok=True,
     )
 
 

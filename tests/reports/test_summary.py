@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hnbench.reports.costs import costs_of
+from hnbench.reports.markdown import markdown
 from hnbench.reports.pool import pool_runs
 from hnbench.reports.summary import Summary, summarise, summarise_runs
+from hnbench.reports.tables import records_frame, summary_frame
 from hnbench.runs.store import read_run
+from tests.journals import change_journal
 from tests.reports.synthetic import LABELS, TAGS, write_run
 
 
@@ -75,8 +79,7 @@ def test_shares_of_reno(summary: Summary, table: pd.DataFrame) -> None:
     )
     assert summary.shares
     assert summary.shares.gain.estimate == pytest.approx((own - base) / (reno - base))
-    assert summary.shares.costs["nfe"].estimate == pytest.approx(2 / 50)
-    assert summary.shares.costs["passes"].estimate == pytest.approx(2 / (50 + 50 + 2 * (49 + 49)))
+    assert summary.shares.costs["generator_passes"].estimate == pytest.approx(2 / (50 + 49))
 
 
 def test_no_share_of_a_gain_that_may_be_none(tmp_path: Path) -> None:
@@ -103,10 +106,12 @@ def test_comparisons_are_paired_and_adjusted(summary: Summary, table: pd.DataFra
 
 
 def test_break_even_by_hand(summary: Summary) -> None:
-    assert summary.training_passes == {"hypernoise": 6e5 + 3e5 + 2 * (3e5 + 3e5)}
+    assert summary.paid_in == "generator_passes"
+    assert summary.training["hypernoise"]["generator_passes"] == 6e5 + 3e5
     by_label = {one.against: one for one in summary.break_even}
-    assert by_label["best-of-2"].by_passes == 2.1e6 / (4 - 2)
-    assert by_label["reno"].by_passes == math.ceil(2.1e6 / (296 - 2))
+    assert by_label["best-of-2"].by_work == math.inf
+    assert by_label["best-of-4"].by_work == 9e5 / (4 - 2)
+    assert by_label["reno"].by_work == math.ceil(9e5 / (99 - 2))
     seconds = (
         summary.rows["reno"].costs["seconds"].estimate
         - summary.rows["hypernoise"].costs["seconds"].estimate
@@ -177,3 +182,50 @@ def test_the_analysis_is_quick(tmp_path: Path) -> None:
     start = time.process_time()
     summarise(pool)
     assert time.process_time() - start < 5
+
+
+LABELS_OF_THREE = ("random", "reno", "hypernoise")
+
+
+def test_work_is_operations_only_if_every_record_has_them(tmp_path: Path) -> None:
+    counted, partly = (
+        summarise_runs([write_run(tmp_path / name, LABELS_OF_THREE, uncounted=uncounted)])
+        for name, uncounted in (("counted", ()), ("partly", ("reno",)))
+    )
+    assert list(counted.rows["reno"].costs) == ["tflops", "generator_passes", "seconds"]
+    assert counted.rows["reno"].costs["tflops"].estimate == pytest.approx(
+        (50 + 49) * 2e-3 + (50 + 49) * 3e-4
+    )
+    assert list(partly.rows["random"].costs) == ["generator_passes", "seconds"]
+    assert (counted.work, partly.work) == ("tflops", "generator_passes")
+
+
+def test_a_failure_without_operations_hides_nothing(tmp_path: Path) -> None:
+    summary = summarise_runs(
+        [write_run(tmp_path / "run", LABELS_OF_THREE, failed=("reno",), uncounted=())]
+    )
+    frame = summary.pool.frame
+    frame.loc[frame["status"] == "failed", "tflops"] = math.nan
+    assert costs_of(summary.pool)[0] == "tflops"
+
+
+@pytest.mark.parametrize(
+    ("devices", "known"), [(["cpu"], False), (["cuda"], True), (["cuda:1", "cpu"], False)]
+)
+def test_the_memory_of_a_whole_process_is_not_shown(
+    tmp_path: Path, devices: list[str], *, known: bool
+) -> None:
+    """Records before schema 3 have it if the run was on a CPU."""
+    sessions = [{"device": device} for device in devices]
+    folder = write_run(tmp_path / "run", LABELS_OF_THREE, changes={"sessions": sessions})
+    journal = folder / "journal-0000.jsonl"
+    change_journal(journal, lambda row: {**row, "schema": 2})
+    summary = summarise_runs([folder])
+    memory = {label: row.peak_memory_bytes for label, row in summary.rows.items()}
+    expected = [4e8, 6e8, 4e8] if known else [math.nan] * 3
+    assert list(memory.values()) == pytest.approx(expected, nan_ok=True)
+    assert ("peak memory, MiB" in markdown(summary, {}, [])) == known
+    assert ("peak_memory_bytes" in records_frame(summary)) == known
+    assert ("peak_memory_bytes" in set(summary_frame(summary)["metric"])) == known
+    assert summary.pool.frame["peak_memory_bytes"].notna().any() == known
+    assert read_run(folder).frame()["peak_memory_bytes"].notna().any() == known

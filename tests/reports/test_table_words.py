@@ -11,19 +11,29 @@ from rich.table import Table
 from hnbench.reports.markdown import markdown
 from hnbench.reports.summary import Summary
 from hnbench.reports.tables import console_table, narrow_tables
-from tests.reports.made_up import made_up
+from tests.reports.made_up import changed, made_up
 
 CAPTION = (
     "12 prompts x 2 samples x 1 base seed(s); overall = mean of the tag means; 95% by cluster "
     "bootstrap over prompts. optimised, held-out: gain over random noise in its standard "
-    "deviations (held-out: mean of shapes-resnet, redness). passes: generator + reward, "
-    "backward = 2 forward. "
+    "deviations (held-out: mean of shapes-resnet, redness). "
 )
+FLOP = "FLOP: floating-point operations of generator, hypernetwork and reward."
+PASSES = "passes: of the generator, forward + backward."
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return made_up(tmp_path_factory.mktemp("made-up") / "run")
+
+
+@pytest.fixture(scope="module")
+def uncounted(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """Without floating-point operations and memory."""
+    found = made_up(tmp_path_factory.mktemp("uncounted") / "run", counted=False)
+    for label in found.rows:
+        found = changed(found, label, peak_memory_bytes=float("nan"))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +56,7 @@ def table_of(text: str, title: str) -> list[str]:
 def test_the_table_of_the_terminal(told: Summary) -> None:
     lines = printed(console_table(told))
     assert lines[:2] == [
-        "single two color opti- held- passes",
+        "single two color opti- held- GFLOP",
         (
             "method overall [95%] Δ base [95%] object object counti colors positi attr "
             "mised out /img s/img"
@@ -68,7 +78,14 @@ def test_the_table_of_the_terminal(told: Summary) -> None:
         ),
     }
     assert expected <= set(lines)
-    assert " ".join(lines[10:]).startswith(CAPTION)
+    assert " ".join(lines[10:]).startswith(CAPTION + FLOP)
+
+
+def test_the_table_of_the_terminal_without_operations(uncounted: Summary) -> None:
+    lines = printed(console_table(uncounted))
+    assert lines[0] == "single two color opti- held- passes"
+    assert any(line.endswith("+0.37 +2.87 5 0.037") for line in lines)
+    assert " ".join(lines[10:]).startswith(CAPTION + PASSES)
 
 
 def test_the_two_tables_of_a_narrow_terminal(told: Summary) -> None:
@@ -85,14 +102,31 @@ def test_the_table_of_methods(text: str) -> None:
     lines = table_of(text, "Methods")
     assert len(lines) == 2 + 8
     assert lines[0] == (
-        "| method | overall [95%] | Δ base, paired [95%] | p (Holm) | generator passes "
-        "| all passes | s/image | peak memory, MiB |"
+        "| method | overall [95%] | Δ base, paired [95%] | p (Holm) | GFLOP/image "
+        "| generator passes | s/image | peak memory, MiB |"
     )
-    assert lines[2] == ("| random noise | 0.501 [0.481, 0.531] |  |  | 2 | 30.3 | 0.00704 | 7 |")
+    assert lines[2] == ("| random noise | 0.501 [0.481, 0.531] |  |  | 30.3 | 2 | 0.00704 | 7 |")
     assert lines[6] == (
-        "| **HyperNoise** | 0.541 [0.521, 0.571] | +0.143 [+0.093, +0.203] | 0.054 | 6 | 70.3 "
+        "| **HyperNoise** | 0.541 [0.521, 0.571] | +0.143 [+0.093, +0.203] | 0.054 | 70.3 | 6 "
         "| 0.047 | 11 |"
     )
+    assert (
+        "Floating-point operations are those of products of matrices, convolutions and attention"
+        " in generator, hypernetwork and reward, forward and backward. Generator passes are forward"
+        " and backward passes, each counted as one; the reward's passes are not among them."
+    ) in text
+
+
+def test_the_table_of_methods_without_operations_and_memory(uncounted: Summary) -> None:
+    text = markdown(uncounted, {}, [])
+    lines = table_of(text, "Methods")
+    assert lines[0] == (
+        "| method | overall [95%] | Δ base, paired [95%] | p (Holm) | generator passes | s/image |"
+    )
+    assert lines[2] == ("| random noise | 0.501 [0.481, 0.531] |  |  | 2 | 0.00704 |")
+    assert (
+        "Floating-point operations are not known for all of these images, so they are left out."
+    ) in text
 
 
 def test_the_table_by_tag(text: str) -> None:
@@ -124,18 +158,25 @@ def test_the_tables_of_the_training(text: str) -> None:
     assert table_of(text, "Cost of training") == [
         (
             "| method | steps | images | generator forward | generator backward | reward forward "
-            "| reward backward | seconds | all passes | device |"
+            "| reward backward | TFLOP | seconds | device |"
         ),
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         (
-            "| HyperNoise | 3,000 | 300,000 | 600,000 | 300,000 | 300,000 | 300,000 | 312 "
-            "| 5,555,555 | Some CPU |"
+            "| HyperNoise | 3,000 | 300,000 | 600,000 | 300,000 | 300,000 | 300,000 | 5.56 "
+            "| 388 | Some CPU |"
         ),
-        "| method | by passes | by seconds |",
+        "| method | by FLOPs | by seconds |",
         "| --- | ---: | ---: |",
         "| best-of-2 | 11,111 | 22,222 |",
         "| ReNO | 33,333 | 44,444 |",
     ]
+
+
+def test_the_tables_of_a_training_without_operations(uncounted: Summary) -> None:
+    lines = table_of(markdown(uncounted, {}, []), "Cost of training")
+    assert lines[0].endswith("| reward backward | seconds | device |")
+    assert lines[2].endswith("| 300,000 | 300,000 | 388 | Some CPU |")
+    assert lines[3] == "| method | by generator passes | by seconds |"
 
 
 def test_the_table_of_coverage(text: str) -> None:

@@ -38,7 +38,7 @@ def test_summary_rows(summary: Summary) -> None:
         "high": own.gain.high,
         "p_holm": own.p_holm,
     }
-    assert frame.loc[("reno", "cost/passes"), "estimate"] == pytest.approx(296)
+    assert frame.loc[("reno", "cost/generator_passes"), "estimate"] == pytest.approx(99)
     assert frame.loc[("reno", "reward/redness"), "role"] == "held_out"
     assert frame.loc[("reno", "standard_gain/optimised"), "role"] == "optimised"
     assert frame.loc[("reno", "overall"), "role"] == ""

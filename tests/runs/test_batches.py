@@ -40,7 +40,7 @@ def but_for_time(folder: Path) -> dict[str, Any]:
     found = {}
     for record in read_run(folder).records:
         value = record.to_json()
-        del value["cost"]["seconds"], value["cost"]["peak_memory_bytes"], value["written"]
+        del value["cost"]["seconds"], value["written"]
         found[record.id] = value
     return found
 

@@ -145,7 +145,7 @@ def test_costs_are_those_counted_by_hand(finished: Path) -> None:
                 cost.reward_backward,
             ) == expected[label]
             assert cost.seconds > 0
-            assert cost.peak_memory_bytes > 1e6
+            assert cost.peak_memory_bytes is None
             assert cost.batch_size == 4
 
 
@@ -372,7 +372,8 @@ def test_an_exception_costs_only_the_sample_that_raises_alone(tmp_path: Path) ->
 
     summary = run(tmp_path, [Base(), Fragile()])
     assert (summary.done, summary.failed) == (23, 1)
-    assert Fragile.sizes == [4, 4, 1, 1, 1, 1, 4]
+    # The first task is proposed alone once, to count its operations.
+    assert Fragile.sizes == [1, 4, 4, 1, 1, 1, 1, 4]
     (error,) = [record.error for record in read_run(tmp_path).records if record.status == "failed"]
     assert error is not None
     assert (error.type, error.message) == ("ZeroDivisionError", "cannot do this one")

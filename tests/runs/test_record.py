@@ -71,9 +71,16 @@ def test_json_round_trip(record: Record) -> None:
 @pytest.mark.parametrize("schema", [1, 2])
 def test_a_record_of_an_earlier_schema_is_read(schema: int) -> None:
     assert not {"written", "flops", "device"} & {*DONE.to_json(), *DONE.to_json()["cost"]}
+    assert DONE.to_json()["cost"]["peak_memory_bytes"] == 123
     assert read_record(written({**DONE.to_json(), "schema": schema})) == replace(
         DONE, schema=schema
     )
+
+
+def test_memory_that_was_not_measured_is_left_out() -> None:
+    record = replace(DONE, cost=replace(DONE.cost, peak_memory_bytes=None))
+    assert "peak_memory_bytes" not in record.to_json()["cost"]
+    assert read_record(written(record.to_json())) == record
 
 
 def test_time_device_and_operations_are_kept() -> None:

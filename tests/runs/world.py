@@ -275,11 +275,11 @@ def damaged(folder: Path) -> list[str]:
 
 
 def timeless(record: Record) -> dict[str, Any]:
-    """A record without what may differ between two equal runs: time, memory and how tasks were
+    """A record without what may differ between two equal runs: time and how tasks were
     batched.
     """
     value = record.to_json()
-    for name in ("seconds", "peak_memory_bytes", "batch_size"):
+    for name in ("seconds", "batch_size"):
         del value["cost"][name]
     del value["written"]
     return value

@@ -20,7 +20,7 @@ TO_THE_BYTE = True
 differ by rounding, and images.
 """
 
-_MEASURED = ("seconds", "peak_memory_bytes")
+_MEASURED = ("seconds",)
 
 
 @dataclass

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from hnbench.reports.costs import PASSES
 from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
-from hnbench.reports.labels import HYPERNOISE, RENO, candidates_of, style_of
+from hnbench.reports.labels import HYPERNOISE, candidates_of, style_of
 from hnbench.reports.plots.marks import SCORE_AXIS, bar, log_axis, mark, segments
 from hnbench.runs.plan import BASE
 
@@ -32,7 +33,7 @@ def draw(summary: Summary) -> Figure | str:
     axes = figure.subplots()
     others = _others(summary)
     costs = [*summary.curve, *(cost for cost, _ in others.values())]
-    log_axis(axes, "generator forward passes per image (NFE), log scale", costs)
+    log_axis(axes, "generator passes per image (forward + backward), log scale", costs)
     _draw_curve(axes, summary.curve)
     for label, (cost, overall) in others.items():
         mark(axes, label, cost, overall)
@@ -49,7 +50,7 @@ def draw(summary: Summary) -> Figure | str:
 def _others(summary: Summary) -> dict[str, tuple[float, Interval]]:
     """The methods that are not on the curve: label -> (generator passes, overall score)."""
     points = {
-        label: (row.costs["nfe"].estimate, row.overall)
+        label: (row.costs[PASSES].estimate, row.overall)
         for label, row in summary.rows.items()
         if label != BASE and not candidates_of(label)
     }
@@ -74,7 +75,7 @@ def _draw_equivalence(axes: Axes, summary: Summary) -> list[Segment]:
     if not equivalent or not math.isfinite(equivalent.estimate) or equivalent.estimate <= 1:
         return []
     own = summary.rows[HYPERNOISE]
-    start, score = own.costs["nfe"].estimate, own.overall.estimate
+    start, score = own.costs[PASSES].estimate, own.overall.estimate
     colour = style_of(HYPERNOISE).colour
     axes.plot([start, equivalent.estimate], [score] * 2, color=colour, linestyle=":")
     return [(start, score, equivalent.estimate, score)]
@@ -94,10 +95,8 @@ def _other_labels(others: dict[str, tuple[float, Interval]]) -> list[PointLabel]
     labels = []
     for label, (cost, overall) in others.items():
         style = style_of(label)
-        # The axis counts forward passes only, and ReNO also has backward passes.
-        name = f"{style.name} (plus backward passes)" if label == RENO else style.name
         bold = label == HYPERNOISE
-        labels.append(PointLabel(cost, overall.estimate, name, style.colour, bold=bold))
+        labels.append(PointLabel(cost, overall.estimate, style.name, style.colour, bold=bold))
     return labels
 
 

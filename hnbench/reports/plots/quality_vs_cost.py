@@ -1,9 +1,10 @@
-"""Overall score against passes and against seconds."""
+"""Overall score against work and against seconds."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
 from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
 from hnbench.reports.labels import HYPERNOISE, RENO, best_of_labels, candidates_of, style_of
 from hnbench.reports.plots.marks import SCORE_AXIS, bar, log_axis, mark, segments
@@ -19,18 +20,26 @@ if TYPE_CHECKING:
     from hnbench.reports.summary import Summary
     from hnbench.stats.intervals import Interval
 
-_AXES = {
-    "passes": "passes per image, generator + reward\n(backward = 2 forward; log scale)",
-    "seconds": "seconds per image\n(this machine; log scale)",
-}
-"""Cost -> name of its axis, in the order of the panels."""
-
 
 def draw(summary: Summary) -> Figure | str:
-    """Overall score against passes and against seconds, both on logarithmic axes."""
+    """Overall score against floating-point operations (if they are not known, generator passes) and
+    against seconds, both on logarithmic axes.
+    """
     if not summary.pool.judged:
         return "Quality against cost is not drawn: the suite has no judge."
-    points = {column: _points(summary, column) for column in _AXES}
+    unit, factor = _unit(summary)
+    names = {
+        summary.work: (
+            f"{unit} per image\n(log scale)"
+            if summary.work == TFLOPS
+            else "generator passes per image\n(forward + backward; log scale)"
+        ),
+        SECONDS: "seconds per image\n(this machine; log scale)",
+    }
+    points = {
+        summary.work: _points(summary, summary.work, factor),
+        SECONDS: _points(summary, SECONDS),
+    }
     # A method without a cost has no place on a logarithmic axis. Another one must be left, with
     # both costs.
     if not set.intersection(*map(set, points.values())):
@@ -40,7 +49,7 @@ def draw(summary: Summary) -> Figure | str:
     searched = list(best_of_labels(list(summary.rows)).values())
     drawn = []
     for axes, (column, found) in zip(panels, points.items(), strict=True):
-        log_axis(axes, _AXES[column], [cost for cost, _ in found.values()])
+        log_axis(axes, names[column], [cost for cost, _ in found.values()])
         drawn.append(_draw_points(axes, found, [label for label in searched if label in found]))
     panels[0].set_ylabel(SCORE_AXIS)
     fix_layout(figure)
@@ -49,10 +58,19 @@ def draw(summary: Summary) -> Figure | str:
     return figure
 
 
-def _points(summary: Summary, column: str) -> dict[str, tuple[float, Interval]]:
+def _unit(summary: Summary) -> tuple[str, float]:
+    """The unit of work, and the factor to it."""
+    if summary.work == TFLOPS:
+        return unit_of(row.costs[TFLOPS].estimate for row in summary.rows.values())
+    return "generator passes", 1.0
+
+
+def _points(
+    summary: Summary, column: str, factor: float = 1.0
+) -> dict[str, tuple[float, Interval]]:
     """Label -> (cost, overall score), for the labels that have a cost."""
     return {
-        label: (row.costs[column].estimate, row.overall)
+        label: (row.costs[column].estimate * factor, row.overall)
         for label, row in summary.rows.items()
         if row.costs[column].estimate > 0
     }
@@ -83,13 +101,14 @@ def _title(summary: Summary) -> str:
     rows = summary.rows
     if HYPERNOISE not in rows:
         return f"What each method scores for its cost; random noise scores {_score(summary, BASE)}"
+    unit, factor = _unit(summary)
     named = [HYPERNOISE, *([RENO] if RENO in rows else [])]
     said = ", ".join(
         f"{style_of(label).name} {_score(summary, label)} for"
-        f" {rows[label].costs['passes'].estimate:.3g}"
+        f" {rows[label].costs[summary.work].estimate * factor:.3g}"
         for label in named
     )
-    return f"Score for passes per image: {said}; random noise {_score(summary, BASE)}"
+    return f"Score for {unit} per image: {said}; random noise {_score(summary, BASE)}"
 
 
 def _score(summary: Summary, label: str) -> str:

@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from hnbench.reports.costs import PASSES, SECONDS, TFLOPS, unit_of
 from hnbench.reports.notes import interval_notes
 from hnbench.reports.numbers import amount
 from hnbench.reports.sections.cells import all_escaped, name_of, score_cells, table
 
 if TYPE_CHECKING:
-    from hnbench.reports.summary import Summary
+    from collections.abc import Callable
+
+    from hnbench.reports.summary import Row, Summary
+
+    _Column = tuple[str, Callable[[Row], str]]
+    """A header, and a function that makes the cell of a row."""
+
+
+def _cost_columns(summary: Summary) -> list[_Column]:
+    """The costs that are known."""
+    rows = summary.rows.values()
+    columns: list[_Column] = [
+        ("generator passes", lambda row: amount(row.costs[PASSES].estimate)),
+        ("s/image", lambda row: amount(row.costs[SECONDS].estimate)),
+    ]
+    if summary.work == TFLOPS:
+        unit, factor = unit_of(row.costs[TFLOPS].estimate for row in rows)
+        columns.insert(
+            0, (f"{unit}/image", lambda row: amount(row.costs[TFLOPS].estimate * factor))
+        )
+    if not all(math.isnan(row.peak_memory_bytes) for row in rows):
+        columns.append(("peak memory, MiB", lambda row: amount(row.peak_memory_bytes / 2**20)))
+    return columns
 
 
 def section(summary: Summary) -> str:
     """The main table, and the notes that a reader needs to understand it."""
     judged = summary.pool.judged
     scores = ["overall [95%]", "Δ base, paired [95%]", "p (Holm)"] if judged else []
-    header = ["method", *scores, "generator passes", "all passes", "s/image", "peak memory, MiB"]
+    costs = _cost_columns(summary)
+    header = ["method", *scores, *(name for name, _ in costs)]
     rows = [
         [
             name_of(row),
             *(score_cells(row) if judged else ()),
-            *(amount(row.costs[name].estimate) for name in ("nfe", "passes", "seconds")),
-            amount(row.peak_memory_bytes / 2**20),
+            *(cell(row) for _, cell in costs),
         ]
         for row in summary.rows.values()
     ]
@@ -31,10 +55,17 @@ def section(summary: Summary) -> str:
         if judged
         else "This suite has no judge, so there is no score."
     )
+    counted = (
+        "Floating-point operations are those of products of matrices, convolutions and attention"
+        " in generator, hypernetwork and reward, forward and backward."
+        if summary.work == TFLOPS
+        else "Floating-point operations are not known for all of these images, so they are left"
+        " out."
+    )
     note = (
-        f"{score} Generator passes are forward passes (NFE). All passes are those of generator and"
-        " reward; a backward pass counts as two forward passes. Seconds were measured on this"
-        " machine at this batch size."
+        f"{score} {counted} Generator passes are forward and backward passes, each counted as one;"
+        " the reward's passes are not among them. Seconds were measured on this machine at this"
+        " batch size."
     )
     return "\n\n".join(
         ["## Methods", table(header, rows), note, *all_escaped(interval_notes(summary))]

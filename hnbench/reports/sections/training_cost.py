@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from hnbench.files.escaping import markdown as escaped
+from hnbench.reports.costs import SECONDS, TFLOPS, in_words, unit_of
 from hnbench.reports.labels import HYPERNOISE
 from hnbench.reports.numbers import amount
 from hnbench.reports.sections.cells import named, table
@@ -28,12 +29,12 @@ def section(summary: Summary) -> str:
     parts = ["## Cost of training", _training_table(summary, training)]
     if summary.break_even:
         rows = [
-            [named(one.against), _images(one.by_passes), _images(one.by_seconds)]
+            [named(one.against), _images(one.by_work), _images(one.by_seconds)]
             for one in summary.break_even
         ]
         parts += [
             "Images after which HyperNoise's cheaper images have paid for its training, against:",
-            table(["method", "by passes", "by seconds"], rows),
+            table(["method", f"by {in_words(summary.paid_in)}", "by seconds"], rows),
         ]
         if other := _other_device(summary, training):
             parts.append(
@@ -65,14 +66,23 @@ def _training_table(summary: Summary, training: Mapping[str, Any]) -> str:
         "generator_backward",
         "reward_forward",
         "reward_backward",
-        "seconds",
     )
-    header = ["method", *(name.replace("_", " ") for name in columns), "all passes", "device"]
+    work = [costs[TFLOPS] for costs in summary.training.values()]
+    unit, factor = unit_of(work)
+    counted = not all(map(math.isnan, work))
+    header = [
+        "method",
+        *(name.replace("_", " ") for name in columns),
+        *([unit] if counted else ()),
+        "seconds",
+        "device",
+    ]
     rows = [
         [
             named(name),
             *(amount(float(entry.get(column, math.nan))) for column in columns),
-            amount(summary.training_passes[name]),
+            *([amount(summary.training[name][TFLOPS] * factor)] if counted else ()),
+            amount(summary.training[name][SECONDS]),
             escaped(str(entry.get("device", "n/a"))),
         ]
         for name, entry in training.items()
@@ -81,4 +91,4 @@ def _training_table(summary: Summary, training: Mapping[str, Any]) -> str:
 
 
 def _images(value: float) -> str:
-    return "never: it costs less per image" if math.isinf(value) else amount(value)
+    return "never: it costs no more per image" if math.isinf(value) else amount(value)

@@ -1,0 +1,141 @@
+"""Floating-point operations (FLOPs), counted by torch's own counter while a block of code runs.
+
+A multiplication and an addition are two operations. Products of matrices, convolutions and
+attention are counted, forward and backward, by the shapes of their operands alone: the type of the
+numbers, masks and padding change nothing. Element-wise operations, norms and sums are not counted.
+If a backward pass computes a part of the forward pass again, as fused attention does, that is
+counted too.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.flop_counter import (
+    FlopCounterMode,
+    bmm_flop,
+    conv_flop_count,
+    mm_flop,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    Shape = Sequence[int]
+
+
+@dataclass
+class Work:
+    """The floating-point operations of a block of code; set when the block has ended."""
+
+    flops: int = 0
+
+
+@contextmanager
+def counted() -> Iterator[Work]:
+    """Count the block's floating-point operations, those of `torch.autograd.grad` included.
+
+    The block computes what it always computes, but without compiled graphs and without fused
+    kernels of whole layers, because the counter cannot look inside them. Blocks cannot be nested.
+    """
+    work, counter = Work(), FlopCounterMode(display=False, custom_mapping=_FORMULAS)
+    # The counter's own tracker of modules fails under `torch.autograd.grad`.
+    counter.mod_tracker = _NoModules()  # type: ignore[assignment]
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
+        # Nothing is compiled before dynamo is imported, and to import it takes seconds.
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        torch.backends.mha.set_fastpath_enabled(False)
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        with counter:
+            yield work
+        work.flops = counter.get_total_flops()
+
+
+class _NoModules:
+    """Counts everything under one name instead of by module."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+# The formulas get the operator's arguments, with a shape in the place of each tensor.
+
+
+def _matrix_vector(matrix: Shape, _vector: Shape, **_: Any) -> int:
+    return 2 * prod(matrix)
+
+
+def _added_matrix_vector(_added: Shape, matrix: Shape, _vector: Shape, **_: Any) -> int:
+    return 2 * prod(matrix)
+
+
+def _inner(one: Shape, _other: Shape, **_: Any) -> int:
+    return 2 * prod(one)
+
+
+def _added_product(_added: Shape, left: Shape, right: Shape, *_: Any, **__: Any) -> int:
+    return int(mm_flop(left, right))
+
+
+def _added_products(_added: Shape, left: Shape, right: Shape, *_: Any, **__: Any) -> int:
+    return int(bmm_flop(left, right))
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query, key, value))
+
+
+def _attention_backward(
+    gradient: Shape, query: Shape, key: Shape, value: Shape, *_: Any, **__: Any
+) -> int:
+    return int(sdpa_backward_flop_count(gradient, query, key, value))
+
+
+def _convolution_backward(
+    gradient: Shape,
+    images: Shape,
+    weight: Shape,
+    _bias: Shape | None,
+    _stride: Shape,
+    _padding: Shape,
+    _dilation: Shape,
+    transposed: bool,
+    _output_padding: Shape,
+    _groups: int,
+    output_mask: Sequence[bool],
+    **_: Any,
+) -> int:
+    """The gradients of images and of weights cost what the forward pass costs. (torch's own formula
+    takes the weights of a grouped convolution for those of a full one.)
+    """
+    forward = conv_flop_count(list(images), list(weight), list(gradient), transposed)
+    return int(forward * (output_mask[0] + output_mask[1]))
+
+
+_ATEN = torch.ops.aten
+_FORMULAS = {
+    _ATEN.mv: _matrix_vector,
+    _ATEN.addmv: _added_matrix_vector,
+    _ATEN.dot: _inner,
+    _ATEN.vdot: _inner,
+    _ATEN._addmm_activation: _added_product,  # noqa: SLF001
+    _ATEN.addbmm: _added_products,
+    _ATEN.convolution_backward: _convolution_backward,
+    _ATEN._scaled_dot_product_flash_attention_for_cpu: _attention,  # noqa: SLF001
+    _ATEN._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,  # noqa: SLF001
+    _ATEN._scaled_dot_product_fused_attention_overrideable: _attention,  # noqa: SLF001
+    _ATEN._scaled_dot_product_fused_attention_overrideable_backward: _attention_backward,  # noqa: SLF001
+}
+"""Operators that torch's counter does not know, or counts wrongly."""
