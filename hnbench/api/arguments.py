@@ -71,10 +71,12 @@ def check_names(generator: str, rewards: Iterable[str], methods: Iterable[str]) 
         registry.METHODS.entry(specifications.parse_method(text)[0])
 
 
-def device_of(name: str, screen: Screen) -> str:
-    """The device that was asked for. This imports torch, the slowest import, so it is announced."""
+def device_of(name: str, screen: Screen, local_rank: int | None = None) -> str:
+    """The device that was asked for, and of several GPUs that of the process with this number on
+    its machine. This imports torch, the slowest import, so it is announced.
+    """
     screen.announce("loading torch")
-    return choose_device(name)
+    return choose_device(name, local_rank)
 
 
 def prompts_of(

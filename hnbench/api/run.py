@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -31,7 +32,8 @@ from hnbench.catalogue.loading import (
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
 from hnbench.runs.plan import BASE
-from hnbench.runs.store import Run, read_run
+from hnbench.runs.shards import Shard, place_of_process
+from hnbench.runs.store import Run, RunStore, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,17 +45,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun(Run):
-    """A run, and how much of its plan is done."""
+    """A run, and how much of its plan is done.
 
+    Without a shard, the numbers of the whole run are the same as those of the call.
+    """
+
+    shard: Shard
+    """The part of the run that this call computed."""
     expected: int
-    """The number of samples in the plan, over all labels."""
+    """The number of samples in the shard's part of the plan, over all labels."""
     done: int
     failed: int
     """The number of failed samples. Their records say why; the same call tries them again."""
     new: int
     """The number of records that this call wrote, done or failed."""
+    run_expected: int
+    """The number of samples in the whole plan, over all labels."""
+    run_done: int
+    run_failed: int
     commonest: str
     """The most common reason of failures, and how many samples it hit; empty if none failed."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether no sample of the whole plan is missing: all are done or failed."""
+        return self.run_done + self.run_failed == self.run_expected
 
 
 def load_run(folder: str | Path) -> Run:
@@ -87,6 +103,7 @@ def run(
     memory: str = "none",
     noise_policy: Literal["per-prompt", "shared"] = "per-prompt",
     out: str | Path | None = None,
+    shard: str | None = None,
     progress: bool = True,
 ) -> FinishedRun:
     """Run methods on a suite, from the same prompts and the same starting noises.
@@ -95,10 +112,14 @@ def run(
     adds to it. `hnbench run --help` describes the parameters; `progress` shows bars on stderr. A
     failed sample has a record too and is counted in the result; it raises nothing.
 
+    `shard` is a part of the prompts, such as `"2/3"`: several processes work on one folder (see
+    docs/scale.md). Without it, the environment of torchrun, accelerate and SLURM decides.
+
     Raises `UsageError` for arguments that cannot be used, before any work; `StoreError` for a
     folder of another run, or one that cannot be written.
     """
     screen = Screen(shown=progress)
+    place = place_of_process(shard, os.environ)
     preset = preset_of(generator)
     adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
     weights = weights_of(optimise, preset, generator)
@@ -107,7 +128,7 @@ def run(
     specifications.find_suite(suite)
     check_names(generator, (*weights, *held_out), methods)
     chosen = specifications.make_suite(suite)
-    for note in chosen.notes:
+    for note in (*chosen.notes, place.note):
         screen.note(note)
 
     from hnbench.config import RunConfig
@@ -129,11 +150,11 @@ def run(
         full=full,
         limit=limit,
         batch_size=batch_size,
-        device=device_of(device, screen),
+        device=device_of(device, screen, place.local_rank),
         memory=memory,
     )
     folder = RESULTS / config.folder_name if out is None else Path(out)
-    return _execute(config, chosen, preset, adapters, folder, screen)
+    return _execute(config, chosen, preset, adapters, RunStore(folder, place.shard), screen)
 
 
 def _execute(
@@ -141,14 +162,13 @@ def _execute(
     suite: Suite,
     preset: Preset,
     adapters: Mapping[str, str | Path],
-    folder: Path,
+    store: RunStore,
     screen: Screen,
 ) -> FinishedRun:
     """Load all models and execute the run."""
     from hnbench.runs.execute import execute
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.preparation import prepare
-    from hnbench.runs.store import RunStore
 
     methods = make_methods(config.methods, preset, adapters)
     screen.announce(f"loading {config.generator}")
@@ -160,7 +180,7 @@ def _execute(
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
     experiment = Experiment(config, suite, generator, rewards, held_out, prepared)
-    with RunStore(folder) as store:
+    with store:
         tally = execute(experiment, store, screen.run())
         found = store.run()
     return FinishedRun(**vars(found), **vars(tally))

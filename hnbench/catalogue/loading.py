@@ -26,14 +26,21 @@ if TYPE_CHECKING:
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
-def choose_device(name: str) -> str:
+def choose_device(name: str, local_rank: int | None = None) -> str:
     """The torch device of a name; `"auto"` is CUDA if available, else the CPU. An unknown or
     missing device is a `UsageError`.
+
+    `local_rank` is the number of this process among those that a launcher started on this machine.
+    If there are several GPUs, it chooses one for `"auto"`; some launchers show each process only
+    its own GPU, and then there is no choice.
     """
     import torch
 
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        if not torch.cuda.is_available():
+            return "cpu"
+        count = torch.cuda.device_count()
+        return "cuda" if local_rank is None or count == 1 else f"cuda:{local_rank % count}"
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise UsageError(
             f"`device` was {name!r}; choose auto, cpu, cuda or, for one of several GPUs, its number"

@@ -20,6 +20,7 @@ from hnbench.cli.options import (
     ImageSize,
     Memory,
     PromptPrefix,
+    ShardName,
     TextLength,
     Weights,
 )
@@ -32,6 +33,8 @@ EXAMPLES = (
     "hnbench run --suite geneval-shapes --method best-of-n:n=16 --method hypernoise --limit 24",
     "hnbench run --suite geneval-shapes --full --seed 1 --hypernetwork results/my-training/adapter",
     "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --method reno:iterations=20",
+    "hnbench run --suite geneval-shapes --shard 2/3",
+    "torchrun --nproc-per-node 8 -m hnbench run --suite geneval --generator sana-sprint-1.6b",
 )
 
 
@@ -110,6 +113,7 @@ def run(
         ),
     ] = "per-prompt",
     out: Annotated[Path | None, typer.Option("--out", help=f"The run's folder. {NAMED}")] = None,
+    shard: ShardName = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write and print the report at the end.")
     ] = True,
@@ -142,14 +146,32 @@ def run(
         memory=memory,
         noise_policy=noise_policy,
         out=out,
+        shard=shard,
     )
-    if not found.new:
+    if not found.shard.whole:
+        _show_shard(found)
+    elif not found.new:
         echo(f"all {found.expected} samples are already done in {found.folder}", err=True)
-    if report:
+    if report and found.complete:
         write_and_show(found)
     if found.failed:
         why = f": {found.commonest}" if found.commonest else ""
         raise SampleFailure(
             f"{found.failed} of {found.expected} samples failed{why}. The same command tries them"
             f" again (see {found.folder})"
+        )
+
+
+def _show_shard(found: api.FinishedRun) -> None:
+    """Say what this shard has done, and what the whole run lacks."""
+    echo(
+        f"{found.shard.name} done: {found.done} of {found.expected} records; the run has"
+        f" {found.run_done} of {found.run_expected}",
+        err=True,
+    )
+    if not found.complete:
+        echo(
+            "the last shard to end writes the report; the same command with another --shard, or"
+            f" with --shard 1/1, computes what is missing in {found.folder}",
+            err=True,
         )

@@ -5,26 +5,23 @@ The base (the label `random`) runs first, because every other record has the bas
 same sample. A sample is pending for a method as long as any of its labels has no done record. Done
 records are never written again, so the same command continues a run and tries failed samples again.
 
-The plan alone decides the batches: sample by sample, `batch_size` at a time, whether samples are
-done or not. A batch with a pending sample is proposed and measured as a whole, and only its missing
-records are written. So a run that was interrupted and continued equals an uninterrupted one to the
-bit, except for times and memory. Another batch size, a plan that grew in between (`limit`, `full`)
-or a sample that failed for a while gives other batches: then numbers are equal up to rounding.
+The plan and the shard alone decide the batches: sample by sample, `batch_size` at a time, whether
+samples are done or not. A batch with a pending sample is proposed and measured as a whole, and only
+its missing records are written. So a run that was interrupted and continued equals an uninterrupted
+one to the bit, except for times and memory. Another batch size, other shards, a plan that grew in
+between (`limit`, `full`) or a sample that failed for a while gives other batches: then numbers are
+equal up to rounding.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import os
-import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
@@ -41,21 +38,23 @@ from hnbench.runs.identity import describe, models_of
 from hnbench.runs.plan import BASE, make_plan
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
 from hnbench.runs.recorder import Chosen, Recorder
+from hnbench.runs.sessions import session_of
 from hnbench.runs.verdicts import verify
-from hnbench.seeds import NoiseSource, digest
+from hnbench.seeds import NoiseSource
 from hnbench.weights.verified import remembered, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from torch import Tensor
 
-    from hnbench.config import RunConfig
     from hnbench.methods.base import Method, Outcome
+    from hnbench.runs.coverage import Coverage
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.plan import Expected, Plan
     from hnbench.runs.recorder import Measurement
+    from hnbench.runs.shards import Shard
     from hnbench.runs.store import RunStore
     from hnbench.tasks import Task
 
@@ -90,20 +89,29 @@ class RunProgress(Protocol):
 
 @dataclass(frozen=True)
 class Tally:
-    """The numbers of records after a run, and why most of the failed ones failed."""
+    """The numbers of records after a run, and why most of the failed ones failed.
 
+    Without a shard, the numbers of the whole run are the same as those of this session.
+    """
+
+    shard: Shard
     expected: int
+    """The number of records in the shard's part of the plan."""
     done: int
     failed: int
     new: int
     """The number of records that this session wrote, done or failed."""
+    run_expected: int
+    """The number of records in the whole plan."""
+    run_done: int
+    run_failed: int
     commonest: str = ""
-    """The most frequent failure, with its number; empty if none failed."""
+    """The most frequent failure of the shard, with its number; empty if none failed."""
 
 
 def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> Tally:
-    """Run or continue a run in an open store. The first method must be the base, whose only label
-    is `random`; `ValueError` otherwise.
+    """Run or continue a run in an open store, or the store's shard of it. The first method must be
+    the base, whose only label is `random`; `ValueError` otherwise.
 
     The training costs of the `prepared` methods are written to `run.json`. A method that cannot run
     on the generator is not in the plan, and `run.json` has the reason. Its records of earlier
@@ -137,12 +145,13 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
         "verified": verified,
     }
     # This refuses a damaged record before anything is computed.
-    before = cover(plan, store.records.values(), store.folder)
+    shard, own = store.shard, store.shard.prompts(plan)
+    before = cover(plan, store.records.values(), store.folder).of(own)
     done = sum(store.is_done(record.id) for record in before.done)
-    # A complete run needs no verdicts, so its judge is not checked.
+    # If nothing is missing, no verdicts are needed, so the judge is not checked.
     if judge is not None and done < before.expected:
         verify(judge)
-    store.begin(manifest, _session(config, surroundings))
+    store.begin(manifest, session_of(config, surroundings, shard))
     models = Models(
         generator,
         rewards,
@@ -159,18 +168,34 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
             device=generator.device,
             worker=worker,
         )
-        execution = _Execution(plan, models, measurer, store, progress)
+        execution = _Execution(plan, shard.tasks(plan), models, measurer, store, progress)
         progress.start(before.expected)
         progress.advance(done)
         for method in methods:
             execution.run(method, config.batch_size)
-    coverage = cover(plan, store.records.values(), store.folder)
+    if not shard.whole:
+        store.refresh()
+    return _tally(cover(plan, store.records.values(), store.folder), own, execution.written, store)
+
+
+def _tally(coverage: Coverage, own: Collection[str], written: int, store: RunStore) -> Tally:
+    """The numbers at the end of a session whose prompts are `own`. A done record whose image was
+    lost and could not be made again counts as failed; that of another shard, as missing.
+    """
+    mine = coverage.of(own)
+    done = sum(store.is_done(record.id) for record in mine.done)
+    failed = len(mine.failed) + len(mine.done) - done
+    others = [record for record in coverage.done if record.prompt_id not in own]
     return Tally(
-        coverage.expected,
-        len(coverage.done),
-        len(coverage.failed),
-        execution.written,
-        _commonest(coverage.failed),
+        shard=store.shard,
+        expected=mine.expected,
+        done=done,
+        failed=failed,
+        new=written,
+        run_expected=coverage.expected,
+        run_done=done + sum(store.is_done(record.id) for record in others),
+        run_failed=failed + len(coverage.failed) - len(mine.failed),
+        commonest=_commonest(mine.failed),
     )
 
 
@@ -182,26 +207,6 @@ def _commonest(failed: Sequence[Record]) -> str:
         told(record.error) for record in failed if record.error and record.error.type != NO_BASE
     )
     return "; ".join(f"{count} times {reason}" for reason, count in reasons.most_common(1))
-
-
-def _as_text(argument: str) -> str:
-    """An argument as valid Unicode, so that it can be written: a file's name can have other
-    bytes.
-    """
-    return os.fsencode(argument).decode("utf-8", "backslashreplace")
-
-
-def _session(config: RunConfig, surroundings: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry of `"sessions"`. It has a digest of the environment, which shows whether sessions
-    had different ones.
-    """
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "argv": [_as_text(part) for part in (Path(sys.argv[0]).name, *sys.argv[1:])],
-        "device": config.device,
-        "batch_size": config.batch_size,
-        "environment": digest(surroundings),
-    }
 
 
 @contextmanager
@@ -220,18 +225,19 @@ def _session_of(progress: RunProgress, store: RunStore) -> Iterator[None]:
 
 
 class _Execution:
-    """One session that works through a plan."""
+    """One session that works through some tasks of a plan."""
 
     def __init__(
-        self, plan: Plan, models: Models, measurer: Recorder, store: RunStore, progress: RunProgress
+        self,
+        plan: Plan,
+        tasks: Sequence[Task],
+        models: Models,
+        measurer: Recorder,
+        store: RunStore,
+        progress: RunProgress,
     ) -> None:
-        self._plan, self._models, self._measurer, self._store, self._progress = (
-            plan,
-            models,
-            measurer,
-            store,
-            progress,
-        )
+        self._plan, self._tasks, self._models = plan, tasks, models
+        self._measurer, self._store, self._progress = measurer, store, progress
         self._device = device_name(str(models.generator.device))
         self.written = 0
 
@@ -239,9 +245,8 @@ class _Execution:
         """Compute the missing records of one method, batch by batch."""
         self._progress.label(method.labels[0] if len(method.labels) == 1 else method.name)
         proposer = Proposer(method, self._models, batch_size)
-        tasks = self._plan.tasks
-        for start in range(0, len(tasks), batch_size):
-            batch = tasks[start : start + batch_size]
+        for start in range(0, len(self._tasks), batch_size):
+            batch = self._tasks[start : start + batch_size]
             owing = {task for task in batch if self._open(method, task)}
             if owing:
                 usable = self._with_base(method, batch, owing)

@@ -6,6 +6,7 @@ plan without loading any model.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from hnbench.config import values_of
@@ -135,6 +136,23 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
             else {}
         ),
     }
+
+
+def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """The fields of `shared_identity` in which two `run.json` differ, with both values, for a
+    message; empty if they describe the same run.
+    """
+    one, other = shared_identity(there), shared_identity(asked)
+    names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    return "; ".join(
+        f"{name}: {_short(one.get(name))} there, {_short(other.get(name))} asked for"
+        for name in names
+    )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 24 else f"{text[:20]}..."
 
 
 class RecordIds:
