@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hnbench.api.generate import generate as generate
     from hnbench.api.measure import MeasuredImages as MeasuredImages
     from hnbench.api.measure import measure as measure
+    from hnbench.api.merge import MergedRun as MergedRun
+    from hnbench.api.merge import merge as merge
     from hnbench.api.push import push as push
     from hnbench.api.report import Report as Report
     from hnbench.api.report import report as report
@@ -75,6 +77,7 @@ _HOMES = {
     "api.fetch": ("Fetched", "fetch"),
     "api.generate": ("GeneratedImage", "GeneratedImages", "generate"),
     "api.measure": ("MeasuredImages", "measure"),
+    "api.merge": ("MergedRun", "merge"),
     "api.push": ("push",),
     "api.report": ("Report", "report"),
     "api.run": ("FinishedRun", "load_run", "run"),
@@ -109,6 +112,7 @@ __all__ = [
     "Judge",
     "Measure",
     "MeasuredImages",
+    "MergedRun",
     "Method",
     "Mixture",
     "NoiseSource",
@@ -137,6 +141,7 @@ __all__ = [
     "generate",
     "load_run",
     "measure",
+    "merge",
     "push",
     "report",
     "run",

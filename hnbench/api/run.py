@@ -128,7 +128,7 @@ def run(
     specifications.find_suite(suite)
     check_names(generator, (*weights, *held_out), methods)
     chosen = specifications.make_suite(suite)
-    for note in (*chosen.notes, place.note):
+    for note in (*chosen.notes, *place.notes):
         screen.note(note)
 
     from hnbench.config import RunConfig

@@ -138,14 +138,20 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+def differences(
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    words: tuple[str, str] = ("there", "asked for"),
+) -> str:
     """The fields of `shared_identity` in which two `run.json` differ, with both values, for a
-    message; empty if they describe the same run.
+    message; empty if they describe the same run. `words` say which value is whose.
     """
-    one, other = shared_identity(there), shared_identity(asked)
-    names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    first, second = shared_identity(one), shared_identity(other)
+    names = sorted(
+        name for name in first.keys() | second.keys() if first.get(name) != second.get(name)
+    )
     return "; ".join(
-        f"{name}: {_short(one.get(name))} there, {_short(other.get(name))} asked for"
+        f"{name}: {_short(first.get(name))} {words[0]}, {_short(second.get(name))} {words[1]}"
         for name in names
     )
 

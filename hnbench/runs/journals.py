@@ -20,6 +20,7 @@ from hnbench.files.journal import parsed_lines, unsealed, whole_lines
 from hnbench.runs.record import Record, read_record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
@@ -48,16 +49,16 @@ def next_number(folder: Path) -> int:
 
 
 class Union:
-    """The record that counts for every id in a folder's journals, in the order in which the ids
-    first appeared, and the number of lines without a check value.
+    """The record that counts for every id in some journals, in the order in which the ids first
+    appeared, and the number of lines without a check value.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, journals: Iterable[Path]) -> None:
         """Read all journals. `StoreError` if one is damaged."""
         self.records: dict[str, Record] = {}
         self.unchecked = 0
         self._texts: dict[str, str] = {}
-        for path in journals_of(folder):
+        for path in journals:
             for record, checked in parsed_lines(path, read_line):
                 self._keep(record)
                 self.unchecked += not checked

@@ -44,10 +44,10 @@ def _as_text(argument: str) -> str:
 
 
 def joined(
-    earlier: Mapping[str, Any], manifest: Mapping[str, Any], session: Mapping[str, Any]
+    earlier: Mapping[str, Any], manifest: Mapping[str, Any], sessions: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The `run.json` of a session that begins: `manifest` with what is kept of the `earlier` one.
-    Sessions and trainings are kept. If the plan is the same, and so the models are, methods that
+    """The `run.json` of a later command: `manifest` with `sessions`, and with what is kept of the
+    `earlier` one. Trainings are kept. If the plan is the same, and so the models are, methods that
     were left out and the outcomes of checks are kept too.
     """
     alike = [earlier, manifest] if earlier.get("plan") == manifest.get("plan") else [manifest]
@@ -55,12 +55,12 @@ def joined(
         **manifest,
         "training": {**earlier.get("training", {}), **manifest.get("training", {})},
         "skipped": {name: why for one in alike for name, why in one.get("skipped", {}).items()},
-        "verified": joined_checks(one.get("verified", {}) for one in alike),
-        "sessions": [*earlier.get("sessions", []), dict(session)],
+        "verified": _joined_checks(one.get("verified", {}) for one in alike),
+        "sessions": [dict(session) for session in sessions],
     }
 
 
-def joined_checks(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _joined_checks(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The `"verified"` of several sessions as one: model -> the latest outcome of each check,
     device and type.
     """

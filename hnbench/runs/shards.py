@@ -94,26 +94,26 @@ class Place:
     """The number of this process among those of its machine, from 0."""
 
     @property
-    def note(self) -> str:
-        """One line for the user; empty if nothing was read, or if there is only one process."""
-        return "" if self.shard.whole or not self.source else f"{self.shard.name}, {self.source}"
+    def notes(self) -> tuple[str, ...]:
+        """A line for the user, if several processes were found."""
+        return (f"{self.shard.name}, {self.source}",) if self.source and self.shard != WHOLE else ()
 
 
 def place_of_process(typed: str | None, environment: Mapping[str, str]) -> Place:
     """The shard that was asked for or, without one, that of the launcher that started this process.
 
-    Read are, first match: `RANK` and `WORLD_SIZE` (torchrun, accelerate), a step of SLURM, an array
-    task of SLURM, LSF or Grid Engine. Without any of them, it is the whole run. `UsageError` for
-    values that cannot be used.
+    Read are, first match: `RANK` and `WORLD_SIZE` (torchrun, accelerate), the variables of MPI, a
+    step of SLURM, an array task of SLURM, Grid Engine or LSF. Without any of them, it is the whole
+    run. `UsageError` for values that cannot be used.
 
-    >>> place_of_process(None, {"RANK": "1", "WORLD_SIZE": "8"}).note
-    'shard 2 of 8, from RANK and WORLD_SIZE'
+    >>> place_of_process(None, {"RANK": "1", "WORLD_SIZE": "8"}).notes
+    ('shard 2 of 8, from RANK and WORLD_SIZE',)
     >>> place_of_process("1/1", {"RANK": "1", "WORLD_SIZE": "8"}).shard.whole
     True
     """
     if typed is not None:
         return Place(parse_shard(typed))
-    found = (read(environment) for read in (_of_torchrun, _of_slurm_step, _of_array))
+    found = (read(environment) for read in _READERS)
     return next((place for place in found if place), Place())
 
 
@@ -134,16 +134,30 @@ def _of_torchrun(environment: Mapping[str, str]) -> Place | None:
     return _ranked(environment, "RANK", "WORLD_SIZE", "LOCAL_RANK")
 
 
+_OF_MPI = (
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
+)
+"""The variables of Open MPI; of MPICH and Intel MPI."""
+
+
+def _of_mpi(environment: Mapping[str, str]) -> Place | None:
+    for rank, size, local in _OF_MPI:
+        # SLURM sets PMI's for a single task too, which may be one of an array.
+        if {rank, size} <= environment.keys() and environment[size] != "1":
+            return _ranked(environment, rank, size, local)
+    return None
+
+
 def _of_slurm_step(environment: Mapping[str, str]) -> Place | None:
     """The task of `srun`. A batch script and an interactive shell have some of these variables too,
     but are not steps of several tasks.
     """
     size = next((name for name in _STEP_SIZES if name in environment), None)
     in_step = not {"SLURM_STEP_ID", "SLURM_STEPID"}.isdisjoint(environment)
-    if size is None or not in_step or "SLURM_PROCID" not in environment:
+    if size is None or not in_step or "SLURM_PROCID" not in environment or environment[size] == "1":
         return None
-    place = _ranked(environment, "SLURM_PROCID", size, "SLURM_LOCALID")
-    return None if place.shard.whole else place
+    return _ranked(environment, "SLURM_PROCID", size, "SLURM_LOCALID")
 
 
 _STEP_SIZES = ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
@@ -210,6 +224,9 @@ def _of_task(environment: Mapping[str, str], array: _Array) -> Place:
         )
     names = [array.task] if count == 1 else [array.task, array.last]
     return Place(Shard((task - first) // step + 1, count), f"from {' and '.join(names)}")
+
+
+_READERS = (_of_torchrun, _of_mpi, _of_slurm_step, _of_array)
 
 
 def _number(

@@ -34,7 +34,7 @@ from hnbench.files.journal import APPENDING, sealed, unsealed
 from hnbench.files.sharing import gate, part_locked
 from hnbench.files.writing import append_whole, write_whole, writing
 from hnbench.runs.identity import differences
-from hnbench.runs.journals import Union, next_number, preferred
+from hnbench.runs.journals import Union, journals_of, next_number, preferred
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.record import Record, SavedImage, image_path, read_record
 from hnbench.runs.sessions import joined, with_journal
@@ -87,14 +87,27 @@ def read_run(folder: Path | str) -> Run:
     is not a run folder or is damaged.
     """
     folder = Path(folder)
+    manifest = manifest_of(folder)
+    union = Union(journals_of(folder))
+    return Run(folder, manifest, tuple(union.records.values()), union.unchecked)
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """The content of a run's `run.json`. `StoreError` if the folder is not a run folder, or if the
+    file is damaged.
+    """
     manifest = read_manifest(folder)
     if manifest is None:
         raise StoreError(
             f"{folder} is not a run folder: it has no {MANIFEST}. Give a folder that `hnbench run`"
             " made."
         )
-    union = Union(folder)
-    return Run(folder, manifest, tuple(union.records.values()), union.unchecked)
+    return manifest
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> bytes:
+    """The bytes of a `run.json`."""
+    return f"{json.dumps(manifest, indent=1, allow_nan=False)}\n".encode()
 
 
 class RunStore:
@@ -136,7 +149,7 @@ class RunStore:
 
     def refresh(self) -> None:
         """Read all journals, also those that other processes have written meanwhile."""
-        union = Union(self.folder)
+        union = Union(journals_of(self.folder))
         self._records, self._unchecked = union.records, union.unchecked
 
     def __exit__(self, *_: object) -> None:
@@ -179,13 +192,13 @@ class RunStore:
                     " for the run that is there."
                 )
             self._session = dict(session)
-            self._write_manifest(joined(earlier, manifest, session))
+            sessions = [*earlier.get("sessions", []), session]
+            self._write_manifest(joined(earlier, manifest, sessions))
 
     def _write_manifest(self, manifest: dict[str, Any]) -> None:
         """Write `run.json`. The gate must be held."""
-        text = json.dumps(manifest, indent=1, allow_nan=False) + "\n"
         with self._keeping():
-            write_whole(self.folder / MANIFEST, text.encode(), self._ending)
+            write_whole(self.folder / MANIFEST, manifest_text(manifest), self._ending)
         self.manifest = manifest
         self._hold(self.folder / MANIFEST)
 

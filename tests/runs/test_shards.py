@@ -84,6 +84,12 @@ STEPPED = {
     "SLURM_ARRAY_TASK_STEP": "3",
     "SLURM_ARRAY_TASK_COUNT": "3",
 }
+OPEN_MPI = {
+    "OMPI_COMM_WORLD_RANK": "1",
+    "OMPI_COMM_WORLD_SIZE": "4",
+    "OMPI_COMM_WORLD_LOCAL_RANK": "1",
+}
+INTEL_MPI = {"PMI_RANK": "3", "PMI_SIZE": "4", "MPI_LOCALRANKID": "0"}
 SGE = {"SGE_TASK_ID": "4", "SGE_TASK_FIRST": "2", "SGE_TASK_LAST": "8", "SGE_TASK_STEPSIZE": "2"}
 LSF = {"LSB_JOBINDEX": "3", "LSB_JOBINDEX_END": "9", "LSB_JOBINDEX_STEP": "1"}
 
@@ -113,6 +119,14 @@ LSF = {"LSB_JOBINDEX": "3", "LSB_JOBINDEX_END": "9", "LSB_JOBINDEX_STEP": "1"}
             None,
             "from SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_MAX",
         ),
+        (OPEN_MPI, "2/4", 1, "from OMPI_COMM_WORLD_RANK and OMPI_COMM_WORLD_SIZE"),
+        (INTEL_MPI, "4/4", 0, "from PMI_RANK and PMI_SIZE"),
+        (
+            {**ARRAY, "PMI_RANK": "0", "PMI_SIZE": "1"},
+            "2/8",
+            None,
+            "from SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_MAX",
+        ),
         (ARRAY, "2/8", None, "from SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_MAX"),
         (STEPPED, "3/3", None, "from SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_MAX"),
         (SGE, "2/4", None, "from SGE_TASK_ID and SGE_TASK_LAST"),
@@ -128,12 +142,12 @@ def test_the_launcher_says_which_part(
 ) -> None:
     place = place_of_process(None, environment)
     assert (str(place.shard), place.local_rank) == (shard, local)
-    assert place.note == (f"{place.shard.name}, {source}" if source else "")
+    assert place.notes == ((f"{place.shard.name}, {source}",) if source else ())
 
 
 def test_what_is_typed_is_not_looked_up() -> None:
     place = place_of_process("2/3", {**TORCHRUN, **STEP, "RANK": "nonsense"})
-    assert (str(place.shard), place.local_rank, place.note) == ("2/3", None, "")
+    assert (str(place.shard), place.local_rank, place.notes) == ("2/3", None, ())
 
 
 @pytest.mark.parametrize(
