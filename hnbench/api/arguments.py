@@ -14,6 +14,7 @@ from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import (
     check_generator,
     choose_device,
+    choose_gpus,
     find_adapter,
     parse_weights,
     parts_of,
@@ -25,6 +26,7 @@ from hnbench.files.prompt_files import file_name
 if TYPE_CHECKING:
     from hnbench.catalogue.presets import Preset
     from hnbench.display.screen import Screen
+    from hnbench.runs.shards import Place
 
 RESULTS = Path("results")
 """The default folder for runs, trainings and other results."""
@@ -77,6 +79,18 @@ def device_of(name: str, screen: Screen, local_rank: int | None = None) -> str:
     """
     screen.announce("loading torch")
     return choose_device(name, local_rank)
+
+
+def devices_of(gpus: str | None, device: str, screen: Screen, place: Place) -> list[str]:
+    """The devices of a run: that of this process or, if `gpus` was given, one for each process that
+    it starts.
+    """
+    if gpus is None:
+        return [device_of(device, screen, place.local_rank)]
+    if device != "auto":
+        raise UsageError("`gpus` names the devices; leave out `device`")
+    screen.announce("loading torch")
+    return choose_gpus(gpus)
 
 
 def prompts_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.api.arguments import (
     RESULTS,
@@ -13,12 +13,13 @@ from hnbench.api.arguments import (
     Weights,
     adapters_of,
     check_names,
-    device_of,
+    devices_of,
     held_out_of,
     options_of,
     several,
     weights_of,
 )
+from hnbench.api.command import command_of
 from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import (
     Dtype,
@@ -31,7 +32,9 @@ from hnbench.catalogue.loading import (
 )
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
-from hnbench.runs.plan import BASE
+from hnbench.errors import ProcessFailure
+from hnbench.guards.interrupts import exit_code_of
+from hnbench.runs.plan import BASE, Plan
 from hnbench.runs.shards import Shard, place_of_process
 from hnbench.runs.store import Run, RunStore, read_run
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
     from hnbench.catalogue.presets import Preset
     from hnbench.config import RunConfig
+    from hnbench.runs.launching import Launch
     from hnbench.suites.base import Suite
 
 
@@ -104,6 +108,7 @@ def run(
     noise_policy: Literal["per-prompt", "shared"] = "per-prompt",
     out: str | Path | None = None,
     shard: str | None = None,
+    gpus: str | None = None,
     progress: bool = True,
 ) -> FinishedRun:
     """Run methods on a suite, from the same prompts and the same starting noises.
@@ -113,11 +118,13 @@ def run(
     failed sample has a record too and is counted in the result; it raises nothing.
 
     `shard` is a part of the prompts, such as `"2/3"`: several processes work on one folder (see
-    docs/scale.md). Without it, the environment of torchrun, accelerate and SLURM decides.
+    docs/scale.md). Without it, the environment of torchrun, accelerate and SLURM decides. `gpus`,
+    `"all"` or for example `"0,1"`, starts a process for each of these GPUs.
 
     Raises `UsageError` for arguments that cannot be used, before any work; `StoreError` for a
     folder of another run, or one that cannot be written.
     """
+    call = dict(locals())
     screen = Screen(shown=progress)
     place = place_of_process(shard, os.environ)
     preset = preset_of(generator)
@@ -133,6 +140,7 @@ def run(
 
     from hnbench.config import RunConfig
 
+    devices = devices_of(gpus, device, screen, place)
     config = RunConfig(
         **_name_of(suite, chosen),
         generator=generator,
@@ -150,11 +158,60 @@ def run(
         full=full,
         limit=limit,
         batch_size=batch_size,
-        device=device_of(device, screen, place.local_rank),
+        device=devices[0],
         memory=memory,
     )
     folder = RESULTS / config.folder_name if out is None else Path(out)
-    return _execute(config, chosen, preset, adapters, RunStore(folder, place.shard), screen)
+    store = RunStore(folder, place.shard)
+    if gpus is not None:
+        return _on_devices(call, devices, store, screen)
+    return _execute(config, chosen, preset, adapters, store, screen)
+
+
+def _on_devices(
+    call: Mapping[str, Any], devices: Sequence[str], store: RunStore, screen: Screen
+) -> FinishedRun:
+    """Make the call in one process for each device, each with a part of the store's shard."""
+    from hnbench.runs.execute import Interrupted
+    from hnbench.runs.launching import launch
+    from hnbench.runs.tally import tally_of
+
+    own = {name: value for name, value in call.items() if name not in ("gpus", "progress")}
+    commands = []
+    for device, shard in zip(devices, store.shard.split(len(devices)), strict=True):
+        changed = {"out": store.folder, "shard": str(shard), "device": device, "report": False}
+        commands.append((f"{shard.name} on {device}", command_of({**own, **changed})))
+    screen.announce(f"starting {len(devices)} processes: {', '.join(name for name, _ in commands)}")
+    launched = launch(commands, store.shard, store.folder, screen.run())
+    if launched.interrupt:
+        raise Interrupted(
+            f"interrupted; what was computed is kept in {store.folder}. Continue with the same"
+            " command.",
+            exit_code_of(launched.interrupt),
+        )
+    _refuse_failed(launched, screen)
+    with store:
+        found = store.run()
+        tally = tally_of(Plan.from_manifest(found.manifest), store, launched.written)
+    return FinishedRun(**vars(found), **vars(tally))
+
+
+def _refuse_failed(launched: Launch, screen: Screen) -> None:
+    """Raise an error with the worst exit code, unless all processes have computed their part."""
+    failed = [one for one in launched.ended if one.code not in (0, 3)]
+    for one in failed:
+        screen.note(f"{one.name} ended with exit code {one.code}; its last lines:")
+        for line in one.lines:
+            screen.note(f"    {line}")
+    if failed:
+        worst = launched.worst
+        error = ProcessFailure(
+            f"{len(failed)} of {len(launched.ended)} processes failed: {worst.name} ended with exit"
+            f" code {worst.code} ({worst.lines[-1] if worst.lines else 'it printed nothing'})."
+            " What the others computed is kept; the same command continues"
+        )
+        error.exit_code = worst.code
+        raise error
 
 
 def _execute(

@@ -55,6 +55,26 @@ def choose_device(name: str, local_rank: int | None = None) -> str:
     return name
 
 
+def choose_gpus(text: str) -> list[str]:
+    """The torch devices of `"all"` GPUs, or of numbers such as `"0,1"`. `UsageError` for anything
+    else, for a number that appears twice, and for GPUs that are not there.
+    """
+    import torch
+
+    count = torch.cuda.device_count()
+    numbers = [str(number) for number in range(count)] if text == "all" else text.split(",")
+    if not all(re.fullmatch(r"[0-9]{1,4}", number) for number in numbers):
+        raise UsageError(f"`gpus` was {text!r}; give all, or numbers as in 0,1")
+    if len({int(number) for number in numbers}) < len(numbers):
+        raise UsageError(f"`gpus` was {text!r}; give each number once")
+    if not numbers or max(map(int, numbers)) >= count:
+        raise UsageError(
+            f"`gpus` was {text!r}, but torch finds {count} CUDA devices; start the processes"
+            " yourself, each with its own `shard`"
+        )
+    return [f"cuda:{int(number)}" for number in numbers]
+
+
 def parse_weights(
     typed: Sequence[str], default: Mapping[str, float], generator: str
 ) -> dict[str, float]:

@@ -34,6 +34,7 @@ EXAMPLES = (
     "hnbench run --suite geneval-shapes --full --seed 1 --hypernetwork results/my-training/adapter",
     "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --method reno:iterations=20",
     "hnbench run --suite geneval-shapes --shard 2/3",
+    "hnbench run --suite geneval --generator sana-sprint-1.6b --gpus all",
     "torchrun --nproc-per-node 8 -m hnbench run --suite geneval --generator sana-sprint-1.6b",
 )
 
@@ -114,6 +115,14 @@ def run(
     ] = "per-prompt",
     out: Annotated[Path | None, typer.Option("--out", help=f"The run's folder. {NAMED}")] = None,
     shard: ShardName = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            "--gpus",
+            metavar="all|N,...",
+            help="Start one process for each of these GPUs of this machine, as in 0,1.",
+        ),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write and print the report at the end.")
     ] = True,
@@ -147,6 +156,7 @@ def run(
         noise_policy=noise_policy,
         out=out,
         shard=shard,
+        gpus=gpus,
     )
     if not found.shard.whole:
         _show_shard(found)

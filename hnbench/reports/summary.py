@@ -109,7 +109,7 @@ class Shares:
 @dataclass(frozen=True)
 class BreakEven:
     """The number of images after which the training of HyperNoise is paid back, if `against` is the
-    alternative; infinite if it never is.
+    alternative; infinite if it never is, NaN if the cost of an image is unknown.
     """
 
     against: str
@@ -358,6 +358,8 @@ class _Analysis:
 
         def images(column: str, invested: float, rival: str) -> float:
             saved = self.level(column, rival).value - self.level(column, HYPERNOISE).value
+            if np.isnan(saved):
+                return np.nan
             return float(np.ceil(invested / saved)) if saved > 0 else np.inf
 
         return tuple(

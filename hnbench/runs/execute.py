@@ -18,10 +18,8 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
@@ -33,33 +31,28 @@ from hnbench.metering import Meter, Usage
 from hnbench.runs.attempt import Attempt, Models, Proposer
 from hnbench.runs.coverage import cover
 from hnbench.runs.environment import device_name, environment
-from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.plan import BASE, make_plan
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.sessions import session_of
+from hnbench.runs.tally import NO_BASE, Tally, tally_of
 from hnbench.runs.verdicts import verify
 from hnbench.seeds import NoiseSource
 from hnbench.weights.verified import remembered, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from torch import Tensor
 
     from hnbench.methods.base import Method, Outcome
-    from hnbench.runs.coverage import Coverage
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.plan import Expected, Plan
     from hnbench.runs.recorder import Measurement
-    from hnbench.runs.shards import Shard
     from hnbench.runs.store import RunStore
     from hnbench.tasks import Task
-
-NO_BASE = "BaseFailed"
-"""The type of a failure that only follows from the failure of the base."""
 
 
 class Interrupted(HnbenchError):  # noqa: N818
@@ -85,28 +78,6 @@ class RunProgress(Protocol):
 
     def done(self) -> None:
         """End, whether the run succeeded or not."""
-
-
-@dataclass(frozen=True)
-class Tally:
-    """The numbers of records after a run, and why most of the failed ones failed.
-
-    Without a shard, the numbers of the whole run are the same as those of this session.
-    """
-
-    shard: Shard
-    expected: int
-    """The number of records in the shard's part of the plan."""
-    done: int
-    failed: int
-    new: int
-    """The number of records that this session wrote, done or failed."""
-    run_expected: int
-    """The number of records in the whole plan."""
-    run_done: int
-    run_failed: int
-    commonest: str = ""
-    """The most frequent failure of the shard, with its number; empty if none failed."""
 
 
 def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> Tally:
@@ -175,38 +146,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
             execution.run(method, config.batch_size)
     if not shard.whole:
         store.refresh()
-    return _tally(cover(plan, store.records.values(), store.folder), own, execution.written, store)
-
-
-def _tally(coverage: Coverage, own: Collection[str], written: int, store: RunStore) -> Tally:
-    """The numbers at the end of a session whose prompts are `own`. A done record whose image was
-    lost and could not be made again counts as failed; that of another shard, as missing.
-    """
-    mine = coverage.of(own)
-    done = sum(store.is_done(record.id) for record in mine.done)
-    failed = len(mine.failed) + len(mine.done) - done
-    others = [record for record in coverage.done if record.prompt_id not in own]
-    return Tally(
-        shard=store.shard,
-        expected=mine.expected,
-        done=done,
-        failed=failed,
-        new=written,
-        run_expected=coverage.expected,
-        run_done=done + sum(store.is_done(record.id) for record in others),
-        run_failed=failed + len(coverage.failed) - len(mine.failed),
-        commonest=_commonest(mine.failed),
-    )
-
-
-def _commonest(failed: Sequence[Record]) -> str:
-    """The most frequent failure, with its number. Those that only follow from the base's failure
-    are not counted: they do not say what is wrong.
-    """
-    reasons = Counter(
-        told(record.error) for record in failed if record.error and record.error.type != NO_BASE
-    )
-    return "; ".join(f"{count} times {reason}" for reason, count in reasons.most_common(1))
+    return tally_of(plan, store, execution.written)
 
 
 @contextmanager

@@ -87,6 +87,7 @@ _PASSES = {
 }
 _AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
     **{name: attrgetter(f"cost.{name}") for name in ("seconds", "peak_memory_bytes", "batch_size")},
+    "device": attrgetter("cost.device"),
     "noise_sha256": attrgetter("noise_sha256"),
     "image_path": lambda record: "" if record.image is None else record.image.path,
     "image_sha256": lambda record: "" if record.image is None else record.image.sha256,

@@ -18,12 +18,13 @@ from hnbench.config import RunConfig
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.base import Method, Outcome
 from hnbench.rewards.base import Mixture, Reward
-from hnbench.runs.execute import Tally, execute
+from hnbench.runs.execute import execute
 from hnbench.runs.experiment import Experiment
 from hnbench.runs.preparation import prepare
 from hnbench.runs.record import Record
 from hnbench.runs.shards import WHOLE, Shard
 from hnbench.runs.store import RunStore, damaged_images, read_run
+from hnbench.runs.tally import Tally
 from hnbench.seeds import NoiseSource, digest
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
 from hnbench.tasks import Task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hnbench.reports.notes import interval_notes
+from hnbench.reports.notes import interval_notes, timing_notes
 from hnbench.reports.numbers import amount
 from hnbench.reports.sections.cells import all_escaped, name_of, score_cells, table
 
@@ -36,6 +36,5 @@ def section(summary: Summary) -> str:
         " reward; a backward pass counts as two forward passes. Seconds were measured on this"
         " machine at this batch size."
     )
-    return "\n\n".join(
-        ["## Methods", table(header, rows), note, *all_escaped(interval_notes(summary))]
-    )
+    notes = all_escaped([*timing_notes(summary), *interval_notes(summary)])
+    return "\n\n".join(["## Methods", table(header, rows), note, *notes])
