@@ -42,6 +42,7 @@ from torch import Tensor
 from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.registry import GENERATORS, REWARDS, SUITES
 from hnbench.config import RunConfig
+from hnbench.display.screen import Silent
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.metering import MeteredGenerator, MeteredReward
 from hnbench.methods.base import Method, Outcome

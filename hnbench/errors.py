@@ -34,6 +34,10 @@ class SampleFailure(HnbenchError):
     exit_code = 3
 
 
+class ProcessFailure(HnbenchError):
+    """One of several processes failed; `exit_code` is that of the worst one."""
+
+
 class StoreError(HnbenchError):
     """A run or training folder is damaged, newer than this version, locked or otherwise
     unusable.

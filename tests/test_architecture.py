@@ -135,6 +135,7 @@ def imports(module: str) -> frozenset[str]:
 
 
 TYPED_AT_A_SHELL = {
+    "hnbench.api.command",
     "hnbench.shapes_training.__main__",
     "hnbench.suites.t2i_compbench.parse",
     "hnbench.reports.markdown",

@@ -14,6 +14,7 @@ from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import (
     check_generator,
     choose_device,
+    choose_gpus,
     find_adapter,
     parse_weights,
     parts_of,
@@ -25,6 +26,7 @@ from hnbench.files.prompt_files import file_name
 if TYPE_CHECKING:
     from hnbench.catalogue.presets import Preset
     from hnbench.display.screen import Screen
+    from hnbench.runs.shards import Place
 
 RESULTS = Path("results")
 """The default folder for runs, trainings and other results."""
@@ -72,10 +74,24 @@ def check_names(generator: str, rewards: Iterable[str], methods: Iterable[str]) 
         registry.METHODS.entry(specifications.parse_method(text)[0])
 
 
-def device_of(name: str, screen: Screen) -> str:
-    """The device that was asked for. This imports torch, the slowest import, so it is announced."""
+def device_of(name: str, screen: Screen, local_rank: int | None = None) -> str:
+    """The device that was asked for, and of several GPUs that of the process with this number on
+    its machine. This imports torch, the slowest import, so it is announced.
+    """
     screen.announce("loading torch")
-    return choose_device(name)
+    return choose_device(name, local_rank)
+
+
+def devices_of(gpus: str | None, device: str, screen: Screen, place: Place) -> list[str]:
+    """The devices of a run: that of this process or, if `gpus` was given, one for each process that
+    it starts.
+    """
+    if gpus is None:
+        return [device_of(device, screen, place.local_rank)]
+    if device != "auto":
+        raise UsageError("`gpus` names the devices; leave out `device`")
+    screen.announce("loading torch")
+    return choose_gpus(gpus)
 
 
 def prompts_of(

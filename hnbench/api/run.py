@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from hnbench.api.arguments import Several, Weights, device_of, options_of
+from hnbench.api.arguments import Several, Weights, device_of, devices_of, options_of
 from hnbench.api.arrangement import Arrangement, arrange
+from hnbench.api.command import command_of
 from hnbench.api.expectation import expected_work
 from hnbench.api.finished import already_finished
 from hnbench.catalogue.loading import (
@@ -18,23 +20,46 @@ from hnbench.catalogue.loading import (
     make_methods,
 )
 from hnbench.display.screen import Screen
+from hnbench.errors import ProcessFailure
+from hnbench.guards.interrupts import exit_code_of
 from hnbench.runs.plan import Plan
-from hnbench.runs.store import Run, read_run
+from hnbench.runs.shards import Place, Shard, place_of_process
+from hnbench.runs.store import Run, RunStore, read_run
+from hnbench.runs.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hnbench.runs.launching import Launch
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun(Run):
-    """A run, and how much of its plan is done."""
+    """A run, and how much of its plan is done.
 
+    Without a shard, the numbers of the whole run are the same as those of the call.
+    """
+
+    shard: Shard
+    """The part of the run that this call computed."""
     expected: int
-    """The number of samples in the plan, over all labels."""
+    """The number of samples in the shard's part of the plan, over all labels."""
     done: int
     failed: int
     """The number of failed samples. Their records say why; the same call tries them again."""
     new: int
     """The number of records that this call wrote, done or failed."""
+    run_expected: int
+    """The number of samples in the whole plan, over all labels."""
+    run_done: int
+    run_failed: int
     commonest: str
     """The most common reason of failures, and how many samples it hit; empty if none failed."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether no sample of the whole plan is missing: all are done or failed."""
+        return self.run_done + self.run_failed == self.run_expected
 
 
 def load_run(folder: str | Path) -> Run:
@@ -68,6 +93,8 @@ def run(
     memory: str = "none",
     noise_policy: Literal["per-prompt", "shared"] = "per-prompt",
     out: str | Path | None = None,
+    shard: str | None = None,
+    gpus: str | None = None,
     progress: bool = True,
 ) -> FinishedRun:
     """Run methods on a suite, from the same prompts and the same starting noises.
@@ -76,10 +103,16 @@ def run(
     adds to it. `hnbench run --help` describes the parameters; `progress` shows bars on stderr. A
     failed sample has a record too and is counted in the result; it raises nothing.
 
+    `shard` is a part of the prompts, such as `"2/3"`: several processes work on one folder (see
+    docs/scale.md). Without it, the environment of torchrun, accelerate and SLURM decides. `gpus`,
+    `"all"` or for example `"0,1"`, starts a process for each of these GPUs.
+
     Raises `UsageError` for arguments that cannot be used, before any work; `StoreError` for a
     folder of another run, or one that cannot be written.
     """
+    call = dict(locals())
     with Screen(shown=progress) as screen:
+        place = place_of_process(shard, os.environ)
         asked = arrange(
             screen,
             suite,
@@ -104,23 +137,87 @@ def run(
             noise_policy=noise_policy,
             out=out,
         )
-        found = already_finished(asked)
-        if found is None:
-            return _execute(asked, screen)
-        planned = Plan.from_manifest(found.manifest).size
-        return FinishedRun(
-            **vars(found), expected=planned, done=planned, failed=0, new=0, commonest=""
+        for note in place.notes:
+            screen.note(note)
+        if found := already_finished(asked):
+            return _nothing_to_do(found, place.shard)
+        store = RunStore(asked.folder, place.shard)
+        if gpus is not None:
+            devices = devices_of(gpus, device, screen, place)
+            return _on_devices(call, devices, store, screen)
+        return _execute(asked, store, place, screen)
+
+
+def _nothing_to_do(found: Run, shard: Shard) -> FinishedRun:
+    """The result for a run whose whole plan was done before."""
+    plan = Plan.from_manifest(found.manifest)
+    own = len(shard.tasks(plan)) * len(plan.labels)
+    tally = Tally(
+        shard=shard,
+        expected=own,
+        done=own,
+        failed=0,
+        new=0,
+        run_expected=plan.size,
+        run_done=plan.size,
+        run_failed=0,
+    )
+    return FinishedRun(**vars(found), **vars(tally))
+
+
+def _on_devices(
+    call: Mapping[str, Any], devices: Sequence[str], store: RunStore, screen: Screen
+) -> FinishedRun:
+    """Make the call in one process for each device, each with a part of the store's shard."""
+    from hnbench.runs.execute import Interrupted
+    from hnbench.runs.launching import launch
+    from hnbench.runs.tally import tally_of
+
+    own = {name: value for name, value in call.items() if name not in ("gpus", "progress")}
+    commands = []
+    for device, shard in zip(devices, store.shard.split(len(devices)), strict=True):
+        changed = {"out": store.folder, "shard": str(shard), "device": device, "report": False}
+        commands.append((f"{shard.name} on {device}", command_of({**own, **changed})))
+    screen.announce(f"starting {len(devices)} processes: {', '.join(name for name, _ in commands)}")
+    launched = launch(commands, store.shard, store.folder, screen.run())
+    if launched.interrupt:
+        raise Interrupted(
+            f"interrupted; what was computed is kept in {store.folder}. Continue with the same"
+            " command.",
+            exit_code_of(launched.interrupt),
         )
+    _refuse_failed(launched, screen)
+    with store:
+        found = store.run()
+        tally = tally_of(Plan.from_manifest(found.manifest), store, launched.written)
+    return FinishedRun(**vars(found), **vars(tally))
 
 
-def _execute(asked: Arrangement, screen: Screen) -> FinishedRun:
+def _refuse_failed(launched: Launch, screen: Screen) -> None:
+    """Raise an error with the worst exit code, unless all processes have computed their part."""
+    failed = [one for one in launched.ended if one.code not in (0, 3)]
+    for one in failed:
+        screen.note(f"{one.name} ended with exit code {one.code}; its last lines:")
+        for line in one.lines:
+            screen.note(f"    {line}")
+    if failed:
+        worst = launched.worst
+        error = ProcessFailure(
+            f"{len(failed)} of {len(launched.ended)} processes failed: {worst.name} ended with exit"
+            f" code {worst.code} ({worst.lines[-1] if worst.lines else 'it printed nothing'})."
+            " What the others computed is kept; the same command continues"
+        )
+        error.exit_code = worst.code
+        raise error
+
+
+def _execute(asked: Arrangement, store: RunStore, place: Place, screen: Screen) -> FinishedRun:
     """Load all models and execute the run."""
-    device = device_of(asked.config.device, screen)
+    device = device_of(asked.config.device, screen, place.local_rank)
 
     from hnbench.runs.execute import execute
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.preparation import prepare
-    from hnbench.runs.store import RunStore
 
     config, suite = replace(asked.config, device=device), asked.suite
     methods = make_methods(config.methods, asked.preset, asked.adapters)
@@ -134,7 +231,7 @@ def _execute(asked: Arrangement, screen: Screen) -> FinishedRun:
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
     experiment = Experiment(config, suite, generator, rewards, held_out, prepared)
-    with RunStore(asked.folder) as store:
+    with store:
         tally = execute(experiment, store, screen.run())
         found = store.run()
     return FinishedRun(**vars(found), **vars(tally))

@@ -35,15 +35,22 @@ def check_device(name: str) -> None:
         )
 
 
-def choose_device(name: str) -> str:
+def choose_device(name: str, local_rank: int | None = None) -> str:
     """The torch device of a name; `"auto"` is CUDA if available, else the CPU. An unknown or
     missing device is a `UsageError`.
+
+    `local_rank` is the number of this process among those that a launcher started on this machine.
+    If there are several GPUs, it chooses one for `"auto"`; some launchers show each process only
+    its own GPU, and then there is no choice.
     """
     check_device(name)
     import torch
 
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        if not torch.cuda.is_available():
+            return "cpu"
+        count = torch.cuda.device_count()
+        return "cuda" if local_rank is None or count == 1 else f"cuda:{local_rank % count}"
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(
@@ -51,6 +58,26 @@ def choose_device(name: str) -> str:
             " choose cpu or auto"
         )
     return name
+
+
+def choose_gpus(text: str) -> list[str]:
+    """The torch devices of `"all"` GPUs, or of numbers such as `"0,1"`. `UsageError` for anything
+    else, for a number that appears twice, and for GPUs that are not there.
+    """
+    import torch
+
+    count = torch.cuda.device_count()
+    numbers = [str(number) for number in range(count)] if text == "all" else text.split(",")
+    if not all(re.fullmatch(r"[0-9]{1,4}", number) for number in numbers):
+        raise UsageError(f"`gpus` was {text!r}; give all, or numbers as in 0,1")
+    if len({int(number) for number in numbers}) < len(numbers):
+        raise UsageError(f"`gpus` was {text!r}; give each number once")
+    if not numbers or max(map(int, numbers)) >= count:
+        raise UsageError(
+            f"`gpus` was {text!r}, but torch finds {count} CUDA devices; start the processes"
+            " yourself, each with its own `shard`"
+        )
+    return [f"cuda:{int(number)}" for number in numbers]
 
 
 def parse_weights(

@@ -23,6 +23,7 @@ from hnbench.cli import (
     fetch,
     list_names,
     measure,
+    merge,
     push,
     report,
     run,
@@ -183,6 +184,7 @@ def options(
 _COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "run": (run.run, run.EXAMPLES),
     "train": (train.train, train.EXAMPLES),
+    "merge": (merge.merge, merge.EXAMPLES),
     "report": (report.report, report.EXAMPLES),
     "score": (score.score, score.EXAMPLES),
     "measure": (measure.measure, measure.EXAMPLES),

@@ -59,6 +59,17 @@ Memory = Annotated[
 DeviceName = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")
 ]
+ShardName = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help=(
+            "One part of N, for N processes on one folder: 1/8 to 8/8; 1/1 is the whole. [default:"
+            " that of torchrun, accelerate, SLURM or an array task]"
+        ),
+    ),
+]
 DtypeName = Annotated[
     Dtype | None,
     typer.Option(

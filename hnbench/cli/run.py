@@ -20,6 +20,7 @@ from hnbench.cli.options import (
     ImageSize,
     Memory,
     PromptPrefix,
+    ShardName,
     TextLength,
     Weights,
 )
@@ -32,6 +33,9 @@ EXAMPLES = (
     "hnbench run --suite geneval-shapes --method best-of-n:n=16 --method hypernoise --limit 24",
     "hnbench run --suite geneval-shapes --full --seed 1 --hypernetwork results/my-training/adapter",
     "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --method reno:iterations=20",
+    "hnbench run --suite geneval-shapes --shard 2/3",
+    "hnbench run --suite geneval --generator sana-sprint-1.6b --gpus all",
+    "torchrun --nproc-per-node 8 -m hnbench run --suite geneval --generator sana-sprint-1.6b",
 )
 
 
@@ -110,6 +114,15 @@ def run(
         ),
     ] = "per-prompt",
     out: Annotated[Path | None, typer.Option("--out", help=f"The run's folder. {NAMED}")] = None,
+    shard: ShardName = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            "--gpus",
+            metavar="all|N,...",
+            help="Start one process for each of these GPUs of this machine, as in 0,1.",
+        ),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write and print the report at the end.")
     ] = True,
@@ -142,14 +155,33 @@ def run(
         memory=memory,
         noise_policy=noise_policy,
         out=out,
+        shard=shard,
+        gpus=gpus,
     )
-    if not found.new:
+    if not found.shard.whole:
+        _show_shard(found)
+    elif not found.new:
         echo(f"all {found.expected} samples are already done in {found.folder}", err=True)
-    if report and (found.new or not show_existing(found.folder)):
+    if report and found.complete and (found.new or not show_existing(found.folder)):
         write_and_show(found)
     if found.failed:
         why = f": {found.commonest}" if found.commonest else ""
         raise SampleFailure(
             f"{found.failed} of {found.expected} samples failed{why}. The same command tries them"
             f" again (see {found.folder})"
+        )
+
+
+def _show_shard(found: api.FinishedRun) -> None:
+    """Say what this shard has done, and what the whole run lacks."""
+    echo(
+        f"{found.shard.name} done: {found.done} of {found.expected} records; the run has"
+        f" {found.run_done} of {found.run_expected}",
+        err=True,
+    )
+    if not found.complete:
+        echo(
+            "the last shard to end writes the report; the same command with another --shard, or"
+            f" with --shard 1/1, computes what is missing in {found.folder}",
+            err=True,
         )

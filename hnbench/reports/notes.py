@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -54,3 +55,22 @@ def interval_notes(summary: Summary) -> list[str]:
             " and in 87%."
         )
     return notes
+
+
+def timing_notes(summary: Summary) -> list[str]:
+    """A sentence on the device of the seconds, if the records are those of several devices."""
+    elsewhere = summary.pool.timed_elsewhere
+    if not elsewhere:
+        return []
+    others = ", ".join(f"{name or 'unknown'} ({count:,})" for name, count in elsewhere.items())
+    without = [
+        style_of(label).name
+        for label, row in summary.rows.items()
+        if math.isnan(row.costs["seconds"].estimate)
+    ]
+    missing = f" So there are none for {', '.join(without)}." if without else ""
+    sentence = (
+        f"Seconds are those of one device, {summary.pool.timed_on or 'unknown'}. Records that were"
+        f" measured on another device are left out of them: {others}."
+    )
+    return [sentence + missing]

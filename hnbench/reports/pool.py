@@ -55,6 +55,25 @@ class Pool:
     """
 
     @property
+    def timed_on(self) -> str:
+        """The device whose records give the seconds: the one with the most done records. Seconds of
+        different devices are never compared. It is empty if the records do not name their devices.
+        """
+        found = self.frame.loc[self.frame["status"] == "done", "device"].value_counts()
+        return (
+            min((-int(number), str(name)) for name, number in found.items())[1]
+            if len(found)
+            else ""
+        )
+
+    @property
+    def timed_elsewhere(self) -> dict[str, int]:
+        """Other device -> number of its done records, whose seconds are left out."""
+        done = self.frame.loc[self.frame["status"] == "done", "device"]
+        found = done[done != self.timed_on].value_counts()
+        return {str(name): int(found[name]) for name in sorted(found.index)}
+
+    @property
     def clusters(self) -> Indices:
         """`[S]`, the index of each planned sample's prompt."""
         one_seed = np.repeat(
@@ -91,8 +110,12 @@ class Pool:
         return list(self.manifests[0]["rewards"]["held_out"])
 
     def values(self, column: str) -> Array:
-        """One numeric column as `[S, L]`; NaN for samples without a done record."""
+        """One numeric column as `[S, L]`; NaN for samples without a done record. Seconds are those
+        of one device (`timed_on`).
+        """
         done = self.frame[self.frame["status"] == "done"]
+        if column == "seconds":
+            done = done[done["device"] == self.timed_on]
         table = np.full((self.planned, len(self.labels)), np.nan)
         if column not in done:
             # `frame_of` makes columns only of the rewards that some record has.

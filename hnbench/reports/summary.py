@@ -110,7 +110,7 @@ class Shares:
 @dataclass(frozen=True)
 class BreakEven:
     """The number of images after which the training of HyperNoise is paid back, if `against` is the
-    alternative; infinite if it never is, and NaN if the training's cost is not known.
+    alternative; infinite if it never is, and NaN if a cost is not known.
     """
 
     against: str
@@ -375,6 +375,8 @@ class _Analysis:
 
         def images(column: str, rival: str) -> float:
             saved = self.level(column, rival).value - self.level(column, HYPERNOISE).value
+            if np.isnan(saved):
+                return np.nan
             return float(np.ceil(training[column] / saved)) if saved > 0 else np.inf
 
         return tuple(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hnbench.files.escaping import csv_cell
 from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
 from hnbench.reports.labels import HYPERNOISE, style_of
-from hnbench.reports.notes import interval_notes, left_out
+from hnbench.reports.notes import interval_notes, left_out, timing_notes
 from hnbench.reports.numbers import number
 from hnbench.runs.frame import SCORE
 from hnbench.runs.plan import BASE
@@ -340,4 +340,5 @@ def _caption(summary: Summary) -> str:
         lines.append(
             "(!) some planned samples failed or are missing: see the coverage table of the report."
         )
-    return "\n".join([*lines, *left_out(pool), *interval_notes(summary)])
+    notes = (*left_out(pool), *timing_notes(summary), *interval_notes(summary))
+    return "\n".join([*lines, *notes])

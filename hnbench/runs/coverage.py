@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from hnbench.errors import StoreError
 from hnbench.files.escaping import quoted
+from hnbench.runs.journals import place_of
 from hnbench.runs.plan import OPTIMISED
-from hnbench.runs.store import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hnbench.runs.plan import Expected, Plan
@@ -48,6 +48,14 @@ class Coverage:
     def expected(self) -> int:
         """The number of planned records: the denominator of every rate."""
         return len(self.done) + len(self.failed) + len(self.missing)
+
+    def of(self, prompts: Collection[str]) -> Coverage:
+        """The part of some prompts, given by their ids."""
+        return Coverage(
+            tuple(record for record in self.done if record.prompt_id in prompts),
+            tuple(record for record in self.failed if record.prompt_id in prompts),
+            tuple(item for item in self.missing if item.task.prompt_id in prompts),
+        )
 
 
 def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:

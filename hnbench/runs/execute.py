@@ -5,26 +5,21 @@ The base (the label `random`) runs first, because every other record has the bas
 same sample. A sample is pending for a method as long as any of its labels has no done record. Done
 records are never written again, so the same command continues a run and tries failed samples again.
 
-The plan alone decides the batches: sample by sample, `batch_size` at a time, whether samples are
-done or not. A batch with a pending sample is proposed and measured as a whole, and only its missing
-records are written. So a run that was interrupted and continued equals an uninterrupted one to the
-bit, except for times and memory. Another batch size, a plan that grew in between (`limit`, `full`)
-or a sample that failed for a while gives other batches: then numbers are equal up to rounding.
+The plan and the shard alone decide the batches: sample by sample, `batch_size` at a time, whether
+samples are done or not. A batch with a pending sample is proposed and measured as a whole, and only
+its missing records are written. So a run that was interrupted and continued equals an uninterrupted
+one to the bit, except for times and memory. Another batch size, other shards, a plan that grew in
+between (`limit`, `full`) or a sample that failed for a while gives other batches: then numbers are
+equal up to rounding.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import os
-import sys
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
@@ -36,23 +31,23 @@ from hnbench.metering import Meter, Usage
 from hnbench.runs.attempt import Attempt, Models, Proposer
 from hnbench.runs.coverage import cover
 from hnbench.runs.environment import device_name, environment
-from hnbench.runs.failures import told
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.plan import BASE, make_plan
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
 from hnbench.runs.recorder import Chosen, Recorder
+from hnbench.runs.sessions import session_of
+from hnbench.runs.tally import NO_BASE, Tally, tally_of
 from hnbench.runs.verdicts import verify
 from hnbench.runs.workload import name_of, workload_of
-from hnbench.seeds import NoiseSource, digest
+from hnbench.seeds import NoiseSource
 from hnbench.weights.verified import remembered, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from torch import Tensor
 
-    from hnbench.config import RunConfig
     from hnbench.methods.base import Method, Outcome
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.plan import Expected, Plan
@@ -60,9 +55,6 @@ if TYPE_CHECKING:
     from hnbench.runs.store import RunStore
     from hnbench.runs.workload import Workload
     from hnbench.tasks import Task
-
-NO_BASE = "BaseFailed"
-"""The type of a failure that only follows from the failure of the base."""
 
 
 class Interrupted(HnbenchError):  # noqa: N818
@@ -101,22 +93,9 @@ class RunProgress(Protocol):
         """End, whether the run succeeded or not."""
 
 
-@dataclass(frozen=True)
-class Tally:
-    """The numbers of records after a run, and why most of the failed ones failed."""
-
-    expected: int
-    done: int
-    failed: int
-    new: int
-    """The number of records that this session wrote, done or failed."""
-    commonest: str = ""
-    """The most frequent failure, with its number; empty if none failed."""
-
-
 def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> Tally:
-    """Run or continue a run in an open store. The first method must be the base, whose only label
-    is `random`; `ValueError` otherwise.
+    """Run or continue a run in an open store, or the store's shard of it. The first method must be
+    the base, whose only label is `random`; `ValueError` otherwise.
 
     The training costs of the `prepared` methods are written to `run.json`. A method that cannot run
     on the generator is not in the plan, and `run.json` has the reason. Its records of earlier
@@ -150,17 +129,18 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
         "verified": verified,
     }
     # This refuses a damaged record before anything is computed.
-    before = cover(plan, store.records.values(), store.folder)
+    shard, tasks = store.shard, store.shard.tasks(plan)
+    before = cover(plan, store.records.values(), store.folder).of(shard.prompts(plan))
     kept = {
         (record.label, record.prompt_id, record.sample)
         for record in before.done
         if store.is_done(record.id)
     }
     done = len(kept)
-    # A complete run needs no verdicts, so its judge is not checked.
+    # If nothing is missing, no verdicts are needed, so the judge is not checked.
     if judge is not None and done < before.expected:
         verify(judge)
-    store.begin(manifest, _session(config, surroundings))
+    store.begin(manifest, session_of(config, surroundings, shard))
     models = Models(
         generator,
         rewards,
@@ -177,52 +157,17 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
             device=generator.device,
             worker=worker,
         )
-        execution = _Execution(plan, models, recorder, store, progress)
+        execution = _Execution(plan, tasks, models, recorder, store, progress)
         progress.expect(
-            workload_of(methods, plan.tasks, kept, steps=config.steps, batch_size=config.batch_size)
+            workload_of(methods, tasks, kept, steps=config.steps, batch_size=config.batch_size)
         )
         progress.start(before.expected)
         progress.advance(done)
         for method in methods:
             execution.run(method, config.batch_size)
-    coverage = cover(plan, store.records.values(), store.folder)
-    return Tally(
-        coverage.expected,
-        len(coverage.done),
-        len(coverage.failed),
-        execution.written,
-        _commonest(coverage.failed),
-    )
-
-
-def _commonest(failed: Sequence[Record]) -> str:
-    """The most frequent failure, with its number. Those that only follow from the base's failure
-    are not counted: they do not say what is wrong.
-    """
-    reasons = Counter(
-        told(record.error) for record in failed if record.error and record.error.type != NO_BASE
-    )
-    return "; ".join(f"{count} times {reason}" for reason, count in reasons.most_common(1))
-
-
-def _as_text(argument: str) -> str:
-    """An argument as valid Unicode, so that it can be written: a file's name can have other
-    bytes.
-    """
-    return os.fsencode(argument).decode("utf-8", "backslashreplace")
-
-
-def _session(config: RunConfig, surroundings: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry of `"sessions"`. It has a digest of the environment, which shows whether sessions
-    had different ones.
-    """
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "argv": [_as_text(part) for part in (Path(sys.argv[0]).name, *sys.argv[1:])],
-        "device": config.device,
-        "batch_size": config.batch_size,
-        "environment": digest(surroundings),
-    }
+    if not shard.whole:
+        store.refresh()
+    return tally_of(plan, store, execution.written)
 
 
 @contextmanager
@@ -241,18 +186,19 @@ def _session_of(progress: RunProgress, store: RunStore) -> Iterator[None]:
 
 
 class _Execution:
-    """One session that works through a plan."""
+    """One session that works through some tasks of a plan."""
 
     def __init__(
-        self, plan: Plan, models: Models, recorder: Recorder, store: RunStore, progress: RunProgress
+        self,
+        plan: Plan,
+        tasks: Sequence[Task],
+        models: Models,
+        recorder: Recorder,
+        store: RunStore,
+        progress: RunProgress,
     ) -> None:
-        self._plan, self._models, self._recorder, self._store, self._progress = (
-            plan,
-            models,
-            recorder,
-            store,
-            progress,
-        )
+        self._plan, self._tasks, self._models = plan, tasks, models
+        self._recorder, self._store, self._progress = recorder, store, progress
         self._device = device_name(str(models.generator.device))
         self.written = 0
 
@@ -260,9 +206,8 @@ class _Execution:
         """Compute the missing records of one method, batch by batch."""
         self._progress.label(name_of(method))
         proposer = Proposer(method, self._models, batch_size, self._progress.passes)
-        tasks = self._plan.tasks
-        for start in range(0, len(tasks), batch_size):
-            batch = tasks[start : start + batch_size]
+        for start in range(0, len(self._tasks), batch_size):
+            batch = self._tasks[start : start + batch_size]
             owing = {task for task in batch if self._open(method, task)}
             if owing:
                 usable = self._with_base(method, batch, owing)

@@ -101,6 +101,7 @@ _NUMBERS: dict[str, Callable[[Record], Any]] = {
 }
 _AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
     "batch_size": attrgetter("cost.batch_size"),
+    "device": attrgetter("cost.device"),
     "noise_sha256": attrgetter("noise_sha256"),
     "image_path": lambda record: "" if record.image is None else record.image.path,
     "image_sha256": lambda record: "" if record.image is None else record.image.sha256,

@@ -6,6 +6,7 @@ plan without loading any model.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from hnbench.config import values_of
@@ -135,6 +136,29 @@ def shared_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
             else {}
         ),
     }
+
+
+def differences(
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    words: tuple[str, str] = ("there", "asked for"),
+) -> str:
+    """The fields of `shared_identity` in which two `run.json` differ, with both values, for a
+    message; empty if they describe the same run. `words` say which value is whose.
+    """
+    first, second = shared_identity(one), shared_identity(other)
+    names = sorted(
+        name for name in first.keys() | second.keys() if first.get(name) != second.get(name)
+    )
+    return "; ".join(
+        f"{name}: {_short(first.get(name))} {words[0]}, {_short(second.get(name))} {words[1]}"
+        for name in names
+    )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 24 else f"{text[:20]}..."
 
 
 class RecordIds:

@@ -109,6 +109,10 @@ class _Session(Struct):
     started: str = ""
     argv: list[str] = []
     device: str = ""
+    device_name: str = ""
+    host: str = ""
+    shard: str = ""
+    journal: str = ""
     batch_size: int = 0
     environment: str = ""
 

@@ -4,36 +4,41 @@ these.
     run.json              what is measured, the plan of the latest command, the environment, one
                           entry per session
     journal-0000.jsonl    one record per line; each session writes its own journal. A journal
-                          compressed by `xz` (.jsonl.xz) is read too
+                          compressed by `xz` (.jsonl.xz) is read too (`hnbench.runs.journals`)
     images/ab/<id>.png    the image of the record with that id, which begins with `ab`
 
 The process may be killed at any moment, thanks to the order of writing: an image is complete on the
 disk before its record is written, a record is on the disk before the next one is begun, and only
 the last line of a journal can be torn. A torn line is dropped; any other damage is a `StoreError`
 with file and line. No part of a prompt ever enters a path.
+
+Several processes may write at the same time, also on different machines, if each has its own shard
+(`hnbench.runs.shards`). They share only `run.json`, which one of them at a time reads, joins and
+writes.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-
-from msgspec.structs import force_setattr
 
 from hnbench.errors import StoreError
 from hnbench.files.decoding import MalformedError
 from hnbench.files.hashing import sha256_of, sha256_of_file
-from hnbench.files.journal import APPENDING, parsed_lines, sealed, unsealed, whole_lines
-from hnbench.files.locking import LOCK, locked
+from hnbench.files.journal import APPENDING, sealed, unsealed
+from hnbench.files.sharing import gate, part_locked
 from hnbench.files.writing import append_whole, write_whole, writing
-from hnbench.runs.identity import shared_identity
+from hnbench.runs.identity import differences
+from hnbench.runs.journals import Union, journals_of, next_number, preferred
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.record import Record, SavedImage, image_path, read_record
+from hnbench.runs.sessions import joined, with_journal
+from hnbench.runs.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,7 +54,7 @@ class Run:
     manifest: dict[str, Any]
     """The content of `run.json`."""
     records: tuple[Record, ...]
-    """The last record of every id, in the order in which the ids first appeared."""
+    """The record that counts for every id, in the order in which the ids first appeared."""
     unchecked: int = 0
     """The number of lines without a check value, which hnbench 0.1 wrote."""
 
@@ -85,50 +90,70 @@ def read_run(folder: Path | str) -> Run:
     is not a run folder or is damaged.
     """
     folder = Path(folder)
+    manifest = manifest_of(folder)
+    union = Union(journals_of(folder))
+    return Run(folder, manifest, tuple(union.records.values()), union.unchecked)
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """The content of a run's `run.json`. `StoreError` if the folder is not a run folder, or if the
+    file is damaged.
+    """
     manifest = read_manifest(folder)
     if manifest is None:
         raise StoreError(
             f"{folder} is not a run folder: it has no {MANIFEST}. Give a folder that `hnbench run`"
             " made."
         )
-    lines = _Lines(folder)
-    return Run(folder, manifest, tuple(lines.records.values()), lines.unchecked)
+    return manifest
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> bytes:
+    """The bytes of a `run.json`."""
+    return f"{json.dumps(manifest, indent=1, allow_nan=False)}\n".encode()
 
 
 class RunStore:
-    """A run folder open for writing, by one process at a time. Use it in a `with` statement, which
-    raises `StoreError` if the folder is locked by another process, or damaged.
+    """A run folder open for writing, by one process at a time for each shard. Use it in a `with`
+    statement, which raises `StoreError` if another process works on a prompt of the shard, or if
+    the folder is damaged.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, shard: Shard = WHOLE) -> None:
         """The `with` statement makes, locks and reads `folder`; until then nothing happens."""
-        self.folder = Path(folder)
+        self.folder, self.shard = Path(folder), shard
         self.manifest: dict[str, Any] | None = None
         self._records: dict[str, Record] = {}
+        self._unchecked = 0
         self._open = ExitStack()
+        self._session: dict[str, Any] = {}
         self._journal: int | None = None
         self._held: dict[Path, tuple[int, int]] = {}
-        """The files of this session -> their device and inode. As long as these do not change, the
-        folder is the one that was opened.
+        """The folder, and the files of this session -> their device and inode. As long as these do
+        not change, the folder is the one that was opened.
         """
+        # Two writers must never have the same temporary file.
+        self._ending = ".tmp" if shard.whole else f".{shard.index}-of-{shard.count}.tmp"
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(locked(self.folder))
-            self._hold(self.folder / LOCK)
-            self._read()
+            lock = stack.enter_context(part_locked(self.folder, self.shard.index, self.shard.count))
+            self._hold(self.folder)
+            self._hold(lock)
+            self.manifest = read_manifest(self.folder)
+            self.refresh()
+            if self.manifest is None and self._records:
+                raise StoreError(
+                    f"{self.folder} has journals but no {MANIFEST}; put it back, or give another"
+                    " folder."
+                )
             self._open = stack.pop_all()
         return self
 
-    def _read(self) -> None:
-        self.manifest = read_manifest(self.folder)
-        lines = _Lines(self.folder)
-        self._records, self._unchecked = lines.records, lines.unchecked
-        if self.manifest is None and self._records:
-            raise StoreError(
-                f"{self.folder} has journals but no {MANIFEST}; put it back, or give another"
-                " folder."
-            )
+    def refresh(self) -> None:
+        """Read all journals, also those that other processes have written meanwhile."""
+        union = Union(journals_of(self.folder))
+        self._records, self._unchecked = union.records, union.unchecked
 
     def __exit__(self, *_: object) -> None:
         self._journal = None
@@ -136,7 +161,9 @@ class RunStore:
 
     @property
     def records(self) -> Mapping[str, Record]:
-        """The last record of every id."""
+        """The record that counts for every id. Those of other processes are up to date after
+        `refresh`.
+        """
         return self._records
 
     def run(self) -> Run:
@@ -158,31 +185,25 @@ class RunStore:
         """Write `run.json` for this session, keeping earlier sessions and trainings. `StoreError`
         if the folder belongs to another run (by `shared_identity`).
         """
-        earlier = self.manifest or {}
-        if earlier:
-            self._refuse_other(earlier, manifest)
-        training = {**earlier.get("training", {}), **manifest.get("training", {})}
-        sessions = [*earlier.get("sessions", []), dict(session)]
-        self.manifest = {**manifest, "training": training, "sessions": sessions}
-        text = json.dumps(self.manifest, indent=1, allow_nan=False) + "\n"
-        with self._keeping():
-            write_whole(self.folder / MANIFEST, text.encode())
-            self._hold(self.folder / MANIFEST)
+        self._require_still_there()
+        with gate(self.folder):
+            # Another process may have written it since this one began.
+            earlier = read_manifest(self.folder) or {}
+            if earlier and (differing := differences(earlier, manifest)):
+                raise StoreError(
+                    f"{self.folder} holds another run ({differing}). Give another folder, or ask"
+                    " for the run that is there."
+                )
+            self._session = dict(session)
+            sessions = [*earlier.get("sessions", []), session]
+            self._write_manifest(joined(earlier, manifest, sessions))
 
-    def _refuse_other(self, earlier: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-        there, here = shared_identity(earlier), shared_identity(manifest)
-        differing = sorted(
-            name for name in there.keys() | here.keys() if there.get(name) != here.get(name)
-        )
-        if differing:
-            listed = "; ".join(
-                f"{name}: {_short(there.get(name))} there, {_short(here.get(name))} asked for"
-                for name in differing
-            )
-            raise StoreError(
-                f"{self.folder} holds another run ({listed}). Give another folder, or ask for the"
-                " run that is there."
-            )
+    def _write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Write `run.json`. The gate must be held."""
+        with self._keeping():
+            write_whole(self.folder / MANIFEST, manifest_text(manifest), self._ending)
+        self.manifest = manifest
+        self._hold(self.folder / MANIFEST)
 
     def save_image(self, record_id: str, png: bytes) -> SavedImage:
         """Write the image of a record. Even if the process is killed, the file is either complete
@@ -192,7 +213,7 @@ class RunStore:
         self._require_still_there()
         with self._keeping():
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / relative, png)
+            write_whole(self.folder / relative, png, self._ending)
         return SavedImage(path=relative, sha256=sha256_of(png))
 
     def add(self, record: Record) -> None:
@@ -206,17 +227,24 @@ class RunStore:
             if self._journal is None:
                 self._journal = self._new_journal()
             append_whole(self._journal, line)
-        self._records[record.id] = record
+        self._records[record.id] = preferred(self._records.get(record.id), record)
 
     def _new_journal(self) -> int:
-        path = (
-            self.folder
-            / f"journal-{max(map(_number, _journals(self.folder)), default=-1) + 1:04d}.jsonl"
-        )
-        # O_EXCL fails if the file exists: a session never writes into the journal of another one.
-        descriptor = os.open(path, APPENDING | os.O_EXCL, 0o666)
+        for number in count(next_number(self.folder)):
+            path = self.folder / f"journal-{number:04d}.jsonl"
+            try:
+                # O_EXCL fails if the file exists: a session never writes into the journal of
+                # another one.
+                descriptor = os.open(path, APPENDING | os.O_EXCL, 0o666)
+                break
+            except FileExistsError:  # another process was quicker
+                continue
         self._open.callback(os.close, descriptor)
         self._hold(path)
+        if self._session:
+            with gate(self.folder):
+                there = read_manifest(self.folder) or self.manifest or {}
+                self._write_manifest(with_journal(there, self._session, path.name))
         return descriptor
 
     def _hold(self, path: Path) -> None:
@@ -225,16 +253,22 @@ class RunStore:
     def _require_still_there(self) -> None:
         """Refuse to write into a folder that was removed, moved or replaced since it was opened."""
         for path, inode in self._held.items():
-            try:
-                there = _inode(path) == inode
-            except OSError:
-                there = False
-            if not there:
+            if _inode_if_there(path) != inode and not self._was_joined(path):
                 raise StoreError(
                     f"{path} was removed or replaced while this command was writing, so it"
                     " stopped. Put the folder back, or choose another one as `out`; the same"
                     " command then computes what is missing."
                 )
+
+    def _was_joined(self, path: Path) -> bool:
+        """Whether it is `run.json`, and another session of this run has written it since."""
+        if path.name != MANIFEST or self.manifest is None:
+            return False
+        there = read_manifest(self.folder)
+        if there is None or differences(there, self.manifest):
+            return False
+        self._held[path] = _inode(path)
+        return True
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
@@ -255,72 +289,19 @@ def _inode(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def _inode_if_there(path: Path) -> tuple[int, int] | None:
+    try:
+        return _inode(path)
+    except OSError:
+        return None
+
+
 def _is_intact(folder: Path, image: SavedImage) -> bool:
     path = folder / image.path
     try:
         return path.is_file() and sha256_of_file(path) == image.sha256
     except OSError:
         return False
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 24 else f"{text[:20]}..."
-
-
-_JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
-
-
-def _journals(folder: Path) -> list[Path]:
-    """The journals, oldest first. Files with other names, such as a file manager's copy of one, are
-    ignored.
-    """
-    return sorted(
-        (path for path in folder.glob("journal-*") if _JOURNAL.fullmatch(path.name)),
-        key=lambda path: (_number(path), path.name),
-    )
-
-
-def _number(path: Path) -> int:
-    found = _JOURNAL.fullmatch(path.name)
-    return int(found[1]) if found else -1
-
-
-_SHARED = ("prompt_id", "prompt", "tag", "label", "noise_sha256")
-
-
-class _Lines:
-    """The last record of every id in a folder's journals, and the number of lines without a check
-    value.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.records: dict[str, Record] = {}
-        self.unchecked = 0
-        self._texts: dict[str, str] = {}
-        for path in _journals(folder):
-            for record, checked in parsed_lines(path, _read_line):
-                self._keep(record)
-                self.unchecked += not checked
-
-    def _keep(self, record: Record) -> None:
-        # Many records have the same texts. Keeping one copy of each saves much of the memory, and
-        # `force_setattr` can change a frozen record.
-        for name in _SHARED:
-            text = getattr(record, name)
-            force_setattr(record, name, self._texts.setdefault(text, text))
-        self.records[record.id] = record
-
-
-def _read_line(line: bytes) -> tuple[Record, bool]:
-    """The record of a line, and whether it had a check value. Only records of schema 1 may have
-    none.
-    """
-    content, checked = unsealed(line)
-    record = read_record(content)
-    if not checked and record.schema > 1:
-        raise MalformedError("its check value is missing")
-    return record, checked
 
 
 def _require_readable(line: bytes) -> None:
@@ -331,16 +312,3 @@ def _require_readable(line: bytes) -> None:
         read_record(unsealed(line[:-1])[0])
     except MalformedError as error:
         raise ValueError(f"a record cannot be written: {error}") from error
-
-
-def place_of(folder: Path, record_id: str) -> str:
-    """The journal and line of the last record with that id, for messages; the folder if no journal
-    has one.
-    """
-    places = [
-        f"{path}:{number}"
-        for path in _journals(folder)
-        for number, line in enumerate(whole_lines(path), start=1)
-        if f'"id":"{record_id}"'.encode() in line
-    ]
-    return places[-1] if places else str(folder)

@@ -22,6 +22,7 @@ FUNCTIONS = [
     "report",
     "score",
     "measure",
+    "merge",
     "export",
     "diagnose",
     "push",

@@ -22,9 +22,9 @@ from hnbench.methods.base import Method, Outcome
 from hnbench.methods.reno import ReNO
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.runs.attempt import attempted, in_chunks
-from hnbench.runs.execute import Tally
 from hnbench.runs.record import Failure, Record
 from hnbench.runs.store import read_run
+from hnbench.runs.tally import Tally
 from hnbench.seeds import NoiseSource
 from hnbench.suites.base import Verdict
 from hnbench.tasks import Task

@@ -482,7 +482,7 @@ def test_a_judge_is_checked_once_and_before_anything_is_made(tmp_path: Path) -> 
     with pytest.raises(UsageError, match="sees nothing"):
         run(tmp_path, suite=suite, full=False)
     assert blind.checks == 1
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", ".lock-gate"}
     suite.one_judge = seeing = Checked(works=True)
     assert run(tmp_path, suite=suite, full=False).done == 8
     assert seeing.checks == 1

@@ -18,6 +18,7 @@ from hnbench.errors import StoreError
 from hnbench.files.journal import sealed
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import Failure, Record, SavedImage, image_path
+from hnbench.runs.shards import Shard
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import digest
 from tests.journals import FullDisk
@@ -82,7 +83,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     filled(tmp_path / "new" / "run", 1, 2)
     run = read_run(tmp_path / "new" / "run")
     assert [record.sample for record in run.records] == [1, 2]
-    assert run.manifest["sessions"] == [{"started": "now"}]
+    assert run.manifest["sessions"] == [{"started": "now", "journal": "journal-0000.jsonl"}]
     assert damaged(run.folder) == []
 
 
@@ -399,7 +400,8 @@ def test_every_record_is_flushed_to_the_disk(
     monkeypatch.setattr(os, "replace", swap)
     filled(tmp_path, 1, 2)
     one = ["sync image", "replace .png", "sync journal"]
-    assert events == ["sync manifest", "replace .json", *one, *one]
+    named = ["sync manifest", "replace .json"]  # run.json says which journal is the session's
+    assert events == [*named, *one[:2], *named, one[2], *one]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -421,15 +423,25 @@ def replace_with_a_copy(path: Path) -> None:
     copy.rename(path)
 
 
+def move_away(path: Path) -> None:
+    path.rename(path.with_name("moved"))
+
+
 @pytest.mark.parametrize(
-    "change", [remove, replace_with_a_copy, lambda path: path.rename(path.with_name("moved"))]
+    ("name", "change"),
+    [
+        (name, change)
+        for name in (".", ".lock-2-of-3", "run.json", "journal-0000.jsonl")
+        for change in (remove, replace_with_a_copy, move_away)
+        # Other sessions of the run replace it.
+        if (name, change) != ("run.json", replace_with_a_copy)
+    ],
 )
-@pytest.mark.parametrize("name", [".", ".lock", "run.json", "journal-0000.jsonl"])
 def test_a_folder_that_is_taken_away_stops_the_run(
     tmp_path: Path, name: str, change: Callable[[Path], object]
 ) -> None:
     folder = tmp_path / "run"
-    with RunStore(folder) as store:
+    with RunStore(folder, Shard(2, 3)) as store:
         store.begin(MANIFEST, {})
         add(store, numbered(1))
         change((folder / name).resolve())
@@ -442,7 +454,27 @@ def test_a_folder_that_is_taken_away_stops_the_run(
         assert len(str(caught.value).splitlines()) == 1
         with pytest.raises(StoreError, match="was removed or replaced"):
             store.add(numbered(2))
-    assert sorted(tmp_path.rglob("*")) == before, "it was written into nothing"
+        assert sorted(tmp_path.rglob("*")) == before, "it was written into nothing"
+
+
+def test_another_session_may_write_the_manifest_but_not_that_of_another_run(tmp_path: Path) -> None:
+    with RunStore(tmp_path, Shard(1, 2)) as one, RunStore(tmp_path, Shard(2, 2)) as other:
+        one.begin(MANIFEST, {"started": "first"})
+        add(one, numbered(1))
+        other.begin(MANIFEST, {"started": "second"})
+        add(other, numbered(2))
+        add(one, numbered(3))
+        assert [session["journal"] for session in read_run(tmp_path).manifest["sessions"]] == [
+            "journal-0000.jsonl",
+            "journal-0001.jsonl",
+        ]
+        changed = json.loads((tmp_path / "run.json").read_text())
+        changed["config"]["steps"] = 4
+        changed["identity"] = digest(shared_identity(changed))
+        (tmp_path / "new").write_text(json.dumps(changed))
+        (tmp_path / "new").replace(tmp_path / "run.json")
+        with pytest.raises(StoreError, match="was removed or replaced"):
+            add(one, numbered(4))
 
 
 def test_a_failed_record_keeps_its_error(tmp_path: Path) -> None:

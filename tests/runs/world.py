@@ -18,11 +18,13 @@ from hnbench.config import RunConfig
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.base import Method, Outcome
 from hnbench.rewards.base import Mixture, Reward
-from hnbench.runs.execute import Tally, execute
+from hnbench.runs.execute import execute
 from hnbench.runs.experiment import Experiment
 from hnbench.runs.preparation import prepare
 from hnbench.runs.record import Record
+from hnbench.runs.shards import WHOLE, Shard
 from hnbench.runs.store import RunStore, damaged_images, read_run
+from hnbench.runs.tally import Tally
 from hnbench.runs.workload import Workload
 from hnbench.seeds import NoiseSource, digest
 from hnbench.suites.base import Judge, Prompt, Suite, Verdict
@@ -245,13 +247,14 @@ def run(
     reward: Reward | None = None,
     held_out: Reward | None = None,
     progress: Count | None = None,
+    shard: Shard = WHOLE,
     **changes: Any,
 ) -> Tally:
-    """Run or continue the world's run in a folder."""
+    """Run or continue the world's run in a folder, or a shard of it."""
     suite, generator = suite or WorldSuite(), generator or ToyGenerator()
     asked = [Base(), Best(), Climb()] if methods is None else methods
     texts = {prompt.id: prompt.text for prompt in suite.prompts()}
-    with RunStore(folder) as store:
+    with RunStore(folder, shard) as store:
         experiment = Experiment(
             replace(CONFIG, **changes),
             suite,
@@ -263,10 +266,10 @@ def run(
         return execute(experiment, store, progress or Count())
 
 
-def run_slowly(folder: Path, log: Path, seconds: float) -> None:
+def run_slowly(folder: Path, log: Path, seconds: float, shard: Shard = WHOLE) -> None:
     """What the killed processes do."""
     torch.set_num_threads(1)
-    run(folder, [Base(log), Best(log), Climb(log)], generator=SlowGenerator(seconds))
+    run(folder, [Base(log), Best(log), Climb(log)], generator=SlowGenerator(seconds), shard=shard)
 
 
 def damaged(folder: Path) -> list[str]:

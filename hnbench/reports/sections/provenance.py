@@ -74,6 +74,7 @@ def _command(session: Mapping[str, Any]) -> str:
         str(session.get("started", "")),
         f"device {session.get('device', 'n/a')}",
         f"batch size {session.get('batch_size', 'n/a')}",
+        *([f"shard {session['shard']}"] if session.get("shard", "1/1") != "1/1" else []),
     ]
     program, *arguments = map(str, session.get("argv") or ["hnbench"])
     # The program's folder is left out: it says only where somebody keeps their files.

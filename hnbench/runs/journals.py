@@ -1,0 +1,113 @@
+"""The journals of a run folder, read as one set of records.
+
+Several sessions write at the same time, each into its own journal, and journals of other machines
+are added later. So the record that counts for an id does not depend on the order of the journals: a
+done record beats a failed one, and of two with the same status the one that was written later
+counts. Records of an older hnbench do not say when they were written. They count as older, and
+among each other the order of the journals and lines decides.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from hnbench.files.decoding import MalformedError
+from hnbench.files.journal import parsed_lines, unsealed, whole_lines
+from hnbench.runs.record import Record, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
+_SHARED = ("prompt_id", "prompt", "tag", "label", "noise_sha256")
+
+
+def journals_of(folder: Path) -> list[Path]:
+    """The journals, by number. Files with other names, such as a file manager's copy of one, are
+    ignored.
+    """
+    return sorted(
+        (path for path in folder.glob("journal-*") if _JOURNAL.fullmatch(path.name)),
+        key=lambda path: (number_of(path), path.name),
+    )
+
+
+def number_of(path: Path) -> int:
+    """The number in a journal's name; -1 if the file is not a journal."""
+    found = _JOURNAL.fullmatch(path.name)
+    return int(found[1]) if found else -1
+
+
+def next_number(folder: Path) -> int:
+    """The number after that of the last journal."""
+    return max(map(number_of, journals_of(folder)), default=-1) + 1
+
+
+class Union:
+    """The record that counts for every id in some journals, in the order in which the ids first
+    appeared, and the number of lines without a check value.
+    """
+
+    def __init__(self, journals: Iterable[Path]) -> None:
+        """Read all journals. `StoreError` if one is damaged."""
+        self.records: dict[str, Record] = {}
+        self.unchecked = 0
+        self._texts: dict[str, str] = {}
+        for path in journals:
+            for record, checked in parsed_lines(path, read_line):
+                self._keep(record)
+                self.unchecked += not checked
+
+    def _keep(self, record: Record) -> None:
+        # Many records have the same texts. Keeping one copy of each saves much of the memory, and
+        # `force_setattr` can change a frozen record.
+        for name in _SHARED:
+            text = getattr(record, name)
+            force_setattr(record, name, self._texts.setdefault(text, text))
+        self.records[record.id] = preferred(self.records.get(record.id), record)
+
+
+def preferred(known: Record | None, record: Record) -> Record:
+    """The one of two records of the same id that counts; `record` comes after `known`."""
+    if known is None:
+        return record
+    one, other = _rank(known), _rank(record)
+    if one == other and record.written is not None:
+        # Written in the same millisecond by two processes: any rule is good that does not depend on
+        # the order.
+        return max(known, record, key=msgspec.json.encode)
+    return record if other >= one else known
+
+
+def _rank(record: Record) -> tuple[bool, float]:
+    return record.status == "done", -1.0 if record.written is None else record.written
+
+
+def read_line(line: bytes) -> tuple[Record, bool]:
+    """The record of a line, and whether it had a check value. Only records of schema 1 may have
+    none; any other one is a `MalformedError`, like a line that is not a record.
+    """
+    content, checked = unsealed(line)
+    record = read_record(content)
+    if not checked and record.schema > 1:
+        raise MalformedError("its check value is missing")
+    return record, checked
+
+
+def place_of(folder: Path, record_id: str) -> str:
+    """The journal and line of the record that counts for that id, for messages; the folder if no
+    journal has one.
+    """
+    place, counts = str(folder), None
+    for path in journals_of(folder):
+        for number, line in enumerate(whole_lines(path), start=1):
+            if f'"id":"{record_id}"'.encode() in line:
+                record, _ = read_line(line)
+                if preferred(counts, record) is record:
+                    place, counts = f"{path}:{number}", record
+    return place
