@@ -28,6 +28,10 @@ LARGEST_WHEEL = 20_000_000
 # the network.
 ENVIRONMENT = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "HF_HUB_OFFLINE": "1"}
 
+# A worker for each core, each of 2 GB; fixtures of modules and sessions are built once by almost
+# every worker that needs them, because a worker takes neighbouring tests.
+WORKERS = ("-n", "logical", "--maxprocesses", "8", "--dist", "worksteal")
+
 
 def install(session: nox.Session, group: str, *others: str) -> None:
     """Install a dependency group of pyproject.toml and `others`, in the versions of
@@ -40,7 +44,7 @@ def install(session: nox.Session, group: str, *others: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests that need nothing but hnbench."""
     install(session, "test", "--editable", ".")
-    session.run("python", "-m", "pytest", *session.posargs, env=ENVIRONMENT)
+    session.run("python", "-m", "pytest", *WORKERS, *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(python="3.11")
@@ -143,6 +147,7 @@ def coverage(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
+        *WORKERS,
         "--cov",
         "--cov-report=term",
         "--cov-fail-under=90",

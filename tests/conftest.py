@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="of storm and fuzz: all kills and all folders, which takes an hour each",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Everything imported so far stays: a third of the time is saved by not looking at it at every
+    collection of garbage.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
