@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hnbench.reports.plots import PLOTS
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -33,3 +35,10 @@ def nothing_is_verified_yet(
     """
     memory: Path = tmp_path_factory.mktemp("memory") / "verified.jsonl"
     monkeypatch.setattr("hnbench.weights.verified.memory_file", lambda: memory)
+
+
+@pytest.fixture
+def few_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports have one plot: for tests of something else. `tests/reports` draws them all."""
+    for name in list(PLOTS)[1:]:
+        monkeypatch.delitem(PLOTS, name)
