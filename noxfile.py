@@ -28,8 +28,8 @@ LARGEST_WHEEL = 20_000_000
 # the network.
 ENVIRONMENT = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "HF_HUB_OFFLINE": "1"}
 
-# A worker for each core, each of 2 GB; fixtures of modules and sessions are built once by almost
-# every worker that needs them, because a worker takes neighbouring tests.
+# A worker for each core, 2 GB each. A worker takes neighbouring tests, so that few fixtures of a
+# module are made twice, and at the end tests of another worker, so that none waits.
 WORKERS = ("-n", "logical", "--maxprocesses", "8", "--dist", "worksteal")
 
 
@@ -113,6 +113,7 @@ def storm(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
+        *WORKERS,
         "-m",
         "storm",
         "-rP",
@@ -130,6 +131,7 @@ def fuzz(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
+        *WORKERS,
         "-m",
         "fuzz",
         "-rP",
