@@ -31,6 +31,10 @@ LARGEST_WHEEL = 20_000_000
 # the network.
 ENVIRONMENT = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "HF_HUB_OFFLINE": "1"}
 
+# A worker for each core, 2 GB each. A worker takes neighbouring tests, so that few fixtures of a
+# module are made twice, and at the end tests of another worker, so that none waits.
+WORKERS = ("-n", "logical", "--maxprocesses", "8", "--dist", "worksteal")
+
 
 def install(session: nox.Session, group: str, *others: str) -> None:
     """Install a dependency group of pyproject.toml and `others`, in the versions of
@@ -43,7 +47,7 @@ def install(session: nox.Session, group: str, *others: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests that need nothing but hnbench."""
     install(session, "test", "--editable", ".")
-    session.run("python", "-m", "pytest", *session.posargs, env=ENVIRONMENT)
+    session.run("python", "-m", "pytest", *WORKERS, *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(python=PYTHONS)
@@ -133,6 +137,7 @@ def storm(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
+        *WORKERS,
         "-m",
         "storm",
         "-rP",
@@ -150,6 +155,7 @@ def fuzz(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
+        *WORKERS,
         "-m",
         "fuzz",
         "-rP",
@@ -167,6 +173,7 @@ def coverage(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
+        *WORKERS,
         "--cov",
         "--cov-report=term",
         "--cov-fail-under=90",

@@ -20,6 +20,8 @@ from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 from tests.journals import journal_rows
 
+pytestmark = pytest.mark.usefixtures("few_plots")
+
 TOY: dict[str, Any] = {
     "suite": "toy-suite",
     "generator": "toy",

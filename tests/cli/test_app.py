@@ -20,6 +20,8 @@ from hnbench.cli.app import app
 from tests.journals import journal_rows
 from tests.toy_plugins import toy_registries
 
+pytestmark = pytest.mark.usefixtures("few_plots")
+
 RUN = [
     "run",
     "--suite",

@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 from hnbench.cli.app import app
 from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("few_plots")
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -19,6 +19,8 @@ from hnbench.seeds import digest
 from tests.cli.test_app import Hnbench, hnbench  # noqa: F401
 from tests.files.test_prompt_files import BAD
 
+pytestmark = pytest.mark.usefixtures("few_plots")
+
 MODELS = ["--generator", "toy", "--device", "cpu"]
 REWARD = ["--optimise", "brightness=1.0"]
 SHORT = ["--rank", "2", "--steps", "1", "--batch-size", "2"]

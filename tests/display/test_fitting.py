@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,9 +35,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(tmp_path_factory.mktemp("terminal") / "run").parent
 
 
+Shown = Callable[[str, int], str]
+
+
 @pytest.fixture(scope="module")
-def wide(folder: Path) -> str:
-    return in_terminal(["-m", "hnbench", "report", "run"], 140, folder)
+def shown_by(folder: Path) -> Shown:
+    """What a command shows in a terminal of so many columns; each is asked once."""
+
+    @cache
+    def show(command: str, width: int) -> str:
+        return in_terminal(["-m", "hnbench", *command.split()], width, folder)
+
+    return show
+
+
+@pytest.fixture(scope="module")
+def wide(shown_by: Shown) -> str:
+    return shown_by("report run", 140)
 
 
 def test_the_wide_table_is_one(wide: str) -> None:
@@ -43,8 +59,8 @@ def test_the_wide_table_is_one(wide: str) -> None:
 
 
 @pytest.mark.parametrize("width", [30, 60, 80])
-def test_a_report_has_all_its_names_and_numbers(folder: Path, wide: str, width: int) -> None:
-    shown = in_terminal(["-m", "hnbench", "report", "run"], width, folder)
+def test_a_report_has_all_its_names_and_numbers(shown_by: Shown, wide: str, width: int) -> None:
+    shown = shown_by("report run", width)
     assert "…" not in shown
     assert max(len(line) for line in shown.splitlines() if "report.md" not in line) <= width
     for name in SHORT:
@@ -55,8 +71,8 @@ def test_a_report_has_all_its_names_and_numbers(folder: Path, wide: str, width: 
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_the_tasks_come_after_scores_and_passes(folder: Path, width: int) -> None:
-    shown = in_terminal(["-m", "hnbench", "report", "run"], width, folder)
+def test_the_tasks_come_after_scores_and_passes(shown_by: Shown, width: int) -> None:
+    shown = shown_by("report run", width)
     first, *_, last = re.split(r"^method.*$", shown, flags=re.MULTILINE)[1:]
     row = next(line for line in first.splitlines() if line.startswith("ReNO"))
     assert re.match(
@@ -69,9 +85,9 @@ def test_the_tasks_come_after_scores_and_passes(folder: Path, width: int) -> Non
 
 @pytest.mark.parametrize("width", [30, 60, 80])
 @pytest.mark.parametrize("kind", ["rewards"])
-def test_a_list_has_all_its_words(folder: Path, kind: str, width: int) -> None:
+def test_a_list_has_all_its_words(shown_by: Shown, kind: str, width: int) -> None:
     def words(columns: int) -> list[str]:
-        shown = in_terminal(["-m", "hnbench", "list", kind], columns, folder)
+        shown = shown_by(f"list {kind}", columns)
         assert "…" not in shown
         return shown.split()
 

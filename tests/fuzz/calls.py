@@ -21,7 +21,8 @@ from hnbench.cli.app import main
 
 EXIT_CODES = (0, 2, 3, 4)
 """What a command may end in here: nobody interrupts it."""
-SECONDS = 10
+SECONDS = 60
+"""That a command may take: far more than any needs where other work shares the cores."""
 _WARNING = re.compile(r"\b\w+Warning: .{0,60}")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 

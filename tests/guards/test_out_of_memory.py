@@ -15,6 +15,8 @@ from hnbench.guards.out_of_memory import is_out_of_memory
 from hnbench.hypernetwork.trainer import Trainer
 from hnbench.runs.attempt import in_chunks
 
+pytestmark = pytest.mark.usefixtures("few_plots")
+
 ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"),
     RuntimeError(

@@ -17,6 +17,8 @@ from hnbench.runs.store import read_run
 from hnbench.shapes.models import load_resnet
 from hnbench.weights.pictures import to_bytes
 
+pytestmark = pytest.mark.usefixtures("few_plots")
+
 
 @torch.no_grad()
 def features(folder: Path, label: str) -> dict[str, torch.Tensor]:

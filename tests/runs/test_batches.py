@@ -4,8 +4,9 @@ bit, times and memory aside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,16 +157,28 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole_despite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
+    """The uninterrupted run with a fault."""
+
+    @cache
+    def made(fault: str) -> dict[str, Any]:
+        folder = tmp_path_factory.mktemp("despite")
+        toys(folder, **FAULTS[fault])
+        return but_for_time(folder)
+
+    return made
+
+
 @pytest.mark.parametrize("after", [2, 4, 9, 14, 19, 23])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_halved_and_failing_batches_lie_where_they_lay(
-    tmp_path: Path, fault: str, after: int
+    tmp_path: Path, whole_despite: Callable[[str], dict[str, Any]], fault: str, after: int
 ) -> None:
-    toys(tmp_path / "whole", **FAULTS[fault])
-    interrupted(after, tmp_path / "again", **FAULTS[fault])
-    toys(tmp_path / "again", **FAULTS[fault])
-    whole = but_for_time(tmp_path / "whole")
-    assert but_for_time(tmp_path / "again") == whole
+    interrupted(after, tmp_path, **FAULTS[fault])
+    toys(tmp_path, **FAULTS[fault])
+    whole = whole_despite(fault)
+    assert but_for_time(tmp_path) == whole
     if fault == "memory":
         assert sorted({value["cost"]["batch_size"] for value in whole.values()}) == [2, 3]
 

@@ -14,6 +14,8 @@ from hnbench.runs.store import read_run
 from tests.standin.conftest import Hnbench
 from tests.standin.hub import StandInHub
 
+pytestmark = pytest.mark.usefixtures("few_plots")
+
 NAMES = [entry.name for entry in registry.GENERATORS.built_in if entry.name != "shapes"]
 MULTIPLES = {"flux-schnell": 16}
 """Pixels: FLUX's default size is the published one's, which these weights need not draw."""

@@ -13,6 +13,8 @@ from tests.standin.conftest import Hnbench
 from tests.standin.hub import StandInHub
 from tests.standin.test_generators import well
 
+pytestmark = pytest.mark.usefixtures("few_plots")
+
 PARTS = [f"t2i-compbench:{part}" for part in registry.SUITES.entry("t2i-compbench").parts]
 SUITES = ["geneval", "geneval-hf", *PARTS]
 RUN = [

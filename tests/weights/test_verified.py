@@ -16,6 +16,8 @@ from hnbench.testing.toys import RedReward, ToyGenerator
 from hnbench.weights.verified import Verification, remember, remembered, status_of
 from tests.runs.world import run
 
+pytestmark = pytest.mark.usefixtures("few_plots")
+
 FOUND = Verification(
     check="toy-stock-pipeline",
     equal=True,
