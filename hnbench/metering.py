@@ -50,14 +50,23 @@ class Meter:
 class MeteredGenerator(Generator):
     """A generator whose passes are counted: `steps` per generated image, one per prediction."""
 
-    def __init__(self, generator: Generator, meter: Meter, steps: int | None = None) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        meter: Meter,
+        steps: int | None = None,
+        images_at_once: int | None = None,
+    ) -> None:
         """Wrap `generator`. With `steps`, every image takes that many steps, whatever a call of
-        `generate` says: the run decides that, not the method.
+        `generate` says: the run decides that, not the method. So it is with `images_at_once`.
         """
         self.name = generator.name
         self.noise_shape = generator.noise_shape
         self.backbone = generator.backbone
         self.last_layer = generator.last_layer
+        self.images_at_once = images_at_once
+        self.most_at_once = 0
+        """The most images that a call of `generate` was asked for."""
         self._generator, self._meter, self._steps = generator, meter, steps
 
     @property
@@ -77,6 +86,7 @@ class MeteredGenerator(Generator):
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         steps = self._steps or steps
+        self.most_at_once = max(self.most_at_once, len(noise))
         images = self._generator.generate(noise, conditioning, steps)
         self._meter.count("generator", images, len(noise) * steps)
         return images

@@ -18,7 +18,10 @@ from hnbench.methods.base import Method
 from hnbench.tasks import Task
 
 PACKAGE = Path(hnbench.__file__).parent
-GROUND = {"errors", "tasks", "seeds", "config", "detections", "files", "guards", "weights"}
+GROUND = {
+    *("errors", "tasks", "seeds", "config", "detections"),
+    *("files", "guards", "transfers", "weights"),
+}
 """What every room may use: it knows nothing of models, methods, suites or runs."""
 MODELS = {"generators", "rewards"}
 
@@ -27,6 +30,7 @@ ALLOWED = {
     "tasks": set(),
     "detections": set(),
     "seeds": {"tasks"},
+    "transfers": set(),
     "files": {"errors"},
     "guards": {"errors", "files"},
     "weights": {"errors", "files", "seeds"},

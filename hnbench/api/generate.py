@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hnbench.generators.base import Generator
-    from hnbench.methods.base import Method, Outcome
+    from hnbench.methods.base import Method
     from hnbench.runs.attempt import Attempt, Models
+    from hnbench.runs.outcomes import Checked
     from hnbench.runs.record import Cost
     from hnbench.runs.scorer import Scorer
     from hnbench.tasks import Task
@@ -204,15 +205,15 @@ def _generated(
 def _scored(
     attempt: Attempt, scorer: Scorer, batch_size: int
 ) -> dict[tuple[Task, str], GeneratedImage]:
+    from hnbench.runs.pixels import to_picture
     from hnbench.runs.record import Failure
-    from hnbench.runs.recorder import to_picture
 
-    outcomes: dict[tuple[Task, str], Outcome] = {}
+    outcomes: dict[tuple[Task, str], Checked] = {}
     for key, outcome in attempt.outcomes.items():
         if isinstance(outcome, Failure):
             raise SampleFailure(f"{key[1]} failed for {key[0].prompt!r}: {outcome.message}")
         outcomes[key] = outcome
-    pictures = [to_picture(outcome.image) for outcome in outcomes.values()]
+    pictures = [to_picture(outcome.pixels) for outcome in outcomes.values()]
     shown = [(image, task.prompt) for image, (task, _) in zip(pictures, outcomes, strict=True)]
     rewards = scorer.score(shown, batch_size)
     found = {}

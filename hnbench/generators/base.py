@@ -85,6 +85,11 @@ class Generator(ABC):
     """The dotted name, within `backbone`, of the layer whose LoRA delta is the hypernetwork's
     output.
     """
+    images_at_once: int | None = None
+    """For methods: the number of images that one call of `generate` may make, known to fit on the
+    device. Only a method that makes several images per task needs it. None, as a rule outside of a
+    run, means one image per task.
+    """
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ The noise is packed as the transformer takes it, with 2x2 latents in each token:
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -93,22 +94,26 @@ class FluxGenerator(PipelineGenerator):
 
     def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """One pass; `time` is in the network's own units, 0 to 1."""
-        hidden, side = (
-            conditioning.tensors["hidden_states"],
-            self.image_size // self.pipeline.vae_scale_factor // PACKED,
-        )
+        hidden = conditioning.tensors["hidden_states"]
         found: Tensor = self.backbone(
             hidden_states=latents.to(self._dtype),
-            timestep=time.to(self._dtype).expand(len(latents)),
+            timestep=self._on_device(time).to(self._dtype).expand(len(latents)),
             guidance=None,  # schnell is distilled without a guidance scale
             pooled_projections=conditioning.tensors["pooled"],
             encoder_hidden_states=hidden,
             txt_ids=torch.zeros(hidden.shape[1], 3, device=self._device, dtype=self._dtype),
-            img_ids=FluxPipeline._prepare_latent_image_ids(  # noqa: SLF001
-                len(latents), side, side, self._device, self._dtype
-            ),
+            img_ids=self._image_ids,
             return_dict=False,
         )[0]
+        return found
+
+    @cached_property
+    def _image_ids(self) -> Tensor:
+        """The positions of the latents. They are made on the CPU and copied, so only once."""
+        side = self.image_size // self.pipeline.vae_scale_factor // PACKED
+        found: Tensor = FluxPipeline._prepare_latent_image_ids(  # noqa: SLF001
+            1, side, side, self._device, self._dtype
+        )
         return found
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:

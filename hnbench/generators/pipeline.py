@@ -25,6 +25,7 @@ from hnbench.generators.encoded_texts import EncodedTexts
 from hnbench.generators.memory import checkpoint_blocks
 from hnbench.generators.parts import INDEX
 from hnbench.seeds import digest
+from hnbench.transfers import generator_on
 from hnbench.weights.fingerprint import fingerprint_of
 from hnbench.weights.quiet import quiet_loading
 
@@ -106,6 +107,8 @@ class PipelineGenerator(Generator):
         self._set_text_length(max_sequence_length)
         self._set_intermediate(intermediate_timesteps)
         self._encoded = EncodedTexts()
+        self._schedules: dict[int, Any] = {}
+        self._constants: dict[tuple[tuple[float, ...], torch.dtype], Tensor] = {}
 
     @classmethod
     def from_folder(
@@ -250,7 +253,7 @@ class PipelineGenerator(Generator):
         first = (
             self._started(1).timesteps[0]
             if self.first_time is None
-            else torch.full((1,), self.first_time, device=self._device)
+            else torch.tensor(self.first_time)
         )
         return self._denoise(noise, first, conditioning)
 
@@ -262,20 +265,41 @@ class PipelineGenerator(Generator):
 
     @abstractmethod
     def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
-        """One pass of the backbone over latents `[B, ...]` at one time, in the network's units of
-        time.
+        """One pass of the backbone over latents `[B, ...]` at one time, a number on the CPU in the
+        network's units of time.
         """
 
     # Helpers for the families.
 
+    def _constant(self, values: Sequence[float], dtype: torch.dtype) -> Tensor:
+        """The values `[n]` on the device. They are copied there only the first time, because the
+        host waits for a copy from ordinary memory.
+        """
+        key = (tuple(values), dtype)
+        if key not in self._constants:
+            self._constants[key] = torch.tensor(values, dtype=dtype).to(self._device)
+        return self._constants[key]
+
+    def _on_device(self, time: Tensor) -> Tensor:
+        """A time, which is a number on the CPU, as a number on the device."""
+        return self._constant((time.item(),), time.dtype)[0]
+
     def _started(self, steps: int, **arguments: Any) -> Any:
-        """A new copy of the scheduler, with its timesteps set: schedulers count the steps taken."""
-        scheduler = copy.copy(self.scheduler)
-        scheduler.set_timesteps(
-            **{"num_inference_steps": steps, "device": self._device, **arguments}
-        )
+        """A new copy of the scheduler, with its timesteps set: schedulers count the steps taken.
+
+        `arguments` must follow from `steps`. The timesteps are on the CPU, where a scheduler can
+        look them up in its tables without waiting for the device.
+        """
+        if steps not in self._schedules:
+            unused = copy.copy(self.scheduler)
+            unused.set_timesteps(**{"num_inference_steps": steps, "device": "cpu", **arguments})
+            self._schedules[steps] = unused
+        scheduler = copy.copy(self._schedules[steps])
+        for name, value in vars(scheduler).items():
+            if isinstance(value, list):  # for example the outputs of earlier steps
+                setattr(scheduler, name, list(value))
         if hasattr(scheduler, "set_begin_index"):
-            # Otherwise the scheduler looks for the first timestep, which waits for the device.
+            # Otherwise the scheduler looks for the first timestep in each step.
             scheduler.set_begin_index(0)
         return scheduler
 
@@ -287,9 +311,9 @@ class PipelineGenerator(Generator):
             return {}
         seeds = conditioning.step_seeds
         if steps == 1:
-            # No noise is added, but some schedulers draw all the same. Any seed will do, so that
-            # they do not advance torch's global random numbers.
-            seeds = (0,) * len(conditioning)
+            # No noise is added, but some schedulers draw all the same: on the device, so that
+            # nothing is copied there, and not from torch's global random numbers.
+            return {"generator": generator_on(self._device)}
         if seeds is None:
             raise ValueError(
                 f"{self.name} adds noise between its steps ({type(scheduler).__name__}), and the"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from diffusers import DDPMScheduler
 
 from hnbench.generators.base import Conditioning
@@ -53,7 +52,7 @@ class PixArtGenerator(PipelineGenerator):
             latents.to(self._dtype),
             encoder_hidden_states=conditioning.tensors["hidden_states"],
             encoder_attention_mask=conditioning.tensors["attention_mask"],
-            timestep=timestep.to(self._device).expand(len(latents)),
+            timestep=self._on_device(timestep).expand(len(latents)),
             added_cond_kwargs=self._size_conditions(len(latents)),
             return_dict=False,
         )[0]
@@ -64,9 +63,9 @@ class PixArtGenerator(PipelineGenerator):
         if self.architecture.sample_size != SIZE_CONDITIONED:
             return {"resolution": None, "aspect_ratio": None}
         size = float(self.image_size)
-        values = {"resolution": [[size, size]], "aspect_ratio": [[1.0]]}
+        values = {"resolution": (size, size), "aspect_ratio": (1.0,)}
         return {
-            name: torch.tensor(value, device=self._device, dtype=self._dtype).expand(samples, -1)
+            name: self._constant(value, self._dtype).expand(samples, -1)
             for name, value in values.items()
         }
 

@@ -87,7 +87,7 @@ class SanaSprintGenerator(PipelineGenerator):
             encoder_hidden_states=conditioning.tensors["hidden_states"],
             encoder_attention_mask=conditioning.tensors["attention_mask"],
             guidance=guidance * self.architecture.guidance_embeds_scale,
-            timestep=time.expand(len(latents)),
+            timestep=self._on_device(time).expand(len(latents)),
             return_dict=False,
         )[0]
         return found

@@ -31,7 +31,10 @@ class StableDiffusionGenerator(PipelineGenerator):
 
     def _denoise(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
         found: Tensor = self.backbone(
-            latents.to(self._dtype), timestep, return_dict=False, **self._conditions(conditioning)
+            latents.to(self._dtype),
+            self._on_device(timestep),
+            return_dict=False,
+            **self._conditions(conditioning),
         )[0]
         return found
 

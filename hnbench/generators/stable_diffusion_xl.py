@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-
 from hnbench.generators.base import Conditioning
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 
@@ -36,9 +34,7 @@ class StableDiffusionXLGenerator(StableDiffusionGenerator):
     def _conditions(self, conditioning: Conditioning) -> dict[str, Any]:
         size = (self.image_size, self.image_size)
         # original size, upper left corner of the crop, target size
-        ids = torch.tensor([[*size, 0, 0, *size]], device=self._device, dtype=self._dtype).expand(
-            len(conditioning), -1
-        )
+        ids = self._constant((*size, 0, 0, *size), self._dtype).expand(len(conditioning), -1)
         added = {"text_embeds": conditioning.tensors["pooled"], "time_ids": ids}
         return {**super()._conditions(conditioning), "added_cond_kwargs": added}
 
@@ -48,7 +44,6 @@ class StableDiffusionXLGenerator(StableDiffusionGenerator):
         if mean is None or deviation is None:
             return super()._unscaled(latents)
         shift, scale = (
-            torch.tensor(values, device=latents.device, dtype=latents.dtype)[:, None, None]
-            for values in (mean, deviation)
+            self._constant(values, latents.dtype)[:, None, None] for values in (mean, deviation)
         )
         return super()._unscaled(latents * scale) + shift

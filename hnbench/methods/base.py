@@ -19,6 +19,7 @@ from hnbench.methods.training import Training
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
+from hnbench.transfers import to_device
 
 
 def starting_noise(
@@ -29,7 +30,7 @@ def starting_noise(
     """
     # Norms and small changes of a noise need float32; a generator casts the noise itself.
     dtype = torch.promote_types(generator.dtype, torch.float32)
-    return noises.batch(tasks, candidate).to(generator.device, dtype, non_blocking=True)
+    return to_device(noises.batch(tasks, candidate), generator.device).to(dtype)
 
 
 def conditioning_of(

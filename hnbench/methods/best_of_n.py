@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hnbench.errors import UsageError
-from hnbench.generators.base import Generator
+from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.base import (
     Method,
     Outcome,
@@ -19,7 +19,7 @@ from hnbench.methods.base import (
     starting_noise,
     without_gradient,
 )
-from hnbench.methods.candidates import Candidates, keep_better
+from hnbench.methods.candidates import Candidates, joined, keep_better
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -86,19 +86,79 @@ class BestOfN(Method):
         """Return the best candidates after each reported number, and every candidate's reward `[B,
         n]`.
         """
-        prompts = [task.prompt for task in tasks]
-        conditioning = conditioning_of(generator, noises, tasks)
         best: Candidates | None = None
         reported: dict[int, Candidates] = {}
         scores: list[Tensor] = []
-        # One candidate of every task at a time: this batch is known to fit, and shapes are the same
-        # for every n.
-        for candidate in range(self.n):
-            noise = starting_noise(generator, noises, tasks, candidate)
-            image = generator.generate(noise, conditioning)
-            scores.append(reward.score(image, prompts))
-            new = Candidates(noise, image, scores[-1])
+        for candidate, new in enumerate(self._candidates(tasks, generator, reward, noises)):
+            scores.append(new.score)
             best = keep_better(best, new) if best else new
             if candidate + 1 in self.sizes:
                 reported[candidate + 1] = best
         return reported, torch.stack(scores, dim=1)
+
+    def _candidates(
+        self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
+    ) -> Iterator[Candidates]:
+        """Candidate 0 of every task, then candidate 1 of every task, and so on.
+
+        They are generated in this order, `images_at_once` at a time, so a pass can hold several
+        candidates of one task. Without that number, a pass holds one candidate of every task: this
+        batch is known to fit, and its shape is the same for every n.
+        """
+        count = len(tasks)
+        most = max(count, generator.images_at_once or 0)
+        texts = _Repeated(conditioning_of(generator, noises, tasks))
+        made: Candidates | None = None
+        for first in range(0, self.n * count, most):
+            places = range(first, min(first + most, self.n * count))
+            noise = _noise_at(places, tasks, generator, noises)
+            image = generator.generate(noise, texts.at(places))
+            score = reward.score(image, [tasks[place % count].prompt for place in places])
+            made = joined(made, Candidates(noise, image, score))
+            while len(made.score) >= count:
+                yield made[:count]
+                made = made[count:]
+
+
+class _Repeated:
+    """The conditioning of tasks, repeated without end: place `k` has that of task `k % count`."""
+
+    def __init__(self, conditioning: Conditioning) -> None:
+        self._once = conditioning
+        self._latest: tuple[tuple[int, int], Conditioning] = (0, len(conditioning)), conditioning
+
+    def at(self, places: range) -> Conditioning:
+        """The conditioning of consecutive places."""
+        count = len(self._once)
+        key = (places.start % count, len(places))
+        # Most often every pass has the same places.
+        if self._latest[0] != key:
+            # Slices, because an index would be copied to the device.
+            parts = [self._once[part] for part in _rounds(*key, count)]
+            self._latest = key, Conditioning.cat(parts)
+        return self._latest[1]
+
+
+def _rounds(start: int, length: int, count: int) -> Iterator[slice]:
+    """The slices of `count` rows that `length` places from row `start` on go through, round by
+    round.
+    """
+    while length > 0:
+        stop = min(start + length, count)
+        yield slice(start, stop)
+        start, length = 0, length - (stop - start)
+
+
+def _noise_at(
+    places: range, tasks: Sequence[Task], generator: Generator, noises: NoiseSource
+) -> Tensor:
+    """The noises of consecutive places, where place `k` is candidate `k // len(tasks)` of task `k %
+    len(tasks)`.
+    """
+    count = len(tasks)
+    start, candidate = places.start % count, places.start // count
+    parts = [
+        starting_noise(generator, noises, tasks[part], candidate + later)
+        for later, part in enumerate(_rounds(start, len(places), count))
+    ]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]

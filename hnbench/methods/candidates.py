@@ -21,6 +21,21 @@ class Candidates:
     score: Tensor
     """The optimised reward, `[B]`."""
 
+    def __getitem__(self, rows: slice) -> Candidates:
+        """The candidates of these samples."""
+        return Candidates(self.noise[rows], self.image[rows], self.score[rows])
+
+
+def joined(first: Candidates | None, second: Candidates) -> Candidates:
+    """Both, one after the other; `second` itself if `first` is None or empty."""
+    if first is None or not len(first.score):
+        return second
+    return Candidates(
+        noise=torch.cat([first.noise, second.noise]),
+        image=torch.cat([first.image, second.image]),
+        score=torch.cat([first.score, second.score]),
+    )
+
 
 def keep_better(kept: Candidates, new: Candidates) -> Candidates:
     """For each sample, the candidate with the higher score; the kept one if they tie.

@@ -27,6 +27,7 @@ from hnbench.runs.failures import RECORDED, failure_of, is_for_user
 from hnbench.runs.outcomes import Expectation
 from hnbench.runs.record import RECORD_DIGITS, Cost, Failure
 from hnbench.runs.watched import WatchedMeter
+from hnbench.transfers import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hnbench.generators.base import Generator
-    from hnbench.methods.base import Method, Outcome
+    from hnbench.methods.base import Method
     from hnbench.rewards.base import Reward
+    from hnbench.runs.outcomes import Checked
     from hnbench.seeds import NoiseSource
     from hnbench.tasks import Task
 
@@ -56,7 +58,11 @@ class Attempt:
     tasks: Sequence[Task]
     meter: Meter
     usage: Usage
-    outcomes: Mapping[tuple[Task, str], Outcome | Failure]
+    starts: Tensor
+    """The starting noises of the tasks, `[B, *noise_shape]`, on the CPU. No method was given this
+    tensor, so none could change it.
+    """
+    outcomes: Mapping[tuple[Task, str], Checked | Failure]
     """(Task, label) -> outcome, for every task and label."""
     flops: int | None = None
     """Floating-point operations for one task; None if they are not known."""
@@ -103,7 +109,7 @@ class Models:
             # Only the first batch pays for kernels and memory, so no method is charged for them.
             seeded = conditioning.seeded(self.noises.step_seeds(tasks))
             images = self.generator.generate(
-                self.noises.batch(tasks).to(self.generator.device), seeded, self.steps
+                to_device(self.noises.batch(tasks), self.generator.device), seeded, self.steps
             )
             self._check(images, len(tasks))
             self._blank = torch.zeros_like(images[:1])
@@ -130,8 +136,9 @@ class Models:
 
 
 class Proposer:
-    """Runs the batches of one method. `size`, the most tasks that may fit together, falls when
-    memory runs out, and never grows again.
+    """Runs the batches of one method. `size`, the most tasks that may fit together, and `images`,
+    the most images that the method may generate at once, fall when memory runs out, and never grow
+    again.
     """
 
     def __init__(
@@ -144,7 +151,10 @@ class Proposer:
         """`told` is called with the passes through the generator that the running batch has made so
         far: 0 when it begins, and then whenever their number grows.
         """
-        self.method, self.models, self.size, self._told = method, models, size, told
+        self.method, self.models, self.size, self.images = method, models, size, size
+        self._told = told
+        self._used = 0
+        """The most images that the latest attempt generated at once."""
         self._who = f"the method {method.name}"
         self._flops: int | None = None
         self._counts_left = COUNTS
@@ -170,10 +180,15 @@ class Proposer:
             return
         # Only here, after the `except` of `_attempt`: until then, the traceback holds the batch.
         release_memory()
+        if not fits and self._used > len(batch):
+            # One image of every task may still fit.
+            self.images = max(len(batch), (self._used + 1) // 2)
+            yield from self.attempts(batch, wanted)
+            return
         if not fits:
             # Only this size is known not to fit. Batches that are smaller already are not halved,
             # so that a later session, which knows nothing of this failure, makes the same batches.
-            self.size = len(batch) - 1
+            self.size, self.images = len(batch) - 1, half
             yield from self.attempts(batch, wanted)
             return
         for task in batch:
@@ -181,15 +196,18 @@ class Proposer:
 
     def _attempt(self, tasks: Sequence[Task], *, alone: bool) -> tuple[Attempt | None, bool]:
         """The attempt, or None if it raised; and False if the cause was a lack of memory. If a task
-        that is `alone` raises, its attempt is one whose outcomes are failures.
+        that is `alone` raises, its attempt is one whose outcomes are failures, unless there were
+        several images of it at once and they did not fit.
         """
         meter, usage = WatchedMeter(self._told), Usage()
+        self._used = 0
+        starts = self.models.noises.batch(tasks)
         try:
             self.models.warm_up(tasks)
             flops = self._flops_of(tasks[0])
             self._told(0)
-            outcomes = self._propose(tasks, meter, usage)
-            return Attempt(tasks, meter, usage, outcomes, flops), True
+            found = self._propose(tasks, starts, meter, usage)
+            return Attempt(tasks, meter, usage, starts, found, flops), True
         except RECORDED as error:
             if is_for_user(error):
                 raise
@@ -199,25 +217,31 @@ class Proposer:
             tasks,
             meter,
             usage,
+            starts,
             {(task, label): failure for task in tasks for label in self.method.labels},
         )
-        return (failed if alone else None), fits
+        return (failed if alone and (fits or self._used <= 1) else None), fits
 
     def _propose(
-        self, tasks: Sequence[Task], meter: Meter, usage: Usage
-    ) -> Mapping[tuple[Task, str], Outcome | Failure]:
+        self, tasks: Sequence[Task], starts: Tensor, meter: Meter, usage: Usage
+    ) -> Mapping[tuple[Task, str], Checked | Failure]:
         models = self.models
         with measured(models.generator.device, usage):
             listed = self._listed(tasks, meter)
-        return Expectation(
-            self._who, tasks, self.method.labels, models.image_shape, models.noises.batch(tasks)
-        ).check(listed)
+        return Expectation(self._who, tasks, self.method.labels, models.image_shape, starts).check(
+            listed
+        )
 
     def _listed(self, tasks: Sequence[Task], meter: Meter) -> list[Outcome]:
         models = self.models
-        generator = MeteredGenerator(models.generator, meter, models.steps)
+        generator = MeteredGenerator(
+            models.generator, meter, models.steps, images_at_once=self.images
+        )
         reward = MeteredReward(models.reward, meter)
-        return list(self.method.propose(tasks, generator, reward, models.noises))
+        try:
+            return list(self.method.propose(tasks, generator, reward, models.noises))
+        finally:
+            self._used = generator.most_at_once
 
     def _flops_of(self, task: Task) -> int | None:
         """The method's floating-point operations for one task; they are counted the first time. A

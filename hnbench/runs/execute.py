@@ -48,8 +48,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from hnbench.methods.base import Method, Outcome
+    from hnbench.methods.base import Method
     from hnbench.runs.experiment import Experiment
+    from hnbench.runs.outcomes import Checked
     from hnbench.runs.plan import Expected, Plan
     from hnbench.runs.recorder import Measurement
     from hnbench.runs.store import RunStore
@@ -248,6 +249,7 @@ class _Execution:
                     owed,
                     Meter(),
                     Usage(),
+                    self._models.noises.batch(owed),
                     {(task, label): failure for task in owed for label in method.labels},
                 ),
             )
@@ -260,14 +262,12 @@ class _Execution:
         owed = {item.id for item in items if not self._store.is_done(item.id)}
         outcomes = [(item, attempt.outcomes[item.task, item.label]) for item in items]
         chosen = [
-            Chosen(item.id, item.task, found.image, item.id in owed)
+            Chosen(item.id, item.task, found.pixels, item.id in owed)
             for item, found in outcomes
             if not isinstance(found, Failure)
         ]
         measured = self._recorder.measure(chosen, len(attempt.tasks)) if owed else {}
-        # The starting noises are drawn again, because a method could have changed its noise in
-        # place.
-        starts = {task: self._models.noises.draw(task) for task in attempt.tasks}
+        starts = dict(zip(attempt.tasks, attempt.starts, strict=True))
         for item, outcome in outcomes:
             if item.id in owed:
                 self._store.add(
@@ -281,7 +281,7 @@ class _Execution:
         item: Expected,
         start: Tensor,
         attempt: Attempt,
-        outcome: Outcome | Failure,
+        outcome: Checked | Failure,
         result: Measurement | Failure | None,
     ) -> Record:
         common: dict[str, Any] = {
@@ -323,7 +323,7 @@ class _Execution:
         )
 
 
-def _trajectory(outcome: Outcome) -> tuple[float | None, ...] | None:
+def _trajectory(outcome: Checked) -> tuple[float | None, ...] | None:
     if outcome.trajectory is None:
         return None
     rounded = [to_digits(value, TRAJECTORY_DIGITS) for value in outcome.trajectory]

@@ -1,13 +1,16 @@
 """The answers of a method, checked where they enter a run: one usable `Outcome` for each task and
 label, or a `Failure` in its place.
+
+The checks that need a value are done on the CPU, after one copy of the whole batch: the host waits
+once for the device, however many outcomes there are.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -15,11 +18,13 @@ from hnbench.errors import PluginError
 from hnbench.guards.answers import is_usable, real, shown
 from hnbench.methods.base import Outcome
 from hnbench.runs.failures import failure_of
+from hnbench.runs.pixels import quantise
 from hnbench.runs.record import Failure
 from hnbench.tasks import Task
+from hnbench.transfers import to_host
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -41,7 +46,32 @@ class NotFinite(PluginError):  # noqa: N818
     """An image or a noise has values that are not finite."""
 
 
-Outcomes = dict[tuple[Task, str], Outcome | Failure]
+@dataclass(frozen=True)
+class Checked:
+    """A usable outcome, on the CPU. `share` and `trajectory` are those of the `Outcome`."""
+
+    task: Task
+    label: str
+    pixels: Tensor
+    """The image as it is saved: uint8 `[3, H, W]`."""
+    noise: Tensor
+    """The chosen noise, `[*noise_shape]`, float32 or wider."""
+    share: float
+    trajectory: tuple[float, ...] | None
+
+
+class _Queued(NamedTuple):
+    """What is copied of an outcome, still on the device."""
+
+    pixels: Tensor
+    bounds: Tensor
+    """The smallest and the largest value of the image, `[2]`."""
+    noise: Tensor
+
+
+Key = tuple[Task, str]
+"""The task and the label of an outcome."""
+Outcomes = dict[Key, Checked | Failure]
 
 
 @dataclass(frozen=True)
@@ -77,40 +107,69 @@ class Expectation:
                 f"{self.who} gave {len(given)} outcomes; one for each of {len(self.tasks)} tasks"
                 f" and each label ({', '.join(self.labels)}) is expected"
             )
-        return {(item.task, item.label): self._checked(item) for item in given}
+        queued = {(item.task, item.label): self._queued(item) for item in given}
+        landed = _landed({key: one for key, one in queued.items() if isinstance(one, _Queued)})
+        return {
+            (item.task, item.label): self._checked(item, landed, queued[item.task, item.label])
+            for item in given
+        }
 
-    def _checked(self, outcome: Outcome) -> Outcome | Failure:
+    def _queued(self, outcome: Outcome) -> _Queued | Failure:
+        """Check what needs no value of a tensor, and begin what needs one."""
         try:
-            trajectory = self._trajectory(outcome.trajectory)
-            return replace(
-                outcome,
-                image=self._image(outcome.image),
-                noise=self._noise(outcome),
-                share=self._share(outcome.share),
-                trajectory=trajectory,
-            )
+            image = self._image(outcome.image)
+            noise = self._noise(outcome.noise)
+            return _Queued(quantise(image), torch.stack(image.aminmax()), noise)
         # A plug-in's tensor can raise any error when it is used.
         except Exception as error:  # noqa: BLE001
             return failure_of(error)
 
+    def _checked(
+        self,
+        outcome: Outcome,
+        landed: Mapping[Key, _Queued | Failure],
+        queued: _Queued | Failure,
+    ) -> Checked | Failure:
+        found = queued if isinstance(queued, Failure) else landed[outcome.task, outcome.label]
+        if isinstance(found, Failure):
+            return found
+        try:
+            self._check_bounds(*found.bounds.tolist())
+            self._check_noise(found.noise, self.tasks.index(outcome.task))
+            return Checked(
+                outcome.task,
+                outcome.label,
+                found.pixels,
+                found.noise,
+                self._share(outcome.share),
+                self._trajectory(outcome.trajectory),
+            )
+        # A plug-in's values can raise any error when they are used.
+        except Exception as error:  # noqa: BLE001
+            return failure_of(error)
+
     def _image(self, image: Any) -> Tensor:
-        wanted = f"{list(self.image_shape)} of floating-point numbers in [0, 1] is expected"
+        wanted = self._wanted_image()
         if not is_usable(image) or not image.is_floating_point():
             raise PluginError(f"{self.who} gave as an image {shown(image)}; {wanted}")
         if tuple(image.shape) != self.image_shape:
             raise PluginError(f"{self.who} gave an image of shape {list(image.shape)}; {wanted}")
         checked: Tensor = image.detach()
-        low, high = (float(value) for value in checked.aminmax())
+        return checked
+
+    def _check_bounds(self, low: float, high: float) -> None:
         if not (math.isfinite(low) and math.isfinite(high)):
             raise NotFinite(f"{self.who} gave an image that has values that are not finite")
         if low < -TOLERANCE or high > 1 + TOLERANCE:
             raise PluginError(
-                f"{self.who} gave an image with values from {low:.3g} to {high:.3g}; {wanted}"
+                f"{self.who} gave an image with values from {low:.3g} to {high:.3g};"
+                f" {self._wanted_image()}"
             )
-        return checked
 
-    def _noise(self, outcome: Outcome) -> Tensor:
-        noise: Any = outcome.noise
+    def _wanted_image(self) -> str:
+        return f"{list(self.image_shape)} of floating-point numbers in [0, 1] is expected"
+
+    def _noise(self, noise: Any) -> Tensor:
         shape = tuple(self.starts.shape[1:])
         wanted = f"{list(shape)} in float32 or wider is expected"
         if not is_usable(noise) or noise.dtype not in (torch.float32, torch.float64):
@@ -119,11 +178,13 @@ class Expectation:
             raise PluginError(
                 f"{self.who} gave a chosen noise of shape {list(noise.shape)}; {wanted}"
             )
-        checked: Tensor = noise.detach().cpu()
-        if not math.isfinite(float(checked.double().norm())):
-            raise NotFinite(f"{self.who} gave a chosen noise that has values that are not finite")
-        self._refuse_swapped(checked, self.tasks.index(outcome.task))
+        checked: Tensor = noise.detach()
         return checked
+
+    def _check_noise(self, noise: Tensor, row: int) -> None:
+        if not math.isfinite(float(noise.double().norm())):
+            raise NotFinite(f"{self.who} gave a chosen noise that has values that are not finite")
+        self._refuse_swapped(noise, row)
 
     def _refuse_swapped(self, noise: Tensor, row: int) -> None:
         if noise.numel() < TELLING_DIMENSIONS:
@@ -156,3 +217,16 @@ class Expectation:
                 " tuple of them, or None, is expected"
             )
         return known
+
+
+def _landed(queued: Mapping[Key, _Queued]) -> dict[Key, _Queued | Failure]:
+    """What was queued, on the CPU, after one wait for the device."""
+    try:
+        flat = iter(to_host([tensor for one in queued.values() for tensor in one]))
+        return {key: _Queued(next(flat), next(flat), next(flat)) for key in queued}
+    # As in `Expectation._queued`: a plug-in's tensor can raise any error.
+    except Exception as error:  # noqa: BLE001
+        if len(queued) == 1:
+            return {key: failure_of(error) for key in queued}
+    # One tensor cannot be copied; the others can.
+    return {key: found for each in queued for key, found in _landed({each: queued[each]}).items()}

@@ -8,14 +8,11 @@ timed. If a reward or a judge raises for a sample, or gives a wrong answer, only
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from PIL import Image
-
 from hnbench.runs.attempt import attempted
+from hnbench.runs.pixels import to_picture, to_png
 from hnbench.runs.record import Failure, SavedImage
 from hnbench.runs.scorer import Scorer
 from hnbench.runs.verdicts import named, verdicts_of
@@ -24,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
+    import torch
+    from PIL import Image
     from torch import Tensor
 
     from hnbench.rewards.base import Mixture, Reward
@@ -34,13 +33,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chosen:
-    """An image `[3, H, W]` in [0, 1] that a method chose, and the id of the record it will be saved
-    under.
+    """An image that a method chose, and the id of the record it will be saved under. `pixels` are
+    uint8 `[3, H, W]` on the CPU.
     """
 
     id: str
     task: Task
-    image: Tensor
+    pixels: Tensor
     owed: bool = True
     """Whether the record is still to be written. The other images are measured too, because numbers
     of a batch can depend on all of its images.
@@ -67,7 +66,7 @@ class _Picture:
     ids: list[str]
 
     def to_image(self) -> Image.Image:
-        return Image.fromarray(self.pixels.permute(1, 2, 0).contiguous().numpy())
+        return to_picture(self.pixels)
 
 
 class Recorder:
@@ -135,35 +134,14 @@ class Recorder:
         )
 
 
-def to_picture(image: Tensor) -> Image.Image:
-    """The 8-bit RGB picture of an image `[3, H, W]` in [0, 1], as it is saved."""
-    return Image.fromarray(quantise(image).permute(1, 2, 0).contiguous().numpy())
-
-
-def quantise(image: Tensor) -> Tensor:
-    """8-bit values of an image in [0, 1]: clamped, times 255, rounded half to even; uint8 on the
-    CPU.
-    """
-    return (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-
-
-def to_png(image: Image.Image) -> bytes:
-    """An image as a PNG file, without loss."""
-    buffer = io.BytesIO()
-    # Level 1 is several times faster than the default, and its files are only a tenth larger.
-    image.save(buffer, "png", compress_level=1)
-    return buffer.getvalue()
-
-
 def _distinct(chosen: Sequence[Chosen]) -> list[_Picture]:
     """Each distinct image of a prompt once, because labels often have the same one: best-of-4 often
     chooses the candidate that best-of-2 chose.
     """
     pictures: dict[tuple[str, bytes], _Picture] = {}
     for item in chosen:
-        pixels = quantise(item.image)
-        key = (item.task.prompt_id, pixels.numpy().tobytes())
-        picture = pictures.setdefault(key, _Picture(item.task, pixels, []))
+        key = (item.task.prompt_id, item.pixels.numpy().tobytes())
+        picture = pictures.setdefault(key, _Picture(item.task, item.pixels, []))
         if item.owed:
             picture.ids.append(item.id)
     return list(pictures.values())

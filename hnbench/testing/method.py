@@ -143,6 +143,13 @@ class _Asked:
         rule = "an outcome must not depend on the other tasks of its batch"
         for task in TASKS:
             self._require_same(self._propose([task]), first, rule)
+        self.generator.images_at_once = 2 * len(TASKS) + 1
+        self._require_same(
+            self._propose(TASKS),
+            first,
+            "an outcome must not depend on how many images are generated at once (images_at_once)",
+        )
+        self.generator.images_at_once = None
         self._require_same(self._propose(TASKS[::-1]), first, f"{rule}, or on their order")
         self._check_seed(first)
         self._check_passes()

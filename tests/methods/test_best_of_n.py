@@ -8,6 +8,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from hnbench.errors import UsageError
+from hnbench.generators.base import Conditioning
 from hnbench.methods.base import Outcome
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.random import Random
@@ -175,3 +176,69 @@ def test_an_impossible_n_is_refused(n: int) -> None:
 
 def test_the_identity_holds_the_name_and_n() -> None:
     assert BestOfN(n=7).identity() == {"name": "best-of-n", "n": 7}
+
+
+class Roomy(ToyGenerator):
+    """Says how many images may be made at once, and notes how many were asked for."""
+
+    def __init__(self, images_at_once: int | None) -> None:
+        super().__init__(torch.float64)
+        self.images_at_once = images_at_once
+        self.asked: list[int] = []
+
+    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+        self.asked.append(len(noise))
+        assert conditioning.step_seeds is not None
+        assert len(conditioning.step_seeds) == len(noise) == len(conditioning)
+        return super().generate(noise, conditioning, steps)
+
+
+@pytest.mark.parametrize("images_at_once", range(1, 40))
+def test_passes_are_filled_with_candidates_of_few_tasks_and_the_results_stay(
+    images_at_once: int,
+) -> None:
+    tasks, n = tasks_of("a cat", "a dog", "a bird"), 9
+    found = {}
+    for room in (None, images_at_once):
+        generator = Roomy(room)
+        outcomes = BestOfN(n=n).propose(
+            tasks, generator, BrightnessReward(), noises_for(ToyGenerator())
+        )
+        found[room] = list(outcomes)
+        most = max(room or 0, len(tasks))
+        passes, rest = divmod(n * len(tasks), most)
+        assert generator.asked == [most] * passes + [rest] * (rest > 0)
+    for one, other in zip(found[None], found[images_at_once], strict=True):
+        assert (one.task, one.label, one.share) == (other.task, other.label, other.share)
+        assert torch.equal(one.noise, other.noise)
+        torch.testing.assert_close(one.image, other.image)
+        assert one.trajectory == pytest.approx(other.trajectory, rel=1e-12)
+
+
+def test_a_pass_of_one_candidate_of_each_task_is_the_same_to_the_bit() -> None:
+    tasks = tasks_of("a cat", "a dog", "a bird")
+    one, other = (
+        list(
+            BestOfN(n=5).propose(tasks, Roomy(room), BrightnessReward(), noises_for(ToyGenerator()))
+        )
+        for room in (None, len(tasks))
+    )
+    for first, second in zip(one, other, strict=True):
+        assert torch.equal(first.image, second.image)
+        assert first.trajectory == second.trajectory
+
+
+def test_not_finite_scores_in_a_filled_pass_never_win() -> None:
+    class Bad(BrightnessReward):
+        def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+            scores = super().score(images, prompts)
+            return torch.where(scores == scores.max(), math.inf, scores)
+
+    (outcome,) = BestOfN(n=2).propose(
+        tasks_of("a cat"), Roomy(2), Bad(), noises_for(ToyGenerator())
+    )
+    assert outcome.trajectory is not None
+    assert math.isfinite(min(outcome.trajectory))
+    winner = outcome.trajectory.index(min(outcome.trajectory))
+    expected = noises_for(ToyGenerator()).draw(tasks_of("a cat")[0], winner)
+    assert torch.equal(outcome.noise, expected.double())

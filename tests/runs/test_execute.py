@@ -19,6 +19,7 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.guards.interrupts import interrupt_deferred
 from hnbench.methods.base import Outcome
+from hnbench.methods.best_of_n import BestOfN
 from hnbench.rewards.base import Reward
 from hnbench.runs.execute import Interrupted
 from hnbench.runs.plan import Plan
@@ -439,6 +440,42 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing_else(
     # Each method finds the size once (8, 4, 2) and keeps it.
     assert Counter(generator.asked)[8] == 3
     assert Counter(generator.asked)[4] == 3
+
+
+def test_a_search_that_fills_its_passes_gives_the_same_when_memory_runs_out(
+    tmp_path: Path,
+) -> None:
+    found = []
+    for room in (100, 3, 1):
+        generator = Cramped(room)
+        folder = tmp_path / str(room)
+        summary = run(folder, [Base(), BestOfN(n=4)], generator=generator, full=False, batch_size=8)
+        assert (summary.done, summary.failed) == (6, 0)
+        records = {record.id: record for record in read_run(folder).records}
+        passes = [
+            record.cost.generator_forward
+            for record in records.values()
+            if record.label == "best-of-4"
+        ]
+        assert passes == [4, 4]
+        found.append({key: timeless(record) for key, record in records.items()})
+    assert is_close(found[0], found[1])
+    assert is_close(found[0], found[2])
+
+
+def test_the_passes_of_a_search_are_filled_up_to_the_batch_size(tmp_path: Path) -> None:
+    generator = Cramped(100)
+    run(tmp_path, [Base(), BestOfN(n=4)], generator=generator, full=False, batch_size=8)
+    # Warm-up, base, and four candidates of both tasks in one pass instead of four.
+    assert generator.asked == [2, 2, 8]
+
+
+def test_a_search_of_one_sample_that_does_not_fit_is_halved_down_to_one_image(
+    tmp_path: Path,
+) -> None:
+    generator = Cramped(1)
+    run(tmp_path, [Base(), BestOfN(n=8)], generator=generator, full=False, batch_size=8, limit=1)
+    assert generator.asked == [1, 1, 8, 4, 2] + [1] * 8
 
 
 def test_out_of_memory_for_a_single_sample_is_a_failure(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from hnbench.rewards.base import Mixture
-from hnbench.runs.recorder import Chosen, Measurement, Recorder, quantise, to_png
+from hnbench.runs.pixels import quantise, to_png
+from hnbench.runs.recorder import Chosen, Measurement, Recorder
 from hnbench.runs.store import RunStore
 from hnbench.tasks import Task
 from hnbench.testing.toys import RedReward
@@ -56,7 +57,7 @@ class TwoWays(RedReward):
 def test_what_is_reported_is_the_pictures_score(tmp_path: Path) -> None:
     prompt = WorldSuite().prompts()[0]
     image = torch.rand(3, 9, 7, generator=torch.Generator().manual_seed(0))
-    chosen = Chosen("ab" * 32, Task(prompt.id, prompt.text, 0), image)
+    chosen = Chosen("ab" * 32, Task(prompt.id, prompt.text, 0), quantise(image))
     with RunStore(tmp_path) as store, ThreadPoolExecutor(1) as worker:
         measurer = Recorder(
             store=store,
