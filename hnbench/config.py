@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Kind = Literal["identity", "plan", "runtime"]
-MEMORY = ("checkpoint-decoder", "checkpoint-all", "offload-text")
+MEMORY = ("checkpoint-decoder", "checkpoint-all", "offload-text", "offload-blocks")
 """The memory policies; `hnbench.generators.memory` explains them."""
 
 

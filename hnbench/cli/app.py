@@ -53,9 +53,10 @@ MORE_MEMORY = {
         f" --image-size; {OTHER_DEVICE}"
     ),
     "train": (
-        "give --memory checkpoint-all,offload-text, which changes no result: the same command with"
-        " it continues from the state that was saved last. Or start a new training in another"
-        " folder, with a smaller --batch-size and more --accumulation, or a smaller --image-size"
+        "give --memory checkpoint-all,offload-text, or offload-blocks in addition, which changes no"
+        " result: the same command with it continues from the state that was saved last. Or start"
+        " a new training in another folder, with a smaller --batch-size and more --accumulation, or"
+        " a smaller --image-size"
     ),
     "diagnose": (
         "give a smaller --batch-size or --image-size, or --memory checkpoint-all,offload-text;"

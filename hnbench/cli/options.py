@@ -51,8 +51,8 @@ Memory = Annotated[
         "--memory",
         metavar="POLICY[,...]",
         help=(
-            "none, checkpoint-decoder, checkpoint-all, offload-text: less memory, but slower; no"
-            " result changes."
+            "none, checkpoint-decoder, checkpoint-all, offload-text, offload-blocks: less memory,"
+            " but slower; no result changes."
         ),
     ),
 ]

@@ -22,7 +22,7 @@ from hnbench.errors import UsageError
 from hnbench.generators.assembly import assemble, load_all
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.encoded_texts import EncodedTexts
-from hnbench.generators.memory import checkpoint_blocks
+from hnbench.generators.memory import checkpoint_blocks, offload_blocks
 from hnbench.generators.parts import INDEX
 from hnbench.seeds import digest
 from hnbench.transfers import generator_on
@@ -88,10 +88,7 @@ class PipelineGenerator(Generator):
             for part in (*self.text_parts, self.backbone_part, "vae")
         }
         self.text_encoders = [parts[part] for part in self.text_parts]
-        self.backbone, self.decoder = (
-            parts[self.backbone_part].to(self._device),
-            parts["vae"].to(self._device),
-        )
+        self.backbone, self.decoder = parts[self.backbone_part], parts["vae"].to(self._device)
         self._dtype: torch.dtype = getattr(pipeline, self.backbone_part).dtype
         self.architecture: Any = self.backbone.config
         """The backbone's configuration."""
@@ -154,7 +151,11 @@ class PipelineGenerator(Generator):
         self._offload = "offload-text" in policies
         for encoder in self.text_encoders:
             encoder.to("cpu" if self._offload else self._device)
-        if "checkpoint-all" in policies:
+        if "offload-blocks" in policies:
+            offload_blocks(self.backbone, self._device)
+        else:
+            self.backbone.to(self._device)
+        if {"checkpoint-all", "offload-blocks"} & set(policies):
             checkpoint_blocks(self.backbone)
         self._checkpoint_decoder = bool({"checkpoint-all", "checkpoint-decoder"} & set(policies))
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from hnbench.errors import UsageError
 from hnbench.files.escaping import printable
 from hnbench.generators.base import Conditioning, Generator
-from hnbench.generators.memory import recomputes_safely
+from hnbench.generators.memory import device_of_layer, recomputes_safely
 from hnbench.seeds import seed_of
 
 ADAPTER = "adapter"
@@ -272,9 +272,9 @@ def _inject(
     config = lora_config(backbone, settings, targets)
     base = {name: backbone.get_submodule(name) for name in targets}
     stand_ins = {
-        name: _ungrouped(module)
+        name: stand_in
         for name, module in base.items()
-        if settings.dense and getattr(module, "groups", 1) > 1
+        if (stand_in := _stand_in(module, settings)) is not module
     }
     with _put_back(backbone, base):
         for name, stand_in in stand_ins.items():
@@ -321,12 +321,24 @@ def _place(backbone: nn.Module, name: str) -> tuple[nn.Module, str]:
     return backbone.get_submodule(parent), child
 
 
-def _ungrouped(layer: nn.Module) -> nn.Module:
-    """A copy that shares weights but claims groups=1, so that peft builds a dense LoRA for it. Its
-    forward is never called.
+def _stand_in(layer: nn.Module, settings: LoraSettings) -> nn.Module:
+    """The layer that peft sees instead of this one, if it must see another. Its forward is never
+    called.
+
+    For a dense LoRA, a copy claims groups=1. If the weights are not in the layer (the memory policy
+    offload-blocks), a copy has zeros of the same shape that take no memory, because peft would put
+    the LoRA where the weights seem to be, which is nowhere.
     """
+    dense = settings.dense and getattr(layer, "groups", 1) > 1
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    if not dense and not weight.is_meta:
+        return layer
     stand_in: Any = copy.copy(layer)
-    stand_in.groups = 1
+    if dense:
+        stand_in.groups = 1
+    if weight.is_meta:
+        zeros = torch.zeros((), dtype=weight.dtype).expand(weight.shape)
+        stand_in._parameters = {"weight": nn.Parameter(zeros, requires_grad=False)}  # noqa: SLF001
     return stand_in  # type: ignore[no-any-return]
 
 
@@ -340,8 +352,9 @@ def _prepare(lora: nn.Module, base: nn.Module, settings: LoraSettings) -> nn.Mod
         if settings.dtype == "bfloat16"
         else torch.promote_types(weight.dtype, torch.float32)
     )
+    device = device_of_layer(base)
     for half in HALVES:
-        getattr(lora, half).to(device=weight.device, dtype=dtype).requires_grad_(True)
+        getattr(lora, half).to(device=device, dtype=dtype).requires_grad_(True)
     lora.base_layer = base
     return lora.eval()
 

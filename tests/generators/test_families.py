@@ -426,6 +426,8 @@ def test_reno_and_hypernoise_run_on_it(name: str, folders: Folders, tmp_path: Pa
         ("checkpoint-all",),
         ("offload-text",),
         ("checkpoint-all", "offload-text"),
+        ("offload-blocks",),
+        ("offload-blocks", "offload-text", "checkpoint-decoder"),
     ],
 )
 @pytest.mark.parametrize("name", FAMILIES)
@@ -458,7 +460,12 @@ def test_a_memory_policy_changes_no_gradient(
 
 @pytest.mark.parametrize(
     ("policy", "backbone", "decoder"),
-    [("none", 1, 1), ("checkpoint-decoder", 1, 2), ("checkpoint-all", 2, 2)],
+    [
+        ("none", 1, 1),
+        ("checkpoint-decoder", 1, 2),
+        ("checkpoint-all", 2, 2),
+        ("offload-blocks", 2, 1),
+    ],
 )
 def test_recomputing_really_happens(
     policy: str, backbone: int, decoder: int, folders: Folders
@@ -474,6 +481,31 @@ def test_recomputing_really_happens(
     noise = noise_for(generator).requires_grad_()
     torch.autograd.backward(generator.generate(noise, generator.encode(PROMPTS)).sum())
     assert (passes.count("backbone"), passes.count("decoder")) == (backbone, decoder)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_offloaded_weights_are_there_only_for_their_own_layer(name: str, folders: Folders) -> None:
+    generator = load(name, folders, memory=("offload-blocks",))
+    adapter = LoraAdapter(generator.backbone, LoraSettings(rank=2, alpha=4))
+    assert {weight.device.type for weight in adapter.named_parameters().values()} == {"cpu"}
+    assert all(weight.any() for key, weight in adapter.named_parameters().items() if "_A." in key)
+    most = 0
+
+    def look(*_: object) -> None:
+        nonlocal most
+        present = [one for one in generator.backbone.parameters() if not one.is_meta]
+        most = max(most, sum(one.numel() for one in present))
+
+    for module in generator.backbone.modules():
+        if not list(module.children()):
+            module.register_forward_pre_hook(look)
+            module.register_forward_hook(look)
+    noise = noise_for(generator).requires_grad_()
+    image = generator.generate(noise, conditioned(generator))
+    torch.autograd.backward(image.sum())
+    weights = list(generator.backbone.parameters())
+    assert all(weight.is_meta for weight in weights)
+    assert most < sum(weight.numel() for weight in weights) / 2
 
 
 @pytest.mark.parametrize("name", FAMILIES)
