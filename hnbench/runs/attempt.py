@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hnbench.generators.base import Generator
-    from hnbench.methods.base import Method
+    from hnbench.methods.base import Method, Outcome
     from hnbench.rewards.base import Reward
     from hnbench.runs.outcomes import Checked
     from hnbench.seeds import NoiseSource
