@@ -19,7 +19,7 @@ from hnbench.methods.hypernoise import HyperNoise
 from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
 from hnbench.rewards.base import Reward
-from hnbench.runs.attempt import COUNTS, Models, Proposer
+from hnbench.runs.attempt import COUNTS, Attempt, Models, Proposer
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 from hnbench.testing.toys import BrightnessReward, ToyGenerator
