@@ -90,7 +90,7 @@ class Processes:
             self._reduce(flat, dist.ReduceOp.SUM, None)
             flat /= self.count
             sizes = [parameter.numel() for parameter in bucket]
-            for parameter, part in zip(bucket, flat.split(sizes), strict=True):
+            for parameter, part in zip(bucket, flat.split_with_sizes(sizes), strict=True):
                 parameter.grad = part.view_as(parameter).to(parameter.dtype)
 
     def lead(self, work: Callable[[], T]) -> T:

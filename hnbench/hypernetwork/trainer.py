@@ -24,7 +24,12 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.files.decoding import MalformedError, as_kind
 from hnbench.files.writing import writing
 from hnbench.generators.base import Conditioning, Generator
-from hnbench.guards.interrupts import interrupt_deferred, interrupt_noted, interrupted_by
+from hnbench.guards.interrupts import (
+    Noted,
+    interrupt_deferred,
+    interrupt_noted,
+    interrupted_by,
+)
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import Evaluation, TrainingCost, check_whole, save_adapter
 from hnbench.hypernetwork.config import Count, TrainingConfig
@@ -192,13 +197,18 @@ class Trainer:
         with interrupt_noted() as noted:
             if self.kept is None:  # the untrained adapter has not been evaluated yet
                 self._record({"step": 0}, progress)
+                self._heed(noted)
             while self.step < self.config.steps:
                 self._record(self._advance(), progress)
                 if self.step % self.config.save_every == 0:
                     self._save()
-                if number := self.processes.largest(noted.number):
-                    self._save()
-                    interrupted_by(number)
+                self._heed(noted)
+
+    def _heed(self, noted: Noted) -> None:
+        """Save the state and end, if a signal was noted in any process."""
+        if number := self.processes.largest(noted.number):
+            self._save()
+            interrupted_by(number)
 
     def _save(self) -> None:
         if self.saved == self.step:

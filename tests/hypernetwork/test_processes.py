@@ -24,8 +24,6 @@ from tests.hypernetwork.rank import PLANS, At, interrupt, plan_of, start, traine
 from tests.hypernetwork.test_trainer import log_of, without_time
 from tests.hypernetwork.tiny import PROMPTS, config
 
-CLOSE = {"rel": 1e-6, "abs": 1e-9}
-
 
 @dataclass
 class Seen:
@@ -61,7 +59,7 @@ def close(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, list):
         return len(found) == len(wanted) and all(map(close, found, wanted))
     if isinstance(wanted, float):
-        return bool(found == pytest.approx(wanted, **CLOSE))
+        return bool(found == pytest.approx(wanted, rel=1e-6, abs=1e-9))
     return bool(found == wanted)
 
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ from torch import Tensor
 
 from hnbench.config import values_of
 from hnbench.errors import StoreError, UsageError
+from hnbench.guards.interrupts import Terminated, heed_sigterm
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.hypernetwork.attached import attach
 from hnbench.hypernetwork.checkpoint import describe_adapter, training_cost
 from hnbench.hypernetwork.draws import Draws
+from hnbench.hypernetwork.folder import TrainingFolder
 from hnbench.hypernetwork.loading import load_adapter
 from hnbench.hypernetwork.optimizer import learning_rate
 from hnbench.hypernetwork.trainer import Trainer
@@ -100,6 +104,67 @@ def test_a_killed_training_ends_where_it_would_have_ended(
         assert description["training"].pop("seconds") > 0
     assert descriptions[0] == descriptions[1]
     assert not (killed / "state").exists()
+
+
+class Signals(Spectator):
+    """Sends this process a signal at a step."""
+
+    def __init__(self, number: signal.Signals, step: int, times: int = 1) -> None:
+        super().__init__()
+        self.number, self.step, self.times = number, step, times
+
+    def stepped(self, record: Mapping[str, Any]) -> None:
+        super().stepped(record)
+        if record["step"] == self.step:
+            for _ in range(self.times):
+                os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The handlers of the command line."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    heed_sigterm()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+@pytest.mark.parametrize("step", [0, 3, 6])
+def test_a_signal_saves_the_state_after_the_step(
+    number: signal.Signals, kind: type[BaseException], step: int, tmp_path: Path
+) -> None:
+    plan = config(save_every=100, optimizer="adamw", learning_rate=0.05)
+    with pytest.raises(kind) as caught:
+        Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path / "a").train(
+            Signals(number, step)
+        )
+    assert caught.type is kind
+    state = TrainingFolder(tmp_path / "a").load()
+    assert state is not None
+    assert state.step == step
+    spectator = Spectator()
+    Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path / "a").train(spectator)
+    assert spectator.starts == [(step, 6)]
+    Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path / "b").train()
+    ends = [weights(tmp_path / name / "adapter", plan.kind) for name in "ab"]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_second_signal_interrupts_at_once(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(config(save_every=100), ToyGenerator(), mixture(), PROMPTS, tmp_path).train(
+            Signals(signal.SIGINT, 3, times=2)
+        )
+    assert TrainingFolder(tmp_path).load() is None
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_hypernetwork_learns_what_the_reward_wants_for_held_out_prompts(tmp_path: Path) -> None:
