@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hnbench.api.generate import generate as generate
     from hnbench.api.measure import MeasuredImages as MeasuredImages
     from hnbench.api.measure import measure as measure
+    from hnbench.api.plan import RunPlan as RunPlan
+    from hnbench.api.plan import plan as plan
     from hnbench.api.push import push as push
     from hnbench.api.report import Report as Report
     from hnbench.api.report import report as report
@@ -76,6 +78,7 @@ _HOMES = {
     "api.fetch": ("Fetched", "fetch"),
     "api.generate": ("GeneratedImage", "GeneratedImages", "generate"),
     "api.measure": ("MeasuredImages", "measure"),
+    "api.plan": ("RunPlan", "plan"),
     "api.push": ("push",),
     "api.report": ("Report", "report"),
     "api.run": ("FinishedRun", "load_run", "run"),
@@ -122,6 +125,7 @@ __all__ = [
     "Report",
     "Reward",
     "Run",
+    "RunPlan",
     "SampleFailure",
     "Scored",
     "SetMeasure",
@@ -139,6 +143,7 @@ __all__ = [
     "generate",
     "load_run",
     "measure",
+    "plan",
     "push",
     "report",
     "run",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hnbench.api.arguments import Several, Weights, device_of, options_of
 from hnbench.api.arrangement import Arrangement, arrange
@@ -20,6 +20,12 @@ from hnbench.catalogue.loading import (
 from hnbench.display.screen import Screen
 from hnbench.runs.plan import Plan
 from hnbench.runs.store import Run, read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hnbench.methods.base import Method
+    from hnbench.runs.experiment import Experiment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +124,24 @@ def _execute(asked: Arrangement, screen: Screen) -> FinishedRun:
     device = device_of(asked.config.device, screen)
 
     from hnbench.runs.execute import execute
-    from hnbench.runs.experiment import Experiment
-    from hnbench.runs.preparation import prepare
     from hnbench.runs.store import RunStore
 
-    config, suite = replace(asked.config, device=device), asked.suite
-    methods = make_methods(config.methods, asked.preset, asked.adapters)
+    asked = replace(asked, config=replace(asked.config, device=device))
+    methods = make_methods(asked.config.methods, asked.preset, asked.adapters)
     screen.say(expected_work(asked, methods).sentence())
+    experiment = experiment_of(asked, methods, screen)
+    with RunStore(asked.folder) as store:
+        tally = execute(experiment, store, screen.run())
+        found = store.run()
+    return FinishedRun(**vars(found), **vars(tally))
+
+
+def experiment_of(asked: Arrangement, methods: Sequence[Method], screen: Screen) -> Experiment:
+    """Load the models of a run, whose device must be chosen already."""
+    from hnbench.runs.experiment import Experiment
+    from hnbench.runs.preparation import prepare
+
+    config, suite = asked.config, asked.suite
     screen.announce(f"loading {config.generator}")
     generator = load_generator(config.generator, config.device, config.dtype, **options_of(config))
     # Before the rewards are loaded and the folder is made: a wrong adapter costs nothing.
@@ -133,8 +150,4 @@ def _execute(asked: Arrangement, screen: Screen) -> FinishedRun:
     screen.announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
-    experiment = Experiment(config, suite, generator, rewards, held_out, prepared)
-    with RunStore(asked.folder) as store:
-        tally = execute(experiment, store, screen.run())
-        found = store.run()
-    return FinishedRun(**vars(found), **vars(tally))
+    return Experiment(config, suite, generator, rewards, held_out, prepared)

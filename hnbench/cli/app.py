@@ -22,6 +22,7 @@ from hnbench.cli import (
     fetch,
     list_names,
     measure,
+    plan,
     push,
     report,
     run,
@@ -181,6 +182,7 @@ def options(
 
 _COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "run": (run.run, run.EXAMPLES),
+    "plan": (plan.plan, plan.EXAMPLES),
     "train": (train.train, train.EXAMPLES),
     "report": (report.report, report.EXAMPLES),
     "score": (score.score, score.EXAMPLES),
