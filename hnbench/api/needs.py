@@ -1,4 +1,6 @@
-"""What a run takes from the network and from the disk, as far as that is known before it begins."""
+"""The files that a run needs from the network and the room that it needs on the disk, as far as
+that is known before it begins.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ class NeededDownload:
 
 
 def downloads(asked: Arrangement) -> tuple[NeededDownload, ...]:
-    """What a run downloads, or has in the cache. Sizes come from the checks of `hnbench verify`, so
-    nothing is asked over the network.
+    """The files that a run downloads, or has in the cache. Sizes come from the checks of `hnbench
+    verify`, so nothing is asked over the network.
     """
     return tuple(one for one in _needed(asked) if one.bytes != 0)
 

@@ -47,17 +47,17 @@ TOTAL = "total"
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run takes."""
+    """The work of a run and what it needs."""
 
     folder: Path
     """The run's folder; it need not exist."""
     work: Workload
     downloads: tuple[NeededDownload, ...]
-    """What does not come with hnbench; empty if nothing is needed."""
+    """The files that do not come with hnbench; empty if nothing is needed."""
     image_size: int | None
     """Width and height of the images in pixels; None if only the loaded generator knows."""
     trial: Trial | None
-    """What a trial measured; None if it was not asked for."""
+    """The measured costs; None if no trial was asked for."""
     processes: int
     """The number of processes that share the run, each with a device of its own."""
     prompts: int
@@ -207,7 +207,7 @@ def _sum(rows: Mapping[str, Mapping[str, float | None]], name: str) -> float | N
 def plan(
     suite: str, *, measure: bool = False, processes: int = 1, progress: bool = True, **asked: Any
 ) -> RunPlan:
-    """What a run will take: images, passes, downloads and disk, by method and in all.
+    """Tell what a run will take: images, passes, downloads and disk, by method and in all.
 
     The parameters are those of `hnbench.run`. Nothing is loaded or downloaded, except for an
     adapter or the prompts of a suite. What the run's folder already has is counted as done.
@@ -216,8 +216,8 @@ def plan(
     the second is measured: seconds, memory, and what saving and judging take. `processes` share the
     run evenly, each with a device of its own.
 
-    Raises what `hnbench.run` raises before its work, and `SampleFailure` if a sample of the trial
-    fails.
+    Raises `UsageError` for arguments that cannot be used, `StoreError` for a damaged folder, and
+    `SampleFailure` if a sample of the trial fails.
     """
     if processes < 1:
         raise UsageError(f"`processes` was {processes}; it must be at least 1")

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """What the samples of a trial took."""
+    """The costs of the samples of a trial."""
 
     costs: Mapping[str, Cost]
     """Method's name (`hnbench.runs.workload.name_of`) -> the cost of one task, over all labels."""
     seconds_per_image: float
-    """What follows a batch (saving, scoring, judging), for one image."""
+    """The time of the work that follows a batch (saving, scoring, judging), for one image."""
     bytes_per_image: float
     """The mean size of a PNG file."""
     skipped: Mapping[str, str]

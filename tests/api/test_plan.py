@@ -154,7 +154,7 @@ def test_the_command_prints_the_plan() -> None:
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     assert "16 images by 2 methods, 64 generator passes; 0 of 16 done in run" in done.output
-    assert "downloads: nothing" in done.output
+    assert "downloads, at most: toy unknown" in done.output
     assert "disk: unknown" in done.output
     measured = CliRunner().invoke(app, [*asked, "--measure", "--processes", "2", "--device", "cpu"])
     assert measured.exit_code == 0, measured.output
