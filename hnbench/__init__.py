@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from hnbench.api.measure import measure as measure
     from hnbench.api.merge import MergedRun as MergedRun
     from hnbench.api.merge import merge as merge
+    from hnbench.api.plan import RunPlan as RunPlan
+    from hnbench.api.plan import plan as plan
     from hnbench.api.push import push as push
     from hnbench.api.report import Report as Report
     from hnbench.api.report import report as report
@@ -79,6 +81,7 @@ _HOMES = {
     "api.generate": ("GeneratedImage", "GeneratedImages", "generate"),
     "api.measure": ("MeasuredImages", "measure"),
     "api.merge": ("MergedRun", "merge"),
+    "api.plan": ("RunPlan", "plan"),
     "api.push": ("push",),
     "api.report": ("Report", "report"),
     "api.run": ("FinishedRun", "load_run", "run"),
@@ -126,6 +129,7 @@ __all__ = [
     "Report",
     "Reward",
     "Run",
+    "RunPlan",
     "SampleFailure",
     "Scored",
     "SetMeasure",
@@ -144,6 +148,7 @@ __all__ = [
     "load_run",
     "measure",
     "merge",
+    "plan",
     "push",
     "report",
     "run",

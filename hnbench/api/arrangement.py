@@ -1,4 +1,6 @@
-"""What `hnbench.run` and `hnbench.plan` make of their parameters, before anything is loaded."""
+"""The common beginning of `hnbench.run` and `hnbench.plan`: their parameters become a run's
+configuration, before anything is loaded.
+"""
 
 from __future__ import annotations
 

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
     from hnbench.runs.launching import Launch
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hnbench.methods.base import Method
+    from hnbench.runs.experiment import Experiment
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun(Run):
@@ -216,12 +222,23 @@ def _execute(asked: Arrangement, store: RunStore, place: Place, screen: Screen) 
     device = device_of(asked.config.device, screen, place.local_rank)
 
     from hnbench.runs.execute import execute
+
+    asked = replace(asked, config=replace(asked.config, device=device))
+    methods = make_methods(asked.config.methods, asked.preset, asked.adapters)
+    screen.say(expected_work(asked, methods).sentence())
+    experiment = experiment_of(asked, methods, screen)
+    with store:
+        tally = execute(experiment, store, screen.run())
+        found = store.run()
+    return FinishedRun(**vars(found), **vars(tally))
+
+
+def experiment_of(asked: Arrangement, methods: Sequence[Method], screen: Screen) -> Experiment:
+    """Load the models of a run, whose device must be chosen already."""
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.preparation import prepare
 
-    config, suite = replace(asked.config, device=device), asked.suite
-    methods = make_methods(config.methods, asked.preset, asked.adapters)
-    screen.say(expected_work(asked, methods).sentence())
+    config, suite = asked.config, asked.suite
     screen.announce(f"loading {config.generator}")
     generator = load_generator(config.generator, config.device, config.dtype, **options_of(config))
     # Before the rewards are loaded and the folder is made: a wrong adapter costs nothing.
@@ -230,8 +247,4 @@ def _execute(asked: Arrangement, store: RunStore, place: Place, screen: Screen) 
     screen.announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
-    experiment = Experiment(config, suite, generator, rewards, held_out, prepared)
-    with store:
-        tally = execute(experiment, store, screen.run())
-        found = store.run()
-    return FinishedRun(**vars(found), **vars(tally))
+    return Experiment(config, suite, generator, rewards, held_out, prepared)

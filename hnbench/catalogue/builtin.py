@@ -21,6 +21,7 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         "shapes",
         "hnbench.shapes.models:load_generator",
         "one-step distilled Stable Diffusion of the embedded shapes world, 64x64",
+        image_size=64,
     ),
     GeneratorEntry(
         "sd-turbo",
@@ -28,6 +29,7 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         "SD-Turbo, 0.9 billion parameters, 512x512, 1 to 4 steps",
         needs=_DOWNLOAD,
         dtype="bfloat16",
+        image_size=512,
     ),
     GeneratorEntry(
         "sdxl-turbo",
@@ -35,6 +37,7 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         "SDXL-Turbo, 512x512, 1 to 4 steps",
         needs=_DOWNLOAD,
         dtype="bfloat16",
+        image_size=512,
     ),
     GeneratorEntry(
         "pixart-dmd",
@@ -42,6 +45,7 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         "PixArt-alpha DMD, 512x512, one step",
         needs=_DOWNLOAD,
         dtype="bfloat16",
+        image_size=512,
     ),
     GeneratorEntry(
         "sana-sprint-0.6b",
@@ -49,6 +53,7 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         "SANA-Sprint, 0.6 billion parameters, 1024x1024, 1 to 4 steps",
         needs=_DOWNLOAD,
         dtype="bfloat16",
+        image_size=1024,
     ),
     GeneratorEntry(
         "sana-sprint-1.6b",
@@ -56,6 +61,7 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         "SANA-Sprint, 1.6 billion parameters, 1024x1024, 1 to 4 steps",
         needs=_DOWNLOAD,
         dtype="bfloat16",
+        image_size=1024,
     ),
     GeneratorEntry(
         "flux-schnell",
@@ -63,6 +69,7 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         "FLUX.1-schnell, 12 billion parameters, 512x512, 1 to 4 steps",
         needs=f"its terms accepted and a token (it is gated); {_DOWNLOAD}",
         dtype="bfloat16",
+        image_size=512,
     ),
 )
 

@@ -59,6 +59,10 @@ class GeneratorEntry(Entry):
 
     dtype: str = "float32"
     """The precision it computes in unless the user chooses another."""
+    image_size: int | None = None
+    """Width and height of its images in pixels, unless the user chooses another; None if only the
+    loaded generator knows.
+    """
 
 
 @dataclass(frozen=True)

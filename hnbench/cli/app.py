@@ -24,6 +24,7 @@ from hnbench.cli import (
     list_names,
     measure,
     merge,
+    plan,
     push,
     report,
     run,
@@ -184,6 +185,7 @@ def options(
 
 _COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "run": (run.run, run.EXAMPLES),
+    "plan": (plan.plan, plan.EXAMPLES),
     "train": (train.train, train.EXAMPLES),
     "merge": (merge.merge, merge.EXAMPLES),
     "report": (report.report, report.EXAMPLES),

@@ -4,6 +4,7 @@ rich, no control characters.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich import box, filesize
@@ -15,11 +16,12 @@ from hnbench.display.fitting import fits, fitted
 from hnbench.files.escaping import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
+    from hnbench.api.plan import RunPlan
     from hnbench.catalogue.entries import Entry
     from hnbench.weights.hub import Source
 
@@ -46,6 +48,47 @@ def show_downloads(
             ", ".join(names), str(source), ", ".join(need[0][0] for need in source.needs), size
         )
     _print(consoles.stdout(), table)
+
+
+def show_plan(plan: RunPlan) -> None:
+    """Print what a run takes: a table by method, then downloads, disk and time in sentences."""
+    measured = plan.trial is not None
+    table = Table("method", box=box.SIMPLE_HEAD)
+    names = ["images", "done", "generator\nforward", "backward", "reward\nforward", "backward"]
+    names += ["TFLOP", "s/sample", "time", "memory"] if measured else []
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for label, row in plan.frame().iterrows():
+        cells = [f"{row[name]:,.0f}" if row[name] >= 0 else "?" for name in PASSES]
+        table.add_row(str(label), *cells, *(_measured(row) if measured else []))
+    console = consoles.stdout()
+    _print(console, table)
+    for sentence in plan.sentences():
+        consoles.say(console, sentence)
+
+
+PASSES = (
+    "images",
+    "done",
+    "generator_forward",
+    "generator_backward",
+    "reward_forward",
+    "reward_backward",
+)
+
+
+def _measured(row: Mapping[str, float]) -> list[str]:
+    """The measured cells of a method; a question mark, or nothing, for what is not known."""
+
+    def text(name: str, form: Callable[[float], str]) -> str:
+        return form(row[name]) if row[name] >= 0 else ""
+
+    return [
+        text("flops", lambda value: f"{value / 1e12:,.3g}"),
+        text("seconds_per_image", lambda value: f"{value:.3g}"),
+        text("seconds", lambda value: str(timedelta(seconds=round(value)))),
+        text("peak_memory_bytes", lambda value: filesize.decimal(int(value))),
+    ]
 
 
 def show_values(values: Mapping[str, Any]) -> None:

@@ -10,7 +10,6 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -51,22 +50,24 @@ class FieldColumn(ProgressColumn):
 
 
 def image_bars(console: Console | None = None) -> Progress:
-    """Bars that count images, with their rate. Without a terminal, nothing is shown."""
+    """Bars that count images, with their rate. The field `time` of their tasks is shown as text.
+    Without a terminal, nothing is shown.
+    """
     console = console or consoles.stderr()
     return Progress(
         NameColumn(),
         BarColumn(),
         MofNCompleteColumn(),
         RateColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        FieldColumn("time", "progress.remaining"),
         console=console,
         disable=not console.is_terminal,
     )
 
 
 def pass_bars(console: Console | None = None) -> Progress:
-    """Bars that move with every pass. The fields `images` and `time` of their tasks are shown as
-    text. Without a terminal, nothing is shown.
+    """Bars that move with every pass. The fields `images`, `passes` and `time` of their tasks
+    are shown as text. Without a terminal, nothing is shown.
     """
     console = console or consoles.stderr()
     return Progress(

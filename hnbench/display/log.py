@@ -53,7 +53,7 @@ class Log:
 
     def line(self) -> str:
         """The present state; empty before any work has begun."""
-        return ", ".join(part for part in (self._state(), self.note, self._time()) if part)
+        return ", ".join(part for part in (self._state(), self.note, self.time()) if part)
 
     def _print(self) -> None:
         self._said = self._done
@@ -63,7 +63,8 @@ class Log:
     def _state(self) -> str:
         return f"{self._what}: {self._done}/{self._total}" if self._what else ""
 
-    def _time(self) -> str:
+    def time(self) -> str:
+        """When the work ends, or how long it took; empty while that is unknown."""
         if self._total and self._done >= self._total > self._first:
             return f"took {timedelta(seconds=round(self._clock() - self._began))}"
         left = self._seconds_left()
@@ -89,8 +90,8 @@ class PassesLog(Log):
         passes = self._pace.passes()
         return f"{super()._state()} images, {passes}" if passes else super()._state()
 
-    def _time(self) -> str:
-        text = super()._time()
+    def time(self) -> str:
+        text = super().time()
         return f"{text} or later" if text.startswith("ends") and self._pace.incomplete else text
 
     def _seconds_left(self) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.display.bars import pass_bars
 from hnbench.display.log import PassesLog
-from hnbench.display.pace import Pace, ends
+from hnbench.display.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,14 +103,13 @@ class RunDisplay:
 
     def _show(self, task: TaskID, name: str | None, images: str) -> None:
         done, total = self._pace.state(name)
-        left = self._pace.seconds_left() if name is None else None
         self._bars.update(
             task,
             completed=done,
             total=total or None,
             images=images,
             passes=f"{done:,}/{total:,} passes" if total else "",
-            time="" if left is None else ends(left),
+            time=self._log.time() if name is None else "",
         )
 
     def _close_method(self) -> None:

@@ -41,7 +41,7 @@ class StageDisplay:
         """Count images of the stage."""
         if self._stage is not None:
             self._log.advance(count)
-            self._bars.advance(self._stage, count)
+            self._bars.update(self._stage, advance=count, time=self._log.time())
 
     def line(self) -> str:
         """The present state in one line."""

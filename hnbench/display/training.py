@@ -9,7 +9,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeRemainingColumn,
 )
 
 from hnbench.display import consoles
@@ -34,11 +33,11 @@ class TrainingDisplay:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[time]}"),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bars.add_task("", total=None, figures="")
+        self._task = self._bars.add_task("", total=None, figures="", time="")
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +60,12 @@ class TrainingDisplay:
             )
         self._log.note = figures(record)
         self._log.reach(record["step"])
-        self._bars.update(self._task, completed=record["step"], figures=figures(record))
+        self._bars.update(
+            self._task,
+            completed=record["step"],
+            figures=figures(record),
+            time=self._log.time(),
+        )
 
     def line(self) -> str:
         """The present state in one line."""

@@ -141,6 +141,11 @@ def download(source: Source) -> Path:
     return Path(folder)
 
 
+def is_cached(source: Source) -> bool:
+    """Whether all of the source's files are in the cache. Nothing is asked over the network."""
+    return _cached(source)[0] is not None
+
+
 def _cached(source: Source) -> tuple[Path | None, str]:
     """The source's folder in the cache, or None and what it lacks (empty if there is no folder)."""
     from huggingface_hub import snapshot_download

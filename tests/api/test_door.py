@@ -18,6 +18,7 @@ from hnbench.cli.app import app
 COMMANDS = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 FUNCTIONS = [
     "run",
+    "plan",
     "train",
     "report",
     "score",

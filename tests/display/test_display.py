@@ -67,7 +67,7 @@ def test_a_run_shows_its_total_and_the_methods_that_did_something(terminal: io.S
             shown.advance(count)
     shown.done()
     assert lines(terminal) == [
-        "all methods 10/10 images 307/307 passes",
+        "all methods 10/10 images 307/307 passes took 0:00:00",
         "reno 3/3 images 297/297 passes",
         "other 3/3 images 6/6 passes",
     ]

@@ -1,0 +1,64 @@
+"""`hnbench plan`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+import hnbench as api
+from hnbench.cli.printing import show_plan
+from hnbench.cli.run import run
+
+EXAMPLES = (
+    "hnbench plan --suite geneval-shapes",
+    "hnbench plan --suite geneval --generator sana-sprint-0.6b --full --processes 8",
+    "hnbench plan --suite geneval-shapes --method reno --batch-size 8 --measure",
+)
+
+
+def plan(
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Load the models, and measure time and memory with a few samples of each method.",
+        ),
+    ] = False,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes",
+            min=1,
+            help="Processes that share the run, each with its own device, for the time in all.",
+        ),
+    ] = 1,
+    **asked: Any,
+) -> None:
+    """Print what a run will take, before it begins.
+
+    The options are those of `hnbench run`. Images, passes, downloads and disk are known without
+    loading anything; --measure adds time and memory. What the run's folder has is counted as done.
+    """
+    show_plan(api.plan(**asked, measure=measure, processes=processes))
+
+
+def _options() -> list[inspect.Parameter]:
+    """The options of `hnbench run`, then those of `hnbench plan`."""
+    own = inspect.signature(plan, eval_str=True).parameters
+    theirs = inspect.signature(run, eval_str=True).parameters
+    shared = [one for name, one in theirs.items() if name != "report"]
+    return [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for one in (*shared, *(one for name, one in own.items() if name != "asked"))
+    ]
+
+
+def _as_typer_reads(options: list[inspect.Parameter]) -> None:
+    """Put the options where typer looks for a command's options."""
+    plan.__annotations__ = {one.name: one.annotation for one in options} | {"return": None}
+    plan.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+
+
+_as_typer_reads(_options())
