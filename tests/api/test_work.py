@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import hnbench
 from hnbench.cli.app import app
 from hnbench.runs import store
+from hnbench.runs.journals import Union
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 from tests.journals import journal_rows
@@ -109,14 +110,13 @@ def test_several_runs_read_or_not_are_one_report(toys: Path) -> None:
 
 def test_a_run_folder_is_read_once(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toy_run()
-    lines = store._Lines
-    read: list[Path] = []
+    read: list[int] = []
 
-    def counted(folder: Path) -> store._Lines:
-        read.append(folder)
-        return lines(folder)
+    def counted(paths: list[Path]) -> Union:
+        read.append(len(paths))
+        return Union(paths)
 
-    monkeypatch.setattr(store, "_Lines", counted)
+    monkeypatch.setattr(store, "Union", counted)
     quiet: dict[str, Any] = {"device": "cpu", "progress": False}
     calls: dict[str, Callable[[], object]] = {
         "measure": lambda: hnbench.measure("run", measure="shift", **quiet),
