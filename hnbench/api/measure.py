@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
+from hnbench.runs.shards import Shard, place_of_process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +33,15 @@ class MeasuredImages:
     """One for each measure, in the order asked for."""
     base: str | None
     """The label that all others of a run are compared with; None if the images are not a run's."""
+    shard: Shard
+    """The part of the values that this call computed."""
+
+    @property
+    def missing(self) -> int:
+        """The number of (measure, label) pairs that lack values, because other shards measure
+        them.
+        """
+        return sum(len(one.missing) for one in self.measured)
 
     @property
     def new(self) -> int:
@@ -70,25 +81,30 @@ def measure(
     batch_size: int = 32,
     device: str = "auto",
     out: str | Path | None = None,
+    shard: str | None = None,
     progress: bool = True,
 ) -> MeasuredImages:
     """Measure existing images: diversity, fidelity, and other values that no method saw.
 
     In a run, every label is compared with the base, which is always measured. The same call again
     computes only what is missing, and `hnbench.report` shows the values of a run.
-    `hnbench measure --help` describes the parameters.
+    `hnbench measure --help` describes the parameters. `shard` is a part of the labels of all
+    measures, such as `"2/3"`, for several processes on one folder (see docs/scale.md).
 
     Raises `UsageError` for a folder or a measure that cannot be used, before anything is measured;
     `SampleFailure` if a measure fails for some images, with all other values kept.
     """
     with Screen(shown=progress) as screen:
+        process = place_of_process(shard, os.environ)
+        for note in process.notes:
+            screen.note(note)
         names = _known(several(measure))
 
         from hnbench.images.finding import find_images, place_of
 
         place = place_of(folder)
         names = names or _of_preset(place)
-        chosen_device = device_of(device, screen)
+        chosen_device = device_of(device, screen, process.local_rank)
 
         # Heavy imports come only after wrong arguments have been refused.
         from hnbench.images.layouts.run import base_of
@@ -102,16 +118,18 @@ def measure(
         chosen_suite = specifications.make_suite(suite) if suite else None
         found = find_images(place, chosen_suite, quick=quick, labels=labels)
         target = found.folder / FOLDER if out is None else Path(out)
+        part = process.shard
         with screen.stages() as display:
             found = found.usable(display, partial=partial)
-            with open_journal(target) as journal:
+            with open_journal(target, (part.index, part.count)) as journal:
                 measurer = Measurer(
-                    found, journal, base=base, batch_size=batch_size, progress=display
+                    found, journal, base=base, batch_size=batch_size, progress=display, shard=part
                 )
-                measured = tuple(
-                    measurer.measure(_load(name, chosen_device, screen)) for name in names
-                )
-        return MeasuredImages(journal.path, found, measured, base)
+                results = [measurer.measure(_load(name, chosen_device, screen)) for name in names]
+                if not part.whole:
+                    journal.refresh()
+                measured = tuple(map(measurer.known, results))
+        return MeasuredImages(journal.path, found, measured, base, part)
 
 
 def _known(typed: tuple[str, ...]) -> tuple[str, ...]:

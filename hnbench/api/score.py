@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from hnbench.api.arguments import Several, device_of, several
 from hnbench.catalogue import specifications
 from hnbench.display.screen import Screen
+from hnbench.runs.shards import Shard, place_of_process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +26,11 @@ class Scored:
     folder: Path
     """The folder with verdicts and scores: `results.jsonl` and `scores.json`."""
     scores: Scores
-    """The images that were found, and one verdict for each."""
+    """The images that have a verdict, with the verdicts; `scores.missing` says how many have none
+    yet, because other shards judge them. The files are written when none is missing.
+    """
+    shard: Shard
+    """The part of the images that this call judged."""
 
     def frame(self) -> pd.DataFrame:
         """One row per image: file, label, prompt, tag, sample, `correct`, `score`, `reason`."""
@@ -57,12 +63,14 @@ def score(
     batch_size: int = 32,
     device: str = "auto",
     out: str | Path | None = None,
+    shard: str | None = None,
     progress: bool = True,
 ) -> Scored:
     """Judge images that lie in a folder, wherever they come from, or those of a run.
 
     The same call again judges only what has no verdict yet. `hnbench score --help` describes the
-    parameters and docs/score.md the layouts that are read.
+    parameters and docs/score.md the layouts that are read. `shard` is a part of the images, such as
+    `"2/3"`, for several processes on one folder (see docs/scale.md).
 
     Raises `UsageError` for a folder that does not match the suite (unless `partial`), before any
     image is judged; `SampleFailure` if the judge fails for some images, with the verdicts on all
@@ -70,7 +78,10 @@ def score(
     """
     specifications.find_suite(suite)
     with Screen(shown=progress) as screen:
-        chosen_device = device_of(device, screen)
+        place = place_of_process(shard, os.environ)
+        for note in place.notes:
+            screen.note(note)
+        chosen_device = device_of(device, screen, place.local_rank)
 
         # Heavy imports come only after wrong arguments have been refused.
         from hnbench.images.finding import find_images
@@ -85,6 +96,9 @@ def score(
             screen.announce(f"loading the judge of {suite}")
             judge = judge_of(chosen, chosen_device)
             target = scores_folder(found.folder, judge) if out is None else Path(out)
-            scores = judge_images(found, judge, target, batch_size=batch_size, progress=display)
-        write_results(scores, target)
-        return Scored(target, scores)
+            scores = judge_images(
+                found, judge, target, batch_size=batch_size, progress=display, shard=place.shard
+            )
+        if not scores.missing:
+            write_results(scores, target)
+        return Scored(target, scores, place.shard)

@@ -15,8 +15,9 @@ from hnbench.cli.options import (
     MeasureNames,
     PartialChoice,
     QuickChoice,
+    ShardName,
 )
-from hnbench.cli.output import echo
+from hnbench.cli.output import echo, show_shard
 from hnbench.cli.printing import show_scores
 
 EXAMPLES = (
@@ -24,6 +25,7 @@ EXAMPLES = (
     "hnbench measure results/my-run --measure lpips --measure cmmd --label reno --device cuda",
     "hnbench measure images --suite geneval --measure dino-similarity",
     "hnbench measure results/my-run --measure vqascore@OWNER/NAME",
+    "hnbench measure results/my-run --shard 2/3",
 )
 
 
@@ -49,6 +51,7 @@ def measure(
         Path | None,
         typer.Option("--out", help="The folder for the values. [default: measures/ in FOLDER]"),
     ] = None,
+    shard: ShardName = None,
 ) -> None:
     """Measure existing images: diversity, fidelity, and other values that no method saw.
 
@@ -65,10 +68,15 @@ def measure(
         batch_size=batch_size,
         device=device,
         out=out,
+        shard=shard,
     )
 
     from hnbench.images.measure_table import sentences, table_of
 
+    if found.missing:
+        labels = f"{found.missing} labels of the measures have no values yet"
+        show_shard(found.shard, labels, found.path.parent)
+        return
     if not found.new:
         echo(f"nothing new to measure: all values are in {found.path.parent}", err=True)
     show_scores(

@@ -24,7 +24,7 @@ from hnbench.cli.options import (
     TextLength,
     Weights,
 )
-from hnbench.cli.output import echo
+from hnbench.cli.output import echo, show_shard
 from hnbench.cli.report import show_existing, write_and_show
 from hnbench.errors import SampleFailure
 
@@ -159,29 +159,21 @@ def run(
         gpus=gpus,
     )
     if not found.shard.whole:
-        _show_shard(found)
+        echo(
+            f"{found.shard.name} done: {found.done} of {found.expected} records; the run has"
+            f" {found.run_done} of {found.run_expected}",
+            err=True,
+        )
     elif not found.new:
         echo(f"all {found.expected} samples are already done in {found.folder}", err=True)
-    if report and found.complete and (found.new or not show_existing(found.folder)):
+    if not found.complete:
+        missing = found.run_expected - found.run_done - found.run_failed
+        show_shard(found.shard, f"{missing} records are missing", found.folder)
+    elif report and (found.new or not show_existing(found.folder)):
         write_and_show(found)
     if found.failed:
         why = f": {found.commonest}" if found.commonest else ""
         raise SampleFailure(
             f"{found.failed} of {found.expected} samples failed{why}. The same command tries them"
             f" again (see {found.folder})"
-        )
-
-
-def _show_shard(found: api.FinishedRun) -> None:
-    """Say what this shard has done, and what the whole run lacks."""
-    echo(
-        f"{found.shard.name} done: {found.done} of {found.expected} records; the run has"
-        f" {found.run_done} of {found.run_expected}",
-        err=True,
-    )
-    if not found.complete:
-        echo(
-            "the last shard to end writes the report; the same command with another --shard, or"
-            f" with --shard 1/1, computes what is missing in {found.folder}",
-            err=True,
         )

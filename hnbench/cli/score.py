@@ -8,14 +8,22 @@ from typing import Annotated
 import typer
 
 import hnbench as api
-from hnbench.cli.options import DeviceName, ImagesAtATime, Labels, PartialChoice, QuickChoice
-from hnbench.cli.output import echo
+from hnbench.cli.options import (
+    DeviceName,
+    ImagesAtATime,
+    Labels,
+    PartialChoice,
+    QuickChoice,
+    ShardName,
+)
+from hnbench.cli.output import echo, show_shard
 from hnbench.cli.printing import show_scores
 
 EXAMPLES = (
     "hnbench score images --suite geneval --device cuda",
     "hnbench score outputs --suite t2i-compbench:color",
     "hnbench score results/my-run --suite geneval-shapes --label hypernoise",
+    "hnbench score images --suite geneval --shard 2/3",
 )
 
 
@@ -46,6 +54,7 @@ def score(
             "--out", help="The folder for verdicts and scores. [default: scores-JUDGE in FOLDER]"
         ),
     ] = None,
+    shard: ShardName = None,
 ) -> None:
     """Judge images that lie in a folder, wherever they come from.
 
@@ -61,12 +70,16 @@ def score(
         batch_size=batch_size,
         device=device,
         out=out,
+        shard=shard,
     )
 
     from hnbench.images.result_files import RESULT_LINES
     from hnbench.images.score_table import correct_lines, sentences, table_of
 
     scores = found.scores
+    if scores.missing:
+        show_shard(found.shard, f"{scores.missing} images have no verdict yet", found.folder)
+        return
     if not scores.new:
         echo(
             f"all {len(scores.verdicts)} images have their verdicts already in {found.folder}",

@@ -1,5 +1,6 @@
-"""Append-only files of JSON lines, for one writer at a time: each result is on the disk before the
-next computation begins.
+"""Append-only files of JSON lines, each for one writer at a time: each result is on the disk before
+the next computation begins. Several processes write next to each other, each into its own file, and
+what counts is the lines of all.
 
 Only the last line can be torn, by a process that was killed while writing; it is dropped. Any other
 damage is a `StoreError` with file and line. Each line ends with a check value of its content, so
@@ -13,7 +14,9 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import re
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
@@ -21,12 +24,11 @@ import msgspec
 from hnbench.errors import StoreError
 from hnbench.files.decoding import MalformedError, NewerSchemaError, decode
 from hnbench.files.hashing import sha256_of
-from hnbench.files.locking import locked
+from hnbench.files.sharing import part_locked
 from hnbench.files.writing import BINARY, append_whole, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -41,10 +43,15 @@ LARGEST_RATIO = 100
 
 
 def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
-    """The parsed lines of `path.xz`, then of `path`; either file may be missing.
+    """The parsed lines of `path.xz` and `path`, then those of the parts that several processes have
+    written (`part_of`), by name. Any of these files may be missing.
 
     `parse` raises a `ValueError`, `KeyError` or `TypeError` for a wrong line (see `parsed_lines`).
     """
+    return [value for each in (path, *_parts(path)) for value in _lines_of(each, parse)]
+
+
+def _lines_of(path: Path, parse: Callable[[Any], T]) -> list[T]:
     return [
         value
         for each in (_packed(path), path)
@@ -144,6 +151,21 @@ def _damaged(path: Path, why: str) -> str:
     )
 
 
+def part_of(path: Path, index: int, count: int) -> Path:
+    """The file of the process that writes part `index` of `count`; `path` itself for the whole.
+
+    >>> part_of(Path("journal.jsonl"), 2, 3).name
+    'journal-2-of-3.jsonl'
+    """
+    return path if count == 1 else path.with_name(f"{path.stem}-{index}-of-{count}{path.suffix}")
+
+
+def _parts(path: Path) -> list[Path]:
+    pattern = re.compile(rf"({re.escape(path.stem)}-\d+-of-\d+{re.escape(path.suffix)})(\.xz)?")
+    found = map(pattern.fullmatch, (one.name for one in path.parent.glob(f"{path.stem}-*-of-*")))
+    return [path.with_name(name) for name in sorted({one[1] for one in found if one})]
+
+
 def _is_there(path: Path) -> bool:
     """Whether anything has that name, even a link to nothing."""
     return os.path.lexists(path)
@@ -154,26 +176,39 @@ def _packed(path: Path) -> Path:
 
 
 class Journal(Generic[T]):
-    """A file of lines that one process writes. Use it in a `with` statement, which locks its folder
-    and reads the existing lines.
+    """A file of lines that one process writes, or one of several for as many processes. Use it in a
+    `with` statement, which locks its part of the folder and reads the existing lines of all.
     """
 
-    def __init__(self, path: Path, parse: Callable[[Any], T]) -> None:
-        """Name the file; its folder is made on entering the `with` statement."""
-        self.path, self._parse = path, parse
+    def __init__(
+        self, path: Path, parse: Callable[[Any], T], part: tuple[int, int] = (1, 1)
+    ) -> None:
+        """Name the file, and the `part` that this process writes: its number and the number of
+        parts. The folder is made on entering the `with` statement.
+        """
+        self._whole, self._parse, self._part = path, parse, part
+        self.path = part_of(path, *part)
+        """The file that is written."""
         self.lines: list[T] = []
-        """The parsed lines, in order."""
+        """The parsed lines: those of all files, then those that were added."""
+        self.own: list[T] = []
+        """The parsed lines of the file that is written."""
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(locked(self.path.parent))
-            self.lines = read_lines(self.path, self._parse)
+            stack.enter_context(part_locked(self.path.parent, *self._part))
+            self.refresh()
             if _is_there(self.path):
                 # Without its torn last line, or the next line would be appended to that one.
                 os.truncate(self.path, sum(len(line) + 1 for line in whole_lines(self.path)))
             self._open = stack.pop_all()
         return self
+
+    def refresh(self) -> None:
+        """Read the lines of all files, also those that other processes have written meanwhile."""
+        self.lines = read_lines(self._whole, self._parse)
+        self.own = _lines_of(self.path, self._parse)
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
@@ -188,4 +223,6 @@ class Journal(Generic[T]):
             finally:
                 os.close(descriptor)
         # Parsed from their bytes, exactly as the next session will read them.
-        self.lines += [self._parse(decode(unsealed(line[:-1])[0], dict)) for line in lines]
+        parsed = [self._parse(decode(unsealed(line[:-1])[0], dict)) for line in lines]
+        self.lines += parsed
+        self.own += parsed

@@ -4,7 +4,7 @@ begins, and no image is judged twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
@@ -13,6 +13,7 @@ from hnbench.images.failed import refuse_failed
 from hnbench.images.inventory import decode_png
 from hnbench.images.verdict_journal import VerdictJournal, key_of
 from hnbench.runs.attempt import attempted
+from hnbench.runs.shards import WHOLE
 from hnbench.runs.verdicts import named, verdicts_of, verify
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hnbench.images.inventory import FoundImage, Inventory, StageProgress
+    from hnbench.runs.shards import Shard
     from hnbench.suites.base import Judge, Suite, Verdict
 
 
@@ -28,11 +30,14 @@ class Scores:
     """An inventory's verdicts: one for each of its images, in order."""
 
     inventory: Inventory
+    """The images that have a verdict."""
     judge: str
     fingerprint: str
     verdicts: tuple[Verdict, ...]
     new: int
     """The number of images judged now; the others were judged before."""
+    missing: int = 0
+    """The number of images that have no verdict yet, because other shards judge them."""
 
 
 def judge_of(suite: Suite, device: str) -> Judge:
@@ -52,10 +57,16 @@ def scores_folder(folder: Path, judge: Judge) -> Path:
 
 
 def score(
-    inventory: Inventory, judge: Judge, out: Path, *, batch_size: int, progress: StageProgress
+    inventory: Inventory,
+    judge: Judge,
+    out: Path,
+    *,
+    batch_size: int,
+    progress: StageProgress,
+    shard: Shard = WHOLE,
 ) -> Scores:
-    """Judge the images that have no verdict yet in the folder `out`. The inventory must have been
-    checked (`Inventory.usable`), so that its images' SHA-256 are known.
+    """Judge the shard's images that have no verdict yet in the folder `out`. The inventory must
+    have been checked (`Inventory.usable`), so that its images' SHA-256 are known.
 
     If there is anything to judge, the judge is checked first (`Judge.verify`, a `UsageError`). If
     the judge fails for an image, that is a `SampleFailure` at the end, when all other images have
@@ -63,12 +74,12 @@ def score(
     """
     fingerprint = judge.fingerprint
     keys = [key_of(image, fingerprint) for image in inventory.images]
-    with VerdictJournal(out) as journal:
+    with VerdictJournal(out, shard) as journal:
         # By key: equal images of one prompt are judged once.
         pending = {
             key: image
-            for key, image in zip(keys, inventory.images, strict=True)
-            if key not in journal.verdicts
+            for number, (key, image) in enumerate(zip(keys, inventory.images, strict=True))
+            if key not in journal.verdicts and shard.has(number)
         }
         if pending:
             verify(judge)
@@ -87,5 +98,18 @@ def score(
             judge_batch, list(pending.items()), batch_size, named(judge), record_memory=False
         )
         refuse_failed(named(judge), [image.name for image in pending.values()], results, "images")
-        verdicts = tuple(journal.verdicts[key] for key in keys)
-    return Scores(inventory, judge.name, fingerprint, verdicts, len(pending))
+        if not shard.whole:
+            journal.refresh()
+        judged = [
+            (image, journal.verdicts[key])
+            for key, image in zip(keys, inventory.images, strict=True)
+            if key in journal.verdicts
+        ]
+    return Scores(
+        replace(inventory, images=tuple(image for image, _ in judged)),
+        judge.name,
+        fingerprint,
+        tuple(verdict for _, verdict in judged),
+        len(pending),
+        len(keys) - len(judged),
+    )

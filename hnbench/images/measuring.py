@@ -4,7 +4,7 @@ next one begins, and nothing is measured twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +22,7 @@ from hnbench.measures.journal import (
     row_line,
 )
 from hnbench.runs.attempt import attempted
+from hnbench.runs.shards import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hnbench.images.inventory import FoundImage, Inventory, StageProgress
     from hnbench.measures.base import Measure
     from hnbench.measures.journal import Distance, Images, MeasureRow
+    from hnbench.runs.shards import Shard
 
     ByPrompt = Mapping[str, Sequence[FoundImage]]
 
@@ -54,10 +56,27 @@ class Measured:
     """
     new: int
     """The number of images read now; the others were measured before."""
+    base: str | None = None
+    """The label of the base's images."""
+
+    @property
+    def missing(self) -> list[str]:
+        """The labels that have not all values yet, because other shards measure them."""
+        if self.definition.kind == "set":
+            return [
+                label for label in self.images if label != self.base and label not in self.distances
+            ]
+        return [
+            label for label, known in self.images.items() if len(self.values[label]) < len(known)
+        ]
 
 
 class Measurer:
-    """Measures an inventory, whose images' SHA-256 are known, with one measure after another."""
+    """Measures an inventory, whose images' SHA-256 are known, with one measure after another.
+
+    A shard has whole labels of a measure: number j of all (measure, label) pairs, in the order in
+    which they are measured.
+    """
 
     def __init__(
         self,
@@ -67,6 +86,7 @@ class Measurer:
         base: str | None,
         batch_size: int,
         progress: StageProgress,
+        shard: Shard = WHOLE,
     ) -> None:
         """Measure images of `inventory` into `journal`. `base` is the label of the base's images,
         None if the images have no labels. If the base has no image, that is a `UsageError`.
@@ -77,6 +97,7 @@ class Measurer:
             batch_size,
             progress,
         )
+        self._shard, self._pairs = shard, 0
         self._whole, self._folder = inventory.complete, inventory.folder
         self._found: dict[str, dict[str, list[FoundImage]]] = {}
         for image in inventory.images:
@@ -88,7 +109,7 @@ class Measurer:
             )
 
     def measure(self, measure: Measure) -> Measured:
-        """Compute the values that the journal lacks; returns all values.
+        """Compute the shard's values that the journal lacks; returns all known values.
 
         Raises `UsageError` for images that cannot be measured, before anything is computed;
         `PluginError` for a measure that breaks its contract; `SampleFailure` if the measure failed
@@ -104,27 +125,37 @@ class Measurer:
             label: self._several(measure, by_prompt) for label, by_prompt in self._found.items()
         }
         images = {label: _hashes(by_prompt) for label, by_prompt in found.items()}
-        new = 0
-        if isinstance(measure, SetMeasure):
-            new = self._measure_sets(measure, definition, found, images)
-        else:
-            new = self._measure_prompts(measure, definition, found, images)
-        known = Measurements(self._journal.lines)
-        return Measured(
-            definition,
-            images,
-            (
-                {label: known.by_prompt(definition, label, images[label]) for label in found}
+        own = [label for number, label in enumerate(found, self._pairs) if self._shard.has(number)]
+        self._pairs += len(found)
+        new = (
+            self._measure_sets(measure, definition, found, images, own)
+            if isinstance(measure, SetMeasure)
+            else self._measure_prompts(
+                measure, definition, {label: found[label] for label in own}, images
+            )
+        )
+        left_out = sum(len(self._found[label]) - len(found[label]) for label in found)
+        return self.known(Measured(definition, images, {}, {}, left_out, new, self._base))
+
+    def known(self, measured: Measured) -> Measured:
+        """The same result with the values that the journal has now."""
+        known, definition, images = (
+            Measurements(self._journal.lines),
+            measured.definition,
+            measured.images,
+        )
+        return replace(
+            measured,
+            values=(
+                {label: known.by_prompt(definition, label, images[label]) for label in images}
                 if definition.kind != "set"
                 else {}
             ),
-            {
+            distances={
                 label: distance
-                for label in found
+                for label in images
                 if (distance := self._distance(known, definition, label, images))
             },
-            sum(len(self._found[label]) - len(found[label]) for label in found),
-            new,
         )
 
     def _several(self, measure: Measure, by_prompt: ByPrompt) -> ByPrompt:
@@ -197,6 +228,7 @@ class Measurer:
         definition: Definition,
         found: Mapping[str, ByPrompt],
         images: Mapping[str, Images],
+        own: Sequence[str],
     ) -> int:
         if self._base is None:
             raise UsageError(
@@ -208,7 +240,7 @@ class Measurer:
         base = self._base
         pending = [
             label
-            for label in found
+            for label in own
             if label != base and not self._distance(known, definition, label, images)
         ]
         labels = [base, *pending] if pending else []  # no label lacks a value: nothing to load
@@ -282,7 +314,8 @@ class Measurer:
     def _begin(self, definition: Definition, pending: Iterable[FoundImage]) -> int:
         count = sum(1 for _ in pending)
         self._progress.label(definition.measure, count)
-        if count and definition not in self._journal.lines:
+        # Each file has its own definitions, because others can be read after it.
+        if count and definition not in self._journal.own:
             self._journal.add([definition_line(definition)])
         return count
 

@@ -14,6 +14,7 @@ import msgspec
 
 from hnbench.files import journal
 from hnbench.files.decoding import Sha256, as_kind, check_schema
+from hnbench.runs.shards import WHOLE
 from hnbench.seeds import digest
 from hnbench.suites.base import Verdict
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hnbench.images.inventory import FoundImage
+    from hnbench.runs.shards import Shard
 
 SCHEMA = 1
 """The version of a line that this package writes."""
@@ -34,18 +36,23 @@ def key_of(image: FoundImage, fingerprint: str) -> str:
 
 
 class VerdictJournal:
-    """The journal of a folder of scores, open for one process at a time. Use it in a `with`
-    statement.
+    """The journal of a folder of scores, open for one process at a time for each shard. Use it in a
+    `with` statement.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shard: Shard = WHOLE) -> None:
         """Name the folder; it is made, locked and read on entering the `with` statement."""
-        self._file = journal.Journal(folder / "journal.jsonl", _parse)
+        self._file = journal.Journal(folder / "journal.jsonl", _parse, (shard.index, shard.count))
         self.verdicts: dict[str, Verdict] = {}
 
     def __enter__(self) -> Self:
         self.verdicts = dict(self._file.__enter__().lines)
         return self
+
+    def refresh(self) -> None:
+        """Read the verdicts of all processes."""
+        self._file.refresh()
+        self.verdicts = dict(self._file.lines)
 
     def __exit__(self, *_: object) -> None:
         self._file.__exit__()

@@ -189,9 +189,11 @@ def _of_sets(images: Images, base: Images) -> str:
     )
 
 
-def open_journal(folder: Path) -> Journal[Definition | MeasureRow]:
-    """The journal in a folder of measures, for writing."""
-    return Journal(folder / NAME, _Reader())
+def open_journal(folder: Path, part: tuple[int, int] = (1, 1)) -> Journal[Definition | MeasureRow]:
+    """The journal in a folder of measures, for writing; `part` is the number of this process and
+    the number of processes.
+    """
+    return Journal(folder / NAME, _Reader(), part)
 
 
 def read_measurements(run: Path) -> Measurements | None:

@@ -27,6 +27,7 @@ from hnbench.images.score_table import (
     table_of,
     to_json,
 )
+from hnbench.runs.shards import WHOLE, Shard
 from hnbench.suites.base import Prompt, Verdict
 from hnbench.suites.prompt_file import PromptSuite
 from hnbench.suites.shapes import ShapesJudge, ShapesSuite
@@ -74,11 +75,11 @@ def scored(
     *,
     partial: bool = False,
     batch_size: int = 5,
+    shard: Shard = WHOLE,
 ) -> Scores:
     found = find_images(folder, suite).usable(Stages(), partial=partial)
-    return score(
-        found, judge, scores_folder(folder, judge), batch_size=batch_size, progress=Stages()
-    )
+    out = scores_folder(folder, judge)
+    return score(found, judge, out, batch_size=batch_size, progress=Stages(), shard=shard)
 
 
 def spoil(folder: Path, suite: SmallSuite) -> None:
@@ -310,6 +311,36 @@ def test_one_process_at_a_time(geneval: Path, suite: SmallSuite) -> None:
     folder.mkdir()
     with FileLock(folder / ".lock"), pytest.raises(StoreError, match="in use by another process"):
         scored(geneval, suite, ShapesJudge())
+
+
+def test_shards_judge_every_image_once_and_their_union_is_the_score(
+    tmp_path: Path, geneval: Path, suite: SmallSuite
+) -> None:
+    spoil(geneval, suite)
+    shutil.copytree(geneval, tmp_path / "copy")
+    whole = scored(tmp_path / "copy", suite, ShapesJudge())
+    seen, found = [], None
+    for turn, number in enumerate((2, 3, 1), start=1):
+        judge = Counting()
+        found = scored(geneval, suite, judge, shard=Shard(number, 3))
+        seen.append(sum(judge.seen))
+        assert (found.new, found.missing) == (8, 24 - 8 * turn)
+        assert len(found.verdicts) == len(found.inventory.images) == 8 * turn
+    assert found
+    assert seen == [8, 8, 8]
+    assert found.verdicts == whole.verdicts
+    assert [one.name for one in found.inventory.images] == [
+        one.name for one in whole.inventory.images
+    ]
+    folder = scores_folder(geneval, ShapesJudge())
+    assert sorted(path.name for path in folder.glob("*.jsonl")) == [
+        f"journal-{number}-of-3.jsonl" for number in (1, 2, 3)
+    ]
+    assert scored(geneval, suite, Counting()).new == 0, "a single process knows them all"
+    # What one of them did not do, any other does.
+    (folder / "journal-2-of-3.jsonl").unlink()
+    assert scored(geneval, suite, Counting(), shard=Shard(1, 2)).missing == 4
+    assert scored(geneval, suite, Counting()).new == 4
 
 
 def test_an_image_that_changes_meanwhile_is_told(geneval: Path, suite: SmallSuite) -> None:

@@ -20,7 +20,8 @@ from hnbench.images.inventory import FoundImage, Inventory
 from hnbench.images.measure_table import sentences, table_of
 from hnbench.images.measuring import Measured, Measurer
 from hnbench.measures.base import ImageMeasure, Measure, PromptMeasure, SetMeasure
-from hnbench.measures.journal import Measurements, open_journal
+from hnbench.measures.journal import Measurements, open_journal, read_measurements
+from hnbench.runs.shards import Shard
 from tests.images.conftest import SmallSuite, Stages, draw_png
 
 
@@ -162,6 +163,46 @@ def test_an_interrupted_measure_continues(geneval: Path, suite: SmallSuite) -> N
         3,
         3,
         3,
+    ]
+
+
+def test_shards_measure_whole_labels_and_their_union_is_everything(run: Inventory) -> None:
+    measures: list[type[Measure]] = [Redness, Range, Shift]
+    whole = [measured(run, one(), base="random") for one in measures]
+    shutil.rmtree(run.folder / "measures")
+
+    def shard(number: int, count: int) -> list[Measured]:
+        with open_journal(run.folder / "measures", (number, count)) as journal:
+            measurer = Measurer(
+                run,
+                journal,
+                base="random",
+                batch_size=6,
+                progress=Stages(),
+                shard=Shard(number, count),
+            )
+            found = [measurer.measure(one()) for one in measures]
+            journal.refresh()
+            return [measurer.known(one) for one in found]
+
+    # Pairs 0 to 5: (redness, random), (redness, ours), (range, random), (range, ours),
+    # (shift, random), (shift, ours). The base needs no distance.
+    first = shard(2, 4)
+    assert [one.new for one in first] == [24, 0, 48]
+    assert [one.missing for one in first] == [["random"], ["random", "ours"], []]
+    second = shard(1, 4)
+    assert [one.new for one in second] == [24, 0, 0]
+    assert [one.missing for one in second] == [[], ["random", "ours"], []]
+    shard(3, 4)
+    last = shard(4, 4)
+    assert [one.new for one in last] == [0, 24, 0]
+    assert [one.missing for one in last] == [[], [], []]
+    assert [replace(one, new=0) for one in last] == [replace(one, new=0) for one in whole]
+    known = read_measurements(run.folder)
+    assert known is not None
+    assert known.by_prompt(last[0].definition, "ours", last[0].images["ours"])
+    assert [one.new for one in [measured(run, kind(), base="random") for kind in measures]] == [
+        *(0, 0, 0)
     ]
 
 
