@@ -152,6 +152,9 @@ class Method(ABC):
         """Yield, for every task, one outcome per label. The tasks are one batch, which fits on the
         device.
 
+        Before its first batch, a run also calls this with one task alone, to count the method's
+        floating-point operations. It throws the outcomes away.
+
         The result for a task must not depend on the other tasks of the batch (except for the order
         of floating-point sums). Generate with `conditioning_of(generator, noises, tasks)`, because
         samplers that add noise between their steps need its seeds.

@@ -49,15 +49,15 @@ class Calls(TorchFunctionMode):
 
 
 def _linear(output: Any, given: Any, *_: Any, **__: Any) -> int:
-    return 2 * output.numel() * given.shape[-1]
+    return int(2 * output.numel() * given.shape[-1])
 
 
 def _convolution(output: Any, _given: Any, weight: Any, *_: Any, **__: Any) -> int:
-    return 2 * output.numel() * prod(weight.shape[1:])
+    return int(2 * output.numel() * prod(weight.shape[1:]))
 
 
 def _attention(output: Any, query: Any, key: Any, *_: Any, **__: Any) -> int:
-    return 2 * output.numel() * key.shape[-2] + 2 * query.numel() * key.shape[-2]
+    return int(2 * (output.numel() + query.numel()) * key.shape[-2])
 
 
 _FORMULAS: dict[str, Callable[..., int]] = {

@@ -28,6 +28,7 @@ from hnbench.rewards.base import Mixture, Reward
 from hnbench.seeds import digest
 from hnbench.testing.toys import BrightnessReward, ToyGenerator
 from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
+from tests.runs.test_work import Encoding
 
 
 class Spectator:
@@ -294,6 +295,15 @@ def test_operations_are_those_counted_by_hand(kind: str, accumulation: int, tmp_
     assert training_cost(adapter)["flops"] == (
         images * trained + judged * (TOY + len(evaluations) * evaluated)
     )
+
+
+def test_texts_that_are_encoded_once_are_not_counted(tmp_path: Path) -> None:
+    plan = config(steps=2)
+    found = [
+        training_cost(Trainer(plan, one, mixture(), PROMPTS, tmp_path / type(one).__name__).train())
+        for one in (ToyGenerator(), Encoding())
+    ]
+    assert found[0]["flops"] == found[1]["flops"]
 
 
 def test_a_training_that_was_begun_before_operations_were_counted_has_none(tmp_path: Path) -> None:
