@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from hnbench import transfers
+from hnbench.devices import transfers
 from hnbench.generators import pipeline
 
 DEVICE = torch.device("lazy")

@@ -20,7 +20,7 @@ from hnbench.tasks import Task
 PACKAGE = Path(hnbench.__file__).parent
 GROUND = {
     *("errors", "tasks", "seeds", "config", "detections"),
-    *("files", "guards", "transfers", "weights"),
+    *("files", "guards", "devices", "weights"),
 }
 """What every room may use: it knows nothing of models, methods, suites or runs."""
 MODELS = {"generators", "rewards"}
@@ -30,7 +30,7 @@ ALLOWED = {
     "tasks": set(),
     "detections": set(),
     "seeds": {"tasks"},
-    "transfers": set(),
+    "devices": {"errors"},
     "files": {"errors"},
     "guards": {"errors", "files"},
     "weights": {"errors", "files", "seeds"},

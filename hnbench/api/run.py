@@ -30,7 +30,7 @@ from hnbench.runs.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hnbench.runs.launching import Launch
+    from hnbench.runs.launching import Launched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,7 +199,7 @@ def _on_devices(
     return FinishedRun(**vars(found), **vars(tally))
 
 
-def _refuse_failed(launched: Launch, screen: Screen) -> None:
+def _refuse_failed(launched: Launched, screen: Screen) -> None:
     """Raise an error with the worst exit code, unless all processes have computed their part."""
     failed = [one for one in launched.ended if one.code not in (0, 3)]
     for one in failed:

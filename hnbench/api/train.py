@@ -26,7 +26,7 @@ from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.training_prompts import is_set
 from hnbench.display.screen import Screen
 from hnbench.files.names import OF_MODELS, plain_name
-from hnbench.hypernetwork.launch import Launch, is_alone_by_mistake, launched
+from hnbench.hypernetwork.launch import TrainingProcess, is_alone_by_mistake, launched
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _name_of(config: TrainingConfig, prompts: Sequence[str], dtype: str) -> str:
 def _train(
     config: TrainingConfig,
     prompts: Sequence[str],
-    place: tuple[Launch, str],
+    place: tuple[TrainingProcess, str],
     dtype: str,
     folder: Path,
     screen: Screen,

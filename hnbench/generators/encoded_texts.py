@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hnbench.transfers import to_device
+from hnbench.devices.transfers import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,6 +18,7 @@ import diffusers
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from hnbench.devices.transfers import generator_on
 from hnbench.errors import UsageError
 from hnbench.generators.assembly import assemble, load_all
 from hnbench.generators.base import Conditioning, Generator
@@ -25,7 +26,6 @@ from hnbench.generators.encoded_texts import EncodedTexts
 from hnbench.generators.memory import checkpoint_blocks, offload_blocks
 from hnbench.generators.parts import INDEX
 from hnbench.seeds import digest
-from hnbench.transfers import generator_on
 from hnbench.weights.fingerprint import fingerprint_of
 from hnbench.weights.quiet import quiet_loading
 

@@ -8,25 +8,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hnbench.devices.launchers import MPI, TORCHRUN, rank_by
 from hnbench.errors import UsageError
-from hnbench.files.escaping import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LAUNCHERS = (
-    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
-)
-"""Names of a process's number, of the number of processes, and of its number on its machine. The
-first are torchrun's and accelerate's; the others are those of MPI, which accelerate uses for
-several processes on a CPU.
-"""
-
 
 @dataclass(frozen=True)
-class Launch:
+class TrainingProcess:
     """One process of a training."""
 
     index: int = 0
@@ -68,14 +58,16 @@ class Launch:
         return f"{self.count} processes ({', '.join(self.source)})"
 
 
-def launched(environment: Mapping[str, str] = os.environ) -> Launch:
+def launched(environment: Mapping[str, str] = os.environ) -> TrainingProcess:
     """The place of this process by the environment; a process of its own without a launcher.
     Values that are not such numbers are a `UsageError`.
     """
-    for index, count, local in LAUNCHERS:
-        if index in environment and count in environment:
-            return _read(environment, index, count, local)
-    return Launch()
+    found = (rank_by(environment, names) for names in (TORCHRUN, *MPI))
+    rank = next((one for one in found if one), None)
+    if rank is None:
+        return TrainingProcess()
+    local = rank.number if rank.local is None else rank.local
+    return TrainingProcess(rank.number, rank.count, local, rank.source)
 
 
 def is_alone_by_mistake(environment: Mapping[str, str] = os.environ) -> bool:
@@ -84,27 +76,3 @@ def is_alone_by_mistake(environment: Mapping[str, str] = os.environ) -> bool:
     """
     asked = environment.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in environment
     return asked and not launched(environment).source
-
-
-def _read(environment: Mapping[str, str], index: str, count: str, local: str) -> Launch:
-    processes = _number(environment, count, 1)
-    if processes == 1:
-        return Launch(source=(index, count))
-    number = _number(environment, index, 0)
-    if number >= processes:
-        raise UsageError(
-            f"the environment says {index}={number} and {count}={processes}; the first must be the"
-            " smaller one; start the processes with torchrun or accelerate launch"
-        )
-    own = _number(environment, local, 0) if local in environment else number
-    return Launch(number, processes, own, (index, count))
-
-
-def _number(environment: Mapping[str, str], name: str, least: int) -> int:
-    text = environment[name]
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) >= least):
-        raise UsageError(
-            f"the environment says {name}={quoted(text)}; it must be a whole number of at least"
-            f" {least}; unset it, or start the processes with torchrun or accelerate launch"
-        )
-    return int(text)

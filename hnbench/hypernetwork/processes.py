@@ -22,7 +22,7 @@ import torch.distributed as dist
 from hnbench.errors import PeerError, UsageError
 from hnbench.files.escaping import first_line
 from hnbench.hypernetwork.folder import State
-from hnbench.hypernetwork.launch import Launch
+from hnbench.hypernetwork.launch import TrainingProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,9 +46,9 @@ class Processes:
     another one has ended.
     """
 
-    def __init__(self, launch: Launch | None = None, control: Any = None) -> None:
+    def __init__(self, launch: TrainingProcess | None = None, control: Any = None) -> None:
         """Take part as `launch` says. `control` is a gloo group of all processes."""
-        self.launch, self._control = launch or Launch(), control
+        self.launch, self._control = launch or TrainingProcess(), control
 
     @property
     def main(self) -> bool:
@@ -177,7 +177,7 @@ class Processes:
 
 
 @contextmanager
-def joined(launch: Launch, device: str) -> Iterator[Processes]:
+def joined(launch: TrainingProcess, device: str) -> Iterator[Processes]:
     """The processes of `launch`, connected for the length of the block, each with its `device`. A
     group that this process already belongs to is used.
 
@@ -212,7 +212,7 @@ def joined(launch: Launch, device: str) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def own_device(launch: Launch, device: str) -> str:
+def own_device(launch: TrainingProcess, device: str) -> str:
     """The device of this process, from the training's, such as "cuda:3" from "cuda". A machine with
     too few devices is a `UsageError`.
     """

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hnbench.devices.transfers import to_device
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.training import Training
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
-from hnbench.transfers import to_device
 
 
 def starting_noise(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from hnbench.devices.transfers import to_device
 from hnbench.errors import PluginError
 from hnbench.files.digits import to_digits
 from hnbench.flops import counted
@@ -27,7 +28,6 @@ from hnbench.runs.failures import RECORDED, failure_of, is_for_user
 from hnbench.runs.outcomes import Expectation
 from hnbench.runs.record import RECORD_DIGITS, Cost, Failure
 from hnbench.runs.watched import WatchedMeter
-from hnbench.transfers import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

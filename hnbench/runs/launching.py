@@ -46,7 +46,7 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Launch:
+class Launched:
     """The processes as they ended, and the Ctrl-C or SIGTERM that was passed on to them, if any."""
 
     ended: tuple[Ended, ...]
@@ -65,7 +65,7 @@ def launch(
     shard: Shard,
     folder: Path,
     progress: RunProgress,
-) -> Launch:
+) -> Launched:
     """Start a process for each (name, arguments of `hnbench`), and wait until all have ended.
     Together they compute `shard` of the run in `folder`.
 
@@ -97,7 +97,7 @@ def launch(
         Ended(name, _code(process.returncode), _last_lines(output))
         for (name, _), process, output in zip(commands, processes, outputs, strict=True)
     )
-    return Launch(ended, interrupt, followed.written)
+    return Launched(ended, interrupt, followed.written)
 
 
 def _wait(

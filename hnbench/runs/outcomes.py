@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from hnbench.devices.transfers import to_host
 from hnbench.errors import PluginError
 from hnbench.guards.answers import is_usable, real, shown
 from hnbench.methods.base import Outcome
@@ -21,7 +22,6 @@ from hnbench.runs.failures import failure_of
 from hnbench.runs.pixels import quantise
 from hnbench.runs.record import Failure
 from hnbench.tasks import Task
-from hnbench.transfers import to_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ class Checked:
 
 
 class _Queued(NamedTuple):
-    """What is copied of an outcome, still on the device."""
+    """The parts of an outcome that are copied, still on the device."""
 
     pixels: Tensor
     bounds: Tensor
@@ -220,7 +220,7 @@ class Expectation:
 
 
 def _landed(queued: Mapping[Key, _Queued]) -> dict[Key, _Queued | Failure]:
-    """What was queued, on the CPU, after one wait for the device."""
+    """The queued parts, on the CPU, after one wait for the device."""
     try:
         flat = iter(to_host([tensor for one in queued.values() for tensor in one]))
         return {key: _Queued(next(flat), next(flat), next(flat)) for key in queued}

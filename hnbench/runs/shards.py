@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hnbench.devices.launchers import MPI, TORCHRUN, Names, rank_by, whole_number
 from hnbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,8 +80,6 @@ class Shard:
 
 
 WHOLE = Shard(1, 1)
-MOST = 10**9
-"""More processes, or tasks of an array, than any launcher can start."""
 
 
 @dataclass(frozen=True)
@@ -129,24 +128,13 @@ def parse_shard(text: str) -> Shard:
 
 
 def _of_torchrun(environment: Mapping[str, str]) -> Place | None:
-    if not {"RANK", "WORLD_SIZE"} <= environment.keys():
-        return None
-    return _ranked(environment, "RANK", "WORLD_SIZE", "LOCAL_RANK")
-
-
-_OF_MPI = (
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
-)
-"""The variables of Open MPI; of MPICH and Intel MPI."""
+    return _ranked(environment, TORCHRUN)
 
 
 def _of_mpi(environment: Mapping[str, str]) -> Place | None:
-    for rank, size, local in _OF_MPI:
-        # SLURM sets PMI's for a single task too, which may be one of an array.
-        if {rank, size} <= environment.keys() and environment[size] != "1":
-            return _ranked(environment, rank, size, local)
-    return None
+    # SLURM sets PMI's for a single task too, which may be one of an array.
+    found = (_ranked(environment, names) for names in MPI if environment.get(names[1]) != "1")
+    return next((place for place in found if place), None)
 
 
 def _of_slurm_step(environment: Mapping[str, str]) -> Place | None:
@@ -157,19 +145,18 @@ def _of_slurm_step(environment: Mapping[str, str]) -> Place | None:
     in_step = not {"SLURM_STEP_ID", "SLURM_STEPID"}.isdisjoint(environment)
     if size is None or not in_step or "SLURM_PROCID" not in environment or environment[size] == "1":
         return None
-    return _ranked(environment, "SLURM_PROCID", size, "SLURM_LOCALID")
+    return _ranked(environment, ("SLURM_PROCID", size, "SLURM_LOCALID"))
 
 
 _STEP_SIZES = ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
 
 
-def _ranked(environment: Mapping[str, str], rank: str, size: str, local: str) -> Place:
-    count = _number(environment, size, 1)
-    number = _number(environment, rank, 0, count - 1)
+def _ranked(environment: Mapping[str, str], names: Names) -> Place | None:
+    rank = rank_by(environment, names)
+    if rank is None:
+        return None
     return Place(
-        Shard(number + 1, count),
-        f"from {rank} and {size}",
-        _number(environment, local, 0) if local in environment else None,
+        Shard(rank.number + 1, rank.count), f"from {' and '.join(rank.source)}", rank.local
     )
 
 
@@ -210,10 +197,10 @@ def _of_array(environment: Mapping[str, str]) -> Place | None:
 def _of_task(environment: Mapping[str, str], array: _Array) -> Place:
     first = 1
     if array.first is not None and array.first in environment:
-        first = _number(environment, array.first, 0)
-    step = _number(environment, array.step, 1) if array.step in environment else 1
-    last = _number(environment, array.last, first)
-    task = _number(environment, array.task, first, last)
+        first = whole_number(environment, array.first, 0)
+    step = whole_number(environment, array.step, 1) if array.step in environment else 1
+    last = whole_number(environment, array.last, first)
+    task = whole_number(environment, array.task, first, last)
     count = (last - first) // step + 1
     # SLURM says how many tasks there are, and an array such as 1,3,7 has fewer than its ends say.
     said = environment.get("SLURM_ARRAY_TASK_COUNT") if array.task.startswith("SLURM") else None
@@ -227,17 +214,3 @@ def _of_task(environment: Mapping[str, str], array: _Array) -> Place:
 
 
 _READERS = (_of_torchrun, _of_mpi, _of_slurm_step, _of_array)
-
-
-def _number(
-    environment: Mapping[str, str], name: str, least: int, largest: int | None = None
-) -> int:
-    text = environment[name]
-    most = MOST if largest is None else largest
-    if re.fullmatch(r"\d{1,9}", text) and least <= int(text) <= most:
-        return int(text)
-    wanted = f"from {least} to {largest}" if largest is not None else f"of at least {least}"
-    raise UsageError(
-        f"the environment variable {name} is {text!r}; a whole number {wanted} is expected. Unset"
-        " it, or give `shard`, which is 1/1 for the whole run"
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hnbench.errors import UsageError
-from hnbench.hypernetwork.launch import Launch, is_alone_by_mistake, launched
+from hnbench.hypernetwork.launch import TrainingProcess, is_alone_by_mistake, launched
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
 
@@ -13,20 +13,20 @@ TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
 @pytest.mark.parametrize(
     ("environment", "wanted"),
     [
-        ({}, Launch()),
-        (TORCHRUN, Launch(5, 8, 1, ("RANK", "WORLD_SIZE"))),
-        ({"RANK": "1", "WORLD_SIZE": "2"}, Launch(1, 2, 1, ("RANK", "WORLD_SIZE"))),
-        ({"RANK": "0", "WORLD_SIZE": "1"}, Launch(source=("RANK", "WORLD_SIZE"))),
-        ({"RANK": "0"}, Launch()),
+        ({}, TrainingProcess()),
+        (TORCHRUN, TrainingProcess(5, 8, 1, ("RANK", "WORLD_SIZE"))),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, TrainingProcess(1, 2, 1, ("RANK", "WORLD_SIZE"))),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, TrainingProcess(source=("RANK", "WORLD_SIZE"))),
+        ({"RANK": "0"}, TrainingProcess()),
         (
             {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", **TORCHRUN},
-            Launch(5, 8, 1, ("RANK", "WORLD_SIZE")),
+            TrainingProcess(5, 8, 1, ("RANK", "WORLD_SIZE")),
         ),
-        ({"PMI_RANK": "1", "PMI_SIZE": "2"}, Launch(1, 2, 1, ("PMI_RANK", "PMI_SIZE"))),
+        ({"PMI_RANK": "1", "PMI_SIZE": "2"}, TrainingProcess(1, 2, 1, ("PMI_RANK", "PMI_SIZE"))),
     ],
 )
 def test_the_environment_says_which_process_this_is(
-    environment: dict[str, str], wanted: Launch
+    environment: dict[str, str], wanted: TrainingProcess
 ) -> None:
     assert launched(environment) == wanted
     assert wanted.main == (wanted.index == 0)
@@ -80,12 +80,12 @@ def test_an_uneven_batch_says_what_would_do(
     batch: int, accumulation: int, count: int, advice: str
 ) -> None:
     with pytest.raises(UsageError, match=f"`batch_size` was {batch}, which is the batch of all"):
-        Launch(0, count).require_divisible(batch, accumulation)
+        TrainingProcess(0, count).require_divisible(batch, accumulation)
     with pytest.raises(UsageError) as caught:
-        Launch(0, count).require_divisible(batch, accumulation)
+        TrainingProcess(0, count).require_divisible(batch, accumulation)
     assert str(caught.value).count(advice) == 1
 
 
 def test_an_even_batch_is_fine() -> None:
-    Launch().require_divisible(3, 1)
-    Launch(3, 4).require_divisible(8, 1)
+    TrainingProcess().require_divisible(3, 1)
+    TrainingProcess(3, 4).require_divisible(8, 1)

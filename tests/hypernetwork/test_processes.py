@@ -18,7 +18,7 @@ from hnbench.errors import UsageError
 from hnbench.hypernetwork.checkpoint import describe_adapter
 from hnbench.hypernetwork.draws import Draws
 from hnbench.hypernetwork.folder import TrainingFolder
-from hnbench.hypernetwork.launch import Launch
+from hnbench.hypernetwork.launch import TrainingProcess
 from hnbench.hypernetwork.processes import Processes, _buckets, own_device
 from tests.hypernetwork.rank import PLANS, At, interrupt, plan_of, start, trainer
 from tests.hypernetwork.test_trainer import log_of, without_time
@@ -186,7 +186,7 @@ def test_parts_of_a_batch_are_the_batch(noise: str) -> None:
     whole = Draws(plan, PROMPTS, (2, 3))
     for count in (1, 2, 3, 6):
         parts = [
-            Draws(plan, PROMPTS, (2, 3), Processes(Launch(index, count)).part(6))
+            Draws(plan, PROMPTS, (2, 3), Processes(TrainingProcess(index, count)).part(6))
             for index in range(count)
         ]
         together = torch.cat([part.noise(3, 1) for part in parts])
@@ -216,15 +216,19 @@ def test_one_process_exchanges_nothing() -> None:
 @pytest.mark.parametrize(
     ("launch", "device", "wanted"),
     [
-        (Launch(), "cuda:1", "cuda:1"),
-        (Launch(1, 2, 1), "cpu", "cpu"),
-        (Launch(5, 8, 1), "cuda", "cuda:1"),
-        (Launch(5, 8, 3), "cuda", "process 4 on this machine, and torch finds 2 CUDA devices"),
-        (Launch(0, 2, 0, ("RANK", "WORLD_SIZE")), "cuda:1", "each of the 2 processes"),
+        (TrainingProcess(), "cuda:1", "cuda:1"),
+        (TrainingProcess(1, 2, 1), "cpu", "cpu"),
+        (TrainingProcess(5, 8, 1), "cuda", "cuda:1"),
+        (
+            TrainingProcess(5, 8, 3),
+            "cuda",
+            "process 4 on this machine, and torch finds 2 CUDA devices",
+        ),
+        (TrainingProcess(0, 2, 0, ("RANK", "WORLD_SIZE")), "cuda:1", "each of the 2 processes"),
     ],
 )
 def test_each_process_has_its_own_device(
-    launch: Launch, device: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+    launch: TrainingProcess, device: str, wanted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen: list[int] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

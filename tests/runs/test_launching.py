@@ -15,7 +15,7 @@ import torch
 import hnbench
 from hnbench.catalogue.loading import choose_device, choose_gpus
 from hnbench.errors import ProcessFailure, UsageError
-from hnbench.runs.launching import Ended, Launch
+from hnbench.runs.launching import Ended, Launched
 from hnbench.runs.shards import Shard
 from hnbench.runs.store import RunStore, read_run
 from tests.runs.test_kill import lines
@@ -102,7 +102,7 @@ main()
 
 def test_the_worst_exit_code_counts() -> None:
     def worst(*codes: int) -> int:
-        return Launch(tuple(Ended("x", code, ()) for code in codes), None, 0).worst.code
+        return Launched(tuple(Ended("x", code, ()) for code in codes), None, 0).worst.code
 
     assert worst(0, 3, 0) == 3
     assert worst(3, 2) == 2

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from hnbench.devices.transfers import to_device, to_host
 from hnbench.generators.encoded_texts import EncodedTexts
-from hnbench.transfers import to_device, to_host
 from tests.queued_device import DEVICE, Remote, queued_device
 
 CPU = torch.device("cpu")

@@ -1,0 +1,1 @@
+"""Where work runs: processes that a launcher started, and copies between host and device."""
