@@ -30,7 +30,7 @@ ALLOWED = {
     "tasks": set(),
     "detections": set(),
     "seeds": {"tasks"},
-    "devices": {"errors"},
+    "devices": {"errors", "files"},
     "files": {"errors"},
     "guards": {"errors", "files"},
     "weights": {"errors", "files", "seeds"},

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
+from hnbench.files.escaping import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,6 @@ def whole_number(
         return int(text)
     wanted = f"from {least} to {largest}" if largest is not None else f"of at least {least}"
     raise UsageError(
-        f"the environment variable {name} is {text!r}; a whole number {wanted} is expected. Unset"
-        " it if no launcher started this process"
+        f"the environment variable {name} is {quoted(text)}; a whole number {wanted} is expected."
+        " Unset it if no launcher started this process"
     )

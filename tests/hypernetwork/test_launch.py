@@ -35,13 +35,13 @@ def test_the_environment_says_which_process_this_is(
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"WORLD_SIZE": "0"}, "WORLD_SIZE='0'; it must be a whole number of at least 1"),
-        ({"RANK": "-1"}, "RANK='-1'; it must be a whole number of at least 0"),
-        ({"RANK": "two"}, "RANK='two'"),
-        ({"RANK": "²"}, "RANK='²'"),
-        ({"RANK": "8"}, "RANK=8 and WORLD_SIZE=8; the first must be the smaller one"),
-        ({"LOCAL_RANK": ""}, "LOCAL_RANK=''"),
-        ({"WORLD_SIZE": "9" * 5000}, "WORLD_SIZE='999"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0'; a whole number of at least 1"),
+        ({"RANK": "-1"}, "RANK is '-1'; a whole number from 0"),
+        ({"RANK": "two"}, "RANK is 'two'"),
+        ({"RANK": "²"}, "RANK is '²'"),
+        ({"RANK": "8"}, "RANK is '8'; a whole number from 0 to 7"),
+        ({"LOCAL_RANK": ""}, "LOCAL_RANK is ''"),
+        ({"WORLD_SIZE": "9" * 5000}, "WORLD_SIZE is '999"),
     ],
 )
 def test_a_wrong_environment_is_one_line(changes: dict[str, str], text: str) -> None:
