@@ -176,7 +176,7 @@ class Proposer:
         meter, usage = Meter(), Usage()
         try:
             self.models.warm_up(tasks)
-            flops = self._flops_of(tasks[0])
+            flops = self.flops_of(tasks[0])
             outcomes = self._propose(tasks, meter, usage)
             return Attempt(tasks, meter, usage, outcomes, flops), True
         except RECORDED as error:
@@ -208,7 +208,7 @@ class Proposer:
         reward = MeteredReward(models.reward, meter)
         return list(self.method.propose(tasks, generator, reward, models.noises))
 
-    def _flops_of(self, task: Task) -> int | None:
+    def flops_of(self, task: Task) -> int | None:
         """The method's floating-point operations for one task; they are counted the first time. A
         count that fails is tried again with later tasks, a few times.
         """
