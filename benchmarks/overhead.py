@@ -8,16 +8,16 @@ new folder, with all its work: images are compressed, flushed to the disk and ju
 are written. Each repeat ends with a line on stderr. The result is the ratio of wall times: the
 median, the smallest and the largest of the repeats.
 
-    run_over_bare        the whole run over all its passes; warm-up passes count as the harness's
-                         own; 1.05 is the target
+    run_over_bare        the whole run over all its passes; passes that warm up or count operations
+                         are the harness's own; 1.05 is the target
     propose_over_bare    the seconds that the run reports for its methods, over the passes of the
                          methods
     judge_share          the judge's seconds over the run's; they are a part of run_over_bare that
                          the harness cannot save
 
 The defaults (which the command above spells out) take two minutes on two cores. A warm-up is one
-batch, so the fewer batches a run has, the larger its share: `--limit 42`, the prompts of the quick
-protocol, takes six minutes.
+batch, and a count one task of each method, so the fewer batches a run has, the larger their share:
+`--limit 42`, the prompts of the quick protocol, takes six minutes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ from hnbench.methods.base import Method, Outcome
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.random import Random
 from hnbench.rewards.base import Mixture, Reward
-from hnbench.runs.attempt import Models
+from hnbench.runs.attempt import Models, Proposer
 from hnbench.runs.execute import execute
 from hnbench.runs.experiment import Experiment
 from hnbench.runs.preparation import prepare
@@ -68,7 +68,7 @@ class Tape:
     """The passes of a run, in order."""
 
     def __init__(self) -> None:
-        self.phase = "measure"
+        self.phase, self.running = "measure", True
         self.calls: list[Call] = []
 
     @contextmanager
@@ -80,9 +80,16 @@ class Tape:
         yield
         self.phase = before
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Note nothing."""
+        before, self.running = self.running, False
+        yield
+        self.running = before
+
     def note(self, model: str, size: int) -> None:
         """Note one pass of a batch."""
-        if self.phase != "warm-up":
+        if self.running:
             self.calls.append((self.phase, model, size))
 
 
@@ -174,14 +181,20 @@ class Bench:
         return seconds
 
     def record(self, folder: Path) -> list[Call]:
-        """The passes of the run, without those of the warm-up."""
-        tape, warm_up = Tape(), Models.warm_up
+        """The passes of the run, without those that warm up and that count operations."""
+        tape = Tape()
 
-        def unrecorded(models: Models, tasks: Sequence[Task]) -> None:
-            with tape.during("warm-up"):
-                warm_up(models, tasks)
+        def unrecorded(work: Callable[..., Any]) -> Callable[..., Any]:
+            def stopped(*arguments: Any) -> Any:
+                with tape.stopped():
+                    return work(*arguments)
 
-        with mock.patch.object(Models, "warm_up", unrecorded):
+            return stopped
+
+        with (
+            mock.patch.object(Models, "warm_up", unrecorded(Models.warm_up)),
+            mock.patch.object(Proposer, "flops_of", unrecorded(Proposer.flops_of)),
+        ):
             self.run(folder, tape)
         return tape.calls
 

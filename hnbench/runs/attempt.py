@@ -204,7 +204,7 @@ class Proposer:
         starts = self.models.noises.batch(tasks)
         try:
             self.models.warm_up(tasks)
-            flops = self._flops_of(tasks[0])
+            flops = self.flops_of(tasks[0])
             self._told(0)
             found = self._propose(tasks, starts, meter, usage)
             return Attempt(tasks, meter, usage, starts, found, flops), True
@@ -243,7 +243,7 @@ class Proposer:
         finally:
             self._used = generator.most_at_once
 
-    def _flops_of(self, task: Task) -> int | None:
+    def flops_of(self, task: Task) -> int | None:
         """The method's floating-point operations for one task; they are counted the first time. A
         count that fails is tried again with later tasks, a few times.
         """
