@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hnbench.api.verify import Verified as Verified
     from hnbench.api.verify import verify as verify
     from hnbench.errors import HnbenchError as HnbenchError
+    from hnbench.errors import PeerError as PeerError
     from hnbench.errors import PluginError as PluginError
     from hnbench.errors import SampleFailure as SampleFailure
     from hnbench.errors import StoreError as StoreError
@@ -81,7 +82,14 @@ _HOMES = {
     "api.score": ("Scored", "score"),
     "api.train": ("TrainedAdapter", "train"),
     "api.verify": ("Verified", "verify"),
-    "errors": ("HnbenchError", "PluginError", "SampleFailure", "StoreError", "UsageError"),
+    "errors": (
+        "HnbenchError",
+        "PeerError",
+        "PluginError",
+        "SampleFailure",
+        "StoreError",
+        "UsageError",
+    ),
     "generators.base": ("Conditioning", "Generator"),
     "measures.base": ("ImageMeasure", "Measure", "PromptMeasure", "SetMeasure"),
     "methods.base": ("Method", "Outcome"),
@@ -113,6 +121,7 @@ __all__ = [
     "Mixture",
     "NoiseSource",
     "Outcome",
+    "PeerError",
     "PluginError",
     "Prompt",
     "PromptMeasure",
