@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from hnbench.api.verify import Verified as Verified
     from hnbench.api.verify import verify as verify
     from hnbench.errors import HnbenchError as HnbenchError
+    from hnbench.errors import PeerError as PeerError
     from hnbench.errors import PluginError as PluginError
     from hnbench.errors import SampleFailure as SampleFailure
     from hnbench.errors import StoreError as StoreError
@@ -88,7 +89,14 @@ _HOMES = {
     "api.score": ("Scored", "score"),
     "api.train": ("TrainedAdapter", "train"),
     "api.verify": ("Verified", "verify"),
-    "errors": ("HnbenchError", "PluginError", "SampleFailure", "StoreError", "UsageError"),
+    "errors": (
+        "HnbenchError",
+        "PeerError",
+        "PluginError",
+        "SampleFailure",
+        "StoreError",
+        "UsageError",
+    ),
     "generators.base": ("Conditioning", "Generator"),
     "measures.base": ("ImageMeasure", "Measure", "PromptMeasure", "SetMeasure"),
     "methods.base": ("Method", "Outcome", "Passes"),
@@ -122,6 +130,7 @@ __all__ = [
     "NoiseSource",
     "Outcome",
     "Passes",
+    "PeerError",
     "PluginError",
     "Prompt",
     "PromptMeasure",

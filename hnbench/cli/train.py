@@ -40,7 +40,7 @@ EXAMPLES = (
     "hnbench train --kind finetune --steps 500 --learning-rate 1e-4",
     "hnbench train --prompts my-prompts.txt --batch-size 16 --out results/my-training",
     "torchrun --nproc-per-node 2 -m hnbench train --save-every 20",
-    "accelerate launch -m hnbench train --generator sana-sprint-0.6b --batch-size 54",
+    "accelerate launch -m hnbench train --generator sd-turbo --batch-size 18 --accumulation 1",
 )
 
 
