@@ -112,8 +112,8 @@ def test_a_judge_shows_the_photograph_to_the_models_that_it_uses(
         (
             "spatial",
             (
-                r"detector .* expected a 'person' at about \[8, 17, 409, 480\], and found dining"
-                r" table 0\.\d+ at "
+                r"detector .* expected a 'person' at about \[8, 17, 409, 480\], and found"
+                r" (dog|dining table) [01]\.\d+ at "
             ),
         ),
     ],
