@@ -42,8 +42,6 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    if text.isprintable():
-        return text
     return "".join(
         character if character.isprintable() else _escaped(character) for character in text
     )

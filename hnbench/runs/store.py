@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 from msgspec.structs import force_setattr
 
 from hnbench.errors import StoreError
+from hnbench.files.collection import without_collection
 from hnbench.files.decoding import MalformedError
 from hnbench.files.hashing import sha256_of, sha256_of_file
 from hnbench.files.journal import APPENDING, parsed_lines, sealed, unsealed, whole_lines
@@ -294,17 +295,23 @@ class _Lines:
         self.records: dict[str, Record] = {}
         self.unchecked = 0
         self._texts: dict[str, str] = {}
-        for path in _journals(folder):
-            for record, checked in parsed_lines(path, _read_line):
-                self._keep(record)
-                self.unchecked += not checked
+        self._initial: dict[str, dict[str, float]] = {}
+        with without_collection():
+            for path in _journals(folder):
+                for record, checked in parsed_lines(path, _read_line):
+                    self._keep(record)
+                    self.unchecked += not checked
 
     def _keep(self, record: Record) -> None:
-        # Many records have the same texts. Keeping one copy of each saves much of the memory, and
-        # `force_setattr` can change a frozen record.
+        # Many records have the same texts, and those of one sample the same initial rewards.
+        # Keeping one copy of each saves much of the memory, and `force_setattr` can change a frozen
+        # record.
         for name in _SHARED:
             text = getattr(record, name)
             force_setattr(record, name, self._texts.setdefault(text, text))
+        initial = self._initial.setdefault(record.noise_sha256, record.initial_rewards)
+        if initial == record.initial_rewards:
+            force_setattr(record, "initial_rewards", initial)
         self.records[record.id] = record
 
 
