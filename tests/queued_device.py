@@ -19,7 +19,6 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from hnbench import transfers
 from hnbench.generators import pipeline
-from hnbench.methods import ahead
 
 DEVICE = torch.device("lazy")
 """The name of a device that torch knows, and that this installation has not."""
@@ -137,9 +136,8 @@ def queued_device(patch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         device = DEVICE
 
     patch.setattr(pipeline, "generator_on", lambda _: DeviceGenerator("cpu"))
-    for place in (transfers, ahead):
-        patch.setattr(place, "has_queue", lambda device: device.type == DEVICE.type)
-        patch.setattr(place, "page_locked", page_locked)
+    patch.setattr(transfers, "has_queue", lambda device: device.type == DEVICE.type)
+    patch.setattr(transfers, "page_locked", page_locked)
     patch.setattr(transfers, "landing", landing)
     patch.setattr(transfers, "wait_for", wait_for)
     with mode:

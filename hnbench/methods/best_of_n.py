@@ -11,7 +11,6 @@ from torch import Tensor
 
 from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning, Generator
-from hnbench.methods.ahead import ahead
 from hnbench.methods.base import (
     Method,
     Outcome,
@@ -23,6 +22,7 @@ from hnbench.methods.candidates import Candidates, joined, keep_better
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
+from hnbench.transfers import ahead
 
 
 @dataclass(frozen=True, kw_only=True)

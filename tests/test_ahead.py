@@ -5,10 +5,9 @@ import torch
 from torch import Tensor
 
 from hnbench import transfers
-from hnbench.methods import ahead as module
-from hnbench.methods.ahead import AHEAD, ahead
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.testing.toys import BrightnessReward, ToyGenerator
+from hnbench.transfers import AHEAD, ahead
 from tests.methods.linear import noises_for, tasks_of
 
 CPU = torch.device("cpu")
@@ -17,9 +16,8 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def queued(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the CPU for a GPU."""
-    for place in (module, transfers):
-        monkeypatch.setattr(place, "has_queue", lambda _: True)
-        monkeypatch.setattr(place, "page_locked", torch.clone)
+    monkeypatch.setattr(transfers, "has_queue", lambda _: True)
+    monkeypatch.setattr(transfers, "page_locked", torch.clone)
 
 
 def test_on_a_cpu_each_is_drawn_when_it_is_needed() -> None:
