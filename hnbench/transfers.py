@@ -86,8 +86,12 @@ def ahead(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         waiting: deque[Future[Tensor]] = deque()
         for place in places:
-            waiting.append(pool.submit(lambda place=place: page_locked(make(place))))
+            waiting.append(pool.submit(_made_and_locked, make, place))
             if len(waiting) > AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _made_and_locked(make: Callable[[Place], Tensor], place: Place) -> Tensor:
+    return page_locked(make(place))

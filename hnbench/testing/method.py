@@ -166,9 +166,9 @@ class _Asked:
         expected = Expectation(self.who, tasks, labels, self.image_shape, noises.batch(tasks))
         with as_a_run_checks():
             checked = expected.check(listed)
-        for one in checked.values():
-            if isinstance(one, Failure):
-                raise ContractError(one.message)
+        for found in checked.values():
+            if isinstance(found, Failure):
+                raise ContractError(found.message)
         require(
             [(one.task, one.label) for one in listed]
             == [(task, label) for task in tasks for label in labels],
