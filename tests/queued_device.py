@@ -38,39 +38,39 @@ ASKING = (
 class Remote(Tensor):
     """A tensor on the device."""
 
-    inner: Tensor
+    held: Tensor
 
     @staticmethod
-    def __new__(cls: type[Self], inner: Tensor) -> Self:
-        made: Self = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+    def __new__(cls: type[Self], held: Tensor) -> Self:
+        made: Self = Tensor._make_wrapper_subclass(
             cls,
-            inner.shape,
-            dtype=inner.dtype,
+            held.shape,
+            dtype=held.dtype,
             device=DEVICE,
-            strides=inner.stride(),
-            storage_offset=inner.storage_offset(),
+            strides=held.stride(),
+            storage_offset=held.storage_offset(),
         )
-        made.inner = inner
+        made.held = held
         return made
 
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
-    def __repr__(self, **_: Any) -> str:
-        return f"Remote({self.inner!r})"
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+        return f"Remote({self.held!r})"
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         raise RuntimeError(f"{func} of a tensor on the device, outside of `queued_device`")
 
 
-class _Executing(TorchDispatchMode):
+class _Executing(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs the operations of the device on the CPU, and notes its waits."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.waits: Counter[str] = Counter()
 
     def __torch_dispatch__(
@@ -90,7 +90,7 @@ class _Executing(TorchDispatchMode):
         if name == "_to_copy" and not remote and not getattr(given[0], "locked", False):
             self.waits["copy from ordinary memory"] += 1
         args, kwargs = tree_map(
-            lambda leaf: leaf.inner if isinstance(leaf, Remote) else leaf, (args, kwargs)
+            lambda leaf: leaf.held if isinstance(leaf, Remote) else leaf, (args, kwargs)
         )
         found = func(*args, **kwargs)
         if target is not None and torch.device(target) != DEVICE:
@@ -127,7 +127,7 @@ def queued_device(patch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
     def landing(tensor: Tensor) -> Tensor:
         assert isinstance(tensor, Remote)
-        return tensor.inner.clone()
+        return tensor.held.clone()
 
     def wait_for(_: torch.device) -> None:
         mode.waits["wait"] += 1

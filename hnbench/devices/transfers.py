@@ -8,14 +8,22 @@ for once. On a CPU, nothing is copied.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from torch import Tensor
+
+Place = TypeVar("Place")
+
+AHEAD = 2
+"""The number of tensors that each thread makes in advance."""
 
 
 def has_queue(device: torch.device) -> bool:
@@ -58,3 +66,32 @@ def wait_for(device: torch.device) -> None:
 def generator_on(device: torch.device) -> torch.Generator:
     """A random generator that draws on the device; its seed is always the same."""
     return torch.Generator(device).manual_seed(0)
+
+
+def ahead(
+    make: Callable[[Place], Tensor],
+    places: Sequence[Place],
+    device: torch.device,
+    *,
+    workers: int = 1,
+) -> Iterator[Tensor]:
+    """`make(place)` for each place, in order, on the CPU.
+
+    For a GPU, `workers` other threads make them in advance, in page-locked memory, while the device
+    is busy. On a CPU, that would only take time from the model, so each is made when it is needed.
+    """
+    if not has_queue(device):
+        yield from map(make, places)
+        return
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        waiting: deque[Future[Tensor]] = deque()
+        for place in places:
+            waiting.append(pool.submit(_made_and_locked, make, place))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _made_and_locked(make: Callable[[Place], Tensor], place: Place) -> Tensor:
+    return page_locked(make(place))

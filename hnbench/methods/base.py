@@ -28,9 +28,14 @@ def starting_noise(
     """The tasks' noises on the generator's device, `[B, *noise_shape]`, in float32 or wider even if
     the model computes in bfloat16. `candidate` 0 is the sample's own starting noise.
     """
+    return placed(generator, noises.batch(tasks, candidate))
+
+
+def placed(generator: Generator, noise: Tensor) -> Tensor:
+    """A noise on the generator's device, in float32 or wider."""
     # Norms and small changes of a noise need float32; a generator casts the noise itself.
     dtype = torch.promote_types(generator.dtype, torch.float32)
-    return to_device(noises.batch(tasks, candidate), generator.device).to(dtype)
+    return to_device(noise, generator.device).to(dtype)
 
 
 def conditioning_of(

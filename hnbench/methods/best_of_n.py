@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hnbench.devices.transfers import ahead
 from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.base import (
@@ -16,7 +17,7 @@ from hnbench.methods.base import (
     Outcome,
     Passes,
     conditioning_of,
-    starting_noise,
+    placed,
     without_gradient,
 )
 from hnbench.methods.candidates import Candidates, joined, keep_better
@@ -109,9 +110,12 @@ class BestOfN(Method):
         most = max(count, generator.images_at_once or 0)
         texts = _Repeated(conditioning_of(generator, noises, tasks))
         made: Candidates | None = None
-        for first in range(0, self.n * count, most):
-            places = range(first, min(first + most, self.n * count))
-            noise = _noise_at(places, tasks, generator, noises)
+        rounds = [
+            range(first, min(first + most, self.n * count))
+            for first in range(0, self.n * count, most)
+        ]
+        drawn = ahead(lambda places: _drawn_at(places, tasks, noises), rounds, generator.device)
+        for places, noise in zip(rounds, (placed(generator, one) for one in drawn), strict=True):
             image = generator.generate(noise, texts.at(places))
             score = reward.score(image, [tasks[place % count].prompt for place in places])
             made = joined(made, Candidates(noise, image, score))
@@ -149,16 +153,14 @@ def _rounds(start: int, length: int, count: int) -> Iterator[slice]:
         start, length = 0, length - (stop - start)
 
 
-def _noise_at(
-    places: range, tasks: Sequence[Task], generator: Generator, noises: NoiseSource
-) -> Tensor:
-    """The noises of consecutive places, where place `k` is candidate `k // len(tasks)` of task `k %
-    len(tasks)`.
+def _drawn_at(places: range, tasks: Sequence[Task], noises: NoiseSource) -> Tensor:
+    """The noises of consecutive places, on the CPU, where place `k` is candidate `k // len(tasks)`
+    of task `k % len(tasks)`.
     """
     count = len(tasks)
     start, candidate = places.start % count, places.start // count
     parts = [
-        starting_noise(generator, noises, tasks[part], candidate + later)
+        noises.batch(tasks[part], candidate + later)
         for later, part in enumerate(_rounds(start, len(places), count))
     ]
     return torch.cat(parts) if len(parts) > 1 else parts[0]

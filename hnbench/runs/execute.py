@@ -1,5 +1,6 @@
 """Executes a plan: every method on every pending sample, each batch measured and recorded before
-the next one.
+the next one. On a GPU, the images of a batch are saved, and judged if that needs no GPU, while the
+next one is proposed; its records are written before that one's images are measured.
 
 The base (the label `random`) runs first, because every other record has the base's rewards of the
 same sample. A sample is pending for a method as long as any of its labels has no done record. Done
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.outcomes import Checked
     from hnbench.runs.plan import Expected, Plan
-    from hnbench.runs.recorder import Measurement
+    from hnbench.runs.recorder import Measurement, Measuring
     from hnbench.runs.store import RunStore
     from hnbench.runs.workload import Workload
     from hnbench.tasks import Task
@@ -186,6 +187,17 @@ def _session_of(progress: RunProgress, store: RunStore) -> Iterator[None]:
         progress.done()
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """An attempt whose records are not written yet."""
+
+    attempt: Attempt
+    owed: Sequence[tuple[Expected, Checked | Failure]]
+    """The records to write."""
+    measuring: Measuring | None
+    """None if no record is to be written."""
+
+
 class _Execution:
     """One session that works through some tasks of a plan."""
 
@@ -201,21 +213,29 @@ class _Execution:
         self._plan, self._tasks, self._models = plan, tasks, models
         self._recorder, self._store, self._progress = recorder, store, progress
         self._device = device_name(str(models.generator.device))
+        # On a CPU, saving and judging would slow down the method that is timed.
+        self._overlaps = has_queue(models.generator.device)
+        self._begun: _Begun | None = None
         self.written = 0
 
     def run(self, method: Method, batch_size: int) -> None:
         """Compute the missing records of one method, batch by batch."""
         self._progress.label(name_of(method))
         proposer = Proposer(method, self._models, batch_size, self._progress.passes)
-        for start in range(0, len(self._tasks), batch_size):
-            batch = self._tasks[start : start + batch_size]
-            owing = {task for task in batch if self._open(method, task)}
-            if owing:
-                usable = self._with_base(method, batch, owing)
-                for attempt in proposer.attempts(usable, owing):
-                    # Ctrl-C waits, so that no computed batch is lost.
-                    with interrupt_deferred():
-                        self._record(method, attempt)
+        tasks = self._tasks
+        try:
+            for start in range(0, len(tasks), batch_size):
+                batch = tasks[start : start + batch_size]
+                owing = {task for task in batch if self._open(method, task)}
+                if owing:
+                    usable = self._with_base(method, batch, owing)
+                    for attempt in proposer.attempts(usable, owing):
+                        # Ctrl-C waits, so that no computed batch is lost.
+                        with interrupt_deferred():
+                            self._record(method, attempt)
+        finally:
+            with interrupt_deferred():
+                self._finish()
 
     def _open(self, method: Method, task: Task) -> list[Expected]:
         """The planned records of this task and method that are not done."""
@@ -256,8 +276,16 @@ class _Execution:
         return [task for task in batch if task not in without]
 
     def _record(self, method: Method, attempt: Attempt) -> None:
-        """Measure the images of an attempt and write the missing records of its tasks."""
+        """Measure the images of an attempt, and write the missing records of its tasks: at once, or
+        after the next proposal.
+        """
         self._progress.proposed(len(attempt.tasks), attempt.usage.seconds)
+        self._finish()
+        self._begun = self._begin(method, attempt)
+        if not self._overlaps:
+            self._finish()
+
+    def _begin(self, method: Method, attempt: Attempt) -> _Begun:
         items = [item for task in attempt.tasks for item in self._items(method, task)]
         owed = {item.id for item in items if not self._store.is_done(item.id)}
         outcomes = [(item, attempt.outcomes[item.task, item.label]) for item in items]
@@ -266,15 +294,27 @@ class _Execution:
             for item, found in outcomes
             if not isinstance(found, Failure)
         ]
-        measured = self._recorder.measure(chosen, len(attempt.tasks)) if owed else {}
+        return _Begun(
+            attempt,
+            [(item, outcome) for item, outcome in outcomes if item.id in owed],
+            self._recorder.begin(chosen, len(attempt.tasks)) if owed else None,
+        )
+
+    def _finish(self) -> None:
+        """Write the records of the attempt that was begun, if there is one."""
+        # First of all, it is no longer begun: if this fails, it is not tried again.
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return
+        measured = begun.measuring.result() if begun.measuring else {}
+        attempt = begun.attempt
         starts = dict(zip(attempt.tasks, attempt.starts, strict=True))
-        for item, outcome in outcomes:
-            if item.id in owed:
-                self._store.add(
-                    self._make(item, starts[item.task], attempt, outcome, measured.get(item.id))
-                )
-        self.written += len(owed)
-        self._progress.advance(len(owed))
+        for item, outcome in begun.owed:
+            self._store.add(
+                self._make(item, starts[item.task], attempt, outcome, measured.get(item.id))
+            )
+        self.written += len(begun.owed)
+        self._progress.advance(len(begun.owed))
 
     def _make(
         self,

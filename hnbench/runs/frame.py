@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -39,26 +39,26 @@ def frame_of(records: Sequence[Record], cpu_seeds: Collection[int] = ()) -> pd.D
     """
     import pandas as pd
 
-    columns: dict[str, Any] = {
-        name: [of(record) for record in records] for name, of in _BEFORE_REWARDS.items()
-    }
+    columns: dict[str, Any] = {name: list(map(of, records)) for name, of in _BEFORE_REWARDS.items()}
     for prefix, of_record in (
         (REWARD, attrgetter("rewards")),
         ("initial:", attrgetter("initial_rewards")),
     ):
         for name in dict.fromkeys(name for record in records for name in of_record(record)):
-            columns[f"{prefix}{name}"] = _numbers(of_record(record).get(name) for record in records)
-    columns |= {name: _numbers(of(record) for record in records) for name, of in _NUMBERS.items()}
+            columns[f"{prefix}{name}"] = _numbers([of_record(one).get(name) for one in records])
+    columns |= {name: _numbers(list(map(of, records))) for name, of in _NUMBERS.items()}
     columns["generator_passes"] = (
         columns[f"{PASSES}generator_forward"] + columns[f"{PASSES}generator_backward"]
     )
     columns["peak_memory_bytes"] = _numbers(
-        None
-        if record.schema < MEMORY_SINCE and record.base_seed in cpu_seeds
-        else record.cost.peak_memory_bytes
-        for record in records
+        [
+            None
+            if record.schema < MEMORY_SINCE and record.base_seed in cpu_seeds
+            else record.cost.peak_memory_bytes
+            for record in records
+        ]
     )
-    columns |= {name: [of(record) for record in records] for name, of in _AFTER_NUMBERS.items()}
+    columns |= {name: list(map(of, records)) for name, of in _AFTER_NUMBERS.items()}
     return pd.DataFrame(columns)
 
 
@@ -68,8 +68,9 @@ def on_cpu(manifest: Mapping[str, Any]) -> bool:
     return not devices or not all(device.startswith("cuda") for device in devices)
 
 
-def _numbers(values: Iterable[float | None]) -> npt.NDArray[np.float64]:
-    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+def _numbers(values: Sequence[float | None]) -> npt.NDArray[np.float64]:
+    """The numbers, with NaN for None."""
+    return np.array(values, dtype=np.float64)
 
 
 def _correct(record: Record) -> float:

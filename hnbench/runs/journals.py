@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import force_setattr
 
+from hnbench.files.collection import without_collection
 from hnbench.files.decoding import MalformedError
 from hnbench.files.journal import parsed_lines, unsealed, whole_lines
 from hnbench.runs.record import Record, read_record
@@ -58,17 +59,23 @@ class Union:
         self.records: dict[str, Record] = {}
         self.unchecked = 0
         self._texts: dict[str, str] = {}
-        for path in journals:
-            for record, checked in parsed_lines(path, read_line):
-                self._keep(record)
-                self.unchecked += not checked
+        self._initial: dict[str, dict[str, float]] = {}
+        with without_collection():
+            for path in journals:
+                for record, checked in parsed_lines(path, read_line):
+                    self._keep(record)
+                    self.unchecked += not checked
 
     def _keep(self, record: Record) -> None:
-        # Many records have the same texts. Keeping one copy of each saves much of the memory, and
-        # `force_setattr` can change a frozen record.
+        # Many records have the same texts, and those of one sample the same initial rewards.
+        # Keeping one copy of each saves much of the memory, and `force_setattr` can change a frozen
+        # record.
         for name in _SHARED:
             text = getattr(record, name)
             force_setattr(record, name, self._texts.setdefault(text, text))
+        initial = self._initial.setdefault(record.noise_sha256, record.initial_rewards)
+        if initial == record.initial_rewards:
+            force_setattr(record, "initial_rewards", initial)
         self.records[record.id] = preferred(self.records.get(record.id), record)
 
 

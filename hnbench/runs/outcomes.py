@@ -61,7 +61,7 @@ class Checked:
 
 
 class _Queued(NamedTuple):
-    """The parts of an outcome that are copied, still on the device."""
+    """The tensors of an outcome that are copied, still on the device."""
 
     pixels: Tensor
     bounds: Tensor
@@ -220,7 +220,7 @@ class Expectation:
 
 
 def _landed(queued: Mapping[Key, _Queued]) -> dict[Key, _Queued | Failure]:
-    """The queued parts, on the CPU, after one wait for the device."""
+    """The queued tensors on the CPU, after one wait for the device."""
     try:
         flat = iter(to_host([tensor for one in queued.values() for tensor in one]))
         return {key: _Queued(next(flat), next(flat), next(flat)) for key in queued}

@@ -2,8 +2,9 @@
 
 Rewards and verdicts are those of the saved 8-bit image, not of the tensor that a method had. A
 reward with published preprocessing is scored with it. While the rewards are computed on this
-thread, another one compresses, saves and judges the same images; neither runs while a method is
-timed. If a reward or a judge raises for a sample, or gives a wrong answer, only this sample fails.
+thread, another one judges, compresses and saves the same images. Nothing of it keeps the device
+busy while a method is timed. If a reward or a judge raises for a sample, or gives a wrong answer,
+only this sample fails.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from hnbench.runs.verdicts import named, verdicts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     import torch
     from PIL import Image
@@ -69,6 +70,29 @@ class _Picture:
         return to_picture(self.pixels)
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """Images that are being saved, and that have their rewards; perhaps also being judged."""
+
+    pictures: Sequence[_Picture]
+    scores: Sequence[dict[str, float] | Failure]
+    verdicts: Future[Sequence[Verdict | Failure | None]]
+    saved: Future[dict[str, SavedImage]]
+
+    def result(self) -> dict[str, Measurement | Failure]:
+        """Wait until all is done. Returns id -> measurement for the records that are still to be
+        written, with a `Failure` for each image that cannot be measured.
+        """
+        verdicts, saved = self.verdicts.result(), self.saved.result()
+        results: dict[str, Measurement | Failure] = {}
+        for picture, rewards, verdict in zip(self.pictures, self.scores, verdicts, strict=True):
+            failures = (result for result in (rewards, verdict) if isinstance(result, Failure))
+            failure = next(failures, None)
+            for record_id in picture.ids:
+                results[record_id] = failure or Measurement(saved[record_id], rewards, verdict)  # type: ignore[arg-type]
+        return results
+
+
 class Recorder:
     """Saves, scores and judges images: rewards on the calling thread, the judge and the disk on the
     thread of `worker`.
@@ -91,45 +115,42 @@ class Recorder:
         self._store, self._judge, self._metadata, self._worker = store, judge, metadata, worker
         self._scorer = Scorer(rewards, held_out, device)
 
-    def measure(
-        self, chosen: Sequence[Chosen], batch_size: int
-    ) -> dict[str, Measurement | Failure]:
-        """Measure every image, `batch_size` at a time. Returns id -> measurement for the records
-        that are still to be written, with a `Failure` for each image that cannot be measured.
+    def begin(self, chosen: Sequence[Chosen], batch_size: int) -> Measuring:
+        """Begin to measure every image, `batch_size` at a time. When this returns, the device has
+        nothing left to do: the rewards are there, and a judge that uses the device is done.
         """
         pictures = _distinct(chosen)
-        kept = self._worker.submit(self._save_and_judge, pictures, batch_size)
+        verdicts = self._worker.submit(self._verdicts, pictures, batch_size)
+        saved = self._worker.submit(self._save, pictures)
         shown = [(picture.to_image(), picture.task.prompt) for picture in pictures]
         scores = self._scorer.score(shown, batch_size)
-        saved, verdicts = kept.result()
-        results: dict[str, Measurement | Failure] = {}
-        for picture, rewards, verdict in zip(pictures, scores, verdicts, strict=True):
-            failures = (result for result in (rewards, verdict) if isinstance(result, Failure))
-            failure = next(failures, None)
-            for record_id in picture.ids:
-                results[record_id] = failure or Measurement(saved[record_id], rewards, verdict)  # type: ignore[arg-type]
-        return results
+        if self._judge is not None and self._judge.uses_device:
+            verdicts.result()
+        return Measuring(pictures, scores, verdicts, saved)
 
-    def _save_and_judge(
-        self, pictures: Sequence[_Picture], batch_size: int
-    ) -> tuple[dict[str, SavedImage], Sequence[Verdict | Failure | None]]:
-        images = [picture.to_image() for picture in pictures]
+    def _save(self, pictures: Sequence[_Picture]) -> dict[str, SavedImage]:
         saved = {}
-        for picture, image in zip(pictures, images, strict=True):
+        for picture in pictures:
             if picture.ids:
-                png = to_png(image)
+                png = to_png(picture.to_image())
                 saved.update(
                     {record_id: self._store.save_image(record_id, png) for record_id in picture.ids}
                 )
+        return saved
+
+    def _verdicts(
+        self, pictures: Sequence[_Picture], batch_size: int
+    ) -> Sequence[Verdict | Failure | None]:
         judge = self._judge
         if judge is None:
-            return saved, [None] * len(pictures)
+            return [None] * len(pictures)
+        images = [picture.to_image() for picture in pictures]
         metadata = [self._metadata[picture.task.prompt_id] for picture in pictures]
 
         def verdicts(pairs: Sequence[tuple[Image.Image, Mapping[str, Any]]]) -> list[Verdict]:
             return verdicts_of(judge, [image for image, _ in pairs], [about for _, about in pairs])
 
-        return saved, attempted(
+        return attempted(
             verdicts, list(zip(images, metadata, strict=True)), batch_size, named(judge)
         )
 

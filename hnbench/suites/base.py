@@ -78,6 +78,10 @@ class Judge(ABC):
     """A held-out verdict on (image, prompt metadata). Never optimised."""
 
     name: str
+    uses_device: bool = True
+    """Whether judging keeps the device busy that the judge was made for. If not, a run on a GPU
+    judges a batch while the next one is proposed, without changing what that takes.
+    """
 
     @property
     @abstractmethod

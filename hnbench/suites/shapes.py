@@ -40,6 +40,7 @@ class ShapesJudge(Judge):
     """GenEval's rules over the shapes detector, with one threshold for every task."""
 
     name = "shapes-detector"
+    uses_device = False
 
     @property
     def fingerprint(self) -> str:

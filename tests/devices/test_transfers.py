@@ -30,7 +30,7 @@ def test_a_copy_to_the_device_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
         assert isinstance(found, Remote)
         assert to_device(found, DEVICE) is found
     assert waits == {}
-    assert found.inner.tolist() == [0, 1, 2]
+    assert found.held.tolist() == [0, 1, 2]
 
 
 def texts() -> EncodedTexts:

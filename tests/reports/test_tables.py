@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+import math
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from hnbench.reports.summary import Summary
-from hnbench.reports.tables import console_table, records_frame, summary_frame
+from hnbench.reports.tables import console_table, records_frame, summary_frame, write_csv
 from tests.reports.synthetic import LABELS
 
 
@@ -89,3 +92,14 @@ def test_console_table_marks_what_is_incomplete(gappy: Summary) -> None:
     ] == ["random", "ReNO", "HyperNoise"]
     assert any("failed or are missing" in line for line in lines)
     assert max(len(line.rstrip()) for line in lines) <= 120
+
+
+def test_equal_numbers_that_are_written_differently_keep_their_texts(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [0.0, -0.0, math.nan, 1 / 3], "b": [None, "x", "=1", math.nan]})
+    write_csv(frame, tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_text() == "a,b\n0,\n-0,x\n,'=1\n0.333333333,\n"
+
+
+def test_a_table_without_rows_has_its_header(tmp_path: Path) -> None:
+    write_csv(pd.DataFrame({"a": [], "b": []}), tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_text() == "a,b\n"

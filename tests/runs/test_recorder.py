@@ -68,7 +68,7 @@ def test_what_is_reported_is_the_pictures_score(tmp_path: Path) -> None:
             device=torch.device("cpu"),
             worker=worker,
         )
-        measured = measurer.measure([chosen], 4)[chosen.id]
+        measured = measurer.begin([chosen], 4).result()[chosen.id]
     assert isinstance(measured, Measurement)
     red = float((quantise(image)[0].float() / 255).mean())
     assert measured.rewards == pytest.approx({"two-ways": 2.0, "red": red, "optimised": 6.0})

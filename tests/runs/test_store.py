@@ -22,6 +22,7 @@ from hnbench.runs.shards import Shard
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import digest
 from tests.journals import FullDisk
+from tests.runs import world
 from tests.runs.test_record import DONE, FAILED
 from tests.runs.world import damaged
 
@@ -503,3 +504,11 @@ def test_what_lies_in_the_place_of_a_temporary_file_is_not_written_into(
     assert place.read_bytes() == PNG
     assert outside.read_bytes() == b"mine"
     assert not temporary.exists()
+
+
+def test_the_initial_rewards_of_one_sample_are_in_memory_once(tmp_path: Path) -> None:
+    world.run(tmp_path, full=False)
+    by_sample: dict[str, set[int]] = {}
+    for record in read_run(tmp_path).records:
+        by_sample.setdefault(record.noise_sha256, set()).add(id(record.initial_rewards))
+    assert [len(found) for found in by_sample.values()] == [1, 1]

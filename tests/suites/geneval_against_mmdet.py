@@ -383,7 +383,7 @@ def test_an_image_gives_the_same_detections(
     (expected,) = reduced.theirs.predict(batch.double(), [about], rescale=True)
     expected = expected.pred_instances
     classes, masks = reduced.ours.forward(batch.double())
-    boxes, labels, scores, bits = read(classes[0], masks[0], image.size, smallest=-1.0)
+    boxes, labels, scores, bits = read(classes, masks, image.size, smallest=-1.0)[0]
 
     assert len(scores) == len(expected.scores) == 100
     order, there = scores.argsort(descending=True), expected.scores.argsort(descending=True)

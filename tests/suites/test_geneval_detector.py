@@ -19,6 +19,7 @@ from hnbench.suites.geneval import detector
 from hnbench.suites.geneval.conversion import convert, convert_checkpoint, load
 from hnbench.suites.geneval.detector import InstanceDetector, boxes_of, prepare, read, scaled_size
 from hnbench.suites.geneval.resize import resize
+from tests.queued_device import moved, queued_device
 from tests.suites.mask2former import NAMES, config, mmdet_state, network
 
 SIZES = [
@@ -143,7 +144,7 @@ def test_the_output_is_read_as_described(smallest: float) -> None:
     torch.manual_seed(0)
     classes, masks = 4 * torch.randn(20, 9), torch.randn(20, 12, 8)
     masks[3] = -1.0
-    boxes, labels, scores, bits = read(classes, masks, (61, 93), smallest)
+    boxes, labels, scores, bits = read(classes[None], masks[None], (61, 93), smallest)[0]
     expected = [item for item in by_hand(classes, masks, 61, 93) if item[0] > smallest]
     found = sorted(
         zip(
@@ -162,7 +163,9 @@ def test_the_output_is_read_as_described(smallest: float) -> None:
 
 
 def test_nothing_above_the_limit_is_nothing() -> None:
-    boxes, labels, scores, bits = read(torch.zeros(5, 9), torch.zeros(5, 4, 4), (32, 32), 0.5)
+    boxes, labels, scores, bits = read(
+        torch.zeros(1, 5, 9), torch.zeros(1, 5, 4, 4), (32, 32), 0.5
+    )[0]
     assert (len(boxes), len(labels), len(scores), len(bits)) == (0, 0, 0, 0)
 
 
@@ -255,3 +258,31 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {"a": Path("x")}}, tmp_path / "checkpoint.pth")
     with pytest.raises(UsageError, match="not a checkpoint of plain tensors"):
         convert_checkpoint(tmp_path / "checkpoint.pth", config(), tmp_path / "converted")
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_the_host_waits_twice_however_many_images_are_read(
+    images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = torch.Generator().manual_seed(1)
+    classes = 3 * torch.randn(images, 5, 9, generator=draw)
+    masks = torch.randn(images, 5, 4, 4, generator=draw)
+    expected = read(classes, masks, (32, 32), 0.1)
+    with queued_device(monkeypatch) as waits:
+        found = read(moved(classes), moved(masks), (32, 32), 0.1)
+    assert waits == {"wait": 2}
+    assert sum(len(one.scores) for one in found) > images
+    for one, other in zip(expected, found, strict=True):
+        for ours, theirs in zip(one, other, strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+
+def test_images_read_together_are_those_read_alone() -> None:
+    draw = torch.Generator().manual_seed(2)
+    classes = 3 * torch.randn(3, 5, 9, generator=draw)
+    masks = torch.randn(3, 5, 4, 4, generator=draw)
+    together = read(classes, masks, (48, 32), 0.05)
+    for index, one in enumerate(together):
+        (alone,) = read(classes[[index]], masks[[index]], (48, 32), 0.05)
+        for ours, theirs in zip(one, alone, strict=True):
+            torch.testing.assert_close(ours, theirs)

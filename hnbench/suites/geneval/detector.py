@@ -10,7 +10,7 @@ bottom are exclusive.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional
 
 from hnbench.detections import Detection
+from hnbench.devices.transfers import ahead, to_device, to_host
 from hnbench.suites.geneval.resize import resize
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ query may give several classes.
 """
 BATCH = 4
 """Images in one pass: four of 800x800 take some 8 GB on a GPU."""
+PREPARING = 4
+"""Threads that prepare images while a GPU looks at others; each image takes some 30 ms."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -80,11 +83,18 @@ class InstanceDetector:
         Images of the same size share passes, which does not change their detections.
         """
         found: list[dict[str, list[Instance]]] = [{} for _ in images]
-        for chunk in _by_size(images):
-            batch = torch.stack([prepare(np.asarray(images[index])) for index in chunk])
+        chunks = list(_by_size(images))
+        prepared = ahead(
+            lambda chunk: torch.stack([prepare(np.asarray(images[index])) for index in chunk]),
+            chunks,
+            self._device,
+            workers=PREPARING,
+        )
+        for chunk, batch in zip(chunks, prepared, strict=True):
             classes, masks = self.forward(batch)
-            for index, logits, mask_logits in zip(chunk, classes, masks, strict=True):
-                found[index] = self._instances(logits, mask_logits, images[index].size, smallest)
+            readings = read(classes, masks, images[chunk[0]].size, smallest)
+            for index, reading in zip(chunk, readings, strict=True):
+                found[index] = self._instances(reading)
         return found
 
     @torch.no_grad()
@@ -92,15 +102,11 @@ class InstanceDetector:
         """Class logits `[B, queries, classes + 1]` and mask logits `[B, queries, H/4, W/4]` of
         prepared images `[B, 3, H, W]`.
         """
-        output = self.model(pixel_values=batch.to(self._device, self.model.dtype))
+        output = self.model(pixel_values=to_device(batch, self._device).to(self.model.dtype))
         return output.class_queries_logits, output.masks_queries_logits
 
-    def _instances(
-        self, classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float
-    ) -> dict[str, list[Instance]]:
-        boxes, labels, scores, bits = (
-            part.cpu().numpy() for part in read(classes, masks, size, smallest)
-        )
+    def _instances(self, reading: Reading) -> dict[str, list[Instance]]:
+        boxes, labels, scores, bits = (part.numpy() for part in reading)
         found: dict[str, list[Instance]] = {}
         for box, label, score, mask in zip(
             boxes.tolist(), labels.tolist(), scores.tolist(), bits, strict=True
@@ -145,28 +151,58 @@ def prepare(pixels: npt.NDArray[np.uint8]) -> Tensor:
     return (values - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
-def read(
-    classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The detections of one image's class logits `[queries, classes + 1]` and mask logits
-    `[queries, h, w]`: boxes `[n, 4]`, labels `[n]`, scores `[n]` and masks `[n, H, W]`.
+class Reading(NamedTuple):
+    """The n detections of one image, on the CPU. Boxes and masks are in pixels of the image."""
 
-    Boxes and masks are in pixels of the original image, whose (width, height) is `size`. Only
-    detections with a score above `smallest` are returned.
+    boxes: Tensor
+    """`[n, 4]`."""
+    labels: Tensor
+    """`[n]`."""
+    scores: Tensor
+    """`[n]`."""
+    masks: Tensor
+    """Bool `[n, H, W]`."""
+
+
+def read(classes: Tensor, masks: Tensor, size: tuple[int, int], smallest: float) -> list[Reading]:
+    """The detections of each of B images with a score above `smallest`, from class logits `[B,
+    queries, classes + 1]` and mask logits `[B, queries, h, w]`. The (width, height) of all images
+    is `size`.
+
+    The host waits for the device twice, however many images there are.
     """
-    probabilities = classes.softmax(-1)[:, :-1]
-    best, flat = probabilities.flatten().topk(min(LARGEST, probabilities.numel()))
+    probabilities = classes.softmax(-1)[:, :, :-1]
+    flat = probabilities.flatten(1)
+    best, places = to_host(flat.topk(min(LARGEST, flat.shape[1])))
     # A score is at most its class probability, so these pairs can be dropped before their masks are
     # enlarged.
-    flat, best = flat[best > smallest], best[best > smallest]
-    labels = flat % probabilities.shape[1]
-    logits = _enlarged(masks[flat // probabilities.shape[1]], size)
+    likely = [each > smallest for each in best]
+    pairs = [each[chosen] for each, chosen in zip(places, likely, strict=True)]
+    count = probabilities.shape[2]
+    measured = [
+        tensor
+        for each, pair in zip(masks, pairs, strict=True)
+        for tensor in _measured(each[to_device(pair // count, masks.device)], size)
+    ]
+    landed = iter(to_host(measured))
+    readings = []
+    for each, chosen, pair in zip(best, likely, pairs, strict=True):
+        boxes, inside, bits = next(landed), next(landed), next(landed)
+        scores = each[chosen] * inside
+        kept = scores > smallest
+        readings.append(Reading(boxes[kept], (pair % count)[kept], scores[kept], bits[kept]))
+    return readings
+
+
+def _measured(masks: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """The box `[n, 4]`, the mean probability inside `[n]` and the bits `[n, H, W]` of mask logits
+    `[n, h, w]`.
+    """
+    logits = _enlarged(masks, size)
     bits = logits > 0
     # The 1e-6 is mmdet's; with it, an empty mask has the score 0.
     inside = (logits.sigmoid() * bits).flatten(1).sum(1) / (bits.flatten(1).sum(1) + 1e-6)
-    scores = best * inside
-    kept = scores > smallest
-    return boxes_of(bits[kept]), labels[kept], scores[kept], bits[kept]
+    return boxes_of(bits), inside, bits
 
 
 def _enlarged(masks: Tensor, size: tuple[int, int]) -> Tensor:
