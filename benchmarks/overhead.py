@@ -42,6 +42,7 @@ from torch import Tensor
 from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.registry import GENERATORS, REWARDS, SUITES
 from hnbench.config import RunConfig
+from hnbench.display.screen import Silent
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.metering import MeteredGenerator, MeteredReward
 from hnbench.methods.base import Method, Outcome
@@ -125,22 +126,6 @@ class TapedMethod(Method):
     ) -> Iterator[Outcome]:
         with self.tape.during("propose"):
             yield from self.method.propose(tasks, generator, reward, noises)
-
-
-class Silent:
-    """A progress display that shows nothing."""
-
-    def start(self, total: int) -> None:
-        """Show nothing."""
-
-    def label(self, name: str) -> None:
-        """Show nothing."""
-
-    def advance(self, count: int) -> None:
-        """Show nothing."""
-
-    def done(self) -> None:
-        """Show nothing."""
 
 
 class Bench:
