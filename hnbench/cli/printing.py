@@ -77,7 +77,7 @@ PASSES = (
 )
 
 
-def _measured(row: Mapping[str, float]) -> list[str]:
+def _measured(row: Mapping[Any, float]) -> list[str]:
     """The measured cells of a method; a question mark, or nothing, for what is not known."""
 
     def text(name: str, form: Callable[[float], str]) -> str:
