@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.runs.finished import is_of
 from hnbench.runs.manifest import read_manifest
-from hnbench.runs.plan import make_plan, planned_prompts, tasks_of
+from hnbench.runs.plan import labels_of, make_plan, planned_prompts, tasks_of
 from hnbench.runs.store import read_run
 from hnbench.runs.workload import Workload, workload_of
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 def expected_work(asked: Arrangement, methods: Sequence[Method]) -> Workload:
     """The whole work of a run, and what is left of it: what its folder already has is done.
 
-    A method that cannot run on the generator is included, because only the loaded generator can
-    say so.
+    `UsageError` if two methods produce the same label. A method that cannot run on the generator is
+    included, because only the loaded generator can say so.
     """
     config = asked.config
+    labels_of(methods)
     return workload_of(
         methods,
         tasks_of(planned_prompts(config, asked.suite)),

@@ -26,10 +26,15 @@ def already_finished(asked: Arrangement) -> Run | None:
     at: then the models decide.
 
     This holds only if every name stands for the same model as before: not for generators by place,
-    other people's packages, `NAME@WHERE`, and adapters whose files have changed.
+    other people's packages, `NAME@WHERE`, and adapters whose files have changed. A model
+    that was verified since has to get into `run.json`.
     """
     manifest = read_manifest(asked.folder)
-    if manifest is None or not _fixed(asked.config) or _verified_since(asked.folder):
+    if (
+        manifest is None
+        or not _fixed(asked.config)
+        or _changed_since(verified.memory_file(), asked.folder)
+    ):
         return None
     run = finished_run(asked.folder, manifest, asked.config, asked.suite)
     return run if run and _same_adapters(asked, manifest) else None
@@ -50,14 +55,15 @@ def _fixed(config: RunConfig) -> bool:
     return not elsewhere and all(entry.package == "hnbench" for entry in entries)
 
 
-def _verified_since(folder: Path) -> bool:
-    """Whether a model was verified after the last session, which `run.json` should say."""
-    memory = verified.memory_file()
-    return memory.exists() and memory.stat().st_mtime > (folder / MANIFEST).stat().st_mtime
+def _changed_since(path: Path, folder: Path) -> bool:
+    """Whether a file was written after the last session."""
+    return path.exists() and path.stat().st_mtime > (folder / MANIFEST).stat().st_mtime
 
 
 def _same_adapters(asked: Arrangement, manifest: Mapping[str, Any]) -> bool:
-    """Whether every adapter has the weights that the run recorded."""
+    """Whether every adapter has the weights that the run recorded, and nothing else in its folder,
+    such as the list of its prompts, was changed since.
+    """
     recorded = {one.get("name"): one.get("adapter") for one in manifest["plan"]["methods"]}
     for text in asked.config.methods:
         name, typed = parse_method(text)
@@ -65,6 +71,10 @@ def _same_adapters(asked: Arrangement, manifest: Mapping[str, Any]) -> bool:
         if not kind or name not in recorded:
             continue
         adapter = Path(typed["adapter"]) if "adapter" in typed else asked.adapters.get(kind)
-        if adapter is None or adapter_sha256(find_adapter(adapter)) != recorded[name]:
+        if adapter is None:
+            return False
+        place = find_adapter(adapter)
+        changed = any(_changed_since(path, asked.folder) for path in (place, *place.iterdir()))
+        if changed or adapter_sha256(place) != recorded[name]:
             return False
     return True

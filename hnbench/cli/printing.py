@@ -60,7 +60,7 @@ def show_plan(plan: RunPlan) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for label, row in plan.frame().iterrows():
         cells = [f"{row[name]:,.0f}" if row[name] >= 0 else "?" for name in PASSES]
-        table.add_row(str(label), *cells, *(_measured(row) if measured else []))
+        table.add_row(str(label), *cells, *(_measured(row.to_dict()) if measured else []))
     console = consoles.stdout()
     _print(console, table)
     for sentence in plan.sentences():
@@ -77,7 +77,7 @@ PASSES = (
 )
 
 
-def _measured(row: Mapping[str, float]) -> list[str]:
+def _measured(row: Mapping[Any, float]) -> list[str]:
     """The measured cells of a method; a question mark, or nothing, for what is not known."""
 
     def text(name: str, form: Callable[[float], str]) -> str:

@@ -21,10 +21,12 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
+from hnbench.devices.transfers import has_queue
 from hnbench.errors import HnbenchError
 from hnbench.files.digits import to_digits
 from hnbench.guards.interrupts import exit_code_of, interrupt_deferred

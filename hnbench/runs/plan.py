@@ -153,6 +153,19 @@ def make_plan(
 
     `UsageError` if two methods produce the same label, or if a prompt is not valid Unicode.
     """
+    method_of = labels_of(methods)
+    return Plan(
+        protocol="full" if config.full else "quick",
+        prompts=planned_prompts(config, suite),
+        labels=tuple(method_of),
+        methods=tuple(method.identity() for method in methods),
+        method_of=method_of,
+        **_shared_by_all(described),
+    )
+
+
+def labels_of(methods: Sequence[Method]) -> dict[str, int]:
+    """Label -> index of the method that produces it. `UsageError` if two methods produce one."""
     method_of: dict[str, int] = {}
     for index, method in enumerate(methods):
         for label in method.labels:
@@ -162,14 +175,7 @@ def make_plan(
                     f"two of the methods give a row named {label!r}; ask for one of them at a time"
                 )
             method_of[label] = index
-    return Plan(
-        protocol="full" if config.full else "quick",
-        prompts=planned_prompts(config, suite),
-        labels=tuple(method_of),
-        methods=tuple(method.identity() for method in methods),
-        method_of=method_of,
-        **_shared_by_all(described),
-    )
+    return method_of
 
 
 def planned_prompts(config: RunConfig, suite: Suite) -> tuple[PlannedPrompt, ...]:

@@ -117,6 +117,19 @@ def change_the_adapter(folder: Path) -> None:
     weights.write_bytes(content)
 
 
+def change_the_weights_only(folder: Path) -> None:
+    """With the times of before."""
+    weights = folder / "adapter" / "adapter_model.safetensors"
+    times = [(path, path.stat()) for path in (weights, folder / "adapter")]
+    change_the_adapter(folder)
+    for path, before in times:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def forget_the_prompts(folder: Path) -> None:
+    (folder / "adapter" / "prompts.sha256").unlink()
+
+
 def verify_later(folder: Path) -> None:
     memory = verified.memory_file()
     memory.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +147,16 @@ def another_version(folder: Path) -> None:
 
 @pytest.mark.usefixtures("no_models")
 @pytest.mark.parametrize(
-    "change", [lose_an_image, lose_a_record, change_the_adapter, verify_later, another_version]
+    "change",
+    [
+        lose_an_image,
+        lose_a_record,
+        change_the_adapter,
+        change_the_weights_only,
+        forget_the_prompts,
+        verify_later,
+        another_version,
+    ],
 )
 def test_a_changed_folder_goes_the_normal_way(
     finished: Path, change: Callable[[Path], None]

@@ -1,7 +1,7 @@
 """A method with a training: one change of the noise, the same for all prompts and noises.
 
 It is the simplest thing between random noise and a noise hypernetwork, and shows the parts of a
-trained method: parameters, an identity, `skip`, `prepare` and `propose`.
+trained method: parameters, an identity, `skip`, `prepare`, `passes` and `propose`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.methods.base import (
     Method,
+    Passes,
     conditioning_of,
     one_each,
     starting_noise,
@@ -58,6 +59,9 @@ class Offset(Method):
 
     def prepare(self, generator: Generator) -> Training:
         return self._loaded(generator).training
+
+    def passes(self, steps: int) -> Passes:
+        return Passes(steps)
 
     def propose(
         self,
