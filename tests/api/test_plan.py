@@ -19,7 +19,7 @@ from hnbench.api.needs import BYTES_PER_PIXEL
 from hnbench.api.plan import COLUMNS, TOTAL, size_text
 from hnbench.catalogue import registry
 from hnbench.cli.app import app
-from hnbench.runs.recorder import to_png
+from hnbench.runs.pixels import to_png
 from hnbench.runs.trial import Trial
 from hnbench.shapes.models import load_generator
 from hnbench.verification.sizes import known_size
