@@ -166,6 +166,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take over 20 seconds."""
+    install(session, "test", "--editable", ".")
+    session.run("python", "-m", "pytest", "-m", "slow", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the tests and fail when they reach too little of the code."""
     install(session, "test", "--editable", ".")
