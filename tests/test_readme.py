@@ -94,6 +94,8 @@ def check_values(parameters: dict[str, Any]) -> None:
     """Raise a `UsageError` for names that do not exist."""
     for name, check in CHECKS.items():
         given = parameters.get(name) or ()
+        if given is True:  # `plan --measure` is not `measure --measure NAME`
+            continue
         for value in [given] if isinstance(given, str) else given:
             if not is_placeholder(value):
                 check(value)
