@@ -209,8 +209,9 @@ def plan(
 ) -> RunPlan:
     """Tell what a run will take: images, passes, downloads and disk, by method and in all.
 
-    The parameters are those of `hnbench.run`. Nothing is loaded or downloaded, except for an
-    adapter or the prompts of a suite. What the run's folder already has is counted as done.
+    The parameters are those of `hnbench.run`, without `shard` and `gpus`. Nothing is loaded or
+    downloaded, except for an adapter or the prompts of a suite. What the run's folder already has
+    is counted as done.
 
     With `measure`, the models are loaded, every method makes two batches in a temporary folder, and
     the second is measured: seconds, memory, and what saving and judging take. `processes` share the
@@ -234,11 +235,17 @@ def plan(
     )
 
 
+DIVISION = ("shard", "gpus")
+"""The parameters of `hnbench.run` that `plan` does not have: they divide a run among processes, and
+`plan` tells of the whole run.
+"""
+
+
 def _with_parameters_of_run(signature: inspect.Signature) -> inspect.Signature:
     """The signature of `plan` with the parameters of `hnbench.run` in place of `asked`."""
     own = {name: one for name, one in signature.parameters.items() if name != "asked"}
     parameters = inspect.signature(run).parameters
-    theirs = [one for name, one in parameters.items() if name not in own]
+    theirs = [one for name, one in parameters.items() if name not in {*own, *DIVISION}]
     first, *others = own.values()
     return signature.replace(parameters=[first, *theirs, *others])
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import hnbench as api
+from hnbench.api.plan import DIVISION
 from hnbench.cli.printing import show_plan
 from hnbench.cli.run import run
 
@@ -45,10 +46,10 @@ def plan(
 
 
 def _options() -> list[inspect.Parameter]:
-    """The options of `hnbench run`, then those of `hnbench plan`."""
+    """The options of `hnbench run` that say what is run, then those of `hnbench plan`."""
     own = inspect.signature(plan, eval_str=True).parameters
     theirs = inspect.signature(run, eval_str=True).parameters
-    shared = [one for name, one in theirs.items() if name != "report"]
+    shared = [one for name, one in theirs.items() if name not in ("report", *DIVISION)]
     return [
         one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for one in (*shared, *(one for name, one in own.items() if name != "asked"))
