@@ -16,6 +16,7 @@ from hnbench.api.run import experiment_of, run
 from hnbench.catalogue.loading import make_methods
 from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
+from hnbench.runs.frame import PASSES
 from hnbench.runs.plan import planned_prompts
 
 if TYPE_CHECKING:
@@ -29,13 +30,17 @@ if TYPE_CHECKING:
     from hnbench.runs.trial import Trial
     from hnbench.runs.workload import MethodWork, Workload
 
-COLUMNS = (
+COUNTED = (
     "images",
     "done",
-    "generator_forward",
-    "generator_backward",
-    "reward_forward",
-    "reward_backward",
+    f"{PASSES}generator_forward",
+    f"{PASSES}generator_backward",
+    f"{PASSES}reward_forward",
+    f"{PASSES}reward_backward",
+)
+"""The columns that are known without loading anything, if the methods announce their passes."""
+COLUMNS = (
+    *COUNTED,
     "flops",
     "seconds_per_image",
     "seconds",
@@ -156,9 +161,9 @@ class RunPlan:
         cost = self.trial.costs.get(work.name) if self.trial else None
         counted = cost or work.passes
         passes: dict[str, float | None] = {
-            name: getattr(counted, name) * work.tasks if counted else None
+            name: getattr(counted, name.removeprefix(PASSES)) * work.tasks if counted else None
             for name in COLUMNS
-            if name.startswith(("generator", "reward"))
+            if name.startswith(PASSES)
         }
         row: dict[str, float | None] = dict.fromkeys(COLUMNS)
         row |= {"images": work.images, "done": work.images - work.images_left, **passes}

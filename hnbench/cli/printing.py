@@ -52,6 +52,8 @@ def show_downloads(
 
 def show_plan(plan: RunPlan) -> None:
     """Print what a run takes: a table by method, then downloads, disk and time in sentences."""
+    from hnbench.api.plan import COUNTED
+
     measured = plan.trial is not None
     table = Table("method", box=box.SIMPLE_HEAD)
     names = ["images", "done", "generator\nforward", "backward", "reward\nforward", "backward"]
@@ -59,22 +61,12 @@ def show_plan(plan: RunPlan) -> None:
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for label, row in plan.frame().iterrows():
-        cells = [f"{row[name]:,.0f}" if row[name] >= 0 else "?" for name in PASSES]
+        cells = [f"{row[name]:,.0f}" if row[name] >= 0 else "?" for name in COUNTED]
         table.add_row(str(label), *cells, *(_measured(row.to_dict()) if measured else []))
     console = consoles.stdout()
     _print(console, table)
     for sentence in plan.sentences():
         consoles.say(console, sentence)
-
-
-PASSES = (
-    "images",
-    "done",
-    "generator_forward",
-    "generator_backward",
-    "reward_forward",
-    "reward_backward",
-)
 
 
 def _measured(row: Mapping[Any, float]) -> list[str]:
