@@ -18,6 +18,7 @@ from hnbench.errors import StoreError
 from hnbench.methods.base import Outcome
 from hnbench.rewards.base import Reward
 from hnbench.runs import execute
+from hnbench.runs.attempt import Proposer
 from hnbench.runs.record import Record, SavedImage
 from hnbench.runs.store import RunStore, read_run
 from hnbench.seeds import NoiseSource
@@ -27,6 +28,12 @@ from hnbench.testing.toys import RedReward
 from tests.runs.world import Base, Best, WorldJudge, WorldSuite, run, timeless
 
 WAIT = 20.0
+
+
+@pytest.fixture(autouse=True)
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No operations are counted, which would propose the first task once more."""
+    monkeypatch.setattr(Proposer, "flops_of", lambda *_: None)
 
 
 @pytest.fixture
@@ -129,8 +136,13 @@ class Waiting(Events):
     judge: WatchedJudge
 
     def propose(self, tasks: Sequence[Task], *models: Any) -> Iterator[Outcome]:
+        deadline = time.monotonic() + WAIT
         for outcome in super().propose(tasks, *models):
-            while not self.judge.uses_device and len(self.judge.during) < self.batches - 1:
+            while (
+                time.monotonic() < deadline
+                and not self.judge.uses_device
+                and len(self.judge.during) < self.batches - 1
+            ):
                 time.sleep(0.001)
             yield outcome
 
