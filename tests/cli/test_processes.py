@@ -48,7 +48,7 @@ def test_the_last_shard_writes_the_report(
     refused = hnbench(*RUN, "--out", "run")
     assert refused.exit_code == 2
     assert "the environment variable RANK is '2'" in refused.stderr
-    assert "give --shard" in refused.stderr
+    assert "Unset it if no launcher" in refused.stderr
 
 
 def test_merge_says_what_there_is(
