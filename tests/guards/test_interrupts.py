@@ -17,7 +17,7 @@ from hnbench.runs.store import read_run
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 PLACES = {
-    "run": "hnbench.api.run.preset_of",
+    "run": "hnbench.api.arrangement.preset_of",
     "train": "hnbench.api.train.preset_of",
     "report": "hnbench.api.report._newest_run",
     "score": "hnbench.api.score.device_of",
