@@ -227,16 +227,14 @@ class Proposer:
     ) -> Mapping[tuple[Task, str], Checked | Failure]:
         models = self.models
         with measured(models.generator.device, usage):
-            listed = self._listed(tasks, meter)
+            listed = self._listed(tasks, meter, self.images)
         return Expectation(self._who, tasks, self.method.labels, models.image_shape, starts).check(
             listed
         )
 
-    def _listed(self, tasks: Sequence[Task], meter: Meter) -> list[Outcome]:
+    def _listed(self, tasks: Sequence[Task], meter: Meter, at_once: int) -> list[Outcome]:
         models = self.models
-        generator = MeteredGenerator(
-            models.generator, meter, models.steps, images_at_once=self.images
-        )
+        generator = MeteredGenerator(models.generator, meter, models.steps, images_at_once=at_once)
         reward = MeteredReward(models.reward, meter)
         try:
             return list(self.method.propose(tasks, generator, reward, models.noises))
@@ -250,8 +248,9 @@ class Proposer:
         if self._flops is None and self._counts_left:
             self._counts_left -= 1
             try:
+                # Single images have the same operations as full passes, and need least memory.
                 with counted() as work:
-                    self._listed([task], Meter())
+                    self._listed([task], Meter(), 1)
                 self._flops = work.flops
             except RECORDED:
                 # The batch itself comes next: a fault that is not the counter's shows there.
