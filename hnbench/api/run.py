@@ -40,32 +40,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinishedRun(Run):
-    """A run, and how much of its plan is done.
-
-    Without a shard, the numbers of the whole run are the same as those of the call.
+class FinishedRun(Run, Tally):
+    """A run, and how much of its plan is done: the numbers of `Tally`, in which a session is this
+    call.
     """
-
-    shard: Shard
-    """The part of the run that this call computed."""
-    expected: int
-    """The number of samples in the shard's part of the plan, over all labels."""
-    done: int
-    failed: int
-    """The number of failed samples. Their records say why; the same call tries them again."""
-    new: int
-    """The number of records that this call wrote, done or failed."""
-    run_expected: int
-    """The number of samples in the whole plan, over all labels."""
-    run_done: int
-    run_failed: int
-    commonest: str
-    """The most common reason of failures, and how many samples it hit; empty if none failed."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether no sample of the whole plan is missing: all are done or failed."""
-        return self.run_done + self.run_failed == self.run_expected
 
 
 def load_run(folder: str | Path) -> Run:

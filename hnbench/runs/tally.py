@@ -21,7 +21,7 @@ NO_BASE = "BaseFailed"
 """The type of a failure that only follows from the failure of the base."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tally:
     """The numbers of records after a run, and why most of the failed ones failed.
 
@@ -33,6 +33,7 @@ class Tally:
     """The number of records in the shard's part of the plan."""
     done: int
     failed: int
+    """The number of failed ones. They say why, and the same command tries them again."""
     new: int
     """The number of records that this session wrote, done or failed."""
     run_expected: int
@@ -41,6 +42,11 @@ class Tally:
     run_failed: int
     commonest: str = ""
     """The most frequent failure of the shard, with its number; empty if none failed."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether no sample of the whole plan is missing: all are done or failed."""
+        return self.run_done + self.run_failed == self.run_expected
 
 
 def tally_of(plan: Plan, store: RunStore, written: int) -> Tally:
