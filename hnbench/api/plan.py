@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rich import filesize
 
 from hnbench.api.arguments import device_of
 from hnbench.api.arrangement import arrange
@@ -14,6 +15,7 @@ from hnbench.api.expectation import expected_work
 from hnbench.api.needs import BYTES_PER_PIXEL, adapter_is_cached, downloads, image_size
 from hnbench.api.run import experiment_of, run
 from hnbench.catalogue.loading import make_methods
+from hnbench.display.pace import span
 from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
 from hnbench.runs.frame import PASSES
@@ -105,7 +107,7 @@ class RunPlan:
         if not missing:
             return "downloads: nothing"
         listed = ", ".join(
-            f"{one.name} {'unknown' if one.bytes is None else size_text(one.bytes)}"
+            f"{one.name} {'unknown' if one.bytes is None else filesize.decimal(one.bytes)}"
             for one in missing
         )
         return f"downloads, at most: {listed}"
@@ -119,18 +121,20 @@ class RunPlan:
             if self.trial
             else f"at {BYTES_PER_PIXEL} bytes a pixel, which a photograph takes as PNG"
         )
+        all_of_it = filesize.decimal(round(each * self.work.images))
+        left = filesize.decimal(round(each * self.work.images_left))
         return (
-            f"disk: {size_text(each * self.work.images)}, {size_text(each * self.work.images_left)}"
-            f" of it still to be written ({size_text(each)} an image, {rule})"
+            f"disk: {all_of_it}, {left} of it still to be written"
+            f" ({filesize.decimal(round(each))} an image, {rule})"
         )
 
     def _time(self) -> str:
         if self.trial is None or self.seconds_left is None:
             return ""
         return (
-            f"time for what is left: {time_text(self.seconds_left)} on one {self.trial.device}"
+            f"time for what is left: {span(self.seconds_left)} on one {self.trial.device}"
             + (
-                f", {time_text(self.seconds_left_together)} on {self.processes}"
+                f", {span(self.seconds_left_together)} on {self.processes}"
                 if self.processes > 1 and self.seconds_left_together is not None
                 else ""
             )
@@ -177,27 +181,6 @@ class RunPlan:
             "seconds_left": cost.seconds * work.tasks_left + each * work.images_left,
             "peak_memory_bytes": cost.peak_memory_bytes,
         }
-
-
-def size_text(count: float) -> str:
-    """A number of bytes for people.
-
-    >>> size_text(36e9)
-    '36.0 GB'
-    """
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count:.0f} bytes"
-
-
-def time_text(seconds: float) -> str:
-    """A span of time for people.
-
-    >>> time_text(5025.2)
-    '1:23:45'
-    """
-    return str(timedelta(seconds=round(seconds)))
 
 
 def _known(rows: Mapping[str, Mapping[str, float | None]], name: str) -> list[float]:

@@ -4,7 +4,6 @@ rich, no control characters.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich import box, filesize
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from hnbench.display import consoles
 from hnbench.display.fitting import fits, fitted
+from hnbench.display.pace import span
 from hnbench.files.escaping import printable
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _measured(row: Mapping[Any, float]) -> list[str]:
     return [
         text("flops", lambda value: f"{value / 1e12:,.3g}"),
         text("seconds_per_image", lambda value: f"{value:.3g}"),
-        text("seconds", lambda value: str(timedelta(seconds=round(value)))),
+        text("seconds", span),
         text("peak_memory_bytes", lambda value: filesize.decimal(int(value))),
     ]
 

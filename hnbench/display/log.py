@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hnbench.display.consoles import say
-from hnbench.display.pace import Pace, ends
+from hnbench.display.pace import Pace, ends, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +65,7 @@ class Log:
     def time(self) -> str:
         """When the work ends, or how long it took; empty while that is unknown."""
         if self._total and self._done >= self._total > self._first:
-            return f"took {timedelta(seconds=round(self._clock() - self._began))}"
+            return f"took {span(self._clock() - self._began)}"
         left = self._seconds_left()
         return "" if left is None else ends(left)
 

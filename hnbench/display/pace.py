@@ -149,7 +149,15 @@ def ends(seconds: float, now: datetime | None = None) -> str:
     'ends 2026-11-29 06:30 (in 1 day, 16:00:00)'
     """
     now = now or datetime.now()  # noqa: DTZ005 - a wall clock on the reader's machine
-    span = timedelta(seconds=round(seconds))
-    end = now + span
+    end = now + timedelta(seconds=round(seconds))
     day = "" if end.date() == now.date() else f"{end:%Y-%m-%d} "
-    return f"ends {day}{end:%H:%M} (in {span})"
+    return f"ends {day}{end:%H:%M} (in {span(seconds)})"
+
+
+def span(seconds: float) -> str:
+    """A span of time in whole seconds.
+
+    >>> span(5025.2)
+    '1:23:45'
+    """
+    return str(timedelta(seconds=round(seconds)))

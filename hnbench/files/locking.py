@@ -31,11 +31,15 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             lock.acquire()  # the system frees it when the process ends, however that happens
         except Timeout:
-            raise StoreError(
-                f"{folder} is in use by another process; wait for it to end, or give another"
-                " folder."
-            ) from None
+            raise in_use(folder) from None
     try:
         yield
     finally:
         lock.release()
+
+
+def in_use(folder: Path) -> StoreError:
+    """The error for a folder that another process has locked."""
+    return StoreError(
+        f"{folder} is in use by another process; wait for it to end, or give another folder."
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from hnbench.errors import StoreError
-from hnbench.files.locking import LOCK
+from hnbench.files.locking import LOCK, in_use
 from hnbench.files.writing import writing
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def part_locked(folder: Path, index: int, count: int) -> Iterator[Path]:
         try:
             lock.acquire()
         except Timeout:
-            raise _in_use(folder) from None
+            raise in_use(folder) from None
     try:
         yield path
     finally:
@@ -103,7 +103,7 @@ def _require_free(folder: Path, path: Path) -> None:
     try:
         lock.acquire()
     except Timeout:
-        raise _in_use(folder) from None
+        raise in_use(folder) from None
     _remove(path)
     lock.release()
 
@@ -123,9 +123,3 @@ def _remove(path: Path) -> None:
     if path.name != LOCK:
         with suppress(OSError):
             path.unlink()
-
-
-def _in_use(folder: Path) -> StoreError:
-    return StoreError(
-        f"{folder} is in use by another process; wait for it to end, or give another folder."
-    )

@@ -12,11 +12,12 @@ from typing import Any
 import matplotlib.cbook
 import pytest
 from PIL import Image
+from rich import filesize
 from typer.testing import CliRunner
 
 import hnbench
 from hnbench.api.needs import BYTES_PER_PIXEL
-from hnbench.api.plan import COLUMNS, TOTAL, size_text
+from hnbench.api.plan import COLUMNS, TOTAL
 from hnbench.catalogue import registry
 from hnbench.cli.app import app
 from hnbench.runs.pixels import to_png
@@ -122,7 +123,7 @@ def test_a_plan_works_offline_for_every_published_name(
     assert size > 1e9
     assert not needed[name].cached
     assert needed["hpsv2.1"].bytes == known_size("hpsv2.1")
-    assert f"{name} {size_text(size)}" in "\n".join(found.sentences())
+    assert f"{name} {filesize.decimal(size)}" in "\n".join(found.sentences())
     entry = registry.GENERATORS.entry(name)
     assert found.image_size == entry.image_size
     assert f"{found.image_size}x{found.image_size}" in entry.summary
