@@ -28,8 +28,13 @@ def decode(content: bytes | str, kind: type[T]) -> T:
     """The value of a JSON text, as `kind` (a `msgspec.Struct`, `dict`, ...). Any other text is a
     `MalformedError`.
     """
+    return decoded(content, msgspec.json.Decoder(kind))
+
+
+def decoded(content: bytes | str, decoder: msgspec.json.Decoder[T]) -> T:
+    """The value of a JSON text, by the decoder of a kind. Any other text is a `MalformedError`."""
     try:
-        return msgspec.json.decode(content, type=kind)
+        return decoder.decode(content)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise MalformedError(_reason(error)) from error
 

@@ -91,11 +91,10 @@ def unsealed(line: bytes) -> tuple[bytes, bool]:
     """The object of a line without its check value, and whether it had one. A wrong check value is
     a `MalformedError`.
     """
-    tail = line[-_SEAL:]
-    if not (tail.startswith(_OPENING) and tail.endswith(_CLOSING)):
+    if not (line.endswith(_CLOSING) and line.startswith(_OPENING, -_SEAL)):
         return line, False
     body = line[:-_SEAL] + b"}"
-    if _check_of(body) != tail[len(_OPENING) : -len(_CLOSING)]:
+    if not line.startswith(_check_of(body), -_DIGITS - len(_CLOSING)):
         raise MalformedError(
             "it was changed after it was written: its check value belongs to other content"
         )

@@ -92,7 +92,8 @@ def fix_layout(figure: Figure) -> None:
     nothing.
     """
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    # Not "none": its placeholder makes every `savefig` draw twice.
+    figure.set_layout_engine(None)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hnbench.runs.journals import place_of
 from hnbench.runs.plan import OPTIMISED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from hnbench.runs.plan import Expected, Plan
@@ -80,7 +80,7 @@ def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
             if item.label == plan.labels[0]
             else bases.get(item.task)
         )
-        for wrong in _contradictions(plan, item, record, base):
+        if wrong := _contradiction(plan, item, record, base):
             raise StoreError(
                 f"{place_of(folder, record.id)} is damaged: {wrong}. Remove that line and run the"
                 " same command to compute its sample again."
@@ -89,9 +89,8 @@ def cover(plan: Plan, records: Iterable[Record], folder: Path) -> Coverage:
     return Coverage(tuple(found["done"]), tuple(found["failed"]), tuple(missing))
 
 
-def _contradictions(
-    plan: Plan, item: Expected, record: Record, base: Record | None
-) -> Iterator[str]:
+def _contradiction(plan: Plan, item: Expected, record: Record, base: Record | None) -> str:
+    """The first way in which a record contradicts the plan; empty if it agrees."""
     task = item.task
     planned = (item.label, task.prompt_id, task.prompt, task.sample, item.tag, plan.base_seed)
     found = (
@@ -107,38 +106,40 @@ def _contradictions(
         name, said, expected = next(
             three for three in zip(names, found, planned, strict=True) if three[1] != three[2]
         )
-        yield f"{name} is {quoted(said)}, and the plan of run.json says {quoted(expected)}"
+        return f"{name} is {quoted(said)}, and the plan of run.json says {quoted(expected)}"
     # The other checks concern the image, which a failed sample does not have.
     if record.status == "failed":
-        return
+        return ""
     if plan.judged != (record.verdict is not None):
-        yield (
+        return (
             "it has no verdict, and the suite has a judge"
             if plan.judged
             else "it has a verdict, and the suite has no judge"
         )
-    yield from _wrong_rewards(plan, record.rewards)
+    if wrong := _wrong_reward(plan, record.rewards):
+        return wrong
     if (
         base is not None
         and base.status == "done"
         and not _same(record.initial_rewards, base.rewards)
     ):
-        yield f"its initial rewards are not those of the {plan.labels[0]} image of the same sample"
+        return f"its initial rewards are not those of the {plan.labels[0]} image of the same sample"
+    return ""
 
 
-def _wrong_rewards(plan: Plan, rewards: Mapping[str, float]) -> Iterator[str]:
+def _wrong_reward(plan: Plan, rewards: Mapping[str, float]) -> str:
     if rewards.keys() != plan.rewards:
         name = min(rewards.keys() ^ plan.rewards)
-        yield (
+        return (
             f"the reward {quoted(name)} is {'not one of the run' if name in rewards else 'missing'}"
         )
-        return
     parts = [weight * rewards[name] for name, weight in plan.weights.items()]
     if abs(sum(parts) - rewards[OPTIMISED]) > SAME_TOTAL * max(1.0, *map(abs, parts)):
-        yield (
+        return (
             f"its optimised reward is {rewards[OPTIMISED]:g}, and the weighted total of its parts"
             f" {sum(parts):g}"
         )
+    return ""
 
 
 def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,10 @@ def frame_of(records: Sequence[Record], cpu_seeds: Collection[int] = ()) -> pd.D
         (REWARD, attrgetter("rewards")),
         ("initial:", attrgetter("initial_rewards")),
     ):
-        for name in dict.fromkeys(name for record in records for name in of_record(record)):
-            columns[f"{prefix}{name}"] = _numbers([of_record(one).get(name) for one in records])
+        found = list(map(of_record, records))
+        # Nearly all records have the same names, so names are collected set by set.
+        for name in dict.fromkeys(chain.from_iterable(dict.fromkeys(map(tuple, found)))):
+            columns[f"{prefix}{name}"] = _numbers([one.get(name) for one in found])
     columns |= {name: _numbers(list(map(of, records))) for name, of in _NUMBERS.items()}
     columns["generator_passes"] = (
         columns[f"{PASSES}generator_forward"] + columns[f"{PASSES}generator_backward"]

@@ -167,13 +167,16 @@ class RecordIds:
 
     An id is `digest({**shared, "prompt_id": ..., "prompt": ..., "sample": ..., "method": ...,
     "label": ...})`, where `method` is the method's `identity()`. A report needs all ids of a run,
-    so the JSON text of the shared fields is made only once, and each id fills its own fields in.
+    so each part of the JSON text is made only once: the beginning for a method and its label, which
+    all tasks share, and the end for a task, which all labels share.
     """
 
     _OWN = ("label", "method", "prompt", "prompt_id", "sample")
 
     def __init__(self, shared: Mapping[str, Any]) -> None:
         """`shared` is `shared_identity` of the run."""
+        self._beginnings: dict[tuple[str, str], str] = {}
+        self._ends: dict[Task, str] = {}
         # The canonical JSON text, cut where the values of a record's own fields belong.
         self._between = [""]
         for key in sorted({*shared, *self._OWN}):
@@ -187,14 +190,19 @@ class RecordIds:
         """The id of one record. `method` is the canonical text of the method's identity
         (`hnbench.seeds.canonical`).
         """
-        own = (
-            canonical(label),
-            method,
-            canonical(task.prompt),
-            canonical(task.prompt_id),
-            str(task.sample),
-        )
-        first, *others = self._between
-        return digest_of_text(
-            f"{{{first}{''.join(value + text for value, text in zip(own, others, strict=True))}}}"
-        )
+        beginning = self._beginnings.get((method, label))
+        if beginning is None:
+            beginning = self._beginnings[method, label] = self._beginning(method, label)
+        end = self._ends.get(task)
+        if end is None:
+            end = self._ends[task] = self._end(task)
+        return digest_of_text(beginning + end)
+
+    def _beginning(self, method: str, label: str) -> str:
+        first, after_label, after_method, *_ = self._between
+        return f"{{{first}{canonical(label)}{after_label}{method}{after_method}"
+
+    def _end(self, task: Task) -> str:
+        *_, after_prompt, after_id, last = self._between
+        prompt, prompt_id = canonical(task.prompt), canonical(task.prompt_id)
+        return f"{prompt}{after_prompt}{prompt_id}{after_id}{task.sample}{last}}}"

@@ -10,6 +10,7 @@ among each other the order of the journals and lines decides.
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
-_SHARED = ("prompt_id", "prompt", "tag", "label", "noise_sha256")
+_SHARED = tuple(
+    (name, attrgetter(name))
+    for name in ("prompt_id", "prompt", "tag", "noise_sha256", "initial_rewards")
+)
+"""The fields that the records of one sample have in common, and what reads them."""
 
 
 def journals_of(folder: Path) -> list[Path]:
@@ -58,8 +63,7 @@ class Union:
         """Read all journals. `StoreError` if one is damaged."""
         self.records: dict[str, Record] = {}
         self.unchecked = 0
-        self._texts: dict[str, str] = {}
-        self._initial: dict[str, dict[str, float]] = {}
+        self._samples: dict[str, Record] = {}
         with without_collection():
             for path in journals:
                 for record, checked in parsed_lines(path, read_line):
@@ -67,16 +71,17 @@ class Union:
                     self.unchecked += not checked
 
     def _keep(self, record: Record) -> None:
-        # Many records have the same texts, and those of one sample the same initial rewards.
-        # Keeping one copy of each saves much of the memory, and `force_setattr` can change a frozen
-        # record.
-        for name in _SHARED:
-            text = getattr(record, name)
-            force_setattr(record, name, self._texts.setdefault(text, text))
-        initial = self._initial.setdefault(record.noise_sha256, record.initial_rewards)
-        if initial == record.initial_rewards:
-            force_setattr(record, "initial_rewards", initial)
-        self.records[record.id] = preferred(self.records.get(record.id), record)
+        # The records of one sample have most texts and the initial rewards in common. Keeping one
+        # copy of each saves much of the memory, and `force_setattr` can change a frozen record.
+        sample = self._samples.setdefault(record.noise_sha256, record)
+        if sample is not record:
+            for name, of in _SHARED:
+                value = of(sample)
+                if value == of(record):
+                    force_setattr(record, name, value)
+        known = self.records.setdefault(record.id, record)
+        if known is not record:
+            self.records[record.id] = preferred(known, record)
 
 
 def preferred(known: Record | None, record: Record) -> Record:

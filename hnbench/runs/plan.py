@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hnbench.errors import UsageError
 from hnbench.runs.identity import RecordIds, shared_identity
@@ -41,8 +41,7 @@ class PlannedPrompt:
     samples: int
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(NamedTuple):
     """One planned record."""
 
     id: str
