@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hnbench.runs.finished import is_of
 from hnbench.runs.manifest import read_manifest
 from hnbench.runs.plan import labels_of, make_plan, planned_prompts, tasks_of
-from hnbench.runs.store import read_run
+from hnbench.runs.store import read_run, with_image
 from hnbench.runs.workload import Workload, workload_of
 
 if TYPE_CHECKING:
@@ -15,27 +15,29 @@ if TYPE_CHECKING:
 
     from hnbench.api.arrangement import Arrangement
     from hnbench.methods.base import Method
+    from hnbench.runs.journals import JournalReader
     from hnbench.runs.workload import Done
 
 
-def expected_work(asked: Arrangement, methods: Sequence[Method]) -> Workload:
+def expected_work(asked: Arrangement, methods: Sequence[Method], reader: JournalReader) -> Workload:
     """The whole work of a run, and what is left of it: what its folder already has is done.
 
     `UsageError` if two methods produce the same label. A method that cannot run on the generator is
-    included, because only the loaded generator can say so.
+    included, because only the loaded generator can say so. `reader` is that of the folder's
+    journals.
     """
     config = asked.config
     labels_of(methods)
     return workload_of(
         methods,
         tasks_of(planned_prompts(config, asked.suite)),
-        _done(asked, methods),
+        _done(asked, methods, reader),
         steps=config.steps,
         batch_size=config.batch_size,
     )
 
 
-def _done(asked: Arrangement, methods: Sequence[Method]) -> set[Done]:
+def _done(asked: Arrangement, methods: Sequence[Method], reader: JournalReader) -> set[Done]:
     """The planned records that the folder has, with their images. Nothing is done in a folder of
     another run, which the run itself refuses.
     """
@@ -44,11 +46,9 @@ def _done(asked: Arrangement, methods: Sequence[Method]) -> set[Done]:
         return set()
     # What is not in the configuration, the fingerprints of the models, is taken from run.json.
     plan = make_plan(asked.config, asked.suite, methods, manifest)
-    found = {record.id: record for record in read_run(asked.folder).records}
+    found = with_image(asked.folder, read_run(asked.folder, reader).records)
     return {
         (item.label, item.task.prompt_id, item.task.sample)
         for item in plan.expected()
-        if (record := found.get(item.id))
-        and record.image
-        and (asked.folder / record.image.path).is_file()
+        if item.id in found
     }

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
     from hnbench.api.arrangement import Arrangement
     from hnbench.config import RunConfig
+    from hnbench.runs.journals import JournalReader
     from hnbench.runs.store import Run
 
 
-def already_finished(asked: Arrangement) -> Run | None:
+def already_finished(asked: Arrangement, reader: JournalReader) -> Run | None:
     """The finished run that a command asks for again; None if there is anything to do or to look
     at: then the models decide.
 
     This holds only if every name stands for the same model as before: not for generators by place,
     other people's packages, `NAME@WHERE`, and adapters whose files have changed. A model
-    that was verified since has to get into `run.json`.
+    that was verified since has to get into `run.json`. `reader` is that of the folder's journals.
     """
     manifest = read_manifest(asked.folder)
     if (
@@ -36,7 +37,7 @@ def already_finished(asked: Arrangement) -> Run | None:
         or _changed_since(verified.memory_file(), asked.folder)
     ):
         return None
-    run = finished_run(asked.folder, manifest, asked.config, asked.suite)
+    run = finished_run(reader, manifest, asked.config, asked.suite)
     return run if run and _same_adapters(asked, manifest) else None
 
 

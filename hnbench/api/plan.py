@@ -19,6 +19,7 @@ from hnbench.display.pace import span
 from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
 from hnbench.runs.frame import PASSES
+from hnbench.runs.journals import JournalReader
 from hnbench.runs.plan import planned_prompts
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def plan(
     with Screen(shown=progress) as screen:
         wanted = arrange(screen, suite, **asked)
         screen.announce("loading torch")
-        work = expected_work(wanted, _methods(wanted))
+        work = expected_work(wanted, _methods(wanted), JournalReader(wanted.folder))
         trial = _trial(wanted, screen) if measure else None
     if trial:
         work = replace(work, methods=tuple(one for one in work.methods if one.name in trial.costs))

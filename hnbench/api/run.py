@@ -22,6 +22,7 @@ from hnbench.catalogue.loading import (
 from hnbench.display.screen import Screen
 from hnbench.errors import ProcessFailure
 from hnbench.guards.interrupts import exit_code_of
+from hnbench.runs.journals import JournalReader
 from hnbench.runs.plan import Plan
 from hnbench.runs.shards import Place, Shard, place_of_process
 from hnbench.runs.store import Run, RunStore, read_run
@@ -123,13 +124,14 @@ def run(
         )
         for note in place.notes:
             screen.note(note)
-        if found := already_finished(asked):
+        reader = JournalReader(asked.folder)
+        if found := already_finished(asked, reader):
             return _nothing_to_do(found, place.shard)
-        store = RunStore(asked.folder, place.shard)
+        store = RunStore(asked.folder, place.shard, reader)
         if gpus is not None:
             devices = devices_of(gpus, device, screen, place)
             return _on_devices(call, devices, store, screen)
-        return _execute(asked, store, place, screen)
+        return _execute(asked, store, place, reader, screen)
 
 
 def _nothing_to_do(found: Run, shard: Shard) -> FinishedRun:
@@ -195,7 +197,9 @@ def _refuse_failed(launched: Launched, screen: Screen) -> None:
         raise error
 
 
-def _execute(asked: Arrangement, store: RunStore, place: Place, screen: Screen) -> FinishedRun:
+def _execute(
+    asked: Arrangement, store: RunStore, place: Place, reader: JournalReader, screen: Screen
+) -> FinishedRun:
     """Load all models and execute the run."""
     device = device_of(asked.config.device, screen, place.local_rank)
 
@@ -203,7 +207,7 @@ def _execute(asked: Arrangement, store: RunStore, place: Place, screen: Screen) 
 
     asked = replace(asked, config=replace(asked.config, device=device))
     methods = make_methods(asked.config.methods, asked.preset, asked.adapters)
-    screen.say(expected_work(asked, methods).sentence())
+    screen.say(expected_work(asked, methods, reader).sentence())
     experiment = experiment_of(asked, methods, screen)
     with store:
         tally = execute(experiment, store, screen.run())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hnbench.files.escaping import csv_cell
+from hnbench.files.escaping import csv_cell, csv_cells
 from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
 from hnbench.reports.labels import HYPERNOISE, style_of
 from hnbench.reports.notes import interval_notes, left_out, timing_notes
@@ -69,14 +69,15 @@ def _cells(column: pd.Series[Any]) -> Sequence[Any]:
         return column.tolist()
     # Most texts repeat (labels, tags, prompts), so each distinct one is escaped once.
     texts = column.tolist()
-    known = {value: _cell(value) for value in set(texts)}
+    different = set(texts)
+    known: dict[Any, Any] = dict(csv_cells([one for one in different if isinstance(one, str)]))
+    # NaN is an empty cell, as None is.
+    known |= {
+        one: None if one != one else one  # noqa: PLR0124
+        for one in different
+        if not isinstance(one, str)
+    }
     return [known[value] for value in texts]
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return csv_cell(value)
-    return None if value != value else value  # noqa: PLR0124 - NaN is an empty cell, as None is
 
 
 def records_frame(summary: Summary) -> pd.DataFrame:

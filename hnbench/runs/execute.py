@@ -39,6 +39,7 @@ from hnbench.runs.plan import BASE, make_plan
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.sessions import session_of
+from hnbench.runs.store import with_image
 from hnbench.runs.tally import NO_BASE, Tally, tally_of
 from hnbench.runs.verdicts import verify
 from hnbench.runs.workload import name_of, workload_of
@@ -135,10 +136,11 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
     # This refuses a damaged record before anything is computed.
     shard, tasks = store.shard, store.shard.tasks(plan)
     before = cover(plan, store.records.values(), store.folder).of(shard.prompts(plan))
+    there = with_image(store.folder, before.done)
     kept = {
         (record.label, record.prompt_id, record.sample)
         for record in before.done
-        if store.is_done(record.id)
+        if record.id in there
     }
     done = len(kept)
     # If nothing is missing, no verdicts are needed, so the judge is not checked.

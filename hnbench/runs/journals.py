@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    _Stamp = tuple[str, tuple[int, ...] | None]
+
 _JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
 _SHARED = tuple(
     (name, attrgetter(name))
@@ -82,6 +84,35 @@ class Union:
         known = self.records.setdefault(record.id, record)
         if known is not record:
             self.records[record.id] = preferred(known, record)
+
+
+class JournalReader:
+    """Reads the journals of one run folder, and reads them again only if they have changed since:
+    a command asks several times what is there, and the journals of a large run take seconds.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is read before it is asked for."""
+        self.folder = folder
+        self._read: tuple[list[_Stamp], Union] | None = None
+
+    def union(self) -> Union:
+        """The union of all journals that are there now. `StoreError` if one is damaged."""
+        journals = journals_of(self.folder)
+        # Taken before reading: what is appended meanwhile is noticed the next time.
+        stamps = list(map(_stamp_of, journals))
+        if self._read is None or self._read[0] != stamps:
+            self._read = stamps, Union(journals)
+        return self._read[1]
+
+
+def _stamp_of(path: Path) -> _Stamp:
+    """The file's name, device and inode, and its size and time, which change when it is written."""
+    try:
+        found = path.stat()
+    except OSError:  # a link to nothing, which reading refuses
+        return path.name, None
+    return path.name, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def preferred(known: Record | None, record: Record) -> Record:

@@ -34,7 +34,7 @@ from hnbench.files.journal import APPENDING, sealed, unsealed
 from hnbench.files.sharing import gate, part_locked
 from hnbench.files.writing import append_whole, write_whole, writing
 from hnbench.runs.identity import differences
-from hnbench.runs.journals import Union, journals_of, next_number, preferred
+from hnbench.runs.journals import JournalReader, next_number, preferred
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.record import Record, SavedImage, image_path, read_record
 from hnbench.runs.sessions import joined, with_journal
@@ -85,13 +85,35 @@ def damaged_images(folder: Path, records: Iterable[Record]) -> Iterator[str]:
     )
 
 
-def read_run(folder: Path | str) -> Run:
-    """Read a run without locking it, also while a session writes to it. `StoreError` if the folder
-    is not a run folder or is damaged.
+def with_image(folder: Path, records: Iterable[Record]) -> set[str]:
+    """The ids of the records that have an image, whose file is there."""
+    found = {record.id: record.image.path for record in records if record.image}
+    # Each folder of images is listed once: asking for a file at a time takes several times as long.
+    there = {
+        f"{parent}/{entry.name}"
+        for parent in {path.rpartition("/")[0] for path in found.values()}
+        for entry in _entries(folder / parent)
+        if entry.is_file()
+    }
+    return {record_id for record_id, path in found.items() if path in there}
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:  # it is not there, or not a folder
+        return []
+
+
+def read_run(folder: Path | str, reader: JournalReader | None = None) -> Run:
+    """Read a run without locking it, also while a session writes to it. A `reader` of the folder
+    gives what it has read before, if that has not changed. `StoreError` if the folder is not a run
+    folder or is damaged.
     """
     folder = Path(folder)
     manifest = manifest_of(folder)
-    union = Union(journals_of(folder))
+    union = (reader or JournalReader(folder)).union()
     return Run(folder, manifest, tuple(union.records.values()), union.unchecked)
 
 
@@ -119,9 +141,14 @@ class RunStore:
     the folder is damaged.
     """
 
-    def __init__(self, folder: Path | str, shard: Shard = WHOLE) -> None:
-        """The `with` statement makes, locks and reads `folder`; until then nothing happens."""
+    def __init__(
+        self, folder: Path | str, shard: Shard = WHOLE, reader: JournalReader | None = None
+    ) -> None:
+        """The `with` statement makes, locks and reads `folder`; until then nothing happens. What a
+        `reader` of the folder has read before is not read again, if it has not changed.
+        """
         self.folder, self.shard = Path(folder), shard
+        self._reader = reader or JournalReader(self.folder)
         self.manifest: dict[str, Any] | None = None
         self._records: dict[str, Record] = {}
         self._unchecked = 0
@@ -152,8 +179,9 @@ class RunStore:
 
     def refresh(self) -> None:
         """Read all journals, also those that other processes have written meanwhile."""
-        union = Union(journals_of(self.folder))
-        self._records, self._unchecked = union.records, union.unchecked
+        union = self._reader.union()
+        # A copy: the records that are added here are not what the reader has read.
+        self._records, self._unchecked = dict(union.records), union.unchecked
 
     def __exit__(self, *_: object) -> None:
         self._journal = None

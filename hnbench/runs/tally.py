@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.runs.coverage import cover
 from hnbench.runs.failures import told
+from hnbench.runs.store import with_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,8 @@ def tally_of(plan: Plan, store: RunStore, written: int) -> Tally:
     coverage = cover(plan, store.records.values(), store.folder)
     own = store.shard.prompts(plan)
     mine = coverage.of(own)
-    done = sum(store.is_done(record.id) for record in mine.done)
+    there = with_image(store.folder, coverage.done)
+    done = sum(record.id in there for record in mine.done)
     failed = len(mine.failed) + len(mine.done) - done
     others = [record for record in coverage.done if record.prompt_id not in own]
     return Tally(
@@ -66,7 +68,7 @@ def tally_of(plan: Plan, store: RunStore, written: int) -> Tally:
         failed=failed,
         new=written,
         run_expected=coverage.expected,
-        run_done=done + sum(store.is_done(record.id) for record in others),
+        run_done=done + sum(record.id in there for record in others),
         run_failed=failed + len(coverage.failed) - len(mine.failed),
         commonest=_commonest(mine.failed),
     )

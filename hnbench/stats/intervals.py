@@ -17,6 +17,7 @@ paired.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,11 +146,13 @@ class ClusterBootstrap:
             rng.multinomial(size - 1, np.full(size, 1 / size), size=resamples).astype(np.uint16)
             for size in self.sizes
         ]
+        self._counted: tuple[Array, list[Array]] = (np.empty((0, 0)), [])
 
     def means(self, sums: Array, counts: Array) -> StratifiedMeans:
         """The means of K columns from the clusters' `sums [C, K]` and `counts [C, K]`; NaN for a
         stratum without any value.
         """
+        numbers = self._resampled(counts)
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.stack(
                 [
@@ -158,13 +161,20 @@ class ClusterBootstrap:
                 ]
             )
             draws = np.stack(
-                [self._draws(stratum, sums, counts) for stratum in range(len(self._members))],
+                [drawn / number for drawn, number in zip(self._totals(sums), numbers, strict=True)],
                 axis=1,
             )
         return StratifiedMeans(values, draws, self.sizes)
 
-    def _draws(self, stratum: int, sums: Array, counts: Array) -> Array:
-        """The means of one stratum's resamples, `[R, K]`."""
-        members, weights = self._members[stratum], self._weights[stratum].astype(np.float64)
-        drawn: Array = (weights @ sums[members]) / (weights @ counts[members])
-        return drawn
+    def _resampled(self, counts: Array) -> list[Array]:
+        """The totals of `counts`. Nearly all metrics of a report have the same counts, so those of
+        the last call are kept.
+        """
+        if not np.array_equal(counts, self._counted[0]):
+            self._counted = counts.copy(), list(self._totals(counts))
+        return self._counted[1]
+
+    def _totals(self, values: Array) -> Iterator[Array]:
+        """The sums of `values [C, K]` over each stratum's resamples, `[R, K]` each."""
+        for members, weights in zip(self._members, self._weights, strict=True):
+            yield weights.astype(np.float64) @ values[members]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import hnbench
 from hnbench.cli.app import app
-from hnbench.runs import store
+from hnbench.runs import journals
 from hnbench.runs.journals import Union
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -117,13 +117,15 @@ def test_a_run_folder_is_read_once(toys: Path, monkeypatch: pytest.MonkeyPatch) 
         read.append(len(paths))
         return Union(paths)
 
-    monkeypatch.setattr(store, "Union", counted)
+    monkeypatch.setattr(journals, "Union", counted)
     quiet: dict[str, Any] = {"device": "cpu", "progress": False}
     calls: dict[str, Callable[[], object]] = {
         "measure": lambda: hnbench.measure("run", measure="shift", **quiet),
         "export": lambda: hnbench.export("run", layout="t2i-compbench", out="out", progress=False),
         "report": lambda: hnbench.report("run"),
         "run and report": lambda: hnbench.report(toy_run()),
+        "score": lambda: hnbench.score("run", suite="toy-suite", **quiet),
+        "more of the run": lambda: toy_run(method="best-of-n:n=3"),
     }
     for name, call in calls.items():
         read.clear()
