@@ -9,7 +9,14 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from hnbench.files.escaping import csv_cell, first_line, markdown, markdown_code, printable
+from hnbench.files.escaping import (
+    csv_cell,
+    csv_cells,
+    first_line,
+    markdown,
+    markdown_code,
+    printable,
+)
 from tests.hostile import TEXTS
 
 
@@ -119,6 +126,12 @@ def _html(text: str) -> str:
 @pytest.mark.parametrize("text", ["＝1+1", "＋1", "－1", "＠A1"])  # noqa: RUF001
 def test_wide_signs_begin_formulas_too(text: str) -> None:
     assert csv_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "=1+1", " =1+1", "＋1", "plain", ""])  # noqa: RUF001
+def test_many_cells_are_what_each_is_alone(text: str) -> None:
+    for texts in ([text], [text, "plain"], ["a", text, "=1"], []):
+        assert csv_cells(texts) == {one: csv_cell(one) for one in texts}
 
 
 def test_what_is_plain_stays_as_it_is() -> None:

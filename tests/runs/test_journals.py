@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from hnbench.runs.journals import Union, journals_of, place_of, preferred
+from hnbench.errors import StoreError
+from hnbench.files.journal import sealed
+from hnbench.runs.journals import JournalReader, Union, journals_of, place_of, preferred
 from hnbench.runs.record import Failure, Record
 from tests.journals import write_journal
 from tests.runs.test_record import FAILED
@@ -93,3 +97,59 @@ def test_the_place_is_that_of_the_record_that_counts(tmp_path: Path, turned: boo
     assert place_of(tmp_path, numbered(1).id) == f"{tmp_path}/journal-000{number}.jsonl:3"
     assert place_of(tmp_path, numbered(2).id) == f"{tmp_path}/journal-000{1 - number}.jsonl:1"
     assert place_of(tmp_path, numbered(9).id) == str(tmp_path)
+
+
+def test_a_reader_reads_again_only_what_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    union_of(tmp_path, [[done(1, 1.0)], [done(2, 1.0)]])
+    opened: list[str] = []
+    whole = Path.open
+
+    def noted(path: Path, *arguments: Any, **named: Any) -> Any:
+        opened.append(path.name)
+        return whole(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", noted)
+    reader = JournalReader(tmp_path)
+    assert reader.union() is reader.union()
+    assert opened == ["journal-0000.jsonl", "journal-0001.jsonl"]
+
+    with (tmp_path / "journal-0001.jsonl").open("ab") as file:
+        file.write(sealed(done(3, 1.0).to_json()))
+    assert list(reader.union().records) == [numbered(number).id for number in (1, 2, 3)]
+    (tmp_path / "journal-0000.jsonl").unlink()
+    assert list(reader.union().records) == [numbered(number).id for number in (2, 3)]
+    write_journal(tmp_path / "journal-0002.jsonl", [done(4, 1.0).to_json()])
+    assert list(reader.union().records) == [numbered(number).id for number in (2, 3, 4)]
+
+
+def test_a_journal_of_the_same_size_that_was_replaced_is_read_again(tmp_path: Path) -> None:
+    union_of(tmp_path, [[done(1, 1.0)]])
+    reader = JournalReader(tmp_path)
+    assert list(reader.union().records) == [numbered(1).id]
+    other = tmp_path / "other"
+    write_journal(other, [done(2, 1.0).to_json()])
+    path = tmp_path / "journal-0000.jsonl"
+    before = path.stat()
+    assert other.stat().st_size == before.st_size
+    other.replace(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert list(reader.union().records) == [numbered(2).id]
+
+
+def test_a_link_to_nothing_is_refused_by_a_reader(tmp_path: Path) -> None:
+    (tmp_path / "journal-0000.jsonl").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match=r"journal-0000\.jsonl is not a file; put the journal"):
+        JournalReader(tmp_path).union()
+
+
+def test_records_of_a_sample_share_what_they_have_in_common(tmp_path: Path) -> None:
+    one, other = done(1, 1.0), replace(done(2, 1.0), label="reno")
+    changed = replace(done(3, 1.0), tag="x", initial_rewards={**one.initial_rewards, "y": 1.0})
+    found = union_of(tmp_path, [[one, other, changed]])
+    assert list(found.values()) == [one, other, changed]
+    first, second, third = found.values()
+    assert second.prompt is first.prompt
+    assert second.initial_rewards is first.initial_rewards
+    assert third.noise_sha256 is first.noise_sha256
