@@ -66,6 +66,7 @@ class Union:
         self.records: dict[str, Record] = {}
         self.unchecked = 0
         self._samples: dict[str, Record] = {}
+        self._labels: dict[str, str] = {}
         with without_collection():
             for path in journals:
                 for record, checked in parsed_lines(path, read_line):
@@ -81,6 +82,8 @@ class Union:
                 value = of(sample)
                 if value == of(record):
                     force_setattr(record, name, value)
+        label = self._labels.setdefault(record.label, record.label)
+        force_setattr(record, "label", label)
         known = self.records.setdefault(record.id, record)
         if known is not record:
             self.records[record.id] = preferred(known, record)

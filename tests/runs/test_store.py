@@ -19,7 +19,7 @@ from hnbench.files.journal import sealed
 from hnbench.runs.identity import shared_identity
 from hnbench.runs.record import Failure, Record, SavedImage, image_path
 from hnbench.runs.shards import Shard
-from hnbench.runs.store import RunStore, read_run
+from hnbench.runs.store import RunStore, read_run, with_image
 from hnbench.seeds import digest
 from tests.journals import FullDisk
 from tests.runs import world
@@ -128,6 +128,24 @@ def test_a_done_record_without_its_image_is_not_done(tmp_path: Path) -> None:
     (tmp_path / f"images/00/{1:064x}.png").unlink()
     with RunStore(tmp_path) as store:
         assert not store.is_done(numbered(1).id)
+
+
+def test_only_files_are_images_that_are_there(tmp_path: Path) -> None:
+    filled(tmp_path, 1, 2, 3, 256**31, 256**31 + 1)
+    records = read_run(tmp_path).records
+    everything = {record.id for record in records}
+    assert with_image(tmp_path, [*records, FAILED]) == everything
+
+    first, second = (tmp_path / image_path(numbered(number).id) for number in (1, 2))
+    first.unlink()
+    second.unlink()
+    second.mkdir()
+    lost = {numbered(1).id, numbered(2).id}
+    assert with_image(tmp_path, records) == everything - lost
+    shutil.rmtree(tmp_path / "images" / "01")
+    (tmp_path / "images" / "01").write_bytes(b"")
+    assert with_image(tmp_path, records) == {numbered(3).id}
+    assert with_image(tmp_path, []) == set()
 
 
 def test_the_image_is_there_before_its_record_and_nothing_else_is(tmp_path: Path) -> None:

@@ -158,3 +158,23 @@ def test_scaled_changes_the_unit() -> None:
     estimate = Estimate(2.0, np.array([1.0, 3.0]), 1).scaled(0.5)
     assert estimate.value == 1.0
     assert estimate.draws.tolist() == [0.5, 1.5]
+
+
+def test_means_of_other_counts_are_those_of_a_new_bootstrap() -> None:
+    """The totals of the last counts are kept, which must not be seen in those of other ones."""
+    rng = np.random.default_rng(3)
+    strata = np.array([0] * 5 + [1] * 4)
+    counts = [np.full((9, 2), 2.0), np.full((9, 2), 3.0), np.full((9, 1), 3.0)]
+    kept = ClusterBootstrap(strata, 50)
+    for count in (*counts, *counts[::-1]):
+        sums = rng.normal(size=count.shape)
+        found = kept.means(sums, count)
+        fresh = ClusterBootstrap(strata, 50).means(sums, count)
+        np.testing.assert_array_equal(found.draws, fresh.draws)
+        np.testing.assert_array_equal(found.values, fresh.values)
+    changed, sums = counts[0].copy(), rng.normal(size=(9, 2))
+    kept.means(sums, changed)
+    changed[:, 0] = 7.0
+    np.testing.assert_array_equal(
+        kept.means(sums, changed).draws, ClusterBootstrap(strata, 50).means(sums, changed).draws
+    )
