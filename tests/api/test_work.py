@@ -125,7 +125,6 @@ def test_a_run_folder_is_read_once(toys: Path, monkeypatch: pytest.MonkeyPatch) 
         "report": lambda: hnbench.report("run"),
         "run and report": lambda: hnbench.report(toy_run()),
         "score": lambda: hnbench.score("run", suite="toy-suite", **quiet),
-        "more of the run": lambda: toy_run(method="best-of-n:n=3"),
     }
     for name, call in calls.items():
         read.clear()
@@ -137,6 +136,22 @@ def test_a_run_folder_is_read_once(toys: Path, monkeypatch: pytest.MonkeyPatch) 
     hnbench.measure(run, measure="shift", **quiet)
     hnbench.export(run, layout="t2i-compbench", out="out", progress=False)
     assert read == []
+
+
+def test_an_unfinished_run_reads_its_journals_once(
+    toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_run(limit=2)
+    opened: list[str] = []
+    whole = Path.open
+
+    def noted(path: Path, *arguments: Any, **named: Any) -> Any:
+        opened.append(path.name)
+        return whole(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", noted)
+    assert toy_run().new > 0
+    assert opened.count("journal-0000.jsonl") == 1
 
 
 def test_measures_are_a_frame(toys: Path) -> None:
