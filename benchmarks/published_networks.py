@@ -2,7 +2,7 @@
 weights and random text. Nothing is downloaded.
 
 The sizes are those that diffusers' conversion scripts and tests have; the numbers of parameters are
-compared with the sizes of the published files in `tests/benchmarks/test_published_networks.py`.
+sizes of the published files in `tests/catalogue/test_operations.py`.
 """
 
 from __future__ import annotations

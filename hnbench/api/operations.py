@@ -54,7 +54,9 @@ class KnownOperations:
         if not self.per_task:
             return f"operations: unknown ({'; '.join(reasons)})"
         total = sum(self.per_task.get(one.name, 0) * one.tasks for one in work.methods)
-        known = f"operations: {with_unit(TFLOPS, total / 1e12)}, counted in advance for these models"
+        known = (
+            f"operations: {with_unit(TFLOPS, total / 1e12)}, counted in advance for these models"
+        )
         return f"{known}; unknown for {unknown}" if unknown else known
 
 

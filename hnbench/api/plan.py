@@ -115,7 +115,9 @@ class RunPlan:
         if self.trial is None:
             return self.operations.sentence(self.work)
         total = self._sum("flops")
-        return "" if total is None else f"operations: {with_unit(TFLOPS, total / 1e12)}, as measured"
+        return (
+            "" if total is None else f"operations: {with_unit(TFLOPS, total / 1e12)}, as measured"
+        )
 
     def _downloads(self) -> str:
         missing = [one for one in self.downloads if not one.cached]
