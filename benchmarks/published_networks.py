@@ -1,8 +1,8 @@
 """The networks of the published generators, at their published sizes or in miniature, with random
 weights and random text. Nothing is downloaded.
 
-The sizes are those that diffusers' conversion scripts and tests have; the numbers of parameters are
-sizes of the published files in `tests/catalogue/test_operations.py`.
+The sizes are those of the published configurations; `tests/catalogue/test_operations.py` compares
+the numbers of parameters with the sizes of the published files.
 """
 
 from __future__ import annotations

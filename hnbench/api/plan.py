@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ class RunPlan:
     processes: int
     """The number of processes that share the run, each with a device of its own."""
     prompts: int
-    operations: KnownOperations = KnownOperations({}, {})
+    operations: KnownOperations = field(default_factory=lambda: KnownOperations({}, {}))
     """The operations that are known without a trial."""
     notes: tuple[str, ...] = ()
     """What is not known about the work, and why; one sentence each."""
@@ -161,9 +161,9 @@ class RunPlan:
     def frame(self) -> pd.DataFrame:
         """One row per method, and one for the total, with the columns `COLUMNS`.
 
-        Passes, `flops` (measured, or known in advance) and `seconds` are those of the whole run; `seconds_left` is without what is
-        done, and `seconds_per_image` is per (prompt, sample) of the method. A number that is not
-        known is missing, and so is a total over it.
+        Passes, `flops` (measured, or else counted in advance) and `seconds` are those of the whole
+        run; `seconds_left` is without what is done, and `seconds_per_image` is per (prompt, sample)
+        of the method. A number that is not known is missing, and so is a total over it.
         """
         import pandas as pd
 

@@ -170,8 +170,8 @@ _UNUSED = re.compile(r"^blip\.(vision_proj|text_proj)\.|\.position_ids$")
 
 
 def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published checkpoint's weights under the names of `ImageRewardNetwork`. Unknown names stay as they
-    are.
+    """The published checkpoint's weights under the names of `ImageRewardNetwork`. Unknown names
+    stay as they are.
     """
     return {_new_name(name): value for name, value in weights.items() if not _UNUSED.search(name)}
 

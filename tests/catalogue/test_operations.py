@@ -1,8 +1,9 @@
-"""The file of operations, against counts made again, closed forms and the sizes of published files."""
+"""The file of operations, against new counts, closed forms and the sizes of published files."""
 
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from math import prod
 
 import pytest
@@ -56,7 +57,7 @@ def test_the_tower_of_clip_is_its_closed_form() -> None:
     """
     tokens, width, layers = 257, 1024, 24
     sizes = (768, 1024, 128, 64, 16, 1)
-    head = sum(2 * prod(pair) for pair in zip(sizes, sizes[1:], strict=False))
+    head = sum(2 * prod(pair) for pair in pairwise(sizes))
     patches = 2 * (tokens - 1) * (3 * 14 * 14) * width
     attention = 4 * tokens**2 * width
     matrices = 2 * tokens * 12 * width**2
