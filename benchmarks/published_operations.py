@@ -74,7 +74,8 @@ def generator_rows(name: str) -> Rows:
 
     def backbone(given: Tensor) -> Tensor:
         with tuned.adapter.active():
-            return generator.predict(given, text)
+            found: Tensor = generator.predict(given, text)
+        return found
 
     weights = sum(one.numel() for one in adapter.named_parameters().values())
     noise = generator.noise_shape
@@ -133,7 +134,7 @@ def clip_tower(sizes: dict[str, int], projection: int) -> Scored:
         patch_size=14,
         num_attention_heads=16,
         projection_dim=projection,
-        **sizes,  # type: ignore[arg-type]
+        **sizes,
     )
     return Scored(
         CLIPVisionModelWithProjection(config), lambda tower, pixels: tower(pixels).image_embeds

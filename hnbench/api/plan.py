@@ -74,7 +74,7 @@ class RunPlan:
     operations: KnownOperations = field(default_factory=lambda: KnownOperations({}, {}))
     """The operations that are known without a trial."""
     notes: tuple[str, ...] = ()
-    """What is not known about the work, and why; one sentence each."""
+    """Sentences about the work that is not known, and the reasons."""
 
     @property
     def bytes_per_image(self) -> float | None:
@@ -271,7 +271,7 @@ plan.__signature__ = _with_parameters_of_run(inspect.signature(plan))  # type: i
 
 
 def _notes(wanted: Arrangement) -> tuple[str, ...]:
-    """What cannot be known without the prompts' texts."""
+    """Sentences about the work that is unknown without the texts of the prompts."""
     if not wanted.missing:
         return ()
     notes = [f"prompts: their published numbers, without their texts: {wanted.missing}"]
