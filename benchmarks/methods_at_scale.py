@@ -19,29 +19,16 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
-from diffusers import (
-    AutoencoderDC,
-    AutoencoderKL,
-    EulerDiscreteScheduler,
-    FlowMatchEulerDiscreteScheduler,
-    FluxTransformer2DModel,
-    SanaTransformer2DModel,
-    SCMScheduler,
-    UNet2DConditionModel,
-)
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
+from benchmarks.published_networks import MODELS, build
 from hnbench.config import memory_policies
 from hnbench.flops import counted
-from hnbench.generators.flux import FluxGenerator
 from hnbench.generators.pipeline import PipelineGenerator
-from hnbench.generators.sana_sprint import SanaSprintGenerator
-from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
 from hnbench.metering import Usage, measured
@@ -89,177 +76,6 @@ class Tower(Reward):
         small = nn.functional.interpolate(images, (224, 224), mode="bicubic", antialias=True)
         scores: Tensor = self._network(small.to(self._dtype)).pooler_output.float().mean(1)
         return scores
-
-
-def sd_turbo(
-    *, full: bool
-) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
-    """The architecture of SD-Turbo, 512x512."""
-    wide = {
-        "block_out_channels": (320, 640, 1280, 1280),
-        "attention_head_dim": (5, 10, 20, 20),
-        "cross_attention_dim": 1024,
-    }
-    narrow = {
-        "block_out_channels": (32, 32, 32, 32),
-        "attention_head_dim": 8,
-        "cross_attention_dim": 32,
-        "norm_num_groups": 8,
-    }
-    unet = UNet2DConditionModel(
-        sample_size=64 if full else 8, use_linear_projection=True, **(wide if full else narrow)
-    )
-    scheduler = EulerDiscreteScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        timestep_spacing="trailing",
-    )
-    parts = {
-        "unet": unet,
-        "vae": decoder(4, full=full),
-        "scheduler": scheduler,
-        "vae_scale_factor": 8,
-    }
-    return StableDiffusionGenerator, parts, {"hidden_states": (77, 1024 if full else 32)}
-
-
-def sana_sprint(
-    *, full: bool
-) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
-    """The architecture of SANA-Sprint 0.6B, 1024x1024."""
-    heads = {
-        "num_attention_heads": 36,
-        "num_cross_attention_heads": 16,
-        "cross_attention_head_dim": 72,
-        "cross_attention_dim": 1152,
-    }
-    few = {
-        "num_attention_heads": 2,
-        "num_cross_attention_heads": 2,
-        "cross_attention_head_dim": 32,
-        "cross_attention_dim": 64,
-    }
-    transformer = SanaTransformer2DModel(
-        in_channels=32,
-        out_channels=32,
-        num_layers=28 if full else 2,
-        attention_head_dim=32,
-        caption_channels=2304 if full else 32,
-        sample_size=32 if full else 2,
-        patch_size=1,
-        qk_norm="rms_norm_across_heads",
-        guidance_embeds=True,
-        **(heads if full else few),
-    )
-    kinds = ("ResBlock",) * 3 + ("EfficientViTBlock",) * 3
-    scales = ((), (), (), (5,), (5,), (5,))
-    widths = (128, 256, 512, 512, 1024, 1024) if full else (32,) * 6
-    vae = AutoencoderDC(
-        encoder_block_types=kinds,
-        decoder_block_types=kinds,
-        encoder_block_out_channels=widths,
-        decoder_block_out_channels=widths,
-        encoder_qkv_multiscales=scales,
-        decoder_qkv_multiscales=scales,
-        encoder_layers_per_block=(2, 2, 2, 3, 3, 3),
-        decoder_layers_per_block=(3, 3, 3, 3, 3, 3),
-        upsample_block_type="interpolate",
-        downsample_block_type="conv",
-        decoder_act_fns="silu",
-        scaling_factor=0.41407,
-    )
-    parts = {
-        "transformer": transformer,
-        "vae": vae,
-        "scheduler": SCMScheduler(),
-        "vae_scale_factor": 32,
-    }
-    return (
-        SanaSprintGenerator,
-        parts,
-        {"hidden_states": (300, 2304 if full else 32), "attention_mask": (300,)},
-    )
-
-
-def flux_schnell(
-    *, full: bool
-) -> tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]:
-    """The architecture of FLUX.1-schnell, 512x512 (miniature: 64x64)."""
-    small = {
-        "num_layers": 1,
-        "num_single_layers": 1,
-        "attention_head_dim": 16,
-        "num_attention_heads": 2,
-        "axes_dims_rope": (4, 4, 8),
-    }
-    narrow = {"joint_attention_dim": 32, "pooled_projection_dim": 32}
-    transformer = FluxTransformer2DModel(**({} if full else {**small, **narrow}))
-    parts = {
-        "transformer": transformer,
-        "vae": decoder(16, full=full),
-        "scheduler": FlowMatchEulerDiscreteScheduler(),
-        "vae_scale_factor": 8,
-    }
-    return (
-        FluxGenerator,
-        parts,
-        {"hidden_states": (512, 4096 if full else 32), "pooled": (768 if full else 32,)},
-    )
-
-
-def decoder(channels: int, *, full: bool) -> AutoencoderKL:
-    """The autoencoder of Stable Diffusion and of FLUX."""
-    return AutoencoderKL(
-        latent_channels=channels,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(128, 256, 512, 512) if full else (8, 8, 8, 8),
-        layers_per_block=2,
-        norm_num_groups=32 if full else 4,
-        shift_factor=0.0,
-    )
-
-
-MODELS = {"sd-turbo": sd_turbo, "sana-sprint-0.6b": sana_sprint, "flux-schnell": flux_schnell}
-
-
-def build(
-    name: str, device: str, dtype: torch.dtype, memory: tuple[str, ...], *, full: bool
-) -> PipelineGenerator:
-    """The generator with random weights and random text."""
-    default = torch.get_default_dtype()
-    # Made in the final dtype at once: 12 billion parameters in float32 do not fit most devices.
-    torch.set_default_dtype(dtype)
-    try:
-        with torch.device(device):
-            family, parts, text = MODELS[name](full=full)
-    finally:
-        torch.set_default_dtype(default)
-
-    class WithRandomText(family):  # type: ignore[misc, valid-type]
-        text_parts = ()
-
-        def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
-            given = {
-                key: torch.randn(len(prompts), *shape).to(self._dtype)
-                for key, shape in text.items()
-            }
-            return {
-                key: torch.ones_like(value) if key == "attention_mask" else value
-                for key, value in given.items()
-            }
-
-    size = None if full or name != "flux-schnell" else 64
-    made: PipelineGenerator = WithRandomText(
-        SimpleNamespace(**parts),
-        name=name,
-        fingerprint=name,
-        device=device,
-        image_size=size,
-        memory=memory,
-    )
-    return made
 
 
 def methods_for(generator: PipelineGenerator, folder: Path, *, full: bool) -> list[Method]:

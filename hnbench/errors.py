@@ -22,6 +22,10 @@ class UsageError(HnbenchError):
     """An argument or a file given by the user cannot be used."""
 
 
+class UnavailableError(UsageError):
+    """A file is not on this machine, and cannot be downloaded now."""
+
+
 class PluginError(HnbenchError):
     """A method, reward, judge or measure broke its contract; the text names it, what it gave
     and what was expected.

@@ -22,6 +22,7 @@ from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import Dtype, check_device, dtype_of, parse_angle
 from hnbench.catalogue.presets import preset_of
 from hnbench.config import RunConfig
+from hnbench.errors import UnavailableError
 from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class Arrangement:
     adapters: Mapping[str, str | Path]
     """Kind of training -> adapter: a folder, or the preset's name on the Hub."""
     folder: Path
+    missing: str = ""
+    """The reason why the suite's prompts have no texts, so that only their numbers are known; empty
+    if the prompts are complete.
+    """
 
 
 def arrange(
@@ -69,9 +74,11 @@ def arrange(
     memory: str = "none",
     noise_policy: Literal["per-prompt", "shared"] = "per-prompt",
     out: str | Path | None = None,
+    texts: bool = True,
 ) -> Arrangement:
-    """The run that these parameters of `hnbench.run` ask for. `UsageError` for an unknown name or a
-    value that cannot be used.
+    """The run that these parameters of `hnbench.run` ask for. Without `texts`, a published suite
+    whose files are missing has prompts all the same, with empty texts. `UsageError` for an unknown
+    name or a value that cannot be used.
     """
     preset = preset_of(generator)
     adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
@@ -82,7 +89,7 @@ def arrange(
     specifications.find_suite(suite)
     check_names(generator, (*weights, *held_out), methods)
     check_device(device)
-    chosen = specifications.make_suite(suite)
+    chosen, missing = (specifications.make_suite(suite), "") if texts else _counted(suite)
     for note in chosen.notes:
         screen.note(note)
     config = RunConfig(
@@ -106,7 +113,20 @@ def arrange(
         memory=memory,
     )
     folder = RESULTS / config.folder_name if out is None else Path(out)
-    return Arrangement(config, chosen, preset, adapters, folder)
+    return Arrangement(config, chosen, preset, adapters, folder, missing)
+
+
+def _counted(specification: str) -> tuple[Suite, str]:
+    """The suite, or its protocol and the reason if the files with its prompts are missing."""
+    try:
+        suite = specifications.make_suite(specification)
+        suite.prompts()  # reads the files
+    except UnavailableError as error:
+        protocol = specifications.make_protocol(specification)
+        if protocol is None:
+            raise
+        return protocol, str(error)
+    return suite, ""
 
 
 def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:

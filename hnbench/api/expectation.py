@@ -39,9 +39,9 @@ def expected_work(asked: Arrangement, methods: Sequence[Method], reader: Journal
 
 def _done(asked: Arrangement, methods: Sequence[Method], reader: JournalReader) -> set[Done]:
     """The planned records that the folder has, with their images. Nothing is done in a folder of
-    another run, which the run itself refuses.
+    another run, which the run itself refuses. Without the prompts' texts, none can be recognised.
     """
-    manifest = read_manifest(asked.folder)
+    manifest = None if asked.missing else read_manifest(asked.folder)
     if manifest is None or not is_of(manifest, asked.config, asked.suite):
         return set()
     # What is not in the configuration, the fingerprints of the models, is taken from run.json.

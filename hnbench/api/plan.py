@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,16 @@ from hnbench.api.arguments import device_of
 from hnbench.api.arrangement import arrange
 from hnbench.api.expectation import expected_work
 from hnbench.api.needs import BYTES_PER_PIXEL, adapter_is_cached, downloads, image_size
+from hnbench.api.operations import KnownOperations, operations_of_run
 from hnbench.api.run import experiment_of, run
 from hnbench.catalogue.loading import make_methods
 from hnbench.display.pace import span
 from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
+from hnbench.reports.costs import TFLOPS, with_unit
 from hnbench.runs.frame import PASSES
 from hnbench.runs.journals import JournalReader
+from hnbench.runs.manifest import MANIFEST
 from hnbench.runs.plan import planned_prompts
 
 if TYPE_CHECKING:
@@ -69,6 +72,10 @@ class RunPlan:
     processes: int
     """The number of processes that share the run, each with a device of its own."""
     prompts: int
+    operations: KnownOperations = field(default_factory=lambda: KnownOperations({}, {}))
+    """The operations that are known without a trial."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the work that is not known, and the reasons."""
 
     @property
     def bytes_per_image(self) -> float | None:
@@ -94,14 +101,24 @@ class RunPlan:
         return None if left is None else left * share
 
     def sentences(self) -> tuple[str, ...]:
-        """The work in all, downloads, disk and time, one sentence each."""
+        """The work in all, operations, downloads, disk and time, one sentence each."""
         found = [
             f"{self.work.sentence()} in {self.folder}",
+            *self.notes,
+            self._operations(),
             self._downloads(),
             self._disk(),
             self._time(),
         ]
         return tuple(sentence for sentence in found if sentence)
+
+    def _operations(self) -> str:
+        if self.trial is None:
+            return self.operations.sentence(self.work)
+        total = self._sum("flops")
+        return (
+            "" if total is None else f"operations: {with_unit(TFLOPS, total / 1e12)}, as measured"
+        )
 
     def _downloads(self) -> str:
         missing = [one for one in self.downloads if not one.cached]
@@ -145,9 +162,9 @@ class RunPlan:
     def frame(self) -> pd.DataFrame:
         """One row per method, and one for the total, with the columns `COLUMNS`.
 
-        Passes, `flops` and `seconds` are those of the whole run; `seconds_left` is without what is
-        done, and `seconds_per_image` is per (prompt, sample) of the method. A number that is not
-        known is missing, and so is a total over it.
+        Passes, `flops` (measured, or else counted in advance) and `seconds` are those of the whole
+        run; `seconds_left` is without what is done, and `seconds_per_image` is per (prompt, sample)
+        of the method. A number that is not known is missing, and so is a total over it.
         """
         import pandas as pd
 
@@ -173,7 +190,8 @@ class RunPlan:
         row: dict[str, float | None] = dict.fromkeys(COLUMNS)
         row |= {"images": work.images, "done": work.images - work.images_left, **passes}
         if cost is None or self.trial is None:
-            return row
+            known = self.operations.per_task.get(work.name)
+            return row | {"flops": None if known is None else known * work.tasks}
         each = self.trial.seconds_per_image
         return row | {
             "flops": None if cost.flops is None else cost.flops * work.tasks,
@@ -196,11 +214,13 @@ def _sum(rows: Mapping[str, Mapping[str, float | None]], name: str) -> float | N
 def plan(
     suite: str, *, measure: bool = False, processes: int = 1, progress: bool = True, **asked: Any
 ) -> RunPlan:
-    """Tell what a run will take: images, passes, downloads and disk, by method and in all.
+    """Tell what a run will take: images, passes, operations, downloads and disk, by method and in
+    all.
 
     The parameters are those of `hnbench.run`, without `shard` and `gpus`. Nothing is loaded or
-    downloaded, except for an adapter or the prompts of a suite. What the run's folder already has
-    is counted as done.
+    downloaded, except for an adapter or the prompts of a suite; if these prompts cannot be
+    downloaded, their published numbers are used. What the run's folder already has is counted as
+    done.
 
     With `measure`, the models are loaded, every method makes two batches in a temporary folder, and
     the second is measured: seconds, memory, and what saving and judging take. `processes` share the
@@ -212,15 +232,24 @@ def plan(
     if processes < 1:
         raise UsageError(f"`processes` was {processes}; it must be at least 1")
     with Screen(shown=progress) as screen:
-        wanted = arrange(screen, suite, **asked)
+        wanted = arrange(screen, suite, **asked, texts=measure)
         screen.announce("loading torch")
-        work = expected_work(wanted, _methods(wanted), JournalReader(wanted.folder))
+        methods = _methods(wanted)
+        work = expected_work(wanted, methods, JournalReader(wanted.folder))
         trial = _trial(wanted, screen) if measure else None
     if trial:
         work = replace(work, methods=tuple(one for one in work.methods if one.name in trial.costs))
     prompts = planned_prompts(wanted.config, wanted.suite)
     return RunPlan(
-        wanted.folder, work, downloads(wanted), image_size(wanted), trial, processes, len(prompts)
+        wanted.folder,
+        work,
+        downloads(wanted),
+        image_size(wanted),
+        trial,
+        processes,
+        len(prompts),
+        operations_of_run(wanted, methods),
+        _notes(wanted),
     )
 
 
@@ -240,6 +269,19 @@ def _with_parameters_of_run(signature: inspect.Signature) -> inspect.Signature:
 
 
 plan.__signature__ = _with_parameters_of_run(inspect.signature(plan))  # type: ignore[attr-defined]
+
+
+def _notes(wanted: Arrangement) -> tuple[str, ...]:
+    """Sentences about the work that is unknown without the texts of the prompts."""
+    if not wanted.missing:
+        return ()
+    notes = [f"prompts: their published numbers, without their texts: {wanted.missing}"]
+    if (wanted.folder / MANIFEST).exists():
+        notes.append(
+            f"done: unknown, because the records in {wanted.folder} are recognised by their"
+            " prompts; nothing counts as done here"
+        )
+    return tuple(notes)
 
 
 def _methods(wanted: Arrangement) -> tuple[Method, ...]:

@@ -12,6 +12,7 @@ from hnbench.api.arrangement import Arrangement, arrange
 from hnbench.api.command import command_of
 from hnbench.api.expectation import expected_work
 from hnbench.api.finished import already_finished
+from hnbench.api.operations import operations_of_run
 from hnbench.catalogue.loading import (
     Dtype,
     load_generator,
@@ -207,7 +208,9 @@ def _execute(
 
     asked = replace(asked, config=replace(asked.config, device=device))
     methods = make_methods(asked.config.methods, asked.preset, asked.adapters)
-    screen.say(expected_work(asked, methods, reader).sentence())
+    work = expected_work(asked, methods, reader)
+    screen.say(work.sentence())
+    screen.say(operations_of_run(asked, methods).sentence(work))
     experiment = experiment_of(asked, methods, screen)
     with store:
         tally = execute(experiment, store, screen.run())

@@ -158,36 +158,42 @@ SUITES: tuple[SuiteEntry, ...] = (
             "complex",
         ),
         options=("blip", "clip", "detector", "depth", "parser", "rules"),
+        protocol="hnbench.suites.t2i_compbench.suite:CompBenchProtocol",
     ),
     SuiteEntry(
         "parti",
         "hnbench.suites.prompt_sets:parti",
         "PartiPrompts, 1632 prompts; no judge",
         needs="its prompts, downloaded on first use",
+        protocol="hnbench.suites.prompt_sets:parti_protocol",
     ),
     SuiteEntry(
         "hpdv2",
         "hnbench.suites.prompt_sets:hpdv2",
         "HPDv2's benchmark, 3200 prompts in four styles; no judge",
         needs=_BY_HAND,
+        protocol="hnbench.suites.prompt_sets:hpdv2_protocol",
     ),
     SuiteEntry(
         "dpg",
         "hnbench.suites.prompt_sets:dpg",
         "DPG-Bench's 1065 long prompts; no judge",
         needs=_BY_HAND,
+        protocol="hnbench.suites.prompt_sets:dpg_protocol",
     ),
     SuiteEntry(
         "geneval",
         "hnbench.suites.geneval.suite:GenEvalSuite",
         "GenEval as published: 553 prompts, 4 images each",
         needs="a download of 2 GB: Mask2Former of mmdet, CLIP ViT-L/14",
+        protocol="hnbench.suites.geneval.suite:GenEvalProtocol",
     ),
     SuiteEntry(
         "geneval-hf",
         "hnbench.suites.geneval.suite:GenEvalHuggingFaceSuite",
         "geneval with another training of the detector; not comparable with published scores",
         needs="a download of 2 GB: Mask2Former of the Hub, CLIP ViT-L/14",
+        protocol="hnbench.suites.geneval.suite:GenEvalProtocol",
     ),
 )
 

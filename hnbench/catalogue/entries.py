@@ -97,6 +97,10 @@ class SuiteEntry(Entry):
     """The parts that can be asked for as `NAME:PART`."""
     options: tuple[str, ...] = ()
     """The keys that can be given as `NAME:KEY=VALUE`."""
+    protocol: str = ""
+    """`"package.module:attribute"`, the factory of the same suite with the published numbers of
+    prompts, whose texts are empty. A plan uses it if the files with the prompts are missing.
+    """
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ A suite is `NAME`, `NAME:PART`, `NAME:KEY=VALUE` or a prompt file's path; a meth
 from __future__ import annotations
 
 import types
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
@@ -62,6 +62,17 @@ def make_suite(specification: str) -> Suite:
     """The suite of a specification; see `find_suite`."""
     entry, given = find_suite(specification)
     suite: Suite = entry.load()(**given)
+    return suite
+
+
+def make_protocol(specification: str) -> Suite | None:
+    """The suite of a specification with the published numbers of prompts, whose texts are empty, so
+    that no file is read. None if the suite has no such form.
+    """
+    entry, given = find_suite(specification)
+    if not entry.protocol:
+        return None
+    suite: Suite = replace(entry, target=entry.protocol).load()(**given)
     return suite
 
 

@@ -39,8 +39,9 @@ def plan(
 ) -> None:
     """Print what a run will take, before it begins.
 
-    The options are those of `hnbench run`. Images, passes, downloads and disk are known without
-    loading anything; --measure adds time and memory. What the run's folder has is counted as done.
+    The options are those of `hnbench run`. Images, passes, operations, downloads and disk are known
+    without loading anything; --measure adds time and memory. What the run's folder has is counted
+    as done.
     """
     show_plan(api.plan(**asked, measure=measure, processes=processes))
 

@@ -53,15 +53,20 @@ def show_downloads(
 def show_plan(plan: RunPlan) -> None:
     """Print what a run takes: a table by method, then downloads, disk and time in sentences."""
     from hnbench.api.plan import COUNTED
+    from hnbench.reports.costs import unit_of
+    from hnbench.reports.numbers import amount
 
     measured = plan.trial is not None
     table = Table("method", box=box.SIMPLE_HEAD)
     names = ["images", "done", "generator\nforward", "backward", "reward\nforward", "backward"]
-    names += ["TFLOP", "s/sample", "time", "memory"] if measured else []
+    frame = plan.frame()
+    unit, factor = unit_of([frame["flops"].min() / 1e12])  # the smallest is at least 1
+    names += [unit, *(["s/sample", "time", "memory"] if measured else [])]
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
-    for label, row in plan.frame().iterrows():
+    for label, row in frame.iterrows():
         cells = [f"{row[name]:,.0f}" if row[name] >= 0 else "?" for name in COUNTED]
+        cells.append(amount(row["flops"] / 1e12 * factor) if row["flops"] >= 0 else "?")
         table.add_row(str(label), *cells, *(_measured(row.to_dict()) if measured else []))
     console = consoles.stdout()
     _print(console, table)
@@ -76,7 +81,6 @@ def _measured(row: Mapping[Any, float]) -> list[str]:
         return form(row[name]) if row[name] >= 0 else ""
 
     return [
-        text("flops", lambda value: f"{value / 1e12:,.3g}"),
         text("seconds_per_image", lambda value: f"{value:.3g}"),
         text("seconds", span),
         text("peak_memory_bytes", lambda value: filesize.decimal(int(value))),

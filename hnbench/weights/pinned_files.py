@@ -16,7 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
-from hnbench.errors import UsageError
+from hnbench.errors import UnavailableError, UsageError
 from hnbench.files.hashing import sha256_of_file
 from hnbench.weights.hub import assets_folder
 from hnbench.weights.hub_errors import disk_reason
@@ -206,8 +206,8 @@ def fetch(
     An empty `pin` takes any content. `progress` shows a bar while downloading. The cache is
     huggingface_hub's for assets (`HF_ASSETS_CACHE`), and `HF_HUB_OFFLINE=1` forbids the download.
 
-    Raises `UsageError` for a folder that does not exist, a file in it with other content, a
-    download that fails, and a cache that cannot be written to.
+    Raises `UnavailableError` for a download that is forbidden or fails, and `UsageError` for a
+    folder that does not exist, a file with other content, and a cache that cannot be written to.
     """
     given = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     if given is not None:
@@ -270,7 +270,7 @@ def _download(name: str, url: str, pin: str, path: Path, *, progress: bool) -> N
 
     by_hand = f"put it at FOLDER/{name} and set {VARIABLE}=FOLDER"
     if constants.HF_HUB_OFFLINE:
-        raise UsageError(
+        raise UnavailableError(
             f"{name} is not on this machine, and HF_HUB_OFFLINE forbids the download; get {url},"
             f" {by_hand}"
         )
@@ -283,7 +283,7 @@ def _download(name: str, url: str, pin: str, path: Path, *, progress: bool) -> N
             )
         arrived.replace(path)
     except (URLError, HTTPException, TimeoutError, ConnectionError, FileNotFoundError) as error:
-        raise UsageError(
+        raise UnavailableError(
             f"{name} cannot be downloaded from {url} ({_cause(error)}); connect and type it again,"
             f" or {by_hand}"
         ) from error

@@ -19,10 +19,13 @@ import hnbench
 from hnbench.api.needs import BYTES_PER_PIXEL
 from hnbench.api.plan import COLUMNS, TOTAL
 from hnbench.catalogue import registry
+from hnbench.catalogue.specifications import make_protocol
 from hnbench.cli.app import app
 from hnbench.runs.pixels import to_png
 from hnbench.runs.trial import Trial
 from hnbench.shapes.models import load_generator
+from hnbench.suites.geneval.suite import _published as geneval_prompts
+from hnbench.suites.t2i_compbench.prompts import category_prompts
 from hnbench.verification.sizes import known_size
 from tests.api.test_work import TOY, toy_run
 
@@ -117,6 +120,8 @@ def test_a_plan_works_offline_for_every_published_name(
     monkeypatch.chdir(tmp_path)
     found = hnbench.plan("geneval-shapes", generator=name, device="cuda:7", progress=False)
     assert found.work.generator_passes > 0
+    assert dict(found.operations.unknown) == {}
+    assert found.frame()["flops"][TOTAL] > 1e15
     needed = {one.name: one for one in found.downloads}
     size = needed[name].bytes
     assert size is not None
@@ -127,6 +132,55 @@ def test_a_plan_works_offline_for_every_published_name(
     entry = registry.GENERATORS.entry(name)
     assert found.image_size == entry.image_size
     assert f"{found.image_size}x{found.image_size}" in entry.summary
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, no data and no network; the current folder is empty."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    monkeypatch.delenv("HNBENCH_DATA", raising=False)
+    for cached in (geneval_prompts, category_prompts):
+        cached.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("suite", [one.name for one in registry.SUITES.built_in if one.needs])
+@pytest.mark.usefixtures("offline")
+def test_a_plan_needs_no_file_of_a_suite(suite: str) -> None:
+    found = hnbench.plan(suite, generator="shapes", method="random", full=True, progress=False)
+    protocol = make_protocol(suite)
+    assert protocol is not None
+    images = sum(protocol.samples(prompt, full=True) for prompt in protocol.prompts())
+    assert found.work.images == images
+    assert "prompts: their published numbers, without their texts: " in found.sentences()[1]
+    assert found.frame()["flops"][TOTAL] > 0
+    with pytest.raises(hnbench.UsageError, match="set HNBENCH_DATA=FOLDER"):
+        hnbench.plan(suite, generator="shapes", method="random", measure=True, progress=False)
+    assert not list(Path().rglob("run.json"))
+
+
+def test_a_plan_without_prompts_cannot_know_what_is_done(offline: Path) -> None:
+    folder = offline / "run"
+    hnbench.run(
+        "geneval-shapes", method="random", limit=1, device="cpu", out=folder, progress=False
+    )
+    found = hnbench.plan("parti", method="random", out=folder, progress=False)
+    assert found.frame()["done"][TOTAL] == 0
+    assert f"done: unknown, because the records in {folder} are" in "\n".join(found.sentences())
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_plan_takes_a_suite_s_files_if_they_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HNBENCH_DATA", ".")
+    Path("dpg/prompts").mkdir(parents=True)
+    Path("dpg/prompts/a.txt").write_text("a long prompt")
+    monkeypatch.setattr("hnbench.suites.prompt_sets.DPG", 1)
+    found = hnbench.plan("dpg", method="random", progress=False)
+    assert found.notes == ()
+    assert found.prompts == 1
 
 
 def test_the_size_of_shapes_is_that_of_its_images() -> None:
@@ -159,11 +213,13 @@ def test_the_command_prints_the_plan() -> None:
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     assert "16 images by 2 methods, 64 generator passes; 0 of 16 done in run" in done.output
+    assert "operations: unknown (nobody counted those of toy)" in done.output
     assert "downloads, at most: toy unknown" in done.output
     assert "disk: unknown" in done.output
     measured = CliRunner().invoke(app, [*asked, "--measure", "--processes", "2", "--device", "cpu"])
     assert measured.exit_code == 0, measured.output
     assert "time for what is left: " in measured.output
+    assert "operations: unknown" not in measured.output
     assert " on 2, without loading the models" in measured.output
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.methods_at_scale import MODELS, Tower, build, measure, methods_for, table
+from benchmarks.methods_at_scale import Tower, measure, methods_for, table
+from benchmarks.published_networks import MODELS, build
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -48,7 +48,7 @@ class GenEvalSuite(Suite):
         return tuple(
             prompt
             for tag in self.tags
-            for prompt in [each for each in _published() if each.tag == tag][:QUICK_PROMPTS]
+            for prompt in [each for each in self.prompts() if each.tag == tag][:QUICK_PROMPTS]
         )
 
     def samples(self, prompt: Prompt, *, full: bool) -> int:  # noqa: ARG002
@@ -58,6 +58,14 @@ class GenEvalSuite(Suite):
         from hnbench.suites.geneval.judge import official_judge
 
         return official_judge(device)
+
+
+class GenEvalProtocol(GenEvalSuite):
+    """The protocol of GenEval: its prompts have tags and no texts, and no file is read."""
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        tags = (tag for tag, count in COUNTS.items() for _ in range(count))
+        return tuple(Prompt(f"{index:05d}", "", tag) for index, tag in enumerate(tags))
 
 
 class GenEvalHuggingFaceSuite(GenEvalSuite):

@@ -10,6 +10,7 @@ from hnbench.suites.prompt_file import evenly
 from hnbench.suites.t2i_compbench.parses import PARSERS
 from hnbench.suites.t2i_compbench.prompts import (
     CATEGORIES,
+    COUNT,
     category_of,
     category_prompts,
     countable_objects,
@@ -59,8 +60,11 @@ class CompBenchSuite(Suite):
                 f"{category}/{index:04d}", text, category, {"category": category, "prompt": text}
             )
             for category in self.tags
-            for index, text in enumerate(category_prompts(category))
+            for index, text in enumerate(self._texts(category))
         )
+
+    def _texts(self, category: str) -> tuple[str, ...]:
+        return category_prompts(category)
 
     def subset(self) -> tuple[Prompt, ...]:
         prompts = self.prompts()
@@ -92,3 +96,10 @@ class CompBenchSuite(Suite):
             device = "cuda" if torch.cuda.is_available() else "cpu"
         rules: Rules = "repaired" if self._rules == "repaired" else "published"
         return CompBenchJudge(self.tags, ModelNames(**self._models), rules, device, self._parser)
+
+
+class CompBenchProtocol(CompBenchSuite):
+    """The protocol of T2I-CompBench: its prompts have no texts, and no file is read."""
+
+    def _texts(self, category: str) -> tuple[str, ...]:  # noqa: ARG002
+        return ("",) * COUNT
