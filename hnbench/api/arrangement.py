@@ -18,6 +18,7 @@ from hnbench.api.arguments import (
     several,
     weights_of,
 )
+from hnbench.api.batch_sizes import BatchSize, parse_batch_size
 from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import Dtype, check_device, dtype_of, parse_angle
 from hnbench.catalogue.presets import preset_of
@@ -43,6 +44,8 @@ class Arrangement:
     adapters: Mapping[str, str | Path]
     """Kind of training -> adapter: a folder, or the preset's name on the Hub."""
     folder: Path
+    automatic: bool
+    """Whether the batch size is chosen for the device. That of `config` is then the default."""
 
 
 def arrange(
@@ -58,7 +61,7 @@ def arrange(
     finetuned: str | Path | None = None,
     optimise: Weights = None,
     hold_out: Several = None,
-    batch_size: int = 32,
+    batch_size: BatchSize = "auto",
     device: str = "auto",
     dtype: Dtype | None = None,
     steps: int = 1,
@@ -73,6 +76,7 @@ def arrange(
     """The run that these parameters of `hnbench.run` ask for. `UsageError` for an unknown name or a
     value that cannot be used.
     """
+    size = parse_batch_size(batch_size)
     preset = preset_of(generator)
     adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
     weights = weights_of(optimise, preset, generator)
@@ -101,12 +105,12 @@ def arrange(
         methods=methods,
         full=full,
         limit=limit,
-        batch_size=batch_size,
+        **({} if size == "auto" else {"batch_size": size}),
         device=device,
         memory=memory,
     )
     folder = RESULTS / config.folder_name if out is None else Path(out)
-    return Arrangement(config, chosen, preset, adapters, folder)
+    return Arrangement(config, chosen, preset, adapters, folder, size == "auto")
 
 
 def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:

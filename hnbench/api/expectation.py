@@ -32,6 +32,7 @@ def expected_work(asked: Arrangement, methods: Sequence[Method]) -> Workload:
         _done(asked, methods),
         steps=config.steps,
         batch_size=config.batch_size,
+        gradient_batch_size=config.gradient_batch_size,
     )
 
 

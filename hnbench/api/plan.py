@@ -11,6 +11,7 @@ from rich import filesize
 
 from hnbench.api.arguments import device_of
 from hnbench.api.arrangement import arrange
+from hnbench.api.batch_sizes import as_begun
 from hnbench.api.expectation import expected_work
 from hnbench.api.needs import BYTES_PER_PIXEL, adapter_is_cached, downloads, image_size
 from hnbench.api.run import experiment_of, run
@@ -20,6 +21,7 @@ from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
 from hnbench.runs.frame import PASSES
 from hnbench.runs.plan import planned_prompts
+from hnbench.runs.shards import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,7 +213,7 @@ def plan(
     if processes < 1:
         raise UsageError(f"`processes` was {processes}; it must be at least 1")
     with Screen(shown=progress) as screen:
-        wanted = arrange(screen, suite, **asked)
+        wanted = as_begun(arrange(screen, suite, **asked), WHOLE)
         screen.announce("loading torch")
         work = expected_work(wanted, _methods(wanted))
         trial = _trial(wanted, screen) if measure else None

@@ -99,6 +99,17 @@ class Models:
             raise RuntimeError("the generator has not made an image yet")
         return tuple(self._blank.shape[1:])
 
+    def encode_ahead(self, prompts: Sequence[str]) -> None:
+        """Encode the prompts of a run, so that the text encoders can leave a GPU. A failure is not
+        raised: the batch that has the prompt encodes it again, and records it.
+        """
+        try:
+            self.generator.encode_ahead(prompts)
+        except RECORDED as error:
+            if is_for_user(error):
+                raise
+        release_memory()
+
     @torch.no_grad()
     def warm_up(self, tasks: Sequence[Task]) -> None:
         """Encode the batch's text. The first time, also pass images through generator and reward,
