@@ -165,4 +165,7 @@ _FORMULAS = {
     _ATEN._scaled_dot_product_fused_attention_overrideable_backward: _attention_backward,  # noqa: SLF001
 }
 """Operators that torch's counter does not know, or counts wrongly."""
-_WRAPPED = {operator: shape_wrapper(formula) for operator, formula in _FORMULAS.items()}
+_WRAPPED = {
+    operator: shape_wrapper(formula)  # type: ignore[no-untyped-call]
+    for operator, formula in _FORMULAS.items()
+}

@@ -105,7 +105,7 @@ def arrange(
         methods=methods,
         full=full,
         limit=limit,
-        **({} if size == "auto" else {"batch_size": size}),
+        batch_size=RunConfig.batch_size if size == "auto" else size,
         device=device,
         memory=memory,
     )

@@ -129,7 +129,9 @@ def measure(
                     journal,
                     base=base,
                     batch_size=(
-                        partial(fitting_measure, device=chosen_device) if size == "auto" else size
+                        (lambda *of: fitting_measure(*of, chosen_device))
+                        if size == "auto"
+                        else size
                     ),
                     progress=display,
                     shard=part,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from hnbench.images.inventory import decode_png
-from hnbench.measures.base import PromptMeasure, SetMeasure
+from hnbench.measures.base import ImageMeasure, PromptMeasure, SetMeasure
 from hnbench.runs.batch_sizes import fitting_size
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def fitting_measure(measure: Measure, image: FoundImage, device: str) -> int:
             return measure.features(pictures)
         if isinstance(measure, PromptMeasure):
             return measure.values([[picture, *pictures]])  # one image has no diversity
+        assert isinstance(measure, ImageMeasure)  # noqa: S101
         return measure.values(pictures, [image.prompt.text] * count)
 
     return fitting_size(
