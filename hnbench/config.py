@@ -110,6 +110,8 @@ class RunConfig:
     limit: int | None = of_kind("plan", default=None)
     """The largest number of prompts (spread evenly over the tags); None for the whole protocol."""
     batch_size: int = of_kind("runtime", default=32)
+    gradient_batch_size: int | None = of_kind("runtime", default=None, added=True)
+    """The batch size of methods that need the gradient; None: `batch_size`."""
     device: str = of_kind("runtime", default="cpu")
     memory: str = of_kind("runtime", default="none")
     """Memory policies of the generator, as `memory_policies` reads them."""
@@ -122,6 +124,7 @@ class RunConfig:
         for name, value in (
             ("steps", self.steps),
             ("batch_size", self.batch_size),
+            ("gradient_batch_size", self.gradient_batch_size or 1),
             ("limit", 1 if self.limit is None else self.limit),
         ):
             if value < 1:

@@ -1,4 +1,4 @@
-"""Floating-point operations (FLOPs), counted by torch's own counter while a block of code runs.
+"""Floating-point operations (FLOPs), counted by torch's own formulas while a block of code runs.
 
 A multiplication and an addition are two operations. Products of matrices, convolutions and
 attention are counted, forward and backward, by the shapes of their operands alone: the type of the
@@ -12,17 +12,20 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import (
-    FlopCounterMode,
     bmm_flop,
     conv_flop_count,
+    flop_registry,
     mm_flop,
     sdpa_backward_flop_count,
     sdpa_flop_count,
+    shape_wrapper,
 )
 
 if TYPE_CHECKING:
@@ -45,9 +48,7 @@ def counted() -> Iterator[Work]:
     The block computes what it always computes, but without compiled graphs and without fused
     kernels of whole layers, because the counter cannot look inside them. Blocks cannot be nested.
     """
-    work, counter = Work(), FlopCounterMode(display=False, custom_mapping=_FORMULAS)
-    # The counter's own tracker of modules fails under `torch.autograd.grad`.
-    counter.mod_tracker = _NoModules()  # type: ignore[assignment]
+    work, counter = Work(), _Counter()
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         # Nothing is compiled before dynamo is imported, and to import it takes seconds.
@@ -57,17 +58,41 @@ def counted() -> Iterator[Work]:
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         with counter:
             yield work
-        work.flops = counter.get_total_flops()
+        work.flops = counter.flops
 
 
-class _NoModules:
-    """Counts everything under one name instead of by module."""
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the operations of every operator that has a formula.
 
-    parents = frozenset({"Global"})
+    torch's own mode also counts by module, which fails under `torch.autograd.grad`, and it takes
+    several times as long as the operators of a small network.
+    """
 
-    def __enter__(self) -> None: ...
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = 0
+        self._formulas = {**flop_registry, **_WRAPPED}
 
-    def __exit__(self, *_: object) -> None: ...
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        formula = self._formulas.get(func.overloadpacket)
+        if formula is None and _is_composite(func):
+            with self:
+                return func.decompose(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if formula is not None:
+            self.flops += formula(*args, **kwargs, out_val=out)
+        return out
+
+
+@cache
+def _is_composite(func: Any) -> bool:
+    """Whether the operator is made of others. Without autograd, it arrives as a whole."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(  # noqa: SLF001
+        func.name(), "CompositeImplicitAutograd"
+    )
 
 
 # The formulas get the operator's arguments, with a shape in the place of each tensor.
@@ -140,3 +165,7 @@ _FORMULAS = {
     _ATEN._scaled_dot_product_fused_attention_overrideable_backward: _attention_backward,  # noqa: SLF001
 }
 """Operators that torch's counter does not know, or counts wrongly."""
+_WRAPPED = {
+    operator: shape_wrapper(formula)  # type: ignore[no-untyped-call]
+    for operator, formula in _FORMULAS.items()
+}

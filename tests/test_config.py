@@ -29,6 +29,7 @@ OTHER: dict[str, Any] = {
     "full": True,
     "limit": 3,
     "batch_size": 7,
+    "gradient_batch_size": 3,
     "device": "cuda",
     "image_size": 64,
     "prompt_prefix": True,

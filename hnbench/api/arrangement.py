@@ -18,6 +18,7 @@ from hnbench.api.arguments import (
     several,
     weights_of,
 )
+from hnbench.api.batch_sizes import BatchSize, parse_batch_size
 from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import Dtype, check_device, dtype_of, parse_angle
 from hnbench.catalogue.presets import preset_of
@@ -44,6 +45,8 @@ class Arrangement:
     adapters: Mapping[str, str | Path]
     """Kind of training -> adapter: a folder, or the preset's name on the Hub."""
     folder: Path
+    automatic: bool
+    """Whether the batch size is chosen for the device. That of `config` is then the default."""
     missing: str = ""
     """The reason why the suite's prompts have no texts, so that only their numbers are known; empty
     if the prompts are complete.
@@ -63,7 +66,7 @@ def arrange(
     finetuned: str | Path | None = None,
     optimise: Weights = None,
     hold_out: Several = None,
-    batch_size: int = 32,
+    batch_size: BatchSize = "auto",
     device: str = "auto",
     dtype: Dtype | None = None,
     steps: int = 1,
@@ -80,6 +83,7 @@ def arrange(
     whose files are missing has prompts all the same, with empty texts. `UsageError` for an unknown
     name or a value that cannot be used.
     """
+    size = parse_batch_size(batch_size)
     preset = preset_of(generator)
     adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
     weights = weights_of(optimise, preset, generator)
@@ -108,12 +112,12 @@ def arrange(
         methods=methods,
         full=full,
         limit=limit,
-        batch_size=batch_size,
+        batch_size=RunConfig.batch_size if size == "auto" else size,
         device=device,
         memory=memory,
     )
     folder = RESULTS / config.folder_name if out is None else Path(out)
-    return Arrangement(config, chosen, preset, adapters, folder, missing)
+    return Arrangement(config, chosen, preset, adapters, folder, size == "auto", missing)
 
 
 def _counted(specification: str) -> tuple[Suite, str]:

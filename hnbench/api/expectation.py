@@ -34,6 +34,7 @@ def expected_work(asked: Arrangement, methods: Sequence[Method], reader: Journal
         _done(asked, methods, reader),
         steps=config.steps,
         batch_size=config.batch_size,
+        gradient_batch_size=config.gradient_batch_size,
     )
 
 

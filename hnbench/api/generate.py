@@ -16,6 +16,7 @@ from hnbench.api.arguments import (
     several,
     weights_of,
 )
+from hnbench.api.batch_sizes import BatchSize, parse_batch_size
 from hnbench.catalogue.loading import (
     Dtype,
     dtype_of,
@@ -104,7 +105,7 @@ def generate(
     finetuned: str | Path | None = None,
     optimise: Weights = None,
     hold_out: Several = None,
-    batch_size: int = 32,
+    batch_size: BatchSize = "auto",
     device: str = "auto",
     dtype: Dtype | None = None,
     steps: int = 1,
@@ -125,7 +126,7 @@ def generate(
     reward fails for an image.
     """
     screen = Screen(shown=progress)
-    texts = _checked(prompt, samples, batch_size)
+    texts, size = _checked(prompt, samples), parse_batch_size(batch_size)
     preset = preset_of(generator)
     adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
     weights = weights_of(optimise, preset, generator)
@@ -144,7 +145,9 @@ def generate(
 
     # Heavy imports come only after wrong arguments have been refused.
     from hnbench.runs.attempt import Models
+    from hnbench.runs.batch_sizes import run_batch_sizes
     from hnbench.runs.scorer import Scorer
+    from hnbench.runs.workload import needs_gradient
     from hnbench.seeds import NoiseSource
     from hnbench.tasks import Task
 
@@ -157,25 +160,29 @@ def generate(
     tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
     models = Models(model, rewards, NoiseSource(seed, model.noise_shape), steps)
     scorer = Scorer(rewards, others, model.device)
+    sizes = (
+        run_batch_sizes(model, rewards, texts[0], steps=steps, memory=memory)
+        if size == "auto"
+        else (size, size)
+    )
     found: dict[tuple[Task, str], GeneratedImage] = {}
     with screen.stages() as display:
         for one in methods:
             display.label(one.name, len(tasks))
-            for images in _generated(one, models, scorer, tasks, batch_size):
+            for images in _generated(one, models, scorer, tasks, sizes[needs_gradient(one, steps)]):
                 found |= images
                 display.advance(len(images) // len(one.labels))
     labels = [label for one in methods for label in one.labels]
     return GeneratedImages(tuple(found[task, label] for task in tasks for label in labels))
 
 
-def _checked(prompt: str | Sequence[str], samples: int, batch_size: int) -> tuple[str, ...]:
-    """The prompts, each once; a `UsageError` for an empty prompt or a number below 1."""
+def _checked(prompt: str | Sequence[str], samples: int) -> tuple[str, ...]:
+    """The prompts, each once; a `UsageError` for an empty prompt or fewer than 1 sample."""
     texts = tuple(dict.fromkeys(several(prompt)))
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise UsageError(f"the prompt was {prompt!r}; give a text, or several, that are not empty")
-    for name, value in (("`samples`", samples), ("`batch_size`", batch_size)):
-        if value < 1:
-            raise UsageError(f"{name} was {value}; it must be at least 1")
+    if samples < 1:
+        raise UsageError(f"`samples` was {samples}; it must be at least 1")
     return texts
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnbench.api.arguments import Several, device_of, several
+from hnbench.api.batch_sizes import BatchSize, parse_batch_size
 from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.presets import preset_of
 from hnbench.display.screen import Screen
@@ -78,7 +79,7 @@ def measure(
     quick: bool = False,
     partial: bool = False,
     label: Several = None,
-    batch_size: int = 32,
+    batch_size: BatchSize = "auto",
     device: str = "auto",
     out: str | Path | None = None,
     shard: str | None = None,
@@ -98,7 +99,7 @@ def measure(
         process = place_of_process(shard, os.environ)
         for note in process.notes:
             screen.note(note)
-        names = _known(several(measure))
+        names, size = _known(several(measure)), parse_batch_size(batch_size)
 
         from hnbench.images.finding import find_images, place_of
 
@@ -107,6 +108,7 @@ def measure(
         chosen_device = device_of(device, screen, process.local_rank)
 
         # Heavy imports come only after wrong arguments have been refused.
+        from hnbench.images.batch_sizes import fitting_measure
         from hnbench.images.layouts.run import base_of
         from hnbench.images.measuring import Measurer
         from hnbench.measures.journal import FOLDER, open_journal
@@ -123,7 +125,16 @@ def measure(
             found = found.usable(display, partial=partial)
             with open_journal(target, (part.index, part.count)) as journal:
                 measurer = Measurer(
-                    found, journal, base=base, batch_size=batch_size, progress=display, shard=part
+                    found,
+                    journal,
+                    base=base,
+                    batch_size=(
+                        (lambda *of: fitting_measure(*of, chosen_device))
+                        if size == "auto"
+                        else size
+                    ),
+                    progress=display,
+                    shard=part,
                 )
                 results = [measurer.measure(_load(name, chosen_device, screen)) for name in names]
                 if not part.whole:

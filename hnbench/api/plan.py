@@ -11,6 +11,7 @@ from rich import filesize
 
 from hnbench.api.arguments import device_of
 from hnbench.api.arrangement import arrange
+from hnbench.api.batch_sizes import as_begun
 from hnbench.api.expectation import expected_work
 from hnbench.api.needs import BYTES_PER_PIXEL, adapter_is_cached, downloads, image_size
 from hnbench.api.operations import KnownOperations, operations_of_run
@@ -24,6 +25,7 @@ from hnbench.runs.frame import PASSES
 from hnbench.runs.journals import JournalReader
 from hnbench.runs.manifest import MANIFEST
 from hnbench.runs.plan import planned_prompts
+from hnbench.runs.shards import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,7 +234,7 @@ def plan(
     if processes < 1:
         raise UsageError(f"`processes` was {processes}; it must be at least 1")
     with Screen(shown=progress) as screen:
-        wanted = arrange(screen, suite, **asked, texts=measure)
+        wanted = as_begun(arrange(screen, suite, **asked, texts=measure), WHOLE)
         screen.announce("loading torch")
         methods = _methods(wanted)
         work = expected_work(wanted, methods, JournalReader(wanted.folder))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.api.arguments import Several, Weights, device_of, devices_of, options_of
 from hnbench.api.arrangement import Arrangement, arrange
+from hnbench.api.batch_sizes import BatchSize, as_begun, fitted
 from hnbench.api.command import command_of
 from hnbench.api.expectation import expected_work
 from hnbench.api.finished import already_finished
@@ -68,7 +69,7 @@ def run(
     finetuned: str | Path | None = None,
     optimise: Weights = None,
     hold_out: Several = None,
-    batch_size: int = 32,
+    batch_size: BatchSize = "auto",
     device: str = "auto",
     dtype: Dtype | None = None,
     steps: int = 1,
@@ -206,7 +207,7 @@ def _execute(
 
     from hnbench.runs.execute import execute
 
-    asked = replace(asked, config=replace(asked.config, device=device))
+    asked = as_begun(replace(asked, config=replace(asked.config, device=device)), place.shard)
     methods = make_methods(asked.config.methods, asked.preset, asked.adapters)
     work = expected_work(asked, methods, reader)
     screen.say(work.sentence())
@@ -232,4 +233,5 @@ def experiment_of(asked: Arrangement, methods: Sequence[Method], screen: Screen)
     screen.announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
-    return Experiment(config, suite, generator, rewards, held_out, prepared)
+    experiment = Experiment(config, suite, generator, rewards, held_out, prepared)
+    return fitted(experiment, screen) if asked.automatic else experiment

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnbench.api.arguments import Several, device_of, several
+from hnbench.api.batch_sizes import BatchSize, parse_batch_size
 from hnbench.catalogue import specifications
 from hnbench.display.screen import Screen
 from hnbench.runs.shards import Shard, place_of_process
@@ -60,7 +61,7 @@ def score(
     quick: bool = False,
     partial: bool = False,
     label: Several = None,
-    batch_size: int = 32,
+    batch_size: BatchSize = "auto",
     device: str = "auto",
     out: str | Path | None = None,
     shard: str | None = None,
@@ -77,6 +78,7 @@ def score(
     others kept.
     """
     specifications.find_suite(suite)
+    size = parse_batch_size(batch_size)
     with Screen(shown=progress) as screen:
         place = place_of_process(shard, os.environ)
         for note in place.notes:
@@ -84,6 +86,7 @@ def score(
         chosen_device = device_of(device, screen, place.local_rank)
 
         # Heavy imports come only after wrong arguments have been refused.
+        from hnbench.images.batch_sizes import fitting_judge
         from hnbench.images.finding import find_images
         from hnbench.images.judging import judge_of, scores_folder
         from hnbench.images.judging import score as judge_images
@@ -96,8 +99,10 @@ def score(
             screen.announce(f"loading the judge of {suite}")
             judge = judge_of(chosen, chosen_device)
             target = scores_folder(found.folder, judge) if out is None else Path(out)
+            if size == "auto":
+                size = fitting_judge(judge, found.images[0], chosen_device)
             scores = judge_images(
-                found, judge, target, batch_size=batch_size, progress=display, shard=place.shard
+                found, judge, target, batch_size=size, progress=display, shard=place.shard
             )
         if not scores.missing:
             write_results(scores, target)

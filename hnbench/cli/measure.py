@@ -45,7 +45,7 @@ def measure(
     quick: QuickChoice = False,
     partial: PartialChoice = False,
     label: Labels = None,
-    batch_size: ImagesAtATime = 32,
+    batch_size: ImagesAtATime = "auto",
     device: DeviceName = "auto",
     out: Annotated[
         Path | None,

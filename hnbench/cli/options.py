@@ -142,8 +142,15 @@ QuickChoice = Annotated[
     typer.Option("--quick", help="The images follow the suite's quick protocol, not the full one."),
 ]
 ImagesAtATime = Annotated[
-    int,
-    typer.Option("--batch-size", min=1, help="Images at a time; results change only by rounding."),
+    str,
+    typer.Option(
+        "--batch-size",
+        metavar="N|auto",
+        help=(
+            "Images at a time; results change only by rounding. auto: 32 on a CPU, what fits on a"
+            " GPU."
+        ),
+    ),
 ]
 Labels = Annotated[
     list[str] | None,

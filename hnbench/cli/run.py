@@ -82,9 +82,16 @@ def run(
     optimise: Weights = None,
     hold_out: HeldOut = None,
     batch_size: Annotated[
-        int,
-        typer.Option("--batch-size", help="Samples at a time; results change only by rounding."),
-    ] = 32,
+        str,
+        typer.Option(
+            "--batch-size",
+            metavar="N|auto",
+            help=(
+                "Samples at a time; results change only by rounding. auto: 32 on a CPU, what fits"
+                " on a GPU; a continued run keeps its first one."
+            ),
+        ),
+    ] = "auto",
     device: DeviceName = "auto",
     dtype: DtypeName = None,
     steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,

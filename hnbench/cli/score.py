@@ -46,7 +46,7 @@ def score(
     quick: QuickChoice = False,
     partial: PartialChoice = False,
     label: Labels = None,
-    batch_size: ImagesAtATime = 32,
+    batch_size: ImagesAtATime = "auto",
     device: DeviceName = "auto",
     out: Annotated[
         Path | None,

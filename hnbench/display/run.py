@@ -50,7 +50,9 @@ class RunDisplay:
         self._bars.start()
 
     def label(self, name: str) -> None:
-        """Begin a method's line. The previous method's line stays if it counted anything."""
+        """Begin the line of a method, or of work without images. The previous line stays if it
+        counted anything.
+        """
         self._close_method()
         self._pace.begin(name)
         self._log.note = f"now {name}"
@@ -99,7 +101,7 @@ class RunDisplay:
         self._show(self._run, None, f"{self._done}/{self._total} images")
         if self._method is not None:
             done, total = self._images.get(self._name, (0, 0))
-            self._show(self._method, self._name, f"{done}/{total} images")
+            self._show(self._method, self._name, f"{done}/{total} images" if total else "")
 
     def _show(self, task: TaskID, name: str | None, images: str) -> None:
         done, total = self._pace.state(name)

@@ -121,6 +121,14 @@ class Generator(ABC):
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         """Text conditioning, without gradient; cached, so that no prompt is encoded twice."""
 
+    def encode_ahead(self, prompts: Sequence[str]) -> None:  # noqa: B027
+        """Encode the prompts of a run, and take off the device what only `encode` needs. `encode`
+        still takes any prompt afterwards.
+
+        A run on a GPU calls this before its first batch. It saves memory and changes no number, so
+        a generator need not implement it.
+        """
+
     @abstractmethod
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         """Images `[B, 3, H, W]` in [0, 1], float32 (or the noise's wider type), differentiable in

@@ -37,6 +37,10 @@ class EncodedTexts:
         self._rows[prompt] = row = {name: tensor.cpu() for name, tensor in tensors.items()}
         self._bytes += _size_of(row)
 
+    def has_room_for(self, count: int, *, like: str) -> bool:
+        """Whether the cache can hold `count` prompts, each as large as the cached prompt `like`."""
+        return count * _size_of(self._rows[like]) <= TEXT_CACHE_BYTES
+
     def batch(self, prompts: Sequence[str], device: torch.device) -> dict[str, Tensor]:
         """The named tensors `[len(prompts), ...]` of prompts in the cache. Afterwards, the cache
         is cut to its largest size.

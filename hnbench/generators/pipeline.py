@@ -148,7 +148,7 @@ class PipelineGenerator(Generator):
     # Options.
 
     def _set_memory(self, policies: Sequence[str]) -> None:
-        self._offload = "offload-text" in policies
+        self._memory, self._offload = tuple(policies), "offload-text" in policies
         for encoder in self.text_encoders:
             encoder.to("cpu" if self._offload else self._device)
         if "offload-blocks" in policies:
@@ -229,13 +229,34 @@ class PipelineGenerator(Generator):
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         if new := self._encoded.missing(prompts):
-            with self._text_encoders_in_place(), quiet_loading():
-                # One by one: the last digits depend on which prompts are encoded together, and in
-                # a continued run these would be others.
-                for prompt in new:
-                    row = {name: tensor[0] for name, tensor in self._encode([prompt]).items()}
-                    self._encoded.keep(prompt, row)
+            with self._text_encoders_in_place():
+                self._keep(new)
         return Conditioning(self._encoded.batch(prompts, self._device))
+
+    @torch.no_grad()
+    def encode_ahead(self, prompts: Sequence[str]) -> None:
+        """Fill the cache, and move the text encoders to the CPU. From then on they are on the
+        device only while `encode` needs them. If the cache is too small for the prompts, nothing
+        more than the first of them is encoded, and the encoders are where the memory policy says.
+        """
+        fits = True
+        if new := self._encoded.missing(prompts):
+            with self._text_encoders_in_place():
+                self._keep(new[:1])
+                fits = self._encoded.has_room_for(len(set(prompts)), like=new[0])
+                self._keep(new[1:] if fits else [])
+        self._offload = fits or "offload-text" in self._memory
+        for encoder in self.text_encoders:
+            encoder.to("cpu" if self._offload else self._device)
+
+    def _keep(self, prompts: Sequence[str]) -> None:
+        """Encode prompts into the cache."""
+        with quiet_loading():
+            # One by one: the last digits depend on which prompts are encoded together, and in a
+            # continued run these would be others.
+            for prompt in prompts:
+                row = {name: tensor[0] for name, tensor in self._encode([prompt]).items()}
+                self._encoded.keep(prompt, row)
 
     @contextmanager
     def _text_encoders_in_place(self) -> Iterator[None]:

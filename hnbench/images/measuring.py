@@ -25,7 +25,7 @@ from hnbench.runs.attempt import attempted
 from hnbench.runs.shards import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from PIL.Image import Image
     from torch import Tensor
@@ -84,19 +84,16 @@ class Measurer:
         journal: Journal[Definition | MeasureRow],
         *,
         base: str | None,
-        batch_size: int,
+        batch_size: int | Callable[[Measure, FoundImage], int],
         progress: StageProgress,
         shard: Shard = WHOLE,
     ) -> None:
-        """Measure images of `inventory` into `journal`. `base` is the label of the base's images,
+        """Measure images of `inventory` into `journal`, `batch_size` at a time, or as many as this
+        function of the measure and of one image says. `base` is the label of the base's images,
         None if the images have no labels. If the base has no image, that is a `UsageError`.
         """
-        self._journal, self._base, self._batch_size, self._progress = (
-            journal,
-            base,
-            batch_size,
-            progress,
-        )
+        self._journal, self._base, self._progress = journal, base, progress
+        self._size_for = (lambda *_: batch_size) if isinstance(batch_size, int) else batch_size
         self._shard, self._pairs = shard, 0
         self._whole, self._folder = inventory.complete, inventory.folder
         self._found: dict[str, dict[str, list[FoundImage]]] = {}
@@ -195,6 +192,8 @@ class Measurer:
         )
         names: list[str] = []
         results: list[object] = []
+        first = next((group[0] for groups in pending.values() for group in groups), None)
+        size = self._size_for(measure, first) if first else 1
         for label, groups in pending.items():
             # The batch size counts images, and a group is never divided.
             largest = max((len(group) for group in groups), default=1)
@@ -215,7 +214,7 @@ class Measurer:
             results += attempted(
                 batch,
                 groups,
-                max(1, self._batch_size // largest),
+                max(1, size // largest),
                 _named(measure),
                 record_memory=False,
             )
@@ -265,6 +264,8 @@ class Measurer:
     def _features(self, measure: SetMeasure, found: Sequence[FoundImage]) -> Tensor:
         who = _named(measure)
 
+        size = self._size_for(measure, found[0]) if found else 1
+
         def batch(chunk: Sequence[FoundImage]) -> Sequence[Tensor]:
             features = measure.features(_pictures(chunk))
             if (
@@ -281,7 +282,7 @@ class Measurer:
             self._progress.advance(len(chunk))
             return list(features)
 
-        features = attempted(batch, found, self._batch_size, who, record_memory=False)
+        features = attempted(batch, found, size, who, record_memory=False)
         refuse_failed(who, [image.name for image in found], features, "images")
         sizes = {len(row) for row in features if isinstance(row, torch.Tensor)}
         if len(sizes) > 1:

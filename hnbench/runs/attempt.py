@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from hnbench.devices.transfers import to_device
+from hnbench.devices.transfers import has_queue, to_device
 from hnbench.errors import PluginError
 from hnbench.files.digits import to_digits
 from hnbench.flops import counted
@@ -99,27 +99,36 @@ class Models:
             raise RuntimeError("the generator has not made an image yet")
         return tuple(self._blank.shape[1:])
 
+    def encode_ahead(self, prompts: Sequence[str]) -> None:
+        """Encode the prompts of a run, so that the text encoders can leave a GPU. A failure is not
+        raised: the batch that has the prompt encodes it again, and records it.
+        """
+        try:
+            self.generator.encode_ahead(prompts)
+        except RECORDED as error:
+            if is_for_user(error):
+                raise
+        release_memory()
+
     @torch.no_grad()
     def warm_up(self, tasks: Sequence[Task]) -> None:
-        """Encode the batch's text. The first time, also pass the whole batch through generator and
-        reward.
+        """Encode the batch's text. The first time, also pass images through generator and reward,
+        so that no method is charged for what only the first pass pays: on a GPU the whole batch,
+        because kernels and memory depend on its size; on a CPU one image.
         """
         conditioning = self.generator.encode([task.prompt for task in tasks])
         if self._blank is None:
-            # Only the first batch pays for kernels and memory, so no method is charged for them.
-            seeded = conditioning.seeded(self.noises.step_seeds(tasks))
-            images = self.generator.generate(
-                to_device(self.noises.batch(tasks), self.generator.device), seeded, self.steps
-            )
-            self._check(images, len(tasks))
+            count = len(tasks) if has_queue(self.generator.device) else 1
+            seeded = conditioning[:count].seeded(self.noises.step_seeds(tasks[:count]))
+            noise = to_device(self.noises.batch(tasks[:count]), self.generator.device)
+            images = self.generator.generate(noise, seeded, self.steps)
+            self._check(images, count)
+            self.reward.score(images, [task.prompt for task in tasks[:count]])
+            self._warm.update(task.prompt for task in tasks[:count])
             self._blank = torch.zeros_like(images[:1])
-            prompts = [task.prompt for task in tasks]
-        else:
-            # A reward caches a prompt's text when it first scores it, so any image will do.
-            images = self._blank
-            prompts = sorted({task.prompt for task in tasks} - self._warm)
-        if prompts:
-            self.reward.score(images.expand(len(prompts), -1, -1, -1), prompts)
+        # A reward caches a prompt's text when it first scores it, so any image will do.
+        if prompts := sorted({task.prompt for task in tasks} - self._warm):
+            self.reward.score(self._blank.expand(len(prompts), -1, -1, -1), prompts)
             self._warm.update(prompts)
 
     def _check(self, images: object, count: int) -> None:
@@ -244,13 +253,18 @@ class Proposer:
     def flops_of(self, task: Task) -> int | None:
         """The method's floating-point operations for one task; they are counted the first time. A
         count that fails is tried again with later tasks, a few times.
+
+        The method itself works while they are counted. Its passes times the operations of a pass
+        would be cheaper, but wrong for a method that also computes on its own.
         """
         if self._flops is None and self._counts_left:
+            # Full passes are the quickest, and no larger than those of the batch. If they fail,
+            # single images have the same operations, and need least memory.
+            at_once = self.images if self._counts_left == COUNTS else 1
             self._counts_left -= 1
             try:
-                # Single images have the same operations as full passes, and need least memory.
                 with counted() as work:
-                    self._listed([task], Meter(), 1)
+                    self._listed([task], Meter(), at_once)
                 self._flops = work.flops
             except RECORDED:
                 # The batch itself comes next: a fault that is not the counter's shows there.

@@ -6,12 +6,13 @@ The base (the label `random`) runs first, because every other record has the bas
 same sample. A sample is pending for a method as long as any of its labels has no done record. Done
 records are never written again, so the same command continues a run and tries failed samples again.
 
-The plan and the shard alone decide the batches: sample by sample, `batch_size` at a time, whether
-samples are done or not. A batch with a pending sample is proposed and measured as a whole, and only
-its missing records are written. So a run that was interrupted and continued equals an uninterrupted
-one to the bit, except for times and memory. Another batch size, other shards, a plan that grew in
-between (`limit`, `full`) or a sample that failed for a while gives other batches: then numbers are
-equal up to rounding.
+The plan and the shard alone decide the batches: sample by sample, `batch_size` at a time
+(`gradient_batch_size` for a method that needs the gradient), whether samples are done or not. A
+batch with a pending sample is proposed and measured as a whole, and only its missing records are
+written. So a run that was interrupted and continued equals an uninterrupted one to the bit, except
+for times and memory. Another batch size, other shards, a plan that grew in between (`limit`,
+`full`) or a sample that failed for a while gives other batches: then numbers are equal up to
+rounding.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ from hnbench.runs.sessions import session_of
 from hnbench.runs.store import with_image
 from hnbench.runs.tally import NO_BASE, Tally, tally_of
 from hnbench.runs.verdicts import verify
-from hnbench.runs.workload import name_of, workload_of
+from hnbench.runs.workload import batch_size_for, name_of, workload_of
 from hnbench.seeds import NoiseSource
 from hnbench.weights.verified import remembered, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from torch import Tensor
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from hnbench.runs.plan import Expected, Plan
     from hnbench.runs.recorder import Measurement, Measuring
     from hnbench.runs.store import RunStore
-    from hnbench.runs.workload import Workload
+    from hnbench.runs.workload import Done, Workload
     from hnbench.tasks import Task
 
 
@@ -81,7 +82,7 @@ class RunProgress(Protocol):
         """Begin. `total` is the number of records of the plan, including existing ones."""
 
     def label(self, name: str) -> None:
-        """Name the method that runs now."""
+        """Name the method that runs now, or the work before the first one."""
 
     def passes(self, count: int) -> None:
         """The batch that runs now has made `count` passes through the generator so far, forward and
@@ -165,15 +166,37 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
         )
         execution = _Execution(plan, tasks, models, recorder, store, progress)
         progress.expect(
-            workload_of(methods, tasks, kept, steps=config.steps, batch_size=config.batch_size)
+            workload_of(
+                methods,
+                tasks,
+                kept,
+                steps=config.steps,
+                batch_size=config.batch_size,
+                gradient_batch_size=config.gradient_batch_size,
+            )
         )
         progress.start(before.expected)
         progress.advance(done)
+        prompts = _prompts_of(tasks, plan, kept)
+        if prompts and has_queue(generator.device):
+            progress.label(f"the text of {len(prompts)} prompts")
+            models.encode_ahead(prompts)
         for method in methods:
-            execution.run(method, config.batch_size)
+            execution.run(method, batch_size_for(method, config))
     if not shard.whole:
         store.refresh()
     return tally_of(plan, store, execution.written)
+
+
+def _prompts_of(tasks: Sequence[Task], plan: Plan, done: Collection[Done]) -> list[str]:
+    """The prompts of the tasks that lack a record, each once, in order."""
+    return list(
+        dict.fromkeys(
+            task.prompt
+            for task in tasks
+            if any((label, task.prompt_id, task.sample) not in done for label in plan.labels)
+        )
+    )
 
 
 @contextmanager

@@ -114,6 +114,7 @@ class _Session(Struct):
     shard: str = ""
     journal: str = ""
     batch_size: int = 0
+    gradient_batch_size: int | None = None
     environment: str = ""
 
 

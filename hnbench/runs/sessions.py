@@ -32,6 +32,11 @@ def session_of(config: RunConfig, surroundings: Mapping[str, Any], shard: Shard)
         "host": digest_of_text(platform.node())[:8],
         "shard": str(shard),
         "batch_size": config.batch_size,
+        **(
+            {"gradient_batch_size": config.gradient_batch_size}
+            if config.gradient_batch_size
+            else {}
+        ),
         "environment": digest(surroundings),
     }
 

@@ -17,7 +17,7 @@ from hnbench.errors import SampleFailure
 from hnbench.runs.execute import execute
 from hnbench.runs.plan import Plan
 from hnbench.runs.store import RunStore
-from hnbench.runs.workload import name_of
+from hnbench.runs.workload import batch_size_for, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +51,6 @@ def try_out(experiment: Experiment, progress: RunProgress) -> Trial:
     """Try out an experiment. `SampleFailure` if a sample fails; otherwise raises what `execute`
     raises.
     """
-    batch = experiment.config.batch_size
     watch = _Stopwatch(progress)
     limited = replace(experiment, config=replace(experiment.config, limit=_prompts(experiment)))
     with tempfile.TemporaryDirectory(prefix="hnbench-plan-") as folder:
@@ -63,11 +62,14 @@ def try_out(experiment: Experiment, progress: RunProgress) -> Trial:
         images = [record.image for record in run.records if record.image]
         sizes = [(Path(folder) / image.path).stat().st_size for image in images]
     tasks = Plan.from_manifest(run.manifest).tasks
-    # The second batch, if it is a whole one.
-    measured = tasks[batch : 2 * batch] if len(tasks) >= 2 * batch else tasks[:batch]
     methods = experiment.prepared.methods
     return Trial(
-        {name_of(method): _cost(method, run, measured) for method in methods},
+        {
+            name_of(method): _cost(
+                method, run, _measured(tasks, batch_size_for(method, experiment.config))
+            )
+            for method in methods
+        },
         watch.recording / max(watch.records, 1),
         sum(sizes) / max(len(sizes), 1),
         run.manifest["skipped"],
@@ -82,6 +84,11 @@ def _prompts(experiment: Experiment) -> int:
     fewest = min(suite.samples(prompt, full=config.full) for prompt in prompts)
     needed = -(-2 * config.batch_size // fewest)
     return min(needed, config.limit or len(prompts), len(prompts))
+
+
+def _measured(tasks: Sequence[Task], batch: int) -> Sequence[Task]:
+    """The second batch if it is a whole one, otherwise the first."""
+    return tasks[batch : 2 * batch] if len(tasks) >= 2 * batch else tasks[:batch]
 
 
 def _cost(method: Method, run: Run, tasks: Sequence[Task]) -> Cost:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from hnbench.config import RunConfig
     from hnbench.methods.base import Method, Passes
     from hnbench.tasks import Task
 
@@ -90,11 +91,39 @@ def workload_of(
     *,
     steps: int,
     batch_size: int,
+    gradient_batch_size: int | None = None,
 ) -> Workload:
     """The work of `methods` on `tasks`, of which the records `done` are done. The generator takes
-    `steps` steps per image, and `batch_size` tasks go together.
+    `steps` steps per image, and `batch_size` tasks go together, or `gradient_batch_size` for a
+    method that needs the gradient (None: as many).
     """
-    return Workload(tuple(_work_of(method, tasks, done, steps, batch_size) for method in methods))
+    return Workload(
+        tuple(
+            _work_of(
+                method,
+                tasks,
+                done,
+                steps,
+                (gradient_batch_size or batch_size)
+                if needs_gradient(method, steps)
+                else batch_size,
+            )
+            for method in methods
+        )
+    )
+
+
+def needs_gradient(method: Method, steps: int) -> bool:
+    """Whether a method makes backward passes. One that does not announce its passes may do so."""
+    passes = method.passes(steps)
+    return passes is None or passes.generator_backward > 0 or passes.reward_backward > 0
+
+
+def batch_size_for(method: Method, config: RunConfig) -> int:
+    """The number of a method's tasks that go together in a run."""
+    if config.gradient_batch_size and needs_gradient(method, config.steps):
+        return config.gradient_batch_size
+    return config.batch_size
 
 
 def name_of(method: Method) -> str:
