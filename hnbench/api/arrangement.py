@@ -67,6 +67,7 @@ def arrange(
     max_sequence_length: int | None = None,
     intermediate_timesteps: float | str | None = None,
     memory: str = "none",
+    compile: bool = False,
     noise_policy: Literal["per-prompt", "shared"] = "per-prompt",
     out: str | Path | None = None,
 ) -> Arrangement:
@@ -104,6 +105,7 @@ def arrange(
         batch_size=batch_size,
         device=device,
         memory=memory,
+        compile=compile,
     )
     folder = RESULTS / config.folder_name if out is None else Path(out)
     return Arrangement(config, chosen, preset, adapters, folder)

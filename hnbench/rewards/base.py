@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hnbench.guards.answers import as_scores
 from hnbench.weights.pixels import shared_pixels
@@ -33,6 +33,13 @@ class Reward(ABC):
         """A SHA-256 over the weights and everything else that decides the score; part of every
         record's identity.
         """
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks over images that `hnbench run --compile` compiles, by name. `score` must
+        call each as a module. Empty: nothing is compiled.
+        """
+        return {}
 
     @abstractmethod
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:

@@ -12,11 +12,13 @@ are split in the same way (`in_chunks`, `attempted`).
 from __future__ import annotations
 
 import gc
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from hnbench.devices.compilation import eager, settled
 from hnbench.devices.transfers import to_device
 from hnbench.errors import PluginError
 from hnbench.files.digits import to_digits
@@ -32,6 +34,7 @@ from hnbench.runs.watched import WatchedMeter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
+    from contextlib import AbstractContextManager
 
     from torch import Tensor
 
@@ -105,6 +108,7 @@ class Models:
         reward.
         """
         conditioning = self.generator.encode([task.prompt for task in tasks])
+        graphs: AbstractContextManager[None] = nullcontext()
         if self._blank is None:
             # Only the first batch pays for kernels and memory, so no method is charged for them.
             seeded = conditioning.seeded(self.noises.step_seeds(tasks))
@@ -118,8 +122,10 @@ class Models:
             # A reward caches a prompt's text when it first scores it, so any image will do.
             images = self._blank
             prompts = sorted({task.prompt for task in tasks} - self._warm)
+            graphs = eager()  # because every number of new prompts would need its own graph
         if prompts:
-            self.reward.score(images.expand(len(prompts), -1, -1, -1), prompts)
+            with graphs:
+                self.reward.score(images.expand(len(prompts), -1, -1, -1), prompts)
             self._warm.update(prompts)
 
     def _check(self, images: object, count: int) -> None:
@@ -205,7 +211,6 @@ class Proposer:
         try:
             self.models.warm_up(tasks)
             flops = self.flops_of(tasks[0])
-            self._told(0)
             found = self._propose(tasks, starts, meter, usage)
             return Attempt(tasks, meter, usage, starts, found, flops), True
         except RECORDED as error:
@@ -226,8 +231,14 @@ class Proposer:
         self, tasks: Sequence[Task], starts: Tensor, meter: Meter, usage: Usage
     ) -> Mapping[tuple[Task, str], Checked | Failure]:
         models = self.models
-        with measured(models.generator.device, usage):
-            listed = self._listed(tasks, meter, self.images)
+
+        def timed() -> list[Outcome]:
+            vars(meter).update(vars(Meter()))
+            self._told(0)
+            with measured(models.generator.device, usage):
+                return self._listed(tasks, meter, self.images)
+
+        listed = settled(timed)
         return Expectation(self._who, tasks, self.method.labels, models.image_shape, starts).check(
             listed
         )
