@@ -106,11 +106,19 @@ class Mixture(Reward):
         self, score: Callable[[Reward], Tensor], count: int, *, differentiable: bool
     ) -> Tensor:
         scores = [
+            # A total in bfloat16 would have two or three digits.
             weight
-            * as_scores(f"the reward {name}", score(reward), count, differentiable=differentiable)
+            * _in_float32(
+                as_scores(f"the reward {name}", score(reward), count, differentiable=differentiable)
+            )
             for name, (reward, weight) in self.parts.items()
         ]
         total = scores[0]
         for other in scores[1:]:
             total = total + other
         return total
+
+
+def _in_float32(scores: Tensor) -> Tensor:
+    """The scores in float32, or in their own type if it is wider."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
