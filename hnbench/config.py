@@ -115,6 +115,8 @@ class RunConfig:
     device: str = of_kind("runtime", default="cpu")
     memory: str = of_kind("runtime", default="none")
     """Memory policies of the generator, as `memory_policies` reads them."""
+    compile: bool = of_kind("runtime", default=False)
+    """Whether the networks are compiled (`hnbench.devices.compilation`)."""
 
     def __post_init__(self) -> None:
         if self.noise_policy not in ("per-prompt", "shared"):

@@ -9,7 +9,6 @@ counted too.
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +26,8 @@ from torch.utils.flop_counter import (
     sdpa_flop_count,
     shape_wrapper,
 )
+
+from hnbench.devices.compilation import eager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,9 +52,7 @@ def counted() -> Iterator[Work]:
     work, counter = Work(), _Counter()
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
-        # Nothing is compiled before dynamo is imported, and to import it takes seconds.
-        if "torch._dynamo" in sys.modules:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(eager())
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         with counter:

@@ -38,7 +38,7 @@ ALLOWED = {
     "generators": GROUND,
     "rewards": GROUND,
     "metering": MODELS,
-    "flops": set(),
+    "flops": {"devices"},
     "stats": set(),
     "shapes": GROUND | MODELS,
     "suites": GROUND | {"shapes"},

@@ -36,6 +36,7 @@ OTHER: dict[str, Any] = {
     "max_sequence_length": 256,
     "intermediate_timesteps": "even",
     "memory": "checkpoint-all,offload-text",
+    "compile": True,
 }
 """Another valid value for every field."""
 

@@ -75,6 +75,7 @@ def arrange(
     max_sequence_length: int | None = None,
     intermediate_timesteps: float | str | None = None,
     memory: str = "none",
+    compile: bool = False,
     noise_policy: Literal["per-prompt", "shared"] = "per-prompt",
     out: str | Path | None = None,
     texts: bool = True,
@@ -115,6 +116,7 @@ def arrange(
         batch_size=RunConfig.batch_size if size == "auto" else size,
         device=device,
         memory=memory,
+        compile=compile,
     )
     folder = RESULTS / config.folder_name if out is None else Path(out)
     return Arrangement(config, chosen, preset, adapters, folder, size == "auto", missing)

@@ -16,6 +16,7 @@ from hnbench.api.finished import already_finished
 from hnbench.api.operations import operations_of_run
 from hnbench.catalogue.loading import (
     Dtype,
+    compile_models,
     load_generator,
     load_mixture,
     load_reward,
@@ -78,6 +79,7 @@ def run(
     max_sequence_length: int | None = None,
     intermediate_timesteps: float | str | None = None,
     memory: str = "none",
+    compile: bool = False,
     noise_policy: Literal["per-prompt", "shared"] = "per-prompt",
     out: str | Path | None = None,
     shard: str | None = None,
@@ -121,6 +123,7 @@ def run(
             max_sequence_length=max_sequence_length,
             intermediate_timesteps=intermediate_timesteps,
             memory=memory,
+            compile=compile,
             noise_policy=noise_policy,
             out=out,
         )
@@ -233,5 +236,7 @@ def experiment_of(asked: Arrangement, methods: Sequence[Method], screen: Screen)
     screen.announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
     held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
+    if config.compile:
+        compile_models(generator, rewards, screen.note)
     experiment = Experiment(config, suite, generator, rewards, held_out, prepared)
     return fitted(experiment, screen) if asked.automatic else experiment

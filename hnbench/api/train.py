@@ -17,6 +17,7 @@ from hnbench.api.arguments import (
 from hnbench.catalogue.loading import (
     Dtype,
     check_generator,
+    compile_models,
     dtype_of,
     load_generator,
     load_mixture,
@@ -75,6 +76,7 @@ def train(
     prompt_prefix: bool | None = None,
     max_sequence_length: int | None = None,
     memory: str = "none",
+    compile: bool = False,
     seed: int = 0,
     save_every: int | None = None,
     eval_every: int | None = None,
@@ -117,6 +119,7 @@ def train(
         "prompt_prefix": prompt_prefix,
         "max_sequence_length": max_sequence_length,
         "memory": memory,
+        "compile": compile,
         "save_every": save_every,
         "eval_every": eval_every,
     }
@@ -197,6 +200,8 @@ def _train(
         screen.announce(f"loading {config.generator}, {', '.join(config.rewards)}")
         generator = load_generator(config.generator, device, dtype, **options_of(config))
         rewards = load_mixture(config.rewards, device, dtype)
+        if config.compile:
+            compile_models(generator, rewards, screen.note)
         trainer = Trainer(config, generator, rewards, prompts, folder, processes)
         with screen.training() as display:
             adapter = trainer.train(display)

@@ -16,7 +16,7 @@ from hnbench.hypernetwork.config import PARAMETER
 from hnbench.weights.hub import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hnbench.catalogue.presets import Preset
     from hnbench.generators.base import Generator
@@ -251,6 +251,17 @@ def load_mixture(
     return Mixture(
         {part: (load_reward(part, device, dtype), weight) for part, weight in weights.items()}, name
     )
+
+
+def compile_models(generator: Generator, rewards: Mixture, note: Callable[[str], None]) -> None:
+    """Compile the networks of a generator and of the rewards to optimise. `note` gets a sentence
+    for each part that is not compiled, also later, when it is first used.
+    """
+    from hnbench.devices.compilation import compile_networks
+
+    compile_networks(f"the generator {generator.name}", generator.networks, note)
+    for name, (reward, _) in rewards.parts.items():
+        compile_networks(f"the reward {name}", reward.networks, note)
 
 
 def find_adapter(given: str | Path) -> Path:

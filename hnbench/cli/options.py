@@ -56,6 +56,16 @@ Memory = Annotated[
         ),
     ),
 ]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help=(
+            "Compile the networks with torch.compile, once for each size of batch: faster in long"
+            " runs; results change only by rounding."
+        ),
+    ),
+]
 DeviceName = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, or for example cuda:1.")
 ]

@@ -12,6 +12,7 @@ from hnbench.cli.options import (
     ADAPTER,
     NAMED,
     PRESET,
+    Compile,
     DeviceName,
     DtypeName,
     GeneratorName,
@@ -110,6 +111,7 @@ def run(
         ),
     ] = None,
     memory: Memory = "none",
+    compile: Compile = False,
     noise_policy: Annotated[
         Literal["per-prompt", "shared"],
         typer.Option(
@@ -160,6 +162,7 @@ def run(
         max_sequence_length=max_sequence_length,
         intermediate_timesteps=intermediate_timesteps,
         memory=memory,
+        compile=compile,
         noise_policy=noise_policy,
         out=out,
         shard=shard,

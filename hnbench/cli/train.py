@@ -15,6 +15,7 @@ from hnbench.catalogue.presets import preset_of
 from hnbench.cli.options import (
     NAMED,
     PRESET,
+    Compile,
     DataFolder,
     DeviceName,
     DtypeName,
@@ -129,6 +130,7 @@ def train(
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,
     memory: Memory = "none",
+    compile: Compile = False,
     seed: Annotated[
         int, typer.Option("--seed", help="The seed of first weights, prompts and noises.")
     ] = 0,
@@ -183,6 +185,7 @@ def train(
             prompt_prefix=prompt_prefix,
             max_sequence_length=max_sequence_length,
             memory=memory,
+            compile=compile,
             seed=seed,
             save_every=save_every,
             eval_every=eval_every,

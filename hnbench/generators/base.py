@@ -111,6 +111,13 @@ class Generator(ABC):
         """
 
     @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks that `hnbench run --compile` compiles, by name: those that a gradient goes
+        through. `generate` and `predict` must call each as a module. Empty: nothing is compiled.
+        """
+        return {}
+
+    @property
     def details(self) -> dict[str, Any]:
         """The model's origin and the options it was loaded with (JSON types), for people who read
         a run's record.

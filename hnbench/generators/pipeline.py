@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 class PipelineGenerator(Generator):
@@ -223,6 +223,10 @@ class PipelineGenerator(Generator):
         return digest({"weights": self._weights, **options}) if options else self._weights
 
     @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"backbone": self.backbone, "image decoder": self.decoder.decoder}
+
+    @property
     def details(self) -> dict[str, Any]:
         return {**self._source, "image_size": self.image_size, **self._options()}
 
@@ -384,7 +388,9 @@ class PipelineGenerator(Generator):
 
     def _decoded(self, latents: Tensor) -> Tensor:
         image: Tensor = self.decoder.decode(latents, return_dict=False)[0]
-        return image
+        # In one layout, so that a compiled reward needs no second graph for a decoder whose
+        # channels are last.
+        return image.contiguous()
 
 
 def _draws_noise(scheduler: Any) -> bool:

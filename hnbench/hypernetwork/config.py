@@ -59,6 +59,8 @@ class TrainingConfig:
     """
     memory: str = of_kind("runtime", default="none")
     """Memory policies of the generator, as `memory_policies` reads them."""
+    compile: bool = of_kind("runtime", default=False)
+    """Whether the networks are compiled (`hnbench.devices.compilation`)."""
     rewards: dict[str, float] = of_kind("identity")
     """Reward name -> weight."""
     prompts: str = of_kind("identity")

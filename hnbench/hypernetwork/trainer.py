@@ -20,6 +20,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from hnbench.devices.compilation import settled
 from hnbench.errors import StoreError, UsageError
 from hnbench.files.decoding import MalformedError, as_kind
 from hnbench.files.writing import writing
@@ -225,12 +226,18 @@ class Trainer:
         images = self.config.batch_size * self.config.accumulation
         one = self._batch(self.step, 0, most=1)
         self._add_work("trained", images, lambda: self._backward(*one))
-        start = time.perf_counter()
-        self.optimizer.zero_grad(set_to_none=True)
-        batches = [
-            self._backward(*self._batch(self.step, micro))
-            for micro in range(self.config.accumulation)
-        ]
+        before = dict(vars(self.meter))
+
+        def gradients() -> tuple[float, list[dict[str, float | None]]]:
+            vars(self.meter).update(before)
+            start = time.perf_counter()
+            self.optimizer.zero_grad(set_to_none=True)
+            return start, [
+                self._backward(*self._batch(self.step, micro))
+                for micro in range(self.config.accumulation)
+            ]
+
+        start, batches = settled(gradients, self.processes.largest)
         self.processes.average_gradients(self.parameters)
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip))
         rate = learning_rate(self.config, self.step)
@@ -346,10 +353,15 @@ class Trainer:
         if self.evaluation.base_rewards is None:
             self._add_work("base", images, lambda: self.evaluation.make_one(self.evaluation.base))
         self._add_work("evaluated", images, lambda: self.evaluation.make_one(self._draw))
-        start = time.perf_counter()
-        found = {
-            name: _finite(value) for name, value in self.evaluation.measure(self._draw).items()
-        }
+        before, base = dict(vars(self.meter)), self.evaluation.base_rewards
+
+        def measured() -> tuple[float, dict[str, Any]]:
+            vars(self.meter).update(before)
+            self.evaluation.base_rewards = base
+            return time.perf_counter(), self.evaluation.measure(self._draw)
+
+        start, values = settled(measured, self.processes.largest)
+        found = {name: _finite(value) for name, value in values.items()}
         self.cost.seconds += (time.perf_counter() - start) * self.processes.count
         if self.config.kind == "hypernoise":
             self.kept = {"step": self.step, **found}

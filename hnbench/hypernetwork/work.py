@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hnbench.devices.compilation import eager
 from hnbench.flops import counted
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class WorkPerImage:
 def _flops_of(make: Callable[[], object]) -> int | None:
     try:
         # The first time, texts are encoded. They are kept, so no image is charged for them.
-        make()
+        with eager():
+            make()
         with counted() as work:
             make()
     # If this is more than the counter's own failure, the training itself meets it next.

@@ -25,10 +25,10 @@ from hnbench.weights.pictures import centre_cropped
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 class AestheticReward(NetworkReward):
@@ -67,6 +67,10 @@ class AestheticReward(NetworkReward):
             pixels=Pixels(size, OPENAI_MEAN, OPENAI_STD, device),
             published=lambda picture: centre_cropped(picture, size),
         )
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"image tower": self.vision}
 
     def score_pixels(self, pixels: Tensor, prompts: Sequence[str]) -> Tensor:  # noqa: ARG002
         features = self.projection(self.vision(pixels.to(self._dtype)).pooler_output)

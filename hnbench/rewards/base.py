@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hnbench.guards.answers import as_scores
 from hnbench.weights.pixels import shared_pixels
@@ -33,6 +33,13 @@ class Reward(ABC):
         """A SHA-256 over the weights and everything else that decides the score; part of every
         record's identity.
         """
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks over images that `hnbench run --compile` compiles, by name. `score` must
+        call each as a module. Empty: nothing is compiled.
+        """
+        return {}
 
     @abstractmethod
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
@@ -99,11 +106,19 @@ class Mixture(Reward):
         self, score: Callable[[Reward], Tensor], count: int, *, differentiable: bool
     ) -> Tensor:
         scores = [
+            # A total in bfloat16 would have two or three digits.
             weight
-            * as_scores(f"the reward {name}", score(reward), count, differentiable=differentiable)
+            * _in_float32(
+                as_scores(f"the reward {name}", score(reward), count, differentiable=differentiable)
+            )
             for name, (reward, weight) in self.parts.items()
         ]
         total = scores[0]
         for other in scores[1:]:
             total = total + other
         return total
+
+
+def _in_float32(scores: Tensor) -> Tensor:
+    """The scores in float32, or in their own type if it is wider."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))

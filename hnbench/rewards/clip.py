@@ -25,11 +25,11 @@ from hnbench.weights.pixels import Pixels
 from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from PIL.Image import Image
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from hnbench.weights.hub import Source
 
@@ -71,6 +71,10 @@ class ClipReward(DualEncoder):
             pixels=Pixels(self.model.config.vision_config.image_size, mean, std, device),
             published=published,
         )
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"image tower": self.model.vision_model}
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         length = self.model.config.text_config.max_position_embeddings

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PIL.Image import Image
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from hnbench.weights.hub import Source
 
@@ -72,6 +72,10 @@ class Hpsv2Reward(DualEncoder):
     def prepared(self, picture: Image, *, antialias: bool = True) -> Tensor:
         """The network's input `[3, h, w]` for a picture; see `letterboxed` for `antialias`."""
         return letterboxed(picture, self._size, antialias=antialias)
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"image tower": self.model.visual}
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         features: Tensor = self.model.encode_text(self.tokenizer(prompts).to(self._device))

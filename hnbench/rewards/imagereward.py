@@ -138,6 +138,10 @@ class ImageReward(NetworkReward):
             published=lambda picture: centre_cropped(picture, vision.image_size),
         )
 
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"network": self.network}
+
     def _tokens(self, prompts: list[str]) -> Tensor:
         """Token numbers and mask, `[B, 2, TOKENS]`. Nothing more can be cached, because the text's
         features depend on the image.

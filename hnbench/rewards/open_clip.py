@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 _KNOWN = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
@@ -102,6 +102,10 @@ class OpenClipReward(DualEncoder):
         return functional.interpolate(
             normalised, size=(self._size, self._size), mode="bilinear", align_corners=False
         )
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"image tower": self.model.visual}
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         ids = self.tokenizer(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from hnbench.devices.compilation import eager, settled
 from hnbench.devices.transfers import has_queue, to_device
 from hnbench.errors import PluginError
 from hnbench.files.digits import to_digits
@@ -110,6 +111,7 @@ class Models:
                 raise
         release_memory()
 
+    @eager()  # `settled` makes the graphs, for the shapes that the batches have
     @torch.no_grad()
     def warm_up(self, tasks: Sequence[Task]) -> None:
         """Encode the batch's text. The first time, also pass images through generator and reward,
@@ -214,7 +216,6 @@ class Proposer:
         try:
             self.models.warm_up(tasks)
             flops = self.flops_of(tasks[0])
-            self._told(0)
             found = self._propose(tasks, starts, meter, usage)
             return Attempt(tasks, meter, usage, starts, found, flops), True
         except RECORDED as error:
@@ -235,8 +236,14 @@ class Proposer:
         self, tasks: Sequence[Task], starts: Tensor, meter: Meter, usage: Usage
     ) -> Mapping[tuple[Task, str], Checked | Failure]:
         models = self.models
-        with measured(models.generator.device, usage):
-            listed = self._listed(tasks, meter, self.images)
+
+        def timed() -> list[Outcome]:
+            vars(meter).update(vars(Meter()))
+            self._told(0)
+            with measured(models.generator.device, usage):
+                return self._listed(tasks, meter, self.images)
+
+        listed = settled(timed)
         return Expectation(self._who, tasks, self.method.labels, models.image_shape, starts).check(
             listed
         )
