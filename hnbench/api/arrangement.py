@@ -114,6 +114,7 @@ def arrange(
         full=full,
         limit=limit,
         batch_size=RunConfig.batch_size if size == "auto" else size,
+        gradient_batch_size=None,
         device=device,
         memory=memory,
         compile=compile,

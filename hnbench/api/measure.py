@@ -129,7 +129,7 @@ def measure(
                     journal,
                     base=base,
                     batch_size=(
-                        (lambda *of: fitting_measure(*of, chosen_device))
+                        (lambda one, image: fitting_measure(one, image, chosen_device))
                         if size == "auto"
                         else size
                     ),

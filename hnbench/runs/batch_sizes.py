@@ -47,7 +47,7 @@ class DeviceMemory(Protocol):
     """The memory of a device, in bytes."""
 
     def available(self) -> int:
-        """What this process may allocate in all, including what it has already."""
+        """The bytes that this process may allocate in all, with those that it has already."""
 
     def peak_of(self, work: Callable[[], object]) -> int:
         """The most that is allocated at once while `work` runs, including what was before."""
