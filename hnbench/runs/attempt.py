@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from hnbench.devices.compilation import eager, settled
-from hnbench.devices.transfers import has_queue, to_device
+from hnbench.devices.transfers import to_device
 from hnbench.errors import PluginError
 from hnbench.files.digits import to_digits
 from hnbench.flops import counted
@@ -114,24 +114,23 @@ class Models:
     @eager()  # `settled` makes the graphs, for the shapes that the batches have
     @torch.no_grad()
     def warm_up(self, tasks: Sequence[Task]) -> None:
-        """Encode the batch's text. The first time, also pass images through generator and reward,
-        so that no method is charged for what only the first pass pays: on a GPU the whole batch,
-        because kernels and memory depend on its size; on a CPU one image.
+        """Encode the batch's text. The first time, also pass the whole batch through generator and
+        reward, so that no method is charged for what only the first pass of this size pays.
         """
-        conditioning = self.generator.encode([task.prompt for task in tasks])
+        prompts = [task.prompt for task in tasks]
+        conditioning = self.generator.encode(prompts)
         if self._blank is None:
-            count = len(tasks) if has_queue(self.generator.device) else 1
-            seeded = conditioning[:count].seeded(self.noises.step_seeds(tasks[:count]))
-            noise = to_device(self.noises.batch(tasks[:count]), self.generator.device)
+            seeded = conditioning.seeded(self.noises.step_seeds(tasks))
+            noise = to_device(self.noises.batch(tasks), self.generator.device)
             images = self.generator.generate(noise, seeded, self.steps)
-            self._check(images, count)
-            self.reward.score(images, [task.prompt for task in tasks[:count]])
-            self._warm.update(task.prompt for task in tasks[:count])
+            self._check(images, len(tasks))
+            self.reward.score(images, prompts)
+            self._warm.update(prompts)
             self._blank = torch.zeros_like(images[:1])
         # A reward caches a prompt's text when it first scores it, so any image will do.
-        if prompts := sorted({task.prompt for task in tasks} - self._warm):
-            self.reward.score(self._blank.expand(len(prompts), -1, -1, -1), prompts)
-            self._warm.update(prompts)
+        if new := sorted(set(prompts) - self._warm):
+            self.reward.score(self._blank.expand(len(new), -1, -1, -1), new)
+            self._warm.update(new)
 
     def _check(self, images: object, count: int) -> None:
         if not (
