@@ -48,7 +48,7 @@ class Iterates(MeteredGenerator):
         # A copy, so that the gradient of the regulariser is not a part of it.
         copied = noise * 1
         if copied.requires_grad:
-            copied.register_hook(self.gradients.append)
+            copied.register_hook(self.gradients.append)  # type: ignore[no-untyped-call]
         return super().generate(copied, conditioning, steps)
 
 
@@ -97,8 +97,8 @@ def test_a_training_keeps_weights_gradients_and_losses_in_float32(
     gradients: set[torch.dtype] = set()
     layers: set[torch.dtype] = set()
     for weight in trainer.parameters:
-        weight.register_post_accumulate_grad_hook(
-            lambda one: gradients.add(one.grad.dtype)  # type: ignore[union-attr]
+        weight.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+            lambda one: gradients.add(one.grad.dtype)
         )
     for layer in trainer.adapter.layers.values():
         base: Any = layer.base_layer
