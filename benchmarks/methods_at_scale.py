@@ -1,8 +1,8 @@
 """The cost of each method on full-size architectures with random weights: seconds, memory, and the
 share of the GPU's rate that is used.
 
-    python benchmarks/methods_at_scale.py --model sd-turbo --batch-size 4
-    python benchmarks/methods_at_scale.py --size miniature
+    python -m benchmarks.methods_at_scale --model sd-turbo --batch-size 4
+    python -m benchmarks.methods_at_scale --size miniature
 
 Nothing is downloaded: networks of the published sizes are made on the device, text features are
 random, and the reward is a CLIP image tower of ViT-H/14's size. Time and memory do not depend on
