@@ -37,9 +37,7 @@ def measure(device: str, candidates: int, images_at_once: int, repeats: int) -> 
     noises, method = NoiseSource(0, generator.noise_shape), BestOfN(n=candidates)
 
     def ours() -> Rewards:
-        outcomes = [
-            list(method.propose([task], generator, reward, noises))[-1] for task in tasks
-        ]
+        outcomes = [list(method.propose([task], generator, reward, noises))[-1] for task in tasks]
         return [outcome.trajectory or () for outcome in outcomes]
 
     def published(*, text_kept: bool) -> Callable[[], Rewards]:
@@ -71,7 +69,9 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--images-at-once", type=int, default=16)
     chosen = parser.parse_args()
-    print(json.dumps({**vars(chosen), **machine(chosen.device), **measure(**vars(chosen))}, indent=2))
+    print(
+        json.dumps({**vars(chosen), **machine(chosen.device), **measure(**vars(chosen))}, indent=2)
+    )
 
 
 if __name__ == "__main__":

@@ -45,9 +45,7 @@ def measure(device: str, batch_size: int, iterations: int, repeats: int) -> dict
         generate = Pipeline(generator, text_kept=text_kept)
         score = ClipScore(*reward.parts[shapes_models.REWARD], text_kept=text_kept)
         return lambda: [
-            reno(
-                generate, score, noises.batch([task]).to(device), task.prompt, settings
-            ).rewards
+            reno(generate, score, noises.batch([task]).to(device), task.prompt, settings).rewards
             for task in tasks
         ]
 
@@ -68,7 +66,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--iterations", type=int, default=12)
     chosen = parser.parse_args()
-    print(json.dumps({**vars(chosen), **machine(chosen.device), **measure(**vars(chosen))}, indent=2))
+    print(
+        json.dumps({**vars(chosen), **machine(chosen.device), **measure(**vars(chosen))}, indent=2)
+    )
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ def published_text() -> BlipTextConfig:
     )
 
 
-class _Network(nn.Module):
+class BlipNetwork(nn.Module):
+    """ImageReward's two networks and its head, with meaningless weights."""
+
     def __init__(self, vision: BlipVisionConfig, text: BlipTextConfig) -> None:
         super().__init__()
         self.vision = BlipVisionModel(vision)
@@ -117,7 +119,7 @@ class ImageReward(NetworkReward):
     ) -> None:
         # Without memory for weights, which `fill` takes from the checkpoint.
         with init_empty_weights(include_buffers=False):
-            self.network = _Network(vision, text)
+            self.network = BlipNetwork(vision, text)
         fill(self.network, renamed(_weights(path)), path)
         self.network.to(device, dtype).requires_grad_(False).eval()
         self.network.head.float()
@@ -168,8 +170,8 @@ _UNUSED = re.compile(r"^blip\.(vision_proj|text_proj)\.|\.position_ids$")
 
 
 def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published checkpoint's weights under the names of `_Network`. Unknown names stay as they
-    are.
+    """The published checkpoint's weights under the names of `BlipNetwork`. Unknown names stay as
+    they are.
     """
     return {_new_name(name): value for name, value in weights.items() if not _UNUSED.search(name)}
 

@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from hnbench.rewards.imagereward import _Network
+from hnbench.rewards.imagereward import BlipNetwork
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.open_clip import build
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
@@ -123,11 +123,11 @@ def hpsv2(path: Path) -> nn.Module:
     return model.float()
 
 
-def imagereward(folder: Path) -> _Network:
+def imagereward(folder: Path) -> BlipNetwork:
     """`ImageReward.pt` with the published names, and a vocabulary."""
     folder.mkdir(parents=True, exist_ok=True)
     bert_vocabulary(folder, TEXT.vocab_size - 2)
-    network = _Network(VISION, TEXT)
+    network = BlipNetwork(VISION, TEXT)
     lively(network)
     torch.save(
         {_published(name): value for name, value in network.state_dict().items()} | _surplus(),
