@@ -385,7 +385,7 @@ def methods_for(generator: PipelineGenerator, folder: Path, *, full: bool) -> li
     }
     for kind, path in adapters.items():
         save_adapter(path, adapter, generator.backbone, {"kind": kind, "generator": about})
-    many = 50 if full else 4
+    many = 50 if full else 2
     trained = [HyperNoise(adapter=adapters["hypernoise"]), FineTuned(adapter=adapters["finetune"])]
     return [Random(), BestOfN(n=many), ReNO(iterations=many), *trained]
 

@@ -21,6 +21,8 @@ from hnbench.methods.best_of_n import BestOfN
 from hnbench.tasks import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hnbench.generators.base import Generator
     from hnbench.rewards.base import Reward
 
@@ -35,7 +37,10 @@ def measure(
         generator.images_at_once = room
         return seconds_of(BestOfN(n=candidates), batches, generator, reward)
 
-    ways = {"filled": lambda: search(images_at_once), "one": lambda: search(1)}
+    ways: dict[str, Callable[[], float]] = {
+        "filled": lambda: search(images_at_once),
+        "one": lambda: search(1),
+    }
     for way in ways.values():
         way()
     seconds = alternating(ways, repeats, "best-of-n")

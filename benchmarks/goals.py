@@ -63,7 +63,7 @@ TRAINING = Benchmark("training")
 GENEVAL = Benchmark("geneval_scoring", ("--size", "published", "--images", "2", "--repeats", "3"))
 HYPERNOISE = Benchmark("hypernoise")
 PROCESSES = Benchmark("processes")
-OVERHEAD = Benchmark("overhead", ("--limit", "42", "--repeats", "3"), threads=1)
+OVERHEAD = Benchmark("overhead", ("--limit", "42"), threads=1)
 CUDA = Benchmark("cuda", ("--model", "sd-turbo", "--batch-size", "4", "--json"))
 
 GOALS = (

@@ -12,6 +12,7 @@ command above spells out) take half a minute on two cores.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,7 +34,7 @@ def measure(device: str, batch_size: int, batches: int, repeats: int) -> dict[st
     generator, reward = shapes_models.load(device)
     tasks = shapes_models.tasks(batch_size)
     methods: dict[str, Method] = {
-        "hypernoise": HyperNoise(adapter=preset_of("shapes").adapters["hypernoise"]),
+        "hypernoise": HyperNoise(adapter=Path(preset_of("shapes").adapters["hypernoise"])),
         "random": Random(),
     }
     noises = NoiseSource(0, generator.noise_shape)

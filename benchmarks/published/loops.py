@@ -51,7 +51,7 @@ def reno(generate: Generate, score: Score, noise: Tensor, prompt: str, settings:
         if iteration + 1 < settings.iterations:
             norm = torch.linalg.vector_norm(latents)
             penalty = 0.5 * norm**2 - (size - 1) * torch.log(norm)
-            (loss + settings.regulariser_weight * penalty).backward()  # type: ignore[no-untyped-call]
+            (loss + settings.regulariser_weight * penalty).backward()
             nn.utils.clip_grad_norm_([latents], settings.gradient_clip)
             optimizer.step()
     return Found(best_image, tuple(rewards))

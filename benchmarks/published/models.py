@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from hnbench.rewards.clip import ClipReward
 from hnbench.weights.pixels import Pixels
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hnbench.generators.stable_diffusion import StableDiffusionGenerator
-    from hnbench.rewards.clip import ClipReward
+    from hnbench.rewards.base import Reward
 
 HALF = (0.5, 0.5, 0.5)
 """Mean and standard deviation of the embedded world's pixels."""
@@ -74,7 +75,8 @@ class Pipeline:
 class ClipScore:
     """The weighted CLIP score of one batch, with the text tower's pass unless the text is kept."""
 
-    def __init__(self, reward: ClipReward, weight: float, *, text_kept: bool) -> None:
+    def __init__(self, reward: Reward, weight: float, *, text_kept: bool) -> None:
+        assert isinstance(reward, ClipReward)
         self.model, self.tokenizer, self.weight = reward.model, reward.tokenizer, weight
         self.pixels = Pixels(
             self.model.config.vision_config.image_size, HALF, HALF, self.model.device
@@ -87,8 +89,9 @@ class ClipScore:
             prompts, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
         ).to(self.model.device)
         pooled = self.model.text_model(**tokens).pooler_output
-        features: Tensor = self.model.text_projection(pooled)
-        return features / features.norm(dim=-1, keepdim=True)
+        features = self.model.text_projection(pooled)
+        unit: Tensor = features / features.norm(dim=-1, keepdim=True)
+        return unit
 
     def __call__(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         """Scores `[B]` of images `[B, 3, H, W]` in [0, 1], differentiable."""

@@ -52,7 +52,7 @@ def test_a_benchmark_runs_in_its_own_process_and_its_json_is_kept(
     goals.run(goals.OVERHEAD, tmp_path)
     goals.run(goals.RENO, tmp_path)
     python = [sys.executable, "-m"]
-    arguments = ["benchmarks.overhead", "--limit", "42", "--repeats", "3"]
+    arguments = ["benchmarks.overhead", "--limit", "42"]
     assert calls == [([*python, *arguments], "1"), ([*python, "benchmarks.reno"], None)]
     assert json.loads((tmp_path / "overhead.json").read_text()) == {"a": 1}
 

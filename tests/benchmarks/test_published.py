@@ -25,7 +25,7 @@ def test_best_of_n_has_the_rewards_of_the_published_loop() -> None:
 
 
 def test_training_has_the_losses_of_the_published_step() -> None:
-    found = training.measure("cpu", batch_size=2, accumulation=2, steps=2, repeats=1)
+    found = training.measure("cpu", batch_size=2, accumulation=2, steps=1, repeats=1)
     assert max(found["apart"].values()) < 1e-5
     assert found["over"]["text kept"]["median"] > 0
 
