@@ -118,15 +118,20 @@ def run(benchmark: Benchmark, results: Path = RESULTS) -> None:
 
 def table(results: Path = RESULTS) -> str:
     """The rows of all goals, in Markdown."""
-    rows = ["| figure | goal | measured | threads | command |", "|---|--:|--:|--:|---|"]
+    rows = [
+        "| figure | goal | measured | repeats | threads | command |",
+        "|---|--:|--:|--:|--:|---|",
+    ]
     for goal in GOALS:
         path = results / f"{goal.benchmark.name}.json"
-        measured, threads = "not measured", ""
+        measured, repeats, threads = "not measured", "", ""
         if path.exists():
             found = json.loads(path.read_text(encoding="utf-8"))
-            measured, threads = _shown(found, goal.keys), str(found.get("threads", ""))
+            measured = _shown(found, goal.keys)
+            repeats, threads = (str(found.get(key, "")) for key in ("repeats", "threads"))
         rows.append(
-            f"| {goal.figure} | {goal.goal} | {measured} | {threads} | `{goal.benchmark.command}` |"
+            f"| {goal.figure} | {goal.goal} | {measured} | {repeats} | {threads}"
+            f" | `{goal.benchmark.command}` |"
         )
     return "\n".join(rows) + "\n"
 

@@ -8,6 +8,7 @@ clauses of the prompt checked, each with its own pass of the colour classifier.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,21 @@ class Scoring:
         self.detector, self.classifier = detector, classifier
 
     def score(self, path: Path, metadata: Mapping[str, Any]) -> Verdict:
-        """The verdict on one saved picture."""
+        """The verdict on one saved picture, with the detections that counted."""
         picture = Image.open(path).convert("RGB")
         found = filter_detections(self._detect(picture), str(metadata["tag"]))
-        return evaluate(
+        verdict = evaluate(
             found,
             metadata,
             classify=lambda name, instances: self.classifier.classify(
                 [CutOut(picture, name, instance) for instance in instances]  # type: ignore[arg-type]
             ),
         )
+        details = {
+            name: [[*instance.box, instance.score] for instance in instances]
+            for name, instances in found.items()
+        }
+        return replace(verdict, details=details)
 
     def _detect(self, picture: Image.Image) -> dict[str, list[Instance]]:
         pixels = prepare(np.asarray(picture))

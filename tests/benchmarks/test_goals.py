@@ -20,16 +20,16 @@ def test_the_page_has_the_numbers_of_the_files() -> None:
 
 def test_a_row_is_read_from_its_file(tmp_path: Path) -> None:
     values = {"median": 4.0625, "min": 3.0, "max": 5.5}
-    result = {"over": {"published": values, "text kept": values}, "threads": 2}
+    result = {"over": {"published": values, "text kept": values}, "threads": 2, "repeats": 5}
     (tmp_path / "reno.json").write_text(json.dumps(result))
     (tmp_path / "cuda.json").write_text(json.dumps({"reno_over_published": {"sd-turbo": 18.5}}))
     rows = goals.table(tmp_path).splitlines()
     assert rows[2] == (
-        "| ReNO, samples/s over the published loop | 5 | 4.06 (3.00 to 5.50) | 2 |"
+        "| ReNO, samples/s over the published loop | 5 | 4.06 (3.00 to 5.50) | 5 | 2 |"
         " `python -m benchmarks.reno` |"
     )
-    assert "| not measured |  | `OMP_NUM_THREADS=1 python -m benchmarks.overhead" in rows[-2]
-    assert "| 15 | 18.50 |  |" in rows[-1]
+    assert "| not measured |  |  | `OMP_NUM_THREADS=1 python -m benchmarks.overhead" in rows[-2]
+    assert "| 15 | 18.50 |  |  |" in rows[-1]
 
 
 @pytest.mark.parametrize("page", ["no table", f"{goals.BEGIN}rows"])

@@ -7,6 +7,7 @@ import torch
 
 from benchmarks import best_of_n, geneval_scoring, hypernoise, reno, training
 from benchmarks.published.comparison import compare
+from hnbench.suites.base import Verdict
 
 CPU = torch.device("cpu")
 
@@ -68,3 +69,13 @@ def test_another_number_of_samples_or_rewards_is_refused(rewards: list[list[floa
             title="x",
             device=CPU,
         )
+
+
+def test_verdicts_with_other_detections_are_not_the_same() -> None:
+    def verdict(score: float, left: float = 3.0, name: str = "cow") -> Verdict:
+        return Verdict(correct=True, details={name: [[left, 4.0, 9.0, 9.0, score]]})
+
+    assert geneval_scoring.same(verdict(0.5), verdict(0.5004, left=3.5))
+    for other in (verdict(0.51), verdict(0.5, left=5.0), verdict(0.5, name="cat")):
+        assert not geneval_scoring.same(verdict(0.5), other)
+    assert not geneval_scoring.same(verdict(0.5), Verdict(correct=False, reason="no cow"))
