@@ -7,7 +7,7 @@ generator and for the reward. `text kept` is the same loop with each prompt enco
 ways optimise the same samples from the same noises, in alternating order. `over` is the ratio of
 samples per second, ours over theirs: the median, the smallest and the largest of the repeats; 5 on
 two cores is the target for `published`. `apart` is the largest relative difference of a reward
-among the first four iterations, before rounding makes some samples take another way. The defaults
+among the first three iterations, before rounding makes some samples take another way. The defaults
 (which the command above spells out) take two minutes on two cores.
 """
 
@@ -27,7 +27,7 @@ from hnbench.seeds import NoiseSource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ALIKE = 4
+ALIKE = 3
 """The iterations in which both ways still have the same rewards."""
 
 
