@@ -235,3 +235,13 @@ def docs(session: nox.Session) -> None:
     shutil.copy(ROOT / "docs" / "python.ipynb", folder)
     session.chdir(folder)
     session.run("jupyter", "execute", "python.ipynb", "--output", "executed", env=ENVIRONMENT)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Run the benchmarks of docs/speed.md one after another, and write their results and its table;
+    `-- --only reno` runs one of them.
+    """
+    install(session, "test", "--editable", ".")
+    # With all cores, unlike the tests.
+    session.run("python", "-m", "benchmarks.goals", *session.posargs)

@@ -1,7 +1,7 @@
 """Training compared with the truth: for a linear generator and a quadratic reward, the tilted noise
 is a known Gaussian.
 
-    python benchmarks/linear_gaussian.py --temperatures 0.3 1 3 10 --steps 800
+    python -m benchmarks.linear_gaussian --temperatures 0.3 1 3 10 --steps 800
 
 The trainer, the hypernetwork and the divergence are those of hnbench. They are compared with closed
 forms (docs/theory.md, "Linear generator, quadratic reward").

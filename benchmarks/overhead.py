@@ -1,6 +1,6 @@
 """The cost of the harness: the time of a whole run over that of a bare loop of the same passes.
 
-    python benchmarks/overhead.py --candidates 16 --limit 12 --repeats 5
+    python -m benchmarks.overhead --candidates 16 --limit 12 --repeats 5
 
 A run of `random` and best-of-n is recorded once: every generator and reward pass with its batch
 size. Then the run and a bare replay of its passes alternate in one process. Each run is made in a
@@ -22,10 +22,7 @@ batch, and a count one task of each method, so the fewer batches a run has, the 
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +36,7 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
+from benchmarks.pairs import machine, options, spread
 from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.registry import GENERATORS, REWARDS, SUITES
 from hnbench.config import RunConfig
@@ -294,23 +292,14 @@ def measure(bench: Bench, repeats: int) -> dict[str, Any]:
     }
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """The median, the smallest and the largest value."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
-
-
 def main() -> None:
     """Load the models, measure and print the result as JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options(__doc__)
     parser.add_argument("--generator", default="shapes")
     parser.add_argument("--suite", default="geneval-shapes")
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--limit", type=int, default=12)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
 
     preset = preset_of(chosen.generator)
@@ -339,13 +328,7 @@ def main() -> None:
     )
     result = {
         **vars(chosen),
-        "device_name": (
-            torch.cuda.get_device_name()
-            if chosen.device.startswith("cuda")
-            else platform.processor() or platform.machine()
-        ),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
+        **machine(chosen.device),
         **measure(bench, chosen.repeats),
     }
     print(json.dumps(result, indent=2))

@@ -86,7 +86,7 @@ def draw(summary: Summary, out: Path) -> None:
 def command(folder: Path, out: Path) -> Row:
     """The time and memory of `hnbench report` in a process of its own."""
     asked = [sys.executable, "-m", "hnbench", "report", str(folder), "--out", str(out)]
-    subprocess.run(asked, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(asked, check=True, stdout=subprocess.DEVNULL)
     return _row(resource.RUSAGE_CHILDREN)
 
 

@@ -1,5 +1,4 @@
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +12,7 @@ def test_it_prints_the_speed_up_of_both_methods(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        batching, "GENERATORS", SimpleNamespace(get=lambda _name: lambda **_where: ToyGenerator())
-    )
-    monkeypatch.setattr(
-        batching, "REWARDS", SimpleNamespace(get=lambda _name: lambda **_where: BrightnessReward())
+        "benchmarks.shapes_models.load", lambda _device: (ToyGenerator(), BrightnessReward())
     )
     monkeypatch.setattr(
         "sys.argv", ["batching.py", "--batch-size", "3", "--iterations", "2", "--repeats", "2"]
