@@ -61,8 +61,8 @@ def _cells(column: pd.Series[Any]) -> Sequence[Any]:
         # Costs and verdicts have few different values. They are told apart by their bits, because
         # 0 and -0 are equal, but not written alike.
         bits = column.to_numpy(dtype=np.float64).view(np.int64)
-        codes, different = pd.factorize(bits)
-        values = different.view(np.float64).tolist()
+        codes, distinct = pd.factorize(bits)
+        values = distinct.view(np.float64).tolist()
         shown = ["" if math.isnan(value) else f"{value:.9g}" for value in values]
         return [shown[code] for code in codes.tolist()]
     if pd.api.types.is_numeric_dtype(column.dtype):

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from benchmarks.cuda import (
-    build,
     human_preference,
     measure,
     methods_for,
     reno_over_published,
     table,
 )
+from benchmarks.published_networks import build
 from hnbench.rewards.sources import HUMAN_PREFERENCE
 
 
