@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.api.arguments import Several, Weights, device_of, devices_of, options_of
-from hnbench.api.arrangement import Arrangement, arrange
+from hnbench.api.arrangement import Arrangement, arrange, methods_of
 from hnbench.api.command import command_of
 from hnbench.api.expectation import expected_work
 from hnbench.api.finished import already_finished
@@ -17,7 +17,6 @@ from hnbench.catalogue.loading import (
     load_generator,
     load_mixture,
     load_reward,
-    make_methods,
 )
 from hnbench.display.screen import Screen
 from hnbench.errors import ProcessFailure
@@ -202,7 +201,7 @@ def _execute(asked: Arrangement, store: RunStore, place: Place, screen: Screen) 
     from hnbench.runs.execute import execute
 
     asked = replace(asked, config=replace(asked.config, device=device))
-    methods = make_methods(asked.config.methods, asked.preset, asked.adapters)
+    methods = methods_of(asked)
     screen.say(expected_work(asked, methods).sentence())
     experiment = experiment_of(asked, methods, screen)
     with store:
