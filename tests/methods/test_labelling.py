@@ -99,9 +99,7 @@ def test_an_adapter_of_the_same_folder_name_as_one_before(adapters: list[Path]) 
 
 def test_searches_of_two_sizes_are_one_search() -> None:
     sizes = (2, 4, 8, 16, 20, 32, 50)
-    several = labelled(
-        [(make_method(text), None) for text in ("best-of-n:n=20", "best-of-n:n=50")]
-    )
+    several = labelled([(make_method(text), None) for text in ("best-of-n:n=20", "best-of-n:n=50")])
     assert [method.labels for method in several] == [tuple(f"best-of-{n}" for n in sizes)]
     assert several[0].identity() == {"name": "best-of-n", "n": 50}
     passes = several[0].passes(1)

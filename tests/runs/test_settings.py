@@ -14,6 +14,7 @@ import torch
 from hnbench.errors import StoreError
 from hnbench.files.hashing import sha256_of_file
 from hnbench.generators.base import Generator
+from hnbench.images.layouts.run import labels_of, read_run_images
 from hnbench.methods.base import Method, Outcome
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.labelling import Named, labelled
@@ -29,7 +30,7 @@ from hnbench.rewards.base import Reward
 from hnbench.runs.manifest import read_manifest
 from hnbench.runs.merging import merge
 from hnbench.runs.plan import identities_in
-from hnbench.runs.shards import Shard
+from hnbench.runs.shards import WHOLE, Shard
 from hnbench.runs.store import read_run
 from hnbench.runs.tally import Tally
 from hnbench.seeds import NoiseSource
@@ -70,9 +71,7 @@ def shift(folder: Path, name: str, value: float, role: str = "hypernoise") -> Sh
     return Shift(path, role)
 
 
-def command(
-    folder: Path, *methods: Method | Named, shard: Shard = Shard(1, 1), **changes: Any
-) -> Tally:
+def command(folder: Path, *methods: Method | Named, shard: Shard = WHOLE, **changes: Any) -> Tally:
     """One command on a folder, with the labels that the folder asks for."""
     manifest = read_manifest(folder) if folder.exists() else None
     asked = [one if isinstance(one, tuple) else (one, None) for one in methods]
@@ -238,19 +237,28 @@ def test_a_given_name_keeps_the_role_of_the_method(tmp_path: Path) -> None:
     assert headlines(summary)[0].sentence.startswith("our network scores ")
 
 
+def test_images_of_an_earlier_row_can_be_asked_for(tmp_path: Path) -> None:
+    command(tmp_path / "run", ReNO(iterations=2))
+    command(tmp_path / "run", BestOfN(n=2))
+    found = read_run(tmp_path / "run")
+    assert labels_of(found, []) == ("random", "best-of-2")
+    images = read_run_images(found, None, ["reno"]).images
+    assert [image.label for image in images] == ["reno"] * EACH
+
+
 def test_shards_merge(tmp_path: Path) -> None:
     methods = ReNO(iterations=2), ReNO(iterations=3)
     for index in (1, 2):
         command(tmp_path / f"part{index}", *methods, shard=Shard(index, 2))
     merge([tmp_path / "part1", tmp_path / "part2"], tmp_path / "whole", Stages())
     assert rows(tmp_path / "whole") == ["random", "reno:iterations=2", "reno:iterations=3"]
-    assert labels(tmp_path / "whole") == {label: EACH for label in rows(tmp_path / "whole")}
+    assert labels(tmp_path / "whole") == dict.fromkeys(rows(tmp_path / "whole"), EACH)
 
 
 def test_shards_in_one_folder_agree_on_labels(tmp_path: Path) -> None:
     for index in (1, 2):
         command(tmp_path / "run", ReNO(iterations=2), ReNO(iterations=3), shard=Shard(index, 2))
-    assert labels(tmp_path / "run") == {label: EACH for label in rows(tmp_path / "run")}
+    assert labels(tmp_path / "run") == dict.fromkeys(rows(tmp_path / "run"), EACH)
 
 
 def test_folders_that_use_a_label_differently_are_not_merged(tmp_path: Path) -> None:
