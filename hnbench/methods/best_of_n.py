@@ -61,7 +61,7 @@ class BestOfN(Method):
         return {"name": self.name, "n": self.n}
 
     def gives_same(self, label: str, identity: Mapping[str, Any]) -> bool:
-        """The best of the first candidates is the same in every search that draws so many."""
+        """The best of the first candidates is the same in every search that draws them."""
         drawn = identity.get("n")
         return (
             {**identity, "n": 0} == {"name": self.name, "n": 0}

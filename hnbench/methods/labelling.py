@@ -228,5 +228,5 @@ def _refuse_twice(methods: Sequence[Method]) -> None:
     if twice:
         raise UsageError(
             f"two of the methods give a row named {twice[0]!r}; give one of them another name, for"
-            f" example --method mine=reno:iterations=20"
+            " example mine=reno:iterations=20"
         )

@@ -8,6 +8,7 @@ every plot; its other settings have a shade of the colour and another marker.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,6 @@ from typing import Any, Self
 
 from hnbench.files.escaping import printable
 from hnbench.runs.plan import BASE
-from hnbench.seeds import canonical
 
 HYPERNOISE = "hypernoise"
 RENO = "reno"
@@ -90,12 +90,12 @@ def row_labels(rows: Mapping[str, Mapping[str, Any]]) -> tuple[Label, ...]:
     """The labels of a report's rows, from label -> identity of its method."""
     settings: dict[str, list[Mapping[str, Any]]] = {}
     for identity in rows.values():
-        known = settings.setdefault(canonical(identity.get("name")), [])
+        known = settings.setdefault(json.dumps(identity.get("name")), [])
         if identity not in known:
             known.append(identity)
     found = []
     for label, identity in rows.items():
-        known = settings[canonical(identity.get("name"))]
+        known = settings[json.dumps(identity.get("name"))]
         own = method_of(label)
         detail = label.removeprefix(f"{own}:") if own != label else _difference(identity, known)
         found.append(Label(label, identity, setting=known.index(identity), detail=detail))
@@ -109,13 +109,13 @@ def _difference(identity: Mapping[str, Any], settings: Sequence[Mapping[str, Any
     differing = {
         key: value
         for key, value in identity.items()
-        if any(canonical(other.get(key)) != canonical(value) for other in settings)
+        if any(other.get(key) != value for other in settings)
     }
     return ",".join(f"{key}={_shown(value)}" for key, value in differing.items())
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else canonical(value)
+    text = value if isinstance(value, str) else json.dumps(value)
     return text[:8] if _SHA256.fullmatch(text) else printable(text)[:LONGEST]
 
 
