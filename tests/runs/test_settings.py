@@ -105,9 +105,9 @@ def test_two_settings_in_one_run(tmp_path: Path) -> None:
         (record.label, record.prompt_id, record.sample): record.rewards["optimised"]
         for record in read_run(tmp_path / "run").records
     }
-    for (label, *task), reward in rewards.items():
+    for (label, prompt, sample), reward in rewards.items():
         if label == "reno:iterations=3":
-            assert reward >= rewards["reno:iterations=2", *task] - 1e-4
+            assert reward >= rewards["reno:iterations=2", prompt, sample] - 1e-4
 
 
 def test_a_setting_alone_gives_the_records_of_two(tmp_path: Path) -> None:
