@@ -29,7 +29,11 @@ def draw(summary: Summary) -> Figure | str:
     """
     # Only the largest best-of-N is shown: a smaller one draws the same first candidates.
     searched = max(best_of_labels(summary.pool.labels).items())[1]
-    shown = [label for label in (summary.reno, searched) if label and label != BASE]
+    shown = [
+        label
+        for label in (summary.reno, searched)
+        if label is not None and label in summary.rows and label != BASE
+    ]
     found = {label: _course(summary, label) for label in shown}
     courses = {label: course for label, course in found.items() if course.size}
     if not courses:
