@@ -47,9 +47,7 @@ def labelled(
     ]
     taken = Counter([*known, *_all_of(fixed), *_all_of(own)])
     longer = [
-        _with(asked[place][0], _difference(place, asked, known))
-        if any(taken[label] > 1 for label in labels)
-        else {}
+        _with(asked[place][0], _difference(place, asked, known)) if _is_among(labels, taken) else {}
         for place, labels in enumerate(own)
     ]
     taken += Counter(_all_of(longer))
@@ -57,11 +55,16 @@ def labelled(
     for place, (method, _) in enumerate(asked):
         labels = longer[place] or own[place] or fixed[place]
         # Two adapters in folders of the same name, for example, have the same text.
-        if longer[place] and any(taken[label] > 1 for label in labels.values()):
+        if longer[place] and _is_among(labels, taken):
             labels = {one: f"{label}-{_digits(method)}" for one, label in labels.items()}
         found.append(_relabelled(method, labels, known))
     _refuse_twice(found)
     return tuple(found)
+
+
+def _is_among(labels: Mapping[str, str], taken: Mapping[str, int]) -> bool:
+    """Whether any of the labels, which are counted in `taken` themselves, is another's too."""
+    return any(taken[label] > 1 for label in labels.values())
 
 
 def _all_of(several: Sequence[Mapping[str, str]]) -> list[str]:

@@ -173,7 +173,7 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     earlier = _earlier(runs, latest)
     plans = [plan.with_rows(earlier) for plan in latest]
     plan = plans[0]
-    labels = row_labels({name: plan.methods[plan.method_of[name]] for name in plan.labels})
+    labels = row_labels(plan.identities)
     covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
     tags = _tags(plan, runs[0])
     cpu_seeds = [seed for seed, run in zip(seeds, runs, strict=True) if on_cpu(run.manifest)]
@@ -195,7 +195,7 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
         frame=frame,
         unchecked=sum(run.unchecked for run in runs),
         damaged=_damaged(runs, covered) if check else None,
-        earlier=tuple(label for label in labels if label in earlier),
+        earlier=labels[len(latest[0].labels) :],
         unnamed=_unnamed(runs, plans),
     )
 

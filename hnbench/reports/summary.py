@@ -273,14 +273,7 @@ class _Analysis:
                 if trained and judged and len(best_of_labels(labels)) > 1
                 else None
             ),
-            curve=(
-                {}
-                if not judged
-                else {
-                    number: self.level(SCORE, label).interval
-                    for number, label in best_of_labels(labels).items()
-                }
-            ),
+            curve=self._curve(),
             break_even=self._break_even(trained, own, paid_in) if trained and own else (),
             paid_in=paid_in,
             training=training,
@@ -376,6 +369,14 @@ class _Analysis:
         numbered = best_of_labels(self.pool.labels)
         curve = [self.level(SCORE, label) for label in numbered.values()]
         return equivalent_budget(list(numbered), curve, self.level(SCORE, trained)).interval
+
+    def _curve(self) -> dict[int, Interval]:
+        if not self.pool.judged:
+            return {}
+        return {
+            number: self.level(SCORE, label).interval
+            for number, label in best_of_labels(self.pool.labels).items()
+        }
 
     def _training(self) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}

@@ -84,6 +84,11 @@ class Plan:
         """The number of planned records."""
         return len(self.tasks) * len(self.labels)
 
+    @property
+    def identities(self) -> dict[str, Mapping[str, Any]]:
+        """Label -> identity of its method."""
+        return {label: self.methods[self.method_of[label]] for label in self.labels}
+
     @cached_property
     def rewards(self) -> frozenset[str]:
         """The names of a record's rewards."""
