@@ -40,7 +40,7 @@ def labelled(
     known = known or {}
     asked = _together(methods)
     _refuse_same([method for method, _ in asked])
-    fixed = [_given(method, label, known) or _kept(method, known) for method, label in asked]
+    fixed = [_fixed(method, label, known) for method, label in asked]
     own = [
         {} if labels else {label: label for label in method.labels}
         for (method, _), labels in zip(asked, fixed, strict=True)
@@ -99,6 +99,11 @@ def _refuse_same(methods: Sequence[Method]) -> None:
                 " once"
             )
         seen.add(identity)
+
+
+def _fixed(method: Method, label: str | None, known: Mapping[str, Identity]) -> dict[str, str]:
+    """Own label -> the one that the user gave or the folder has; empty if there is none."""
+    return _given(method, label, known) or _kept(method, known)
 
 
 def _given(method: Method, label: str | None, known: Mapping[str, Identity]) -> dict[str, str]:
