@@ -50,6 +50,7 @@ OF_MANIFEST = {
     "plan.methods",
     "plan.method_of",
     "skipped",
+    "earlier",
     "environment.packages",
 }
 OF_RECORD = {"rewards", "initial_rewards", "verdict.details"}

@@ -72,6 +72,7 @@ def check_names(generator: str, rewards: Iterable[str], methods: Iterable[str]) 
         registry.REWARDS.entry(name)
     for text in methods:
         registry.METHODS.entry(specifications.parse_method(text)[0])
+        specifications.given_label(text)
 
 
 def device_of(name: str, screen: Screen, local_rank: int | None = None) -> str:

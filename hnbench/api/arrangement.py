@@ -20,17 +20,26 @@ from hnbench.api.arguments import (
 )
 from hnbench.api.batch_sizes import BatchSize, parse_batch_size
 from hnbench.catalogue import registry, specifications
-from hnbench.catalogue.loading import Dtype, check_device, dtype_of, parse_angle
+from hnbench.catalogue.loading import (
+    Dtype,
+    check_device,
+    dtype_of,
+    make_methods,
+    parse_angle,
+)
 from hnbench.catalogue.presets import preset_of
 from hnbench.config import RunConfig
 from hnbench.errors import UnavailableError
-from hnbench.runs.plan import BASE
+from hnbench.runs.finished import is_of
+from hnbench.runs.manifest import read_manifest
+from hnbench.runs.plan import BASE, identities_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hnbench.catalogue.presets import Preset
     from hnbench.display.screen import Screen
+    from hnbench.methods.base import Method
     from hnbench.suites.base import Suite
 
 
@@ -134,6 +143,20 @@ def _counted(specification: str) -> tuple[Suite, str]:
             raise
         return protocol, str(error)
     return suite, ""
+
+
+def methods_of(
+    asked: Arrangement, adapters: Mapping[str, str | Path] | None = None
+) -> tuple[Method, ...]:
+    """The methods of a run, with labels that tell them apart, also from the rows that the run's
+    folder has. `adapters` are used instead of its own. This imports torch.
+    """
+    manifest = read_manifest(asked.folder)
+    # The run itself refuses the folder of another one.
+    own = manifest is not None and is_of(manifest, asked.config, asked.suite)
+    known = identities_in(manifest) if manifest is not None and own else {}
+    chosen = asked.adapters if adapters is None else adapters
+    return make_methods(asked.config.methods, asked.preset, chosen, known)
 
 
 def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:

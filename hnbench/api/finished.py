@@ -65,7 +65,9 @@ def _same_adapters(asked: Arrangement, manifest: Mapping[str, Any]) -> bool:
     """Whether every adapter has the weights that the run recorded, and nothing else in its folder,
     such as the list of its prompts, was changed since.
     """
-    recorded = {one.get("name"): one.get("adapter") for one in manifest["plan"]["methods"]}
+    recorded: dict[Any, set[Any]] = {}
+    for one in manifest["plan"]["methods"]:
+        recorded.setdefault(one.get("name"), set()).add(one.get("adapter"))
     for text in asked.config.methods:
         name, typed = parse_method(text)
         kind = registry.METHODS.entry(name).adapter
@@ -76,6 +78,6 @@ def _same_adapters(asked: Arrangement, manifest: Mapping[str, Any]) -> bool:
             return False
         place = find_adapter(adapter)
         changed = any(_changed_since(path, asked.folder) for path in (place, *place.iterdir()))
-        if changed or adapter_sha256(place) != recorded[name]:
+        if changed or adapter_sha256(place) not in recorded[name]:
             return False
     return True

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rich import filesize
 
 from hnbench.api.arguments import device_of
-from hnbench.api.arrangement import arrange
+from hnbench.api.arrangement import arrange, methods_of
 from hnbench.api.batch_sizes import as_begun
 from hnbench.api.expectation import expected_work
 from hnbench.api.needs import BYTES_PER_PIXEL, adapter_is_cached, downloads, image_size
 from hnbench.api.operations import KnownOperations, operations_of_run
 from hnbench.api.run import experiment_of, run
-from hnbench.catalogue.loading import make_methods
 from hnbench.display.pace import span
 from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
@@ -292,7 +291,7 @@ def _methods(wanted: Arrangement) -> tuple[Method, ...]:
         kind: adapter if isinstance(adapter, Path) or adapter_is_cached(adapter) else Path(adapter)
         for kind, adapter in wanted.adapters.items()
     }
-    return make_methods(wanted.config.methods, wanted.preset, adapters)
+    return methods_of(wanted, adapters)
 
 
 def _trial(wanted: Arrangement, screen: Screen) -> Trial:
@@ -302,7 +301,7 @@ def _trial(wanted: Arrangement, screen: Screen) -> Trial:
     from hnbench.runs.trial import try_out
 
     wanted = replace(wanted, config=replace(wanted.config, device=device))
-    methods = make_methods(wanted.config.methods, wanted.preset, wanted.adapters)
+    methods = methods_of(wanted)
     experiment = experiment_of(wanted, methods, screen)
     screen.announce("measuring two batches of each method")
     return try_out(experiment, screen.run())

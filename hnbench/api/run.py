@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.api.arguments import Several, Weights, device_of, devices_of, options_of
-from hnbench.api.arrangement import Arrangement, arrange
+from hnbench.api.arrangement import Arrangement, arrange, methods_of
 from hnbench.api.batch_sizes import BatchSize, as_begun, fitted
 from hnbench.api.command import command_of
 from hnbench.api.expectation import expected_work
@@ -20,7 +20,6 @@ from hnbench.catalogue.loading import (
     load_generator,
     load_mixture,
     load_reward,
-    make_methods,
 )
 from hnbench.display.screen import Screen
 from hnbench.errors import ProcessFailure
@@ -211,7 +210,7 @@ def _execute(
     from hnbench.runs.execute import execute
 
     asked = as_begun(replace(asked, config=replace(asked.config, device=device)), place.shard)
-    methods = make_methods(asked.config.methods, asked.preset, asked.adapters)
+    methods = methods_of(asked)
     work = expected_work(asked, methods, reader)
     screen.say(work.sentence())
     screen.say(operations_of_run(asked, methods).sentence(work))

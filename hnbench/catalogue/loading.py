@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.catalogue import registry
-from hnbench.catalogue.specifications import make_method, parse_method
+from hnbench.catalogue.specifications import given_label, make_method, parse_method
 from hnbench.config import memory_policies
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.config import PARAMETER
@@ -292,12 +292,22 @@ def find_adapter(given: str | Path) -> Path:
 
 
 def make_methods(
-    specifications: Sequence[str], preset: Preset, adapters: Mapping[str, str | Path]
+    specifications: Sequence[str],
+    preset: Preset,
+    adapters: Mapping[str, str | Path],
+    known: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[Method, ...]:
-    """The methods of these specifications. `adapters` maps a kind of training to the folder of an
-    adapter, or to its name on the Hub.
+    """The methods of these specifications, labelled so that they differ from each other and from
+    the `known` rows of a folder (label -> identity of its method). `adapters` maps a kind of
+    training to the folder of an adapter, or to its name on the Hub.
     """
-    return tuple(make_method(text, _defaults(text, preset, adapters)) for text in specifications)
+    from hnbench.methods.labelling import labelled
+
+    made = [
+        (make_method(text, _defaults(text, preset, adapters)), given_label(text))
+        for text in specifications
+    ]
+    return labelled(made, known)
 
 
 def _defaults(

@@ -1,11 +1,12 @@
 """Suites and methods from the text that a user types.
 
 A suite is `NAME`, `NAME:PART`, `NAME:KEY=VALUE` or a prompt file's path; a method is `NAME` or
-`NAME:KEY=VALUE,KEY=VALUE`.
+`NAME:KEY=VALUE,KEY=VALUE`, and `LABEL=` before it names its row.
 """
 
 from __future__ import annotations
 
+import re
 import types
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from hnbench.catalogue.entries import SuiteEntry
     from hnbench.methods.base import Method
     from hnbench.suites.base import Suite
+
+BASE = "random"
+"""The method that all others are compared with."""
+LONGEST_LABEL = 40
+"""The most characters of a label that a user gives."""
+_OF_A_METHOD = re.compile(r"best-of-\d+")
 
 
 def find_suite(specification: str) -> tuple[SuiteEntry, dict[str, Any]]:
@@ -77,12 +84,14 @@ def make_protocol(specification: str) -> Suite | None:
 
 
 def parse_method(specification: str) -> tuple[str, dict[str, str]]:
-    """Split `"name"` or `"name:key=value,key=value"` into the name and the values as typed.
+    """Split `"name"` or `"name:key=value,key=value"` into the name and the values as typed. A label
+    before it is left out.
 
     >>> parse_method("reno:iterations=5, learning_rate=0.1")
     ('reno', {'iterations': '5', 'learning_rate': '0.1'})
     """
-    name, colon, listed = specification.partition(":")
+    head, colon, listed = specification.partition(":")
+    name = head.rpartition("=")[2]
     values: dict[str, str] = {}
     for part in listed.split(",") if colon else ():
         key, equals, value = part.partition("=")
@@ -95,6 +104,33 @@ def parse_method(specification: str) -> tuple[str, dict[str, str]]:
             raise UsageError(f"method {specification!r} gives {key.strip()} twice")
         values[key.strip()] = value.strip()
     return name.strip(), values
+
+
+def given_label(specification: str) -> str | None:
+    """The label that the user gives a method's row; None without one. `UsageError` for one that
+    cannot be used.
+
+    >>> given_label("quick ReNO=reno:iterations=20")
+    'quick ReNO'
+    >>> given_label("reno:iterations=20")
+    """
+    label, equals, _ = specification.partition(":")[0].rpartition("=")
+    if not equals:
+        return None
+    label = label.strip()
+    if not (0 < len(label) <= LONGEST_LABEL and label.isprintable()) or set(label) & set("=/\\"):
+        raise UsageError(
+            f"the name of the row in {specification!r} cannot be used; give 1 to {LONGEST_LABEL}"
+            " printable characters without : = / and \\, for example"
+            " 'quick ReNO=reno:iterations=20'"
+        )
+    if label in registry.METHODS.entries or _OF_A_METHOD.fullmatch(label):
+        raise UsageError(
+            f"{label!r} is the name of a method's own row; give another name in {specification!r}"
+        )
+    if parse_method(specification)[0] == BASE:
+        raise UsageError(f"the row of the base is always named {BASE}; leave out `{label}=`")
+    return label
 
 
 def make_method(specification: str, defaults: Mapping[str, Any] | None = None) -> Method:

@@ -57,8 +57,11 @@ def run(
         list[str] | None,
         typer.Option(
             "--method",
-            metavar="NAME[:K=V,...]",
-            help="A method; repeatable. random always runs too. [default: all of them]",
+            metavar="[LABEL=]NAME[:K=V,...]",
+            help=(
+                "A method; repeatable, also with other parameters. LABEL names its row. random"
+                " always runs too. [default: all of them]"
+            ),
         ),
     ] = None,
     full: Annotated[

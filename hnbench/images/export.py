@@ -19,7 +19,7 @@ from hnbench.files.writing import writing
 from hnbench.images.folder_names import folder_name
 from hnbench.images.layouts import geneval as geneval_layout
 from hnbench.images.layouts import t2i_compbench as compbench_layout
-from hnbench.runs.plan import Plan
+from hnbench.runs.plan import Plan, identities_in
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ def export(
     Prompts that the layout cannot hold, and folders with anything else in them, are `UsageError`s
     before anything is written.
     """
-    plan = Plan.from_manifest(run.manifest)
+    plan, identities = Plan.from_manifest(run.manifest), identities_in(run.manifest)
     place = _geneval if layout == "geneval" else _compbench
     exports = {}
     for label in dict.fromkeys(image.label for image in inventory.images):
         images, files = place(
             [image for image in inventory.images if image.label == label], inventory.suite
         )
-        method = digest([plan.shared, plan.methods[plan.method_of[label]]])
+        method = digest([plan.shared, identities[label]])
         marker = {
             "run": method,
             "label": label,

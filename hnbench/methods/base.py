@@ -7,7 +7,7 @@ never sees a judge, the metadata that a judge checks, or a held-out reward.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from hnbench.devices.transfers import to_device
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.methods.training import Training
 from hnbench.rewards.base import Reward
-from hnbench.seeds import NoiseSource
+from hnbench.seeds import NoiseSource, canonical
 from hnbench.tasks import Task
 
 
@@ -120,6 +120,25 @@ class Method(ABC):
         """Everything that decides the outcome, as JSON types: the method's name, its parameters, an
         adapter's SHA-256.
         """
+
+    def identity_of(self, label: str) -> dict[str, Any]:  # noqa: ARG002
+        """The identity that the records of one of its labels have. It is `identity()`, unless a
+        method of another identity gives the same row.
+        """
+        return self.identity()
+
+    def gives_same(self, label: str, identity: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether its row `label` is the same as the one that a method with this `identity()` gives
+        under this label. If so, a run takes the records that are there.
+        """
+        return canonical(identity) == canonical(self.identity())
+
+    def together(self, other: Method) -> Method | None:  # noqa: ARG002
+        """One method that gives the rows of both, for less work than both; None if there is none.
+
+        A run asks this if it is to run two methods with the same name.
+        """
+        return None
 
     def skip(self, generator: Generator) -> str | None:  # noqa: ARG002
         """The reason why the method cannot run on this generator, as a sentence without a capital;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,24 @@ class BestOfN(Method):
 
     def identity(self) -> dict[str, Any]:
         return {"name": self.name, "n": self.n}
+
+    def gives_same(self, label: str, identity: Mapping[str, Any]) -> bool:
+        """The best of the first candidates is the same in every search that draws them."""
+        drawn = identity.get("n")
+        return (
+            {**identity, "n": 0} == {"name": self.name, "n": 0}
+            and isinstance(drawn, int)
+            and self.sizes[self.labels.index(label)] <= drawn
+        )
+
+    def together(self, other: Method) -> BestOfN | None:
+        """The larger search, with the numbers that both report."""
+        if not isinstance(other, BestOfN):
+            return None
+        sizes = {*self.sizes, *other.sizes}
+        larger = BestOfN(n=max(sizes))
+        also = tuple(sorted(sizes.difference(larger.sizes)))
+        return _BestOfSeveral(n=larger.n, also=also) if also else larger
 
     def passes(self, steps: int) -> Passes:
         return Passes(self.n * steps, reward_forward=self.n)
@@ -122,6 +140,17 @@ class BestOfN(Method):
             while len(made.score) >= count:
                 yield made[:count]
                 made = made[count:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BestOfSeveral(BestOfN):
+    """The same search, which also reports other numbers of candidates."""
+
+    also: tuple[int, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(sorted({*super().sizes, *self.also}))
 
 
 class _Repeated:

@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from hnbench.reports.costs import PASSES, SECONDS, TFLOPS, in_words, with_unit
-from hnbench.reports.labels import HYPERNOISE, RENO, RIVAL, best_of_labels, style_of
+from hnbench.reports.labels import (
+    CONTROLS,
+    HYPERNOISE,
+    RENO,
+    RIVAL,
+    best_of_labels,
+    method_of,
+    rows_of,
+    style_of,
+)
 from hnbench.reports.numbers import amount, probability, spanned
 from hnbench.runs.plan import BASE
 
@@ -71,13 +80,13 @@ def _gaps(summary: Summary) -> Iterator[Headline]:
 
 
 def _hypernoise(summary: Summary) -> Iterator[Headline]:
-    row = summary.rows.get(HYPERNOISE)
     # Runs without HyperNoise have their findings from `_others`.
-    if row is None:
+    if summary.hypernoise is None:
         return
+    row, name = summary.rows[summary.hypernoise], style_of(summary.hypernoise).name
     yield Headline(
         "gain",
-        f"HyperNoise scores {spanned(row.overall)} overall, random noise"
+        f"{name} scores {spanned(row.overall)} overall, random noise"
         f" {spanned(summary.rows[BASE].overall)}: a paired difference of"
         f" {spanned(row.gain, sign=True)} ({probability(row.p_holm)}), at"
         f" {with_unit(summary.work, row.costs[summary.work].estimate)} per image."
@@ -93,7 +102,7 @@ def _hypernoise(summary: Summary) -> Iterator[Headline]:
     yield from _against_reno(summary)
     yield from _against_search(summary)
     yield from _against_controls(summary)
-    yield from _transfer(summary, HYPERNOISE)
+    yield from _transfer(summary, summary.hypernoise)
     yield from _paid_back(summary)
 
 
@@ -108,8 +117,7 @@ def _unjudged(summary: Summary) -> Iterator[Headline]:
     for label in summary.rows:
         if label != BASE:
             yield from _transfer(summary, label)
-    if HYPERNOISE in summary.rows:
-        yield from _paid_back(summary)
+    yield from _paid_back(summary)
 
 
 def _contamination(summary: Summary) -> Iterator[Headline]:
@@ -126,10 +134,11 @@ def _contamination(summary: Summary) -> Iterator[Headline]:
             {"seen_prompts": float(number)},
         )
         return
-    row, base = (summary.unseen.rows[label] for label in (HYPERNOISE, BASE))
+    name = style_of(summary.hypernoise or HYPERNOISE).name
+    row, base = (summary.unseen.rows[label] for label in (summary.hypernoise or HYPERNOISE, BASE))
     yield Headline(
         "contamination",
-        f"{sentence}; without them HyperNoise scores {spanned(row.overall)} overall, random noise"
+        f"{sentence}; without them {name} scores {spanned(row.overall)} overall, random noise"
         f" {spanned(base.overall)}: a paired difference of {spanned(row.gain, sign=True)}"
         f" ({probability(row.p_holm)}).",
         {
@@ -143,13 +152,17 @@ def _contamination(summary: Summary) -> Iterator[Headline]:
 
 
 def _against_reno(summary: Summary) -> Iterator[Headline]:
-    if RENO not in summary.rows:
+    if summary.reno is None:
         return
-    reno, shares = summary.rows[RENO].gain, summary.shares
+    reno, shares, name = (
+        summary.rows[summary.reno].gain,
+        summary.shares,
+        style_of(summary.reno).name,
+    )
     if shares is None:
         yield Headline(
             "share_of_reno",
-            f"ReNO's own difference to random noise, {spanned(reno, sign=True)}, cannot be told"
+            f"{name}'s own difference to random noise, {spanned(reno, sign=True)}, cannot be told"
             " from zero, so no share of it is stated.",
             {"reno_gain": reno},
         )
@@ -158,9 +171,10 @@ def _against_reno(summary: Summary) -> Iterator[Headline]:
     whose = {TFLOPS: "its FLOPs", PASSES: "its generator passes (forward and backward)"}
     yield Headline(
         "share_of_reno",
-        f"That is {spanned(shares.gain, percent=True)} of ReNO's gain ({spanned(reno, sign=True)}),"
-        f" at {spanned(work, percent=True)} of {whose[summary.work]} and"
-        f" {spanned(shares.costs[SECONDS], percent=True)} of its seconds.",
+        f"That is {spanned(shares.gain, percent=True)} of {name}'s gain"
+        f" ({spanned(reno, sign=True)}), at {spanned(work, percent=True)} of"
+        f" {whose[summary.work]} and {spanned(shares.costs[SECONDS], percent=True)} of its"
+        " seconds.",
         {
             "reno_gain": reno,
             "share_of_gain": shares.gain,
@@ -170,25 +184,26 @@ def _against_reno(summary: Summary) -> Iterator[Headline]:
 
 
 def _against_search(summary: Summary) -> Iterator[Headline]:
+    name = style_of(summary.hypernoise or HYPERNOISE).name
     if summary.equivalent:
         largest = max(best_of_labels(summary.pool.labels))
         yield Headline(
             "equivalent_best_of_n",
-            _equivalence(summary.equivalent, largest),
+            _equivalence(name, summary.equivalent, largest),
             {"n": summary.equivalent, "largest_n": float(largest)},
         )
     for comparison in summary.comparisons:
         if comparison.against == RIVAL:
             yield Headline(
                 "against_best_of_2",
-                "Against best-of-2, search at the same number of generator passes, HyperNoise"
+                f"Against best-of-2, search at the same number of generator passes, {name}"
                 f" differs by {spanned(comparison.gain, sign=True)}"
                 f" ({probability(comparison.p_holm)}).{_doubt(comparison.gain)}",
                 {"gain": comparison.gain, "p_holm": comparison.p_holm},
             )
 
 
-def _equivalence(equivalent: Interval, largest: int) -> str:
+def _equivalence(name: str, equivalent: Interval, largest: int) -> str:
     def bound(value: float) -> str:
         return (
             f"more than {largest}" if math.isinf(value) else "1" if value <= 1 else f"{value:.1f}"
@@ -200,25 +215,26 @@ def _equivalence(equivalent: Interval, largest: int) -> str:
         else f"{bound(equivalent.low)} to {bound(equivalent.high)}"
     )
     if math.isinf(equivalent.estimate):
-        return f"No best-of-N up to N = {largest} reaches HyperNoise's score [{bracket}]."
+        return f"No best-of-N up to N = {largest} reaches {name}'s score [{bracket}]."
     if equivalent.estimate <= 1:
-        return f"Random noise already reaches HyperNoise's score (best-of-1) [{bracket}]."
+        return f"Random noise already reaches {name}'s score (best-of-1) [{bracket}]."
     return (
-        f"Best-of-N reaches HyperNoise's score at N ≈ {equivalent.estimate:.1f} [{bracket}], read"
+        f"Best-of-N reaches {name}'s score at N ≈ {equivalent.estimate:.1f} [{bracket}], read"
         " off the measured curve, linear in log N."
     )
 
 
 def _against_controls(summary: Summary) -> Iterator[Headline]:
-    controls = [comparison for comparison in summary.comparisons if comparison.against != RIVAL]
+    controls = [one for one in summary.comparisons if method_of(one.against) in CONTROLS]
     if controls:
+        name = style_of(summary.hypernoise or HYPERNOISE).name
         listed = "; ".join(
             f"{style_of(one.against).name} {spanned(one.gain, sign=True)},"
             f" {probability(one.p_holm)}"
             for one in controls
         )
         numbers: dict[str, Interval | float] = {one.against: one.gain for one in controls}
-        yield Headline("over_controls", f"HyperNoise minus each control: {listed}.", numbers)
+        yield Headline("over_controls", f"{name} minus each control: {listed}.", numbers)
 
 
 def _transfer(summary: Summary, label: str) -> Iterator[Headline]:
@@ -231,7 +247,7 @@ def _transfer(summary: Summary, label: str) -> Iterator[Headline]:
     )
     others = f" and the held-out {listed}" if listed else ""
     yield Headline(
-        "held_out_rewards" if label == HYPERNOISE else f"held_out_rewards/{label}",
+        "held_out_rewards" if label == summary.hypernoise else f"held_out_rewards/{label}",
         f"In standard deviations of random noise's rewards, {style_of(label).name} moves the"
         f" optimised reward by {spanned(gains['optimised'], sign=True, digits=2)}{others}.",
         {"optimised": gains["optimised"], **{name: gains[name] for name in held_out}},
@@ -241,12 +257,13 @@ def _transfer(summary: Summary, label: str) -> Iterator[Headline]:
 def _paid_back(summary: Summary) -> Iterator[Headline]:
     unit = summary.paid_in
     for one in summary.break_even:
-        if one.against != RENO:
+        if summary.hypernoise is None or one.against != summary.reno:
             continue
-        cost = summary.training[HYPERNOISE][unit]
+        cost = summary.training[summary.hypernoise][unit]
         yield Headline(
             "break_even",
-            f"Training HyperNoise took {with_unit(unit, cost)}; against ReNO that is paid back"
+            f"Training {style_of(summary.hypernoise).name} took {with_unit(unit, cost)}; against"
+            f" {style_of(one.against).name} that is paid back"
             f" {_after(one.by_work, unit)} and {_after(one.by_seconds, SECONDS)}.",
             {
                 f"training_{unit}": cost,
@@ -264,25 +281,32 @@ def _after(images: float, cost: str) -> str:
 
 
 def _others(summary: Summary) -> Iterator[Headline]:
-    """The differences of the other methods, if the runs have no HyperNoise."""
-    if HYPERNOISE in summary.rows:
-        return
-    for label, row in summary.rows.items():
-        if label != BASE:
-            sentence = (
-                f"{style_of(label).name} scores {spanned(row.overall)} overall,"
-                f" {spanned(row.gain, sign=True)} against random noise"
+    """The differences of the other methods, if the runs have no HyperNoise; else those of the
+    settings of HyperNoise and ReNO that the findings above do not speak of.
+    """
+    rows: list[str] = [label for label in summary.rows if label != BASE]
+    if summary.hypernoise is not None:
+        rows = [*rows_of(rows, HYPERNOISE)[1:], *rows_of(rows, RENO)[1:]]
+    compared = {one.against: one for one in summary.comparisons}
+    for label in rows:
+        row = summary.rows[label]
+        sentence = (
+            f"{style_of(label).name} scores {spanned(row.overall)} overall,"
+            f" {spanned(row.gain, sign=True)} against random noise ({probability(row.p_holm)})."
+            f"{_doubt(row.gain)}"
+        )
+        numbers: dict[str, Interval | float] = {
+            "overall": row.overall,
+            "gain": row.gain,
+            "p_holm": row.p_holm,
+        }
+        if (one := compared.get(label)) and summary.hypernoise is not None:
+            sentence += (
+                f" {style_of(summary.hypernoise).name} differs from it by"
+                f" {spanned(one.gain, sign=True)} ({probability(one.p_holm)}).{_doubt(one.gain)}"
             )
-            numbers: dict[str, Interval | float] = {
-                "overall": row.overall,
-                "gain": row.gain,
-                "p_holm": row.p_holm,
-            }
-            yield Headline(
-                f"gain/{label}",
-                f"{sentence} ({probability(row.p_holm)}).{_doubt(row.gain)}",
-                numbers,
-            )
+            numbers["minus"] = one.gain
+        yield Headline(f"gain/{label}", sentence, numbers)
 
 
 def _doubt(gain: Interval) -> str:

@@ -1,15 +1,20 @@
 """The roles of a report's rows (the base, the rival, the controls), and the name, colour and marker
 of each label.
 
-Colours follow Okabe and Ito, and remain distinct under colour-vision deficiency. A method has the
-same colour and marker in every plot.
+A role follows the method, not the label: all settings of ReNO are ReNO. Colours follow Okabe and
+Ito, and remain distinct under colour-vision deficiency. A method has the same colour and marker in
+every plot; its other settings have a shade of the colour and another marker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
+from hnbench.files.escaping import printable
 from hnbench.runs.plan import BASE
 
 HYPERNOISE = "hypernoise"
@@ -23,6 +28,9 @@ and one for the image.
 """
 CONTROLS = (FINETUNE, RANDOM_DIRECTION, OTHER_NOISE)
 """The methods that HyperNoise is compared with to find out where its gain comes from."""
+
+LONGEST = 40
+"""The most characters of a parameter's value in a name."""
 
 _BEST_OF = "best-of-"
 
@@ -47,15 +55,145 @@ _STYLES = {
 }
 
 
+_MARKERS = ("^", "<", ">", "p", "d", "H")
+"""The markers of a method's settings after the first one."""
+_SHADES = (0.65, 1.45, 0.4)
+"""The shades of a method's settings after the first one: below 1 darker, above 1 lighter."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Label(str):
+    """The label of a row, which knows its method."""
+
+    __slots__ = ("detail", "identity", "method", "setting")
+
+    identity: Mapping[str, Any]
+    """The identity of its method."""
+    method: str
+    setting: int
+    """Its number among the settings of its method, from 0."""
+    detail: str
+    """The parameters in which it differs from them; empty if it is the only one."""
+
+    def __new__(
+        cls, text: str, identity: Mapping[str, Any], *, setting: int = 0, detail: str = ""
+    ) -> Self:
+        """`text` is the label itself; see the attributes for the others."""
+        made = super().__new__(cls, text)
+        made.identity = identity
+        made.method = text if text in _STYLES else str(identity.get("name", text))
+        made.setting, made.detail = setting, detail
+        return made
+
+
+def row_labels(rows: Mapping[str, Mapping[str, Any]]) -> tuple[Label, ...]:
+    """The labels of a report's rows, from label -> identity of its method."""
+    settings: dict[str, list[Mapping[str, Any]]] = {}
+    for identity in rows.values():
+        known = settings.setdefault(json.dumps(identity.get("name")), [])
+        if identity not in known:
+            known.append(identity)
+    found = []
+    for label, identity in rows.items():
+        known = settings[json.dumps(identity.get("name"))]
+        own = method_of(label)
+        detail = label.removeprefix(f"{own}:") if own != label else _difference(identity, known)
+        found.append(Label(label, identity, setting=known.index(identity), detail=detail))
+    return tuple(found)
+
+
+def _difference(identity: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> str:
+    """The parameters in which a setting differs from any other of its method; empty if it is the
+    only one.
+    """
+    differing = {
+        key: value
+        for key, value in identity.items()
+        if any(other.get(key) != value for other in settings)
+    }
+    return ",".join(f"{key}={_shown(value)}" for key, value in differing.items())
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:8] if _SHA256.fullmatch(text) else printable(text)[:LONGEST]
+
+
+def method_of(label: str) -> str:
+    """The name of the method that gives a row.
+
+    >>> method_of("reno:iterations=20")
+    'reno'
+    """
+    return label.method if isinstance(label, Label) else label.partition(":")[0]
+
+
+def rows_of(labels: Iterable[str], method: str) -> list[str]:
+    """The rows of a method's settings, in order. `best-of-8` is one of its own."""
+    return [label for label in labels if method_of(label) == method]
+
+
+def first_of(labels: Iterable[str], method: str) -> str | None:
+    """The row of a method that findings speak of: its first setting. None without any."""
+    return next(iter(rows_of(labels, method)), None)
+
+
+def compared_with(trained: str, labels: Sequence[str]) -> list[str]:
+    """The rows that a row of HyperNoise is compared with: its rival, the controls, and its other
+    settings. Of the controls, those of another setting's adapter are left out.
+    """
+    others = [label for label in rows_of(labels, HYPERNOISE) if label != trained]
+    foreign = {_adapter_of(label) for label in others} - {_adapter_of(trained), None}
+    controls = [label for method in CONTROLS for label in rows_of(labels, method)]
+    return [
+        *(label for label in labels if label == RIVAL),
+        *(label for label in controls if _adapter_of(label) not in foreign),
+        *others,
+    ]
+
+
+def _adapter_of(label: str) -> str | None:
+    return label.identity.get("adapter") if isinstance(label, Label) else None
+
+
 def style_of(label: str) -> Style:
     """The style of any label. All best-of-N share one, and a method of another package has a
-    neutral one.
+    neutral one. A further setting of a method has another shade and marker.
     """
-    if label in _STYLES:
-        return _STYLES[label]
     if candidates_of(label):
         return Style(label, label, "#0072B2", "s")
-    return Style(label, label, "#000000", "h")
+    method = method_of(label)
+    if method not in _STYLES:
+        return _shaded(Style(label, label, "#000000", "h"), label)
+    style = _STYLES[method]
+    if label != method and not label.startswith(f"{method}:"):
+        # The user named it.
+        return _shaded(replace(style, name=str(label), short=str(label)), label)
+    detail = label.detail if isinstance(label, Label) else label.removeprefix(method)[1:]
+    if not detail:
+        return style
+    return _shaded(
+        replace(style, name=f"{style.name} ({detail})", short=f"{style.short} ({detail})"), label
+    )
+
+
+def _shaded(style: Style, label: str) -> Style:
+    """The style of a setting: the first one has that of its method."""
+    setting = label.setting if isinstance(label, Label) else 0
+    if not setting:
+        return style
+    shade = _SHADES[(setting - 1) % len(_SHADES)]
+    marker = _MARKERS[(setting - 1) % len(_MARKERS)]
+    return replace(style, colour=_with_shade(style.colour, shade), marker=marker)
+
+
+def _with_shade(colour: str, shade: float) -> str:
+    channels = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    mixed = [
+        channel * shade if shade < 1 else 255 - (255 - channel) * (2 - shade)
+        for channel in channels
+    ]
+    return "#" + "".join(f"{round(channel):02X}" for channel in mixed)
 
 
 def candidates_of(label: str) -> int | None:

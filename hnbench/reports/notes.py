@@ -6,9 +6,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from hnbench.files.escaping import printable
 from hnbench.reports.labels import style_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hnbench.reports.pool import Pool
     from hnbench.reports.summary import Summary
 
@@ -19,8 +22,9 @@ prompts can only draw from the prompts of the tag.
 
 
 def left_out(pool: Pool) -> list[str]:
-    """One sentence for each method that could not run on the generator, with the reason. If this is
-    not true of all pooled runs, the sentence names the runs that it is true of.
+    """Sentences on what the latest command left out: one for each method that could not run on the
+    generator, with the reason (and the runs, if it is not true of all of them); one on the rows of
+    earlier commands, which the report has; and one on the records that it cannot show.
     """
     runs_of: dict[tuple[str, str], list[str]] = {}
     for folder, manifest in zip(pool.folders, pool.manifests, strict=True):
@@ -30,7 +34,22 @@ def left_out(pool: Pool) -> list[str]:
     for (name, reason), runs in runs_of.items():
         where = "" if len(runs) == len(pool.folders) else f" (only in {', '.join(runs)})"
         sentences.append(f"Left out: {style_of(name).name}, because {reason}{where}.")
-    return sentences
+    return [*sentences, *_of_earlier_commands(pool)]
+
+
+def _of_earlier_commands(pool: Pool) -> Iterator[str]:
+    if pool.earlier:
+        names = ", ".join(style_of(label).name for label in pool.earlier)
+        yield f"Not asked for by the last command, but shown from earlier ones: {names}."
+    if pool.unnamed:
+        listed = ", ".join(
+            f"{printable(label)} ({number:,})" for label, number in pool.unnamed.items()
+        )
+        yield (
+            f"Not shown are records of earlier commands: {listed}. Either run.json does not have"
+            " the parameters of their methods, or not all of these runs have them; the command that"
+            " made them brings them back."
+        )
 
 
 def interval_notes(summary: Summary) -> list[str]:

@@ -7,13 +7,16 @@ that failed or are missing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import shlex
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hnbench.errors import StoreError, UsageError
+from hnbench.reports.labels import row_labels
 from hnbench.runs.coverage import cover
 from hnbench.runs.frame import frame_of, on_cpu
 from hnbench.runs.plan import BASE, Plan
@@ -52,6 +55,12 @@ class Pool:
     damaged: tuple[str, ...] | None = None
     """Images that are missing, or that are not the files that were written; None if this was not
     checked.
+    """
+    earlier: tuple[str, ...] = ()
+    """The labels that the latest command did not ask for."""
+    unnamed: Mapping[str, int] = field(default_factory=dict)
+    """Label -> number of records for planned samples that belong to no row, because `run.json` does
+    not have their method's parameters.
     """
 
     @property
@@ -156,12 +165,15 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
             " results/<run>`"
         )
     runs = [one if isinstance(one, Run) else read_run(one) for one in given]
-    plans = [Plan.from_manifest(run.manifest) for run in runs]
-    _require_same_measurement(runs, plans)
+    latest = [Plan.from_manifest(run.manifest) for run in runs]
+    _require_same_measurement(runs, latest)
     seeds = [_seed(run) for run in runs]
     _require_different(seeds)
+    _require_base(latest[0])
+    earlier = _earlier(runs, latest)
+    plans = [plan.with_rows(earlier) for plan in latest]
     plan = plans[0]
-    _require_base(plan)
+    labels = row_labels(plan.identities)
     covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
     tags = _tags(plan, runs[0])
     cpu_seeds = [seed for seed, run in zip(seeds, runs, strict=True) if on_cpu(run.manifest)]
@@ -175,7 +187,7 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     return Pool(
         folders=tuple(run.folder for run in runs),
         manifests=tuple(run.manifest for run in runs),
-        labels=plan.labels,
+        labels=labels,
         tags=tags,
         prompts=plan.prompts,
         strata=_strata(plan.prompts, tags),
@@ -183,7 +195,44 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
         frame=frame,
         unchecked=sum(run.unchecked for run in runs),
         damaged=_damaged(runs, covered) if check else None,
+        earlier=labels[len(latest[0].labels) :],
+        unnamed=_unnamed(runs, plans),
     )
+
+
+def _earlier(runs: Sequence[Run], plans: Sequence[Plan]) -> dict[str, Mapping[str, Any]]:
+    """The rows of earlier commands that every run has records of: label -> method's identity."""
+    known = [_with_records(run, plan) for run, plan in zip(runs, plans, strict=True)]
+    return {
+        label: identity
+        for label, identity in known[0].items()
+        if all(other.get(label) == identity for other in known)
+    }
+
+
+def _with_records(run: Run, plan: Plan) -> dict[str, Mapping[str, Any]]:
+    rows: Mapping[str, Mapping[str, Any]] = run.manifest.get("earlier", {})
+    whole = plan.with_rows(rows)
+    there = {record.id for record in run.records}
+    return {
+        label: identity
+        for label, identity in rows.items()
+        if any(whole.item(task, label).id in there for task in plan.tasks)
+    }
+
+
+def _unnamed(runs: Sequence[Run], plans: Sequence[Plan]) -> dict[str, int]:
+    """Label -> number of records for planned samples that no row of the report has."""
+    found: Counter[str] = Counter()
+    for run, plan in zip(runs, plans, strict=True):
+        tasks = {(task.prompt_id, task.prompt, task.sample) for task in plan.tasks}
+        rows = {item.id for item in plan.expected()}
+        found.update(
+            record.label
+            for record in run.records
+            if record.id not in rows and (record.prompt_id, record.prompt, record.sample) in tasks
+        )
+    return dict(found)
 
 
 def _require_different(seeds: Sequence[int]) -> None:
@@ -279,18 +328,22 @@ def _require_same_measurement(runs: Sequence[Run], plans: Sequence[Plan]) -> Non
         if others:
             named = f" ({facet(0)} and {facet(others[0])})" if isinstance(facet(0), str) else ""
             raise UsageError(
-                f"{first} and {runs[others[0]].folder} have different {what}{named}; {_ONE_BY_ONE}"
+                f"{first} and {runs[others[0]].folder} have different {what}{named};"
+                f" {_not_poolable(runs)}"
             )
     for run, plan in zip(runs, plans, strict=True):
         if differing := _differing(plans[0].shared, plan.shared):
             raise UsageError(
-                f"{first} and {run.folder} differ in {', '.join(differing)}; {_ONE_BY_ONE}"
+                f"{first} and {run.folder} differ in {', '.join(differing)}; {_not_poolable(runs)}"
             )
 
 
-_ONE_BY_ONE = (
-    "only runs that differ in nothing but the base seed can be pooled. Report them one by one."
-)
+def _not_poolable(runs: Sequence[Run]) -> str:
+    folders = " ".join(shlex.quote(str(run.folder)) for run in runs)
+    return (
+        "only runs that differ in nothing but the base seed can be pooled. To compare them, type"
+        f" `hnbench compare {folders}`."
+    )
 
 
 def _differing(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hnbench.reports.labels import style_of
+from hnbench.reports.labels import rows_of, style_of
 from hnbench.reports.numbers import spanned
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ class PublishedScore:
     model: str
     """The generator's name in hnbench, if hnbench has it."""
     method: str
-    """The label of a report's row, if there is such a row; `random` is the model without any
-    search.
-    """
+    """The name of the method, or best-of-N; `random` is the model without any search."""
     steps: int | None
     """Steps of the generator; None for the model's own usual number."""
     benchmark: str
@@ -56,9 +54,9 @@ def _published(*, steps: str, value: str, **texts: str) -> PublishedScore:
     return PublishedScore(steps=int(steps) if steps else None, value=float(value), **texts)
 
 
-def next_to_ours(summary: Summary) -> list[tuple[PublishedScore, Interval | None]]:
-    """The published numbers of the run's benchmark, model and steps, each with the run's own number
-    (None if the run has no such row).
+def next_to_ours(summary: Summary) -> list[tuple[PublishedScore, str, Interval | None]]:
+    """The published numbers of the run's benchmark, model and steps, each with a row of that method
+    in the run, and its own number (None if the run has no such row).
     """
     manifest = summary.pool.manifests[0]
     benchmark = str(manifest["suite"]["name"]).partition(":")[0]
@@ -68,7 +66,11 @@ def next_to_ours(summary: Summary) -> list[tuple[PublishedScore, Interval | None
         for one in load_published()
         if (one.benchmark, one.model, one.steps) == (benchmark, model, steps)
     ]
-    return [(one, _own(summary, one)) for one in found]
+    return [
+        (one, label, _own(summary, one.tag, label))
+        for one in found
+        for label in _rows_of(summary, one.method)
+    ]
 
 
 def published_lines(summary: Summary) -> list[str]:
@@ -76,19 +78,18 @@ def published_lines(summary: Summary) -> list[str]:
     own number.
     """
     return [
-        f"{style_of(one.method).name}, {one.tag}: published {one.value:g} ({one.source}; judge"
+        f"{style_of(label).name}, {one.tag}: published {one.value:g} ({one.source}; judge"
         f" {one.judge}), this run {spanned(own) if own else 'has none'}."
-        for one, own in next_to_ours(summary)
+        for one, label, own in next_to_ours(summary)
     ] or ["No published number is known of this benchmark, model and number of steps."]
 
 
-def _own(summary: Summary, published: PublishedScore) -> Interval | None:
-    row = summary.rows.get(published.method)
-    interval = (
-        None
-        if row is None
-        else row.overall
-        if published.tag == "overall"
-        else row.tags.get(published.tag)
-    )
+def _rows_of(summary: Summary, method: str) -> list[str]:
+    """The rows of a published method: all its settings, or its name alone if there are none."""
+    return rows_of(summary.rows, method) or [method]
+
+
+def _own(summary: Summary, tag: str, label: str) -> Interval | None:
+    row = summary.rows.get(label)
+    interval = None if row is None else row.overall if tag == "overall" else row.tags.get(tag)
     return None if interval is None or math.isnan(interval.estimate) else interval

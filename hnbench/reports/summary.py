@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hnbench.reports.costs import PASSES, SECONDS, TFLOPS, costs_of, training_costs
-from hnbench.reports.labels import CONTROLS, HYPERNOISE, RENO, RIVAL, best_of_labels
+from hnbench.reports.labels import (
+    HYPERNOISE,
+    RENO,
+    best_of_labels,
+    compared_with,
+    first_of,
+    method_of,
+)
 from hnbench.reports.measures import pooled_measures
 from hnbench.reports.pool import pool_runs
 from hnbench.runs.frame import OPTIMISED, REWARD, SCORE
@@ -89,7 +96,7 @@ class Row:
 @dataclass(frozen=True)
 class Comparison:
     """HyperNoise minus another label, paired; `p_holm` is adjusted over the comparisons shown
-    together.
+    together. The row of HyperNoise is `Summary.hypernoise`.
     """
 
     against: str
@@ -156,6 +163,16 @@ class Summary:
         has it, else `generator_passes`.
         """
         return next(iter(self.rows[BASE].costs))
+
+    @property
+    def hypernoise(self) -> str | None:
+        """The row of HyperNoise that the findings speak of: its first setting. None without any."""
+        return first_of(self.rows, HYPERNOISE)
+
+    @property
+    def reno(self) -> str | None:
+        """The row of ReNO that the findings speak of: its first setting. None without any."""
+        return first_of(self.rows, RENO)
 
     @property
     def incomplete(self) -> list[str]:
@@ -239,30 +256,25 @@ class _Analysis:
 
     def summary(self) -> Summary:
         training = {name: training_costs(entry) for name, entry in self._training().items()}
-        own = training.get(HYPERNOISE)
+        labels = self.pool.labels
+        trained, reno = first_of(labels, HYPERNOISE), first_of(labels, RENO)
+        # A training has the name of the row that it is for.
+        own = None if trained is None else training.get(str(trained))
         # A training before hnbench counted operations has none, whatever the records have.
         paid_in = PASSES if own is None or np.isnan(own[TFLOPS]) else self.costs[0]
-        labels = self.pool.labels
-        trained, judged = HYPERNOISE in labels, self.pool.judged
+        judged = self.pool.judged
         return Summary(
             pool=self.pool,
             rows=self._rows(),
-            comparisons=self._comparisons() if trained and judged else (),
-            shares=self._shares() if trained and RENO in labels else None,
+            comparisons=self._comparisons(trained) if trained and judged else (),
+            shares=self._shares(trained, reno) if trained and reno else None,
             equivalent=(
-                self._equivalent()
+                self._equivalent(trained)
                 if trained and judged and len(best_of_labels(labels)) > 1
                 else None
             ),
-            curve=(
-                {}
-                if not judged
-                else {
-                    number: self.level(SCORE, label).interval
-                    for number, label in best_of_labels(labels).items()
-                }
-            ),
-            break_even=self._break_even(own, paid_in) if trained and own else (),
+            curve=self._curve(),
+            break_even=self._break_even(trained, own, paid_in) if trained and own else (),
             paid_in=paid_in,
             training=training,
         )
@@ -323,13 +335,13 @@ class _Analysis:
         overall[self.base], by_tag[:, self.base] = np.nan, np.nan
         return holm(overall), holm(by_tag.ravel()).reshape(by_tag.shape)
 
-    def _comparisons(self) -> tuple[Comparison, ...]:
-        others = [label for label in (RIVAL, *CONTROLS) if label in self.pool.labels]
+    def _comparisons(self, trained: str) -> tuple[Comparison, ...]:
+        others = compared_with(trained, self.pool.labels)
         if not others:
             return ()
         verdicts = self.values[SCORE]
         gaps = (
-            verdicts[:, [self._index(HYPERNOISE)]]
+            verdicts[:, [self._index(trained)]]
             - verdicts[:, [self._index(label) for label in others]]
         )
         sums, counts = self._sums(gaps)
@@ -342,21 +354,29 @@ class _Analysis:
             for at, label in enumerate(others)
         )
 
-    def _shares(self) -> Shares | None:
-        reno = self.gain(SCORE, RENO)
+    def _shares(self, trained: str, reno: str) -> Shares | None:
+        gain = self.gain(SCORE, reno)
         # A share of a gain that may be zero can be anything.
-        if not reno.interval.excludes_zero:
+        if not gain.interval.excludes_zero:
             return None
         costs = {
-            column: (self.level(column, HYPERNOISE) / self.level(column, RENO)).interval
+            column: (self.level(column, trained) / self.level(column, reno)).interval
             for column in self.costs
         }
-        return Shares((self.gain(SCORE, HYPERNOISE) / reno).interval, costs)
+        return Shares((self.gain(SCORE, trained) / gain).interval, costs)
 
-    def _equivalent(self) -> Interval:
+    def _equivalent(self, trained: str) -> Interval:
         numbered = best_of_labels(self.pool.labels)
         curve = [self.level(SCORE, label) for label in numbered.values()]
-        return equivalent_budget(list(numbered), curve, self.level(SCORE, HYPERNOISE)).interval
+        return equivalent_budget(list(numbered), curve, self.level(SCORE, trained)).interval
+
+    def _curve(self) -> dict[int, Interval]:
+        if not self.pool.judged:
+            return {}
+        return {
+            number: self.level(SCORE, label).interval
+            for number, label in best_of_labels(self.pool.labels).items()
+        }
 
     def _training(self) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
@@ -365,16 +385,19 @@ class _Analysis:
             found = {**manifest.get("training", {}), **found}
         return found
 
-    def _break_even(self, training: dict[str, float], work: str) -> tuple[BreakEven, ...]:
+    def _break_even(
+        self, trained: str, training: dict[str, float], work: str
+    ) -> tuple[BreakEven, ...]:
         # Only a search is an alternative to a training: it costs more for every image instead.
         rivals = [
             label
             for label in self.pool.labels
-            if label == RENO or label in list(best_of_labels(self.pool.labels).values())[1:]
+            if method_of(label) == RENO
+            or label in list(best_of_labels(self.pool.labels).values())[1:]
         ]
 
         def images(column: str, rival: str) -> float:
-            saved = self.level(column, rival).value - self.level(column, HYPERNOISE).value
+            saved = self.level(column, rival).value - self.level(column, trained).value
             if np.isnan(saved):
                 return np.nan
             return float(np.ceil(training[column] / saved)) if saved > 0 else np.inf

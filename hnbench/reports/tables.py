@@ -11,7 +11,7 @@ import numpy as np
 
 from hnbench.files.escaping import csv_cell, csv_cells
 from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
-from hnbench.reports.labels import HYPERNOISE, style_of
+from hnbench.reports.labels import HYPERNOISE, method_of, style_of
 from hnbench.reports.notes import interval_notes, left_out, timing_notes
 from hnbench.reports.numbers import number
 from hnbench.runs.frame import SCORE
@@ -137,13 +137,16 @@ def _line(row: Row, metric: str, interval: Interval, p_holm: float = math.nan) -
 
 
 def _hypernoise_lines(summary: Summary) -> Iterator[dict[str, Any]]:
+    if summary.hypernoise is None:
+        return
+    row = summary.rows[summary.hypernoise]
     for one in summary.comparisons:
-        yield _line(summary.rows[HYPERNOISE], f"minus/{one.against}", one.gain, one.p_holm)
+        yield _line(row, f"minus/{one.against}", one.gain, one.p_holm)
     if summary.shares:
         for name, share in {"gain": summary.shares.gain, **summary.shares.costs}.items():
-            yield _line(summary.rows[HYPERNOISE], f"share_of_reno/{name}", share)
+            yield _line(row, f"share_of_reno/{name}", share)
     if summary.equivalent:
-        yield _line(summary.rows[HYPERNOISE], "equivalent_best_of_n", summary.equivalent)
+        yield _line(row, "equivalent_best_of_n", summary.equivalent)
 
 
 def _unseen_lines(summary: Summary) -> Iterator[dict[str, Any]]:
@@ -250,7 +253,7 @@ def _table(summary: Summary, columns: Sequence[_Column]) -> Table:
         table.add_row(
             name,
             *(cell(row) for _, cell in columns),
-            style="bold" if row.label == HYPERNOISE else "",
+            style="bold" if method_of(row.label) == HYPERNOISE else "",
         )
     return table
 

@@ -130,6 +130,7 @@ class _Manifest(Struct):
     identity: Sha256
     plan: _Plan
     noise_between_steps: str | UnsetType = UNSET
+    earlier: dict[str, dict[str, Any]] = {}
     training: dict[str, _Training] = {}
     skipped: dict[str, str] = {}
     environment: _Environment = field(default_factory=_Environment)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hnbench.errors import StoreError, UsageError
+from hnbench.files.escaping import quoted
 from hnbench.files.hashing import sha256_of
 from hnbench.files.journal import whole_lines
 from hnbench.files.sharing import gate, part_locked
@@ -21,6 +22,7 @@ from hnbench.files.writing import write_whole, writing
 from hnbench.runs.identity import differences
 from hnbench.runs.journals import Union, journals_of, next_number, number_of, read_line
 from hnbench.runs.manifest import MANIFEST, read_manifest
+from hnbench.runs.plan import identities_in
 from hnbench.runs.sessions import joined
 from hnbench.runs.store import manifest_of, manifest_text
 from hnbench.seeds import canonical
@@ -112,6 +114,21 @@ def _require_one_run(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
                 f"{first} and {folder} have different plans ({differing}); continue both with the"
                 " same methods, `limit` and `full`, and merge them then."
             )
+        if twice := _labelled_twice(identities_in(one), identities_in(other)):
+            raise StoreError(
+                f"{first} and {folder} have different settings in the row {quoted(twice)} of"
+                " earlier commands; report them one by one."
+            )
+
+
+def _labelled_twice(
+    one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """The first label that stands for different settings; empty if there is none."""
+    return next(
+        (name for name in one if name in other and canonical(one[name]) != canonical(other[name])),
+        "",
+    )
 
 
 def _names(out: Path, folders: Iterable[Path]) -> dict[Path, str]:

@@ -8,8 +8,9 @@ missing (`hnbench.runs.coverage`).
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hnbench.errors import UsageError
@@ -82,6 +83,11 @@ class Plan:
         """The number of planned records."""
         return len(self.tasks) * len(self.labels)
 
+    @property
+    def identities(self) -> dict[str, Mapping[str, Any]]:
+        """Label -> identity of its method."""
+        return {label: self.methods[self.method_of[label]] for label in self.labels}
+
     @cached_property
     def rewards(self) -> frozenset[str]:
         """The names of a record's rewards."""
@@ -103,6 +109,16 @@ class Plan:
         """One planned record."""
         identity = self._ids.of(task, self._methods[self.method_of[label]], label)
         return Expected(identity, task, self._tags[task.prompt_id], label)
+
+    def with_rows(self, rows: Mapping[str, Mapping[str, Any]]) -> Plan:
+        """The same plan with more rows at its end: label -> identity of its method."""
+        first = len(self.methods)
+        return replace(
+            self,
+            labels=(*self.labels, *rows),
+            methods=(*self.methods, *rows.values()),
+            method_of={**self.method_of, **dict(zip(rows, count(first), strict=False))},
+        )
 
     def expected(self) -> Iterator[Expected]:
         """All planned records, label by label, prompt by prompt, sample by sample."""
@@ -152,12 +168,13 @@ def make_plan(
 
     `UsageError` if two methods produce the same label, or if a prompt is not valid Unicode.
     """
-    method_of = labels_of(methods)
+    labels_of(methods)
+    identities, method_of = _identities_of(methods)
     return Plan(
         protocol="full" if config.full else "quick",
         prompts=planned_prompts(config, suite),
         labels=tuple(method_of),
-        methods=tuple(method.identity() for method in methods),
+        methods=identities,
         method_of=method_of,
         **_shared_by_all(described),
     )
@@ -175,6 +192,34 @@ def labels_of(methods: Sequence[Method]) -> dict[str, int]:
                 )
             method_of[label] = index
     return method_of
+
+
+def _identities_of(
+    methods: Sequence[Method],
+) -> tuple[tuple[dict[str, Any], ...], dict[str, int]]:
+    """The methods' identities, and label -> index of its own among them. A method has several, if
+    some of its rows are those of a method that ran before.
+    """
+    identities: list[dict[str, Any]] = []
+    method_of: dict[str, int] = {}
+    for method in methods:
+        own: dict[str, int] = {}
+        for label in method.labels:
+            identity = method.identity_of(label)
+            place = own.setdefault(canonical(identity), len(identities))
+            if place == len(identities):
+                identities.append(identity)
+            method_of[label] = place
+    return tuple(identities), method_of
+
+
+def identities_in(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Label -> identity of its method, for all labels that commands have planned in a run's folder:
+    those of the latest command first.
+    """
+    plan = manifest["plan"]
+    latest = {label: plan["methods"][plan["method_of"][label]] for label in plan["labels"]}
+    return {**latest, **manifest.get("earlier", {})}
 
 
 def planned_prompts(config: RunConfig, suite: Suite) -> tuple[PlannedPrompt, ...]:

@@ -56,12 +56,10 @@ def prepare(
     contract says.
 
     """
-    reasons = {
-        method.name: "" if method.labels == (BASE,) else _reason(method, generator)
-        for method in methods
-    }
-    ready = tuple(method for method in methods if not reasons[method.name])
-    skipped = tuple((one, reason) for one in methods if (reason := reasons[one.name]))
+    reasons = ["" if one.labels == (BASE,) else _reason(one, generator) for one in methods]
+    asked = list(zip(methods, reasons, strict=True))
+    ready = tuple(method for method, reason in asked if not reason)
+    skipped = tuple((method, reason) for method, reason in asked if reason)
     return Prepared(ready, skipped, _trained(ready, generator, prompts))
 
 
@@ -83,7 +81,7 @@ def _kept(method: Method, store: RunStore) -> str:
     found = sum(
         record.label in labels and store.is_done(record.id) for record in store.records.values()
     )
-    return f" ({found} images of earlier commands stay in the folder, unreported)" if found else ""
+    return f" ({found} images of earlier commands stay in the folder)" if found else ""
 
 
 def _trained(

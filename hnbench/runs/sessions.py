@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hnbench.runs.plan import identities_in
 from hnbench.seeds import digest, digest_of_text
 
 if TYPE_CHECKING:
@@ -52,12 +53,19 @@ def joined(
     earlier: Mapping[str, Any], manifest: Mapping[str, Any], sessions: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The `run.json` of a later command: `manifest` with `sessions`, and with what is kept of the
-    `earlier` one. Trainings are kept. If the plan is the same, and so the models are, methods that
-    were left out and the outcomes of checks are kept too.
+    `earlier` one. Trainings are kept, and so are the identities of methods that the later command
+    does not ask for: their rows are still reported. If the plan is the same, and so the models are,
+    methods that were left out and the outcomes of checks are kept too.
     """
     alike = [earlier, manifest] if earlier.get("plan") == manifest.get("plan") else [manifest]
+    known = {**manifest.get("earlier", {}), **(identities_in(earlier) if earlier else {})}
     return {
         **manifest,
+        "earlier": {
+            label: identity
+            for label, identity in known.items()
+            if label not in manifest["plan"]["method_of"]
+        },
         "training": {**earlier.get("training", {}), **manifest.get("training", {})},
         "skipped": {name: why for one in alike for name, why in one.get("skipped", {}).items()},
         "verified": _joined_checks(one.get("verified", {}) for one in alike),

@@ -80,7 +80,7 @@ def test_every_number_has_a_judge_a_source_and_a_unit() -> None:
 def test_published_numbers_stand_beside_the_run_s_own(sd_turbo: Summary) -> None:
     found = {
         (one.method, one.tag): own
-        for one, own in next_to_ours(sd_turbo)
+        for one, _, own in next_to_ours(sd_turbo)
         if one.source.startswith("HyperNoise")
     }
     assert found["hypernoise", "overall"] == sd_turbo.rows["hypernoise"].overall

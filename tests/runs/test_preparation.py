@@ -107,7 +107,7 @@ def test_the_records_of_a_method_that_is_skipped_later_stay_and_are_counted(
     before = read_run(tmp_path).records
     assert run(tmp_path, [Base(), Trained(reason=REASON)]).new == 0
     assert manifest(tmp_path)["skipped"] == {
-        "climb": f"{REASON} (12 images of earlier commands stay in the folder, unreported)"
+        "climb": f"{REASON} (12 images of earlier commands stay in the folder)"
     }
     assert read_run(tmp_path).records == before
     assert run(tmp_path, [Base(), Trained()]).new == 0

@@ -1,4 +1,6 @@
-"""A run folder's images: those of its plan, label by label, each with the SHA-256 in its record."""
+"""A run folder's images: those of its plan and of earlier commands, label by label, each with the
+SHA-256 in its record.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 from hnbench.errors import UsageError
 from hnbench.images.inventory import NOT_ASKED_FOR, NOT_DONE, Findings, FoundImage
 from hnbench.runs.coverage import cover
-from hnbench.runs.plan import Plan
+from hnbench.runs.plan import Plan, identities_in
 from hnbench.suites.base import Prompt, Suite
 
 if TYPE_CHECKING:
@@ -50,16 +52,16 @@ def is_run(folder: Path) -> bool:
 
 
 def labels_of(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
-    """The labels that were asked for, or all of the plan. An unknown one is a `UsageError` that
-    lists the known ones.
+    """The labels that were asked for, which may be those of earlier commands, or all of the plan.
+    An unknown one is a `UsageError` that lists the known ones.
     """
-    known: tuple[str, ...] = Plan.from_manifest(run.manifest).labels
+    known = identities_in(run.manifest)
     for label in asked:
         if label not in known:
             raise UsageError(
                 f"{run.folder} has no label {label!r}; choose from: {', '.join(known)}"
             )
-    return tuple(dict.fromkeys(asked)) or known
+    return tuple(dict.fromkeys(asked)) or Plan.from_manifest(run.manifest).labels
 
 
 def read_run_images(run: Run, suite: Suite | None, labels: Sequence[str] = ()) -> Inventory:
@@ -71,7 +73,10 @@ def read_run_images(run: Run, suite: Suite | None, labels: Sequence[str] = ()) -
     folder = run.folder
     suite = suite or PlannedSuite(run)
     chosen = labels_of(run, labels)
-    plan = Plan.from_manifest(run.manifest)
+    earlier = run.manifest.get("earlier", {})
+    plan = Plan.from_manifest(run.manifest).with_rows(
+        {label: earlier[label] for label in chosen if label in earlier}
+    )
     prompts = {prompt.id: prompt for prompt in suite.prompts()}
     findings = Findings()
     strangers = set()

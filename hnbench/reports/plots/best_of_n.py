@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.reports.costs import PASSES
 from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
-from hnbench.reports.labels import HYPERNOISE, candidates_of, style_of
+from hnbench.reports.labels import HYPERNOISE, candidates_of, method_of, style_of
 from hnbench.reports.plots.marks import SCORE_AXIS, bar, log_axis, mark, segments
 from hnbench.runs.plan import BASE
 
@@ -72,9 +72,14 @@ def _draw_equivalence(axes: Axes, summary: Summary) -> list[Segment]:
     """
     equivalent = summary.equivalent
     # At 1 or below, random noise is already as good, and the curve begins at 1.
-    if not equivalent or not math.isfinite(equivalent.estimate) or equivalent.estimate <= 1:
+    if (
+        not equivalent
+        or not summary.hypernoise
+        or not math.isfinite(equivalent.estimate)
+        or equivalent.estimate <= 1
+    ):
         return []
-    own = summary.rows[HYPERNOISE]
+    own = summary.rows[summary.hypernoise]
     start, score = own.costs[PASSES].estimate, own.overall.estimate
     colour = style_of(HYPERNOISE).colour
     axes.plot([start, equivalent.estimate], [score] * 2, color=colour, linestyle=":")
@@ -95,17 +100,18 @@ def _other_labels(others: dict[str, tuple[float, Interval]]) -> list[PointLabel]
     labels = []
     for label, (cost, overall) in others.items():
         style = style_of(label)
-        bold = label == HYPERNOISE
+        bold = method_of(label) == HYPERNOISE
         labels.append(PointLabel(cost, overall.estimate, style.name, style.colour, bold=bold))
     return labels
 
 
 def _title(summary: Summary) -> str:
     equivalent = summary.equivalent
-    if equivalent is None:
+    if equivalent is None or summary.hypernoise is None:
         return "How the score grows with the number of candidates of best-of-N"
+    name = style_of(summary.hypernoise).name
     if math.isinf(equivalent.estimate):
-        return f"No best-of-N up to N = {max(summary.curve)} reaches HyperNoise's score"
+        return f"No best-of-N up to N = {max(summary.curve)} reaches {name}'s score"
     if equivalent.estimate <= 1:
-        return "HyperNoise scores no higher than random noise"
-    return f"HyperNoise scores what best-of-N needs {equivalent.estimate:.1f} candidates for"
+        return f"{name} scores no higher than random noise"
+    return f"{name} scores what best-of-N needs {equivalent.estimate:.1f} candidates for"

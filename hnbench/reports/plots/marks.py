@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hnbench.reports.labels import HYPERNOISE, candidates_of, style_of
+from hnbench.reports.labels import candidates_of, style_of
 from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def mark(axes: Axes, label: str, x: float, y: Interval) -> None:
 def size_of(label: str) -> float:
     """The size of a method's marker in points."""
     # HyperNoise's star is larger, because it fills less of its box than the other markers.
-    return {HYPERNOISE: 12.0, BASE: 6.0}.get(label, 5.0 if candidates_of(label) else 7.0)
+    if style_of(label).marker == "*":
+        return 12.0
+    return 6.0 if label == BASE else 5.0 if candidates_of(label) else 7.0
 
 
 def error_of(interval: Interval) -> Array:

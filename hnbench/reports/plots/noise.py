@@ -8,7 +8,7 @@ import numpy as np
 
 from hnbench.reports.drawing import new_figure
 from hnbench.reports.glyphs import drawable
-from hnbench.reports.labels import HYPERNOISE, featured, style_of
+from hnbench.reports.labels import HYPERNOISE, featured, first_of, style_of
 from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
@@ -77,10 +77,11 @@ def _box(axes: Axes, at: int, values: Array, label: str) -> None:
 
 
 def _title(norms: dict[str, Array], shell: float) -> str:
-    if HYPERNOISE not in norms or not len(norms[HYPERNOISE]):
+    trained = first_of(norms, HYPERNOISE)
+    if trained is None or not len(norms[trained]):
         return "How far the chosen noise lies from the shell of Gaussian noise"
-    off = np.nanmedian(norms[HYPERNOISE]) / shell - 1
+    off = np.nanmedian(norms[trained]) / shell - 1
     return (
-        f"HyperNoise's noise has a median norm {abs(off):.1%} {'above' if off >= 0 else 'below'}"
-        " √d, that of Gaussian noise"
+        f"{style_of(trained).name}'s noise has a median norm {abs(off):.1%}"
+        f" {'above' if off >= 0 else 'below'} √d, that of Gaussian noise"
     )

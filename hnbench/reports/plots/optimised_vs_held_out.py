@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
 from hnbench.reports.glyphs import drawable
-from hnbench.reports.labels import HYPERNOISE, style_of
+from hnbench.reports.labels import HYPERNOISE, method_of, style_of
 from hnbench.reports.plots.marks import bar, error_of, size_of
 from hnbench.runs.plan import BASE
 
@@ -73,7 +73,7 @@ def _draw_panel(axes: Axes, summary: Summary, name: str) -> tuple[list[PointLabe
             linestyle="none",
             elinewidth=1,
         )
-        bold = label == HYPERNOISE
+        bold = method_of(label) == HYPERNOISE
         labels.append(PointLabel(x.estimate, y.estimate, style.short, style.colour, bold=bold))
         busy += [bar(x.estimate, y), (x.low, y.estimate, x.high, y.estimate)]
     axes.margins(0.14)
@@ -84,11 +84,11 @@ def _draw_panel(axes: Axes, summary: Summary, name: str) -> tuple[list[PointLabe
 
 
 def _title(summary: Summary, names: Sequence[str]) -> str:
-    if HYPERNOISE not in summary.rows:
+    if summary.hypernoise is None:
         return "How far gains in the optimised reward carry over to rewards that nobody optimised"
-    gains = summary.rows[HYPERNOISE].standard_gains
+    gains = summary.rows[summary.hypernoise].standard_gains
     said = ", ".join(f"{name} {gains[name].estimate:+.2f}" for name in names[:2])
     return (
-        f"HyperNoise gains {gains['optimised'].estimate:+.2f} sd in the optimised reward; held out:"
-        f" {said} sd"
+        f"{style_of(summary.hypernoise).name} gains {gains['optimised'].estimate:+.2f} sd in the"
+        f" optimised reward; held out: {said} sd"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
 from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
-from hnbench.reports.labels import HYPERNOISE, RENO, best_of_labels, candidates_of, style_of
+from hnbench.reports.labels import HYPERNOISE, best_of_labels, candidates_of, method_of, style_of
 from hnbench.reports.plots.marks import SCORE_AXIS, bar, log_axis, mark, segments
 from hnbench.runs.plan import BASE
 
@@ -91,7 +91,13 @@ def _draw_points(
         number = candidates_of(label)
         short = f"{number}" if number and label != curve[-1] else style_of(label).short
         labels.append(
-            PointLabel(x, overall.estimate, short, style_of(label).colour, bold=label == HYPERNOISE)
+            PointLabel(
+                x,
+                overall.estimate,
+                short,
+                style_of(label).colour,
+                bold=method_of(label) == HYPERNOISE,
+            )
         )
     axes.margins(y=0.1)
     return labels, segments(xs, ys) + [bar(x, overall) for x, overall in points.values()]
@@ -99,10 +105,10 @@ def _draw_points(
 
 def _title(summary: Summary) -> str:
     rows = summary.rows
-    if HYPERNOISE not in rows:
+    if summary.hypernoise is None:
         return f"What each method scores for its cost; random noise scores {_score(summary, BASE)}"
     unit, factor = _unit(summary)
-    named = [HYPERNOISE, *([RENO] if RENO in rows else [])]
+    named = [summary.hypernoise, *([summary.reno] if summary.reno else [])]
     said = ", ".join(
         f"{style_of(label).name} {_score(summary, label)} for"
         f" {rows[label].costs[summary.work].estimate * factor:.3g}"

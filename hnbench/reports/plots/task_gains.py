@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.reports.drawing import new_figure
 from hnbench.reports.glyphs import drawable
-from hnbench.reports.labels import HYPERNOISE, featured, style_of
+from hnbench.reports.labels import HYPERNOISE, featured, method_of, style_of
 from hnbench.reports.plots.marks import error_of, size_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _draw_panel(axes: Axes, row: Row, names: Sequence[str]) -> None:
         drawable(style.name),
         color=style.colour,
         fontsize=9.5,
-        fontweight="bold" if row.label == HYPERNOISE else "normal",
+        fontweight="bold" if method_of(row.label) == HYPERNOISE else "normal",
     )
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -71,12 +71,12 @@ def _draw_panel(axes: Axes, row: Row, names: Sequence[str]) -> None:
 
 
 def _title(summary: Summary) -> str:
-    row = summary.rows.get(HYPERNOISE)
-    if row is None:
+    if summary.hypernoise is None:
         return "Gain over random noise by tag"
+    row = summary.rows[summary.hypernoise]
     up = sum(gain.low > 0 for gain in row.tag_gains.values())
     down = sum(gain.high < 0 for gain in row.tag_gains.values())
     return (
-        f"Gain over random noise by tag: HyperNoise is above it in {up} of {len(row.tag_gains)}"
-        f" tags, below in {down}"
+        f"Gain over random noise by tag: {style_of(row.label).name} is above it in {up} of"
+        f" {len(row.tag_gains)} tags, below in {down}"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
-from hnbench.reports.labels import HYPERNOISE, RENO, best_of_labels, style_of
+from hnbench.reports.labels import HYPERNOISE, RENO, best_of_labels, method_of, style_of
 from hnbench.reports.plots.marks import segments
 from hnbench.runs.plan import BASE
 
@@ -29,7 +29,11 @@ def draw(summary: Summary) -> Figure | str:
     """
     # Only the largest best-of-N is shown: a smaller one draws the same first candidates.
     searched = max(best_of_labels(summary.pool.labels).items())[1]
-    shown = [label for label in (RENO, searched) if label in summary.rows and label != BASE]
+    shown = [
+        label
+        for label in (summary.reno, searched)
+        if label is not None and label in summary.rows and label != BASE
+    ]
     found = {label: _course(summary, label) for label in shown}
     courses = {label: course for label, course in found.items() if course.size}
     if not courses:
@@ -69,7 +73,7 @@ def _draw_panel(
     """
     lines = [("best so far", np.fmax.accumulate(course, axis=1), "-")]
     # The candidates of best-of-N are independent of each other, so only their best is a course.
-    if label == RENO:
+    if method_of(label) == RENO:
         lines.append(("this iteration", course, "--"))
     steps, colour = np.arange(1, course.shape[1] + 1), style_of(label).colour
     labels: list[PointLabel] = []
@@ -87,26 +91,29 @@ def _draw_panel(
         axes.axhline(own, color=colour, linestyle=":")
         labels.append(PointLabel(end * 0.8, own, "HyperNoise", colour, bold=True))
         busy.append((0.0, own, end, own))
-    axes.set_title("ReNO" if label == RENO else "best-of-N")
-    axes.set_xlabel(_ITERATIONS if label == RENO else _CANDIDATES)
+    axes.set_title(style_of(label).name if method_of(label) == RENO else "best-of-N")
+    axes.set_xlabel(_ITERATIONS if method_of(label) == RENO else _CANDIDATES)
     axes.set_xlim(0, len(steps) * 1.02)
     return labels, busy
 
 
 def _median_reward(summary: Summary) -> float | None:
     """The median optimised reward of HyperNoise; None if no sample of it is done."""
-    if HYPERNOISE not in summary.rows:
+    if summary.hypernoise is None:
         return None
-    values = summary.pool.values("reward:optimised")[:, summary.pool.labels.index(HYPERNOISE)]
+    place = summary.pool.labels.index(summary.hypernoise)
+    values = summary.pool.values("reward:optimised")[:, place]
     return float(np.nanmedian(values)) if np.isfinite(values).any() else None
 
 
 def _title(summary: Summary, courses: dict[str, Array]) -> str:
     own = _median_reward(summary)
-    if own is None or RENO not in courses:
+    reno, trained = summary.reno, summary.hypernoise
+    if own is None or trained is None or reno is None or reno not in courses:
         return "The optimised reward in the course of the search"
-    middle = np.nanmedian(np.fmax.accumulate(courses[RENO], axis=1), axis=0)
+    searching, name = style_of(reno).name, style_of(trained).name
+    middle = np.nanmedian(np.fmax.accumulate(courses[reno], axis=1), axis=0)
     later = np.flatnonzero(middle >= own)
     if not len(later):
-        return f"ReNO does not reach HyperNoise's optimised reward in {len(middle)} iterations"
-    return f"ReNO reaches HyperNoise's optimised reward at iteration {later[0] + 1} (medians)"
+        return f"{searching} does not reach {name}'s optimised reward in {len(middle)} iterations"
+    return f"{searching} reaches {name}'s optimised reward at iteration {later[0] + 1} (medians)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import markdown as escaped
-from hnbench.reports.labels import HYPERNOISE, style_of
+from hnbench.reports.labels import HYPERNOISE, method_of, style_of
 from hnbench.reports.numbers import probability, spanned
 from hnbench.runs.plan import BASE
 
@@ -38,7 +38,7 @@ def named(label: str) -> str:
 def name_of(row: Row) -> str:
     """The first cell of a row: the method's name, HyperNoise in bold, incomplete methods with ⚠."""
     name = named(row.label) + ("" if row.coverage.complete else " ⚠")
-    return f"**{name}**" if row.label == HYPERNOISE else name
+    return f"**{name}**" if method_of(row.label) == HYPERNOISE else name
 
 
 def score_cells(row: Row) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import markdown as escaped
-from hnbench.reports.labels import HYPERNOISE, OTHER_NOISE, RANDOM_DIRECTION, style_of
+from hnbench.reports.labels import OTHER_NOISE, RANDOM_DIRECTION, rows_of, style_of
 from hnbench.reports.numbers import spanned
 from hnbench.reports.sections.cells import name_of, table
 from hnbench.runs.plan import BASE
@@ -74,9 +74,11 @@ def _measures_note(summary: Summary) -> str:
         " base seeds; in brackets the smallest and the largest."
     )
     controls = [
-        style_of(label).name for label in (RANDOM_DIRECTION, OTHER_NOISE) if label in summary.rows
+        style_of(label).name
+        for method in (RANDOM_DIRECTION, OTHER_NOISE)
+        for label in rows_of(summary.rows, method)
     ]
-    if HYPERNOISE in summary.rows and controls:
+    if summary.hypernoise and controls:
         text += (
             " Even a meaningless change has a distance above zero: the floor for a change as large"
             f" as HyperNoise's is the distance of {' and '.join(controls)}."

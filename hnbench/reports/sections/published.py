@@ -30,14 +30,14 @@ def section(summary: Summary) -> str:
     header = ["method", "task", "published", "this run [95%]", "published judge", "source"]
     rows = [
         [
-            named(one.method),
+            named(label),
             escaped(one.tag),
             f"{one.value:g}",
             spanned(own) if own else "not in this run",
             escaped(one.judge),
             escaped(f"{one.source}{f' ({one.note})' if one.note else ''}"),
         ]
-        for one, own in found
+        for one, label, own in found
     ]
     judge = manifest["suite"]["judge"]
     caution = (

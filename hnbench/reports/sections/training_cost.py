@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.files.escaping import markdown as escaped
 from hnbench.reports.costs import SECONDS, TFLOPS, in_words, unit_of
-from hnbench.reports.labels import HYPERNOISE
 from hnbench.reports.numbers import amount
 from hnbench.reports.sections.cells import named, table
 
@@ -48,7 +47,7 @@ def _other_device(summary: Summary, training: Mapping[str, Any]) -> str:
     """The device of HyperNoise's training, if none of the runs used a device of that name; else an
     empty text.
     """
-    trained_on = training.get(HYPERNOISE, {}).get("device")
+    trained_on = training.get(summary.hypernoise or "", {}).get("device")
     used = {manifest.get("environment", {}).get("device") for manifest in summary.pool.manifests}
     used |= {
         session.get("device")
