@@ -122,16 +122,17 @@ class Pool:
         """One numeric column as `[S, L]`; NaN for samples without a done record. Seconds are those
         of one device (`timed_on`).
         """
-        done = self.frame[self.frame["status"] == "done"]
-        if column == "seconds":
-            done = done[done["device"] == self.timed_on]
         table = np.full((self.planned, len(self.labels)), np.nan)
-        if column not in done:
+        if column not in self.frame:
             # `frame_of` makes columns only of the rewards that some record has.
             return table
-        table[done["row"].to_numpy(), done["column"].to_numpy()] = done[column].to_numpy(
-            dtype=np.float64
+        counted = self.frame["status"] == "done"
+        if column == "seconds":
+            counted &= self.frame["device"] == self.timed_on
+        rows, columns, values = (
+            self.frame.loc[counted, name].to_numpy() for name in ("row", "column", column)
         )
+        table[rows, columns] = values
         return table
 
     def without(self, prompt_ids: Collection[str]) -> Pool:
@@ -196,7 +197,7 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
         unchecked=sum(run.unchecked for run in runs),
         damaged=_damaged(runs, covered) if check else None,
         earlier=labels[len(latest[0].labels) :],
-        unnamed=_unnamed(runs, plans),
+        unnamed=_unnamed(runs, plans, covered),
     )
 
 
@@ -221,12 +222,14 @@ def _with_records(run: Run, plan: Plan) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _unnamed(runs: Sequence[Run], plans: Sequence[Plan]) -> dict[str, int]:
+def _unnamed(
+    runs: Sequence[Run], plans: Sequence[Plan], covered: Sequence[Coverage]
+) -> dict[str, int]:
     """Label -> number of records for planned samples that no row of the report has."""
     found: Counter[str] = Counter()
-    for run, plan in zip(runs, plans, strict=True):
+    for run, plan, coverage in zip(runs, plans, covered, strict=True):
         tasks = {(task.prompt_id, task.prompt, task.sample) for task in plan.tasks}
-        rows = {item.id for item in plan.expected()}
+        rows = {record.id for record in (*coverage.done, *coverage.failed)}
         found.update(
             record.label
             for record in run.records

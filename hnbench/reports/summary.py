@@ -8,6 +8,8 @@ of any two of them is paired.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -220,6 +222,8 @@ class _Analysis:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.base = pool.labels.index(BASE)
+        self.trained = first_of(pool.labels, HYPERNOISE)
+        self.others = compared_with(self.trained, pool.labels) if self.trained else []
         self.bootstrap = ClusterBootstrap(pool.strata)
         self.rewards = [column.removeprefix(REWARD) for column in _reward_columns(pool)]
         self.costs = costs_of(pool)
@@ -228,22 +232,26 @@ class _Analysis:
         # Every metric is over the same samples: those done for both the label and the base.
         there = ~np.isnan(self.values[SCORE if pool.judged else OPTIMISED])
         self.paired = there & there[:, [self.base]]
-        self.levels = {
-            column: self._means(np.where(self.paired, self.values[column], np.nan))
-            for column in columns
-        }
         # There are no gains of costs, because costs are compared by ratio.
-        self.gains = {
-            column: self._means(differences(self.values[column], self.base))
-            for column in columns
-            if column not in self.costs
-        }
+        gained = [column for column in columns if column not in self.costs]
+        means = self._means(
+            chain(
+                (np.where(self.paired, self.values[column], np.nan) for column in columns),
+                (differences(self.values[column], self.base) for column in gained),
+            )
+        )
+        self.levels = dict(zip(columns, means, strict=False))
+        self.gains = dict(zip(gained, means[len(columns) :], strict=True))
 
     def _sums(self, values: Array) -> tuple[Array, Array]:
         return cluster_sums(values, self.pool.clusters, len(self.pool.prompts))
 
-    def _means(self, values: Array) -> StratifiedMeans:
-        return self.bootstrap.means(*self._sums(values))
+    def _means(self, tables: Iterable[Array]) -> list[StratifiedMeans]:
+        """The means of several tables `[S, L]`."""
+        labels = len(self.pool.labels)
+        sums, counts = zip(*map(self._sums, tables), strict=True)
+        means = self.bootstrap.means(np.hstack(sums), np.hstack(counts))
+        return [means.part(labels * at, labels) for at in range(len(sums))]
 
     def _index(self, label: str) -> int:
         return self.pool.labels.index(label)
@@ -257,7 +265,7 @@ class _Analysis:
     def summary(self) -> Summary:
         training = {name: training_costs(entry) for name, entry in self._training().items()}
         labels = self.pool.labels
-        trained, reno = first_of(labels, HYPERNOISE), first_of(labels, RENO)
+        trained, reno = self.trained, first_of(labels, RENO)
         # A training has the name of the row that it is for.
         own = None if trained is None else training.get(str(trained))
         # A training before hnbench counted operations has none, whatever the records have.
@@ -266,7 +274,7 @@ class _Analysis:
         return Summary(
             pool=self.pool,
             rows=self._rows(),
-            comparisons=self._comparisons(trained) if trained and judged else (),
+            comparisons=self._comparisons() if judged and self.others else (),
             shares=self._shares(trained, reno) if trained and reno else None,
             equivalent=(
                 self._equivalent(trained)
@@ -321,13 +329,30 @@ class _Analysis:
             )
         return rows
 
+    @cached_property
+    def _differences(self) -> tuple[Array, Array]:
+        """The clusters' sums and counts of paired differences in score: of every label to the base,
+        then of the trained method to `others`.
+        """
+        scores = self.values[SCORE]
+        gaps = differences(scores, self.base)
+        if self.trained:
+            others = [self._index(label) for label in self.others]
+            gaps = np.hstack([gaps, scores[:, [self._index(self.trained)]] - scores[:, others]])
+        return self._sums(gaps)
+
+    @cached_property
+    def _p_overall(self) -> Array:
+        """The p-values of `_differences`, from the same sign flips."""
+        return sign_flip_p(*self._differences, self.pool.strata)
+
     def _p_values(self) -> tuple[Array, Array]:
         """Holm-adjusted p-values of the paired differences to the base: overall `[L]` and by tag
         `[T, L]`.
         """
-        sums, counts = self._sums(differences(self.values[SCORE], self.base))
-        strata = self.pool.strata
-        overall = sign_flip_p(sums, counts, strata)
+        number, strata = len(self.pool.labels), self.pool.strata
+        sums, counts = (values[:, :number] for values in self._differences)
+        overall = self._p_overall[:number].copy()
         by_tag = np.stack(
             [_p_of_stratum(sums, counts, strata, stratum) for stratum in range(len(self.pool.tags))]
         )
@@ -335,23 +360,13 @@ class _Analysis:
         overall[self.base], by_tag[:, self.base] = np.nan, np.nan
         return holm(overall), holm(by_tag.ravel()).reshape(by_tag.shape)
 
-    def _comparisons(self, trained: str) -> tuple[Comparison, ...]:
-        others = compared_with(trained, self.pool.labels)
-        if not others:
-            return ()
-        verdicts = self.values[SCORE]
-        gaps = (
-            verdicts[:, [self._index(trained)]]
-            - verdicts[:, [self._index(label) for label in others]]
-        )
-        sums, counts = self._sums(gaps)
-        means, p_values = (
-            self.bootstrap.means(sums, counts),
-            holm(sign_flip_p(sums, counts, self.pool.strata)),
-        )
+    def _comparisons(self) -> tuple[Comparison, ...]:
+        number = len(self.pool.labels)
+        means = self.bootstrap.means(*(values[:, number:] for values in self._differences))
+        p_values = holm(self._p_overall[number:])
         return tuple(
             Comparison(label, means.overall(at).interval, float(p_values[at]))
-            for at, label in enumerate(others)
+            for at, label in enumerate(self.others)
         )
 
     def _shares(self, trained: str, reno: str) -> Shares | None:

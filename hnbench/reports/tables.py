@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from functools import partial
 from typing import TYPE_CHECKING
@@ -45,39 +44,46 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     spreadsheet (`csv_cell`).
     """
     with path.open("w", encoding="utf-8", newline="") as file:
-        # Not by pandas, which takes several times as long.
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([csv_cell(str(name)) for name in frame.columns])
+        # Not by pandas or `csv`, which look at every cell, although most of them repeat.
+        file.write(_line_of([_quoted(csv_cell(str(name))) for name in frame.columns]))
         for start in range(0, len(frame), _ROWS):
             rows = frame.iloc[start : start + _ROWS]
-            writer.writerows(zip(*(_cells(column) for _, column in rows.items()), strict=True))
+            columns = [_cells(column) for _, column in rows.items()]
+            file.writelines(map(_line_of, zip(*columns, strict=True)))
 
 
-def _cells(column: pd.Series[Any]) -> Sequence[Any]:
-    """The cells of a column as they are written."""
+def _line_of(cells: Sequence[str]) -> str:
+    line = ",".join(cells)
+    # A row with one empty cell would be an empty line, which readers skip.
+    return f"{line}\n" if line else '""\n'
+
+
+def _quoted(cell: str) -> str:
+    """A printable text as a cell: in quotes if it has a comma or a quote."""
+    return '"{}"'.format(cell.replace('"', '""')) if '"' in cell or "," in cell else cell
+
+
+def _cells(column: pd.Series[Any]) -> Sequence[str]:
+    """The cells of a column as they are written. Each distinct value is written once: costs and
+    verdicts have few, and so have most texts (labels, tags, prompts).
+    """
     import pandas as pd
 
     if pd.api.types.is_float_dtype(column.dtype):
-        # Costs and verdicts have few different values. They are told apart by their bits, because
-        # 0 and -0 are equal, but not written alike.
+        # They are told apart by their bits, because 0 and -0 are equal, but not written alike.
         bits = column.to_numpy(dtype=np.float64).view(np.int64)
-        codes, distinct = pd.factorize(bits)
-        values = distinct.view(np.float64).tolist()
-        shown = ["" if math.isnan(value) else f"{value:.9g}" for value in values]
-        return [shown[code] for code in codes.tolist()]
+        codes, found = pd.factorize(bits)
+        numbers = found.view(np.float64).tolist()
+        shown = ["" if math.isnan(value) else f"{value:.9g}" for value in numbers]
+        return list(map(shown.__getitem__, codes.tolist()))
     if pd.api.types.is_numeric_dtype(column.dtype):
-        return column.tolist()
-    # Most texts repeat (labels, tags, prompts), so each distinct one is escaped once.
-    texts = column.tolist()
-    different = set(texts)
-    known: dict[Any, Any] = dict(csv_cells([one for one in different if isinstance(one, str)]))
-    # NaN is an empty cell, as None is.
-    known |= {
-        one: None if one != one else one  # noqa: PLR0124
-        for one in different
-        if not isinstance(one, str)
-    }
-    return [known[value] for value in texts]
+        return list(map(str, column.tolist()))
+    values = column.tolist()
+    different = set(values)
+    known: dict[Any, str] = {one: "" if pd.isna(one) else str(one) for one in different}
+    cells = csv_cells([one for one in different if isinstance(one, str)])
+    known |= {text: _quoted(cell) for text, cell in cells.items()}
+    return list(map(known.__getitem__, values))
 
 
 def records_frame(summary: Summary) -> pd.DataFrame:

@@ -17,7 +17,6 @@ paired.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,6 +117,11 @@ class StratifiedMeans:
             int(self.sizes[stratum]) - 1,
         )
 
+    def part(self, first: int, number: int) -> StratifiedMeans:
+        """Some of the columns: `number` of them, from `first` on."""
+        chosen = slice(first, first + number)
+        return StratifiedMeans(self.values[:, chosen], self.draws[:, :, chosen], self.sizes)
+
     def overall(self, column: int) -> Estimate:
         """The unweighted mean of the strata's means of one column. It has no interval if a stratum
         has only one cluster.
@@ -146,35 +150,20 @@ class ClusterBootstrap:
             rng.multinomial(size - 1, np.full(size, 1 / size), size=resamples).astype(np.uint16)
             for size in self.sizes
         ]
-        self._counted: tuple[Array, list[Array]] = (np.empty((0, 0)), [])
 
     def means(self, sums: Array, counts: Array) -> StratifiedMeans:
         """The means of K columns from the clusters' `sums [C, K]` and `counts [C, K]`; NaN for a
-        stratum without any value.
+        stratum without any value. Many columns in one call take a fraction of as many calls.
         """
-        numbers = self._resampled(counts)
+        # Nearly all columns have the same counts.
+        different, places = np.unique(counts, axis=1, return_inverse=True)
+        strata, columns = len(self._members), sums.shape[1]
+        values = np.empty((strata, columns))
+        draws = np.empty((len(self._weights[0]), strata, columns))
         with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.stack(
-                [
-                    sums[members].sum(axis=0) / counts[members].sum(axis=0)
-                    for members in self._members
-                ]
-            )
-            draws = np.stack(
-                [drawn / number for drawn, number in zip(self._totals(sums), numbers, strict=True)],
-                axis=1,
-            )
+            for stratum, members in enumerate(self._members):
+                own = sums[members], different[members]
+                weights = self._weights[stratum].astype(np.float64)
+                values[stratum] = own[0].sum(axis=0) / own[1].sum(axis=0)[places]
+                draws[:, stratum] = (weights @ own[0]) / (weights @ own[1])[:, places]
         return StratifiedMeans(values, draws, self.sizes)
-
-    def _resampled(self, counts: Array) -> list[Array]:
-        """The totals of `counts`. Nearly all metrics of a report have the same counts, so those of
-        the last call are kept.
-        """
-        if not np.array_equal(counts, self._counted[0]):
-            self._counted = counts.copy(), list(self._totals(counts))
-        return self._counted[1]
-
-    def _totals(self, values: Array) -> Iterator[Array]:
-        """The sums of `values [C, K]` over each stratum's resamples, `[R, K]` each."""
-        for members, weights in zip(self._members, self._weights, strict=True):
-            yield weights.astype(np.float64) @ values[members]
