@@ -35,6 +35,8 @@ _INTERNAL = ("trajectory", "row", "column", "folder")
 _OPTIONAL = (TFLOPS, "peak_memory_bytes")
 """Columns that are written only if some record has them."""
 
+_REPEATED = 4
+"""How often the values of a column repeat, at least, if they are written in advance."""
 _ROWS = 10_000
 """Rows converted to text at a time, so that the text of a large table is never in memory whole."""
 
@@ -46,10 +48,10 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         # Not by pandas or `csv`, which look at every cell, although most of them repeat.
         file.write(_line_of([_quoted(csv_cell(str(name))) for name in frame.columns]))
+        columns = [_cells_of(column) for _, column in frame.items()]
         for start in range(0, len(frame), _ROWS):
-            rows = frame.iloc[start : start + _ROWS]
-            columns = [_cells(column) for _, column in rows.items()]
-            file.writelines(map(_line_of, zip(*columns, strict=True)))
+            rows = slice(start, start + _ROWS)
+            file.writelines(map(_line_of, zip(*(cells(rows) for cells in columns), strict=True)))
 
 
 def _line_of(cells: Sequence[str]) -> str:
@@ -63,27 +65,35 @@ def _quoted(cell: str) -> str:
     return '"{}"'.format(cell.replace('"', '""')) if '"' in cell or "," in cell else cell
 
 
-def _cells(column: pd.Series[Any]) -> Sequence[str]:
-    """The cells of a column as they are written. Each distinct value is written once: costs and
-    verdicts have few, and so have most texts (labels, tags, prompts).
-    """
+def _cells_of(column: pd.Series[Any]) -> Callable[[slice], Sequence[str]]:
+    """Makes the cells of some rows of a column."""
     import pandas as pd
 
-    if pd.api.types.is_float_dtype(column.dtype):
-        # They are told apart by their bits, because 0 and -0 are equal, but not written alike.
-        bits = column.to_numpy(dtype=np.float64).view(np.int64)
-        codes, found = pd.factorize(bits)
-        numbers = found.view(np.float64).tolist()
-        shown = ["" if math.isnan(value) else f"{value:.9g}" for value in numbers]
-        return list(map(shown.__getitem__, codes.tolist()))
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return list(map(str, column.tolist()))
-    values = column.tolist()
-    different = set(values)
-    known: dict[Any, str] = {one: "" if pd.isna(one) else str(one) for one in different}
-    cells = csv_cells([one for one in different if isinstance(one, str)])
-    known |= {text: _quoted(cell) for text, cell in cells.items()}
-    return list(map(known.__getitem__, values))
+    shown = _numbers_shown if pd.api.types.is_float_dtype(column.dtype) else _values_shown
+    values = column.to_numpy()
+    # Numbers are told apart by their bits: 0 and -0 are equal, but not written alike.
+    keys = values.view(np.int64) if shown is _numbers_shown else values
+    codes, different = pd.factorize(keys, use_na_sentinel=False)
+    if len(different) * _REPEATED > len(values):
+        return lambda rows: shown(values[rows].tolist())
+    # Costs, verdicts, labels, tags and prompts have few different values, so each is written once.
+    cells = shown(different.view(values.dtype).tolist())
+    return lambda rows: list(map(cells.__getitem__, codes[rows].tolist()))
+
+
+def _numbers_shown(numbers: Sequence[float]) -> list[str]:
+    return ["" if math.isnan(number) else f"{number:.9g}" for number in numbers]
+
+
+def _values_shown(values: Sequence[Any]) -> list[str]:
+    """Texts, whole numbers and truth values as cells; None and NaN are empty."""
+    import pandas as pd
+
+    known = csv_cells({value for value in values if isinstance(value, str)})
+    return [
+        _quoted(known[value]) if isinstance(value, str) else "" if pd.isna(value) else str(value)
+        for value in values
+    ]
 
 
 def records_frame(summary: Summary) -> pd.DataFrame:
