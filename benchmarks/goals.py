@@ -64,6 +64,7 @@ GENEVAL = Benchmark("geneval_scoring", ("--size", "published", "--images", "2", 
 HYPERNOISE = Benchmark("hypernoise")
 PROCESSES = Benchmark("processes")
 OVERHEAD = Benchmark("overhead", ("--limit", "42"), threads=1)
+REPORT = Benchmark("report_at_scale", threads=1)
 CUDA = Benchmark("cuda", ("--model", "sd-turbo", "--batch-size", "4", "--json"))
 
 GOALS = (
@@ -92,6 +93,14 @@ GOALS = (
         OVERHEAD,
         ("run_over_bare",),
     ),
+    Goal(
+        "`hnbench report` of 100,224 records, CPU seconds without those of the plots",
+        "at most 5",
+        REPORT,
+        ("without_plots",),
+    ),
+    Goal("the same, with the plots", "", REPORT, ("stages", "command", "seconds")),
+    Goal("its peak memory in 10^6 bytes", "at most 400", REPORT, ("stages", "command", "peak_mb")),
     Goal(
         "ReNO, images/s over the published loop, SD-Turbo on an H100",
         "15",

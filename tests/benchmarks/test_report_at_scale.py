@@ -3,8 +3,13 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from benchmarks.report_at_scale import alone, command, staged
+import pytest
+
 from tests.reports.synthetic import LABELS, write_run
+
+pytest.importorskip("resource", reason="Windows does not count a process's memory and time so")
+
+from benchmarks.report_at_scale import alone, command, staged
 
 
 def test_every_stage_of_a_report_is_made_and_measured(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import csv
 import io
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -103,3 +105,44 @@ def test_equal_numbers_that_are_written_differently_keep_their_texts(tmp_path: P
 def test_a_table_without_rows_has_its_header(tmp_path: Path) -> None:
     write_csv(pd.DataFrame({"a": [], "b": []}), tmp_path / "table.csv")
     assert (tmp_path / "table.csv").read_text() == "a,b\n"
+
+
+@pytest.mark.parametrize("number", [5, 25_000])
+def test_a_table_is_read_again_as_it_was_written(number: int, tmp_path: Path) -> None:
+    """Cells that repeat and cells that do not, in one part of the table and in several."""
+    random = np.random.default_rng(0)
+    texts = ["plain", 'a "quoted" word', "a, b", "", "-x", None]
+    frame = pd.DataFrame(
+        {
+            "few": random.choice([0.5, -0.0, math.nan], number),
+            "many": random.normal(size=number),
+            "count": random.integers(0, 3, number),
+            "right": random.choice([True, False], number),
+            "words": pd.Series(random.choice(np.array(texts, dtype=object), number), dtype=object),
+            "id": [f'{index}, "{index}"' for index in range(number)],
+        }
+    )
+    write_csv(frame, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        header, *found = csv.reader(file)
+    assert header == list(frame.columns)
+    expected = [
+        [
+            ""
+            if value is None or value != value  # noqa: PLR0124
+            else "'-x"
+            if value == "-x"
+            else f"{value:.9g}"
+            if isinstance(value, float)
+            else str(value)
+            for value in row
+        ]
+        for row in frame.itertuples(index=False)
+    ]
+    assert found == expected
+
+
+def test_a_single_empty_cell_is_a_line_of_its_own(tmp_path: Path) -> None:
+    write_csv(pd.DataFrame({"a": ["x", "", "y"]}), tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["a"], ["x"], [""], ["y"]]

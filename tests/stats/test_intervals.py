@@ -178,3 +178,22 @@ def test_means_of_other_counts_are_those_of_a_new_bootstrap() -> None:
     np.testing.assert_array_equal(
         kept.means(sums, changed).draws, ClusterBootstrap(strata, 50).means(sums, changed).draws
     )
+
+
+def test_columns_of_one_call_are_those_of_a_call_each() -> None:
+    """Columns with values for different clusters, and one with none in the last stratum."""
+    rng = np.random.default_rng(7)
+    strata: Indices = np.repeat([0, 1], [9, 7])
+    values = rng.normal(size=(16, 5))
+    values[rng.random((16, 5)) < 0.3] = np.nan
+    values[9:, 4] = np.nan
+    sums, counts = cluster_sums(values, np.arange(16), 16)
+    bootstrap = ClusterBootstrap(strata, 50)
+    together = bootstrap.means(sums, counts)
+    for column in range(5):
+        alone = bootstrap.means(sums[:, [column]], counts[:, [column]])
+        part = together.part(column, 1)
+        np.testing.assert_allclose(part.values, alone.values, rtol=1e-12)
+        np.testing.assert_allclose(part.draws, alone.draws, rtol=1e-12)
+        assert part.values[0, 0] == pytest.approx(np.nanmean(values[:9, column]))
+    assert np.isnan(together.values[1, 4])
