@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import resource
 import subprocess
 import sys
@@ -134,6 +135,7 @@ def main() -> None:
         "stages": rounded,
         "without_plots": round(rows["command"]["seconds"] - rows["plots"]["seconds"], 2),
         "wall_seconds": took,
+        "threads": os.environ.get("OMP_NUM_THREADS", ""),
     }
     print(json.dumps(result, indent=1))
 
