@@ -49,7 +49,9 @@ def write_grid(summary: Summary, folder: Path) -> Path | str:
         return "The grid of images is not drawn: the images of these runs are not on this disk."
     path = folder / "grid.png"
     try:
-        pictures = {cell.image: picture_of(cell.image, _CELL) for row in rows for cell in row.values()}
+        pictures = {
+            cell.image: picture_of(cell.image, _CELL) for row in rows for cell in row.values()
+        }
     except DamagedPictureError as error:
         return f"The grid of images is not drawn: {error}; put the run's own image back."
     _grid(rows, labels, pictures).save(path, optimize=True)

@@ -88,7 +88,5 @@ def _compared(
 
 
 def _score(difference: Estimate, gaps: Array) -> PairedScore:
-    wins, losses, ties = (
-        int(np.count_nonzero(found)) for found in (gaps > 0, gaps < 0, gaps == 0)
-    )
+    wins, losses, ties = (int(np.count_nonzero(found)) for found in (gaps > 0, gaps < 0, gaps == 0))
     return PairedScore(difference.interval, wins, losses, ties)

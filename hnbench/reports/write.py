@@ -55,9 +55,7 @@ def write_report(
     return out / TEXT
 
 
-def _write(
-    summary: Summary, out: Path, *, published: bool
-) -> tuple[dict[str, str], list[str]]:
+def _write(summary: Summary, out: Path, *, published: bool) -> tuple[dict[str, str], list[str]]:
     """Write everything but the page. Returns the drawn plots and the sentences on the others, as
     `_draw` does.
     """

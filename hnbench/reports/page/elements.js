@@ -33,8 +33,14 @@ function mark(label) {
   return made;
 }
 
-function shortNumber(value, { sign = false } = {}) {
+// An amount without trailing zeros.
+function amount(value) {
+  return value === null ? "not measured" : String(value).replace("-", "−");
+}
+
+// A measured value with four significant digits.
+function measured(value, { sign = false } = {}) {
   if (value === null) return "not measured";
-  const text = String(Number(value.toPrecision(4))).replace("-", "−");
+  const text = value.toPrecision(4).replace("-", "−");
   return sign && value > 0 ? `+${text}` : text;
 }

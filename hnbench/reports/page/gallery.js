@@ -101,8 +101,9 @@ class Gallery {
   }
 
   figures(column, row) {
-    const reward = this.samples.reward(column, this.state.options.reward.indexOf(this.state.values.reward), row);
-    return reward === null ? "" : shortNumber(reward);
+    const at = this.state.options.reward.indexOf(this.state.values.reward);
+    const reward = this.samples.reward(column, at, row);
+    return reward === null ? "" : `reward ${measured(reward)}`;
   }
 
   // The button of a sample, if its row is made; for the focus when the viewer closes.
@@ -119,7 +120,7 @@ class Gallery {
 function verdictText(samples, column, row) {
   const state = samples.state(column, row);
   if (state === "done") {
-    return samples.data.judge === "grade" ? `grade ${shortNumber(samples.score(column, row))}` : "";
+    return samples.data.judge === "grade" ? `grade ${amount(samples.score(column, row))}` : "";
   }
   return { right: "✓ right", wrong: "✗ wrong", failed: "failed", absent: "no record" }[state];
 }

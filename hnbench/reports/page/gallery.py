@@ -204,9 +204,7 @@ def _ids(column: pd.Series[Any]) -> str:
     """The records' ids, 32 bytes each, in base64; an absent record has 32 zero bytes."""
     absent = bytes(_ID_BYTES)
     return b64encode(
-        b"".join(
-            bytes.fromhex(one) if isinstance(one, str) else absent for one in column.tolist()
-        )
+        b"".join(bytes.fromhex(one) if isinstance(one, str) else absent for one in column.tolist())
     ).decode("ascii")
 
 

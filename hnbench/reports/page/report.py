@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from hnbench.reports.summary import Summary
 
-EMBEDDED = 50
-"""The number of prompts whose pictures a page contains by default, if it contains any."""
-
 
 @dataclass(frozen=True)
 class PageSection:
@@ -68,9 +65,7 @@ def page(
     """
     pool = summary.pool
     # The grid is a selection of what the gallery shows.
-    drawn = {
-        name.removesuffix(".png"): text for name, text in plots.items() if name != "grid.png"
-    }
+    drawn = {name.removesuffix(".png"): text for name, text in plots.items() if name != "grid.png"}
     main, *others = map(_section, sections(summary, published=published))
     found = findings(summary)
     images = gallery(pool, all_pairs(pool), place, embed)

@@ -88,8 +88,8 @@ class Viewer {
       ["reason", reason],
       ["error", error],
       ...(has ? rewards : []),
-      ["generator passes", has ? shortNumber(samples.value(column, "passes", row)) : ""],
-      ["seconds", has ? shortNumber(samples.value(column, "seconds", row)) : ""],
+      ["generator passes", has ? amount(samples.value(column, "passes", row)) : ""],
+      ["seconds", has ? amount(samples.value(column, "seconds", row)) : ""],
       ["task", prompt.tag],
       ["prompt", prompt.id],
       ["sample, seed", `${data.rows.sample[row]}, ${data.seeds[data.rows.seed[row]]}`],
@@ -97,10 +97,10 @@ class Viewer {
   }
 
   reward(at) {
-    const value = shortNumber(this.samples.reward(this.column, at, this.row));
+    const value = measured(this.samples.reward(this.column, at, this.row));
     const change = this.column ? this.samples.change(at, 0, this.column, this.row) : null;
     return change === null
       ? value
-      : `${value} (${shortNumber(change, { sign: true })} to ${this.samples.data.labels[0].name})`;
+      : `${value} (${measured(change, { sign: true })} to ${this.samples.data.labels[0].name})`;
   }
 }
