@@ -114,7 +114,8 @@ def test_samples_are_ordered(opened: Watched, report: Path) -> None:
     rewards = first.pivot_table(index="prompt", columns="label", values="reward:optimised")
     change = (rewards["hypernoise"] - rewards["random"]).sort_values(ascending=False)
     expected = [text for text in change.index if text not in HOSTILE][:3]
-    assert [text for text in shown_prompts(page) if text in change.index][:3] == expected
+    plain = [text for text in shown_prompts(page) if text.startswith("a photo")]
+    assert plain[:3] == expected
 
 
 def test_the_view_is_in_the_address(opened: Watched, embedded: Path, chromium: Any) -> None:
