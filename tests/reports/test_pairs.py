@@ -35,9 +35,9 @@ def test_counts_are_those_of_the_records(
         both = table[[first, second]].dropna()
         gaps = (both[second] - both[first]).to_numpy()
         own = tags[both.index.get_level_values("prompt_id")].to_numpy()
-        expected = {None: gaps, **{tag: gaps[own == tag] for tag in gappy.pool.tags}}
+        expected = {"": gaps} | {tag: gaps[own == tag] for tag in gappy.pool.tags}
         for tag, values in expected.items():
-            score = pair.overall if tag is None else pair.tags[tag]
+            score = pair.tags[tag] if tag else pair.overall
             counts = (score.wins, score.losses, score.ties)
             assert counts == tuple(int((np.sign(values) == sign).sum()) for sign in (1, -1, 0))
         means = [expected[tag].mean() for tag in gappy.pool.tags]
