@@ -26,6 +26,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 CONSTRAINTS = ("--constraint", str(ROOT / "constraints.txt"))
 NOTHING_DEPRECATED = ("-W", "ignore::DeprecationWarning", "-W", "ignore::FutureWarning")
 LARGEST_WHEEL = 20_000_000
+AXE = "axe-core@4.14.1"
 
 # One thread is several times faster than two where cores are shared; nothing in the tests may reach
 # the network.
@@ -170,6 +171,31 @@ def slow(session: nox.Session) -> None:
     """Run the tests that take over 20 seconds."""
     install(session, "test", "--editable", ".")
     session.run("python", "-m", "pytest", "-m", "slow", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open the page of a report in Chromium; with npm, also check its accessibility by axe."""
+    install(session, "browser", "--editable", ".")
+    variables = dict(ENVIRONMENT)
+    if shutil.which("npm"):
+        folder = Path(session.create_tmp())
+        with session.chdir(folder):
+            session.run("npm", "pack", "--silent", AXE, external=True)
+        archive = folder / f"{AXE.replace('@', '-')}.tgz"
+        shutil.unpack_archive(archive, folder, filter="data")
+        variables["AXE"] = str(folder / "package" / "axe.min.js")
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "-m",
+        "browser",
+        "-rs",
+        "tests/browser",
+        *session.posargs,
+        env=variables,
+    )
 
 
 @nox.session

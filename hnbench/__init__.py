@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hnbench.api.train import train as train
     from hnbench.api.verify import Verified as Verified
     from hnbench.api.verify import verify as verify
+    from hnbench.api.view import view as view
     from hnbench.errors import HnbenchError as HnbenchError
     from hnbench.errors import PeerError as PeerError
     from hnbench.errors import PluginError as PluginError
@@ -89,6 +90,7 @@ _HOMES = {
     "api.score": ("Scored", "score"),
     "api.train": ("TrainedAdapter", "train"),
     "api.verify": ("Verified", "verify"),
+    "api.view": ("view",),
     "errors": (
         "HnbenchError",
         "PeerError",
@@ -164,6 +166,7 @@ __all__ = [
     "score",
     "train",
     "verify",
+    "view",
 ]
 
 

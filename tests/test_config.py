@@ -64,7 +64,12 @@ def test_an_undeclared_field_would_be_found() -> None:
 
 def test_the_kinds_share_out_all_fields() -> None:
     given = replace(
-        CONFIG, suite_version="1", max_sequence_length=256, intermediate_timesteps="even", steps=2
+        CONFIG,
+        suite_version="1",
+        max_sequence_length=256,
+        intermediate_timesteps="even",
+        steps=2,
+        gradient_batch_size=3,
     )
     names = [name for kind in ("identity", "plan", "runtime") for name in values_of(given, kind)]
     assert sorted(names) == sorted(item.name for item in fields(RunConfig)) == sorted(OTHER)

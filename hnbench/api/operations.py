@@ -15,7 +15,6 @@ from hnbench.catalogue import registry
 from hnbench.catalogue.loading import is_place
 from hnbench.catalogue.operations import Operations, operations_of
 from hnbench.config import memory_policies
-from hnbench.hypernetwork.checkpoint import describe_adapter, is_described
 from hnbench.reports.costs import TFLOPS, with_unit
 from hnbench.runs.workload import name_of
 
@@ -123,10 +122,13 @@ def _backbones(
     method: Method, asked: Arrangement, generator: Mapping[Part, Operations]
 ) -> tuple[Operations, Operations]:
     """The passes of the backbone of an image and of a prediction."""
-    # Adapters need torch, and the command line imports this module when it starts.
+    from hnbench.hypernetwork.checkpoint import describe_adapter, is_described
     from hnbench.methods.adapted import AdapterMethod
+    from hnbench.methods.relabelled import Relabelled
 
     plain = generator["backbone"]
+    if isinstance(method, Relabelled):
+        method = method.method
     if not isinstance(method, AdapterMethod):
         return plain, plain
     adapted = generator["hypernetwork" if method.kind == "hypernoise" else "finetuned"]

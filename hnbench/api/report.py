@@ -24,6 +24,8 @@ class Report:
 
     path: Path
     """Its `report.md`; tables and plots are in the same folder."""
+    page: Path
+    """Its `index.html`, with all images."""
     findings: tuple[str, ...]
     """One sentence each, the most important first."""
     published: tuple[str, ...]
@@ -49,6 +51,7 @@ def report(
     out: str | Path | None = None,
     published: bool = False,
     check: bool = False,
+    embed: int | None = None,
 ) -> Report:
     """Write the report of a run, or of several that differ only in the base seed.
 
@@ -57,14 +60,20 @@ def report(
     runs, `out` is required. It is made from the records alone. With `check`, every image is
     compared with the SHA-256 in its record. With `published`, published numbers are shown too.
 
+    The page links the images where they are. With `embed`, it contains small pictures of at most
+    that number of prompts instead, so that it can be sent as one file.
+
     Raises `UsageError` for runs that cannot be reported together or have no record, `StoreError`
     for a damaged run.
     """
+    from hnbench.reports.folder import PAGE
     from hnbench.reports.headlines import headline_lines
     from hnbench.reports.published import published_lines
     from hnbench.reports.summary import summarise_runs
     from hnbench.reports.write import write_report
 
+    if embed is not None and embed < 1:
+        raise UsageError(f"`embed` is {embed}; give the number of prompts, 1 or more")
     chosen = _chosen(runs)
     if len(chosen) > 1 and out is None:
         raise UsageError(
@@ -73,23 +82,23 @@ def report(
         )
     summary = summarise_runs(chosen, check=check)
     place = summary.pool.folders[0] / "report" if out is None else Path(out)
-    path = write_report(summary, place, published=published)
+    path = write_report(summary, place, published=published, embed=embed)
     lines = tuple(published_lines(summary)) if published else ()
-    return Report(path, tuple(headline_lines(summary)), lines, summary)
+    return Report(path, path.with_name(PAGE), tuple(headline_lines(summary)), lines, summary)
 
 
 def _chosen(
     runs: Run | str | Path | Sequence[Run | str | Path] | None,
 ) -> list[Run | Path]:
     if runs is None:
-        return [_newest_run()]
+        return [newest_run()]
     if isinstance(runs, (list, tuple)):
         return [Path(one) if isinstance(one, str) else one for one in runs]
     one: Run | str | Path = runs  # type: ignore[assignment]
     return [Path(one) if isinstance(one, str) else one]
 
 
-def _newest_run() -> Path:
+def newest_run() -> Path:
     """The run under results/ whose run.json was written last."""
     found = sorted(RESULTS.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     if not found:

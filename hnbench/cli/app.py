@@ -31,6 +31,7 @@ from hnbench.cli import (
     score,
     train,
     verify,
+    view,
 )
 from hnbench.cli.flags import with_flags
 from hnbench.cli.output import echo
@@ -189,6 +190,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "train": (train.train, train.EXAMPLES),
     "merge": (merge.merge, merge.EXAMPLES),
     "report": (report.report, report.EXAMPLES),
+    "view": (view.view, view.EXAMPLES),
     "score": (score.score, score.EXAMPLES),
     "measure": (measure.measure, measure.EXAMPLES),
     "export": (export.export, export.EXAMPLES),

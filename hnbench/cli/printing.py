@@ -96,17 +96,22 @@ def show_values(values: Mapping[str, Any]) -> None:
 
 
 def show_report(
-    table: Table, sentences: Iterable[str], path: Path, *, narrow: Sequence[Table] = ()
+    table: Table,
+    sentences: Iterable[str],
+    paths: Mapping[str, Path],
+    *,
+    narrow: Sequence[Table] = (),
 ) -> None:
-    """Print a report's main table (or the `narrow` ones, if that one does not fit), its findings
-    and its path.
+    """Print a report's main table (or the `narrow` ones, if that one does not fit), its findings,
+    and the `paths` of its files by name.
     """
     console = consoles.stdout()
     _print(console, *([table] if not narrow or fits(table, console) else narrow))
     for sentence in sentences:
         console.print(Text(f"\n{printable(sentence)}"))
     console.print()
-    consoles.say(console, f"The report: {path}")
+    for name, path in paths.items():
+        consoles.say(console, f"The {name}: {path}")
 
 
 def show_lines(lines: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ EXAMPLES = (
     "hnbench report",
     "hnbench report results/my-run --published",
     "hnbench report results/seed0 results/seed1 --out results/report",
+    "hnbench report results/my-run --embed 50 --out to-mail",
 )
 
 
@@ -44,12 +45,24 @@ def report(
         bool,
         typer.Option("--check", help="Also compare every image with the SHA-256 of its record."),
     ] = False,
+    embed: Annotated[
+        int | None,
+        typer.Option(
+            "--embed",
+            metavar="N",
+            min=1,
+            help=(
+                "Put small pictures of N prompts into the page, so that it can be sent as one file."
+                " [default: link all images]"
+            ),
+        ),
+    ] = None,
 ) -> None:
     """Write and print the report of a run.
 
     It is made from the run's records alone. Runs of several base seeds are reported together.
     """
-    write_and_show(runs, out, published=published, check=check)
+    write_and_show(runs, out, published=published, check=check, embed=embed)
 
 
 def show_existing(run: Path) -> bool:
@@ -72,19 +85,20 @@ def write_and_show(
     *,
     published: bool = False,
     check: bool = False,
+    embed: int | None = None,
 ) -> None:
-    """Write the report, and print its table, findings, published numbers (if asked for) and path.
+    """Write the report, and print its table, findings, published numbers (if asked for) and paths.
 
     Raises `SampleFailure` if `check` finds missing or changed images.
     """
-    found = api.report(runs, out=out, published=published, check=check)
+    found = api.report(runs, out=out, published=published, check=check, embed=embed)
 
     from hnbench.reports.tables import console_table, narrow_tables
 
     show_report(
         console_table(found.summary),
         [*found.findings, *found.published],
-        found.path,
+        {"page": found.page, "report": found.path},
         narrow=narrow_tables(found.summary),
     )
     if damaged := found.damaged:

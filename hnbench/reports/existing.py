@@ -21,11 +21,17 @@ def existing_report(run: Path) -> tuple[Path, str] | None:
     if there is no report, or anything in the run is newer than it.
     """
     path = run / "report" / TEXT
-    if not path.is_file():
-        return None
-    sources = [run / MANIFEST, *run.glob("journal-*"), *(run / FOLDER).glob("*.jsonl*")]
-    if any(source.stat().st_mtime > path.stat().st_mtime for source in sources):
+    if not is_current(run):
         return None
     title, *sections = re.split(r"^(?=## )", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     chosen = [one for one in sections if one.startswith(tuple(f"## {name}\n" for name in SHOWN))]
     return path, "".join([title, *chosen]).rstrip()
+
+
+def is_current(run: Path) -> bool:
+    """Whether a run's own folder has a report, and nothing in the run is newer than it."""
+    path = run / "report" / TEXT
+    sources = [run / MANIFEST, *run.glob("journal-*"), *(run / FOLDER).glob("*.jsonl*")]
+    return path.is_file() and all(
+        source.stat().st_mtime <= path.stat().st_mtime for source in sources if source.is_file()
+    )

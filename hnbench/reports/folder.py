@@ -28,6 +28,8 @@ be moved. The next report removes the leftovers of a killed one.
 LOCK = ".hnbench-report.lock"
 TEXT = "report.md"
 """The report's text."""
+PAGE = "index.html"
+"""The report's page."""
 PATIENCE = 600.0
 """Seconds to wait for another process that writes a report into the same folder."""
 _BEGINNINGS = {

@@ -7,7 +7,6 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-import warnings
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import PIL.Image
 
-from hnbench.files.escaping import printable
-from hnbench.files.reading import content_of
 from hnbench.reports.drawing import new_figure
 from hnbench.reports.glyphs import drawable, drawable_with
 from hnbench.reports.labels import candidates_of, featured, style_of
+from hnbench.reports.pictures import DamagedPictureError, picture_of
 from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
@@ -51,15 +49,13 @@ def write_grid(summary: Summary, folder: Path) -> Path | str:
         return "The grid of images is not drawn: the images of these runs are not on this disk."
     path = folder / "grid.png"
     try:
-        pictures = {cell.image: _picture(cell.image) for row in rows for cell in row.values()}
-    except _DamagedError as error:
+        pictures = {
+            cell.image: picture_of(cell.image, _CELL) for row in rows for cell in row.values()
+        }
+    except DamagedPictureError as error:
         return f"The grid of images is not drawn: {error}; put the run's own image back."
     _grid(rows, labels, pictures).save(path, optimize=True)
     return path
-
-
-class _DamagedError(Exception):
-    """An image cannot be shown; the message says which and why."""
 
 
 def _shown(summary: Summary) -> list[str]:
@@ -167,37 +163,3 @@ def _frame(axes: Axes, *, correct: bool | None) -> None:
             linewidth=2.5,
             linestyle=(0, (2, 1.2)) if correct is False else "-",
         )
-
-
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    PIL.Image.DecompressionBombError,
-    PIL.Image.DecompressionBombWarning,
-)
-"""The errors that reading a file and Pillow raise for damaged and for giant images, including
-`MalformedError`, which is a `ValueError`.
-"""
-
-
-def _picture(path: Path) -> Image:
-    try:
-        content = io.BytesIO(content_of(path))
-        with (
-            warnings.catch_warnings(action="error", category=PIL.Image.DecompressionBombWarning),
-            PIL.Image.open(content, formats=("PNG",)) as opened,
-        ):
-            picture = opened.convert("RGB")
-    except PIL.UnidentifiedImageError as error:
-        raise _DamagedError(f"{printable(path.name)} is not a PNG file") from error
-    except _UNREADABLE as error:
-        raise _DamagedError(
-            f"{printable(path.name)} cannot be read ({printable(str(error))[:200]})"
-        ) from error
-    if picture.width > _CELL:
-        return picture.resize(
-            (_CELL, max(1, round(picture.height * _CELL / picture.width))),
-            PIL.Image.Resampling.LANCZOS,
-        )
-    return picture

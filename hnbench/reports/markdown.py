@@ -37,10 +37,42 @@ def markdown(
     which plots are absent and why. With `published`, the text also compares the run's numbers with
     those of papers.
     """
-    sections = [
-        _title(summary),
-        _findings(summary),
+    parts = [
+        f"# {title(summary)}",
+        lead(summary),
+        findings(summary),
         _plots(plots, notes),
+        *sections(summary, published=published),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def title(summary: Summary) -> str:
+    """The suite and the generator, without the sign of a heading."""
+    manifest = summary.pool.manifests[0]
+    return f"{escaped(manifest['suite']['name'])} on {escaped(manifest['generator']['name'])}"
+
+
+def lead(summary: Summary) -> str:
+    """The paragraphs under the title: whether all samples are there, the size of the run, and the
+    methods that were left out.
+    """
+    pool = summary.pool
+    seeds = ", ".join(str(seed) for seed in pool.seeds)
+    named = escaped(pool.manifests[0]["plan"]["protocol"])
+    absent = "".join(f"\n\n{escaped(sentence)}" for sentence in left_out(pool))
+    return f"{_completeness(summary)}\n\n{pool.size} ({seeds}), {named} protocol.{absent}"
+
+
+def findings(summary: Summary) -> str:
+    """The list of findings; empty if there are none."""
+    lines = [f"- {escaped(headline.sentence)}" for headline in headlines(summary)]
+    return "\n".join(["## Findings", "", *lines]) if lines else ""
+
+
+def sections(summary: Summary, *, published: bool = False) -> list[str]:
+    """The sections after the plots, the main table first, without empty ones."""
+    found = [
         methods.section(summary),
         tags.section(summary),
         seen_prompts.section(summary),
@@ -52,20 +84,7 @@ def markdown(
         protocol.section(summary),
         provenance.section(summary),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def _title(summary: Summary) -> str:
-    pool = summary.pool
-    manifest = pool.manifests[0]
-    seeds = ", ".join(str(seed) for seed in pool.seeds)
-    absent = "".join(f"\n\n{escaped(sentence)}" for sentence in left_out(pool))
-    return (
-        f"# {escaped(manifest['suite']['name'])} on {escaped(manifest['generator']['name'])}\n\n"
-        f"{_completeness(summary)}\n\n"
-        f"{pool.size} ({seeds}), {escaped(manifest['plan']['protocol'])} protocol."
-        f"{absent}"
-    )
+    return [section for section in found if section]
 
 
 def _completeness(summary: Summary) -> str:
@@ -84,11 +103,6 @@ def _completeness(summary: Summary) -> str:
         f" {len(summary.incomplete)} of {len(summary.rows)} methods, marked ⚠ below. Their means"
         " cover only the samples that exist and have a base to be paired with, not the whole plan."
     )
-
-
-def _findings(summary: Summary) -> str:
-    lines = [f"- {escaped(headline.sentence)}" for headline in headlines(summary)]
-    return "\n".join(["## Findings", "", *lines]) if lines else ""
 
 
 def _plots(plots: Mapping[str, str], notes: Sequence[str]) -> str:

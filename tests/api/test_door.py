@@ -29,6 +29,7 @@ FUNCTIONS = [
     "push",
     "fetch",
     "verify",
+    "view",
 ]
 SHOWN = {"run": {"report"}, "verify": {"list", "explain"}}
 """Options that say what a command prints."""

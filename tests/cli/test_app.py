@@ -294,7 +294,6 @@ def test_an_interrupted_run_is_exit_code_130_and_continues(
         ),
         (["--hypernetwork", "absent"], "there is no folder absent;"),
         (["--finetuned", "../absent"], "there is no folder ../absent;"),
-        (["--method", "best-of-n:n=2", "--method", "best-of-n:n=4"], "'best-of-2'"),
     ],
 )
 def test_wrong_usage_is_told_in_two_lines_before_any_work(

@@ -144,7 +144,7 @@ def test_values_are_named_by_their_place(screen: io.StringIO) -> None:
 def test_a_report_keeps_brackets_as_they_are(screen: io.StringIO, tmp_path: Any) -> None:
     table = Table("method", "overall")
     table.add_row("random", "0.500 [.401,.601]")
-    show_report(table, ["A gain of +0.1 [bold, 0.2]."], tmp_path / "report.md")
+    show_report(table, ["A gain of +0.1 [bold, 0.2]."], {"report": tmp_path / "report.md"})
     assert "0.500 [.401,.601]" in screen.getvalue()
     assert "A gain of +0.1 [bold, 0.2]." in screen.getvalue()
     assert str(tmp_path / "report.md") in screen.getvalue()

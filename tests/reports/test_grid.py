@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from hnbench.reports import grid
+from hnbench.reports.pictures import picture_of
 from hnbench.reports.summary import Summary, summarise_runs
 from tests.mutations import replaced
 from tests.reports.synthetic import TAGS, write_run
@@ -62,7 +63,7 @@ def test_the_picture_holds_every_pixel_of_a_small_image(tmp_path: Path) -> None:
 
 def test_large_images_are_reduced(tmp_path: Path) -> None:
     Image.new("RGB", (512, 256)).save(tmp_path / "large.png")
-    assert grid._picture(tmp_path / "large.png").size == (128, 64)
+    assert picture_of(tmp_path / "large.png", 128).size == (128, 64)
 
 
 @pytest.mark.parametrize("place", range(2))
@@ -98,7 +99,7 @@ def test_an_image_of_too_many_pixels_is_a_note(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(1, 3000), (3000, 1)])
 def test_an_image_of_any_shape_is_drawn(tmp_path: Path, size: tuple[int, int]) -> None:
     Image.new("RGB", size).save(tmp_path / "thin.png")
-    assert grid._picture(tmp_path / "thin.png").size == ((128, 1) if size[0] == 3000 else size)
+    assert picture_of(tmp_path / "thin.png", 128).size == ((128, 1) if size[0] == 3000 else size)
 
 
 def test_without_images_there_is_a_reason(gappy: Summary, tmp_path: Path) -> None:

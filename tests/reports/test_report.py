@@ -34,6 +34,7 @@ PLOTS = (
 def test_all_files_are_there_and_small(out: Path) -> None:
     expected = {
         ".hnbench-report.lock",
+        "index.html",
         "report.md",
         "records.csv",
         "summary.csv",
