@@ -27,6 +27,8 @@ Indices = npt.NDArray[np.intp]
 
 LEVEL = 0.95
 RESAMPLES = 4000
+_CHUNK = 500
+"""Resamples that are averaged at a time; all at once would need as much memory as the draws."""
 SEED = 20250
 """The seed of all resamples and sign flips. It is fixed, so that a report gives the same numbers
 again.
@@ -163,7 +165,9 @@ class ClusterBootstrap:
         with np.errstate(divide="ignore", invalid="ignore"):
             for stratum, members in enumerate(self._members):
                 own = sums[members], different[members]
-                weights = self._weights[stratum].astype(np.float64)
                 values[stratum] = own[0].sum(axis=0) / own[1].sum(axis=0)[places]
-                draws[:, stratum] = (weights @ own[0]) / (weights @ own[1])[:, places]
+                for start in range(0, len(draws), _CHUNK):
+                    part = slice(start, start + _CHUNK)
+                    weights = self._weights[stratum][part].astype(np.float64)
+                    draws[part, stratum] = (weights @ own[0]) / (weights @ own[1])[:, places]
         return StratifiedMeans(values, draws, self.sizes)
