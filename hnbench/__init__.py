@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hnbench.api.generate import GeneratedImage as GeneratedImage
     from hnbench.api.generate import GeneratedImages as GeneratedImages
     from hnbench.api.generate import generate as generate
+    from hnbench.api.load_hypernetwork import load_hypernetwork as load_hypernetwork
     from hnbench.api.measure import MeasuredImages as MeasuredImages
     from hnbench.api.measure import measure as measure
     from hnbench.api.merge import MergedRun as MergedRun
@@ -80,6 +81,7 @@ _HOMES = {
     "api.export": ("ExportedImages", "export"),
     "api.fetch": ("Fetched", "fetch"),
     "api.generate": ("GeneratedImage", "GeneratedImages", "generate"),
+    "api.load_hypernetwork": ("load_hypernetwork",),
     "api.measure": ("MeasuredImages", "measure"),
     "api.merge": ("MergedRun", "merge"),
     "api.plan": ("RunPlan", "plan"),
@@ -154,6 +156,7 @@ __all__ = [
     "export",
     "fetch",
     "generate",
+    "load_hypernetwork",
     "load_run",
     "measure",
     "merge",

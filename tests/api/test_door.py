@@ -96,7 +96,7 @@ def test_what_is_not_there_is_told() -> None:
         hnbench.runn  # noqa: B018
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "generate", "load_run"])
+@pytest.mark.parametrize("name", [*FUNCTIONS, "generate", "load_hypernetwork", "load_run"])
 def test_every_function_has_hints_and_says_what_it_raises(name: str) -> None:
     function = getattr(hnbench, name)
     assert "return" in function.__annotations__
