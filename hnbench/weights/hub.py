@@ -238,7 +238,9 @@ def commit_of(folder: Path) -> str:
 
 
 def repo_of(folder: Path) -> str:
-    """The repository `owner/name` of a snapshot's folder in the cache; empty for any other folder."""
+    """The repository `owner/name` of a snapshot's folder in the cache; empty for any other
+    folder.
+    """
     if not commit_of(folder):
         return ""
     kind, *parts = folder.parent.parent.name.split("--")
