@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hnbench.api.merge import merge as merge
     from hnbench.api.plan import RunPlan as RunPlan
     from hnbench.api.plan import plan as plan
+    from hnbench.api.push import plan_push as plan_push
     from hnbench.api.push import push as push
     from hnbench.api.report import Report as Report
     from hnbench.api.report import report as report
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from hnbench.api.score import score as score
     from hnbench.api.train import TrainedAdapter as TrainedAdapter
     from hnbench.api.train import train as train
+    from hnbench.api.training_plan import TrainingPlan as TrainingPlan
+    from hnbench.api.training_plan import plan_training as plan_training
     from hnbench.api.verify import Verified as Verified
     from hnbench.api.verify import verify as verify
     from hnbench.errors import HnbenchError as HnbenchError
@@ -85,11 +88,12 @@ _HOMES = {
     "api.measure": ("MeasuredImages", "measure"),
     "api.merge": ("MergedRun", "merge"),
     "api.plan": ("RunPlan", "plan"),
-    "api.push": ("push",),
+    "api.push": ("plan_push", "push"),
     "api.report": ("Report", "report"),
     "api.run": ("FinishedRun", "load_run", "run"),
     "api.score": ("Scored", "score"),
     "api.train": ("TrainedAdapter", "train"),
+    "api.training_plan": ("TrainingPlan", "plan_training"),
     "api.verify": ("Verified", "verify"),
     "errors": (
         "HnbenchError",
@@ -148,6 +152,7 @@ __all__ = [
     "Suite",
     "Task",
     "TrainedAdapter",
+    "TrainingPlan",
     "UsageError",
     "Verdict",
     "Verified",
@@ -161,6 +166,8 @@ __all__ = [
     "measure",
     "merge",
     "plan",
+    "plan_push",
+    "plan_training",
     "push",
     "report",
     "run",
