@@ -12,9 +12,7 @@ Passes = dict[str, int]
 
 
 def held_out_of(distinct: int) -> int:
-    """The number of prompts, of so many distinct ones, that are held out for the evaluations: a
-    tenth, at least one.
-    """
+    """The number of held-out prompts among `distinct` ones: a tenth, at least one."""
     return max(1, distinct // 10)
 
 

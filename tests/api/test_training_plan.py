@@ -89,7 +89,7 @@ def test_a_dry_run_of_a_published_model_names_its_downloads(empty: Path) -> None
     assert found["downloads"].startswith("sd-turbo 2.6 GB, hpsv2.1")
     plan = hnbench.plan_training(generator="sd-turbo", preset="paper", progress=False)
     assert plan.prompts is None
-    assert [one.name for one in plan.downloads if not one.cached][0] == "sd-turbo"
+    assert next(one.name for one in plan.downloads if not one.cached) == "sd-turbo"
     assert plan.config.steps == 36_600
 
 
@@ -103,17 +103,17 @@ def test_the_state_of_the_folder_is_told(empty: Path) -> None:
 def test_the_same_lines_come_before_a_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Stop(Exception):
+    class StopError(Exception):
         """Ends the training before its models are loaded."""
 
     def stop(*_: Any, **__: Any) -> None:
-        raise Stop
+        raise StopError
 
     monkeypatch.setattr(train_module, "load_generator", stop)
     monkeypatch.chdir(tmp_path)
     shown: list[str] = []
     monkeypatch.setattr("hnbench.display.screen.Screen.say", lambda _, text: shown.append(text))
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         hnbench.train(steps=3, device="cpu")
     plan = hnbench.plan_training(steps=3, device="cpu")
     assert [line for line in shown if line in plan.lines] == list(plan.lines[:-1])
