@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hnbench.api.arguments import Weights, device_of, options_of
 from hnbench.api.training_arrangement import arrange_training
+from hnbench.api.training_page import with_page
 from hnbench.api.training_plan import effective_lines
 from hnbench.catalogue.loading import Dtype, load_generator, load_mixture
 from hnbench.display.screen import Screen
@@ -146,7 +147,10 @@ def _train(
         generator = load_generator(config.generator, device, wanted.dtype, **options_of(config))
         rewards = load_mixture(config.rewards, device, wanted.dtype)
         trainer = Trainer(config, generator, rewards, wanted.prompts, folder, processes)
-        with screen.training() as display:
-            adapter = trainer.train(display)
+        with (
+            screen.training() as display,
+            with_page(folder, config.save_every, display, main=launch.main) as progress,
+        ):
+            adapter = trainer.train(progress)
         description = processes.lead(lambda: dict(describe_adapter(adapter)))
     return TrainedAdapter(folder, adapter, config.kind, config.generator, description)
