@@ -6,6 +6,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from hnbench.files.writing import writing
+from hnbench.hypernetwork.card import add_curves
+from hnbench.reports.training.curves import FILES
 from hnbench.reports.training.page import write_page
 
 if TYPE_CHECKING:
@@ -39,9 +42,14 @@ class PageProgress:
             self.write()
             self._last = time.monotonic()
 
+    @property
+    def begun(self) -> bool:
+        """Whether the training has begun, so that the folder is its own."""
+        return self._last is not None
+
     def write(self) -> None:
         """Write the page of a training that has begun."""
-        if self._last is not None:
+        if self.begun:
             write_page(self._folder)
 
 
@@ -49,8 +57,8 @@ class PageProgress:
 def with_page(
     folder: Path, save_every: int, shown: TrainingProgress, *, main: bool
 ) -> Iterator[TrainingProgress]:
-    """The progress to train with in the block. The page is written at its end too, and when it is
-    interrupted. Only the `main` process writes.
+    """The progress to train with in the block. The page is written at its end too, with the curves
+    in the adapter's model card, and when it is interrupted. Only the `main` process writes.
     """
     if not main:
         yield shown
@@ -62,3 +70,6 @@ def with_page(
         progress.write()
         raise
     progress.write()
+    if progress.begun:
+        with writing(folder / "adapter", "The adapter itself is kept."):
+            add_curves(folder / "adapter", (folder / FILES[0]).read_bytes())

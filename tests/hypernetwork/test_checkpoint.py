@@ -526,7 +526,7 @@ def test_saving_replaces_the_folder_and_leaves_nothing_else(saved: Path) -> None
     assert [path.name for path in saved.parent.iterdir()] == ["adapter"]
     card = (saved / "README.md").read_text()
     assert "brightness x 2" in card
-    assert "0.25 +- unknown" in card
+    assert "| 0.25 (unknown) |" in card
 
 
 def test_cost_and_hash_are_read_without_torch(saved: Path) -> None:
