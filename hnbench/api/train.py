@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hnbench.api.arguments import Weights, device_of, options_of
+from hnbench.api.arguments import Several, Weights, device_of, options_of
+from hnbench.api.trackers import tracked, trackers_of
 from hnbench.api.training_arrangement import arrange_training
 from hnbench.api.training_page import with_page
 from hnbench.api.training_plan import effective_lines
@@ -15,6 +16,8 @@ from hnbench.display.screen import Screen
 from hnbench.hypernetwork.launch import TrainingProcess, is_alone_by_mistake, launched
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hnbench.api.training_arrangement import TrainingArrangement
 
 
@@ -64,6 +67,7 @@ def train(
     device: str = "auto",
     dtype: Dtype | None = None,
     out: str | Path | None = None,
+    log: Several = None,
     progress: bool = True,
 ) -> TrainedAdapter:
     """Train a noise hypernetwork, or fine-tune the generator on the same rewards.
@@ -102,6 +106,7 @@ def train(
         "eval_every": eval_every,
     }
     launch = launched()
+    trackers = trackers_of(log)
     with Screen(shown=progress and launch.main) as screen:
         wanted = arrange_training(
             screen,
@@ -127,11 +132,14 @@ def train(
         chosen = device_of(device, screen)
         for line in effective_lines(wanted, launch.count, chosen):
             screen.say(line)
-        return _train(wanted, (launch, chosen), screen)
+        return _train(wanted, (launch, chosen), trackers, screen)
 
 
 def _train(
-    wanted: TrainingArrangement, place: tuple[TrainingProcess, str], screen: Screen
+    wanted: TrainingArrangement,
+    place: tuple[TrainingProcess, str],
+    trackers: Sequence[str],
+    screen: Screen,
 ) -> TrainedAdapter:
     """Load all models, and start or continue the training. `place` is this process's among those
     that a launcher started, and the training's device.
@@ -149,7 +157,8 @@ def _train(
         trainer = Trainer(config, generator, rewards, wanted.prompts, folder, processes)
         with (
             screen.training() as display,
-            with_page(folder, config.save_every, display, main=launch.main) as progress,
+            with_page(folder, config.save_every, display, main=launch.main) as paged,
+            tracked(trackers, config, folder, paged, main=launch.main) as progress,
         ):
             adapter = trainer.train(progress)
         description = processes.lead(lambda: dict(describe_adapter(adapter)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich import filesize
 
 from hnbench.api.needs import model_downloads
+from hnbench.api.trackers import trackers_of
 from hnbench.api.training_arrangement import arrange_training
 from hnbench.catalogue.loading import check_device
 from hnbench.display.screen import Screen
@@ -56,8 +57,9 @@ def plan_training(**asked: Any) -> TrainingPlan:
 
     bound = inspect.signature(train).bind(**asked)
     bound.apply_defaults()
-    device, progress = (bound.arguments.pop(name) for name in ("device", "progress"))
+    device, log, progress = (bound.arguments.pop(name) for name in ("device", "log", "progress"))
     check_device(device)
+    trackers_of(log)
     launch = launched()
     with Screen(shown=progress and launch.main) as screen, nothing_downloaded():
         wanted = arrange_training(screen, **bound.arguments)

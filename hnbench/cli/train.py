@@ -151,6 +151,14 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="TRACKER",
+            help="Give the log to tensorboard, wandb or trackio too. May be given several times.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -194,6 +202,7 @@ def train(
         "device": device,
         "dtype": dtype,
         "out": out,
+        "log": log,
     }
     main = launched().main
     with _one_message(main=main):
