@@ -479,7 +479,7 @@ def test_a_folder_that_is_no_adapter_is_named(tmp_path: Path, saved: Path) -> No
     (saved / "hnbench.json").write_text("{")
     with pytest.raises(UsageError, match="cannot be read"):
         describe_adapter(saved)
-    (saved / "hnbench.json").write_text('{"schema": 3}')
+    (saved / "hnbench.json").write_text('{"schema": 4}')
     with pytest.raises(StoreError, match=r"written by a newer hnbench .* update hnbench"):
         describe_adapter(saved)
 
