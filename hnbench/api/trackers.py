@@ -112,8 +112,10 @@ def _started(name: str, config: TrainingConfig, folder: Path, step: int) -> Any:
     """A tracker whose run is that of the training's folder. A training that continues goes on in
     the same run.
     """
-    from accelerate import tracking
+    from accelerate import PartialState, tracking
 
+    # The trackers' own log needs it. The processes have joined before, so nothing is joined here.
+    PartialState()
     run = folder.resolve().name
     if name == "tensorboard":
         # TensorBoard drops what an interrupted training logged after its last saved state.
