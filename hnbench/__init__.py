@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from hnbench.api.generate import GeneratedImage as GeneratedImage
     from hnbench.api.generate import GeneratedImages as GeneratedImages
     from hnbench.api.generate import generate as generate
+    from hnbench.api.load_hypernetwork import load_hypernetwork as load_hypernetwork
     from hnbench.api.measure import MeasuredImages as MeasuredImages
     from hnbench.api.measure import measure as measure
     from hnbench.api.merge import MergedRun as MergedRun
     from hnbench.api.merge import merge as merge
     from hnbench.api.plan import RunPlan as RunPlan
     from hnbench.api.plan import plan as plan
+    from hnbench.api.push import plan_push as plan_push
     from hnbench.api.push import push as push
     from hnbench.api.report import Report as Report
     from hnbench.api.report import report as report
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from hnbench.api.score import score as score
     from hnbench.api.train import TrainedAdapter as TrainedAdapter
     from hnbench.api.train import train as train
+    from hnbench.api.training_plan import TrainingPlan as TrainingPlan
+    from hnbench.api.training_plan import plan_training as plan_training
     from hnbench.api.verify import Verified as Verified
     from hnbench.api.verify import verify as verify
     from hnbench.api.view import view as view
@@ -81,14 +85,16 @@ _HOMES = {
     "api.export": ("ExportedImages", "export"),
     "api.fetch": ("Fetched", "fetch"),
     "api.generate": ("GeneratedImage", "GeneratedImages", "generate"),
+    "api.load_hypernetwork": ("load_hypernetwork",),
     "api.measure": ("MeasuredImages", "measure"),
     "api.merge": ("MergedRun", "merge"),
     "api.plan": ("RunPlan", "plan"),
-    "api.push": ("push",),
+    "api.push": ("plan_push", "push"),
     "api.report": ("Report", "report"),
     "api.run": ("FinishedRun", "load_run", "run"),
     "api.score": ("Scored", "score"),
     "api.train": ("TrainedAdapter", "train"),
+    "api.training_plan": ("TrainingPlan", "plan_training"),
     "api.verify": ("Verified", "verify"),
     "api.view": ("view",),
     "errors": (
@@ -148,6 +154,7 @@ __all__ = [
     "Suite",
     "Task",
     "TrainedAdapter",
+    "TrainingPlan",
     "UsageError",
     "Verdict",
     "Verified",
@@ -156,10 +163,13 @@ __all__ = [
     "export",
     "fetch",
     "generate",
+    "load_hypernetwork",
     "load_run",
     "measure",
     "merge",
     "plan",
+    "plan_push",
+    "plan_training",
     "push",
     "report",
     "run",

@@ -358,6 +358,8 @@ def test_a_model_card_shows_names_as_text(text: str, tmp_path: Path) -> None:
             "backbone": text,
             "last_layer": text,
             "noise_shape": [1],
+            "base": text,
+            "pipeline": text,
         },
         "config": {"rewards": {text: 2.0}, "rank": 4, "lora_alpha": 8},
         "training": {"seconds": 12.5, "steps": 3, "images": 12, "device": text},
@@ -370,9 +372,15 @@ def test_a_model_card_shows_names_as_text(text: str, tmp_path: Path) -> None:
     )
     _, front, body = (tmp_path / "a/README.md").read_text().split("---\n", 2)
     yaml: Any = pytest.importorskip("yaml")
-    assert yaml.safe_load(front) == {"library_name": "peft", "tags": ["lora", "text-to-image"]}
+    tags = ["lora", "text-to-image", "noise-hypernetwork", "test-time-optimization"]
+    assert yaml.safe_load(front) == {
+        "library_name": "peft",
+        "pipeline_tag": "text-to-image",
+        "tags": tags,
+    }
     found = page(body)
     assert [tag for tag, _ in found.elements].count("td") == 10
+    assert "```" not in body
     assert squeezed(found.text).count(squeezed(printable(text))) >= 5
     assert json.loads((tmp_path / "a/hnbench.json").read_text())["generator"]["name"] == text
 

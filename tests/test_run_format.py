@@ -10,6 +10,7 @@ import lzma
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,10 @@ import msgspec
 import pytest
 from PIL import Image
 
-from hnbench.config import RunConfig
+import hnbench
+from hnbench.api.training_page import with_page
+from hnbench.config import RunConfig, values_of
+from hnbench.hypernetwork.trainer import Trainer
 from hnbench.images.finding import find_images
 from hnbench.images.judging import score
 from hnbench.images.result_files import write_results
@@ -27,10 +31,13 @@ from hnbench.images.verdict_journal import _Line
 from hnbench.measures.journal import Definition, Distance, MeasureRow, definition_line, open_journal
 from hnbench.methods.training import AMOUNTS
 from hnbench.reports.summary import summarise_runs
+from hnbench.reports.training.log import Step
 from hnbench.reports.write import FILES, write_report
 from hnbench.runs.manifest import _Manifest
 from hnbench.runs.record import Record
 from hnbench.runs.store import read_run
+from tests.hypernetwork.test_trainer import Spectator
+from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
 from tests.images.conftest import Stages
 from tests.reports.synthetic import LABELS, manifest, write_run
 from tests.reports.test_other_suites import rewrite
@@ -273,6 +280,68 @@ def _placeholder(name: str) -> str:
 
 NAMES = {"shapes-resnet", "redness", "red"}
 """The held-out rewards of these reports."""
+
+
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The folders of a finished and of an unfinished training, of both kinds."""
+    folders = [tmp_path_factory.mktemp(kind) for kind in ("hypernoise", "finetune")]
+    for folder, stop_at in zip(folders, (None, 2), strict=True):
+        wanted = config(kind=folder.name.rstrip("0123456789"), warmup_steps=1)
+        trainer = Trainer(wanted, UNetGenerator(), mixture(), PROMPTS, folder)
+        with (
+            suppress(KeyboardInterrupt),
+            with_page(folder, 1, Spectator(stop_at), main=True) as progress,
+        ):
+            trainer.train(progress)
+    return folders
+
+
+def test_files_of_a_training(trainings: list[Path]) -> None:
+    there = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for folder in trainings
+        for path in folder.iterdir()
+    }
+    assert documented("A training's folder") == there
+
+
+def test_train_jsonl(trainings: list[Path]) -> None:
+    written = of_values(line for folder in trainings for line in lines_of(folder / "train.jsonl"))
+    assert documented("train.jsonl") == innermost(written) == of_type(Step)
+
+
+def test_training_json(trainings: list[Path]) -> None:
+    values = [json.loads((folder / "training.json").read_text("utf-8")) for folder in trainings]
+    assert documented("training.json") == of_values(values, {"config"})
+    for value in values:
+        assert set(value["config"]) == {*values_of(config(), "identity"), "warmup"}
+
+
+def test_diagnosis_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = hnbench.diagnose(limit=1, samples=2, device="cpu", progress=False)
+    whens = [f"gaussianity.{when}" for when in ("before", "after")]
+    moments = ("mean", "variance", "skewness", "excess_kurtosis")
+    names = ["norm", "position_mean", *(f"moments.{name}" for name in moments)]
+    names += ["lag_one.vertical", "lag_one.horizontal"]
+    statistics = {f"{when}.{name}" for when in whens for name in names}
+    value = json.loads(found.path.read_text("utf-8"))
+    for path in statistics:
+        inner = value
+        for name in path.split("."):
+            inner = inner[name]
+        assert set(inner) == {"observed", "expected", "standard_error", "z"}
+    written = {
+        re.sub(r"^gaussianity\.(before|after)", "gaussianity.WHEN", path)
+        for path in of_values([value], statistics)
+    }
+    # The embedded world's constants are too large for the series.
+    series = {f"{name}.{part}" for name in ("kl", "jacobian_term") for part in ERROR}
+    assert documented("diagnosis.json") == innermost(written | series)
+
+
+ERROR = ("mean", "standard_error")
 
 
 def test_headline_json(findings: dict[str, set[str]]) -> None:

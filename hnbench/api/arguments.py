@@ -22,6 +22,7 @@ from hnbench.catalogue.loading import (
 from hnbench.catalogue.training_prompts import find_prompts, is_set
 from hnbench.errors import UsageError
 from hnbench.files.prompt_files import file_name
+from hnbench.weights.pinned_files import NotHere
 
 if TYPE_CHECKING:
     from hnbench.catalogue.presets import Preset
@@ -102,7 +103,10 @@ def prompts_of(
     data_dir: str | Path | None,
     screen: Screen,
 ) -> tuple[tuple[str, ...], str]:
-    """Prompts to train on, and their source: the name of their set, or the file's name."""
+    """Prompts to train on, and their source: the name of their set, or the file's name.
+
+    No prompts for a set whose files are not on this machine, where nothing may be downloaded.
+    """
     source = str(given) if given is not None else preset.training_prompts
     if not source:
         raise UsageError(
@@ -110,7 +114,10 @@ def prompts_of(
             " `prompts` (`hnbench list prompts` shows the sets)"
         )
     data = None if data_dir is None else Path(data_dir)
-    texts = find_prompts(source, data, screen.note)
+    try:
+        texts = find_prompts(source, data, screen.note)
+    except NotHere:
+        texts = ()
     return texts, source if is_set(source) else file_name(Path(source))
 
 

@@ -17,7 +17,7 @@ from hnbench.verification.sizes import known_size
 from hnbench.weights import hub
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from hnbench.api.arrangement import Arrangement
 
@@ -48,19 +48,26 @@ def downloads(asked: Arrangement) -> tuple[NeededDownload, ...]:
 
 def _needed(asked: Arrangement) -> Iterator[NeededDownload]:
     config = asked.config
-    if not Path(config.generator).expanduser().is_dir():
-        size = None if is_place(config.generator) else known_size(config.generator, config.dtype)
-        cached = size != 0 and _generator_is_cached(config.generator, config.dtype)
-        yield NeededDownload(config.generator, size, cached)
-    for name in (*config.optimised, *config.held_out):
-        sources = reward_sources([name])
-        if sources:
-            yield NeededDownload(name, known_size(name), all(map(hub.is_cached, sources)))
+    yield from model_downloads(
+        config.generator, config.dtype, (*config.optimised, *config.held_out)
+    )
     for adapter in asked.adapters.values():
         if isinstance(adapter, str):
             yield NeededDownload(adapter, None, adapter_is_cached(adapter))
     if config.suite_version is None and registry.SUITES.entry(config.suite.partition(":")[0]).needs:
         yield NeededDownload(config.suite, known_size(config.suite.partition(",")[0]), cached=False)
+
+
+def model_downloads(generator: str, dtype: str, rewards: Iterable[str]) -> Iterator[NeededDownload]:
+    """The files of a generator and of rewards. Those that come with hnbench have no bytes."""
+    if not Path(generator).expanduser().is_dir():
+        size = None if is_place(generator) else known_size(generator, dtype)
+        cached = size != 0 and _generator_is_cached(generator, dtype)
+        yield NeededDownload(generator, size, cached)
+    for name in rewards:
+        sources = reward_sources([name])
+        if sources:
+            yield NeededDownload(name, known_size(name), all(map(hub.is_cached, sources)))
 
 
 def adapter_is_cached(name: str) -> bool:

@@ -6,34 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hnbench.api.arguments import (
-    RESULTS,
-    Weights,
-    device_of,
-    options_of,
-    prompts_of,
-    weights_of,
-)
-from hnbench.catalogue.loading import (
-    Dtype,
-    check_generator,
-    compile_models,
-    dtype_of,
-    load_generator,
-    load_mixture,
-    training_settings,
-)
-from hnbench.catalogue.presets import preset_of
-from hnbench.catalogue.training_prompts import is_set
+from hnbench.api.arguments import Several, Weights, device_of, options_of
+from hnbench.api.trackers import tracked, trackers_of
+from hnbench.api.training_arrangement import arrange_training
+from hnbench.api.training_page import with_page
+from hnbench.api.training_plan import effective_lines
+from hnbench.catalogue.loading import Dtype, compile_models, load_generator, load_mixture
 from hnbench.display.screen import Screen
-from hnbench.files.names import OF_MODELS, plain_name
 from hnbench.hypernetwork.launch import TrainingProcess, is_alone_by_mistake, launched
-from hnbench.seeds import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hnbench.hypernetwork.config import TrainingConfig
+    from hnbench.api.training_arrangement import TrainingArrangement
 
 
 @dataclass(frozen=True)
@@ -83,6 +68,7 @@ def train(
     device: str = "auto",
     dtype: Dtype | None = None,
     out: str | Path | None = None,
+    log: Several = None,
     progress: bool = True,
 ) -> TrainedAdapter:
     """Train a noise hypernetwork, or fine-tune the generator on the same rewards.
@@ -98,9 +84,7 @@ def train(
     `StoreError` for a folder of another training, or one that cannot be written; `PeerError` if
     another process has ended.
     """
-    from hnbench.hypernetwork.config import TrainingConfig
-
-    asked = {
+    settings = {
         "steps": steps,
         "batch_size": batch_size,
         "accumulation": accumulation,
@@ -124,22 +108,22 @@ def train(
         "eval_every": eval_every,
     }
     launch = launched()
+    trackers = trackers_of(log)
     with Screen(shown=progress and launch.main) as screen:
-        defaults = preset_of(generator)
-        published = training_settings(defaults, kind, preset, generator)
-        check_generator(generator)
-        weights = weights_of(optimise, defaults, generator)
-        texts, source = prompts_of(prompts, defaults, generator, data_dir, screen)
-        given = {name: value for name, value in asked.items() if value is not None}
-        config = TrainingConfig(
+        wanted = arrange_training(
+            screen,
             kind=kind,
             generator=generator,
-            rewards=weights,
-            prompts=source,
+            preset=preset,
+            optimise=optimise,
+            prompts=prompts,
+            data_dir=data_dir,
             seed=seed,
-            **{**published, **given},
+            dtype=dtype,
+            out=out,
+            **settings,
         )
-        launch.require_divisible(config.batch_size, config.accumulation)
+        launch.require_divisible(wanted.config.batch_size, wanted.config.accumulation)
         if launch.count > 1:
             screen.note(f"training on {launch}")
         elif is_alone_by_mistake():
@@ -147,45 +131,16 @@ def train(
                 "training in one process, because on a CPU accelerate starts several only through"
                 " MPI; torchrun starts them without it"
             )
-        screen.say(_work(config))
         chosen = device_of(device, screen)
-        precision = dtype_of(generator, dtype)
-        folder = RESULTS / _name_of(config, texts, precision) if out is None else Path(out)
-        return _train(config, texts, (launch, chosen), precision, folder, screen)
-
-
-def _work(config: TrainingConfig) -> str:
-    """The whole training in one line."""
-    images = config.steps * config.batch_size * config.accumulation
-    return (
-        f"{config.steps:,} steps on {images:,} images, with an evaluation every"
-        f" {config.eval_every:,} steps"
-    )
-
-
-def _name_of(config: TrainingConfig, prompts: Sequence[str], dtype: str) -> str:
-    """The default name of a training's folder. It differs for everything that `Trainer` requires to
-    be the same within one training.
-    """
-    identity = [config.identity]
-    if not is_set(config.prompts):
-        identity.append(list(prompts))  # type: ignore[arg-type]
-    if dtype != dtype_of(config.generator, None):
-        identity.append(dtype)
-    short = (digest(identity) if len(identity) > 1 else config.identity)[:8]
-    return plain_name(
-        f"train-{config.kind}-{config.generator}",
-        ending=f"-seed{config.seed}-{short}",
-        also=OF_MODELS,
-    )
+        for line in effective_lines(wanted, launch.count, chosen):
+            screen.say(line)
+        return _train(wanted, (launch, chosen), trackers, screen)
 
 
 def _train(
-    config: TrainingConfig,
-    prompts: Sequence[str],
+    wanted: TrainingArrangement,
     place: tuple[TrainingProcess, str],
-    dtype: str,
-    folder: Path,
+    trackers: Sequence[str],
     screen: Screen,
 ) -> TrainedAdapter:
     """Load all models, and start or continue the training. `place` is this process's among those
@@ -196,14 +151,19 @@ def _train(
     from hnbench.hypernetwork.trainer import Trainer
 
     launch, device = place[0], own_device(*place)
+    config, folder = wanted.config, wanted.folder
     with joined(launch, device) as processes:
         screen.announce(f"loading {config.generator}, {', '.join(config.rewards)}")
-        generator = load_generator(config.generator, device, dtype, **options_of(config))
-        rewards = load_mixture(config.rewards, device, dtype)
+        generator = load_generator(config.generator, device, wanted.dtype, **options_of(config))
+        rewards = load_mixture(config.rewards, device, wanted.dtype)
         if config.compile:
             compile_models(generator, rewards, screen.note)
-        trainer = Trainer(config, generator, rewards, prompts, folder, processes)
-        with screen.training() as display:
-            adapter = trainer.train(display)
+        trainer = Trainer(config, generator, rewards, wanted.prompts, folder, processes)
+        with (
+            screen.training() as display,
+            with_page(folder, config.save_every, display, main=launch.main) as paged,
+            tracked(trackers, config, folder, paged, main=launch.main) as progress,
+        ):
+            adapter = trainer.train(progress)
         description = processes.lead(lambda: dict(describe_adapter(adapter)))
     return TrainedAdapter(folder, adapter, config.kind, config.generator, description)

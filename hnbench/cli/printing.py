@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from hnbench.api.plan import RunPlan
     from hnbench.catalogue.entries import Entry
+    from hnbench.hypernetwork.publish import PushPlan
     from hnbench.weights.hub import Source
 
 
@@ -48,6 +49,21 @@ def show_downloads(
             ", ".join(names), str(source), ", ".join(need[0][0] for need in source.needs), size
         )
     _print(consoles.stdout(), table)
+
+
+def show_push(plan: PushPlan) -> None:
+    """Print the files of an upload, and what becomes of the repository."""
+    table = Table("file", "size", "in the repository", box=box.SIMPLE_HEAD)
+    for name, size in plan.files.items():
+        there = "unknown" if plan.existing is None else "new"
+        if name in plan.overwritten:
+            there = "overwritten"
+        table.add_row(consoles.plain(name), filesize.decimal(size), there)
+    _print(consoles.stdout(), table)
+    total = filesize.decimal(sum(plan.files.values()))
+    kept = len(plan.existing or ()) - len(plan.overwritten)
+    state = plan.remark or f"it exists; {kept} of its other files stay as they are"
+    consoles.say(consoles.stdout(), f"{len(plan.files)} files, {total}, to {plan.repo}: {state}")
 
 
 def show_plan(plan: RunPlan) -> None:

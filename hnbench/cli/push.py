@@ -9,10 +9,12 @@ import typer
 
 import hnbench as api
 from hnbench.cli.output import echo
+from hnbench.cli.printing import show_push
 
 EXAMPLES = (
     "hnbench push results/my-training/adapter owner/name",
     "hnbench push adapter owner/name --private",
+    "hnbench push adapter owner/name --dry-run",
 )
 
 
@@ -27,9 +29,18 @@ def push(
     private: Annotated[
         bool, typer.Option("--private", help="Only people with access can see it.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="List what would be uploaded and overwritten. This needs no token."
+        ),
+    ] = False,
 ) -> None:
     """Put a trained adapter on the Hugging Face Hub.
 
     Its model card and configuration go with it. Then `--hypernetwork OWNER/NAME` loads it.
     """
+    if dry_run:
+        show_push(api.plan_push(folder, name))
+        return
     echo(f"The adapter is at {api.push(folder, name, private=private)}")

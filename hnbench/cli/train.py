@@ -6,7 +6,7 @@ import shlex
 import signal
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -40,6 +40,7 @@ EXAMPLES = (
     "hnbench train",
     "hnbench train --kind finetune --steps 500 --learning-rate 1e-4",
     "hnbench train --prompts my-prompts.txt --batch-size 16 --out results/my-training",
+    "hnbench train --generator sd-turbo --preset paper --dry-run",
     "torchrun --nproc-per-node 2 -m hnbench train --save-every 20",
     "accelerate launch -m hnbench train --generator sd-turbo --batch-size 18 --accumulation 1",
 )
@@ -152,47 +153,67 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", help=f"The training's folder. {NAMED}")
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="TRACKER",
+            help="Give the log to tensorboard, wandb or trackio too. May be given several times.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the effective configuration, and load and write nothing."
+        ),
+    ] = False,
 ) -> None:
     """Train a noise hypernetwork, or fine-tune the generator.
 
     The same command again continues a training that was interrupted. Defaults come from the
     generator's preset. Under torchrun or accelerate launch, several processes share each batch.
     """
+    asked: dict[str, Any] = {
+        "kind": kind,
+        "generator": generator,
+        "preset": preset,
+        "optimise": optimise,
+        "prompts": prompts,
+        "data_dir": data_dir,
+        "steps": steps,
+        "batch_size": batch_size,
+        "accumulation": accumulation,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "gradient_clip": gradient_clip,
+        "rank": rank,
+        "lora_alpha": lora_alpha,
+        "lora_dtype": lora_dtype,
+        "target_pattern": target_pattern,
+        "regulariser_weight": regulariser_weight,
+        "regulariser_reduction": regulariser_reduction,
+        "image_penalty": image_penalty,
+        "image_size": image_size,
+        "prompt_prefix": prompt_prefix,
+        "max_sequence_length": max_sequence_length,
+        "memory": memory,
+        "compile": compile,
+        "seed": seed,
+        "save_every": save_every,
+        "eval_every": eval_every,
+        "device": device,
+        "dtype": dtype,
+        "out": out,
+        "log": log,
+    }
     main = launched().main
     with _one_message(main=main):
-        found = api.train(
-            kind=kind,
-            generator=generator,
-            preset=preset,
-            optimise=optimise,
-            prompts=prompts,
-            data_dir=data_dir,
-            steps=steps,
-            batch_size=batch_size,
-            accumulation=accumulation,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            schedule=schedule,
-            gradient_clip=gradient_clip,
-            rank=rank,
-            lora_alpha=lora_alpha,
-            lora_dtype=lora_dtype,
-            target_pattern=target_pattern,
-            regulariser_weight=regulariser_weight,
-            regulariser_reduction=regulariser_reduction,
-            image_penalty=image_penalty,
-            image_size=image_size,
-            prompt_prefix=prompt_prefix,
-            max_sequence_length=max_sequence_length,
-            memory=memory,
-            compile=compile,
-            seed=seed,
-            save_every=save_every,
-            eval_every=eval_every,
-            device=device,
-            dtype=dtype,
-            out=out,
-        )
+        if dry_run:
+            for line in api.plan_training(**asked).lines:
+                echo(line)
+            return
+        found = api.train(**asked)
     if not main:
         return
     suite = preset_of(generator).suite or "SUITE"

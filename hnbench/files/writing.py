@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -106,6 +108,31 @@ def write_whole(path: Path, content: bytes, ending: str = ".tmp") -> None:
     finally:
         os.close(descriptor)
     os.replace(temporary, path)  # noqa: PTH105 - atomic, also if `path` exists
+
+
+def replace_folder(working: Path, folder: Path) -> None:
+    """Put a folder of files in the place of `folder`, whole on the disk: after a power cut too, the
+    name means whole files.
+
+    The files get the mode of new files, because safetensors lets only their owner read them.
+    """
+    mode = _mode_of_new_files(working)
+    for path in working.iterdir():
+        path.chmod(mode)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    shutil.rmtree(folder, ignore_errors=True)
+    working.replace(folder)
+
+
+def _mode_of_new_files(folder: Path) -> int:
+    # `os.umask` can only be read by changing it, for all threads.
+    probe = folder / ".mode"
+    probe.touch()
+    try:
+        return stat.S_IMODE(probe.stat().st_mode)
+    finally:
+        probe.unlink()
 
 
 def append_whole(descriptor: int, content: bytes) -> None:

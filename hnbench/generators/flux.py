@@ -66,6 +66,10 @@ class FluxGenerator(PipelineGenerator):
             **({} if self._tokens == MAX_TOKENS else {"max_sequence_length": self._tokens}),
         }
 
+    @property
+    def stock_arguments(self) -> dict[str, Any]:
+        return {**super().stock_arguments, "max_sequence_length": self._tokens}
+
     def _default_size(self) -> int:
         return DEFAULT_SIZE
 

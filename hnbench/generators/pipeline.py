@@ -44,6 +44,9 @@ class PipelineGenerator(Generator):
     for any other family they are a `UsageError`. `memory` names the policies of
     `hnbench.generators.memory`. `source` says where the pipeline came from.
 
+    `shared` is for a pipeline that is used elsewhere too: its parts stay as and where they are, so
+    there is no choice of `memory`.
+
     A sampler that adds noise between its steps draws it from the image's own seed
     (`Conditioning.step_seeds`), so images do not depend on the batch, and methods differ only in
     the starting noise.
@@ -79,26 +82,20 @@ class PipelineGenerator(Generator):
         intermediate_timesteps: float | Literal["even"] | None = None,
         memory: Sequence[str] = (),
         source: Mapping[str, Any] | None = None,
+        shared: bool = False,
     ) -> None:
         self.name, self._weights, self._source = name, fingerprint, dict(source or {})
         self._device: torch.device = torch.device(device)
         self.pipeline, self.scheduler = pipeline, pipeline.scheduler
-        parts = {
-            part: getattr(pipeline, part).requires_grad_(False).eval()
-            for part in (*self.text_parts, self.backbone_part, "vae")
-        }
-        self.text_encoders = [parts[part] for part in self.text_parts]
-        self.backbone, self.decoder = parts[self.backbone_part], parts["vae"].to(self._device)
+        self.text_encoders = [getattr(pipeline, part) for part in self.text_parts]
+        self.backbone, self.decoder = getattr(pipeline, self.backbone_part), pipeline.vae
         self._dtype: torch.dtype = getattr(pipeline, self.backbone_part).dtype
         self.architecture: Any = self.backbone.config
         """The backbone's configuration."""
-        if (
-            self.upcast_decoder
-            and self._dtype == torch.float16
-            and self.decoder.config.force_upcast
-        ):
-            self.decoder.float()
-        self._set_memory(memory)
+        self._offload = self._checkpoint_decoder = False
+        if not shared:
+            self._prepare_parts()
+            self._set_memory(memory)
         self._set_size(image_size)
         self._set_prefix(prompt_prefix)
         self._set_text_length(max_sequence_length)
@@ -144,6 +141,18 @@ class PipelineGenerator(Generator):
             source={**(source or {}), **({"variants": variants} if variants else {})},
             **options,
         )
+
+    def _prepare_parts(self) -> None:
+        """Freeze all parts, and put the decoder in its place."""
+        for part in (*self.text_encoders, self.backbone, self.decoder):
+            part.requires_grad_(False).eval()
+        self.decoder.to(self._device)
+        if (
+            self.upcast_decoder
+            and self._dtype == torch.float16
+            and self.decoder.config.force_upcast
+        ):
+            self.decoder.float()
 
     # Options.
 
@@ -282,6 +291,23 @@ class PipelineGenerator(Generator):
             else torch.tensor(self.first_time)
         )
         return self._denoise(noise, first, conditioning)
+
+    # The same image by diffusers' own pipeline.
+
+    @property
+    def stock_arguments(self) -> dict[str, Any]:
+        """The arguments of the stock pipeline's call for which it makes the image of `generate` in
+        one step.
+        """
+        size = {"height": self.image_size, "width": self.image_size}
+        return {"num_inference_steps": 1, "guidance_scale": 0.0, **size}
+
+    def stock_latents(self, noise: Tensor) -> Tensor:
+        """The `latents` of the stock pipeline's call for noises `[B, *noise_shape]`.
+
+        The pipeline scales them itself. Most pipelines do not cast them.
+        """
+        return noise.to(self._dtype)
 
     # Each family's own part.
 

@@ -41,6 +41,14 @@ class PixArtGenerator(PipelineGenerator):
         )
         return {"hidden_states": hidden.to(self._dtype), "attention_mask": mask}
 
+    @property
+    def stock_arguments(self) -> dict[str, Any]:
+        timesteps = (
+            {"timesteps": [FIRST_TIMESTEP]} if isinstance(self.scheduler, DDPMScheduler) else {}
+        )
+        plain = {"clean_caption": False, "use_resolution_binning": False}
+        return {**super().stock_arguments, **plain, **timesteps}
+
     def _started(self, steps: int, **arguments: Any) -> Any:
         if isinstance(self.scheduler, DDPMScheduler):
             descending = [FIRST_TIMESTEP * (steps - index) // steps for index in range(steps)]

@@ -64,6 +64,19 @@ class SanaSprintGenerator(PipelineGenerator):
     def _options(self) -> dict[str, Any]:
         return {**super()._options(), "guidance": GUIDANCE, "prompt_prefix": self.prompt_prefix}
 
+    @property
+    def stock_arguments(self) -> dict[str, Any]:
+        return {
+            **super().stock_arguments,
+            "guidance_scale": GUIDANCE,
+            "intermediate_timesteps": None,
+            "use_resolution_binning": False,
+            **({} if self.prompt_prefix else {"complex_human_instruction": None}),
+        }
+
+    def stock_latents(self, noise: Tensor) -> Tensor:
+        return noise  # the pipeline keeps latents in float32 itself
+
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
         # The instruction is written only in the pipeline's own default argument.
         stock = (

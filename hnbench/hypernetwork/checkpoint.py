@@ -29,7 +29,8 @@ from hnbench.files.decoding import MalformedError, as_kind, check_schema
 from hnbench.files.escaping import printable
 from hnbench.files.hashing import sha256_of_file
 from hnbench.files.reading import json_of
-from hnbench.hypernetwork.card import model_card
+from hnbench.files.writing import replace_folder
+from hnbench.hypernetwork.card import CARD, model_card
 from hnbench.hypernetwork.config import Count
 from hnbench.hypernetwork.seen import write_hashes
 
@@ -41,14 +42,11 @@ if TYPE_CHECKING:
     from hnbench.hypernetwork.adapter import LoraAdapter
 
 T = TypeVar("T")
-SCHEMA = 2
-"""The version of hnbench.json. Since version 2, a training can have floating-point operations."""
-WEIGHTS, CONFIG, DESCRIPTION, CARD = (
-    "adapter_model.safetensors",
-    "adapter_config.json",
-    "hnbench.json",
-    "README.md",
-)
+SCHEMA = 3
+"""The version of hnbench.json. Since version 2, a training can have floating-point operations;
+since version 3, a generator has its base and pipeline.
+"""
+WEIGHTS, CONFIG, DESCRIPTION = "adapter_model.safetensors", "adapter_config.json", "hnbench.json"
 OFFICIAL_WEIGHTS = "adapter_model.bin"
 """The file that the official training code writes instead of safetensors. Its layer names lack
 peft's prefix.
@@ -122,6 +120,10 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
     dtype: str = ""
     last_layer: str = ""
     backbone: str = ""
+    base: str = ""
+    """The repository `owner/name@commit` of the backbone's weights; empty if not on the Hub."""
+    pipeline: str = ""
+    """The class of the diffusers pipeline; empty for any other generator."""
 
 
 class TrainingCost(msgspec.Struct):
@@ -225,12 +227,7 @@ def save_adapter(
     )
     if prompts:
         write_hashes(working, prompts)
-    # On the disk before the rename: after a power cut, the folder's name must mean whole files.
-    for path in working.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    shutil.rmtree(folder, ignore_errors=True)
-    working.replace(folder)
+    replace_folder(working, folder)
 
 
 def _for_diffusers(config: Any) -> str:

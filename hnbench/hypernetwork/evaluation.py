@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.hypernetwork.expected import held_out_of
 from hnbench.hypernetwork.processes import Processes
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource, seed_of
@@ -34,7 +35,7 @@ def split_prompts(prompts: Sequence[str], seed: int) -> tuple[list[str], list[st
     order = torch.randperm(
         len(distinct), generator=torch.Generator("cpu").manual_seed(seed_of("held out", seed))
     ).tolist()
-    cut = max(1, len(distinct) // 10)
+    cut = held_out_of(len(distinct))
     return [distinct[index] for index in sorted(order[cut:])], [
         distinct[index] for index in order[:cut]
     ]

@@ -27,7 +27,7 @@ from hnbench.files.decoding import MalformedError, decode
 from hnbench.files.escaping import printable
 from hnbench.files.locking import locked
 from hnbench.files.reading import content_of, json_of
-from hnbench.files.writing import write_whole, writing
+from hnbench.files.writing import replace_folder, write_whole, writing
 from hnbench.hypernetwork.config import Count
 
 NOTHING = "not there"
@@ -120,8 +120,7 @@ class TrainingFolder:
             )
         written = {"step": state.step, "groups": sorted(state.tensors), "values": state.values}
         _write(working / "state.json", json.dumps(written, allow_nan=False))
-        shutil.rmtree(target, ignore_errors=True)
-        working.replace(target)
+        replace_folder(working, target)
         # Last, so that there is always a whole state; `load` takes the latest.
         for old in states.iterdir():
             if old != target:

@@ -53,17 +53,23 @@ LONGEST = 200
 """The largest number of characters shown of another program's message."""
 
 
-def load_adapter(folder: Path, generator: Generator, kind: str) -> LoraAdapter:
+def load_adapter(
+    folder: Path, generator: Generator, kind: str, *, weights_known: bool = True
+) -> LoraAdapter:
     """The adapter in a folder, of this kind (`"hypernoise"`, `"finetune"`), loaded strictly.
 
     The weights' names may have peft's prefix or not. An adapter of another kind,
     generator or shape, and one with missing or additional weights, is a
     `UsageError`. A folder without hnbench.json (the published hypernetworks) counts as
-    `"hypernoise"`, and is checked by names and shapes alone.
+    `"hypernoise"`, and is checked by names and shapes alone. If the generator's weights are not
+    known, its fingerprint says nothing, and is not compared.
     """
     weights = weights_file(folder)
     if is_described(folder):
-        _check(folder, describe_adapter(folder), generator, kind)
+        description = describe_adapter(folder)
+        _check(folder, description, generator, kind)
+        if weights_known:
+            _check_weights(folder, description, generator)
     elif kind != "hypernoise":
         raise UsageError(
             f"{folder} has no {DESCRIPTION}, so it counts as a noise hypernetwork and not as {kind}"
@@ -86,13 +92,17 @@ def _check(folder: Path, description: Mapping[str, Any], generator: Generator, k
             f"{folder} is an adapter of kind {description['kind'][:60]!r}; {kind!r} is needed here"
         )
     trained = description["generator"]
-    name, fingerprint = trained["name"][:60], printable(trained["fingerprint"][:12])
     if tuple(trained["noise_shape"]) != tuple(generator.noise_shape):
         raise UsageError(
-            f"{folder} was trained for the generator {name!r} with noise"
+            f"{folder} was trained for the generator {trained['name'][:60]!r} with noise"
             f" {str(trained['noise_shape'])[:60]}; {generator.name!r} has noise"
             f" {list(generator.noise_shape)}"
         )
+
+
+def _check_weights(folder: Path, description: Mapping[str, Any], generator: Generator) -> None:
+    trained = description["generator"]
+    name, fingerprint = trained["name"][:60], printable(trained["fingerprint"][:12])
     if trained["fingerprint"] != generator.fingerprint:
         raise UsageError(
             f"{folder} was trained for the generator {name!r} with fingerprint {fingerprint}; this"

@@ -25,6 +25,7 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.files.decoding import MalformedError, as_kind
 from hnbench.files.writing import writing
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.guards.interrupts import (
     Noted,
     interrupt_deferred,
@@ -96,6 +97,7 @@ class Trainer:
         self.processes = processes or Processes()
         self.processes.launch.require_divisible(config.batch_size, config.accumulation)
         self.config, self.folder, self.meter = config, TrainingFolder(folder), Meter()
+        self.origin = _origin_of(generator)
         self.generator = MeteredGenerator(generator, self.meter)
         self.reward = MeteredReward(reward, self.meter)
         texts, held_out = split_prompts(prompts, config.seed)
@@ -486,6 +488,7 @@ class Trainer:
                 "noise_shape": list(generator.noise_shape),
                 "last_layer": generator.last_layer,
                 "backbone": type(generator.backbone).__name__,
+                **self.origin,
             },
             "config": self.config.as_dict(),
             "temperature": self.objective.temperature if self.hypernetwork else None,
@@ -497,6 +500,15 @@ class Trainer:
             "evaluation": self.kept,
             "prompts": self.manifest["prompts"],
         }
+
+
+def _origin_of(generator: Generator) -> dict[str, str]:
+    """The class of a pipeline, and the repository of its backbone. Folders stay private."""
+    if not isinstance(generator, PipelineGenerator):
+        return {}
+    details = generator.details
+    known = details.get(generator.backbone_part) or details.get("pipeline") or ""
+    return {"base": str(known), "pipeline": generator.pipeline_class}
 
 
 def _size_of(change: Tensor | None, noise: Tensor) -> dict[str, float | None]:

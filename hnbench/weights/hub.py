@@ -237,6 +237,16 @@ def commit_of(folder: Path) -> str:
     return folder.name if folder.parent.name == "snapshots" else ""
 
 
+def repo_of(folder: Path) -> str:
+    """The repository `owner/name` of a snapshot's folder in the cache; empty for any other
+    folder.
+    """
+    if not commit_of(folder):
+        return ""
+    kind, *parts = folder.parent.parent.name.split("--")
+    return "/".join(parts) if kind == "models" else ""
+
+
 @dataclass(frozen=True)
 class Found:
     """The files of several sources on this machine: a folder for each, and their origin for

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 from hnbench.errors import UnavailableError, UsageError
@@ -21,12 +24,32 @@ from hnbench.files.hashing import sha256_of_file
 from hnbench.weights.hub import assets_folder
 from hnbench.weights.hub_errors import disk_reason
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 GIT = "git:"
 """The prefix of a pin that is git's id of the content."""
 VARIABLE = "HNBENCH_DATA"
 """The environment variable that names a folder with the files; what it lacks is taken from the
 cache or downloaded.
 """
+
+
+class NotHere(UsageError):  # noqa: N818
+    """A file is not on this machine, where nothing may be downloaded."""
+
+
+_forbidden: ContextVar[bool] = ContextVar("_forbidden", default=False)
+
+
+@contextmanager
+def nothing_downloaded() -> Iterator[None]:
+    """Within the block, a file that would have to be downloaded is a `NotHere`."""
+    token = _forbidden.set(True)
+    try:
+        yield
+    finally:
+        _forbidden.reset(token)
 
 
 @dataclass(frozen=True)
@@ -265,6 +288,8 @@ def _cache(name: str) -> Path:
 
 def _download(name: str, url: str, pin: str, path: Path, *, progress: bool) -> None:
     """Download to `path`, which appears only with the pinned content."""
+    if _forbidden.get():
+        raise NotHere(f"{name} is not on this machine; it is downloaded when it is needed")
     from huggingface_hub import constants
     from torch.hub import download_url_to_file
 

@@ -31,7 +31,12 @@ FUNCTIONS = [
     "verify",
     "view",
 ]
-SHOWN = {"run": {"report"}, "verify": {"list", "explain"}}
+SHOWN = {
+    "run": {"report"},
+    "verify": {"list", "explain"},
+    "train": {"dry_run"},
+    "push": {"dry_run"},
+}
 """Options that say what a command prints."""
 OF_THE_LIBRARY = {"progress", "before"}
 """Parameters that say what is shown meanwhile."""
@@ -97,7 +102,9 @@ def test_what_is_not_there_is_told() -> None:
         hnbench.runn  # noqa: B018
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "generate", "load_run"])
+@pytest.mark.parametrize(
+    "name", [*FUNCTIONS, "generate", "load_hypernetwork", "load_run", "plan_push", "plan_training"]
+)
 def test_every_function_has_hints_and_says_what_it_raises(name: str) -> None:
     function = getattr(hnbench, name)
     assert "return" in function.__annotations__

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from hnbench.cli.app import app
 from hnbench.errors import StoreError
 from hnbench.files.journal import Journal
-from hnbench.files.writing import ADVICE, writing
+from hnbench.files.writing import ADVICE, replace_folder, writing
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.runs.store import RunStore
 from tests.reports.synthetic import write_run
@@ -189,3 +189,31 @@ def test_a_training_and_a_report_beyond_the_limit_on_files(folder: Path) -> None
         assert "Traceback" not in done.stderr
         assert "File too large" in done.stderr
         assert "ulimit -f" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no such modes there")
+def test_a_replaced_folder_is_whole_on_the_disk_with_the_mode_of_new_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working, folder, synced = tmp_path / "working", tmp_path / "folder", list[int]()
+    for place, name in ((working, "new"), (folder, "old")):
+        place.mkdir()
+        (place / name).write_text(name)
+        (place / name).chmod(0o600)
+    inode, fsync = (working / "new").stat().st_ino, os.fsync
+
+    def noted(descriptor: int) -> None:
+        assert (folder / "old").exists()
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr("hnbench.files.writing.os.fsync", noted)
+    before = os.umask(0o027)
+    try:
+        replace_folder(working, folder)
+    finally:
+        os.umask(before)
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert (folder / "new").stat().st_mode & 0o777 == 0o640
+    assert synced == [inode]
+    assert not working.exists()

@@ -479,7 +479,7 @@ def test_a_folder_that_is_no_adapter_is_named(tmp_path: Path, saved: Path) -> No
     (saved / "hnbench.json").write_text("{")
     with pytest.raises(UsageError, match="cannot be read"):
         describe_adapter(saved)
-    (saved / "hnbench.json").write_text('{"schema": 3}')
+    (saved / "hnbench.json").write_text('{"schema": 4}')
     with pytest.raises(StoreError, match=r"written by a newer hnbench .* update hnbench"):
         describe_adapter(saved)
 
@@ -526,7 +526,7 @@ def test_saving_replaces_the_folder_and_leaves_nothing_else(saved: Path) -> None
     assert [path.name for path in saved.parent.iterdir()] == ["adapter"]
     card = (saved / "README.md").read_text()
     assert "brightness x 2" in card
-    assert "0.25 +- unknown" in card
+    assert "| 0.25 (unknown) |" in card
 
 
 def test_cost_and_hash_are_read_without_torch(saved: Path) -> None:

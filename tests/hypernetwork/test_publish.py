@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+from typer.testing import CliRunner
 
+from hnbench.cli.app import app
 from hnbench.errors import UsageError
-from hnbench.hypernetwork.publish import publish
+from hnbench.hypernetwork.publish import plan_publish, publish
 from tests.methods.adapters import adapter_folder
 
 
@@ -146,3 +148,40 @@ def test_what_is_not_all_of_an_adapter_stays_here(hub: Hub, adapter: Path, tmp_p
     with pytest.raises(UsageError, match="missing required field `lora_alpha`"):
         publish(adapter, "owner/name", private=False)
     assert not hub.asked
+
+
+@pytest.mark.parametrize("there", [None, ["README.md", ".gitattributes"]])
+def test_a_plan_lists_files_and_writes_nothing(
+    hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch, there: list[str] | None
+) -> None:
+    def listed(_: HfApi, repo: str) -> list[str]:
+        assert repo == "owner/name"
+        if there is None:
+            raise RepositoryNotFoundError("404", response=_response(404))
+        return there
+
+    monkeypatch.setattr(HfApi, "list_repo_files", listed)
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    plan = plan_publish(adapter, "owner/name")
+    assert dict(plan.files) == {path.name: path.stat().st_size for path in adapter.iterdir()}
+    assert plan.overwritten == (("README.md",) if there else ())
+    assert bool(plan.remark) == (there is None)
+    assert not hub.asked
+    done = CliRunner().invoke(app, ["push", str(adapter), "owner/name", "--dry-run"])
+    assert done.exit_code == 0
+    expected = "it exists; 1 of its other files" if there else "it does not exist, and would be"
+    assert expected in done.stdout
+    assert done.stdout.count("overwritten") == len(plan.overwritten)
+    assert not hub.asked
+
+
+def test_a_plan_without_the_network(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OfflineModeIsEnabled("offline")
+
+    monkeypatch.setattr(HfApi, "list_repo_files", fail)
+    plan = plan_publish(adapter, "owner/name")
+    assert plan.existing is None
+    assert plan.remark.startswith("it was not looked at: HF_HUB_OFFLINE forbids")
+    with pytest.raises(UsageError, match="write owner/name"):
+        plan_publish(adapter, "name")

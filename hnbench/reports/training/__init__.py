@@ -1,0 +1,1 @@
+"""The page and the curves of a training, from its folder alone."""

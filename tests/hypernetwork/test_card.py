@@ -1,0 +1,118 @@
+"""The model card: its front matter, its curves, and its snippet, which is run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from hnbench.api.training_page import with_page
+from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.hypernetwork.card import add_curves, base_of, model_card
+from hnbench.hypernetwork.checkpoint import check_whole, describe_adapter
+from hnbench.hypernetwork.config import TrainingConfig
+from hnbench.hypernetwork.trainer import Trainer
+from hnbench.rewards.base import Mixture
+from hnbench.rewards.redness import Redness
+from hnbench.seeds import digest
+from tests.hypernetwork.test_trainer import Spectator
+from tests.hypernetwork.tiny import config
+from tests.tiny import FAMILIES, PROMPTS
+
+COMMIT = "c" * 40
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The folder of a pipeline, as a snapshot of the Hub, and one of a training on it."""
+    folder = tmp_path_factory.mktemp("world")
+    base = folder / "models--owner--turbo" / "snapshots" / COMMIT
+    FAMILIES["stable-diffusion"].save(base)
+    # As a generator of a repository is loaded.
+    source = {"pipeline": f"owner/turbo@{COMMIT}"}
+    generator = StableDiffusionGenerator.from_folder(
+        base, name="turbo", fingerprint=digest(source), source=source
+    )
+    values: dict[str, Any] = {"rewards": {"redness": 1.0}, "generator": "turbo", "steps": 1}
+    wanted: TrainingConfig = config(**values, batch_size=1, eval_samples=1)
+    reward, out = Mixture({"redness": (Redness(), 1.0)}), folder / "out"
+    with with_page(out, 1, Spectator(), main=True) as progress:
+        Trainer(wanted, generator, reward, PROMPTS, out).train(progress)
+    return base, out / "adapter"
+
+
+def front_of(card: str) -> dict[str, Any]:
+    yaml: Any = pytest.importorskip("yaml")
+    found: dict[str, Any] = yaml.safe_load(card.split("---\n", 2)[1])
+    return found
+
+
+def test_the_front_matter(world: tuple[Path, Path]) -> None:
+    card = (world[1] / "README.md").read_text()
+    assert front_of(card) == {
+        "base_model": "owner/turbo",
+        "base_model_relation": "adapter",
+        "library_name": "peft",
+        "pipeline_tag": "text-to-image",
+        "tags": ["lora", "text-to-image", "noise-hypernetwork", "test-time-optimization"],
+        "metrics": ["redness"],
+    }
+    evaluation = describe_adapter(world[1])["evaluation"]
+    row = f"| {evaluation['reward']:.4g} | {evaluation['base_reward']:.4g} | "
+    assert row in card
+
+
+def test_the_curves_are_in_the_card(world: tuple[Path, Path]) -> None:
+    adapter = world[1]
+    card = (adapter / "README.md").read_text()
+    assert card.count("![The training's curves](curves.png)") == 1
+    with Image.open(adapter / "curves.png") as picture:
+        assert picture.format == "PNG"
+    add_curves(adapter, (adapter / "curves.png").read_bytes())
+    assert (adapter / "README.md").read_text() == card
+    check_whole(adapter)
+
+
+def test_the_snippet_makes_an_image(
+    world: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, adapter = world
+    (snippet,) = re.findall(r"```python\n(.*?)```", (adapter / "README.md").read_text(), re.DOTALL)
+    assert f'from_pretrained("owner/turbo", revision="{COMMIT}")' in snippet
+    monkeypatch.chdir(tmp_path)
+    Path("THIS").symlink_to(adapter)
+    snippet = snippet.replace(f'"owner/turbo", revision="{COMMIT}"', f'"{base}"')
+    found: dict[str, Any] = {}
+    with torch.random.fork_rng(devices=[]):
+        exec(snippet, found)  # noqa: S102
+    assert found["image"].size == (16, 16)
+
+
+def test_a_base_that_is_not_on_the_hub(world: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(world[1], tmp_path / "adapter")
+    described = describe_adapter(tmp_path / "adapter")
+    described["generator"] |= {"base": "", "dtype": "torch.bfloat16"}
+    card = model_card(described, dense=False, by_diffusers=None)
+    assert "base_model" not in front_of(card)
+    assert 'from_pretrained("BASE", dtype=torch.bfloat16)' in card
+    assert "BASE is the folder of the generator above." in card
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("owner/name@abc", ("owner/name", "abc")),
+        ("owner/name", ("owner/name", "")),
+        ("/home/me/model", ("", "")),
+        ("owner/name\nlicense: mit", ("", "")),
+        ('owner/name"', ("", "")),
+        ("", ("", "")),
+    ],
+)
+def test_only_a_repository_is_a_base(given: str, found: tuple[str, str]) -> None:
+    assert base_of({"base": given}) == found
