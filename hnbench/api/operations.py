@@ -16,7 +16,6 @@ from hnbench.catalogue.loading import is_place
 from hnbench.catalogue.operations import Operations, operations_of
 from hnbench.config import memory_policies
 from hnbench.hypernetwork.checkpoint import describe_adapter, is_described
-from hnbench.methods.adapted import AdapterMethod
 from hnbench.reports.costs import TFLOPS, with_unit
 from hnbench.runs.workload import name_of
 
@@ -124,6 +123,9 @@ def _backbones(
     method: Method, asked: Arrangement, generator: Mapping[Part, Operations]
 ) -> tuple[Operations, Operations]:
     """The passes of the backbone of an image and of a prediction."""
+    # Adapters need torch, and the command line reads the parameters of `hnbench.plan` when it starts.
+    from hnbench.methods.adapted import AdapterMethod
+
     plain = generator["backbone"]
     if not isinstance(method, AdapterMethod):
         return plain, plain
