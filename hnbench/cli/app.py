@@ -136,6 +136,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes longer to import than everything else
+    context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Compare ways to choose the initial noise of a text-to-image model: random, searched,"
         " optimised, or predicted by a hypernetwork."

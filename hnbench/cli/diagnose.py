@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli.json_output import AsJson, print_json
 from hnbench.cli.options import (
     DataFolder,
     DeviceName,
@@ -50,6 +51,7 @@ def diagnose(
         Path | None,
         typer.Option("--out", help="The JSON file. [default: results/diagnosis-... by adapter]"),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Look at what a hypernetwork does to noise.
 
@@ -72,5 +74,8 @@ def diagnose(
         dtype=dtype,
         out=out,
     )
+    if as_json:
+        print_json({"path": found.path, **found.values})
+        return
     show_values(found.values)
     echo(f"The same as JSON: {found.path}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.options import (
     DeviceName,
     ImagesAtATime,
@@ -52,6 +53,7 @@ def measure(
         typer.Option("--out", help="The folder for the values. [default: measures/ in FOLDER]"),
     ] = None,
     shard: ShardName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure existing images: diversity, fidelity, and other values that no method saw.
 
@@ -73,6 +75,9 @@ def measure(
 
     from hnbench.images.measure_table import sentences, table_of
 
+    if as_json:
+        print_json({"path": found.path, "missing": found.missing, "values": rows(found.frame())})
+        return
     if found.missing:
         labels = f"{found.missing} labels of the measures have no values yet"
         show_shard(found.shard, labels, found.path.parent)

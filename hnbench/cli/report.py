@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import hnbench as api
+from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.printing import show_lines, show_report
 from hnbench.errors import SampleFailure
 from hnbench.runs.store import Run
+
+if TYPE_CHECKING:
+    from hnbench.api.report import Report
 
 EXAMPLES = (
     "hnbench report",
@@ -44,12 +48,13 @@ def report(
         bool,
         typer.Option("--check", help="Also compare every image with the SHA-256 of its record."),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write and print the report of a run.
 
     It is made from the run's records alone. Runs of several base seeds are reported together.
     """
-    write_and_show(runs, out, published=published, check=check)
+    write_and_show(runs, out, published=published, check=check, as_json=as_json)
 
 
 def show_existing(run: Path) -> bool:
@@ -72,13 +77,35 @@ def write_and_show(
     *,
     published: bool = False,
     check: bool = False,
+    as_json: bool = False,
 ) -> None:
-    """Write the report, and print its table, findings, published numbers (if asked for) and path.
+    """Write the report, and print its table, findings, published numbers (if asked for) and path;
+    or all of these as JSON.
 
     Raises `SampleFailure` if `check` finds missing or changed images.
     """
     found = api.report(runs, out=out, published=published, check=check)
 
+    if as_json:
+        print_json(
+            {
+                "path": found.path,
+                "findings": found.findings,
+                "published": found.published,
+                "damaged": found.damaged,
+                "summary": rows(found.frame()),
+            }
+        )
+    else:
+        _show(found)
+    if damaged := found.damaged:
+        raise SampleFailure(
+            f"images that are missing or were changed: {len(damaged)}, such as {damaged[0]}; remove"
+            " the changed ones, and `hnbench run` with the run's own options draws them again"
+        )
+
+
+def _show(found: Report) -> None:
     from hnbench.reports.tables import console_table, narrow_tables
 
     show_report(
@@ -87,8 +114,3 @@ def write_and_show(
         found.path,
         narrow=narrow_tables(found.summary),
     )
-    if damaged := found.damaged:
-        raise SampleFailure(
-            f"images that are missing or were changed: {len(damaged)}, such as {damaged[0]}; remove"
-            " the changed ones, and `hnbench run` with the run's own options draws them again"
-        )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli.json_output import AsJson, print_json
 from hnbench.cli.options import (
     DeviceName,
     ImagesAtATime,
@@ -55,6 +56,7 @@ def score(
         ),
     ] = None,
     shard: ShardName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Judge images that lie in a folder, wherever they come from.
 
@@ -74,9 +76,13 @@ def score(
     )
 
     from hnbench.images.result_files import RESULT_LINES
-    from hnbench.images.score_table import correct_lines, sentences, table_of
+    from hnbench.images.score_table import correct_lines, sentences, table_of, to_json
 
     scores = found.scores
+    if as_json:
+        judged = {} if scores.missing else to_json(scores)
+        print_json({"folder": found.folder, "missing": scores.missing, **judged})
+        return
     if scores.missing:
         show_shard(found.shard, f"{scores.missing} images have no verdict yet", found.folder)
         return

@@ -30,6 +30,8 @@ FUNCTIONS = [
     "fetch",
     "verify",
 ]
+COMMON = {"json", "quiet", "verbose", "config"}
+"""Options of the terminal, which commands share."""
 SHOWN = {"run": {"report"}, "verify": {"list", "explain"}}
 """Options that say what a command prints."""
 OF_THE_LIBRARY = {"progress", "before"}
@@ -49,7 +51,7 @@ def options_of(command: str) -> set[str]:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_takes_what_its_command_takes(name: str) -> None:
     parameters = set(inspect.signature(getattr(hnbench, name)).parameters)
-    assert parameters - OF_THE_LIBRARY == options_of(name) - SHOWN.get(name, set())
+    assert parameters - OF_THE_LIBRARY == options_of(name) - COMMON - SHOWN.get(name, set())
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
