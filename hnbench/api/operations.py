@@ -123,7 +123,7 @@ def _backbones(
     method: Method, asked: Arrangement, generator: Mapping[Part, Operations]
 ) -> tuple[Operations, Operations]:
     """The passes of the backbone of an image and of a prediction."""
-    # Adapters need torch, and the command line reads the parameters of `hnbench.plan` when it starts.
+    # Adapters need torch, and the command line imports this module when it starts.
     from hnbench.methods.adapted import AdapterMethod
 
     plain = generator["backbone"]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli import completion
 from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.options import (
     DeviceName,
@@ -18,7 +19,7 @@ from hnbench.cli.options import (
     QuickChoice,
     ShardName,
 )
-from hnbench.cli.output import echo, show_shard
+from hnbench.cli.output import note, show_shard
 from hnbench.cli.printing import show_scores
 
 EXAMPLES = (
@@ -32,13 +33,18 @@ EXAMPLES = (
 
 def measure(
     folder: Annotated[
-        Path, typer.Argument(help="A run, or images in a layout that `hnbench score` reads.")
+        Path,
+        typer.Argument(
+            autocompletion=completion.runs,
+            help="A run, or images in a layout that `hnbench score` reads.",
+        ),
     ],
     measure: MeasureNames = None,
     suite: Annotated[
         str | None,
         typer.Option(
             "--suite",
+            autocompletion=completion.suites,
             metavar="NAME[:PART]",
             help="The suite whose prompts the images show. [default: the run's]",
         ),
@@ -83,7 +89,7 @@ def measure(
         show_shard(found.shard, labels, found.path.parent)
         return
     if not found.new:
-        echo(f"nothing new to measure: all values are in {found.path.parent}", err=True)
+        note(f"nothing new to measure: all values are in {found.path.parent}")
     show_scores(
         table_of(found.inventory, found.measured, found.base),
         sentences(found.inventory, found.measured),

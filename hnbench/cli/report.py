@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli import completion
 from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.printing import show_lines, show_report
 from hnbench.errors import SampleFailure
@@ -28,7 +29,9 @@ def report(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RUN]...", help="Run folders. [default: the newest one under results/]"
+            autocompletion=completion.runs,
+            metavar="[RUN]...",
+            help="Run folders. [default: the newest one under results/]",
         ),
     ] = None,
     out: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli import completion
 from hnbench.cli.json_output import AsJson, print_json
 from hnbench.cli.options import (
     DeviceName,
@@ -17,7 +18,7 @@ from hnbench.cli.options import (
     QuickChoice,
     ShardName,
 )
-from hnbench.cli.output import echo, show_shard
+from hnbench.cli.output import note, show_shard
 from hnbench.cli.printing import show_scores
 
 EXAMPLES = (
@@ -32,16 +33,20 @@ def score(
     folder: Annotated[
         Path,
         typer.Argument(
+            autocompletion=completion.runs,
             help=(
                 "Images in GenEval's layout (00000/metadata.jsonl, 00000/samples) or"
                 " T2I-CompBench's (samples), or a run."
-            )
+            ),
         ),
     ],
     suite: Annotated[
         str,
         typer.Option(
-            "--suite", metavar="NAME[:PART]", help="Prompts and judge; see `hnbench list suites`."
+            "--suite",
+            autocompletion=completion.suites,
+            metavar="NAME[:PART]",
+            help="Prompts and judge; see `hnbench list suites`.",
         ),
     ],
     quick: QuickChoice = False,
@@ -87,9 +92,6 @@ def score(
         show_shard(found.shard, f"{scores.missing} images have no verdict yet", found.folder)
         return
     if not scores.new:
-        echo(
-            f"all {len(scores.verdicts)} images have their verdicts already in {found.folder}",
-            err=True,
-        )
+        note(f"all {len(scores.verdicts)} images have their verdicts already in {found.folder}")
     lines = [*correct_lines(scores), *sentences(scores)]
     show_scores(table_of(scores), lines, f"Image by image: {found.folder / RESULT_LINES}")
