@@ -60,9 +60,11 @@ def _lines(command: Any, name: str, ctx: typer.Context) -> Iterator[str]:
     """
     asked = type(ctx)(command, info_name=name, parent=ctx.find_root())
     given, rest, _ = command.make_parser(asked).parse_args(list(ctx.args))
-    if rest:
+    arguments = {one.name for one in command.params if one.param_type_name == "argument"}
+    if rest or any(given.get(name) for name in arguments):
         raise UsageError(
-            f"{' '.join(rest)!r} is no option; arguments are typed with the command itself"
+            f"{' '.join(ctx.args)!r} has more than options; a file has only options, and arguments"
+            " are typed with the command itself"
         )
     with asked:
         for eager in (one for one in command.params if one.is_eager):

@@ -90,7 +90,7 @@ def test_score_and_measure(hnbench: Hnbench, tmp_path: Path) -> None:
     found = document(measured.stdout)
     assert found["missing"] == 0
     assert {row["measure"] for row in found["values"]} == {"shift"}
-    assert {row["label"] for row in found["values"]} == {"random", "best-of-2"}
+    assert {row["label"] for row in found["values"]} == {"best-of-2"}
 
 
 def test_verify_lists_its_checks(hnbench: Hnbench) -> None:
