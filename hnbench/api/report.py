@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnbench.api.arguments import RESULTS
+from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def report(
     out: str | Path | None = None,
     published: bool = False,
     check: bool = False,
+    progress: bool = True,
 ) -> Report:
     """Write the report of a run, or of several that differ only in the base seed.
 
@@ -56,6 +58,8 @@ def report(
     newest run under `results/`. The report goes into `report/` in the run's folder; for several
     runs, `out` is required. It is made from the records alone. With `check`, every image is
     compared with the SHA-256 in its record. With `published`, published numbers are shown too.
+
+    `progress` shows the stages on stderr.
 
     Raises `UsageError` for runs that cannot be reported together or have no record, `StoreError`
     for a damaged run.
@@ -71,9 +75,12 @@ def report(
             f"{len(chosen)} runs were given; name a folder for their common report with `out`, for"
             f" example {RESULTS / 'report'}"
         )
-    summary = summarise_runs(chosen, check=check)
-    place = summary.pool.folders[0] / "report" if out is None else Path(out)
-    path = write_report(summary, place, published=published)
+    with Screen(shown=progress) as screen:
+        screen.announce("reading the records")
+        summary = summarise_runs(chosen, check=check)
+        place = summary.pool.folders[0] / "report" if out is None else Path(out)
+        screen.announce("drawing the plots")
+        path = write_report(summary, place, published=published)
     lines = tuple(published_lines(summary)) if published else ()
     return Report(path, tuple(headline_lines(summary)), lines, summary)
 

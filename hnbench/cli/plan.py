@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import hnbench as api
-from hnbench.api.plan import DIVISION
+from hnbench.api.arguments import DIVISION
 from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.printing import show_plan
 from hnbench.cli.run import run

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hnbench.verification.reference import Reference
 
 
-AnyDisplay = TypeVar("AnyDisplay", RunDisplay, StageDisplay, TrainingDisplay)
+AnyDisplay = TypeVar("AnyDisplay", RunDisplay, StageDisplay, TrainingDisplay, VerifyDisplay)
 
 
 class Screen:
@@ -90,7 +90,7 @@ class Screen:
 
     def checks(self, chosen: Sequence[Reference], known: int) -> VerifyDisplay | Silent:
         """The progress of the `chosen` checks, of which `known` exist in all."""
-        return VerifyDisplay(chosen, known) if self.shown else Silent()
+        return self._show(VerifyDisplay(chosen, known)) if self.shown else Silent()
 
     def _end_stage(self) -> None:
         """Show the time of the stage that ends now, if details are wanted."""
@@ -101,7 +101,7 @@ class Screen:
     def _show(self, display: AnyDisplay) -> AnyDisplay:
         self._stop_status()
         self._end_stage()
-        self._stage, self._stage_began = "the work on images", time.monotonic()
+        self._stage, self._stage_began = "the work itself", time.monotonic()
         self._line = display.line
         return display
 
