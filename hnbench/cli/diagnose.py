@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli.diagnosis import sentences, statistics_table
 from hnbench.cli.json_output import AsJson, print_json
 from hnbench.cli.options import (
     DataFolder,
@@ -21,8 +22,7 @@ from hnbench.cli.options import (
     PromptsName,
     TextLength,
 )
-from hnbench.cli.output import echo
-from hnbench.cli.printing import show_values
+from hnbench.cli.printing import show_scores
 
 EXAMPLES = (
     "hnbench diagnose",
@@ -77,5 +77,8 @@ def diagnose(
     if as_json:
         print_json({"path": found.path, **found.values})
         return
-    show_values(found.values)
-    echo(f"The same as JSON: {found.path}")
+    show_scores(
+        statistics_table(found.values),
+        sentences(found.values),
+        f"All values as JSON: {found.path}",
+    )

@@ -62,7 +62,14 @@ def show_plan(plan: RunPlan) -> None:
 
     measured = plan.trial is not None
     table = Table("method", box=box.SIMPLE_HEAD)
-    names = ["images", "done", "generator\nforward", "backward", "reward\nforward", "backward"]
+    names = [
+        "images",
+        "done",
+        "generator\nforward",
+        "generator\nbackward",
+        "reward\nforward",
+        "reward\nbackward",
+    ]
     frame = plan.frame()
     unit, factor = unit_of([frame["flops"].min() / 1e12])  # the smallest is at least 1
     names += [unit, *(["s/sample", "time", "memory"] if measured else [])]

@@ -1,4 +1,4 @@
-"""What a shell completes, asked as a shell asks."""
+"""Completion of names, asked as a shell asks."""
 
 from __future__ import annotations
 
