@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hnbench.cli.configuration import read_configuration, source_of
+from hnbench.cli.configuration import options, read_configuration, source_of
 from hnbench.display.screen import Screen
 from hnbench.display.verbosity import is_verbose, verbosity
 from hnbench.errors import UsageError
@@ -114,14 +114,22 @@ def _surroundings(ctx: typer.Context) -> Iterator[str]:
     """The effective options with their sources; then versions, device and caches, if the command
     has a device.
     """
-    for parameter in ctx.command.params:
-        if parameter.name in ctx.params:
-            value, source = ctx.params[parameter.name], source_of(ctx, parameter)
-            yield f"{parameter.name} = {value}" + (f" (from {source})" if source else "")
+    for name, option in options(ctx.command).items():
+        value, source = ctx.params[option.name], source_of(ctx, option)
+        yield f"{name} = {_in_words(value)}" + (f" (from {source})" if source else "")
     if "device" in ctx.params:
         from hnbench.catalogue.loading import choose_device
         from hnbench.runs.surroundings import surroundings
 
         for name, value in surroundings(choose_device(ctx.params["device"])).items():
             if name != "verified":
-                yield f"{name}: {value}"
+                yield f"{name}: {_in_words(value)}"
+
+
+def _in_words(value: Any) -> str:
+    """A value for people: lists and mappings without brackets and quotes."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_in_words(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_in_words, value)) or "none"
+    return "none" if value is None else str(value)

@@ -52,7 +52,9 @@ def test_verbose_shows_options_sources_versions_and_times(
     shown = hnbench("run", *RUN, "-v").stderr
     assert "limit = 2 (from the environment variable HNBENCH_RUN_LIMIT)" in shown
     assert "hnbench: seed = 0\n" in shown
-    assert "torch" in shown
+    assert "packages: torch " in shown
+    assert "method = best-of-n:n=2\n" in shown
+    assert "as-json" not in shown
     assert "cache: " in shown
     assert "loading toy: took" in shown
     assert "hnbench run took" in shown
