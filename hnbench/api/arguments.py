@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 """The default folder for runs, trainings and other results."""
 
+DIVISION = ("shard", "gpus")
+"""The parameters of `hnbench.run` that `plan` does not have: they divide a run among processes, and
+`plan` tells of the whole run.
+"""
+
 Several = str | Sequence[str] | None
 """One text, several, or None for the default."""
 Weights = Mapping[str, float] | Several

@@ -53,7 +53,6 @@ def diagnose(
     Raises `UsageError` for arguments that cannot be used, and `StoreError` if the file cannot be
     written.
     """
-    screen = Screen(shown=progress)
     preset = preset_of(generator)
     adapters = adapters_of(preset, hypernoise=hypernetwork)
     if "hypernoise" not in adapters:
@@ -61,27 +60,39 @@ def diagnose(
             f"the generator {generator!r} comes with no hypernetwork; give a folder or a repository"
             " on the Hub with `hypernetwork`"
         )
-    texts, _ = prompts_of(prompts, preset, generator, data_dir, screen)
-    chosen_device = device_of(device, screen)
+    with Screen(shown=progress) as screen:
+        texts, _ = prompts_of(prompts, preset, generator, data_dir, screen)
+        chosen_device = device_of(device, screen)
 
-    # Heavy imports come only after wrong arguments have been refused.
-    from hnbench.hypernetwork.adapter import Hypernetwork
-    from hnbench.hypernetwork.attached import attach
-    from hnbench.hypernetwork.checkpoint import adapter_sha256
-    from hnbench.hypernetwork.diagnose import diagnose as look
-    from hnbench.seeds import NoiseSource
+        # Heavy imports come only after wrong arguments have been refused.
+        from hnbench.hypernetwork.adapter import Hypernetwork
+        from hnbench.hypernetwork.attached import attach
+        from hnbench.hypernetwork.checkpoint import adapter_sha256
+        from hnbench.hypernetwork.diagnose import diagnose as look
+        from hnbench.seeds import NoiseSource
 
-    folder = find_adapter(adapters["hypernoise"])
-    options = {
-        "image_size": image_size,
-        "prompt_prefix": prompt_prefix,
-        "max_sequence_length": max_sequence_length,
-        "memory": memory,
-    }
-    model = load_generator(generator, chosen_device, dtype_of(generator, dtype), **options)
-    network = Hypernetwork(model, attach(model, folder, "hypernoise"))
-    noises = NoiseSource(seed, model.noise_shape)
-    found = look(network, texts[:limit], noises, samples=samples, batch_size=batch_size)
+        folder = find_adapter(adapters["hypernoise"])
+        options = {
+            "image_size": image_size,
+            "prompt_prefix": prompt_prefix,
+            "max_sequence_length": max_sequence_length,
+            "memory": memory,
+        }
+        screen.announce(f"loading {generator}")
+        model = load_generator(generator, chosen_device, dtype_of(generator, dtype), **options)
+        network = Hypernetwork(model, attach(model, folder, "hypernoise"))
+        noises = NoiseSource(seed, model.noise_shape)
+        chosen = texts[:limit]
+        with screen.stages() as display:
+            display.label("diagnosing noises", len(chosen) * samples)
+            found = look(
+                network,
+                chosen,
+                noises,
+                samples=samples,
+                batch_size=batch_size,
+                done=display.advance,
+            )
     sha256 = adapter_sha256(folder)
     name = plain_name(f"diagnosis-{generator}", ending=f"-{sha256[:8]}.json", also=OF_MODELS)
     path = RESULTS / name if out is None else Path(out)

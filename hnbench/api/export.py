@@ -41,8 +41,6 @@ def export(
     Raises `UsageError` for an incomplete run (unless `partial`), for prompts that the layout cannot
     hold, and for a folder with anything else in it; `StoreError` for a damaged run.
     """
-    screen = Screen(shown=progress)
-
     from hnbench.images.export import export as write_images
     from hnbench.images.layouts.run import read_run_images
     from hnbench.runs.store import Run, read_run
@@ -53,7 +51,7 @@ def export(
     needs_metadata = layout == "geneval" and not specifications.is_file(suite)
     chosen = specifications.make_suite(suite) if needs_metadata else None
     found = read_run_images(read, chosen, several(label))
-    with screen.stages() as display:
+    with Screen(shown=progress) as screen, screen.stages() as display:
         found = found.usable(display, partial=partial)
         folders = write_images(read, found, layout, Path(out), display)
     return ExportedImages(folders, found)

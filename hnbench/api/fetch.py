@@ -77,12 +77,17 @@ def fetch(
     if generator:
         precision = dtype_of(generator, dtype)
         needed |= generator_sources(generator, precision, preset.adapters.values())
+    screen = Screen(shown=progress)
+    if needed:
+        screen.say("asking the Hub for the sizes")
     bytes_of = sizes(needed)
     if needed:
         before(needed, bytes_of)
-    download_all(bytes_of, Screen(shown=progress).announce)
+    download_all(bytes_of, screen.say)
     for name in measures:
+        screen.say(f"fetching what {name} needs")
         fetch_measure(name)
     if suite:
+        screen.say(f"fetching what {suite} needs")
         fetch_suite(suite)
     return Fetched(needed, bytes_of)

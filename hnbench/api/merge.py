@@ -45,7 +45,7 @@ def merge(runs: Sequence[str | Path], *, out: str | Path, progress: bool = True)
     one plan, before anything is written, and for a folder that is damaged or cannot be written to.
     """
     target = Path(out)
-    with Screen(shown=progress).stages() as display:
+    with Screen(shown=progress) as screen, screen.stages() as display:
         added = merge_runs([Path(run) for run in runs], target, display)
     found = read_run(target)
     coverage = cover(Plan.from_manifest(found.manifest), found.records, target)

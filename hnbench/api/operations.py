@@ -122,6 +122,7 @@ def _backbones(
     method: Method, asked: Arrangement, generator: Mapping[Part, Operations]
 ) -> tuple[Operations, Operations]:
     """The passes of the backbone of an image and of a prediction."""
+    # Adapters need torch, and the command line imports this module when it starts.
     from hnbench.hypernetwork.checkpoint import describe_adapter, is_described
     from hnbench.methods.adapted import AdapterMethod
     from hnbench.methods.relabelled import Relabelled

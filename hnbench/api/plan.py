@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import filesize
 
-from hnbench.api.arguments import device_of
+from hnbench.api.arguments import DIVISION, device_of
 from hnbench.api.arrangement import arrange, methods_of
 from hnbench.api.batch_sizes import as_begun
 from hnbench.api.expectation import expected_work
@@ -252,12 +252,6 @@ def plan(
         operations_of_run(wanted, methods),
         _notes(wanted),
     )
-
-
-DIVISION = ("shard", "gpus")
-"""The parameters of `hnbench.run` that `plan` does not have: they divide a run among processes, and
-`plan` tells of the whole run.
-"""
 
 
 def _with_parameters_of_run(signature: inspect.Signature) -> inspect.Signature:

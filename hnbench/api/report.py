@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnbench.api.arguments import RESULTS
+from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def report(
     published: bool = False,
     check: bool = False,
     embed: int | None = None,
+    progress: bool = True,
 ) -> Report:
     """Write the report of a run, or of several that differ only in the base seed.
 
@@ -62,6 +64,7 @@ def report(
 
     The page links the images where they are. With `embed`, it contains small pictures of at most
     that number of prompts instead, so that it can be sent as one file.
+    `progress` shows the stages on stderr.
 
     Raises `UsageError` for runs that cannot be reported together or have no record, `StoreError`
     for a damaged run.
@@ -80,9 +83,12 @@ def report(
             f"{len(chosen)} runs were given; name a folder for their common report with `out`, for"
             f" example {RESULTS / 'report'}"
         )
-    summary = summarise_runs(chosen, check=check)
-    place = summary.pool.folders[0] / "report" if out is None else Path(out)
-    path = write_report(summary, place, published=published, embed=embed)
+    with Screen(shown=progress) as screen:
+        screen.announce("reading the records")
+        summary = summarise_runs(chosen, check=check)
+        place = summary.pool.folders[0] / "report" if out is None else Path(out)
+        screen.announce("drawing the plots")
+        path = write_report(summary, place, published=published, embed=embed)
     lines = tuple(published_lines(summary)) if published else ()
     return Report(path, path.with_name(PAGE), tuple(headline_lines(summary)), lines, summary)
 

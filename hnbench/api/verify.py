@@ -75,8 +75,9 @@ def verify(
     known = all_references()
     asked = several(names)
     chosen = choose(asked, known) if asked else small_checks(known)
-    display = Screen(shown=progress).checks(chosen, len(known))
-    session = run_checks(chosen, choose_device(device), display, dtype=dtype, slow=slow)
+    with Screen(shown=progress) as screen:
+        display = screen.checks(chosen, len(known))
+        session = run_checks(chosen, choose_device(device), display, dtype=dtype, slow=slow)
     started = session.started.replace(":", "").partition("+")[0]
     path = RESULTS / "verified" / f"{started}.json" if out is None else Path(out)
     write_session(session, path)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from hnbench import __version__
 from hnbench.cli import (
@@ -21,6 +22,7 @@ from hnbench.cli import (
     env,
     export,
     fetch,
+    init,
     list_names,
     measure,
     merge,
@@ -33,11 +35,15 @@ from hnbench.cli import (
     verify,
     view,
 )
+from hnbench.cli.common_options import Quiet, Verbose, choose_verbosity, with_common_options
+from hnbench.cli.configuration import PREFIX
 from hnbench.cli.flags import with_flags
 from hnbench.cli.output import echo
+from hnbench.cli.parser_messages import explained
 from hnbench.cli.streams import prepare
+from hnbench.display.verbosity import is_verbose
 from hnbench.errors import HnbenchError, StoreError, UsageError
-from hnbench.files.escaping import first_line, printable
+from hnbench.files.escaping import first_line
 from hnbench.files.writing import ADVICE
 from hnbench.guards.interrupts import exit_code_of, heed_sigterm
 from hnbench.guards.out_of_memory import is_out_of_memory
@@ -79,13 +85,13 @@ class Commands(TyperGroup):
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read the arguments before the command's name."""
-        with _printable_usage():
+        with _explained_usage():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for; an error decides the exit code."""
         try:
-            with _printable_usage():
+            with _explained_usage():
                 return super().invoke(ctx)
         except (HnbenchError, RuntimeError, MemoryError, ImportError) as error:
             # Lack of memory can hide in any of these, even in a failed import.
@@ -98,6 +104,10 @@ class Commands(TyperGroup):
                 raise typer.Exit(UsageError.exit_code) from None
             if not isinstance(error, HnbenchError):
                 raise
+            if is_verbose():
+                for line in traceback.format_exception(error):
+                    for part in line.splitlines():
+                        echo(part, err=True)
             echo(f"hnbench: {with_flags(str(error), self._flags(ctx))}", err=True)
             raise typer.Exit(error.exit_code) from None
         except OSError as error:
@@ -119,24 +129,33 @@ class Commands(TyperGroup):
         return {flag for option in command.params for flag in option.opts} if command else set()
 
 
-@contextmanager
-def _printable_usage() -> Iterator[None]:
-    """Within the block, errors about arguments are made printable: an argument may be a file name
-    that somebody else chose, as in `hnbench report *`.
+class Command(TyperCommand):
+    """One command. Its help leaves out the names of the environment variables, which follow one
+    rule (docs/configuration.md).
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for parameter in self.params:
+            parameter.show_envvar = False  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _explained_usage() -> Iterator[None]:
+    """Within the block, errors about arguments say what was given and what is expected."""
     try:
         yield
     except BadUsage as error:
-        error.message = printable(error.message)  # type: ignore[attr-defined]
+        error.message = explained(error)  # type: ignore[attr-defined]
         raise
 
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes longer to import than everything else
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": PREFIX},
     help=(
         "Compare ways to choose the initial noise of a text-to-image model: random, searched,"
         " optimised, or predicted by a hypernetwork."
@@ -174,14 +193,22 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    ctx: typer.Context,
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            allow_from_autoenv=False,
+            help="Print the version and exit.",
         ),
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Options of all commands."""
+    choose_verbosity(ctx, quiet=quiet, verbose=verbose)
 
 
 _COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
@@ -200,8 +227,16 @@ _COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "fetch": (fetch.fetch, fetch.EXAMPLES),
     "verify": (verify.verify, verify.EXAMPLES),
     "env": (env.env, env.EXAMPLES),
+    "init": (init.init, init.EXAMPLES),
 }
 """In the order in which the help lists them."""
 
 for _name, (_command, _lines) in _COMMANDS.items():
-    app.command(_name, epilog=_examples(*_lines))(_command)
+    # `init` passes the options of another command on, --config among them.
+    _passes = _name == "init"
+    app.command(
+        _name,
+        cls=Command,
+        epilog=_examples(*_lines),
+        context_settings={"allow_extra_args": _passes, "ignore_unknown_options": _passes},
+    )(with_common_options(_command, configured=not _passes))

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli.diagnosis import sentences, statistics_table
+from hnbench.cli.json_output import AsJson, print_json
 from hnbench.cli.options import (
     DataFolder,
     DeviceName,
@@ -20,8 +22,7 @@ from hnbench.cli.options import (
     PromptsName,
     TextLength,
 )
-from hnbench.cli.output import echo
-from hnbench.cli.printing import show_values
+from hnbench.cli.printing import show_scores
 
 EXAMPLES = (
     "hnbench diagnose",
@@ -50,6 +51,7 @@ def diagnose(
         Path | None,
         typer.Option("--out", help="The JSON file. [default: results/diagnosis-... by adapter]"),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Look at what a hypernetwork does to noise.
 
@@ -72,5 +74,11 @@ def diagnose(
         dtype=dtype,
         out=out,
     )
-    show_values(found.values)
-    echo(f"The same as JSON: {found.path}")
+    if as_json:
+        print_json({"path": found.path, **found.values})
+        return
+    show_scores(
+        statistics_table(found.values),
+        sentences(found.values),
+        f"All values as JSON: {found.path}",
+    )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 import hnbench as api
+from hnbench.cli import completion
 from hnbench.cli.options import Labels, PartialChoice
 from hnbench.cli.output import echo
 
@@ -18,7 +19,9 @@ EXAMPLES = (
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", autocompletion=completion.runs, help="A run's folder.")
+    ],
     layout: Annotated[
         Literal["geneval", "t2i-compbench"],
         typer.Option("--layout", help="The project whose scripts will read the images."),

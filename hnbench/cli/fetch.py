@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli import completion
 from hnbench.cli.options import DtypeName, HeldOut, Weights
 from hnbench.cli.output import echo
 from hnbench.cli.printing import show_downloads
@@ -22,18 +23,30 @@ def fetch(
     generator: Annotated[
         str | None,
         typer.Option(
-            "--generator", help="A text-to-image model, with its preset's rewards and hypernetwork."
+            "--generator",
+            autocompletion=completion.generators,
+            help="A text-to-image model, with its preset's rewards and hypernetwork.",
         ),
     ] = None,
     dtype: DtypeName = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
     suite: Annotated[
-        str | None, typer.Option("--suite", help="A suite: its prompts, and its judge's models.")
+        str | None,
+        typer.Option(
+            "--suite",
+            autocompletion=completion.suites,
+            help="A suite: its prompts, and its judge's models.",
+        ),
     ] = None,
     measure: Annotated[
         list[str] | None,
-        typer.Option("--measure", metavar="NAME", help="A measure's models; repeatable."),
+        typer.Option(
+            "--measure",
+            autocompletion=completion.measures,
+            metavar="NAME",
+            help="A measure's models; repeatable.",
+        ),
     ] = None,
 ) -> None:
     """Download what a run will need.

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli import completion
+from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.options import (
     DeviceName,
     ImagesAtATime,
@@ -17,7 +19,7 @@ from hnbench.cli.options import (
     QuickChoice,
     ShardName,
 )
-from hnbench.cli.output import echo, show_shard
+from hnbench.cli.output import note, show_shard
 from hnbench.cli.printing import show_scores
 
 EXAMPLES = (
@@ -31,13 +33,18 @@ EXAMPLES = (
 
 def measure(
     folder: Annotated[
-        Path, typer.Argument(help="A run, or images in a layout that `hnbench score` reads.")
+        Path,
+        typer.Argument(
+            autocompletion=completion.runs,
+            help="A run, or images in a layout that `hnbench score` reads.",
+        ),
     ],
     measure: MeasureNames = None,
     suite: Annotated[
         str | None,
         typer.Option(
             "--suite",
+            autocompletion=completion.suites,
             metavar="NAME[:PART]",
             help="The suite whose prompts the images show. [default: the run's]",
         ),
@@ -52,6 +59,7 @@ def measure(
         typer.Option("--out", help="The folder for the values. [default: measures/ in FOLDER]"),
     ] = None,
     shard: ShardName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure existing images: diversity, fidelity, and other values that no method saw.
 
@@ -73,12 +81,15 @@ def measure(
 
     from hnbench.images.measure_table import sentences, table_of
 
+    if as_json:
+        print_json({"path": found.path, "missing": found.missing, "values": rows(found.frame())})
+        return
     if found.missing:
         labels = f"{found.missing} labels of the measures have no values yet"
         show_shard(found.shard, labels, found.path.parent)
         return
     if not found.new:
-        echo(f"nothing new to measure: all values are in {found.path.parent}", err=True)
+        note(f"nothing new to measure: all values are in {found.path.parent}")
     show_scores(
         table_of(found.inventory, found.measured, found.base),
         sentences(found.inventory, found.measured),

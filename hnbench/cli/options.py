@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hnbench.catalogue.loading import Dtype
+from hnbench.cli import completion
 
 PRESET = "[default: the preset's]"
 NAMED = "[default: a folder under results/, named after its content]"
@@ -16,6 +17,7 @@ GeneratorName = Annotated[
     str,
     typer.Option(
         "--generator",
+        autocompletion=completion.generators,
         metavar="NAME|FOLDER|OWNER/NAME[@REVISION]",
         help=(
             "The text-to-image model: see `hnbench list generators`; or a diffusers pipeline's"
@@ -94,6 +96,7 @@ Weights = Annotated[
     list[str] | None,
     typer.Option(
         "--optimise",
+        autocompletion=completion.rewards,
         metavar="NAME=WEIGHT",
         help=f"A reward to optimise, or human-preference alone; repeatable. {PRESET}",
     ),
@@ -102,6 +105,7 @@ HeldOut = Annotated[
     list[str] | None,
     typer.Option(
         "--hold-out",
+        autocompletion=completion.rewards,
         metavar="NAME",
         help=f"A reward to report and not optimise; repeatable. {PRESET}",
     ),
@@ -119,6 +123,7 @@ PromptsName = Annotated[
     str | None,
     typer.Option(
         "--prompts",
+        autocompletion=completion.prompts,
         metavar="NAME|FILE",
         help=(
             "A set of `hnbench list prompts`, or a .txt, .csv, .tsv, .jsonl or .json file."
@@ -175,6 +180,7 @@ MeasureNames = Annotated[
     list[str] | None,
     typer.Option(
         "--measure",
+        autocompletion=completion.measures,
         metavar="NAME",
         help=f"A measure of `hnbench list measures`; repeatable. {PRESET}",
     ),

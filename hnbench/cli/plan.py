@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 import hnbench as api
-from hnbench.api.plan import DIVISION
+from hnbench.api.arguments import DIVISION
+from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.printing import show_plan
 from hnbench.cli.run import run
 
@@ -16,6 +18,7 @@ EXAMPLES = (
     "hnbench plan --suite geneval-shapes",
     "hnbench plan --suite geneval --generator sana-sprint-0.6b --full --processes 8",
     "hnbench plan --suite geneval-shapes --method reno --batch-size 8 --measure",
+    "hnbench plan --suite geneval-shapes --json",
 )
 
 
@@ -35,6 +38,7 @@ def plan(
             help="Processes that share the run, each with its own device, for the time in all.",
         ),
     ] = 1,
+    as_json: AsJson = False,
     **asked: Any,
 ) -> None:
     """Print what a run will take, before it begins.
@@ -43,7 +47,21 @@ def plan(
     without loading anything; --measure adds time and memory. What the run's folder has is counted
     as done.
     """
-    show_plan(api.plan(**asked, measure=measure, processes=processes))
+    found = api.plan(**asked, measure=measure, processes=processes)
+    if as_json:
+        print_json(
+            {
+                "folder": found.folder,
+                "methods": rows(found.frame().reset_index()),
+                "downloads": [asdict(one) for one in found.downloads],
+                "bytes_per_image": found.bytes_per_image,
+                "processes": found.processes,
+                "seconds_left": found.seconds_left_together,
+                "sentences": found.sentences(),
+            }
+        )
+        return
+    show_plan(found)
 
 
 def _options() -> list[inspect.Parameter]:

@@ -32,9 +32,13 @@ def show_entries(entries: Iterable[Entry]) -> None:
     table = Table("name", "what it is", "needs", box=box.SIMPLE_HEAD)
     table.columns[0].no_wrap = True
     for entry in entries:
-        needs = entry.needs or ", ".join(dict.fromkeys(source.repo for source in entry.sources))
-        table.add_row(entry.name, entry.summary, needs)
+        table.add_row(entry.name, entry.summary, needs_of(entry))
     _print(consoles.stdout(), table)
+
+
+def needs_of(entry: Entry) -> str:
+    """The requirements of a name beyond hnbench itself; empty if there are none."""
+    return entry.needs or ", ".join(dict.fromkeys(source.repo for source in entry.sources))
 
 
 def show_downloads(
@@ -74,7 +78,14 @@ def show_plan(plan: RunPlan) -> None:
 
     measured = plan.trial is not None
     table = Table("method", box=box.SIMPLE_HEAD)
-    names = ["images", "done", "generator\nforward", "backward", "reward\nforward", "backward"]
+    names = [
+        "images",
+        "done",
+        "generator\nforward",
+        "generator\nbackward",
+        "reward\nforward",
+        "reward\nbackward",
+    ]
     frame = plan.frame()
     unit, factor = unit_of([frame["flops"].min() / 1e12])  # the smallest is at least 1
     names += [unit, *(["s/sample", "time", "memory"] if measured else [])]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import hnbench as api
+from hnbench.cli import completion
+from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.printing import show_lines, show_report
 from hnbench.errors import SampleFailure
 from hnbench.runs.store import Run
+
+if TYPE_CHECKING:
+    from hnbench.api.report import Report
 
 EXAMPLES = (
     "hnbench report",
@@ -25,7 +30,9 @@ def report(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RUN]...", help="Run folders. [default: the newest one under results/]"
+            autocompletion=completion.runs,
+            metavar="[RUN]...",
+            help="Run folders. [default: the newest one under results/]",
         ),
     ] = None,
     out: Annotated[
@@ -57,12 +64,13 @@ def report(
             ),
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write and print the report of a run.
 
     It is made from the run's records alone. Runs of several base seeds are reported together.
     """
-    write_and_show(runs, out, published=published, check=check, embed=embed)
+    write_and_show(runs, out, published=published, check=check, embed=embed, as_json=as_json)
 
 
 def show_existing(run: Path) -> bool:
@@ -86,13 +94,36 @@ def write_and_show(
     published: bool = False,
     check: bool = False,
     embed: int | None = None,
+    as_json: bool = False,
 ) -> None:
-    """Write the report, and print its table, findings, published numbers (if asked for) and paths.
+    """Write the report, and print its table, findings, published numbers (if asked for) and paths;
+    or all of these as JSON.
 
     Raises `SampleFailure` if `check` finds missing or changed images.
     """
     found = api.report(runs, out=out, published=published, check=check, embed=embed)
 
+    if as_json:
+        print_json(
+            {
+                "path": found.path,
+                "page": found.page,
+                "findings": found.findings,
+                "published": found.published,
+                "damaged": found.damaged,
+                "summary": rows(found.frame()),
+            }
+        )
+    else:
+        _show(found)
+    if damaged := found.damaged:
+        raise SampleFailure(
+            f"images that are missing or were changed: {len(damaged)}, such as {damaged[0]}; remove"
+            " the changed ones, and `hnbench run` with the run's own options draws them again"
+        )
+
+
+def _show(found: Report) -> None:
     from hnbench.reports.tables import console_table, narrow_tables
 
     show_report(
@@ -101,8 +132,3 @@ def write_and_show(
         {"page": found.page, "report": found.path},
         narrow=narrow_tables(found.summary),
     )
-    if damaged := found.damaged:
-        raise SampleFailure(
-            f"images that are missing or were changed: {len(damaged)}, such as {damaged[0]}; remove"
-            " the changed ones, and `hnbench run` with the run's own options draws them again"
-        )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 import hnbench as api
+from hnbench.cli import completion
 from hnbench.cli.options import (
     ADAPTER,
     NAMED,
@@ -25,7 +26,7 @@ from hnbench.cli.options import (
     TextLength,
     Weights,
 )
-from hnbench.cli.output import echo, show_shard
+from hnbench.cli.output import note, show_shard
 from hnbench.cli.report import show_existing, write_and_show
 from hnbench.errors import SampleFailure
 
@@ -45,6 +46,7 @@ def run(
         str,
         typer.Option(
             "--suite",
+            autocompletion=completion.suites,
             metavar="NAME[:PART]|FILE",
             help=(
                 "Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV, JSONL or"
@@ -57,6 +59,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--method",
+            autocompletion=completion.methods,
             metavar="[LABEL=]NAME[:K=V,...]",
             help=(
                 "A method; repeatable, also with other parameters. LABEL names its row. random"
@@ -172,13 +175,12 @@ def run(
         gpus=gpus,
     )
     if not found.shard.whole:
-        echo(
+        note(
             f"{found.shard.name} done: {found.done} of {found.expected} records; the run has"
-            f" {found.run_done} of {found.run_expected}",
-            err=True,
+            f" {found.run_done} of {found.run_expected}"
         )
     elif not found.new:
-        echo(f"all {found.expected} samples are already done in {found.folder}", err=True)
+        note(f"all {found.expected} samples are already done in {found.folder}")
     if not found.complete:
         missing = found.run_expected - found.run_done - found.run_failed
         show_shard(found.shard, f"{missing} records are missing", found.folder)

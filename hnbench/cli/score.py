@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 import hnbench as api
+from hnbench.cli import completion
+from hnbench.cli.json_output import AsJson, print_json
 from hnbench.cli.options import (
     DeviceName,
     ImagesAtATime,
@@ -16,7 +18,7 @@ from hnbench.cli.options import (
     QuickChoice,
     ShardName,
 )
-from hnbench.cli.output import echo, show_shard
+from hnbench.cli.output import note, show_shard
 from hnbench.cli.printing import show_scores
 
 EXAMPLES = (
@@ -31,16 +33,20 @@ def score(
     folder: Annotated[
         Path,
         typer.Argument(
+            autocompletion=completion.runs,
             help=(
                 "Images in GenEval's layout (00000/metadata.jsonl, 00000/samples) or"
                 " T2I-CompBench's (samples), or a run."
-            )
+            ),
         ),
     ],
     suite: Annotated[
         str,
         typer.Option(
-            "--suite", metavar="NAME[:PART]", help="Prompts and judge; see `hnbench list suites`."
+            "--suite",
+            autocompletion=completion.suites,
+            metavar="NAME[:PART]",
+            help="Prompts and judge; see `hnbench list suites`.",
         ),
     ],
     quick: QuickChoice = False,
@@ -55,6 +61,7 @@ def score(
         ),
     ] = None,
     shard: ShardName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Judge images that lie in a folder, wherever they come from.
 
@@ -74,16 +81,17 @@ def score(
     )
 
     from hnbench.images.result_files import RESULT_LINES
-    from hnbench.images.score_table import correct_lines, sentences, table_of
+    from hnbench.images.score_table import correct_lines, sentences, table_of, to_json
 
     scores = found.scores
+    if as_json:
+        judged = {} if scores.missing else to_json(scores)
+        print_json({"folder": found.folder, "missing": scores.missing, **judged})
+        return
     if scores.missing:
         show_shard(found.shard, f"{scores.missing} images have no verdict yet", found.folder)
         return
     if not scores.new:
-        echo(
-            f"all {len(scores.verdicts)} images have their verdicts already in {found.folder}",
-            err=True,
-        )
+        note(f"all {len(scores.verdicts)} images have their verdicts already in {found.folder}")
     lines = [*correct_lines(scores), *sentences(scores)]
     show_scores(table_of(scores), lines, f"Image by image: {found.folder / RESULT_LINES}")

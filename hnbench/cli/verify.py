@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 import hnbench as api
 from hnbench.catalogue.loading import Dtype
+from hnbench.cli.json_output import AsJson, print_json
 from hnbench.cli.options import DeviceName
 from hnbench.cli.printing import show_lines, show_scores
 from hnbench.errors import SampleFailure
@@ -61,6 +63,7 @@ def verify(
         Path | None,
         typer.Option("--out", help="The JSON file. [default: results/verified/ and the time]"),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check that this installation, on this machine, gives the published numbers.
 
@@ -68,6 +71,10 @@ def verify(
     uses. The results are remembered, and runs and reports show them for their models. The exit code
     is 3 when anything differs, or nothing could be compared.
     """
+    if as_json and (listed or explain is not None):
+        chosen = _chosen(names if explain is None else [explain])
+        print_json({"checks": [asdict(one) for one in chosen]})
+        return
     if explain is not None:
         show_lines(line for one in _chosen([explain]) for line in tables.explained(one))
         return
@@ -76,8 +83,11 @@ def verify(
         show_scores(tables.list_table(_chosen(names), remembered()), (), where)
         return
     found = api.verify(names, slow=slow, device=device, dtype=dtype, out=out)
-    lines = tables.sentences(found.results)
-    show_scores(tables.result_table(found.results), lines, f"The same as JSON: {found.path}")
+    if as_json:
+        print_json({"path": found.path, **found.session.to_json()})
+    else:
+        lines = tables.sentences(found.results)
+        show_scores(tables.result_table(found.results), lines, f"The same as JSON: {found.path}")
     if found.failed:
         raise SampleFailure(
             "some checks failed, or none could compare anything; the table says which, and `hnbench"

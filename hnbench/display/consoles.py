@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 from rich.console import Console
@@ -20,7 +21,8 @@ def stderr() -> Console:
 
 def stdout() -> Console:
     """The console for results: a terminal has its own width, a file or a pipe has `WIDTH`."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH)
+    # Rich takes a terminal that is called "dumb" to have 80 columns.
+    return Console(width=shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH)
 
 
 def plain(text: str) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from hnbench.display import consoles
@@ -10,6 +11,7 @@ from hnbench.display.heartbeat import Heartbeat
 from hnbench.display.run import RunDisplay
 from hnbench.display.stages import StageDisplay
 from hnbench.display.training import TrainingDisplay
+from hnbench.display.verbosity import is_quiet, is_verbose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
     from hnbench.verification.reference import Reference
 
 
-AnyDisplay = TypeVar("AnyDisplay", RunDisplay, StageDisplay, TrainingDisplay)
+AnyDisplay = TypeVar("AnyDisplay", RunDisplay, StageDisplay, TrainingDisplay, VerifyDisplay)
 
 
 class Screen:
-    """Progress and notes of one call on stderr, if `shown`.
+    """Progress and notes of one call on stderr, if `shown`, and if the user does not want quiet.
 
     Within a `with` block, the present state is printed every 30 seconds where there is no terminal,
     and anywhere at once when SIGUSR1 arrives.
@@ -31,12 +33,13 @@ class Screen:
 
     def __init__(self, *, shown: bool) -> None:
         """Decide for the whole call whether anything is shown."""
-        self.shown = shown
+        self.shown = shown and not is_quiet()
         self._console = consoles.stderr()
         self._line: Callable[[], str] = str
         self._status: Status | None = None
         self._heartbeat = Heartbeat(self._sign)
         self._entered = False
+        self._stage, self._stage_began = "", 0.0
 
     def __enter__(self) -> Self:
         self._entered = True
@@ -46,6 +49,7 @@ class Screen:
 
     def __exit__(self, *given: object) -> None:
         self._stop_status()
+        self._end_stage()
         if self.shown:
             self._heartbeat.__exit__(*given)
 
@@ -53,7 +57,9 @@ class Screen:
         """Show what begins now: as a line, or on a terminal until the next thing begins. Outside of
         a `with` block, a terminal gets nothing.
         """
+        self._end_stage()
         self._line = lambda: text
+        self._stage, self._stage_began = text, time.monotonic()
         if not self._console.is_terminal:
             self.say(text)
         elif self.shown and self._entered:
@@ -84,10 +90,18 @@ class Screen:
 
     def checks(self, chosen: Sequence[Reference], known: int) -> VerifyDisplay | Silent:
         """The progress of the `chosen` checks, of which `known` exist in all."""
-        return VerifyDisplay(chosen, known) if self.shown else Silent()
+        return self._show(VerifyDisplay(chosen, known)) if self.shown else Silent()
+
+    def _end_stage(self) -> None:
+        """Show the time of the stage that ends now, if details are wanted."""
+        if self._stage and is_verbose():
+            self.note(f"{self._stage}: took {time.monotonic() - self._stage_began:.1f} s")
+        self._stage = ""
 
     def _show(self, display: AnyDisplay) -> AnyDisplay:
         self._stop_status()
+        self._end_stage()
+        self._stage, self._stage_began = "the work itself", time.monotonic()
         self._line = display.line
         return display
 

@@ -4,7 +4,7 @@ Gaussianity, with standard errors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -40,8 +40,10 @@ def diagnose(
     probes: int = 4,
     terms: int = 6,
     iterations: int = 40,
+    done: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Examine `samples` noises for each prompt; the result has JSON types.
+    """Examine `samples` noises for each prompt; the result has JSON types. After each batch, `done`
+    is called with its number of noises.
 
     The KL divergence is exact for noises of at most `EXACT_UP_TO` entries, and otherwise estimated
     (`estimated_divergence`). The estimate's truncation bound is computed from the upper bound on
@@ -80,6 +82,7 @@ def diagnose(
         constants.append(
             lipschitz_constants(change, noise, iterations=iterations, seed=start).cpu()
         )
+        done(len(chosen))
     lipschitz = _lipschitz(
         torch.cat(constants), torch.Size(noises.shape).numel(), None if exact else terms, iterations
     )

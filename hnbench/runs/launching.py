@@ -6,6 +6,7 @@ is what their journals have.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -31,6 +32,9 @@ PAUSE = 0.25
 """Seconds between two looks at the processes."""
 LAST_LINES = 12
 """The lines that are shown of a process that failed."""
+
+VARIABLES_OF_RUN = "HNBENCH_RUN_"
+"""The beginning of the environment variables that are options of `hnbench run`."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,11 @@ def launch(
     too. If one process fails, the others go on, because their records are needed in any case.
     """
     followed = _Followed(folder, shard, progress, f"{len(commands)} processes")
+    # The arguments are those of the whole call, its variables included. What they leave out has its
+    # default.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(VARIABLES_OF_RUN)
+    }
     outputs = [tempfile.TemporaryFile() for _ in commands]  # noqa: SIM115
     processes = [
         # A group of its own: a terminal sends Ctrl-C to all processes of a group, and two of them
@@ -83,6 +92,7 @@ def launch(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=environment,
         )
         for (_, arguments), output in zip(commands, outputs, strict=True)
     ]

@@ -38,6 +38,8 @@ SHOWN = {
     "push": {"dry_run"},
 }
 """Options that say what a command prints."""
+COMMON = {"json", "quiet", "verbose", "config"}
+"""Options of the terminal, which commands share."""
 OF_THE_LIBRARY = {"progress", "before"}
 """Parameters that say what is shown meanwhile."""
 
@@ -55,7 +57,7 @@ def options_of(command: str) -> set[str]:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_takes_what_its_command_takes(name: str) -> None:
     parameters = set(inspect.signature(getattr(hnbench, name)).parameters)
-    assert parameters - OF_THE_LIBRARY == options_of(name) - SHOWN.get(name, set())
+    assert parameters - OF_THE_LIBRARY == options_of(name) - COMMON - SHOWN.get(name, set())
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -69,7 +71,7 @@ def test_a_function_has_the_defaults_of_its_command(name: str) -> None:
 
 
 def test_all_commands_but_those_that_only_print_have_a_function() -> None:
-    assert set(COMMANDS) - set(FUNCTIONS) == {"list", "env"}
+    assert set(COMMANDS) - set(FUNCTIONS) == {"list", "env", "init"}
 
 
 def test_all_is_what_is_there() -> None:

@@ -39,12 +39,12 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> str:
     """The report in an encoding that has every character."""
-    return shell(f"{HNBENCH} report run", folder, PYTHONIOENCODING="utf-8").stdout.decode()
+    return shell(f"{HNBENCH} -q report run", folder, PYTHONIOENCODING="utf-8").stdout.decode()
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "cp437", "ascii:strict"])
 def test_a_report_is_printed_in_any_encoding(folder: Path, printed: str, encoding: str) -> None:
-    done = shell(f"{HNBENCH} report run", folder, PYTHONIOENCODING=encoding)
+    done = shell(f"{HNBENCH} -q report run", folder, PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, b"")
     shown = done.stdout.decode(encoding.partition(":")[0])
     assert "D base [95%]" in shown or "Δ base [95%]" in shown
@@ -103,7 +103,7 @@ def test_every_command_prints_in_ascii(tmp_path: Path) -> None:
     assert b"unknown suite" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["report run", "--help"])
+@pytest.mark.parametrize("command", ["-q report run", "--help"])
 def test_a_full_output_is_one_line(folder: Path, command: str) -> None:
     done = shell(f"{HNBENCH} {command} > /dev/full", folder)
     assert done.returncode == 4
@@ -111,14 +111,14 @@ def test_a_full_output_is_one_line(folder: Path, command: str) -> None:
     assert line.startswith("hnbench: standard output cannot be written (No space left on device)")
 
 
-@pytest.mark.parametrize("command", ["report run", "--version"])
+@pytest.mark.parametrize("command", ["-q report run", "--version"])
 def test_a_closed_output_takes_everything(folder: Path, command: str) -> None:
     done = shell(f"{HNBENCH} {command} >&-", folder)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_reader_that_leaves_is_no_traceback(folder: Path) -> None:
-    done = shell(f"{HNBENCH} report run | head -1", folder)
+    done = shell(f"{HNBENCH} -q report run | head -1", folder)
     assert b"Traceback" not in done.stderr
     assert len(done.stdout.splitlines()) == 1
 

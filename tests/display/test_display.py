@@ -256,13 +256,14 @@ def test_a_pipe_is_told_while_the_run_is_alive(tmp_path: Path) -> None:
         text=True,
     )
     assert process.stderr is not None
-    heard = [process.stderr.readline().strip() for _ in range(5)]
+    heard = [process.stderr.readline().strip() for _ in range(6)]
     alive = process.poll() is None
     process.terminate()
     process.communicate()
     assert heard[0] == "loading torch"
     assert heard[1] == "48 images by 2 methods, 2,400 generator passes; 0 of 48 done"
-    assert heard[2] == "loading shapes"
-    assert heard[3].startswith("loading shapes-clip")
-    assert heard[4] == "all methods: 0/48 images, 0/2,400 passes"
+    assert heard[2].startswith("operations: ")
+    assert heard[3] == "loading shapes"
+    assert heard[4].startswith("loading shapes-clip")
+    assert heard[5] == "all methods: 0/48 images, 0/2,400 passes"
     assert alive

@@ -51,7 +51,7 @@ def shown_by(folder: Path) -> Shown:
 
 @pytest.fixture(scope="module")
 def wide(shown_by: Shown) -> str:
-    return shown_by("report run", 140)
+    return shown_by("-q report run", 140)
 
 
 def test_the_wide_table_is_one(wide: str) -> None:
@@ -60,7 +60,7 @@ def test_the_wide_table_is_one(wide: str) -> None:
 
 @pytest.mark.parametrize("width", [30, 60, 80])
 def test_a_report_has_all_its_names_and_numbers(shown_by: Shown, wide: str, width: int) -> None:
-    shown = shown_by("report run", width)
+    shown = shown_by("-q report run", width)
     assert "…" not in shown
     assert max(len(line) for line in shown.splitlines() if "report.md" not in line) <= width
     for name in SHORT:
@@ -72,7 +72,7 @@ def test_a_report_has_all_its_names_and_numbers(shown_by: Shown, wide: str, widt
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_tasks_come_after_scores_and_passes(shown_by: Shown, width: int) -> None:
-    shown = shown_by("report run", width)
+    shown = shown_by("-q report run", width)
     first, *_, last = re.split(r"^method.*$", shown, flags=re.MULTILINE)[1:]
     row = next(line for line in first.splitlines() if line.startswith("ReNO"))
     assert re.match(

@@ -38,8 +38,11 @@ def two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("two_cpus")
 def test_two_devices_give_the_run_of_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The processes have the options of the call, and take none from the environment again.
+    monkeypatch.setenv("HNBENCH_RUN_FULL", "1")
+    monkeypatch.setenv("HNBENCH_RUN_GPUS", "all")
     hnbench.run(**CALL, out=tmp_path / "one", progress=False)
     found = hnbench.run(**CALL, out=tmp_path / "two", gpus="all")
     assert (found.expected, found.done, found.failed, found.new) == (48, 48, 0, 48)
