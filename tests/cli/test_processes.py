@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Hnbench
 from tests.cli.test_app import RUN as ON_TOYS
-from tests.cli.test_app import Hnbench, hnbench  # noqa: F401 - a fixture
 
 RUN = [*ON_TOYS, "--method", "best-of-n:n=2", "--full"]
 """6 prompts of 2 samples, and 2 labels: 24 records."""
 
 
 @pytest.fixture
-def parts(hnbench: Hnbench) -> tuple[str, str]:  # noqa: F811
+def parts(hnbench: Hnbench) -> tuple[str, str]:
     for number in (1, 2):
         hnbench(*RUN, "--shard", f"{number}/2", "--out", f"part{number}")
     return "part1", "part2"
 
 
 def test_the_last_shard_writes_the_report(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -52,7 +52,7 @@ def test_the_last_shard_writes_the_report(
 
 
 def test_merge_says_what_there_is(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     tmp_path: Path,
     parts: tuple[str, str],
 ) -> None:
@@ -77,7 +77,7 @@ def test_merge_says_what_there_is(
 
 
 def test_the_last_shard_of_score_and_of_measure_writes_the_results(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     tmp_path: Path,
     parts: tuple[str, str],
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hnbench.files.prompt_files import read_prompt_file
 from hnbench.hypernetwork.seen import prompt_hash
 from hnbench.seeds import digest
-from tests.cli.test_app import Hnbench, hnbench  # noqa: F401
+from tests.cli.conftest import Hnbench
 from tests.files.test_prompt_files import BAD
 
 pytestmark = pytest.mark.usefixtures("few_plots")
@@ -27,7 +27,7 @@ SHORT = ["--rank", "2", "--steps", "1", "--batch-size", "2"]
 
 
 @pytest.fixture
-def adapter(hnbench: Hnbench, tmp_path: Path) -> list[str]:  # noqa: F811
+def adapter(hnbench: Hnbench, tmp_path: Path) -> list[str]:
     """A trained hypernetwork's option; what it was trained on is none of the prompts here."""
     Path("own.txt").write_text("nothing else\n")
     result = hnbench("train", *MODELS, *REWARD, *SHORT, "--prompts", "own.txt", "--out", "own")
@@ -56,7 +56,7 @@ def commands(place: str, adapter: list[str]) -> Iterator[list[str]]:
 
 
 def test_what_cannot_be_read_is_refused_by_all_commands_in_the_same_words(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     adapter: list[str],
 ) -> None:
     for name, content, message in BAD:
@@ -87,7 +87,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_all_commands_see_the_same_prompts(hnbench: Hnbench, adapter: list[str], name: str) -> None:  # noqa: F811
+def test_all_commands_see_the_same_prompts(hnbench: Hnbench, adapter: list[str], name: str) -> None:
     Path(name).write_bytes(GOOD[name].encode())
     results = [hnbench(*command) for command in commands(f"./{name}", adapter)]
     assert [result.exit_code for result in results] == [0, 0, 0], [
@@ -105,7 +105,7 @@ def test_all_commands_see_the_same_prompts(hnbench: Hnbench, adapter: list[str],
     assert json.loads(Path("new/diagnosis.json").read_text())["prompts"] == len(texts)
 
 
-def test_what_was_trained_on_is_found_in_a_table(hnbench: Hnbench) -> None:  # noqa: F811
+def test_what_was_trained_on_is_found_in_a_table(hnbench: Hnbench) -> None:
     Path("s.csv").write_text('prompt,category\n"a red cat, sitting",x\na blue dog,y\n')
     assert (
         hnbench(
@@ -126,7 +126,7 @@ def test_what_was_trained_on_is_found_in_a_table(hnbench: Hnbench) -> None:  # n
 
 
 def test_what_a_user_should_know_of_a_file_is_told_on_stderr(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     adapter: list[str],
 ) -> None:
     Path("p.txt").write_text("a cat\na cat\n" + "long " * 3000 + "\n")
@@ -142,7 +142,7 @@ def test_what_a_user_should_know_of_a_file_is_told_on_stderr(
 
 
 @pytest.mark.parametrize("given", ["gone.txt", "./gone", "gone.json"])
-def test_a_file_that_is_not_there(hnbench: Hnbench, adapter: list[str], given: str) -> None:  # noqa: F811
+def test_a_file_that_is_not_there(hnbench: Hnbench, adapter: list[str], given: str) -> None:
     for command in commands(given, adapter):
         result = hnbench(*command)
         assert result.exit_code == 2
@@ -153,7 +153,7 @@ def test_a_file_that_is_not_there(hnbench: Hnbench, adapter: list[str], given: s
         assert len(result.stderr.splitlines()) == 1
 
 
-def run(hnbench: Hnbench, place: str, *more: str) -> str:  # noqa: F811
+def run(hnbench: Hnbench, place: str, *more: str) -> str:
     """A run of a file in its default folder, whose name is the result."""
     before = set(Path("results").glob("*"))
     result = hnbench(
@@ -165,7 +165,7 @@ def run(hnbench: Hnbench, place: str, *more: str) -> str:  # noqa: F811
 
 
 def test_the_same_file_by_another_spelling_is_the_same_run(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     tmp_path: Path,
 ) -> None:
     Path("x").mkdir()
@@ -192,7 +192,7 @@ def test_the_same_file_by_another_spelling_is_the_same_run(
         "NUL.txt",
     ],
 )
-def test_the_default_folder_is_a_plain_name(hnbench: Hnbench, name: str) -> None:  # noqa: F811
+def test_the_default_folder_is_a_plain_name(hnbench: Hnbench, name: str) -> None:
     Path(name).write_text("a cat\n")
     folder = run(hnbench, name)
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*-seed0-[0-9a-f]{8}", folder)
@@ -202,7 +202,7 @@ def test_the_default_folder_is_a_plain_name(hnbench: Hnbench, name: str) -> None
 
 
 def test_a_file_whose_name_is_not_valid_unicode(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = os.fsdecode(b"n\xff.txt")
@@ -214,7 +214,7 @@ def test_a_file_whose_name_is_not_valid_unicode(
 
 
 def test_a_training_s_folder_does_not_depend_on_where_its_prompts_lie(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     tmp_path: Path,
 ) -> None:
     Path("p.txt").write_text("a cat\na dog\n")
@@ -230,7 +230,7 @@ def test_a_training_s_folder_does_not_depend_on_where_its_prompts_lie(
 
 @pytest.mark.parametrize("fate", ["moved", "changed", "broken"])
 def test_a_run_needs_its_prompt_file_no_more(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fate: str,
@@ -268,7 +268,7 @@ def test_a_run_needs_its_prompt_file_no_more(
 
 
 def test_a_run_of_a_file_from_before_files_had_versions_is_exported(
-    hnbench: Hnbench,  # noqa: F811
+    hnbench: Hnbench,
     tmp_path: Path,
 ) -> None:
     Path("p.txt").write_text("a cat\n")
@@ -291,7 +291,7 @@ def test_a_run_of_a_file_from_before_files_had_versions_is_exported(
     )
 
 
-def test_a_run_is_still_scored_by_its_own_suite(hnbench: Hnbench) -> None:  # noqa: F811
+def test_a_run_is_still_scored_by_its_own_suite(hnbench: Hnbench) -> None:
     ran = hnbench(
         "run",
         "--suite",
