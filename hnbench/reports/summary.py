@@ -192,7 +192,7 @@ def summarise_runs(runs: Sequence[Run | Path], *, check: bool = False) -> Summar
 
 def summarise(pool: Pool) -> Summary:
     """Compute all numbers of a report from pooled runs."""
-    summary = replace(_Analysis(pool).summary(), seen=_seen(pool), measured=pooled_measures(pool))
+    summary = replace(_Analysis(pool).summary(), seen=seen_prompts(pool), measured=pooled_measures(pool))
     contaminated = {prompt for seen in summary.seen.values() for prompt in seen or ()}
     # If all prompts were seen, none is left to compute a score from.
     if not 0 < len(contaminated) < len(pool.prompts):
@@ -200,7 +200,7 @@ def summarise(pool: Pool) -> Summary:
     return replace(summary, unseen=_Analysis(pool.without(contaminated)).summary())
 
 
-def _seen(pool: Pool) -> dict[str, list[str] | None]:
+def seen_prompts(pool: Pool) -> dict[str, list[str] | None]:
     """The planned prompts that each training saw, as noted in `run.json`."""
     planned = {prompt.id for prompt in pool.prompts}
     found: dict[str, list[str] | None] = {}

@@ -21,6 +21,7 @@ FUNCTIONS = [
     "plan",
     "train",
     "report",
+    "compare",
     "score",
     "measure",
     "merge",
@@ -31,7 +32,7 @@ FUNCTIONS = [
     "verify",
     "view",
 ]
-SHOWN = {"run": {"report"}, "verify": {"list", "explain"}}
+SHOWN = {"run": {"report"}, "compare": {"json"}, "verify": {"list", "explain"}}
 """Options that say what a command prints."""
 OF_THE_LIBRARY = {"progress", "before"}
 """Parameters that say what is shown meanwhile."""
