@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from hnbench import __version__
 from hnbench.cli import (
+    compare,
     diagnose,
     env,
     export,

@@ -192,7 +192,9 @@ def summarise_runs(runs: Sequence[Run | Path], *, check: bool = False) -> Summar
 
 def summarise(pool: Pool) -> Summary:
     """Compute all numbers of a report from pooled runs."""
-    summary = replace(_Analysis(pool).summary(), seen=seen_prompts(pool), measured=pooled_measures(pool))
+    summary = replace(
+        _Analysis(pool).summary(), seen=seen_prompts(pool), measured=pooled_measures(pool)
+    )
     contaminated = {prompt for seen in summary.seen.values() for prompt in seen or ()}
     # If all prompts were seen, none is left to compute a score from.
     if not 0 < len(contaminated) < len(pool.prompts):

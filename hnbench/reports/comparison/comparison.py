@@ -161,9 +161,7 @@ class Comparison:
                 tested = {"p": found.p, "p_holm": one.p_holm} if main else {}
                 yield {**own, "tag": "overall", **_bounds(found.overall), **tested}
                 for tag, part in found.tags.items():
-                    tested = (
-                        {"p": found.tag_p[tag], "p_holm": one.tag_p_holm[tag]} if main else {}
-                    )
+                    tested = {"p": found.tag_p[tag], "p_holm": one.tag_p_holm[tag]} if main else {}
                     yield {**own, "tag": tag, **_bounds(part), **tested}
             for cost, ratio in one.cost_ratios.items():
                 yield {**shared, "metric": f"{cost}_ratio", "tag": "overall", **_bounds(ratio)}

@@ -36,8 +36,11 @@ def forest(comparison: Comparison) -> Figure | str:
     figure = new_figure(
         1.1 + height * (1.0 + 0.24 * len(names)),
         f"Differences in {metric_name(comparison.main)} by tag"
-        + (f" (the first {_MOST} of {len(comparison.contrasts)})" if len(shown) < len(
-            comparison.contrasts) else ""),
+        + (
+            f" (the first {_MOST} of {len(comparison.contrasts)})"
+            if len(shown) < len(comparison.contrasts)
+            else ""
+        ),
     )
     panels = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes in panels[len(shown) :]:
@@ -87,7 +90,9 @@ def score_vs_cost(comparison: Comparison) -> Figure | str:
     points = [(level, x, y) for level, x, y in points if x > 0 and y.estimate == y.estimate]
     if not points:
         return "Score against cost is not drawn: no row has both."
-    figure = new_figure(5.4, f"{metric_name(comparison.main).capitalize()} against cost of an image")
+    figure = new_figure(
+        5.4, f"{metric_name(comparison.main).capitalize()} against cost of an image"
+    )
     axes = figure.subplots()
     labels = list(dict.fromkeys(level.row.label for level, *_ in points))
     for level, x, y in points:

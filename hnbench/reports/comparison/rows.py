@@ -129,8 +129,10 @@ def _shown(name: str, value: Any, others: Sequence[Mapping[str, Any]]) -> str:
         same_name = any(
             other[name][0] == shown and other[name][1] != fingerprint for other in others
         )
-        first = fingerprint if isinstance(fingerprint, str) else "+".join(
-            one[:8] for one in fingerprint
+        first = (
+            fingerprint
+            if isinstance(fingerprint, str)
+            else "+".join(one[:8] for one in fingerprint)
         )
         return f"{printable(shown)[:LONGEST]}@{first[:8]}" if same_name else printable(shown)
     text = value if isinstance(value, str) else json.dumps(value)

@@ -103,7 +103,10 @@ def _levels(comparison: Comparison) -> str:
                 *(spanned(level.metrics[metric]) for metric in comparison.metrics),
                 str(level.done),
                 str(level.planned),
-                *(f"{level.costs[cost].estimate:.3g}" if cost in level.costs else "" for cost in costs),
+                *(
+                    f"{level.costs[cost].estimate:.3g}" if cost in level.costs else ""
+                    for cost in costs
+                ),
             ]
             for level in comparison.levels
         ],
