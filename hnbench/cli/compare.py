@@ -58,5 +58,4 @@ def compare(
         return
     from hnbench.reports.comparison.text import console_table
 
-    assert found.path is not None
-    show_report(console_table(found), found.notes, {"comparison": found.path})
+    show_report(console_table(found), found.notes, {"comparison": found.path} if found.path else {})

@@ -189,7 +189,7 @@ def compared(
     rows = compared_rows(groups, labels)
     metrics, missing = _metrics(groups)
     samples = Samples(groups)
-    couples, alone = _couples(groups, rows)
+    couples, alone = _couples(samples, groups, rows)
     if not couples:
         raise UsageError(
             "no two of these rows can be compared: give runs that have a row of the same label but"
@@ -264,33 +264,49 @@ def _mixture(group: Group) -> str:
 
 
 def _couples(
-    groups: Sequence[Group], rows: Sequence[ComparedRow]
+    samples: Samples, groups: Sequence[Group], rows: Sequence[ComparedRow]
 ) -> tuple[list[tuple[ComparedRow, ComparedRow]], list[str]]:
-    """The rows that are compared, each with its reference, and a sentence on each that has none."""
+    """The rows that are compared, each with its reference, and a sentence on each that is not."""
     if len(groups) == 1:
         return [(second, first) for first, second in combinations(rows, 2)], []
-    first, couples, notes = groups[0], [], []
-    references = [row for row in rows if row.group is first]
+    references = [row for row in rows if row.group is groups[0]]
+    couples: list[tuple[ComparedRow, ComparedRow]] = []
+    notes = _same_records(rows)
+    used: set[str] = set()
     for row in rows:
-        if row.group is first:
+        if row.group is groups[0]:
             continue
         reference = _counterpart(row, references)
         if reference is None:
             notes.append(
-                f"{row.name} is compared with no row: {first.name} has no row {row.label!r}."
+                f"{row.name} is compared with no row: {groups[0].name} has no row {row.label!r}."
+            )
+            continue
+        used.add(reference.name)
+        if samples.have_same_images(row, reference):
+            notes.append(
+                f"{row.name} and {reference.name} have the same images, so they are not compared."
             )
         else:
             couples.append((row, reference))
-    for row in references:
-        if not row.also_in and row not in [reference for _, reference in couples]:
-            notes.append(f"{row.name} is compared with no row: no other run has its label.")
-    same = [row for row in rows if row.also_in]
     notes += [
-        f"{row.name}: {', '.join((row.group.name, *row.also_in))} have the same records, which are"
-        " shown once."
-        for row in same
+        f"{row.name} is compared with no row: no other run has its label."
+        for row in references
+        if not row.also_in and row.name not in used
     ]
     return couples, notes
+
+
+def _same_records(rows: Sequence[ComparedRow]) -> list[str]:
+    """A sentence for the rows that several groups have."""
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        if row.also_in:
+            shared.setdefault((row.group.name, *row.also_in), []).append(row.name)
+    return [
+        f"{' and '.join(names)} have the same records of {', '.join(found)}, which are shown once."
+        for names, found in shared.items()
+    ]
 
 
 def _counterpart(row: ComparedRow, references: Sequence[ComparedRow]) -> ComparedRow | None:
@@ -381,7 +397,7 @@ def _sample_notes(contrasts: Sequence[Contrast], main: str) -> Iterator[str]:
                     f" counterpart ({unmatched}) there."
                 )
     if any(SECONDS not in one.cost_ratios for one in contrasts):
-        yield "Seconds are not compared where they were measured on different devices."
+        yield ("Seconds are compared only where the records of both rows name the same device.")
 
 
 def _of(row: ComparedRow) -> dict[str, Any]:

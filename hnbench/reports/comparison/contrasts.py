@@ -17,7 +17,7 @@ import numpy as np
 
 from hnbench.reports.costs import SECONDS, costs_of
 from hnbench.stats.intervals import ClusterBootstrap, Estimate, Interval
-from hnbench.stats.paired import cluster_sums, sign_flip_p
+from hnbench.stats.paired import cluster_sums, sign_flip_p, unmatched_differences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,7 @@ class Samples:
             sums, counts = cluster_sums(gaps[:, None], self.clusters, size)
             used = (int((~np.isnan(gaps)).sum()),) * 2
         else:
-            sums, counts, used = _by_prompt(own, other, self.clusters, size)
+            sums, counts, used = unmatched_differences(own, other, self.clusters, size)
         means = self.bootstrap.means(sums, counts)
         return Difference(
             overall=means.overall(0).interval,
@@ -122,18 +122,42 @@ class Samples:
         )
 
     def cost_ratios(self, row: ComparedRow, reference: ComparedRow) -> dict[str, Interval]:
-        """Cost -> the row's mean divided by that of its reference, for costs that both have.
-        Seconds are compared only if they were measured on the same device.
+        """Cost -> the row's mean divided by that of its reference, for costs that both have; over
+        the samples of both with the same noises, else over all of each.
+
+        Seconds of two groups are compared only if their records name the same device.
         """
         theirs = costs_of(reference.group.pool)
         shared = [cost for cost in costs_of(row.group.pool) if cost in theirs]
         devices = {one.group.pool.timed_on for one in (row, reference)}
-        if len(devices) > 1:
+        if row.group is not reference.group and (len(devices) > 1 or "" in devices):
             shared.remove(SECONDS)
-        return {
-            cost: (self.level(row, cost)[0] / self.level(reference, cost)[0]).interval
-            for cost in shared
-        }
+        matched = self.pairing(row, reference) == SAME_NOISES
+        return {cost: self._ratio(row, reference, cost, matched=matched) for cost in shared}
+
+    def _ratio(
+        self, row: ComparedRow, reference: ComparedRow, cost: str, *, matched: bool
+    ) -> Interval:
+        values = np.stack([self.values(row, cost), self.values(reference, cost)], axis=1)
+        if matched:
+            values[np.isnan(values).any(axis=1)] = np.nan
+        means = self.bootstrap.means(*cluster_sums(values, self.clusters, len(self.prompts)))
+        return (means.overall(0) / means.overall(1)).interval
+
+    def have_same_images(self, row: ComparedRow, reference: ComparedRow) -> bool:
+        """Whether the two rows have the same images, so that every difference of them is zero."""
+        own, other = self._images_of(row), self._images_of(reference)
+        both = (own != "") & (other != "")
+        return bool(both.any() and (own == other)[both].all())
+
+    def _images_of(self, row: ComparedRow) -> npt.NDArray[np.str_]:
+        """The SHA-256 of each sample's image, `[S]`; empty where there is none."""
+        found = np.full(len(self._index), "", dtype="<U64")
+        frame = row.group.pool.frame
+        own = frame[frame["label"] == row.label]
+        places = self._places[row.group.name][own["row"].to_numpy()]
+        found[places] = own["image_sha256"].to_numpy(dtype=str)
+        return found
 
     def _noises_of(self, group: Group) -> npt.NDArray[np.str_]:
         """The SHA-256 of each sample's starting noise, `[S]`; empty where there is no record."""
@@ -153,21 +177,6 @@ def _keys(group: Group) -> list[tuple[int, str, int]]:
         for prompt in group.pool.prompts
         for sample in range(prompt.samples)
     ]
-
-
-def _by_prompt(
-    own: Array, other: Array, clusters: Indices, size: int
-) -> tuple[Array, Array, tuple[int, int]]:
-    """The differences of the prompts' means `[C, 1]`, their counts (1, or 0 for a prompt that a row
-    has no image of), and the numbers of samples of both rows that they are over.
-    """
-    sums, counts = cluster_sums(np.stack([own, other], axis=1), clusters, size)
-    both = (counts > 0).all(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        means = sums / counts
-    gaps = np.where(both, means[:, 0] - means[:, 1], 0.0)
-    used = counts[both].sum(axis=0)
-    return gaps[:, None], both[:, None].astype(np.float64), (int(used[0]), int(used[1]))
 
 
 def _p_of_tag(sums: Array, counts: Array, inside: npt.NDArray[np.bool_]) -> float:

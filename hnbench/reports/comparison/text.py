@@ -28,9 +28,7 @@ def markdown(comparison: Comparison, plots: Mapping[str, str], left: Sequence[st
     images = [f"![{escaped(title)}]({name})" for name, title in plots.items()]
     parts = [
         f"# {escaped(manifest['suite']['name'])}: {names}",
-        f"{comparison.prompts} prompts, which all runs have. Intervals are 95%; prompts are"
-        " resampled within their tags. p-values are those of a sign-flip test over prompts,"
-        " adjusted after Holm over the table.",
+        _method(comparison),
         f"## Differences in {escaped(main)}",
         _differences(comparison),
         "## Rows",
@@ -45,6 +43,15 @@ def markdown(comparison: Comparison, plots: Mapping[str, str], left: Sequence[st
     if notes:
         parts += ["## What is left out, and how rows are paired", "\n".join(notes)]
     return "\n\n".join(parts) + "\n"
+
+
+def _method(comparison: Comparison) -> str:
+    return (
+        f"{comparison.prompts} prompts, which all runs have. Intervals are 95%; prompts are"
+        " resampled within their tags. p-values are those of a sign-flip test over prompts,"
+        " adjusted after Holm over the table. Rows with the same noises are paired sample by"
+        " sample, all others by the means of their prompts."
+    )
 
 
 def metric_name(metric: str) -> str:
