@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hnbench.seeds import digest
-from tests.journals import change_journal
+from tests.journals import change_journal, journal_rows
 from tests.reports.synthetic import manifest, write_run
 
 LABELS = ("random", "best-of-2", "reno", "hypernoise")
@@ -55,8 +55,6 @@ def write_trained(folder: Path, *, seed: int = 0, size: int = 3, adapter: str = 
         folder.with_name(f"{folder.name}-source"), LABELS, prompts_per_tag=size, base_seed=seed
     )
     verdicts = {}
-    from tests.journals import journal_rows
-
     for row in journal_rows(source / "journal-0000.jsonl"):
         if row["label"] == "reno":
             verdicts[row["prompt_id"], row["sample"]] = (row["verdict"], row["rewards"])
