@@ -14,6 +14,7 @@ from hnbench.reports.comparison.comparison import Comparison, compared
 from hnbench.reports.comparison.contrasts import SAME_NOISES, SAME_PROMPTS
 from hnbench.reports.comparison.text import console_table, markdown
 from hnbench.reports.comparison.write import FILES, write_comparison
+from hnbench.reports.numbers import spanned
 from hnbench.reports.summary import summarise_runs
 from tests.journals import journal_rows, write_journal
 from tests.reports.compared_runs import LABELS, manifest_of, other_noises, with_method, write
@@ -53,18 +54,21 @@ def test_a_hypernetwork_of_another_run_is_paired_as_if_it_were_in_the_same_run(
     own = [write(tmp_path / f"a{seed}", seed=seed) for seed in seeds]
     other = [trained(tmp_path / f"b{seed}", seed=seed) for seed in reversed(seeds)]
     within = of(*own, labels=("reno", "hypernoise")).contrasts[0].metrics["score"]
-    found = of(*own, *other)
+    found = of(*other, *own)
     assert [len(group.pool.seeds) for group in found.groups] == [2, 2]
     (one,) = found.contrasts
     assert one.pairing == SAME_NOISES
-    assert one.metrics["score"].overall.estimate == pytest.approx(
-        -within.overall.estimate, abs=1e-12
-    )
-    bounds = (one.metrics["score"].overall.low, one.metrics["score"].overall.high)
-    # The bounds are order statistics; with the sign changed, the neighbouring one can be meant.
-    assert bounds == pytest.approx((-within.overall.high, -within.overall.low), abs=0.02)
-    assert one.metrics["score"].p == within.p
-    assert one.metrics["score"].samples == 2 * 2 * 3 * len(TAGS)
+    across = one.metrics["score"]
+    for own_interval, their_interval in (
+        (across.overall, within.overall),
+        *zip(across.tags.values(), within.tags.values(), strict=True),
+    ):
+        assert (own_interval.estimate, own_interval.low, own_interval.high) == pytest.approx(
+            (their_interval.estimate, their_interval.low, their_interval.high), abs=1e-12
+        )
+    assert across.p == within.p
+    assert across.tag_p == within.tag_p
+    assert across.samples == 2 * 2 * 3 * len(TAGS)
 
 
 def test_equal_rows_appear_once_and_names_say_what_differs(tmp_path: Path) -> None:
@@ -74,7 +78,7 @@ def test_equal_rows_appear_once_and_names_say_what_differs(tmp_path: Path) -> No
         *("hypernoise (adapter=ab)", "hypernoise (adapter=eeeeeeee)"),
     ]
     assert found.notes == (
-        "random and best-of-2 and reno have the same records of a, b, which are shown once.",
+        "a and b have the same records of random, best-of-2, reno, which are shown once.",
     )
     named = compared([("small", tmp_path / "a"), ("large", tmp_path / "b")])
     assert named.contrasts[0].row.name == "hypernoise (large)"
@@ -102,8 +106,16 @@ def test_rows_with_the_same_images_are_not_compared(tmp_path: Path) -> None:
         return {**row, "image": {**row["image"], "sha256": name.encode().hex().ljust(64, "0")[:64]}}
 
     first = write(tmp_path / "a", ("random", "reno"), change=same)
+
+    def weighed(row: dict[str, Any]) -> dict[str, Any]:
+        totals = {
+            name: {**row[name], "optimised": 5.0 * row[name]["shapes-clip"]}
+            for name in ("rewards", "initial_rewards")
+        }
+        return {**same(row), **totals}
+
     rewards = {**manifest_of(first)["rewards"], "optimised": {"shapes-clip": 5.0}}
-    other = write(tmp_path / "b", ("random", "reno"), change=same, rewards=rewards)
+    other = write(tmp_path / "b", ("random", "reno"), change=weighed, rewards=rewards)
     found = of(first, other)
     assert [one.row.label for one in found.contrasts] == ["reno"]
     assert any("have the same images, so they are not compared" in note for note in found.notes)
@@ -245,7 +257,8 @@ def test_the_files_have_every_number(tmp_path: Path) -> None:
     assert made == set(FILES)
     (one,) = found.contrasts
     text = path.read_text()
-    assert f"| {one.row.name} | {one.reference.name} | +0.2" in text or "| +" in text
+    difference = spanned(one.metrics["score"].overall, sign=True)
+    assert f"| {one.row.name} | {one.reference.name} | {difference} |" in text
     frame = found.frame()
     overall = frame[(frame["reference"] != "") & (frame["tag"] == "overall")]
     assert overall["metric"].tolist()[0] == "score"

@@ -304,8 +304,8 @@ def _same_records(rows: Sequence[ComparedRow]) -> list[str]:
         if row.also_in:
             shared.setdefault((row.group.name, *row.also_in), []).append(row.name)
     return [
-        f"{' and '.join(names)} have the same records of {', '.join(found)}, which are shown once."
-        for names, found in shared.items()
+        f"{' and '.join(owners)} have the same records of {', '.join(names)}, which are shown once."
+        for owners, names in shared.items()
     ]
 
 
