@@ -94,7 +94,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedDifference:
     """HyperNoise minus another label, paired; `p_holm` is adjusted over the comparisons shown
     together. The row of HyperNoise is `Summary.hypernoise`.
     """
@@ -132,7 +132,7 @@ class Summary:
 
     pool: Pool
     rows: dict[str, Row]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[PairedDifference, ...]
     shares: Shares | None
     """None without HyperNoise or ReNO, or when ReNO's own gain cannot be told from zero."""
     equivalent: Interval | None
@@ -337,7 +337,7 @@ class _Analysis:
         overall[self.base], by_tag[:, self.base] = np.nan, np.nan
         return holm(overall), holm(by_tag.ravel()).reshape(by_tag.shape)
 
-    def _comparisons(self, trained: str) -> tuple[Comparison, ...]:
+    def _comparisons(self, trained: str) -> tuple[PairedDifference, ...]:
         others = compared_with(trained, self.pool.labels)
         if not others:
             return ()
@@ -352,7 +352,7 @@ class _Analysis:
             holm(sign_flip_p(sums, counts, self.pool.strata)),
         )
         return tuple(
-            Comparison(label, means.overall(at).interval, float(p_values[at]))
+            PairedDifference(label, means.overall(at).interval, float(p_values[at]))
             for at, label in enumerate(others)
         )
 

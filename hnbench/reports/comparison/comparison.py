@@ -91,7 +91,7 @@ class Comparison:
     prompts: int
     """The number of prompts that are compared."""
     notes: tuple[str, ...]
-    """What is left out, and why, one sentence each."""
+    """A sentence for each thing that is left out, with the reason."""
     path: Path | None = None
     """The `comparison.md` that was written; tables and plots are in the same folder."""
 
@@ -230,27 +230,35 @@ def _metrics(groups: Sequence[Group]) -> tuple[list[str], list[str]]:
             "The total of the optimised rewards is not compared: the runs optimised different"
             f" rewards ({'; '.join(_mixture(group) for group in groups)})."
         )
-    prints = [group.manifest["rewards"]["fingerprints"] for group in groups]
-    for name in dict.fromkeys(name for one in prints for name in one):
-        found = {one.get(name) for one in prints}
-        if found == {prints[0].get(name)}:
-            metrics.append(f"{REWARD}{name}")
-            roles = {group.name: name in group.pool.optimised for group in groups}
-            if len(set(roles.values())) > 1:
-                by = {way: [n for n, is_ in roles.items() if is_ is way] for way in (True, False)}
-                notes.append(
-                    f"The reward {name} is optimised by {', '.join(by[True])} and held out by"
-                    f" {', '.join(by[False])}."
-                )
-        else:
-            why = "not all runs have it" if None in found else "its weights differ between the runs"
-            notes.append(f"The reward {name} is not compared: {why}.")
+    names = dict.fromkeys(
+        name for group in groups for name in group.manifest["rewards"]["fingerprints"]
+    )
+    for name in names:
+        metric, note = _reward(groups, name)
+        metrics += metric
+        notes += note
     if not metrics:
         raise UsageError(
             "the runs have neither a judge nor a reward in common, so nothing can be compared;"
             " score their images by the same judge or rewards"
         )
     return metrics, notes
+
+
+def _reward(groups: Sequence[Group], name: str) -> tuple[list[str], list[str]]:
+    """The column of a reward, or none if the groups do not have the same; and what to say of it."""
+    found = {group.manifest["rewards"]["fingerprints"].get(name) for group in groups}
+    if len(found) > 1:
+        why = "not all runs have it" if None in found else "its weights differ between the runs"
+        return [], [f"The reward {name} is not compared: {why}."]
+    column = [f"{REWARD}{name}"]
+    by = [group.name for group in groups if name in group.pool.optimised]
+    others = [group.name for group in groups if name not in group.pool.optimised]
+    if not by or not others:
+        return column, []
+    return column, [
+        f"The reward {name} is optimised by {', '.join(by)} and held out by {', '.join(others)}."
+    ]
 
 
 def _optimised(group: Group) -> dict[str, tuple[str, float]]:
@@ -375,7 +383,7 @@ def _pairs(samples: Samples, rows: Sequence[ComparedRow], main: str) -> Iterator
 
 
 def _sample_notes(contrasts: Sequence[Contrast], main: str) -> Iterator[str]:
-    """What the reader must know of the samples of the contrasts."""
+    """Sentences on the samples of the contrasts: how they are paired, and which are left out."""
     kinds = Counter(one.pairing for one in contrasts)
     if kinds[SAME_PROMPTS]:
         yield (

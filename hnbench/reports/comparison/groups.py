@@ -4,6 +4,7 @@ groups are reduced to the prompts that they have in common.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,6 @@ from hnbench.reports.pool import pool_runs
 from hnbench.reports.summary import seen_prompts
 from hnbench.runs.plan import Plan
 from hnbench.runs.store import Run, read_run
-from hnbench.seeds import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,7 +156,7 @@ def _without_seed(plan: Plan) -> dict[str, Any]:
 def _identity(run: Run) -> str:
     plan = Plan.from_manifest(run.manifest)
     prompts = [[prompt.id, prompt.text, prompt.samples] for prompt in plan.prompts]
-    return canonical([_without_seed(plan), plan.identities, prompts])
+    return json.dumps([_without_seed(plan), plan.identities, prompts], sort_keys=True)
 
 
 def _require_same_suite(first: Group, other: Group) -> None:
