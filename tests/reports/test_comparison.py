@@ -259,6 +259,9 @@ def test_the_files_have_every_number(tmp_path: Path) -> None:
     text = path.read_text()
     difference = spanned(one.metrics["score"].overall, sign=True)
     assert f"| {one.row.name} | {one.reference.name} | {difference} |" in text
+    page = (tmp_path / "out/index.html").read_text()
+    assert f'<td class="number">{difference}</td>' in page
+    assert page.count("data:image/svg+xml") == 2
     frame = found.frame()
     overall = frame[(frame["reference"] != "") & (frame["tag"] == "overall")]
     assert overall["metric"].tolist()[0] == "score"
@@ -284,4 +287,7 @@ def test_names_of_a_run_are_escaped(tmp_path: Path) -> None:
     text = markdown(found, {}, [])
     assert "<b>" not in text
     assert "\\|x" in text
+    page = write_comparison(found, tmp_path / "out").with_name("index.html").read_text()
+    assert "<b>" not in page
+    assert "hypernoise (&lt;b&gt;|x)" in page
     assert console_table(found).row_count == 1

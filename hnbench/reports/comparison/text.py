@@ -21,31 +21,39 @@ if TYPE_CHECKING:
 
 def markdown(comparison: Comparison, plots: Mapping[str, str], left: Sequence[str]) -> str:
     """The whole text. `plots` maps file names to titles; `left` says which plots are absent."""
-    manifest = comparison.groups[0].manifest
-    names = " and ".join(all_escaped(group.name for group in comparison.groups))
-    main = metric_name(comparison.main)
-    notes = [f"- {escaped(note)}" for note in comparison.notes]
     images = [f"![{escaped(title)}]({name})" for name, title in plots.items()]
     parts = [
-        f"# {escaped(manifest['suite']['name'])}: {names}",
-        _method(comparison),
-        f"## Differences in {escaped(main)}",
-        _differences(comparison),
-        "## Rows",
-        _levels(comparison),
-        "## Differences by tag",
-        _by_tag(comparison),
-        *_rewards(comparison),
+        f"# {title(comparison)}",
+        lead(comparison),
+        *sections(comparison),
         "## Plots",
         *images,
         *(f"_{escaped(note)}_" for note in left),
     ]
-    if notes:
-        parts += ["## What is left out, and how rows are paired", "\n".join(notes)]
     return "\n\n".join(parts) + "\n"
 
 
-def _method(comparison: Comparison) -> str:
+def title(comparison: Comparison) -> str:
+    """The suite and the runs, without the sign of a heading."""
+    names = " and ".join(all_escaped(group.name for group in comparison.groups))
+    return f"{escaped(comparison.groups[0].manifest['suite']['name'])}: {names}"
+
+
+def sections(comparison: Comparison) -> list[str]:
+    """The sections, each with its heading, the differences first."""
+    notes = "\n".join(f"- {escaped(note)}" for note in comparison.notes)
+    found = {
+        f"Differences in {escaped(metric_name(comparison.main))}": _differences(comparison),
+        "Rows": _levels(comparison),
+        "Differences by tag": _by_tag(comparison),
+        "Differences in rewards": _rewards(comparison),
+        "What is left out, and how rows are paired": notes,
+    }
+    return [f"## {heading}\n\n{body}" for heading, body in found.items() if body]
+
+
+def lead(comparison: Comparison) -> str:
+    """The paragraph under the title: the prompts, and how the numbers are made."""
     return (
         f"{comparison.prompts} prompts, which all runs have. Intervals are 95%; prompts are"
         " resampled within their tags. p-values are those of a sign-flip test over prompts,"
@@ -137,24 +145,21 @@ def _by_tag(comparison: Comparison) -> str:
     )
 
 
-def _rewards(comparison: Comparison) -> list[str]:
+def _rewards(comparison: Comparison) -> str:
     others = [metric for metric in comparison.metrics if metric != comparison.main]
     if not others:
-        return []
-    return [
-        "## Differences in rewards",
-        table(
-            ["row", "minus", *all_escaped(one.removeprefix(REWARD) for one in others)],
+        return ""
+    return table(
+        ["row", "minus", *all_escaped(one.removeprefix(REWARD) for one in others)],
+        [
             [
-                [
-                    escaped(one.row.name),
-                    escaped(one.reference.name),
-                    *(spanned(one.metrics[metric].overall, sign=True) for metric in others),
-                ]
-                for one in comparison.contrasts
-            ],
-        ),
-    ]
+                escaped(one.row.name),
+                escaped(one.reference.name),
+                *(spanned(one.metrics[metric].overall, sign=True) for metric in others),
+            ]
+            for one in comparison.contrasts
+        ],
+    )
 
 
 def console_table(comparison: Comparison) -> Table:

@@ -1,4 +1,4 @@
-"""Write a comparison into one folder: its tables, plots and text."""
+"""Write a comparison into one folder: its tables, plots, text and page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from hnbench.files.writing import writing
 from hnbench.reports.comparison.plots import PLOTS
 from hnbench.reports.comparison.text import markdown
 from hnbench.reports.drawing import save, settings
-from hnbench.reports.folder import replacing
+from hnbench.reports.folder import PAGE, replacing
+from hnbench.reports.page.comparison import comparison_page
 from hnbench.reports.tables import write_csv
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ FILES = (
     "comparison.csv",
     "pairs.csv",
     *(f"{name}.{ending}" for name in PLOTS for ending in ("png", "svg")),
+    PAGE,
     TEXT,
 )
 """All files that a comparison can have. The text comes last."""
@@ -45,6 +47,8 @@ def write_comparison(comparison: Comparison, out: Path) -> Path:
                 else:
                     plots[f"{name}.png"] = figure.get_suptitle()
                     save(figure, working, name)
+        page = comparison_page(comparison, plots, notes, working)
+        (working / PAGE).write_text(page, encoding="utf-8", newline="\n")
         (working / TEXT).write_text(
             markdown(comparison, plots, notes), encoding="utf-8", newline="\n"
         )
