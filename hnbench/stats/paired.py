@@ -46,7 +46,7 @@ def unmatched_differences(
     `sign_flip_p` is the permutation test within clusters.
     """
     sums, counts = cluster_sums(np.stack([values, reference], axis=1), clusters, count)
-    both = (counts > 0).all(axis=1)
+    both = counts.min(axis=1) > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         means = sums / counts
     gaps = np.where(both, means[:, 0] - means[:, 1], 0.0)
