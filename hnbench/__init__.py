@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 # `X as X` tells type checkers that the name is exported.
 if TYPE_CHECKING:
+    from hnbench.api.compare import compare as compare
     from hnbench.api.diagnose import Diagnosis as Diagnosis
     from hnbench.api.diagnose import diagnose as diagnose
     from hnbench.api.export import ExportedImages as ExportedImages
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from hnbench.methods.base import Method as Method
     from hnbench.methods.base import Outcome as Outcome
     from hnbench.methods.base import Passes as Passes
+    from hnbench.reports.comparison.comparison import Comparison as Comparison
     from hnbench.rewards.base import Mixture as Mixture
     from hnbench.rewards.base import Reward as Reward
     from hnbench.runs.record import Record as Record
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "api.compare": ("compare",),
     "api.diagnose": ("Diagnosis", "diagnose"),
     "api.export": ("ExportedImages", "export"),
     "api.fetch": ("Fetched", "fetch"),
@@ -108,6 +111,7 @@ _HOMES = {
     "generators.base": ("Conditioning", "Generator"),
     "measures.base": ("ImageMeasure", "Measure", "PromptMeasure", "SetMeasure"),
     "methods.base": ("Method", "Outcome", "Passes"),
+    "reports.comparison.comparison": ("Comparison",),
     "rewards.base": ("Mixture", "Reward"),
     "runs.record": ("Record",),
     "runs.store": ("Run",),
@@ -119,6 +123,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Comparison",
     "Conditioning",
     "Diagnosis",
     "ExportedImages",
@@ -159,6 +164,7 @@ __all__ = [
     "Verdict",
     "Verified",
     "__version__",
+    "compare",
     "diagnose",
     "export",
     "fetch",

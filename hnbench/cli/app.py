@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from hnbench import __version__
 from hnbench.cli import (
+    compare,
     diagnose,
     env,
     export,
@@ -217,6 +218,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "train": (train.train, train.EXAMPLES),
     "merge": (merge.merge, merge.EXAMPLES),
     "report": (report.report, report.EXAMPLES),
+    "compare": (compare.compare, compare.EXAMPLES),
     "view": (view.view, view.EXAMPLES),
     "score": (score.score, score.EXAMPLES),
     "measure": (measure.measure, measure.EXAMPLES),

@@ -36,6 +36,7 @@ _BEGINNINGS = {
     "summary.csv": b"label,metric,",
     "records.csv": b"label,prompt_id,",
     "headline.json": b'[\n {\n  "key": ',
+    "comparison.csv": b"row,reference,",
 }
 """A folder is a report's if one of these files begins like this, as it does in every version."""
 

@@ -96,7 +96,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedDifference:
     """HyperNoise minus another label, paired; `p_holm` is adjusted over the comparisons shown
     together. The row of HyperNoise is `Summary.hypernoise`.
     """
@@ -134,7 +134,7 @@ class Summary:
 
     pool: Pool
     rows: dict[str, Row]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[PairedDifference, ...]
     shares: Shares | None
     """None without HyperNoise or ReNO, or when ReNO's own gain cannot be told from zero."""
     equivalent: Interval | None
@@ -194,7 +194,9 @@ def summarise_runs(runs: Sequence[Run | Path], *, check: bool = False) -> Summar
 
 def summarise(pool: Pool) -> Summary:
     """Compute all numbers of a report from pooled runs."""
-    summary = replace(_Analysis(pool).summary(), seen=_seen(pool), measured=pooled_measures(pool))
+    summary = replace(
+        _Analysis(pool).summary(), seen=seen_prompts(pool), measured=pooled_measures(pool)
+    )
     contaminated = {prompt for seen in summary.seen.values() for prompt in seen or ()}
     # If all prompts were seen, none is left to compute a score from.
     if not 0 < len(contaminated) < len(pool.prompts):
@@ -202,7 +204,7 @@ def summarise(pool: Pool) -> Summary:
     return replace(summary, unseen=_Analysis(pool.without(contaminated)).summary())
 
 
-def _seen(pool: Pool) -> dict[str, list[str] | None]:
+def seen_prompts(pool: Pool) -> dict[str, list[str] | None]:
     """The planned prompts that each training saw, as noted in `run.json`."""
     planned = {prompt.id for prompt in pool.prompts}
     found: dict[str, list[str] | None] = {}
@@ -360,12 +362,12 @@ class _Analysis:
         overall[self.base], by_tag[:, self.base] = np.nan, np.nan
         return holm(overall), holm(by_tag.ravel()).reshape(by_tag.shape)
 
-    def _comparisons(self) -> tuple[Comparison, ...]:
+    def _comparisons(self) -> tuple[PairedDifference, ...]:
         number = len(self.pool.labels)
         means = self.bootstrap.means(*(values[:, number:] for values in self._differences))
         p_values = holm(self._p_overall[number:])
         return tuple(
-            Comparison(label, means.overall(at).interval, float(p_values[at]))
+            PairedDifference(label, means.overall(at).interval, float(p_values[at]))
             for at, label in enumerate(self.others)
         )
 

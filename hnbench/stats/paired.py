@@ -34,6 +34,26 @@ def differences(values: Array, base: int) -> Array:
     return values - values[:, [base]]
 
 
+def unmatched_differences(
+    values: Array, reference: Array, clusters: Indices, count: int
+) -> tuple[Array, Array, tuple[int, int]]:
+    """The differences of the clusters' means between two methods whose samples are not matched.
+
+    `values` and `reference [S]` have a NaN for an absent sample; `clusters` and `count` are as in
+    `cluster_sums`. The result has the form of paired differences: `[C, 1]` differences, `[C, 1]`
+    numbers (1, or 0 for a cluster that either method has no sample of), and the numbers of samples
+    of both methods that they are over. A flipped sign exchanges all samples of a cluster, so
+    `sign_flip_p` is the permutation test within clusters.
+    """
+    sums, counts = cluster_sums(np.stack([values, reference], axis=1), clusters, count)
+    both = counts.min(axis=1) > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = sums / counts
+    gaps = np.where(both, means[:, 0] - means[:, 1], 0.0)
+    used = counts[both].sum(axis=0)
+    return gaps[:, None], both[:, None].astype(np.float64), (int(used[0]), int(used[1]))
+
+
 def sign_flip_p(
     sums: Array, counts: Array, strata: Indices, flips: int = FLIPS, seed: int = SEED
 ) -> Array:

@@ -21,6 +21,7 @@ FUNCTIONS = [
     "plan",
     "train",
     "report",
+    "compare",
     "score",
     "measure",
     "merge",

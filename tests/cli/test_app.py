@@ -64,7 +64,19 @@ def test_version(hnbench: Hnbench) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "train", "report", "score", "measure", "export", "diagnose", "fetch", "push", "list"],
+    [
+        "run",
+        "train",
+        "report",
+        "compare",
+        "score",
+        "measure",
+        "export",
+        "diagnose",
+        "fetch",
+        "push",
+        "list",
+    ],
 )
 def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
     shown = hnbench(command, "--help").stdout

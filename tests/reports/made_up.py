@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hnbench.reports.summary import (
     BreakEven,
-    Comparison,
     LabelCoverage,
+    PairedDifference,
     Row,
     Shares,
     Summary,
@@ -83,9 +83,9 @@ def made_up(folder: Path, *, counted: bool = True) -> Summary:
         found,
         rows=rows,
         comparisons=(
-            Comparison("best-of-2", around(0.0411, 0.021, 0.032), 0.0217),
+            PairedDifference("best-of-2", around(0.0411, 0.021, 0.032), 0.0217),
             *(
-                Comparison(label, around(0.0512 + at / 100, 0.013, 0.014), 0.0318 + at / 100)
+                PairedDifference(label, around(0.0512 + at / 100, 0.013, 0.014), 0.0318 + at / 100)
                 for at, label in enumerate(controls)
             ),
         ),

@@ -35,11 +35,7 @@ function markMethods(data) {
   }
 }
 
-function start() {
-  const data = JSON.parse(byId("data").textContent);
-  const form = byId("filters");
-  fillChoices(data);
-  markMethods(data);
+function startTables() {
   for (const group of document.querySelectorAll(".scroll")) {
     const heading = group.closest("section")?.querySelector("h2, h3");
     group.setAttribute("aria-label", heading ? `Table: ${heading.textContent.trim()}` : "Table");
@@ -47,6 +43,11 @@ function start() {
   for (const table of document.querySelectorAll("table.sortable")) {
     if (table.tHead) makeSortable(table);
   }
+}
+
+function startGallery(data) {
+  const form = byId("filters");
+  fillChoices(data);
   const state = new State(data, form);
   const samples = new Samples(data);
   const viewer = new Viewer(samples, state, byId("viewer"));
@@ -86,6 +87,14 @@ function start() {
   window.addEventListener("hashchange", follow);
   show();
   follow();
+}
+
+// A page without images, such as that of a comparison, has no data.
+function start() {
+  const data = JSON.parse(byId("data").textContent);
+  if (data) markMethods(data);
+  startTables();
+  if (data) startGallery(data);
 }
 
 start();

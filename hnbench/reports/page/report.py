@@ -66,7 +66,7 @@ def page(
     pool = summary.pool
     # The grid is a selection of what the gallery shows.
     drawn = {name.removesuffix(".png"): text for name, text in plots.items() if name != "grid.png"}
-    main, *others = map(_section, sections(summary, published=published))
+    main, *others = map(page_section, sections(summary, published=published))
     found = findings(summary)
     images = gallery(pool, all_pairs(pool), place, embed)
     return document(
@@ -74,10 +74,10 @@ def page(
         images,
         title=plain(title(summary)),
         lead=html_of(lead(summary)),
-        findings=_section(found) if found else None,
+        findings=page_section(found) if found else None,
         main=main,
         others=others,
-        plots=[_plot(folder, name, text) for name, text in drawn.items()],
+        plots=[page_plot(folder, name, text) for name, text in drawn.items()],
         notes=[printable(note) for note in notes],
         embedded=None if embed is None else len(embedded_rows(pool, embed)),
         prompts=len(pool.prompts),
@@ -90,13 +90,15 @@ def plain(markdown: str) -> str:
     return html.unescape(re.sub("<[^>]*>", "", html_of(markdown))).strip()
 
 
-def _section(markdown: str) -> PageSection:
+def page_section(markdown: str) -> PageSection:
+    """A section of Markdown, which begins with its heading."""
     heading, _, body = markdown.partition("\n")
     name = heading.removeprefix("## ")
     return PageSection(name.lower().replace(" ", "-"), name, html_of(body))
 
 
-def _plot(folder: Path, name: str, text: str) -> PagePlot:
+def page_plot(folder: Path, name: str, text: str) -> PagePlot:
+    """A drawn plot, whose SVG file is in `folder`; `text` is its title."""
     # As a picture, each plot keeps its ids and styles to itself.
     content = (folder / f"{name}.svg").read_bytes()
     return PagePlot(name, printable(text), data_uri(content, "image/svg+xml"))

@@ -1,0 +1,1 @@
+"""Runs that differ in more than the base seed, compared row by row (`hnbench compare`)."""
