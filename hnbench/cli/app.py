@@ -21,6 +21,7 @@ from hnbench.cli import (
     env,
     export,
     fetch,
+    generate,
     list_names,
     measure,
     merge,
@@ -187,6 +188,7 @@ def options(
 _COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "run": (run.run, run.EXAMPLES),
     "plan": (plan.plan, plan.EXAMPLES),
+    "generate": (generate.generate, generate.EXAMPLES),
     "train": (train.train, train.EXAMPLES),
     "merge": (merge.merge, merge.EXAMPLES),
     "report": (report.report, report.EXAMPLES),
