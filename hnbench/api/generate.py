@@ -85,6 +85,17 @@ class GeneratedImages:
     paths: tuple[Path, ...] = field(default=(), repr=False)
     """The file of each image, in the order of `images`."""
 
+    @property
+    def reward_names(self) -> tuple[str, ...]:
+        """The names of the rewards; `"optimised"` only if the total is not simply one of them."""
+        names = tuple(self.images[0].rewards)
+        others = [name for name in names if name != "optimised"]
+        is_one = any(
+            all(one.rewards[name] == one.rewards["optimised"] for one in self.images)
+            for name in others
+        )
+        return tuple(others) if is_one else names
+
     def frame(self) -> pd.DataFrame:
         """One row per image: prompt, sample, label, `reward_NAME`, seconds, floating-point
         operations, and the generator's passes as `passes_generator_forward` and
@@ -165,7 +176,8 @@ def generate(
             "samples": samples,
             "generator": generator,
             "seed": seed,
-            "adapters": {kind: str(name) for kind, name in adapters.items()},
+            "hypernetwork": None if hypernetwork is None else str(hypernetwork),
+            "finetuned": None if finetuned is None else str(finetuned),
             "optimise": weights,
             "hold_out": list(held_out),
             "dtype": dtype_of(generator, dtype),
@@ -273,7 +285,7 @@ def _written(
 ) -> GeneratedImages:
     """The images, in their folder."""
     screen.announce(f"writing {folder}")
-    files = write_folder(folder, found.images, found.frame(), settings)
+    files = write_folder(folder, found, settings)
     return replace(found, folder=folder, grids=files.grids, paths=files.images)
 
 

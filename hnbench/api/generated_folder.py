@@ -22,11 +22,11 @@ from hnbench.files.writing import write_whole, writing
 from hnbench.images.folder_names import folder_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    import pandas as pd
+    from PIL.Image import Image
 
-    from hnbench.api.generate import GeneratedImage
+    from hnbench.api.generate import GeneratedImages
 
 SETTINGS = "generate.json"
 """The file that marks the folder, and says what its images were made from."""
@@ -80,16 +80,12 @@ def check_folder(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def write_folder(
-    folder: Path,
-    images: Sequence[GeneratedImage],
-    frame: pd.DataFrame,
-    settings: Mapping[str, Any],
+    folder: Path, made: GeneratedImages, settings: Mapping[str, Any]
 ) -> GeneratedFiles:
-    """Write the images, prompt by prompt and sample by sample, into a folder that `check_folder`
-    accepts. `frame` has a row for each.
-    """
+    """Write images into a folder that `check_folder` accepts."""
     from hnbench.runs.pixels import to_png
 
+    images, frame = made.images, made.frame()
     labels = list(dict.fromkeys(one.label for one in images))
     digits = max(2, len(str(len(images) // len(labels))))
     names = [
@@ -108,7 +104,7 @@ def write_folder(
         write_whole(folder / SETTINGS, _written(settings))
         for one, name in zip(images, names, strict=True):
             write_whole(folder / name, to_png(one.image))
-        for page in _pages(images, len(labels)):
+        for page in _pages(made, len(labels)):
             number = f"-{len(grids) + 1}" if grids else ""
             grids.append(folder / f"grid{number}.png")
             write_whole(grids[-1], to_png(page))
@@ -116,24 +112,21 @@ def write_folder(
     return GeneratedFiles(tuple(grids), tuple(folder / name for name in names))
 
 
-def _pages(images: Sequence[GeneratedImage], columns: int) -> Any:
+def _pages(made: GeneratedImages, columns: int) -> Iterator[Image]:
+    """The pages of the grid, with this number of columns."""
     from hnbench.reports.image_grid import GridImage, GridRow, draw_pages
 
-    rows = []
-    for start in range(0, len(images), columns):
-        row = images[start : start + columns]
+    names, rows = made.reward_names, []
+    for start in range(0, len(made.images), columns):
+        row = made.images[start : start + columns]
         cells = {
-            one.label: GridImage(one.image, _without_total(one.rewards), one.cost.seconds)
+            one.label: GridImage(
+                one.image, {name: one.rewards[name] for name in names}, one.cost.seconds
+            )
             for one in row
         }
         rows.append(GridRow(row[0].prompt, row[0].sample, cells))
     return draw_pages(rows)
-
-
-def _without_total(rewards: Mapping[str, float]) -> dict[str, float]:
-    """The rewards; their total only if it is not simply one of them."""
-    others = {name: value for name, value in rewards.items() if name != "optimised"}
-    return others if rewards["optimised"] in others.values() else dict(rewards)
 
 
 def _settings_of(folder: Path) -> Any:

@@ -98,7 +98,7 @@ def show_images(made: GeneratedImages) -> None:
 
     unit, factor = unit_of([one.cost.flops / 1e12 for one in made.images])
     several = len({(one.prompt, one.sample) for one in made.images}) > 1
-    rewards = list(made.images[0].rewards)
+    rewards = made.reward_names
     table = Table(*(["prompt", "sample"] if several else []), "method", box=box.SIMPLE_HEAD)
     for name in (*rewards, unit, "seconds"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -100,7 +100,7 @@ class _Page:
         ]
         self.column = max(width, *(round(_width(text, self.type, bold=True)) for text in texts))
         self.labels = {
-            label: _wrapped(style_of(label).name, self.column, self.type, lines=2, bold=True)
+            label: _wrapped(style_of(label).name, self.column, self.type, lines=3, bold=True)
             for label in rows[0].images
         }
         self.label_lines = max(map(len, self.labels.values()))
@@ -140,7 +140,7 @@ class _Page:
         if self.several:
             _write(draw, (self.margin, top), f"sample {row.sample}", self.type, _FAINT)
             top += self.line
-        return top + self.line // 4
+        return top + self.line // 3
 
     def _images(
         self,
@@ -197,7 +197,7 @@ class _Page:
 
 def _values(one: GridImage) -> list[tuple[str, str]]:
     """The lines under an image: what is measured, and its value."""
-    rewards = [(name, f"{value:.4g}") for name, value in one.rewards.items()]
+    rewards = [(name, f"{value:#.4g}".rstrip(".")) for name, value in one.rewards.items()]
     return [*rewards, ("seconds", f"{one.seconds:.3g}")]
 
 
