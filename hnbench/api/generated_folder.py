@@ -141,7 +141,7 @@ def _settings_of(folder: Path) -> Any:
 
 
 def _document(settings: Mapping[str, Any]) -> Any:
-    """What the file of settings says, as it is read back."""
+    """The content of the file of settings, as it is read back."""
     return json.loads(json.dumps({"format": FORMAT, "settings": settings}))
 
 
