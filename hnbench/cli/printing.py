@@ -4,6 +4,7 @@ rich, no control characters.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from rich import box, filesize
@@ -96,20 +97,21 @@ def show_images(made: GeneratedImages) -> None:
     from hnbench.reports.costs import unit_of
     from hnbench.reports.numbers import amount
 
-    unit, factor = unit_of([one.cost.flops / 1e12 for one in made.images])
+    work = [math.nan if one.cost.flops is None else one.cost.flops / 1e12 for one in made.images]
+    unit, factor = unit_of(work)
     several = len({(one.prompt, one.sample) for one in made.images}) > 1
     rewards = made.reward_names
     table = Table(*(["prompt", "sample"] if several else []), "method", box=box.SIMPLE_HEAD)
     for name in (*rewards, unit, "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("image", no_wrap=True)
-    for one, path in zip(made.images, made.paths, strict=True):
+    for one, path, tflops in zip(made.images, made.paths, work, strict=True):
         place = [_shortened(one.prompt), str(one.sample)] if several else []
         table.add_row(
             *place,
             one.label,
             *(f"{one.rewards[name]:.4g}" for name in rewards),
-            amount(one.cost.flops / 1e12 * factor),
+            "?" if math.isnan(tflops) else amount(tflops * factor),
             f"{one.cost.seconds:.3g}",
             path.name,
         )

@@ -40,7 +40,8 @@ def reduced(image: Image.Image, factor: int) -> np.ndarray:
 
 def packed(image: np.ndarray) -> np.ndarray:
     """One number for each pixel."""
-    return image.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
+    red, green, blue = np.moveaxis(image.astype(np.int32), -1, 0)
+    return np.asarray(red * 65536 + green * 256 + blue)
 
 
 def place_of(picture: np.ndarray, page: Image.Image) -> tuple[int, int]:
