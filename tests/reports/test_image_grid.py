@@ -35,7 +35,7 @@ def enlarged(image: Image.Image, factor: int) -> np.ndarray:
 def reduced(image: Image.Image, factor: int) -> np.ndarray:
     height, width = image.height // factor, image.width // factor
     blocks = np.asarray(image, dtype=float).reshape(height, factor, width, factor, 3)
-    return blocks.mean(axis=(1, 3))
+    return np.asarray(blocks.mean(axis=(1, 3)))
 
 
 def packed(image: np.ndarray) -> np.ndarray:
