@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from hnbench.catalogue import registry
 from hnbench.catalogue.loading import check_generator, parse_weights, training_settings
 from hnbench.catalogue.presets import preset_of
-from hnbench.catalogue.specifications import find_suite, make_method
+from hnbench.catalogue.specifications import find_suite, make_method, parse_method
 from hnbench.cli.app import BadUsage, app
 from hnbench.errors import UsageError
 from hnbench.verification.reference import all_references, choose
@@ -77,10 +77,16 @@ def is_placeholder(value: str) -> bool:
     return value.isupper() or value == "..." or value.startswith("path/to/")
 
 
+def check_method(specification: str) -> None:
+    """Make the method; one that needs an adapter gets that of the preset on the command line."""
+    trained = registry.METHODS.entry(parse_method(specification)[0]).adapter
+    make_method(specification, {"adapter": "path/to/adapter"} if trained else {})
+
+
 CHECKS: dict[str, Callable[[Any], object]] = {
     "suite": find_suite,
     "generator": check_generator,
-    "method": make_method,
+    "method": check_method,
     "optimise": lambda value: parse_weights([value], {}, "shapes"),
     "hold_out": registry.REWARDS.entry,
     "measure": registry.MEASURES.entry,

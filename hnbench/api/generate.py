@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hnbench.api.arguments import (
     Several,
@@ -17,6 +17,7 @@ from hnbench.api.arguments import (
     weights_of,
 )
 from hnbench.api.batch_sizes import BatchSize, parse_batch_size
+from hnbench.api.generated_folder import check_folder, write_folder
 from hnbench.catalogue.loading import (
     Dtype,
     dtype_of,
@@ -27,8 +28,11 @@ from hnbench.catalogue.loading import (
     parse_angle,
 )
 from hnbench.catalogue.presets import preset_of
+from hnbench.catalogue.vocabulary import unknown_words
 from hnbench.display.screen import Screen
 from hnbench.errors import SampleFailure, UsageError
+from hnbench.files.escaping import quoted
+from hnbench.files.prompt_files import LONG, checked_prompt, read_prompt_file
 from hnbench.runs.frame import PASSES
 from hnbench.runs.plan import BASE
 
@@ -46,6 +50,9 @@ if TYPE_CHECKING:
     from hnbench.runs.record import Cost
     from hnbench.runs.scorer import Scorer
     from hnbench.tasks import Task
+
+_WORDS_SHOWN = 8
+"""The most unknown words in a note."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,23 @@ class GeneratedImages:
     """All images of one call, prompt by prompt, sample by sample, method by method."""
 
     images: tuple[GeneratedImage, ...]
+    folder: Path | None = None
+    """The folder that they were written into, if any."""
+    grids: tuple[Path, ...] = ()
+    """The pages of the grid in the folder."""
+    paths: tuple[Path, ...] = field(default=(), repr=False)
+    """The file of each image, in the order of `images`."""
+
+    @property
+    def reward_names(self) -> tuple[str, ...]:
+        """The names of the rewards; `"optimised"` only if the total is not simply one of them."""
+        names = tuple(self.images[0].rewards)
+        others = [name for name in names if name != "optimised"]
+        is_one = any(
+            all(one.rewards[name] == one.rewards["optimised"] for one in self.images)
+            for name in others
+        )
+        return tuple(others) if is_one else names
 
     def frame(self) -> pd.DataFrame:
         """One row per image: prompt, sample, label, `reward_NAME`, seconds, floating-point
@@ -95,8 +119,9 @@ class GeneratedImages:
 
 
 def generate(
-    prompt: str | Sequence[str],
+    prompt: str | Sequence[str] | None = None,
     *,
+    prompts: str | Path | None = None,
     method: Several = None,
     samples: int = 1,
     generator: str = "shapes",
@@ -114,76 +139,154 @@ def generate(
     max_sequence_length: int | None = None,
     intermediate_timesteps: float | str | None = None,
     memory: str = "none",
+    out: str | Path | None = None,
     progress: bool = True,
 ) -> GeneratedImages:
     """Make images of prompts, `samples` of each, by methods that start from the same noises.
 
     The default methods are `random` and, if the generator has a hypernetwork, `hypernoise`. A
-    prompt has the same noises as in a run with the same `seed`. Nothing is written to disk. The
-    other parameters are those of `hnbench.run`.
+    prompt has the same noises as in a run with the same `seed`. `prompts` is a file of prompts,
+    instead of `prompt`. `out` is a folder for the images, a grid of them and a table; without it,
+    nothing is written to disk. The other parameters are those of `hnbench.run`.
 
-    Raises `UsageError` for arguments that cannot be used, and `SampleFailure` if a method or a
-    reward fails for an image.
+    Raises `UsageError` for arguments that cannot be used, also for a folder with anything else in
+    it; `SampleFailure` if a method or a reward fails for an image; `StoreError` if the folder
+    cannot be written to.
     """
-    screen = Screen(shown=progress)
-    texts, size = _checked(prompt, samples), parse_batch_size(batch_size)
-    preset = preset_of(generator)
-    adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
-    weights = weights_of(optimise, preset, generator)
-    held_out = held_out_of(hold_out, preset, weights)
-    default = (BASE, "hypernoise") if "hypernoise" in adapters else (BASE,)
-    specifications = several(method) or default
-    check_names(generator, held_out, specifications)
-    chosen, precision = device_of(device, screen), dtype_of(generator, dtype)
-    options = {
-        "image_size": image_size,
-        "prompt_prefix": prompt_prefix,
-        "max_sequence_length": max_sequence_length,
-        "intermediate_timesteps": parse_angle(intermediate_timesteps),
-        "memory": memory,
-    }
+    with Screen(shown=progress) as screen:
+        texts, size = texts_of(prompt, prompts, screen), parse_batch_size(batch_size)
+        if samples < 1:
+            raise UsageError(f"`samples` was {samples}; it must be at least 1")
+        preset = preset_of(generator)
+        adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
+        weights = weights_of(optimise, preset, generator)
+        held_out = held_out_of(hold_out, preset, weights)
+        default = (BASE, "hypernoise") if "hypernoise" in adapters else (BASE,)
+        specifications = several(method) or default
+        check_names(generator, held_out, specifications)
+        options = {
+            "image_size": image_size,
+            "prompt_prefix": prompt_prefix,
+            "max_sequence_length": max_sequence_length,
+            "intermediate_timesteps": parse_angle(intermediate_timesteps),
+        }
+        settings = {
+            "prompts": list(texts),
+            "methods": list(specifications),
+            "samples": samples,
+            "generator": generator,
+            "seed": seed,
+            "hypernetwork": None if hypernetwork is None else str(hypernetwork),
+            "finetuned": None if finetuned is None else str(finetuned),
+            "optimise": weights,
+            "hold_out": list(held_out),
+            "dtype": dtype_of(generator, dtype),
+            "steps": steps,
+            **options,
+        }
+        if out is not None:
+            check_folder(Path(out), settings)
+        _note_unknown_words(generator, texts, screen)
+        chosen, precision = device_of(device, screen), dtype_of(generator, dtype)
 
-    # Heavy imports come only after wrong arguments have been refused.
-    from hnbench.runs.attempt import Models
-    from hnbench.runs.batch_sizes import run_batch_sizes
-    from hnbench.runs.scorer import Scorer
+        # Heavy imports come only after wrong arguments have been refused.
+        from hnbench.runs.attempt import Models
+        from hnbench.runs.batch_sizes import run_batch_sizes
+        from hnbench.runs.scorer import Scorer
+        from hnbench.seeds import NoiseSource
+        from hnbench.tasks import Task
+
+        screen.announce(f"loading {generator}, {', '.join([*weights, *held_out])}")
+        model = load_generator(generator, chosen, precision, memory=memory, **options)
+        methods = _ready(make_methods(specifications, preset, adapters), model)
+        rewards = load_mixture(weights, chosen, precision)
+        others = [load_reward(name, chosen, precision) for name in held_out]
+        # A text serves as its prompt's id: the noise depends on the text alone.
+        tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
+        models = Models(model, rewards, NoiseSource(seed, model.noise_shape), steps)
+        scorer = Scorer(rewards, others, model.device)
+        sizes = (
+            run_batch_sizes(model, rewards, texts[0], steps=steps, memory=memory)
+            if size == "auto"
+            else (size, size)
+        )
+        found = _all_generated(methods, models, scorer, tasks, sizes, screen)
+        return found if out is None else _written(found, Path(out), settings, screen)
+
+
+def texts_of(
+    prompt: str | Sequence[str] | None, prompts: str | Path | None, screen: Screen
+) -> tuple[str, ...]:
+    """The prompts, each once and without white space around it, from one of the two sources. A
+    prompt that is empty or has control characters is a `UsageError`.
+    """
+    if prompts is not None:
+        if prompt:
+            raise UsageError(
+                f"a prompt was given and the file {str(prompts)!r} with `prompts`; give only one of"
+                " them"
+            )
+        read = read_prompt_file(Path(prompts))
+        for note in read.notes:
+            screen.note(note)
+        return read.texts
+    given = several(prompt)
+    if not given or not all(isinstance(text, str) and text.strip() for text in given):
+        raise UsageError(
+            f"the prompt was {prompt!r}; give a text, or several, that are not empty, or a file of"
+            " prompts with `prompts`"
+        )
+    texts = (checked_prompt(f"the prompt {quoted(text)}", text) for text in given)
+    return tuple(dict.fromkeys(texts))
+
+
+def _note_unknown_words(generator: str, texts: Sequence[str], screen: Screen) -> None:
+    """Say which words the generator does not know, and which prompts are very long."""
+    words = dict.fromkeys(word for text in texts for word in unknown_words(generator, text))
+    if words:
+        shown = ", ".join(list(words)[:_WORDS_SHOWN])
+        more = f" and {len(words) - _WORDS_SHOWN:,} more" if len(words) > _WORDS_SHOWN else ""
+        screen.note(
+            f"the generator {generator} was not trained on some words of the prompts: {shown}{more}"
+            " (docs/shapes.md lists those that it knows)"
+        )
+    if longest := max((len(text) for text in texts if len(text) > LONG), default=0):
+        screen.note(
+            f"a prompt has {longest:,} characters; a text encoder reads the beginning and ignores"
+            " the rest"
+        )
+
+
+def _all_generated(
+    methods: Sequence[Method],
+    models: Models,
+    scorer: Scorer,
+    tasks: Sequence[Task],
+    sizes: tuple[int, int],
+    screen: Screen,
+) -> GeneratedImages:
+    """All images. `sizes` are the batch sizes without and with the gradient."""
     from hnbench.runs.workload import needs_gradient
-    from hnbench.seeds import NoiseSource
-    from hnbench.tasks import Task
 
-    screen.announce(f"loading {generator}, {', '.join([*weights, *held_out])}")
-    model = load_generator(generator, chosen, precision, **options)
-    methods = _ready(make_methods(specifications, preset, adapters), model)
-    rewards = load_mixture(weights, chosen, precision)
-    others = [load_reward(name, chosen, precision) for name in held_out]
-    # A text serves as its prompt's id: the noise depends on the text alone.
-    tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
-    models = Models(model, rewards, NoiseSource(seed, model.noise_shape), steps)
-    scorer = Scorer(rewards, others, model.device)
-    sizes = (
-        run_batch_sizes(model, rewards, texts[0], steps=steps, memory=memory)
-        if size == "auto"
-        else (size, size)
-    )
     found: dict[tuple[Task, str], GeneratedImage] = {}
     with screen.stages() as display:
         for one in methods:
             display.label(one.name, len(tasks))
-            for images in _generated(one, models, scorer, tasks, sizes[needs_gradient(one, steps)]):
+            size = sizes[needs_gradient(one, models.steps)]
+            for images in _generated(one, models, scorer, tasks, size):
                 found |= images
                 display.advance(len(images) // len(one.labels))
     labels = [label for one in methods for label in one.labels]
     return GeneratedImages(tuple(found[task, label] for task in tasks for label in labels))
 
 
-def _checked(prompt: str | Sequence[str], samples: int) -> tuple[str, ...]:
-    """The prompts, each once; a `UsageError` for an empty prompt or fewer than 1 sample."""
-    texts = tuple(dict.fromkeys(several(prompt)))
-    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise UsageError(f"the prompt was {prompt!r}; give a text, or several, that are not empty")
-    if samples < 1:
-        raise UsageError(f"`samples` was {samples}; it must be at least 1")
-    return texts
+def _written(
+    found: GeneratedImages, folder: Path, settings: Mapping[str, Any], screen: Screen
+) -> GeneratedImages:
+    """The images, in their folder."""
+    screen.announce(f"writing {folder}")
+    files = write_folder(folder, found, settings)
+    return replace(found, folder=folder, grids=files.grids, paths=files.images)
 
 
 def _ready(methods: Sequence[Method], generator: Generator) -> tuple[Method, ...]:

@@ -23,6 +23,7 @@ from hnbench.cli import (
     env,
     export,
     fetch,
+    generate,
     init,
     list_names,
     measure,
@@ -215,6 +216,7 @@ def options(
 _COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "run": (run.run, run.EXAMPLES),
     "plan": (plan.plan, plan.EXAMPLES),
+    "generate": (generate.generate, generate.EXAMPLES),
     "train": (train.train, train.EXAMPLES),
     "merge": (merge.merge, merge.EXAMPLES),
     "report": (report.report, report.EXAMPLES),

@@ -4,6 +4,7 @@ rich, no control characters.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from rich import box, filesize
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from hnbench.api.generate import GeneratedImages
     from hnbench.api.plan import RunPlan
     from hnbench.catalogue.entries import Entry
     from hnbench.hypernetwork.publish import PushPlan
     from hnbench.weights.hub import Source
+
+_PROMPT = 40
+"""The most characters of a prompt in a table."""
 
 
 def show_entries(entries: Iterable[Entry]) -> None:
@@ -112,6 +117,41 @@ def _measured(row: Mapping[Any, float]) -> list[str]:
         text("seconds", span),
         text("peak_memory_bytes", lambda value: filesize.decimal(int(value))),
     ]
+
+
+def show_images(made: GeneratedImages) -> None:
+    """Print a row for each image: its method, rewards, operations, seconds and file."""
+    from hnbench.reports.costs import unit_of
+    from hnbench.reports.numbers import amount
+
+    work = [math.nan if one.cost.flops is None else one.cost.flops / 1e12 for one in made.images]
+    unit, factor = unit_of(work)
+    several = len({(one.prompt, one.sample) for one in made.images}) > 1
+    rewards = made.reward_names
+    table = Table(*(["prompt", "sample"] if several else []), "method", box=box.SIMPLE_HEAD)
+    for name in (*rewards, unit, "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("image", no_wrap=True)
+    for one, path, tflops in zip(made.images, made.paths, work, strict=True):
+        place = [_shortened(one.prompt), str(one.sample)] if several else []
+        table.add_row(
+            *place,
+            one.label,
+            *(f"{one.rewards[name]:.4g}" for name in rewards),
+            "?" if math.isnan(tflops) else amount(tflops * factor),
+            f"{one.cost.seconds:.3g}",
+            path.name,
+        )
+    console = consoles.stdout()
+    _print(console, table)
+    consoles.say(console, f"The images: {made.folder}")
+    for path in made.grids:
+        consoles.say(console, f"The grid: {path}")
+
+
+def _shortened(prompt: str) -> str:
+    """The beginning of a prompt, for a table."""
+    return prompt if len(prompt) <= _PROMPT else f"{prompt[: _PROMPT - 3]}..."
 
 
 def show_values(values: Mapping[str, Any]) -> None:

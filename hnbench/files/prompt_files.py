@@ -91,7 +91,7 @@ def read_every_prompt(path: Path) -> tuple[str, ...]:
 
 def read_whole_prompt(path: Path) -> str:
     """The whole text file as one prompt, with all its lines. An empty file is a `UsageError`."""
-    text = _checked(shown(path), read_text(path))
+    text = checked_prompt(shown(path), read_text(path))
     if not text:
         raise UsageError(f"the prompt file {shown(path)} has no prompt")
     return text
@@ -170,11 +170,13 @@ def _entries(path: Path) -> Iterator[tuple[str, str]]:
             f" {_ENDINGS}"
         )
     for place, text in reader(path, read_text(path)):
-        yield place, _checked(place, text)
+        yield place, checked_prompt(place, text)
 
 
-def _checked(place: str, text: str) -> str:
-    """A prompt's text without white space around it. A forbidden character is a `UsageError`."""
+def checked_prompt(place: str, text: str) -> str:
+    """A prompt's text without white space around it. A forbidden character is a `UsageError` that
+    begins with `place`.
+    """
     bad = _FORBIDDEN.search(text)
     if bad:
         what = (

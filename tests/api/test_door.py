@@ -19,6 +19,7 @@ COMMANDS = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defin
 FUNCTIONS = [
     "run",
     "plan",
+    "generate",
     "train",
     "report",
     "compare",
@@ -106,7 +107,7 @@ def test_what_is_not_there_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*FUNCTIONS, "generate", "load_hypernetwork", "load_run", "plan_push", "plan_training"]
+    "name", [*FUNCTIONS, "load_hypernetwork", "load_run", "plan_push", "plan_training"]
 )
 def test_every_function_has_hints_and_says_what_it_raises(name: str) -> None:
     function = getattr(hnbench, name)
