@@ -40,6 +40,19 @@ def drawable_with(text: str) -> tuple[str, list[str]]:
     return "".join(shown), [MAIN, font]
 
 
+def shortened(text: str, longest: int) -> str:
+    """The text with at most `longest` characters. A longer one loses its middle, because labels
+    often differ only in their beginning or their end.
+
+    >>> shortened("a-method-of-mine:scale=0.5", 15)
+    'a-metho…ale=0.5'
+    """
+    if len(text) <= longest:
+        return text
+    end = (longest - 1) // 2
+    return f"{text[: longest - 1 - end]}…{text[len(text) - end :]}"
+
+
 def _escaped(character: str) -> str:
     return (
         character.encode("ascii", "backslashreplace").decode()

@@ -1,8 +1,8 @@
 """The roles of a report's rows (the base, the rival, the controls), and the name, colour and marker
 of each label.
 
-Colours follow Okabe and Ito, and remain distinct under colour-vision deficiency. A method has the
-same colour and marker in every plot.
+Colours of built-in methods follow Okabe and Ito, and remain distinct under colour-vision
+deficiency. A method has the same colour and marker in every plot.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hnbench.reports.colours import Marker, colour_of, marker_of, readable, shade_of
 from hnbench.runs.plan import BASE
 
 HYPERNOISE = "hypernoise"
@@ -29,12 +30,19 @@ _BEST_OF = "best-of-"
 
 @dataclass(frozen=True)
 class Style:
-    """The names of a method, in full and for narrow places, and its colour and marker."""
+    """The names of a method, in full and for narrow places, and the colour and marker of its
+    points.
+    """
 
     name: str
     short: str
     colour: str
-    marker: str
+    marker: Marker
+
+    @property
+    def ink(self) -> str:
+        """The colour of text about the method: dark enough to be read on white."""
+        return readable(self.colour)
 
 
 _STYLES = {
@@ -48,14 +56,22 @@ _STYLES = {
 
 
 def style_of(label: str) -> Style:
-    """The style of any label. All best-of-N share one, and a method of another package has a
-    neutral one.
+    """The style of any label. It depends on nothing but the label.
+
+    All best-of-N share one. The settings of one method, such as "reno:iterations=20", have shades
+    of the method's colour with other markers. A method of another package has a colour and a marker
+    that no built-in one has.
     """
     if label in _STYLES:
         return _STYLES[label]
     if candidates_of(label):
         return Style(label, label, "#0072B2", "s")
-    return Style(label, label, "#000000", "h")
+    family, _, setting = label.partition(":")
+    if setting:
+        own = style_of(family)
+        names = (f"{name} {setting}" for name in (own.name, own.short))
+        return Style(*names, shade_of(label, own.colour), marker_of(label))
+    return Style(label, label, colour_of(label), marker_of(label))
 
 
 def candidates_of(label: str) -> int | None:
