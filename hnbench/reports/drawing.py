@@ -74,9 +74,8 @@ def new_figure(height: float, title: str) -> Figure:
     return figure
 
 
-def taller(height: float, methods: int) -> float:
-    """The height in inches of a plot that names every method, so that many names find room."""
-    return height + 0.16 * max(methods - 12, 0)
+CROWD = 14
+"""From this number of methods on, panels stand below each other, so that all names find room."""
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

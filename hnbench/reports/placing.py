@@ -36,7 +36,7 @@ class PointLabel:
 
 _ANGLES = np.deg2rad([0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 65, 295, 115, 245])
 """Directions of a text from its point, the preferred ones first."""
-_DISTANCES = (8.5, 12.0, 17.0, 24.0, 33.0, 44.0, 57.0, 72.0)
+_DISTANCES = (8.5, 12.0, 17.0, 24.0, 33.0, 44.0, 57.0, 72.0, 92.0, 116.0, 144.0)
 """Distances of a text from its point."""
 _NEAR = 13.0
 """A text farther than this from its point gets a line to it."""
@@ -52,7 +52,7 @@ _SWEEPS = 6
 """All labels are placed again, given the others, at most this many times."""
 
 # Prices of a place. One overlap costs more than any distance; a text must not leave the axes.
-_OUTSIDE, _OVERLAP, _HIDES, _CROSSES = 1e5, 400.0, 250.0, 40.0
+_OUTSIDE, _OVERLAP, _HIDES, _CROSSES = 1e5, 400.0, 300.0, 20.0
 _STRETCH, _RANK = 1.0, 0.1
 
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from hnbench.reports.costs import PASSES
-from hnbench.reports.drawing import fix_layout, new_figure, taller
+from hnbench.reports.drawing import CROWD, fix_layout, new_figure
 from hnbench.reports.labels import HYPERNOISE, candidates_of, style_of
 from hnbench.reports.numbers import candidates, candidates_between
 from hnbench.reports.placing import PointLabel, label_points
@@ -43,7 +43,7 @@ def draw(summary: Summary) -> Figure | str:
     if len(summary.curve) < 2:
         why = "these runs have no best-of-N" if summary.pool.judged else "the suite has no judge"
         return f"The best-of-N curve is not drawn: {why}."
-    figure = new_figure(taller(4.6, len(summary.rows)), _title(summary))
+    figure = new_figure(5.6 if len(summary.rows) >= CROWD else 4.6, _title(summary))
     axes = figure.subplots()
     others = _others(summary)
     costs = [*summary.curve, *(cost for cost, _ in others.values())]

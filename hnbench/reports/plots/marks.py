@@ -28,7 +28,7 @@ _DECADES = 1.2
 _STEP = 0.014
 """The share of a cost's axis by which intervals at the same cost are moved apart."""
 _STEPS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
-_SHORTEST = 0.1
+_SHORTEST = 0.2
 """The smallest length of a score's axis."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hnbench.reports.drawing import fix_layout, new_figure, taller
+from hnbench.reports.drawing import CROWD, fix_layout, new_figure
 from hnbench.reports.glyphs import drawable
 from hnbench.reports.labels import HYPERNOISE, best_of_labels, candidates_of, style_of
 from hnbench.reports.placing import PointLabel, label_points
@@ -32,11 +32,10 @@ def draw(summary: Summary) -> Figure | str:
             "Optimised against held-out rewards is not drawn: these runs have no held-out reward"
             " that varies."
         )
-    columns = 1 if len(names) == 3 else min(2, len(names))
+    crowd = len(summary.rows) >= CROWD
+    columns = 1 if crowd or len(names) in (1, 3) else 2
     height = -(-len(names) // columns)
-    figure = new_figure(
-        0.7 + taller(3.9, len(summary.rows)) * height, _title(summary, names)
-    )
+    figure = new_figure(0.7 + 3.9 * height, _title(summary, names))
     # Every gain is in the same unit, so all panels have the same scales.
     panels = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes in panels[len(names) :]:
@@ -44,9 +43,8 @@ def draw(summary: Summary) -> Figure | str:
     drawn = [_draw_panel(axes, summary, name) for axes, name in zip(panels, names, strict=False)]
     fix_layout(figure)
     for axes, (labels, busy) in zip(panels, drawn, strict=False):
-        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-        zeros = [(left, 0.0, right, 0.0), (0.0, bottom, 0.0, top)]
-        label_points(axes, labels, [*busy, *zeros])
+        left, right = axes.get_xlim()
+        label_points(axes, labels, [*busy, (left, 0.0, right, 0.0)])
     return figure
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
-from hnbench.reports.drawing import fix_layout, new_figure, taller
+from hnbench.reports.drawing import CROWD, fix_layout, new_figure
 from hnbench.reports.labels import HYPERNOISE, RENO, best_of_labels, candidates_of, style_of
 from hnbench.reports.numbers import spanned
 from hnbench.reports.placing import PointLabel, label_points
@@ -56,15 +56,17 @@ def draw(summary: Summary) -> Figure | str:
     # both costs.
     if not set.intersection(*map(set, points.values())):
         return "Quality against cost is not drawn: no method has a cost."
-    figure = new_figure(taller(4.6, len(summary.rows)), _title(summary))
-    panels = figure.subplots(1, 2, sharey=True)
+    stacked = len(summary.rows) >= CROWD
+    figure = new_figure(9.6 if stacked else 4.6, _title(summary))
+    panels = figure.subplots(*((2, 1) if stacked else (1, 2)), sharey=True)
     score_axis(panels[0], [row.overall for row in summary.rows.values()])
     searched = list(best_of_labels(list(summary.rows)).values())
     drawn = []
     for axes, (column, found) in zip(panels, points.items(), strict=True):
         log_axis(axes, names[column], [cost for cost, _ in found.values()])
         drawn.append(_draw_points(axes, found, [label for label in searched if label in found]))
-    panels[0].set_ylabel(SCORE_AXIS)
+    for axes in panels if stacked else panels[:1]:
+        axes.set_ylabel(SCORE_AXIS)
     fix_layout(figure)
     for axes, (labels, busy) in zip(panels, drawn, strict=True):
         label_points(axes, labels, busy)
