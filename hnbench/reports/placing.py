@@ -18,7 +18,7 @@ Segment = tuple[float, float, float, float]
 """A straight line from (x0, y0) to (x1, y1), in data coordinates: x0, y0, x1, y1."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.axes import Axes
 
@@ -34,9 +34,12 @@ class PointLabel:
     bold: bool = False
 
 
-_ANGLES = np.deg2rad([0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 65, 295, 115, 245])
+_ANGLES = np.deg2rad(
+    [0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 65, 295, 115, 245]
+    + [10, 350, 170, 190, 55, 305, 125, 235, 75, 285, 105, 255, 32, 328, 148, 212]
+)
 """Directions of a text from its point, the preferred ones first."""
-_DISTANCES = (8.5, 12.0, 17.0, 24.0, 33.0, 44.0, 57.0, 72.0, 92.0, 116.0, 144.0)
+_DISTANCES = (8.5, 12.0, 17.0, 24.0, 33.0, 44.0, 57.0, 72.0, 92.0, 116.0, 142.0)
 """Distances of a text from its point."""
 _NEAR = 13.0
 """A text farther than this from its point gets a line to it."""
@@ -48,12 +51,12 @@ _EDGE = 2.0
 """Room between a text and the frame of the axes."""
 _LONGEST = 26
 """Characters of a label; a longer one loses its middle."""
-_SWEEPS = 6
+_SWEEPS = 8
 """All labels are placed again, given the others, at most this many times."""
 
 # Prices of a place. One overlap costs more than any distance; a text must not leave the axes.
-_OUTSIDE, _OVERLAP, _HIDES, _CROSSES = 1e5, 400.0, 300.0, 20.0
-_STRETCH, _RANK = 1.0, 0.1
+_OUTSIDE, _OVERLAP, _HIDES, _CROSSES = 1e5, 1200.0, 500.0, 20.0
+_STRETCH, _RANK = 0.025, 0.1
 
 
 def label_points(axes: Axes, labels: Sequence[PointLabel], busy: Iterable[Segment] = ()) -> None:
@@ -96,7 +99,9 @@ class _Crowd:
         marks = np.hstack([points - _MARK, points + _MARK])
         preference = _RANK * np.tile(np.arange(len(_ANGLES)), len(_DISTANCES))
         self._leads = distances > _NEAR
-        self._boxes, self._leaders, self._prices = [], [], []
+        self._boxes: list[Array] = []
+        self._leaders: list[Array] = []
+        self._prices: list[Array] = []
         for at, (point, size) in enumerate(zip(points, sizes, strict=True)):
             centres = point + ways * distances[:, None] + leans * size / 2
             boxes = np.hstack([centres - size / 2 - _ROOM, centres + size / 2 + _ROOM])
@@ -104,7 +109,7 @@ class _Crowd:
             inside = _shared(boxes, frame[None])[:, 0]
             others = np.delete(marks, at, axis=0)
             price = (
-                _STRETCH * distances
+                _STRETCH * distances**2
                 + preference
                 + _OUTSIDE * (inside < _area(boxes) - 0.1)
                 + _overlaps(_shared(boxes, marks))
@@ -115,37 +120,59 @@ class _Crowd:
             self._boxes.append(boxes)
             self._leaders.append(leaders)
             self._prices.append(price)
-        self._chosen: list[int | None] = [None] * len(points)
+        self._points = points
 
     def places(self) -> list[_Place]:
-        """The place of each label, in order."""
-        for _ in range(_SWEEPS):
-            before = list(self._chosen)
-            for at in range(len(self._chosen)):
-                # Rounded, so that the sums of another processor do not lead to another place.
-                self._chosen[at] = int(np.argmin(np.round(self._price(at), 3)))
-            if before == self._chosen:
+        """The place of each label, in order: the cheapest of several attempts."""
+        x, y = self._points.T
+        # The first texts to be placed take the best places, so who comes first matters: at best
+        # those that have the fewest places.
+        free = np.array([(price < _OVERLAP).sum() for price in self._prices])
+        orders = [np.argsort(by, kind="stable") for by in (free, x, -x, y, -y)]
+        best, least = self._attempt(orders[0])
+        for order in orders[1:]:
+            if least < _OVERLAP:
                 break
+            chosen, price = self._attempt(order)
+            if price < least:
+                best, least = chosen, price
         return [
             _Place(self._boxes[at][which], self._leaders[at][which], bool(self._leads[which]))
-            for at, which in enumerate(self._chosen)
-            if which is not None
+            for at, which in enumerate(best)
         ]
 
-    def _price(self, label: int) -> Array:
-        """The prices `[C]` of a label's places, given the places of the other labels."""
+    def _attempt(self, order: Iterable[int]) -> tuple[list[int], float]:
+        """Place the labels in an order, and again until none moves. Returns each label's place, and
+        the sum of their prices.
+        """
+        chosen: dict[int, int] = {}
+        total = 0.0
+        for _ in range(_SWEEPS):
+            before, total = dict(chosen), 0.0
+            for at in order:
+                others = {one: which for one, which in chosen.items() if one != at}
+                # Rounded, so that the sums of another processor do not lead to another place.
+                prices = np.round(self._price(int(at), others), 3)
+                chosen[int(at)] = int(np.argmin(prices))
+                total += float(prices.min())
+            if before == chosen:
+                break
+        return [chosen[at] for at in range(len(self._points))], total
+
+    def _price(self, label: int, others: Mapping[int, int]) -> Array:
+        """The prices `[C]` of a label's places, given the places of `others`."""
         price = self._prices[label]
+        if not others:
+            return price
         boxes, leaders = self._boxes[label], self._leaders[label]
-        for at, which in enumerate(self._chosen):
-            if at == label or which is None:
-                continue
-            box, leader = self._boxes[at][[which]], self._leaders[at][[which]]
-            price = price + _overlaps(_shared(boxes, box))
-            price = price + _HIDES * self._led(_inside(leaders, box)[:, 0] > 0)
-            if self._leads[which]:
-                price = price + _HIDES * (_inside(leader, boxes)[0] > 0)
-                price = price + _HIDES * self._led(_crossing(leaders, leader)[:, 0])
-        return price
+        taken = np.array([self._boxes[at][which] for at, which in others.items()])
+        led = [self._leaders[at][which] for at, which in others.items() if self._leads[which]]
+        lines = np.array(led).reshape(-1, 4)
+        price = price + _overlaps(_shared(boxes, taken))
+        price = price + _HIDES * (_inside(lines, boxes) > 0).sum(axis=0)
+        blocked = (_inside(leaders, taken) > 0).sum(axis=1) + _crossing(leaders, lines).sum(axis=1)
+        crowded: Array = price + _HIDES * self._led(blocked)
+        return crowded
 
     def _led(self, values: Any) -> Array:
         """Values `[C]` that count only for places with a line."""

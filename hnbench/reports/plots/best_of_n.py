@@ -43,7 +43,7 @@ def draw(summary: Summary) -> Figure | str:
     if len(summary.curve) < 2:
         why = "these runs have no best-of-N" if summary.pool.judged else "the suite has no judge"
         return f"The best-of-N curve is not drawn: {why}."
-    figure = new_figure(5.6 if len(summary.rows) >= CROWD else 4.6, _title(summary))
+    figure = new_figure(6.4 if len(summary.rows) >= CROWD else 4.6, _title(summary))
     axes = figure.subplots()
     others = _others(summary)
     costs = [*summary.curve, *(cost for cost, _ in others.values())]
