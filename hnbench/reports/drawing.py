@@ -11,14 +11,15 @@ from hnbench.reports.glyphs import drawable
 from hnbench.weights.quiet import import_matplotlib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from matplotlib.figure import Figure
 
 WIDTH = 9.0
 """Inches; at 100 pixels per inch a plot is 900 pixels wide and its smallest type 12 pixels high."""
-_DPI = 150
+DPI = 150
+"""Pixels per inch of PNG files."""
 _TAG = re.compile("<[^<>]+>")
 _ID = re.compile(r' id="|href="#|url\(#')
 """The text before an id, where an SVG file declares one or refers to one."""
@@ -68,10 +69,32 @@ def new_figure(height: float, title: str) -> Figure:
 
     # Texts are measured at the size at which they are saved: letters do not grow evenly.
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
-    figure = Figure(figsize=(WIDTH, height), dpi=_DPI, layout=layout)
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)  # needs no display
     figure.suptitle(drawable(title), x=0.01, ha="left", fontweight="bold", wrap=True)
     return figure
+
+
+def new_canvas(width: int, height: int) -> Figure:
+    """Make an empty figure of exactly this many pixels, without a layout of its own."""
+    import_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def measuring(fonts: list[str], points: float, *, bold: bool = False) -> Callable[[str], float]:
+    """The function from a text in one line to its width in pixels, in these fonts at this size."""
+    import_matplotlib()
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    renderer = RendererAgg(1, 1, DPI)
+    looks = FontProperties(family=fonts, size=points, weight="bold" if bold else "normal")
+    return lambda text: float(renderer.get_text_width_height_descent(text, looks, ismath=False)[0])
 
 
 CROWD = 14
@@ -83,7 +106,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     # Dates and versions of matplotlib are left out, because they would change the bytes. Level 6
     # takes a quarter of the time of level 9, for files that are 3% larger.
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-    figure.savefig(png, dpi=_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
+    figure.savefig(png, dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
     drawn = io.StringIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": "hnbench"})
     svg.write_text(_with_own_ids(drawn.getvalue(), name), encoding="utf-8", newline="\n")

@@ -69,8 +69,12 @@ def style_of(label: str) -> Style:
     family, _, setting = label.partition(":")
     if setting:
         own = style_of(family)
-        names = (f"{name} {setting}" for name in (own.name, own.short))
-        return Style(*names, shade_of(label, own.colour), marker_of(label))
+        return Style(
+            f"{own.name} {setting}",
+            f"{own.short} {setting}",
+            shade_of(label, own.colour),
+            marker_of(label),
+        )
     return Style(label, label, colour_of(label), marker_of(label))
 
 

@@ -35,8 +35,10 @@ class PointLabel:
 
 
 _ANGLES = np.deg2rad(
-    [0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 65, 295, 115, 245]
-    + [10, 350, 170, 190, 55, 305, 125, 235, 75, 285, 105, 255, 32, 328, 148, 212]
+    [
+        *(0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 65, 295, 115, 245),
+        *(10, 350, 170, 190, 55, 305, 125, 235, 75, 285, 105, 255, 32, 328, 148, 212),
+    ]
 )
 """Directions of a text from its point, the preferred ones first."""
 _DISTANCES = (8.5, 12.0, 17.0, 24.0, 33.0, 44.0, 57.0, 72.0, 92.0, 116.0, 142.0)
@@ -74,7 +76,7 @@ def label_points(axes: Axes, labels: Sequence[PointLabel], busy: Iterable[Segmen
     sizes = np.array([_size(axes, label) for label in labels]) / scale
     frame = np.array(axes.get_window_extent().extents) / scale
     lines = _in_points(axes, busy, scale)
-    crowd = _Crowd(points, sizes, frame + [_EDGE, _EDGE, -_EDGE, -_EDGE], lines)
+    crowd = _Crowd(points, sizes, frame + np.array([_EDGE, _EDGE, -_EDGE, -_EDGE]), lines)
     for label, point, place in zip(labels, points, crowd.places(), strict=True):
         _write(axes, label, point, place)
 

@@ -84,15 +84,18 @@ def _draw_curve(axes: Axes, curve: dict[int, Interval]) -> None:
     axes.plot(numbers, estimates, color=_COLOUR, marker="s", markersize=4.5)
 
 
-def _draw_equivalence(
-    axes: Axes, summary: Summary, places: Mapping[str, float]
-) -> list[Segment]:
+def _draw_equivalence(axes: Axes, summary: Summary, places: Mapping[str, float]) -> list[Segment]:
     """Draw a line from HyperNoise to the point of the curve with the same score, if there is one;
     return the line.
     """
     equivalent = summary.equivalent
     # At 1 or below, random noise is already as good, and the curve begins at 1.
-    if HYPERNOISE not in places or not equivalent or not math.isfinite(equivalent.estimate) or equivalent.estimate <= 1:
+    if (
+        HYPERNOISE not in places
+        or not equivalent
+        or not math.isfinite(equivalent.estimate)
+        or equivalent.estimate <= 1
+    ):
         return []
     start, score = places[HYPERNOISE], summary.rows[HYPERNOISE].overall.estimate
     colour = style_of(HYPERNOISE).colour

@@ -46,16 +46,20 @@ def gained(gain: Interval, *, digits: int = 3) -> str:
 
 def gains_and_work(summary: Summary, labels: Sequence[str]) -> str:
     """The gain of each label in the score, and its work as a multiple of random noise's."""
-    whose = in_words(summary.work)
-    base = summary.rows[BASE].costs[summary.work].estimate
-    said = []
-    for label in labels:
-        row = summary.rows[label]
-        own = row.costs[summary.work].estimate
-        # "HyperNoise gains ... over random noise at 2 times its FLOPs; ReNO ... at 99 times"
-        verb, over, unit = (
-            ("", "", "") if said else (" gains", " over random noise", f" its {whose}")
-        )
-        times = f" at {own / base:.3g} times{unit}" if own > 0 and base > 0 else ""
-        said.append(f"{style_of(label).name}{verb} {gained(row.gain)}{over}{times}")
-    return "; ".join(said)
+    first, *others = labels
+    said = f"{_gain(summary, first)} over random noise{_times(summary, first)}"
+    if _times(summary, first):
+        said += f" its {in_words(summary.work)}"
+    return "; ".join(
+        [said, *(f"{_gain(summary, label)}{_times(summary, label)}" for label in others)]
+    )
+
+
+def _gain(summary: Summary, label: str) -> str:
+    return f"{style_of(label).name} {gained(summary.rows[label].gain)}"
+
+
+def _times(summary: Summary, label: str) -> str:
+    """The work of a label, as " at 2 times"; empty if it or random noise's is not known."""
+    own, base = (summary.rows[one].costs[summary.work].estimate for one in (label, BASE))
+    return f" at {own / base:.3g} times" if own > 0 and base > 0 else ""

@@ -134,8 +134,10 @@ def score_axis(axes: Axes, scores: Iterable[Interval]) -> None:
 
     ends = [end for one in scores for end in (one.estimate, one.low, one.high)]
     known = [end for end in ends if math.isfinite(end)]
+    if not known:
+        return
     low, high = min(known), max(known)
-    share = 0 <= low and high <= 1
+    share = low >= 0 and high <= 1
     room = max(0.12 * (high - low), (_SHORTEST - (high - low)) / 2)
     bottom, top = low - room, high + room
     first, last = (max(bottom, 0.0), min(top, 1.0)) if share else (bottom, top)

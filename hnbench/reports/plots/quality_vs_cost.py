@@ -59,10 +59,10 @@ def draw(summary: Summary) -> Figure | str:
     stacked = len(summary.rows) >= CROWD
     figure = new_figure(9.6 if stacked else 4.6, _title(summary))
     panels = figure.subplots(*((2, 1) if stacked else (1, 2)), sharey=True)
-    score_axis(panels[0], [row.overall for row in summary.rows.values()])
     searched = list(best_of_labels(list(summary.rows)).values())
     drawn = []
     for axes, (column, found) in zip(panels, points.items(), strict=True):
+        score_axis(axes, [row.overall for row in summary.rows.values()])
         log_axis(axes, names[column], [cost for cost, _ in found.values()])
         drawn.append(_draw_points(axes, found, [label for label in searched if label in found]))
     for axes in panels if stacked else panels[:1]:
@@ -110,9 +110,7 @@ def _draw_points(
         number, style = candidates_of(label), style_of(label)
         short = f"{number}" if number and label != curve[-1] else style.short
         labels.append(
-            PointLabel(
-                places[label], overall.estimate, short, style.ink, bold=label == HYPERNOISE
-            )
+            PointLabel(places[label], overall.estimate, short, style.ink, bold=label == HYPERNOISE)
         )
     bars = [bar(places[label], overall) for label, (_, overall) in points.items()]
     return labels, segments(xs, ys) + bars

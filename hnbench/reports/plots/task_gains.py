@@ -95,6 +95,6 @@ def _title(summary: Summary) -> str:
     up = sum(gain.low > 0 for gain in row.tag_gains.values())
     down = sum(gain.high < 0 for gain in row.tag_gains.values())
     return (
-        f"{style_of(label).name} gains {gained(row.gain)} over random noise; by tag, the interval is"
-        f" above zero in {up} of {len(row.tag_gains)}, below in {down}"
+        f"{style_of(label).name} gains {gained(row.gain)} over random noise;"
+        f" interval above zero in {up} of {len(row.tag_gains)} tags, below in {down}"
     )
