@@ -57,7 +57,7 @@ _SWEEPS = 8
 """All labels are placed again, given the others, at most this many times."""
 
 # Prices of a place. One overlap costs more than any distance; a text must not leave the axes.
-_OUTSIDE, _OVERLAP, _HIDES, _CROSSES = 1e5, 1200.0, 500.0, 20.0
+_OUTSIDE, _OVERLAP, _HIDES, _CROSSES = 1e5, 3000.0, 500.0, 20.0
 _STRETCH, _RANK = 0.025, 0.1
 
 
@@ -273,7 +273,7 @@ def _inside(segments: Array, boxes: Array) -> Array:
 
 
 def _crossing(segments: Array, others: Array) -> Array:
-    """Whether segments `[A, 4]` cross others `[B, 4]`, as `[A, B]`."""
+    """1 where segments `[A, 4]` cross others `[B, 4]`, else 0, as `[A, B]`."""
     a, b = segments[:, None, :2], segments[:, None, 2:]
     c, d = others[None, :, :2], others[None, :, 2:]
 
@@ -283,5 +283,6 @@ def _crossing(segments: Array, others: Array) -> Array:
         return turn
 
     apart = side(a, b, c) * side(a, b, d) < 0
-    both: Array = apart & (side(c, d, a) * side(c, d, b) < 0)
-    return both
+    both = apart & (side(c, d, a) * side(c, d, b) < 0)
+    crossed: Array = both.astype(np.float64)
+    return crossed

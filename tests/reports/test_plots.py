@@ -78,9 +78,15 @@ def test_points_stand_where_the_numbers_are(summary: Summary) -> None:
             for line in axes.lines
             if len(line.get_xdata()) == 1
         }
-        assert {
-            (row.costs[column].estimate, row.overall.estimate) for row in summary.rows.values()
-        } <= points
+        low, high = np.log10(axes.get_xlim())
+        for row in summary.rows.values():
+            # Equal costs stand side by side, at most four steps of 1.4% of the axis apart.
+            away = [
+                abs(np.log10(x / row.costs[column].estimate)) / (high - low)
+                for x, y in points
+                if y == row.overall.estimate
+            ]
+            assert min(away) <= 4 * 0.014 + 1e-9
 
 
 def test_the_shell_is_the_root_of_the_dimension(summary: Summary) -> None:

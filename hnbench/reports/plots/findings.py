@@ -47,16 +47,19 @@ def gained(gain: Interval, *, digits: int = 3) -> str:
 def gains_and_work(summary: Summary, labels: Sequence[str]) -> str:
     """The gain of each label in the score, and its work as a multiple of random noise's."""
     first, *others = labels
-    said = f"{_gain(summary, first)} over random noise{_times(summary, first)}"
+    gain = f"{style_of(first).name} gains {gained(summary.rows[first].gain)}"
+    said = f"{gain} over random noise{_times(summary, first)}"
     if _times(summary, first):
         said += f" its {in_words(summary.work)}"
     return "; ".join(
-        [said, *(f"{_gain(summary, label)}{_times(summary, label)}" for label in others)]
+        [
+            said,
+            *(
+                f"{style_of(label).name} {gained(summary.rows[label].gain)}{_times(summary, label)}"
+                for label in others
+            ),
+        ]
     )
-
-
-def _gain(summary: Summary, label: str) -> str:
-    return f"{style_of(label).name} {gained(summary.rows[label].gain)}"
 
 
 def _times(summary: Summary, label: str) -> str:
