@@ -55,7 +55,7 @@ def readable(colour: str) -> str:
     one of the same hue that has.
 
     >>> readable("#009E73")
-    '#008964'
+    '#008762'
     >>> readable("#555555")
     '#555555'
     """

@@ -18,9 +18,9 @@ def wrapped(text: str, width: float, lines: int, measured: Callable[[str], float
     not fit ends in "…".
 
     >>> wrapped("a photo of threescore rings", 10, 3, len)
-    'a photo of\\nthreescore\\nrings'
+    'a photo of\nthreescore\nrings'
     >>> wrapped("a photo of threescore rings", 7, 3, len)
-    'a photo\\nof\\nthrees…'
+    'a photo\nof\nthrees…'
     """
     done: list[str] = []
     rest = text.split()

@@ -108,7 +108,7 @@ def test_many_columns_have_smaller_cells(summary: Summary, tmp_path: Path) -> No
     assert wide > 7 * 256
     rows = grid._rows(summary, grid._shown(summary))
     more = [*grid._shown(summary), *(f"method-{number}" for number in range(13))]
-    cells = [{label: row["random"] for label in more} for row in rows]
+    cells = [dict.fromkeys(more, row["random"]) for row in rows]
     images = {cell.image: Image.new("RGB", (160, 160)) for row in cells for cell in row.values()}
     assert grid._grid(cells, more, images, 160).width < 1.8 * wide
 
@@ -133,7 +133,7 @@ def test_long_prompts_and_other_scripts_stay_in_their_column(tmp_path: Path) -> 
     path = grid.write_grid(summarise_runs([run]), tmp_path)
     assert isinstance(path, Path)
     whole = pixels_of(path)
-    dark = (whole < 100).all(axis=2)
+    dark: npt.NDArray[np.bool_] = np.all(whole < 100, axis=2)
     assert whole.shape[0] < 5 * (256 + 18) + 100
     rows = slice(whole.shape[0] - 4 * 274, None)
     column = dark[rows, :350]

@@ -19,6 +19,7 @@ def test_crowded_points_get_labels_that_keep_apart() -> None:
         axes.set(xlim=(-1, 2), ylim=(-1, 2))
         fix_layout(figure)
         label_points(axes, [PointLabel(x, y, f"point {x} {y}", "#000000") for x, y in points])
+        figure.draw_without_rendering()
         renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
         boxes = [super(type(text), text).get_window_extent(renderer) for text in axes.texts]
     assert len(boxes) == 9
@@ -32,6 +33,7 @@ def test_a_label_keeps_clear_of_a_busy_line() -> None:
         axes.set(xlim=(0, 1), ylim=(0, 1))
         fix_layout(figure)
         label_points(axes, [PointLabel(0.5, 0.5, "point", "#000000")], [(0.0, 0.5, 1.0, 0.5)])
+        figure.draw_without_rendering()
         renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
         box = super(type(axes.texts[0]), axes.texts[0]).get_window_extent(renderer)
         line = axes.transData.transform((0.5, 0.5))[1]

@@ -237,7 +237,8 @@ def test_the_curve_of_best_of_n_and_the_others_at_their_passes(told: Summary) ->
     curve = told.curve
     names = {1: "random noise", 2: "N = 2", 8: "best-of-8"}
     expected: Any = {names[number]: (float(number), one.estimate) for number, one in curve.items()}
-    places = {label: told.rows[label].costs["generator_passes"].estimate for label in others}
+    costs = {label: told.rows[label].costs["generator_passes"].estimate for label in others}
+    places: dict[str, Any] = dict(costs)
     # This one has the cost of best-of-8 and its interval meets best-of-8's: it is drawn beside it.
     low, high = np.log10(axes.get_xlim())
     assert places["hypernoise-random-direction"] == 8
