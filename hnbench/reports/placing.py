@@ -57,7 +57,7 @@ _SWEEPS = 8
 """All labels are placed again, given the others, at most this many times."""
 
 # Prices of a place. One overlap costs more than any distance; a text must not leave the axes.
-_OUTSIDE, _OVERLAP, _HIDES, _CROSSES = 1e5, 3000.0, 500.0, 20.0
+_OUTSIDE, _OVERLAP, _HIDES, _CROSSES = 1e5, 3000.0, 1200.0, 20.0
 _STRETCH, _RANK = 0.025, 0.1
 
 

@@ -295,7 +295,7 @@ def test_gains_by_tag_have_a_panel_for_every_method(told: Summary) -> None:
     *panels, spare = figure.axes
     assert not spare.axison
     assert [text.get_text() for text in spare.texts] == [
-        "Point: mean difference\nLine: 95% interval\nPaired by prompt, sample and seed"
+        "Point: mean difference\nLine: 95% interval\nPaired by prompt,\nsample and seed"
     ]
     full = drawn(without(told, "best-of-2", "best-of-8", "reno"), "task_gains")
     assert all(axes.axison for axes in full.axes)

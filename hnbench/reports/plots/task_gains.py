@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NAME = 27
 """Characters of a method's name for which a panel has room."""
 _TAG = 30
-_LEGEND = "Point: mean difference\nLine: 95% interval\nPaired by prompt, sample and seed"
+_LEGEND = "Point: mean difference\nLine: 95% interval\nPaired by prompt,\nsample and seed"
 
 
 def draw(summary: Summary) -> Figure | str:
