@@ -1,32 +1,28 @@
-"""The common parts of all plots: size and type, labels next to the points that keep clear of the
-data, and files that are equal for equal data.
-"""
+"""The common parts of all plots: size and type, and files that are equal for equal data."""
 
 from __future__ import annotations
 
+import io
+import re
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from hnbench.reports.glyphs import drawable
-from hnbench.stats.intervals import Array
 from hnbench.weights.quiet import import_matplotlib
 
-Segment = tuple[float, float, float, float]
-"""A straight line from (x0, y0) to (x1, y1), in data coordinates: x0, y0, x1, y1."""
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH = 9.0
 """Inches; at 100 pixels per inch a plot is 900 pixels wide and its smallest type 12 pixels high."""
-_DPI = 150
+DPI = 150
+"""Pixels per inch of PNG files."""
+_TAG = re.compile("<[^<>]+>")
+_ID = re.compile(r' id="|href="#|url\(#')
+"""The text before an id, where an SVG file declares one or refers to one."""
 
 _SETTINGS = {
     # Without a fixed salt, the ids inside an SVG are random and the file differs each time.
@@ -71,10 +67,38 @@ def new_figure(height: float, title: str) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    # Texts are measured at the size at which they are saved: letters do not grow evenly.
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)  # needs no display
     figure.suptitle(drawable(title), x=0.01, ha="left", fontweight="bold", wrap=True)
     return figure
+
+
+def new_canvas(width: int, height: int) -> Figure:
+    """Make an empty figure of exactly this many pixels, without a layout of its own."""
+    import_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def measuring(fonts: list[str], points: float, *, bold: bool = False) -> Callable[[str], float]:
+    """The function from a text in one line to its width in pixels, in these fonts at this size."""
+    import_matplotlib()
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    renderer = RendererAgg(1, 1, DPI)
+    looks = FontProperties(family=fonts, size=points, weight="bold" if bold else "normal")
+    return lambda text: float(renderer.get_text_width_height_descent(text, looks, ismath=False)[0])
+
+
+CROWD = 14
+"""From this number of methods on, panels stand below each other, so that all names find room."""
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -82,9 +106,21 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     # Dates and versions of matplotlib are left out, because they would change the bytes. Level 6
     # takes a quarter of the time of level 9, for files that are 3% larger.
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-    figure.savefig(png, dpi=_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
-    figure.savefig(svg, metadata={"Date": None, "Creator": "hnbench"})
+    figure.savefig(png, dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 6})
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": "hnbench"})
+    svg.write_text(_with_own_ids(drawn.getvalue(), name), encoding="utf-8", newline="\n")
     return [png, svg]
+
+
+def _with_own_ids(svg: str, name: str) -> str:
+    """Begin every id with the plot's name, so that several plots can stand in one HTML page."""
+
+    def own(tag: re.Match[str]) -> str:
+        return _ID.sub(lambda found: f"{found[0]}{name}-", tag[0])
+
+    # Within text, neither of the brackets occurs: they are written as entities.
+    return _TAG.sub(own, svg)
 
 
 def fix_layout(figure: Figure) -> None:
@@ -94,108 +130,3 @@ def fix_layout(figure: Figure) -> None:
     figure.draw_without_rendering()
     # Not "none": its placeholder makes every `savefig` draw twice.
     figure.set_layout_engine(None)
-
-
-@dataclass(frozen=True)
-class PointLabel:
-    """A text that belongs to a point, in data coordinates."""
-
-    x: float
-    y: float
-    text: str
-    colour: str
-    bold: bool = False
-
-
-_ANGLES = (0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 65, 295, 115, 245)
-"""Directions of a text from its point in degrees, the preferred ones first."""
-_DISTANCES = (8.0, 14.0, 22.0, 32.0, 44.0, 58.0)
-"""Distances of a text from its point, in points (1/72 inch)."""
-_NEAR = 16.0
-"""A text farther than this many points (1/72 inch) from its point gets a line to it."""
-
-
-def label_points(axes: Axes, labels: Sequence[PointLabel], busy: Iterable[Segment] = ()) -> None:
-    """Put each text next to its point, clear of all points, of each other and of the `busy`
-    segments.
-
-    Places are tried from near to far. The first free one is taken, or the least crowded if none is
-    free. Call this when all data and limits are set and the layout is fixed (`fix_layout`).
-    """
-    figure: Any = axes.get_figure()
-    renderer, scale = figure.canvas.get_renderer(), figure.dpi / 72
-    frame = np.array(axes.get_window_extent(renderer).extents)
-    points = [axes.transData.transform((label.x, label.y)) for label in labels]
-    # All points count as taken before the first text is placed; it could hide a later point.
-    taken = [_around(point, 5 * scale) for point in points]
-    taken += [_around(point, 2 * scale) for segment in busy for point in _along(axes, segment)]
-    distances, centres = _places(scale)
-    for label, point in zip(labels, points, strict=True):
-        note = _note(axes, label)
-        half = np.array(note.get_window_extent(renderer).size) / 2
-        offsets = centres + np.sign(np.round(centres, 6)) * half * np.minimum(
-            1, np.abs(centres / (distances[:, None] * scale)) * 1.6
-        )
-        boxes = np.hstack([point + offsets - half, point + offsets + half])
-        outside = 4 * half.prod() - _shared(boxes, frame[None])[:, 0]
-        # A text that leaves the frame is worse than one that covers something.
-        crowding = _shared(boxes, np.array(taken)).sum(axis=1) + 4 * outside
-        # Rounded, so that free places are equal and the first, nearest one of them is taken.
-        best = int(np.argmin(np.round(crowding, 3)))
-        note.set_position(tuple(offsets[best] / scale))
-        note.arrow_patch.set_visible(bool(distances[best] > _NEAR))
-        taken.append(boxes[best])
-
-
-def _note(axes: Axes, label: PointLabel) -> Any:
-    line = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
-    weight = "bold" if label.bold else "normal"
-    note: Any = axes.annotate(
-        drawable(label.text),
-        (label.x, label.y),
-        xytext=(0, 0),
-        textcoords="offset points",
-        color=label.colour,
-        ha="center",
-        va="center",
-        arrowprops=line,
-        fontweight=weight,
-        zorder=6,
-    )
-    note.arrow_patch.set_visible(False)
-    return note
-
-
-def _places(scale: float) -> tuple[Array, Array]:
-    """Distances `[P]` in points, from near to far, and the offsets `[P, 2]` in pixels of a text's
-    edge from its point.
-    """
-    distances = np.repeat(_DISTANCES, len(_ANGLES))
-    angles = np.tile(np.deg2rad(_ANGLES), len(_DISTANCES))
-    return (
-        distances,
-        np.stack([np.cos(angles), np.sin(angles)], axis=1) * distances[:, None] * scale,
-    )
-
-
-def _shared(boxes: Array, others: Array) -> Array:
-    """The common areas `[A, B]` of boxes `[A, 4]` and `[B, 4]` (left, bottom, right, top)."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    area: Array = np.maximum(high - low, 0).prod(axis=2)
-    return area
-
-
-def _around(point: Array, radius: float) -> Array:
-    return np.concatenate([point - radius, point + radius])
-
-
-def _along(axes: Axes, segment: Segment) -> Array:
-    """Points `[N, 2]`, in pixels, every few pixels along a segment given in data coordinates."""
-    ends: Array = axes.transData.transform([segment[:2], segment[2:]])
-    if not np.isfinite(ends).all():
-        return np.empty((0, 2))
-    count = max(2, int(np.hypot(*(ends[1] - ends[0])) / 4))
-    steps: Array = np.linspace(0, 1, count)[:, None]
-    points: Array = ends[0] + (ends[1] - ends[0]) * steps
-    return points

@@ -24,20 +24,33 @@ def drawable(text: str) -> str:
 
 def drawable_with(text: str) -> tuple[str, list[str]]:
     """The text in one line, and the fonts to draw it with: the plots' own font and, if that lacks
-    characters, an installed one that has them.
+    characters, installed ones that have them.
     """
-    lacking = frozenset(
-        character for character in " ".join(text.split()) if not _has(_main(), character)
+    line = " ".join(text.split())
+    lacking = {character for character in line if not _has(_main(), character)}
+    fonts = {
+        character: _installed_with(character)
+        for character in sorted(lacking)
+        if character.isprintable()
+    }
+    shown = "".join(
+        _escaped(character) if character in lacking and not fonts.get(character) else character
+        for character in line
     )
-    wanted = frozenset(character for character in lacking if character.isprintable())
-    font = _installed_with(wanted) if wanted else None
-    if font is None:
-        return drawable(text), [MAIN]
-    shown = (
-        _escaped(character) if character in lacking - wanted else character
-        for character in " ".join(text.split())
-    )
-    return "".join(shown), [MAIN, font]
+    return shown, [MAIN, *dict.fromkeys(font for font in fonts.values() if font)]
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text with at most `longest` characters. A longer one loses its middle, because labels
+    often differ only in their beginning or their end.
+
+    >>> shortened("a-method-of-mine:scale=0.5", 15)
+    'a-metho…ale=0.5'
+    """
+    if len(text) <= longest:
+        return text
+    end = (longest - 1) // 2
+    return f"{text[: longest - 1 - end]}…{text[len(text) - end :]}"
 
 
 def _escaped(character: str) -> str:
@@ -61,28 +74,30 @@ def _main() -> Any:
 
 
 @cache
-def _installed_with(characters: frozenset[str]) -> str | None:
-    """The first installed font, by name, that has all of the characters; None if there is none.
+def _installed_with(character: str) -> str | None:
+    """The first installed font, by name, that has the character; None if there is none.
 
     Fonts that come with matplotlib are not considered: they are for formulas, or draw boxes.
     """
+    return next((name for name, path in _installed() if _covers(path, character)), None)
+
+
+@cache
+def _installed() -> list[tuple[str, str]]:
+    """Name and path of the installed fonts, by name."""
     matplotlib = import_matplotlib()
     from matplotlib import font_manager
 
     own = Path(matplotlib.get_data_path())
-    for entry in sorted(
-        font_manager.fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)
-    ):
-        if own not in Path(entry.fname).parents and _covers(entry.fname, characters):
-            return str(entry.name)
-    return None
+    entries = sorted((entry.name, entry.fname) for entry in font_manager.fontManager.ttflist)
+    return [(name, path) for name, path in entries if own not in Path(path).parents]
 
 
-def _covers(path: str, characters: frozenset[str]) -> bool:
+def _covers(path: str, character: str) -> bool:
     from matplotlib import font_manager
 
     try:
         font = font_manager.get_font(path)
     except (OSError, RuntimeError):  # removed since, or of a kind that matplotlib does not read
         return False
-    return bool(font.scalable) and all(_has(font, character) for character in characters)
+    return bool(font.scalable) and _has(font, character)

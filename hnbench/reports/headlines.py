@@ -17,7 +17,7 @@ from hnbench.reports.labels import (
     rows_of,
     style_of,
 )
-from hnbench.reports.numbers import amount, probability, spanned
+from hnbench.reports.numbers import amount, candidates, candidates_between, probability, spanned
 from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
@@ -204,23 +204,14 @@ def _against_search(summary: Summary) -> Iterator[Headline]:
 
 
 def _equivalence(name: str, equivalent: Interval, largest: int) -> str:
-    def bound(value: float) -> str:
-        return (
-            f"more than {largest}" if math.isinf(value) else "1" if value <= 1 else f"{value:.1f}"
-        )
-
-    bracket = (
-        "no interval"
-        if math.isnan(equivalent.low)
-        else f"{bound(equivalent.low)} to {bound(equivalent.high)}"
-    )
+    bracket = candidates_between(equivalent, largest)
     if math.isinf(equivalent.estimate):
         return f"No best-of-N up to N = {largest} reaches {name}'s score [{bracket}]."
     if equivalent.estimate <= 1:
         return f"Random noise already reaches {name}'s score (best-of-1) [{bracket}]."
     return (
-        f"Best-of-N reaches {name}'s score at N ≈ {equivalent.estimate:.1f} [{bracket}], read"
-        " off the measured curve, linear in log N."
+        f"Best-of-N reaches {name}'s score at N ≈ {candidates(equivalent.estimate, largest)}"
+        f" [{bracket}], read off the measured curve, linear in log N."
     )
 
 

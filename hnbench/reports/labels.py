@@ -1,9 +1,9 @@
 """The roles of a report's rows (the base, the rival, the controls), and the name, colour and marker
 of each label.
 
-A role follows the method, not the label: all settings of ReNO are ReNO. Colours follow Okabe and
-Ito, and remain distinct under colour-vision deficiency. A method has the same colour and marker in
-every plot; its other settings have a shade of the colour and another marker.
+A role follows the method, not the label: all settings of ReNO are ReNO. Colours of built-in methods
+follow Okabe and Ito, and remain distinct under colour-vision deficiency. A method has the same
+colour and marker in every plot; its other settings have a shade of the colour and another marker.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from hnbench.files.escaping import printable
+from hnbench.reports.colours import Marker, colour_of, marker_of, readable, shaded
 from hnbench.runs.plan import BASE
 
 HYPERNOISE = "hypernoise"
@@ -37,12 +38,19 @@ _BEST_OF = "best-of-"
 
 @dataclass(frozen=True)
 class Style:
-    """The names of a method, in full and for narrow places, and its colour and marker."""
+    """The names of a method, in full and for narrow places, and the colour and marker of its
+    points.
+    """
 
     name: str
     short: str
     colour: str
-    marker: str
+    marker: Marker
+
+    @property
+    def ink(self) -> str:
+        """The colour of text about the method: dark enough to be read on white."""
+        return readable(self.colour)
 
 
 _STYLES = {
@@ -57,8 +65,8 @@ _STYLES = {
 
 _MARKERS = ("^", "<", ">", "p", "d", "H")
 """The markers of a method's settings after the first one."""
-_SHADES = (0.65, 1.45, 0.4)
-"""The shades of a method's settings after the first one: below 1 darker, above 1 lighter."""
+_SHADES = (0.5, 1.3, 0.3)
+"""Factors of the light of a method's colour, for its settings after the first one."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -157,14 +165,14 @@ def _adapter_of(label: str) -> str | None:
 
 
 def style_of(label: str) -> Style:
-    """The style of any label. All best-of-N share one, and a method of another package has a
-    neutral one. A further setting of a method has another shade and marker.
+    """The style of any label. All best-of-N share one. A method of another package has a colour and
+    a marker that no built-in one has. A further setting of a method has another shade and marker.
     """
     if candidates_of(label):
         return Style(label, label, "#0072B2", "s")
     method = method_of(label)
     if method not in _STYLES:
-        return _shaded(Style(label, label, "#000000", "h"), label)
+        return _shaded(Style(label, label, colour_of(method), marker_of(method)), label)
     style = _STYLES[method]
     if label != method and not label.startswith(f"{method}:"):
         # The user named it.
@@ -179,21 +187,12 @@ def style_of(label: str) -> Style:
 
 def _shaded(style: Style, label: str) -> Style:
     """The style of a setting: the first one has that of its method."""
-    setting = label.setting if isinstance(label, Label) else 0
+    setting = label.setting if isinstance(label, Label) else int(":" in label)
     if not setting:
         return style
     shade = _SHADES[(setting - 1) % len(_SHADES)]
     marker = _MARKERS[(setting - 1) % len(_MARKERS)]
-    return replace(style, colour=_with_shade(style.colour, shade), marker=marker)
-
-
-def _with_shade(colour: str, shade: float) -> str:
-    channels = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-    mixed = [
-        channel * shade if shade < 1 else 255 - (255 - channel) * (2 - shade)
-        for channel in channels
-    ]
-    return "#" + "".join(f"{round(channel):02X}" for channel in mixed)
+    return replace(style, colour=shaded(style.colour, shade), marker=marker)
 
 
 def candidates_of(label: str) -> int | None:

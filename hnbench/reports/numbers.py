@@ -61,3 +61,21 @@ def amount(value: float) -> str:
     if not math.isfinite(value):
         return number(value)
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
+def candidates(value: float, largest: int) -> str:
+    """A number of candidates of best-of-N, read off a curve from 1 to `largest`.
+
+    >>> [candidates(value, 50) for value in (0.7, 4.83, math.inf)]
+    ['1', '4.8', 'more than 50']
+    """
+    if math.isinf(value):
+        return f"more than {largest}"
+    return "1" if value <= 1 else f"{value:.1f}"
+
+
+def candidates_between(interval: Interval, largest: int) -> str:
+    """The bounds of a number of candidates, as "1.9 to more than 50" or "no interval"."""
+    if math.isnan(interval.low):
+        return "no interval"
+    return f"{candidates(interval.low, largest)} to {candidates(interval.high, largest)}"

@@ -264,20 +264,24 @@ class Proposer:
         would be cheaper, but wrong for a method that also computes on its own.
         """
         if self._flops is None and self._counts_left:
+            self._counts_left -= 1
             # Full passes are the quickest, and no larger than those of the batch. If they fail,
             # single images have the same operations, and need least memory.
-            at_once = self.images if self._counts_left == COUNTS else 1
-            self._counts_left -= 1
-            try:
-                with counted() as work:
-                    self._listed([task], Meter(), at_once)
-                self._flops = work.flops
-            except RECORDED:
-                # The batch itself comes next: a fault that is not the counter's shows there.
-                pass
-            if self._flops is None:
+            for at_once in dict.fromkeys((self.images, 1)):
+                self._flops = self._counted(task, at_once)
+                if self._flops is not None:
+                    break
                 release_memory()
         return self._flops
+
+    def _counted(self, task: Task, at_once: int) -> int | None:
+        try:
+            with counted() as work:
+                self._listed([task], Meter(), at_once)
+        except RECORDED:
+            # The batch itself comes next: a fault that is not the counter's shows there.
+            return None
+        return work.flops
 
 
 def in_chunks(

@@ -77,7 +77,7 @@ def test_a_run_is_a_frame(toys: Path) -> None:
 
 def test_nothing_is_shown_unless_asked_for(toys: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toy_run()
-    hnbench.report("run")
+    hnbench.report("run", progress=False)
     hnbench.measure("run", measure=["shift"], device="cpu", progress=False)
     assert capsys.readouterr() == ("", "")
     toy_run("other", progress=True)

@@ -1,42 +1,14 @@
 from __future__ import annotations
 
-from itertools import combinations
+import re
 from pathlib import Path
-from typing import Any
+from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
 import pytest
 from PIL import Image
 
-from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure, save, settings
-
-
-def test_crowded_points_get_labels_that_keep_apart() -> None:
-    with settings():
-        figure = new_figure(4, "A crowd")
-        axes = figure.subplots()
-        points = [(x / 10, y / 10) for x in range(3) for y in range(3)]
-        axes.plot(*zip(*points, strict=True), "o")
-        axes.set(xlim=(-1, 2), ylim=(-1, 2))
-        fix_layout(figure)
-        label_points(axes, [PointLabel(x, y, f"point {x} {y}", "#000000") for x, y in points])
-        renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-        boxes = [super(type(text), text).get_window_extent(renderer) for text in axes.texts]
-    assert len(boxes) == 9
-    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
-
-
-def test_a_label_keeps_clear_of_a_busy_line() -> None:
-    with settings():
-        figure = new_figure(4, "A line")
-        axes = figure.subplots()
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        fix_layout(figure)
-        label_points(axes, [PointLabel(0.5, 0.5, "point", "#000000")], [(0.0, 0.5, 1.0, 0.5)])
-        renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-        box = super(type(axes.texts[0]), axes.texts[0]).get_window_extent(renderer)
-        line = axes.transData.transform((0.5, 0.5))[1]
-    assert box.y1 < line or box.y0 > line
+from hnbench.reports.drawing import new_figure, save, settings
 
 
 def test_files_have_the_same_bytes_every_time(tmp_path: Path) -> None:
@@ -59,3 +31,30 @@ def test_the_users_settings_are_left_as_they_were() -> None:
         with settings():
             assert mpl.rcParams["font.size"] == pytest.approx(9.5)
         assert mpl.rcParams["font.size"] == pytest.approx(31.0)
+
+
+def test_two_plots_can_stand_in_one_page(tmp_path: Path) -> None:
+    """No id occurs twice, every reference finds its id, and texts are as they were."""
+    name = 'a <b> & " id="x" href="#y" url(#z)'
+    texts = []
+    with settings():
+        for plot in ("one", "two"):
+            figure = new_figure(3, "The same")
+            axes = figure.subplots()
+            axes.plot([1, 2], [3, 4], marker="D")
+            axes.set_title(name)
+            texts.append(save(figure, tmp_path, plot)[1].read_text())
+    trees = [ET.fromstring(text) for text in texts]  # noqa: S314 - written by this test
+    found = [[node.attrib["id"] for node in tree.iter() if "id" in node.attrib] for tree in trees]
+    assert len(found[0]) > 20
+    both = [*found[0], *found[1]]
+    assert len(set(both)) == len(both)
+    for text, ids in zip(texts, found, strict=True):
+        tags = "".join(re.findall("<[^<>]+>", text))
+        references = re.findall(r'(?:href="#|url\(#)([^")]+)', tags)
+        assert len(references) > 5
+        assert set(references) <= set(ids)
+    for tree in trees:
+        words = [node.text for node in tree.iter() if node.tag.endswith("}text")]
+        assert name in words
+        assert "The same" in words

@@ -53,10 +53,12 @@ def test_what_no_font_has_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_installed_font_draws_what_the_main_one_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        glyphs, "_installed_with", lambda found: "Some CJK" if found == frozenset("日") else None
-    )
+    monkeypatch.setattr(glyphs, "_installed_with", {"日": "Some CJK", "🙂": "Some Emoji"}.get)
     assert drawable_with("a 日\x00") == ("a 日\\x00", ["DejaVu Sans", "Some CJK"])
+    assert drawable_with("日🙂日 🦀") == (
+        "日🙂日 \\U0001f980",
+        ["DejaVu Sans", "Some CJK", "Some Emoji"],
+    )
 
 
 def test_the_font_of_boxes_is_no_font() -> None:
@@ -64,4 +66,4 @@ def test_the_font_of_boxes_is_no_font() -> None:
     names: list[Any] = [
         entry.name for entry in font_manager.fontManager.ttflist if "LastResort" in entry.fname
     ]
-    assert glyphs._installed_with(frozenset("\U00010a00\U00016800")) not in names
+    assert {glyphs._installed_with(one) for one in "\U00010a00\U00016800"}.isdisjoint(names)

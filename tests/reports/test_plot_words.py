@@ -132,18 +132,32 @@ def test_the_title_of_score_against_cost_states_scores_and_work(
     told: Summary, uncounted: Summary
 ) -> None:
     assert title(told, "quality_vs_cost") == (
-        "Score for GFLOP per image: HyperNoise 0.54 for 70.3, ReNO 0.53 for 60.3; random noise 0.50"
+        "HyperNoise gains +0.143 [+0.093, +0.203] over random noise at 2.32 times its FLOPs; "
+        "ReNO +0.133 [+0.083, +0.193] at 1.99 times"
     )
     assert title(without(told, "reno"), "quality_vs_cost") == (
-        "Score for GFLOP per image: HyperNoise 0.54 for 70.3; random noise 0.50"
+        "HyperNoise gains +0.143 [+0.093, +0.203] over random noise at 2.32 times its FLOPs"
     )
     assert title(uncounted, "quality_vs_cost") == (
-        "Score for generator passes per image: HyperNoise 0.54 for 6, ReNO 0.53 for 5; "
-        "random noise 0.50"
+        "HyperNoise gains +0.143 [+0.093, +0.203] over random noise at 3 times its generator "
+        "passes; ReNO +0.133 [+0.083, +0.193] at 2.5 times"
     )
     assert title(without(told, "hypernoise"), "quality_vs_cost") == (
-        "What each method scores for its cost; random noise scores 0.50"
+        "other noise (control) gains +0.173 [+0.123, +0.233] over random noise at 3.31 times its "
+        "FLOPs; ReNO +0.133 [+0.083, +0.193] at 1.99 times"
     )
+    assert title(without(told, *METHODS), "quality_vs_cost") == (
+        "Random noise scores 0.501 [0.481, 0.531]"
+    )
+
+
+def test_a_title_says_if_its_interval_includes_zero(told: Summary) -> None:
+    doubtful = changed(told, "hypernoise", gain=Interval(0.02, -0.01, 0.05))
+    for name in ("quality_vs_cost", "task_gains"):
+        assert title(doubtful, name).startswith(
+            "HyperNoise gains +0.020 [-0.010, +0.050] (includes zero) over random noise"
+        )
+        assert "includes zero" not in title(told, name)
 
 
 @pytest.mark.parametrize(
@@ -195,11 +209,17 @@ def test_score_stands_against_work_and_against_seconds(
     [
         (
             Interval(5.67, 4.0, 6.0),
-            "HyperNoise scores what best-of-N needs 5.7 candidates for",
+            "Best-of-N reaches HyperNoise's score at N ≈ 5.7 [4.0 to 6.0]",
         ),
-        (Interval(INF, 4.0, INF), "No best-of-N up to N = 8 reaches HyperNoise's score"),
-        (Interval(1.0, 1.0, 2.0), "HyperNoise scores no higher than random noise"),
-        (None, "How the score grows with the number of candidates of best-of-N"),
+        (
+            Interval(INF, 4.0, INF),
+            "No best-of-N up to N = 8 reaches HyperNoise's score [4.0 to more than 8]",
+        ),
+        (
+            Interval(1.0, 1.0, 2.0),
+            "Random noise already reaches HyperNoise's score [N: 1 to 2.0]",
+        ),
+        (None, "Best-of-8 gains +0.123 [+0.073, +0.183] over random noise"),
     ],
 )
 def test_the_title_of_best_of_n(told: Summary, equivalent: Interval | None, text: str) -> None:
@@ -208,16 +228,23 @@ def test_the_title_of_best_of_n(told: Summary, equivalent: Interval | None, text
 
 def test_the_curve_of_best_of_n_and_the_others_at_their_passes(told: Summary) -> None:
     (axes,) = drawn(told, "best_of_n").axes
-    assert axes.get_xlabel() == "generator passes per image (forward + backward), log scale"
+    assert axes.get_xlabel() == (
+        "generator passes per image (forward + backward; log scale; equal costs side by side)"
+    )
     assert axes.get_ylabel() == SCORE
     assert axes.get_xscale() == "log"
     others = [label for label in LABELS if label != "random" and "best-of" not in label]
     curve = told.curve
     names = {1: "random noise", 2: "N = 2", 8: "best-of-8"}
-    expected = {names[number]: (float(number), one.estimate) for number, one in curve.items()}
+    expected: Any = {names[number]: (float(number), one.estimate) for number, one in curve.items()}
+    costs = {label: told.rows[label].costs["generator_passes"].estimate for label in others}
+    places: dict[str, Any] = dict(costs)
+    # This one has the cost of best-of-8 and its interval meets best-of-8's: it is drawn beside it.
+    low, high = np.log10(axes.get_xlim())
+    assert places["hypernoise-random-direction"] == 8
+    places["hypernoise-random-direction"] = pytest.approx(8 * 10 ** (0.014 * (high - low)))
     for label in others:
-        row = told.rows[label]
-        expected[NAMES[label]] = (row.costs["generator_passes"].estimate, row.overall.estimate)
+        expected[NAMES[label]] = (places[label], told.rows[label].overall.estimate)
     assert named_points(axes) == expected
     assert line_of(axes, "-", 3) == ([1, 2, 8], [one.estimate for one in curve.values()])
     own = told.rows["hypernoise"]
@@ -228,7 +255,7 @@ def test_the_curve_of_best_of_n_and_the_others_at_their_passes(told: Summary) ->
     )
     assert bars(axes) == [
         {
-            "x": told.rows[label].costs["generator_passes"].estimate,
+            "x": places[label],
             "y": told.rows[label].overall.estimate,
             "colour": COLOURS[label],
             "y span": span(told.rows[label].overall),
@@ -253,17 +280,28 @@ def test_no_line_to_where_the_curve_does_not_reach(told: Summary, equivalent: fl
 def test_the_title_of_gains_by_tag_counts_whole_intervals(told: Summary) -> None:
     """Of the made-up intervals two are below zero, one is on both sides, three are above it."""
     assert title(told, "task_gains") == (
-        "Gain over random noise by tag: HyperNoise is above it in 3 of 6 tags, below in 2"
+        "HyperNoise gains +0.143 [+0.093, +0.203] over random noise; "
+        "interval above zero in 3 of 6 tags, below in 2"
     )
-    assert title(without(told, "hypernoise"), "task_gains") == "Gain over random noise by tag"
+    assert title(without(told, "hypernoise"), "task_gains") == (
+        "other noise (control) gains +0.173 [+0.123, +0.233] over random noise; "
+        "interval above zero in 4 of 6 tags, below in 1"
+    )
 
 
 def test_gains_by_tag_have_a_panel_for_every_method(told: Summary) -> None:
     figure = drawn(told, "task_gains")
-    assert figure.get_supxlabel() == (
+    assert figure.get_supxlabel() == "difference in score to random noise"
+    *panels, spare = figure.axes
+    assert not spare.axison
+    assert [text.get_text() for text in spare.texts] == [
+        "Point: mean difference\nLine: 95% interval\nPaired by prompt,\nsample and seed"
+    ]
+    full = drawn(without(told, "best-of-2", "best-of-8", "reno"), "task_gains")
+    assert all(axes.axison for axes in full.axes)
+    assert full.get_supxlabel() == (
         "difference in score to random noise, paired by prompt, sample and seed (95% intervals)"
     )
-    panels = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title("left") for axes in panels] == [NAMES[label] for label in METHODS]
     names = ["single object", "two object", "counting", "colors", "position", "color attr"]
     for axes, label in zip(panels, METHODS, strict=True):
@@ -282,8 +320,8 @@ def test_gains_by_tag_have_a_panel_for_every_method(told: Summary) -> None:
 
 def test_the_title_of_what_carries_over(told: Summary) -> None:
     assert title(told, "optimised_vs_held_out") == (
-        "HyperNoise gains +0.39 sd in the optimised reward; "
-        "held out: shapes-resnet +2.39, redness +3.39 sd"
+        "HyperNoise gains +0.39 [+0.28, +0.61] sd in the optimised reward; held out: "
+        "shapes-resnet +2.39 [+2.28, +2.61], redness +3.39 [+3.28, +3.61] sd"
     )
     assert title(without(told, "hypernoise"), "optimised_vs_held_out") == (
         "How far gains in the optimised reward carry over to rewards that nobody optimised"
@@ -297,9 +335,8 @@ def test_held_out_gains_stand_against_the_optimised_one(told: Summary) -> None:
         assert axes.get_xlabel() == "gain in the optimised reward (sd of random noise)"
         assert axes.get_ylabel() == "gain in the held-out reward (sd)"
         gains = {label: told.rows[label].standard_gains for label in METHODS}
-        short = {**SHORT, "best-of-2": "best-of-2"}
         assert named_points(axes) == {
-            short[label]: (one["optimised"].estimate, one[name].estimate)
+            SHORT[label]: (one["optimised"].estimate, one[name].estimate)
             for label, one in gains.items()
         }
         assert bars(axes) == [
@@ -434,7 +471,14 @@ def test_norms_stand_left_and_distances_right(told: Summary) -> None:
     assert left.get_xlabel() == (
         "norm of the chosen noise\n(line: median; box: quartiles; whiskers: 5 to 95%)"
     )
-    assert right.get_xlabel() == "distance from the starting noise (L2)"
+    assert right.get_xlabel() == (
+        "distance from the starting noise (L2)\nof the noises that were changed"
+    )
+    assert right.get_title("right") == "share of noises changed"
+    changed_shares = {"random": "0%", "finetune": "0%"}
+    assert [tick.get_text() for tick in right.get_yticklabels()] == [
+        changed_shares.get(label, "100%") for label in LABELS
+    ]
     assert [tick.get_text() for tick in left.get_yticklabels()] == [NAMES[one] for one in LABELS]
     shell = shell_of(told)
     named = named_points(left)
@@ -443,9 +487,12 @@ def test_norms_stand_left_and_distances_right(told: Summary) -> None:
     assert line_of(left, "--", 2)[0] == [pytest.approx(shell)] * 2
     for axes, column in ((left, "noise_norm"), (right, "displacement")):
         lines = [line for line in axes.lines if line.get_linestyle() == "-"]
-        for at, label in enumerate(LABELS):
+        moving = column == "displacement"
+        shown = [label for label in LABELS if not moving or label not in changed_shares]
+        for place, label in enumerate(shown):
+            at = LABELS.index(label)
             values = noise_of(told, label, column)
-            whiskers, box, middle = lines[3 * at : 3 * at + 3]
+            whiskers, box, middle = lines[3 * place : 3 * place + 3]
             shares = [0.05, 0.25, 0.5, 0.75, 0.95]
             low, first, median, third, high = np.quantile(values, shares)
             assert list(whiskers.get_xdata()) == pytest.approx([low, high])
@@ -453,6 +500,25 @@ def test_norms_stand_left_and_distances_right(told: Summary) -> None:
             assert list(middle.get_xdata()) == pytest.approx([median, median])
             assert list(whiskers.get_ydata()) == [at, at]
             assert {line.get_color() for line in (whiskers, box, middle)} == {COLOURS[label]}
+
+
+def test_noises_that_a_search_kept_are_a_share_and_not_a_distance(tmp_path: Path) -> None:
+    """Best-of-2 keeps its first noise in every fourth sample here; the others moved by 19.6."""
+    folder = write_run(tmp_path / "run", ("random", "best-of-2"), prompts_per_tag=2)
+    count = iter(range(1000))
+
+    def kept(row: dict[str, Any]) -> dict[str, Any]:
+        if row["label"] == "best-of-2" and next(count) % 4 == 0:
+            return {**row, "displacement": 0.0}
+        return row
+
+    change_journal(folder / "journal-0000.jsonl", kept)
+    _, right = drawn(summarise_runs([folder]), "noise").axes
+    assert [tick.get_text() for tick in right.get_yticklabels()] == ["0%", "75%"]
+    (whiskers, box, middle) = right.lines
+    for line in (whiskers, box, middle):
+        assert list(line.get_xdata()) == pytest.approx([19.6, 19.6])
+        assert set(line.get_ydata()) != {0}
 
 
 # reasons for no plot

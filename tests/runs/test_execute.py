@@ -467,8 +467,8 @@ def test_the_passes_of_a_search_are_filled_up_to_the_batch_size(tmp_path: Path) 
     generator = Cramped(100)
     run(tmp_path, [Base(), BestOfN(n=4)], generator=generator, full=False, batch_size=8)
     # Warm-up, base, and four candidates of both tasks in one pass instead of four. The operations
-    # of each method are counted first, image by image.
-    assert generator.asked == [2, 1, 2, *[1] * 4, 8]
+    # of each method are counted first, with one task.
+    assert generator.asked == [2, 1, 2, 4, 8]
 
 
 def test_a_search_of_one_sample_that_does_not_fit_is_halved_down_to_one_image(
@@ -476,7 +476,7 @@ def test_a_search_of_one_sample_that_does_not_fit_is_halved_down_to_one_image(
 ) -> None:
     generator = Cramped(1)
     run(tmp_path, [Base(), BestOfN(n=8)], generator=generator, full=False, batch_size=8, limit=1)
-    assert generator.asked == [1, 1, 1, *[1] * 8, 8, 4, 2, *[1] * 8]
+    assert generator.asked == [1, 1, 1, 8, *[1] * 8, 8, 4, 2, *[1] * 8]
 
 
 def test_out_of_memory_for_a_single_sample_is_a_failure(tmp_path: Path) -> None:

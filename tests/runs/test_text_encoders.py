@@ -18,7 +18,7 @@ from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.sources import load_folder
 from hnbench.methods.base import Method, Outcome
 from hnbench.rewards.redness import Redness
-from hnbench.runs import attempt, execute
+from hnbench.runs import execute
 from hnbench.runs.store import read_run
 from hnbench.runs.tally import Tally
 from hnbench.testing.toys import ToyGenerator
@@ -100,7 +100,6 @@ def watched(
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "has_queue", lambda _: True)
-    monkeypatch.setattr(attempt, "has_queue", lambda _: True)
 
 
 def run(folder: Path, methods: Sequence[Method], **given: Any) -> Tally:
@@ -129,7 +128,6 @@ def test_they_encode_everything_first_and_are_away_while_methods_propose(
 def test_no_number_changes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(tmp_path / "cpu", [Base()], generator=watched(folder, monkeypatch)[0])
     monkeypatch.setattr(execute, "has_queue", lambda _: True)
-    monkeypatch.setattr(attempt, "has_queue", lambda _: True)
     run(tmp_path / "gpu", [Base()], generator=watched(folder, monkeypatch)[0])
     one, other = (
         [timeless(record) for record in read_run(tmp_path / name).records]

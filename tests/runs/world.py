@@ -296,6 +296,6 @@ def is_close(one: Any, other: Any) -> bool:
         return abs(one - other) <= 1e-5 * max(1.0, abs(one))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(is_close(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(map(is_close, one, other))
     return bool(one == other)

@@ -98,6 +98,7 @@ def test_every_import_of_matplotlib_comes_after_the_one_that_is_protected() -> N
         "reports/drawing.py",
         "reports/glyphs.py",
         "reports/grid.py",
+        "reports/placing.py",
         "reports/plots/__init__.py",
         "reports/plots/best_of_n.py",
         "reports/plots/marks.py",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from hnbench.reports.comparison.text import metric_name, title_of
 from hnbench.reports.costs import SECONDS, TFLOPS, in_words
-from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
+from hnbench.reports.drawing import fix_layout, new_figure
 from hnbench.reports.glyphs import drawable
+from hnbench.reports.placing import PointLabel, label_points
 from hnbench.reports.plots.marks import bar, error_of, log_axis
 
 if TYPE_CHECKING:

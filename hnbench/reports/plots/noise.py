@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hnbench.reports.drawing import new_figure
-from hnbench.reports.glyphs import drawable
+from hnbench.reports.glyphs import drawable, shortened
 from hnbench.reports.labels import HYPERNOISE, featured, first_of, style_of
 from hnbench.runs.plan import BASE
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from hnbench.reports.summary import Summary
     from hnbench.stats.intervals import Array
+
+
+_NAME = 30
+"""Characters of a method's name for which the axis has room."""
 
 
 def draw(summary: Summary) -> Figure | str:
@@ -33,11 +37,12 @@ def draw(summary: Summary) -> Figure | str:
     # records: they do not have the shape of the generator's noise.
     shell = float(np.sqrt(np.mean(norms[BASE] ** 2)))
     figure = new_figure(0.9 + 0.42 * (len(shown) + 1.5), _title(norms, shell))
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, values in ((left, norms), (right, _values(summary, "displacement", shown))):
-        for at, label in enumerate(shown):
-            _box(axes, at, values[label], label)
-        axes.set_ylim(len(shown) - 0.4, -0.9)
+    left, right = figure.subplots(1, 2)
+    moved = _values(summary, "displacement", shown)
+    for at, label in enumerate(shown):
+        _box(left, at, norms[label], label)
+        # A search that keeps its first noise moves by nothing: a part of its own, not a distance.
+        _box(right, at, moved[label][moved[label] > 0], label)
     left.axvline(shell, color="#333333", linestyle="--", linewidth=1)
     left.annotate(
         f"√d ≈ {shell:.1f}",
@@ -47,10 +52,24 @@ def draw(summary: Summary) -> Figure | str:
         va="top",
         color="#333333",
     )
-    left.set_yticks(range(len(shown)), [drawable(style_of(label).name) for label in shown])
+    names = [drawable(shortened(style_of(label).name, _NAME)) for label in shown]
+    left.set_yticks(range(len(shown)), names)
     left.set_xlabel("norm of the chosen noise\n(line: median; box: quartiles; whiskers: 5 to 95%)")
-    right.set_xlabel("distance from the starting noise (L2)")
+    right.set_yticks(range(len(shown)), [_share(moved[label]) for label in shown])
+    right.yaxis.tick_right()
+    right.tick_params(axis="y", length=0)
+    right.set_xlabel("distance from the starting noise (L2)\nof the noises that were changed")
+    right.set_title("share of noises changed", loc="right", fontsize=9.5)
+    right.set_xlim(left=0)
+    for axes in (left, right):
+        axes.set_ylim(len(shown) - 0.4, -0.9)
     return figure
+
+
+def _share(moved: Array) -> str:
+    """The share of distances that are above zero, in words."""
+    known = moved[np.isfinite(moved)]
+    return f"{np.mean(known > 0):.0%}" if len(known) else "not known"
 
 
 def _values(summary: Summary, column: str, labels: Sequence[str]) -> dict[str, Array]:

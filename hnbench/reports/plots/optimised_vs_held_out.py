@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
+from hnbench.reports.drawing import CROWD, fix_layout, new_figure
 from hnbench.reports.glyphs import drawable
-from hnbench.reports.labels import HYPERNOISE, method_of, style_of
+from hnbench.reports.labels import HYPERNOISE, best_of_labels, candidates_of, method_of, style_of
+from hnbench.reports.placing import PointLabel, label_points
+from hnbench.reports.plots.findings import gained
 from hnbench.reports.plots.marks import bar, error_of, size_of
 from hnbench.runs.plan import BASE
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from hnbench.reports.drawing import Segment
+    from hnbench.reports.placing import Segment
     from hnbench.reports.summary import Summary
 
 
@@ -30,16 +32,19 @@ def draw(summary: Summary) -> Figure | str:
             "Optimised against held-out rewards is not drawn: these runs have no held-out reward"
             " that varies."
         )
-    columns = min(2, len(names))
+    crowd = len(summary.rows) >= CROWD
+    columns = 1 if crowd or len(names) in (1, 3) else 2
     height = -(-len(names) // columns)
     figure = new_figure(0.7 + 3.9 * height, _title(summary, names))
-    panels = figure.subplots(height, columns, squeeze=False, sharex=True).ravel()
+    # Every gain is in the same unit, so all panels have the same scales.
+    panels = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes in panels[len(names) :]:
-        axes.set_visible(False)
+        axes.set_axis_off()
     drawn = [_draw_panel(axes, summary, name) for axes, name in zip(panels, names, strict=False)]
     fix_layout(figure)
     for axes, (labels, busy) in zip(panels, drawn, strict=False):
-        label_points(axes, labels, busy)
+        left, right = axes.get_xlim()
+        label_points(axes, labels, [*busy, (left, 0.0, right, 0.0)])
     return figure
 
 
@@ -58,6 +63,7 @@ def _draw_panel(axes: Axes, summary: Summary, name: str) -> tuple[list[PointLabe
     axes.axvline(0, color="#999999", linewidth=0.8)
     labels: list[PointLabel] = []
     busy: list[Segment] = []
+    largest = max(best_of_labels(list(summary.rows)))
     for label, row in summary.rows.items():
         if label == BASE:
             continue
@@ -73,10 +79,12 @@ def _draw_panel(axes: Axes, summary: Summary, name: str) -> tuple[list[PointLabe
             linestyle="none",
             elinewidth=1,
         )
-        bold = method_of(label) == HYPERNOISE
-        labels.append(PointLabel(x.estimate, y.estimate, style.short, style.colour, bold=bold))
+        bold, number = method_of(label) == HYPERNOISE, candidates_of(label)
+        short = f"{number}" if number and number != largest else style.short
+        labels.append(PointLabel(x.estimate, y.estimate, short, style.ink, bold=bold))
         busy += [bar(x.estimate, y), (x.low, y.estimate, x.high, y.estimate)]
-    axes.margins(0.14)
+    axes.margins(0.16)
+    axes.tick_params(labelbottom=True, labelleft=True)
     axes.set_title(drawable(name))
     axes.set_xlabel("gain in the optimised reward (sd of random noise)")
     axes.set_ylabel("gain in the held-out reward (sd)")
@@ -86,9 +94,9 @@ def _draw_panel(axes: Axes, summary: Summary, name: str) -> tuple[list[PointLabe
 def _title(summary: Summary, names: Sequence[str]) -> str:
     if summary.hypernoise is None:
         return "How far gains in the optimised reward carry over to rewards that nobody optimised"
-    gains = summary.rows[summary.hypernoise].standard_gains
-    said = ", ".join(f"{name} {gains[name].estimate:+.2f}" for name in names[:2])
+    name, gains = style_of(summary.hypernoise).name, summary.rows[summary.hypernoise].standard_gains
+    said = ", ".join(f"{one} {gained(gains[one], digits=2)}" for one in names[:2])
     return (
-        f"{style_of(summary.hypernoise).name} gains {gains['optimised'].estimate:+.2f} sd in the"
-        f" optimised reward; held out: {said} sd"
+        f"{name} gains {gained(gains['optimised'], digits=2)} sd in the optimised reward;"
+        f" held out: {said} sd"
     )

@@ -5,9 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
-from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
+from hnbench.reports.drawing import CROWD, fix_layout, new_figure
 from hnbench.reports.labels import HYPERNOISE, best_of_labels, candidates_of, method_of, style_of
-from hnbench.reports.plots.marks import SCORE_AXIS, bar, log_axis, mark, segments
+from hnbench.reports.numbers import spanned
+from hnbench.reports.placing import PointLabel, label_points
+from hnbench.reports.plots.findings import gains_and_work, subject
+from hnbench.reports.plots.marks import (
+    SCORE_AXIS,
+    SIDE_BY_SIDE,
+    apart,
+    bar,
+    log_axis,
+    mark,
+    score_axis,
+    segments,
+)
 from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
@@ -16,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from hnbench.reports.drawing import Segment
+    from hnbench.reports.placing import Segment
     from hnbench.reports.summary import Summary
     from hnbench.stats.intervals import Interval
 
@@ -44,14 +56,17 @@ def draw(summary: Summary) -> Figure | str:
     # both costs.
     if not set.intersection(*map(set, points.values())):
         return "Quality against cost is not drawn: no method has a cost."
-    figure = new_figure(4.6, _title(summary))
-    panels = figure.subplots(1, 2, sharey=True)
+    stacked = len(summary.rows) >= CROWD
+    figure = new_figure(9.6 if stacked else 4.6, _title(summary))
+    panels = figure.subplots(*((2, 1) if stacked else (1, 2)), sharey=True)
     searched = list(best_of_labels(list(summary.rows)).values())
     drawn = []
     for axes, (column, found) in zip(panels, points.items(), strict=True):
+        score_axis(axes, [row.overall for row in summary.rows.values()])
         log_axis(axes, names[column], [cost for cost, _ in found.values()])
         drawn.append(_draw_points(axes, found, [label for label in searched if label in found]))
-    panels[0].set_ylabel(SCORE_AXIS)
+    for axes in panels if stacked else panels[:1]:
+        axes.set_ylabel(SCORE_AXIS)
     fix_layout(figure)
     for axes, (labels, busy) in zip(panels, drawn, strict=True):
         label_points(axes, labels, busy)
@@ -82,40 +97,34 @@ def _draw_points(
     """Draw methods as points with intervals, the best-of-N ones joined by a line and named by N
     alone. Returns the labels to place, and the lines that they should avoid.
     """
-    xs = [points[label][0] for label in curve]
+    # The curve's points stay where they are, so that the curve is not bent.
+    places = apart(axes, {label: points[label] for label in [*curve, *points]})
+    if any(places[label] != x for label, (x, _) in points.items()):
+        axes.set_xlabel(f"{axes.get_xlabel()[:-1]}; {SIDE_BY_SIDE})")
+    xs = [places[label] for label in curve]
     ys = [points[label][1].estimate for label in curve]
     axes.plot(xs, ys, color=style_of("best-of-2").colour, linewidth=1.2, zorder=1)
     labels = []
-    for label, (x, overall) in points.items():
-        mark(axes, label, x, overall)
-        number = candidates_of(label)
-        short = f"{number}" if number and label != curve[-1] else style_of(label).short
+    for label, (_, overall) in points.items():
+        mark(axes, label, places[label], overall)
+        number, style = candidates_of(label), style_of(label)
+        short = f"{number}" if number and label != curve[-1] else style.short
         labels.append(
             PointLabel(
-                x,
+                places[label],
                 overall.estimate,
                 short,
-                style_of(label).colour,
+                style.ink,
                 bold=method_of(label) == HYPERNOISE,
             )
         )
-    axes.margins(y=0.1)
-    return labels, segments(xs, ys) + [bar(x, overall) for x, overall in points.values()]
+    bars = [bar(places[label], overall) for label, (_, overall) in points.items()]
+    return labels, segments(xs, ys) + bars
 
 
 def _title(summary: Summary) -> str:
-    rows = summary.rows
-    if summary.hypernoise is None:
-        return f"What each method scores for its cost; random noise scores {_score(summary, BASE)}"
-    unit, factor = _unit(summary)
-    named = [summary.hypernoise, *([summary.reno] if summary.reno else [])]
-    said = ", ".join(
-        f"{style_of(label).name} {_score(summary, label)} for"
-        f" {rows[label].costs[summary.work].estimate * factor:.3g}"
-        for label in named
-    )
-    return f"Score for {unit} per image: {said}; random noise {_score(summary, BASE)}"
-
-
-def _score(summary: Summary, label: str) -> str:
-    return f"{summary.rows[label].overall.estimate:.2f}"
+    first = subject(summary)
+    if first is None:
+        return f"Random noise scores {spanned(summary.rows[BASE].overall)}"
+    named = [first, *([summary.reno] if summary.reno and first != summary.reno else [])]
+    return gains_and_work(summary, named)

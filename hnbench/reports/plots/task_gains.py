@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hnbench.reports.drawing import new_figure
-from hnbench.reports.glyphs import drawable
+from hnbench.reports.glyphs import drawable, shortened
 from hnbench.reports.labels import HYPERNOISE, featured, method_of, style_of
+from hnbench.reports.plots.findings import gained, subject
 from hnbench.reports.plots.marks import error_of, size_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from hnbench.reports.summary import Row, Summary
 
 
+_NAME = 27
+"""Characters of a method's name for which a panel has room."""
+_TAG = 30
+_LEGEND = "Point: mean difference\nLine: 95% interval\nPaired by prompt,\nsample and seed"
+
+
 def draw(summary: Summary) -> Figure | str:
     """Forest plot: the paired difference to random noise in every tag, one panel per method."""
     shown = featured(list(summary.rows))
@@ -25,22 +32,32 @@ def draw(summary: Summary) -> Figure | str:
         return "The gains by tag are not drawn: the suite has no judge."
     if not shown:
         return "The gains by tag are not drawn: these runs have no method but random noise."
-    names = [*(drawable(tag.replace("_", " ")) for tag in summary.pool.tags), "overall"]
-    columns = min(4, len(shown))
+    names = [
+        *(drawable(shortened(tag.replace("_", " "), _TAG)) for tag in summary.pool.tags),
+        "overall",
+    ]
+    columns = _columns(len(shown))
     height = -(-len(shown) // columns)
     figure = new_figure(0.9 + height * (0.9 + 0.24 * len(names)), _title(summary))
     panels = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for axes in panels[len(shown) :]:
-        axes.set_visible(False)
-    for place, (axes, label) in enumerate(zip(panels, shown, strict=False)):
+    for axes, label in zip(panels, shown, strict=False):
         _draw_panel(axes, summary.rows[label], names)
-        # Only the lowest panel of each column has numbers, also if its column has a row less.
-        axes.tick_params(labelbottom=place + columns >= len(shown))
-    figure.supxlabel(
-        "difference in score to random noise, paired by prompt, sample and seed (95% intervals)",
-        fontsize=9.5,
-    )
+        axes.tick_params(labelbottom=True)
+    spare = panels[len(shown) :]
+    for axes in spare:
+        axes.set_axis_off()
+    named = "difference in score to random noise"
+    if len(spare):
+        spare[0].text(0, 0.97, _LEGEND, transform=spare[0].transAxes, va="top", linespacing=1.6)
+    else:
+        named += ", paired by prompt, sample and seed (95% intervals)"
+    figure.supxlabel(named, fontsize=9.5)
     return figure
+
+
+def _columns(panels: int) -> int:
+    """Three or four columns, whichever leaves fewer empty places."""
+    return panels if panels < 4 else min(4, 3, key=lambda columns: -panels % columns)
 
 
 def _draw_panel(axes: Axes, row: Row, names: Sequence[str]) -> None:
@@ -60,8 +77,8 @@ def _draw_panel(axes: Axes, row: Row, names: Sequence[str]) -> None:
         )
     axes.axhline(len(gains) - 1.5, color="#BBBBBB", linewidth=0.8)
     axes.set_title(
-        drawable(style.name),
-        color=style.colour,
+        drawable(shortened(style.name, _NAME)),
+        color=style.ink,
         fontsize=9.5,
         fontweight="bold" if method_of(row.label) == HYPERNOISE else "normal",
     )
@@ -71,12 +88,13 @@ def _draw_panel(axes: Axes, row: Row, names: Sequence[str]) -> None:
 
 
 def _title(summary: Summary) -> str:
-    if summary.hypernoise is None:
+    label = subject(summary)
+    if label is None:
         return "Gain over random noise by tag"
-    row = summary.rows[summary.hypernoise]
+    row = summary.rows[label]
     up = sum(gain.low > 0 for gain in row.tag_gains.values())
     down = sum(gain.high < 0 for gain in row.tag_gains.values())
     return (
-        f"Gain over random noise by tag: {style_of(row.label).name} is above it in {up} of"
-        f" {len(row.tag_gains)} tags, below in {down}"
+        f"{style_of(label).name} gains {gained(row.gain)} over random noise;"
+        f" interval above zero in {up} of {len(row.tag_gains)} tags, below in {down}"
     )

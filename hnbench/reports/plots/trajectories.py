@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hnbench.reports.drawing import PointLabel, fix_layout, label_points, new_figure
+from hnbench.reports.drawing import fix_layout, new_figure
 from hnbench.reports.labels import HYPERNOISE, RENO, best_of_labels, method_of, style_of
+from hnbench.reports.placing import PointLabel, label_points
 from hnbench.reports.plots.marks import segments
 from hnbench.runs.plan import BASE
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from hnbench.reports.drawing import Segment
+    from hnbench.reports.placing import Segment
     from hnbench.reports.summary import Summary
     from hnbench.stats.intervals import Array
 
@@ -75,25 +76,26 @@ def _draw_panel(
     # The candidates of best-of-N are independent of each other, so only their best is a course.
     if method_of(label) == RENO:
         lines.append(("this iteration", course, "--"))
-    steps, colour = np.arange(1, course.shape[1] + 1), style_of(label).colour
+    steps, style = np.arange(1, course.shape[1] + 1), style_of(label)
     labels: list[PointLabel] = []
     busy: list[Segment] = []
     for name, values, dashes in lines:
         middle = np.nanmedian(values, axis=0)
-        axes.plot(steps, middle, color=colour, linestyle=dashes)
+        axes.plot(steps, middle, color=style.colour, linestyle=dashes)
         at = int(len(steps) * 0.55)
-        labels.append(PointLabel(float(steps[at]), float(middle[at]), name, colour))
+        labels.append(PointLabel(float(steps[at]), float(middle[at]), name, style.ink))
         busy += segments(steps.tolist(), middle.tolist())
     low, high = np.nanquantile(lines[-1][1], [0.25, 0.75], axis=0)
-    axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.fill_between(steps, low, high, color=style.colour, alpha=0.15, linewidth=0)
     if own is not None:
-        end, colour = float(len(steps)), style_of(HYPERNOISE).colour
-        axes.axhline(own, color=colour, linestyle=":")
-        labels.append(PointLabel(end * 0.8, own, "HyperNoise", colour, bold=True))
+        end, style = float(len(steps)), style_of(HYPERNOISE)
+        axes.axhline(own, color=style.colour, linestyle=":")
+        labels.append(PointLabel(end * 0.8, own, "HyperNoise", style.ink, bold=True))
         busy.append((0.0, own, end, own))
     axes.set_title(style_of(label).name if method_of(label) == RENO else "best-of-N")
     axes.set_xlabel(_ITERATIONS if method_of(label) == RENO else _CANDIDATES)
     axes.set_xlim(0, len(steps) * 1.02)
+    axes.tick_params(labelleft=True)
     return labels, busy
 
 
