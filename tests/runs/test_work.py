@@ -163,13 +163,14 @@ def test_a_count_that_fails_is_not_an_error() -> None:
 
 
 def test_it_is_tried_again_a_few_times() -> None:
+    """Each time with full passes and with single images."""
     method, (generator, reward) = Uncountable(100), linear()
     models = Models(generator, reward, NoiseSource(0, generator.noise_shape), 1)
     proposer = Proposer(method, models, 3)
     for _ in range(COUNTS + 2):
         list(proposer.attempts(TASKS, set(TASKS)))
-    assert method.left == 100 - COUNTS  # type: ignore[attr-defined]
-    proposer = Proposer(Uncountable(COUNTS - 1), models, 3)
+    assert method.left == 100 - 2 * COUNTS  # type: ignore[attr-defined]
+    proposer = Proposer(Uncountable(2 * (COUNTS - 1)), models, 3)
     found = [one for _ in range(COUNTS) for one in proposer.attempts(TASKS, set(TASKS))]
     assert [attempt.flops for attempt in found] == [None] * (COUNTS - 1) + [IMAGE]
 
