@@ -62,7 +62,9 @@ def test_the_wide_table_is_one(wide: str) -> None:
 def test_a_report_has_all_its_names_and_numbers(shown_by: Shown, wide: str, width: int) -> None:
     shown = shown_by("-q report run", width)
     assert "…" not in shown
-    assert max(len(line) for line in shown.splitlines() if "report.md" not in line) <= width
+    paths = ("report.md", "index.html")  # these are not broken
+    lines = [line for line in shown.splitlines() if not line.endswith(paths)]
+    assert max(map(len, lines)) <= width
     for name in SHORT:
         assert re.search(rf"^{re.escape(name)}(  |$| \d| [-+.])", shown, re.MULTILINE), name
     table = wide[: wide.index("36 prompts")]

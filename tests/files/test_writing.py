@@ -149,7 +149,7 @@ def test_the_advice_fits_the_cause(
 def test_what_no_command_expects_is_still_one_line(
     number: int, advice: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnbench.api.report._newest_run", fail_with(number))
+    monkeypatch.setattr("hnbench.api.report.newest_run", fail_with(number))
     line = told(["report"], folder, monkeypatch)
     assert line == f"hnbench: deep/file: {os.strerror(number)}; {ADVICE[number]}"
     assert advice in line
@@ -158,7 +158,7 @@ def test_what_no_command_expects_is_still_one_line(
 def test_an_error_that_is_no_place_keeps_its_traceback(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnbench.api.report._newest_run", fail_with(errno.ENOENT))
+    monkeypatch.setattr("hnbench.api.report.newest_run", fail_with(errno.ENOENT))
     assert isinstance(CliRunner().invoke(app, ["report"]).exception, FileNotFoundError)
 
 
