@@ -19,7 +19,7 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 PLACES = {
     "run": "hnbench.api.arrangement.preset_of",
     "train": "hnbench.api.train.preset_of",
-    "report": "hnbench.api.report._newest_run",
+    "report": "hnbench.api.report.newest_run",
     "score": "hnbench.api.score.device_of",
     "measure": "hnbench.api.measure._known",
     "export": "hnbench.runs.store.read_run",

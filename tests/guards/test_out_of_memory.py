@@ -103,7 +103,7 @@ def test_every_command_says_what_helps(
         raise ERRORS[1]
 
     monkeypatch.setattr("hnbench.api.diagnose.preset_of", fail)
-    monkeypatch.setattr("hnbench.api.report._newest_run", fail)
+    monkeypatch.setattr("hnbench.api.report.newest_run", fail)
     result = hnbench(command)
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
     assert word in result.stderr
@@ -113,7 +113,7 @@ def test_another_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: object, **__: object) -> None:
         raise OTHERS[0]
 
-    monkeypatch.setattr("hnbench.api.report._newest_run", fail)
+    monkeypatch.setattr("hnbench.api.report.newest_run", fail)
     assert hnbench("report").exception is OTHERS[0]
 
 
