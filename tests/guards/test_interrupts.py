@@ -18,7 +18,7 @@ from hnbench.runs.store import read_run
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 PLACES = {
     "run": "hnbench.api.arrangement.preset_of",
-    "train": "hnbench.api.train.preset_of",
+    "train": "hnbench.api.training_arrangement.preset_of",
     "report": "hnbench.api.report.newest_run",
     "score": "hnbench.api.score.device_of",
     "measure": "hnbench.api.measure._known",

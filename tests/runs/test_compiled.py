@@ -86,25 +86,3 @@ def test_a_run_without_a_compiler_is_the_run_without_compile(
     for name, rewards in plain.items():
         assert rewards == pytest.approx(compiled[name], abs=1e-3)
     assert [run.manifest["config"]["compile"] for run in found] == [False, True]
-
-
-@pytest.mark.slow
-def test_the_shapes_world_is_compiled_by_torchs_own_compiler(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = [
-        hnbench.run(
-            "geneval-shapes",
-            method="hypernoise",
-            limit=1,
-            compile=chosen,
-            device="cpu",
-            out=tmp_path / str(chosen),
-        )
-        for chosen in (False, True)
-    ]
-    assert "is not compiled" not in capsys.readouterr().err.replace("redness is not compiled", "")
-    plain, compiled = ({one.id: one.rewards for one in run.records} for run in found)
-    assert plain.keys() == compiled.keys()
-    for name, rewards in plain.items():
-        assert rewards == pytest.approx(compiled[name], abs=1e-2)
