@@ -163,7 +163,7 @@ def configured(generator: str, version: str, kind: str) -> TrainingConfig:
 
 def test_every_setting_of_a_training_is_in_the_table_once() -> None:
     names = [one.name for one in TRAININGS]
-    given = ["kind", "generator", "rewards", "prompts"]
+    given = ["kind", "generator", "rewards", "prompts", "compile"]
     assert sorted([*names, *given]) == sorted(item.name for item in fields(TrainingConfig))
 
 

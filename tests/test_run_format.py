@@ -372,7 +372,7 @@ def test_a_picture_is_8_bit_rgb(made: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "test"),
     [
-        ("| `skipped` |", test_run_json),
+        ("| `skipped` | object", test_run_json),
         ("| `displacement` |", test_records),
         ("| `reason` | text | the verdict's |", test_records_csv),
     ],
