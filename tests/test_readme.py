@@ -160,7 +160,8 @@ def test_wrong_command_lines_are_found(wrong: str) -> None:
 
 @pytest.mark.parametrize("line", SHOWN)
 def test_a_command_line_that_is_shown_parses(line: str, elsewhere: Path) -> None:
-    (elsewhere / "hnbench.toml").touch()  # lines with --config read it
+    # Lines with --config read it.
+    (elsewhere / "hnbench.toml").write_text('[run]\nsuite = "geneval-shapes"\n', "utf-8")
     for arguments in meanings(line):
         check_values(parsed(arguments))
 
