@@ -38,7 +38,7 @@ def drawn(folder: Path, **environment: str) -> dict[str, bytes]:
     part of it.
     """
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
-    command = [sys.executable, "-m", "hnbench", "report", "../run", "--out", "report"]
+    command = [sys.executable, "-m", "hnbench", "-q", "report", "../run", "--out", "report"]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     return {
@@ -95,9 +95,11 @@ def test_every_import_of_matplotlib_comes_after_the_one_that_is_protected() -> N
         if re.search("(from|import) matplotlib", path.read_text())
     }
     assert importing == {
+        "reports/comparison/plots.py",
         "reports/drawing.py",
         "reports/glyphs.py",
         "reports/grid.py",
+        "reports/image_grid.py",
         "reports/placing.py",
         "reports/plots/__init__.py",
         "reports/plots/best_of_n.py",
@@ -107,5 +109,6 @@ def test_every_import_of_matplotlib_comes_after_the_one_that_is_protected() -> N
         "reports/plots/quality_vs_cost.py",
         "reports/plots/task_gains.py",
         "reports/plots/trajectories.py",
+        "reports/training/curves.py",
         "weights/known_picture.py",
     }
