@@ -64,7 +64,8 @@ def readable(colour: str) -> str:
 
 
 def _number(name: str, purpose: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{purpose}:{name}".encode()).digest()[:4], "big")
+    text = f"{purpose}:{name}".encode(errors="surrogatepass")
+    return int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
 
 
 def _light(colour: str) -> list[float]:

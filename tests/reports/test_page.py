@@ -132,11 +132,12 @@ def test_every_link_has_its_target(out: Path, page: Parsed) -> None:
 
 def test_every_plot_is_in_the_page_with_its_title(out: Path, page: Parsed) -> None:
     text = (out / "report.md").read_text()
-    titles = dict(re.findall(r"!\[(.+)\]\((.+)\.png\)", text))
+    found = re.findall(r"!\[(.+)\]\((.+)\.png\)", text)
+    titles = {re.sub(r"\\(.)", r"\1", title): name for title, name in found}
     shown = [one.attributes for one in page.all("img")]
     assert len(shown) == len(titles) - 1  # the gallery stands for the grid
     for one in shown:
-        name = titles[one["alt"].replace("_", "\\_") if "_" in one["alt"] else one["alt"]]
+        name = titles[one["alt"]]
         kind, _, content = one["src"].partition(";base64,")
         assert kind == "data:image/svg+xml"
         assert b64decode(content) == (out / f"{name}.svg").read_bytes()
