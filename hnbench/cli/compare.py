@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 import hnbench as api
+from hnbench.cli.json_output import AsJson, print_json
 from hnbench.cli.printing import show_report
 
 EXAMPLES = (
@@ -45,7 +45,7 @@ def compare(
         str | None,
         typer.Option("--out", help="The comparison's folder. [default: results/compare-A-B]"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare runs of one suite that differ in anything.
 
@@ -54,7 +54,7 @@ def compare(
     """
     found = api.compare(runs, rows=rows, on=on.value, out=out)
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=1))
+        print_json(found.to_json())
         return
     from hnbench.reports.comparison.text import console_table
 

@@ -11,6 +11,7 @@ import hnbench as api
 from hnbench.cli.diagnosis import sentences, statistics_table
 from hnbench.cli.json_output import AsJson, print_json
 from hnbench.cli.options import (
+    BaseSeed,
     DataFolder,
     DeviceName,
     DtypeName,
@@ -44,7 +45,7 @@ def diagnose(
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,
     memory: Memory = "none",
-    seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
+    seed: BaseSeed = 0,
     device: DeviceName = "auto",
     dtype: DtypeName = None,
     out: Annotated[

@@ -10,11 +10,11 @@ import typer
 import hnbench as api
 from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.options import (
-    ADAPTER,
     NAMED,
-    PRESET,
+    BaseSeed,
     DeviceName,
     DtypeName,
+    FinetunedName,
     GeneratorName,
     HeldOut,
     HypernetworkName,
@@ -22,6 +22,7 @@ from hnbench.cli.options import (
     ImageSize,
     Memory,
     PromptPrefix,
+    StepsPerImage,
     TextLength,
     Weights,
 )
@@ -61,22 +62,15 @@ def generate(
     ] = None,
     samples: Annotated[int, typer.Option("--samples", help="Images of each prompt.")] = 1,
     generator: GeneratorName = "shapes",
-    seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
+    seed: BaseSeed = 0,
     hypernetwork: HypernetworkName = None,
-    finetuned: Annotated[
-        str | None,
-        typer.Option(
-            "--finetuned",
-            metavar=ADAPTER,
-            help=f"A fine-tuned adapter: its folder, or its name on the Hub. {PRESET}",
-        ),
-    ] = None,
+    finetuned: FinetunedName = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
     batch_size: ImagesAtATime = "auto",
     device: DeviceName = "auto",
     dtype: DtypeName = None,
-    steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
+    steps: StepsPerImage = 1,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,

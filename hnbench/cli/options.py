@@ -25,6 +25,8 @@ GeneratorName = Annotated[
         ),
     ),
 ]
+BaseSeed = Annotated[int, typer.Option("--seed", help="The base seed of all noises.")]
+StepsPerImage = Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")]
 ImageSize = Annotated[
     int | None,
     typer.Option("--image-size", help="Width and height in pixels. [default: the generator's]"),
@@ -117,6 +119,14 @@ HypernetworkName = Annotated[
         "--hypernetwork",
         metavar=ADAPTER,
         help=f"A trained hypernetwork: its folder, or its name on the Hub. {PRESET}",
+    ),
+]
+FinetunedName = Annotated[
+    str | None,
+    typer.Option(
+        "--finetuned",
+        metavar=ADAPTER,
+        help=f"A fine-tuned adapter: its folder, or its name on the Hub. {PRESET}",
     ),
 ]
 PromptsName = Annotated[

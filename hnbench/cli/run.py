@@ -10,12 +10,12 @@ import typer
 import hnbench as api
 from hnbench.cli import completion
 from hnbench.cli.options import (
-    ADAPTER,
     NAMED,
-    PRESET,
+    BaseSeed,
     Compile,
     DeviceName,
     DtypeName,
+    FinetunedName,
     GeneratorName,
     HeldOut,
     HypernetworkName,
@@ -23,6 +23,7 @@ from hnbench.cli.options import (
     Memory,
     PromptPrefix,
     ShardName,
+    StepsPerImage,
     TextLength,
     Weights,
 )
@@ -76,16 +77,9 @@ def run(
             "--limit", help="The largest number of prompts, spread over the suite's tasks."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="The base seed of all noises.")] = 0,
+    seed: BaseSeed = 0,
     hypernetwork: HypernetworkName = None,
-    finetuned: Annotated[
-        str | None,
-        typer.Option(
-            "--finetuned",
-            metavar=ADAPTER,
-            help=f"A fine-tuned adapter: its folder, or its name on the Hub. {PRESET}",
-        ),
-    ] = None,
+    finetuned: FinetunedName = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
     batch_size: Annotated[
@@ -101,7 +95,7 @@ def run(
     ] = "auto",
     device: DeviceName = "auto",
     dtype: DtypeName = None,
-    steps: Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")] = 1,
+    steps: StepsPerImage = 1,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,
