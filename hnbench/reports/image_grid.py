@@ -8,7 +8,7 @@ factors.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hnbench.reports.glyphs import MAIN, drawable, drawable_with
 from hnbench.reports.labels import style_of
+from hnbench.reports.wrapping import wrapped
 from hnbench.weights.quiet import import_matplotlib
 
 if TYPE_CHECKING:
@@ -214,31 +215,10 @@ def _best(row: GridRow) -> set[tuple[str, str]]:
 
 def _wrapped(text: str, width: int, size: int, *, lines: int, bold: bool = False) -> list[str]:
     """The text in at most `lines` lines of at most `width` pixels; what is cut ends in dots."""
-    words = drawable_with(text[:_CONSIDERED])[0].split(" ")
-    found, rest = [""], len(text) > _CONSIDERED
-    for word in words:
-        longer = f"{found[-1]} {word}".strip()
-        if _width(longer, size, bold=bold) <= width:
-            found[-1] = longer
-            continue
-        found += _pieces(word, width, size, bold=bold)
-    found = [line for line in found if line] or [""]
-    if len(found) <= lines and not rest:
-        return found
-    kept = found[:lines]
-    while kept[-1] and _width(f"{kept[-1]}...", size, bold=bold) > width:
-        kept[-1] = kept[-1][:-1]
-    return [*kept[:-1], f"{kept[-1].rstrip()}..."]
-
-
-def _pieces(word: str, width: int, size: int, *, bold: bool) -> list[str]:
-    """A word in pieces that each fit."""
-    found = [""]
-    for character in word:
-        if found[-1] and _width(found[-1] + character, size, bold=bold) > width:
-            found.append("")
-        found[-1] += character
-    return found
+    long = len(text) > _CONSIDERED
+    considered = f"{text[:_CONSIDERED].rstrip()}..." if long else text
+    shown = drawable_with(considered)[0]
+    return wrapped(shown, width, lines, partial(_width, size=size, bold=bold), "...").split("\n")
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MORE = "…"
 
-
-def wrapped(text: str, width: float, lines: int, measured: Callable[[str], float]) -> str:
+def wrapped(
+    text: str, width: float, lines: int, measured: Callable[[str], float], more: str = "…"
+) -> str:
     r"""The text in at most `lines` lines no wider than `width`, by the widths that `measured`
     returns. Lines break at spaces, and within a word that is wider than a line. A text that does
-    not fit ends in "…".
+    not fit ends in `more`.
 
     >>> wrapped("a photo of threescore rings", 10, 3, len)
     'a photo of\nthreescore\nrings'
@@ -35,9 +35,9 @@ def wrapped(text: str, width: float, lines: int, measured: Callable[[str], float
         done.append(line)
     if rest and done:
         last = done[-1]
-        while last and measured(last + _MORE) > width:
+        while last and measured(last + more) > width:
             last = last[:-1]
-        done[-1] = last.rstrip() + _MORE
+        done[-1] = last.rstrip() + more
     return "\n".join(done)
 
 
