@@ -119,10 +119,11 @@ def _difference(identity: Mapping[str, Any], settings: Sequence[Mapping[str, Any
         for key, value in identity.items()
         if any(other.get(key) != value for other in settings)
     }
-    return ",".join(f"{key}={_shown(value)}" for key, value in differing.items())
+    return ",".join(f"{key}={value_in_name(value)}" for key, value in differing.items())
 
 
-def _shown(value: Any) -> str:
+def value_in_name(value: Any) -> str:
+    """A parameter's value as a part of a name: printable and short; of a SHA-256, eight digits."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text[:8] if _SHA256.fullmatch(text) else printable(text)[:LONGEST]
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
 from hnbench.files.escaping import printable
-from hnbench.reports.labels import LONGEST
+from hnbench.reports.labels import LONGEST, value_in_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hnbench.reports.comparison.groups import Group
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ def _facts(group: Group) -> dict[str, Any]:
 
 
 def _parameters(group: Group, label: str) -> dict[str, Any]:
-    """The identity of a row's method, without its name; adapters by the names of their folders."""
+    """The identity of a row's method, without its name; adapters by their SHA-256."""
     identities = {str(one): one.identity for one in group.pool.labels}  # type: ignore[attr-defined]
     return {name: value for name, value in identities.get(label, {}).items() if name != "name"}
 
@@ -135,5 +131,4 @@ def _shown(name: str, value: Any, others: Sequence[Mapping[str, Any]]) -> str:
             else "+".join(one[:8] for one in fingerprint)
         )
         return f"{printable(shown)[:LONGEST]}@{first[:8]}" if same_name else printable(shown)
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text[:8] if _SHA256.fullmatch(text) else printable(text)[:LONGEST]
+    return value_in_name(value)
