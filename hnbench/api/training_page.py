@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hnbench.files.writing import writing
-from hnbench.hypernetwork.card import add_curves
+from hnbench.hypernetwork.card import add_curves, has_curves
 from hnbench.reports.training.curves import FILES
 from hnbench.reports.training.page import write_page
 
@@ -39,18 +39,13 @@ class PageProgress:
         self._shown.stepped(record)
         due = record["step"] and record["step"] % self._save_every == 0
         if due and self._last is not None and time.monotonic() - self._last >= PAUSE:
-            self.write()
+            write_page(self._folder)
             self._last = time.monotonic()
 
     @property
     def begun(self) -> bool:
         """Whether the training has begun, so that the folder is its own."""
         return self._last is not None
-
-    def write(self) -> None:
-        """Write the page of a training that has begun."""
-        if self.begun:
-            write_page(self._folder)
 
 
 @contextmanager
@@ -67,9 +62,12 @@ def with_page(
     try:
         yield progress
     except KeyboardInterrupt:
-        progress.write()
+        if progress.begun:
+            write_page(folder)
         raise
-    progress.write()
-    if progress.begun:
-        with writing(folder / "adapter", "The adapter itself is kept."):
-            add_curves(folder / "adapter", (folder / FILES[0]).read_bytes())
+    adapter = folder / "adapter"
+    # A process that was killed between the adapter and its page leaves the page to the next one.
+    if progress.begun or not has_curves(adapter):
+        write_page(folder)
+        with writing(adapter, "The adapter itself is kept."):
+            add_curves(adapter, (folder / FILES[0]).read_bytes())

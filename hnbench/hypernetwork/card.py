@@ -100,11 +100,16 @@ def add_curves(folder: Path, picture: bytes) -> None:
     """Put a picture (PNG) of the training's curves into an adapter's folder and its card. A card
     that has one already stays as it is.
     """
-    write_whole(folder / CURVES, picture)
     card = folder / CARD
     text = content_of(card).decode()
     if f"({CURVES})" not in text:
         write_whole(card, f"{text}\n## Training\n\n![The training's curves]({CURVES})\n".encode())
+    write_whole(folder / CURVES, picture)
+
+
+def has_curves(folder: Path) -> bool:
+    """Whether `add_curves` has come to its end in this folder."""
+    return (folder / CURVES).is_file()
 
 
 def _metrics(rewards: Mapping[str, float]) -> list[str]:

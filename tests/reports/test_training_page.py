@@ -146,6 +146,8 @@ def test_only_the_main_process_writes(tmp_path: Path) -> None:
 def test_the_folder_of_another_training_is_not_touched(trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "other"
     shutil.copytree(trained, folder)
+    with with_page(folder, 1, Spectator(), main=True):
+        pass  # the end of the training, with the curves in its card
     before = (folder / "index.html").stat().st_mtime_ns
     other = Trainer(config(steps=3), UNetGenerator(), mixture(), PROMPTS, folder)
     with (
@@ -159,6 +161,20 @@ def test_the_folder_of_another_training_is_not_touched(trained: Path, tmp_path: 
     assert (folder / "index.html").stat().st_mtime_ns == before
 
 
+def test_a_finished_training_that_was_killed_before_its_page_gets_it(
+    trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "killed"
+    shutil.copytree(trained, folder)
+    (folder / "index.html").write_text("of an earlier step")
+    again = Trainer(config(), UNetGenerator(), mixture(), PROMPTS, folder)
+    with with_page(folder, 1, Spectator(), main=True) as progress:
+        again.train(progress)
+    assert "Finished after 6 steps." in (folder / "index.html").read_text()
+    assert "](curves.png)" in (folder / "adapter/README.md").read_text()
+    assert (folder / "adapter/curves.png").read_bytes() == (folder / "curves.png").read_bytes()
+
+
 def test_pages_are_written_when_states_are(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +182,9 @@ def test_pages_are_written_when_states_are(
     monkeypatch.setattr("hnbench.api.training_page.time.monotonic", lambda: clock[0])
     progress = PageProgress(tmp_path, 10, Spectator())
     progress.stepped({"step": 0})
-    monkeypatch.setattr(progress, "write", lambda: pages.append(int(clock[0])))
+    monkeypatch.setattr(
+        "hnbench.api.training_page.write_page", lambda _: pages.append(int(clock[0]))
+    )
     progress.started(0, 100)
     for step in range(1, 61):
         clock[0] = 4.0 * step
