@@ -177,7 +177,7 @@ def small_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_images")
 def test_images_of_mixed_sizes_are_detected_as_if_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detector, "BATCH", 2)
+    monkeypatch.setattr(detector, "images_at_once", lambda _: 2)
     rng = np.random.default_rng(0)
     images = [
         Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8))
