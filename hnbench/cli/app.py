@@ -14,30 +14,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from hnbench import __version__
-from hnbench.cli import (
-    compare,
-    diagnose,
-    env,
-    export,
-    fetch,
-    generate,
-    init,
-    list_names,
-    measure,
-    merge,
-    plan,
-    push,
-    report,
-    run,
-    score,
-    train,
-    verify,
-    view,
-)
-from hnbench.cli.common_options import Quiet, Verbose, choose_verbosity, with_common_options
+from hnbench.cli.commands import SUMMARIES, AllCommands
+from hnbench.cli.common_options import Quiet, Verbose, choose_verbosity
 from hnbench.cli.configuration import PREFIX
 from hnbench.cli.flags import with_flags
 from hnbench.cli.output import echo
@@ -51,7 +32,7 @@ from hnbench.guards.interrupts import exit_code_of, heed_sigterm
 from hnbench.guards.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 OTHER_DEVICE = (
     "end other programs that use the memory, or give another --device; what was written is kept,"
@@ -84,6 +65,19 @@ BadUsage: type[Exception] = typer.BadParameter.__bases__[0]
 
 class Commands(TyperGroup):
     """All commands. An error that a user can fix is shown in one or two lines on stderr."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = AllCommands()  # type: ignore[assignment]
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The names, without making the commands."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the list of all commands, without making them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read the arguments before the command's name."""
@@ -131,17 +125,6 @@ class Commands(TyperGroup):
         return {flag for option in command.params for flag in option.opts} if command else set()
 
 
-class Command(TyperCommand):
-    """One command. Its help leaves out the names of the environment variables, which follow one
-    rule (docs/configuration.md).
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for parameter in self.params:
-            parameter.show_envvar = False  # type: ignore[attr-defined]
-
-
 @contextmanager
 def _explained_usage() -> Iterator[None]:
     """Within the block, errors about arguments say what was given and what is expected."""
@@ -181,12 +164,6 @@ def _named(error: OSError) -> str:
     return f"{error.filename}: " if error.filename else ""
 
 
-def _examples(*commands: str) -> str:
-    """An epilog: one command per line, not wrapped."""
-    # \b keeps click from wrapping the lines that follow
-    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
-
-
 def _print_version(asked: bool) -> None:
     if asked:
         echo(f"hnbench {__version__}")
@@ -211,36 +188,3 @@ def options(
 ) -> None:
     """Options of all commands."""
     choose_verbosity(ctx, quiet=quiet, verbose=verbose)
-
-
-_COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
-    "run": (run.run, run.EXAMPLES),
-    "plan": (plan.plan, plan.EXAMPLES),
-    "generate": (generate.generate, generate.EXAMPLES),
-    "train": (train.train, train.EXAMPLES),
-    "merge": (merge.merge, merge.EXAMPLES),
-    "report": (report.report, report.EXAMPLES),
-    "compare": (compare.compare, compare.EXAMPLES),
-    "view": (view.view, view.EXAMPLES),
-    "score": (score.score, score.EXAMPLES),
-    "measure": (measure.measure, measure.EXAMPLES),
-    "export": (export.export, export.EXAMPLES),
-    "diagnose": (diagnose.diagnose, diagnose.EXAMPLES),
-    "push": (push.push, push.EXAMPLES),
-    "list": (list_names.list_names, list_names.EXAMPLES),
-    "fetch": (fetch.fetch, fetch.EXAMPLES),
-    "verify": (verify.verify, verify.EXAMPLES),
-    "env": (env.env, env.EXAMPLES),
-    "init": (init.init, init.EXAMPLES),
-}
-"""In the order in which the help lists them."""
-
-for _name, (_command, _lines) in _COMMANDS.items():
-    # `init` passes the options of another command on, --config among them.
-    _passes = _name == "init"
-    app.command(
-        _name,
-        cls=Command,
-        epilog=_examples(*_lines),
-        context_settings={"allow_extra_args": _passes, "ignore_unknown_options": _passes},
-    )(with_common_options(_command, configured=not _passes))
