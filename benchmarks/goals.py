@@ -6,7 +6,7 @@
 
 Each benchmark runs in a process of its own, and its JSON is written to `results/benchmarks/`. Then
 the table in docs/speed.md is written from these files. `--only` (repeatable) runs some of them,
-`--table` none. What needs a GPU is left out. All of it takes 12 minutes on two idle cores.
+`--table` none. What needs a GPU is left out. All of it takes 15 minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ HYPERNOISE = Benchmark("hypernoise")
 PROCESSES = Benchmark("processes")
 OVERHEAD = Benchmark("overhead", ("--limit", "42"), threads=1)
 REPORT = Benchmark("report_at_scale", threads=1)
+START_UP = Benchmark("start_up")
 CUDA = Benchmark("cuda", ("--model", "sd-turbo", "--batch-size", "4", "--json"))
 
 GOALS = (
@@ -101,6 +102,14 @@ GOALS = (
     ),
     Goal("the same, with the plots", "", REPORT, ("stages", "command", "seconds")),
     Goal("its peak memory in 10^6 bytes", "at most 400", REPORT, ("stages", "command", "peak_mb")),
+    Goal("`hnbench --help`, seconds", "at most 0.15", START_UP, ("help",)),
+    Goal("`import hnbench`, seconds", "at most 0.05", START_UP, ("import",)),
+    Goal(
+        "`hnbench run` on a finished folder of 24,192 images, seconds",
+        "at most 2",
+        START_UP,
+        ("finished run",),
+    ),
     Goal(
         "ReNO, images/s over the published loop, SD-Turbo on an H100",
         "15",

@@ -80,7 +80,7 @@ def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
     """Return the cells of the chosen prompts by label. Only prompts with an image of every label
     are chosen.
     """
-    cells = _first_samples(summary)
+    cells = _first_samples(summary, labels)
     by_tag: dict[str, list[dict[str, _Cell]]] = {}
     for prompt in summary.pool.prompts:
         row = cells.get(prompt.id, {})
@@ -97,13 +97,14 @@ def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
     return [row for rows in by_tag.values() for row in rows if row in chosen]
 
 
-def _first_samples(summary: Summary) -> dict[str, dict[str, _Cell]]:
+def _first_samples(summary: Summary, labels: Sequence[str]) -> dict[str, dict[str, _Cell]]:
     """Prompt -> label -> the first sample under the first base seed, if it is done."""
     frame = summary.pool.frame
     first = frame[
         (frame["base_seed"] == summary.pool.seeds[0])
         & (frame["sample"] == 0)
         & (frame["status"] == "done")
+        & frame["label"].isin(labels)
     ]
     cells: dict[str, dict[str, _Cell]] = {}
     for record in first[

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hnbench.runs.frame import OPTIMISED, SCORE
-from hnbench.stats.intervals import ClusterBootstrap, Interval
+from hnbench.stats.intervals import Interval
 from hnbench.stats.paired import cluster_sums
 
 if TYPE_CHECKING:
@@ -59,20 +59,17 @@ def all_pairs(pool: Pool) -> list[Pair]:
     """Every two labels of a pool, in the order of its labels; the second comes after the first."""
     values = pool.values(compared_by(pool))
     indices = list(combinations(range(len(pool.labels)), 2))
-    bootstrap = ClusterBootstrap(pool.strata)
     return [
         pair
         for start in range(0, len(indices), _AT_A_TIME)
-        for pair in _compared(pool, values, indices[start : start + _AT_A_TIME], bootstrap)
+        for pair in _compared(pool, values, indices[start : start + _AT_A_TIME])
     ]
 
 
-def _compared(
-    pool: Pool, values: Array, indices: Sequence[tuple[int, int]], bootstrap: ClusterBootstrap
-) -> Iterator[Pair]:
+def _compared(pool: Pool, values: Array, indices: Sequence[tuple[int, int]]) -> Iterator[Pair]:
     firsts, seconds = map(list, zip(*indices, strict=True))
     gaps = values[:, seconds] - values[:, firsts]
-    means = bootstrap.means(*cluster_sums(gaps, pool.clusters, len(pool.prompts)))
+    means = pool.bootstrap.means(*cluster_sums(gaps, pool.clusters, len(pool.prompts)))
     tag_of = pool.strata[pool.clusters]
     for column, (first, second) in enumerate(indices):
         gap = gaps[:, column]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from hnbench.runs.coverage import cover
 from hnbench.runs.frame import frame_of, on_cpu
 from hnbench.runs.plan import BASE, Plan
 from hnbench.runs.store import Run, damaged_images, read_run
+from hnbench.stats.intervals import ClusterBootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -89,6 +91,11 @@ class Pool:
             np.arange(len(self.prompts)), [prompt.samples for prompt in self.prompts]
         )
         return np.tile(one_seed, len(self.seeds))
+
+    @cached_property
+    def bootstrap(self) -> ClusterBootstrap:
+        """The resamples of prompts within tags for every interval of a report."""
+        return ClusterBootstrap(self.strata)
 
     @property
     def planned(self) -> int:

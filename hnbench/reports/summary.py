@@ -28,7 +28,7 @@ from hnbench.reports.pool import pool_runs
 from hnbench.runs.frame import OPTIMISED, REWARD, SCORE
 from hnbench.runs.plan import BASE
 from hnbench.stats.equivalence import equivalent_budget
-from hnbench.stats.intervals import ClusterBootstrap, Estimate, Interval
+from hnbench.stats.intervals import Estimate, Interval
 from hnbench.stats.multiplicity import holm
 from hnbench.stats.paired import cluster_sums, differences, sign_flip_p
 
@@ -226,7 +226,6 @@ class _Analysis:
         self.base = pool.labels.index(BASE)
         self.trained = first_of(pool.labels, HYPERNOISE)
         self.others = compared_with(self.trained, pool.labels) if self.trained else []
-        self.bootstrap = ClusterBootstrap(pool.strata)
         self.rewards = [column.removeprefix(REWARD) for column in _reward_columns(pool)]
         self.costs = costs_of(pool)
         columns = [SCORE, *(f"{REWARD}{name}" for name in self.rewards), *self.costs]
@@ -252,7 +251,7 @@ class _Analysis:
         """The means of several tables `[S, L]`."""
         labels = len(self.pool.labels)
         sums, counts = zip(*map(self._sums, tables), strict=True)
-        means = self.bootstrap.means(np.hstack(sums), np.hstack(counts))
+        means = self.pool.bootstrap.means(np.hstack(sums), np.hstack(counts))
         return [means.part(labels * at, labels) for at in range(len(sums))]
 
     def _index(self, label: str) -> int:
@@ -364,7 +363,7 @@ class _Analysis:
 
     def _comparisons(self) -> tuple[PairedDifference, ...]:
         number = len(self.pool.labels)
-        means = self.bootstrap.means(*(values[:, number:] for values in self._differences))
+        means = self.pool.bootstrap.means(*(values[:, number:] for values in self._differences))
         p_values = holm(self._p_overall[number:])
         return tuple(
             PairedDifference(label, means.overall(at).interval, float(p_values[at]))

@@ -178,7 +178,10 @@ def _states(frame: pd.DataFrame) -> list[str]:
 
 def _numbers(column: pd.Series[Any]) -> float | list[float | None] | None:
     """The numbers with `DIGITS` digits, None for NaN; one number if all are equal."""
-    rounded = [_rounded(value) for value in column.to_numpy(dtype=np.float64).tolist()]
+    values = column.to_numpy(dtype=np.float64)
+    if len(values) and (values == values[0]).all():
+        return _rounded(values[0])
+    rounded = [_rounded(value) for value in values.tolist()]
     return rounded[0] if len(set(rounded)) == 1 else rounded
 
 
