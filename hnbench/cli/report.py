@@ -78,12 +78,16 @@ def show_existing(run: Path) -> bool:
     none, or an older one than the run.
     """
     from hnbench.reports.existing import existing_report
+    from hnbench.reports.folder import PAGE
 
     found = existing_report(run)
     if found is None:
         return False
     path, text = found
-    show_lines([*text.splitlines(), "", f"The report: {path}"])
+    page = path.with_name(PAGE)
+    # A report of an older hnbench has no page.
+    shown = [f"The page: {page}"] if page.is_file() else []
+    show_lines([*text.splitlines(), "", *shown, f"The report: {path}"])
     return True
 
 

@@ -117,7 +117,7 @@ def _require_one_run(manifests: Mapping[Path, Mapping[str, Any]]) -> None:
         if twice := _labelled_twice(identities_in(one), identities_in(other)):
             raise StoreError(
                 f"{first} and {folder} have different settings in the row {quoted(twice)} of"
-                " earlier commands; report them one by one."
+                " earlier commands; `hnbench compare` shows them side by side."
             )
 
 

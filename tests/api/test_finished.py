@@ -226,7 +226,9 @@ def test_the_command_answers_without_torch_and_shows_the_report(finished: Path) 
     assert second.stdout.startswith("# geneval-shapes on shapes")
     assert "## Findings\n" in second.stdout
     assert "| **HyperNoise** |" in second.stdout
-    assert second.stdout.endswith("The report: run/report/report.md\n")
+    assert second.stdout.endswith(
+        "The page: run/report/index.html\nThe report: run/report/report.md\n"
+    )
 
 
 def test_an_older_report_is_none(finished: Path) -> None:
