@@ -96,6 +96,12 @@ class MeteredGenerator(Generator):
         self._meter.count("generator", output, len(noise))
         return output
 
+    def to_grid(self, noise: Tensor) -> Tensor:
+        return self._generator.to_grid(noise)
+
+    def from_grid(self, grid: Tensor) -> Tensor:
+        return self._generator.from_grid(grid)
+
 
 class MeteredReward(Reward):
     """A reward whose passes are counted, one per image; a mixture counts as one reward."""

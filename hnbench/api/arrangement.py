@@ -160,8 +160,10 @@ def methods_of(
 
 
 def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:
-    """All built-in methods that have their adapter; the user is told which ones are left out."""
-    entries = registry.METHODS.built_in
+    """The methods of a run that names none: those whose adapter is there; the user is told which
+    ones are left out.
+    """
+    entries = [entry for entry in registry.METHODS.built_in if entry.default]
     left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
     if left_out:
         screen.note(f"without a trained adapter, left out: {', '.join(left_out)}")

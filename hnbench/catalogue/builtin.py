@@ -270,6 +270,24 @@ METHODS: tuple[MethodEntry, ...] = (
         "gradient ascent of the optimised reward in the noise, per sample",
     ),
     MethodEntry(
+        "zero-order",
+        "hnbench.methods.zero_order:ZeroOrder",
+        "step by step to the best neighbour of a noise, without gradients",
+        default=False,
+    ),
+    MethodEntry(
+        "spectral",
+        "hnbench.methods.spectral:Spectral",
+        "SES: cross-entropy search in the low frequencies of the noise",
+        default=False,
+    ),
+    MethodEntry(
+        "evolution",
+        "hnbench.methods.evolution:Evolution",
+        "EvoSearch: children of the best noises of a population",
+        default=False,
+    ),
+    MethodEntry(
         "hypernoise",
         "hnbench.methods.hypernoise:HyperNoise",
         "the noise changed by a trained hypernetwork, in one pass",

@@ -85,6 +85,8 @@ class MethodEntry(Entry):
 
     adapter: str = ""
     """The kind of training (`"hypernoise"`, `"finetune"`) whose adapter it takes as `adapter`."""
+    default: bool = True
+    """Whether a run takes it if no method is named."""
 
 
 @dataclass(frozen=True)

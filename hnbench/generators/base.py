@@ -153,3 +153,17 @@ class Generator(ABC):
         The hypernetwork is built from this pass. The noise goes in unscaled, as it was drawn,
         because the hypernetwork's input is N(0, I).
         """
+
+    def to_grid(self, noise: Tensor) -> Tensor:
+        """Noises `[B, *noise_shape]` as `[B, C, H, W]`, in the rows and columns of the image.
+
+        Only a generator whose noise has another form needs its own. `NotImplementedError` if it has
+        none.
+        """
+        if noise.ndim != 4:
+            raise NotImplementedError(f"the noise of {self.name} has no rows and columns")
+        return noise
+
+    def from_grid(self, grid: Tensor) -> Tensor:
+        """The inverse of `to_grid`."""
+        return grid

@@ -129,12 +129,21 @@ class FluxGenerator(PipelineGenerator):
             latents = scheduler.step(
                 prediction, timestep, latents, **step_noise, return_dict=False
             )[0]
-        unpacked = FluxPipeline._unpack_latents(  # noqa: SLF001
-            latents, self.image_size, self.image_size, self.pipeline.vae_scale_factor
-        )
         return self._decode(
-            unpacked / self.decoder.config.scaling_factor + self.decoder.config.shift_factor
+            self.to_grid(latents) / self.decoder.config.scaling_factor
+            + self.decoder.config.shift_factor
         )
+
+    def to_grid(self, noise: Tensor) -> Tensor:
+        """The latents without packing, `[B, 16, H / 8, W / 8]` for images of H by W pixels."""
+        grid: Tensor = FluxPipeline._unpack_latents(  # noqa: SLF001
+            noise, self.image_size, self.image_size, self.pipeline.vae_scale_factor
+        )
+        return grid
+
+    def from_grid(self, grid: Tensor) -> Tensor:
+        packed: Tensor = FluxPipeline._pack_latents(grid, *grid.shape)  # noqa: SLF001
+        return packed
 
 
 _SHIFT = {

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from hnbench.devices.transfers import ahead
 from hnbench.errors import UsageError
-from hnbench.generators.base import Conditioning, Generator
+from hnbench.generators.base import Generator
 from hnbench.methods.base import (
     Method,
     Outcome,
     Passes,
-    conditioning_of,
     placed,
     without_gradient,
 )
 from hnbench.methods.candidates import Candidates, joined, keep_better
+from hnbench.methods.filled_passes import FilledPasses, rounds
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -125,18 +125,15 @@ class BestOfN(Method):
         batch is known to fit, and its shape is the same for every n.
         """
         count = len(tasks)
-        most = max(count, generator.images_at_once or 0)
-        texts = _Repeated(conditioning_of(generator, noises, tasks))
+        passes = FilledPasses(tasks, generator, reward, noises)
         made: Candidates | None = None
-        rounds = [
-            range(first, min(first + most, self.n * count))
-            for first in range(0, self.n * count, most)
+        places = [
+            range(first, min(first + passes.size, self.n * count))
+            for first in range(0, self.n * count, passes.size)
         ]
-        drawn = ahead(lambda places: _drawn_at(places, tasks, noises), rounds, generator.device)
-        for places, noise in zip(rounds, (placed(generator, one) for one in drawn), strict=True):
-            image = generator.generate(noise, texts.at(places))
-            score = reward.score(image, [tasks[place % count].prompt for place in places])
-            made = joined(made, Candidates(noise, image, score))
+        drawn = ahead(lambda each: _drawn_at(each, tasks, noises), places, generator.device)
+        for each, noise in zip(places, drawn, strict=True):
+            made = joined(made, passes.evaluated(placed(generator, noise), each.start))
             while len(made.score) >= count:
                 yield made[:count]
                 made = made[count:]
@@ -153,35 +150,6 @@ class _BestOfSeveral(BestOfN):
         return tuple(sorted({*super().sizes, *self.also}))
 
 
-class _Repeated:
-    """The conditioning of tasks, repeated without end: place `k` has that of task `k % count`."""
-
-    def __init__(self, conditioning: Conditioning) -> None:
-        self._once = conditioning
-        self._latest: tuple[tuple[int, int], Conditioning] = (0, len(conditioning)), conditioning
-
-    def at(self, places: range) -> Conditioning:
-        """The conditioning of consecutive places."""
-        count = len(self._once)
-        key = (places.start % count, len(places))
-        # Most often every pass has the same places.
-        if self._latest[0] != key:
-            # Slices, because an index would be copied to the device.
-            parts = [self._once[part] for part in _rounds(*key, count)]
-            self._latest = key, Conditioning.cat(parts)
-        return self._latest[1]
-
-
-def _rounds(start: int, length: int, count: int) -> Iterator[slice]:
-    """The slices of `count` rows that `length` places from row `start` on go through, round by
-    round.
-    """
-    while length > 0:
-        stop = min(start + length, count)
-        yield slice(start, stop)
-        start, length = 0, length - (stop - start)
-
-
 def _drawn_at(places: range, tasks: Sequence[Task], noises: NoiseSource) -> Tensor:
     """The noises of consecutive places, on the CPU, where place `k` is candidate `k // len(tasks)`
     of task `k % len(tasks)`.
@@ -190,6 +158,6 @@ def _drawn_at(places: range, tasks: Sequence[Task], noises: NoiseSource) -> Tens
     start, candidate = places.start % count, places.start // count
     parts = [
         noises.batch(tasks[part], candidate + later)
-        for later, part in enumerate(_rounds(start, len(places), count))
+        for later, part in enumerate(rounds(start, len(places), count))
     ]
     return torch.cat(parts) if len(parts) > 1 else parts[0]

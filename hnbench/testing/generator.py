@@ -36,6 +36,7 @@ def check_generator(generator: Generator, *, steps: int = 1) -> None:
     with without_gradient():
         _check_images(who, generator, noise, text, steps)
         _check_prediction(who, generator, noise, text)
+        _check_grid(who, generator, noise)
     _check_gradient(who, generator, noise, text, steps)
 
 
@@ -140,6 +141,28 @@ def _check_prediction(who: str, generator: Generator, noise: Tensor, text: Condi
     )
     rule = "a prediction must not depend on the batch that it is made in"
     require_close(who, rule, generator.predict(noise[1:], text[1:]), output[1:])
+
+
+def _check_grid(who: str, generator: Generator, noise: Tensor) -> None:
+    try:
+        grid = generator.to_grid(noise)
+    except NotImplementedError:  # not every noise has rows and columns
+        return
+    rule = (
+        "to_grid has to return noises [B, C, H, W] with the same numbers, and from_grid the noise"
+    )
+    require(
+        is_usable(grid)
+        and grid.ndim == 4
+        and torch.equal(grid.flatten(1).sort(dim=1).values, noise.flatten(1).sort(dim=1).values),
+        who,
+        rule,
+        f"got {shown(grid)} for noises {list(noise.shape)}",
+    )
+    back = generator.from_grid(grid)
+    require(
+        is_usable(back) and torch.equal(back, noise), who, rule, f"from_grid gave {shown(back)}"
+    )
 
 
 def _check_gradient(

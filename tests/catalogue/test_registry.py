@@ -87,6 +87,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "random",
                 "best-of-n",
                 "reno",
+                *("zero-order", "spectral", "evolution"),
                 "hypernoise",
                 "finetune",
                 "hypernoise-random-direction",

@@ -133,6 +133,23 @@ def test_sanas_angle_between_two_steps_is_a_choice(ours: Any, stock: Any, folder
     )
 
 
+def test_the_grid_of_fluxs_noise_is_what_its_decoder_takes(folders: Folders) -> None:
+    generator = load("flux", folders)
+    noise = noise_for(generator)
+    grid = generator.to_grid(noise)
+    assert grid.shape == (len(PROMPTS), 4, 8, 8)
+    assert torch.equal(generator.from_grid(grid), noise)
+    # A token holds 2x2 latents of all channels; the tokens go row by row, four in a row.
+    assert torch.equal(grid[:, :, 2:4, 4:6].flatten(1), noise[:, 6])
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "flux"])
+def test_all_other_noises_are_grids(name: str, folders: Folders) -> None:
+    generator = load(name, folders)
+    noise = noise_for(generator)
+    assert generator.to_grid(noise) is noise
+
+
 @pytest.mark.parametrize("length", [64, 512])
 def test_the_length_of_fluxs_text_is_a_choice(length: int, folders: Folders) -> None:
     generator = load("flux", folders, max_sequence_length=length)

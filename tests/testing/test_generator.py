@@ -93,6 +93,34 @@ class Unstable(ToyGenerator):
         return "0" * 63 + "z"
 
 
+class Gridless(ToyGenerator):
+    """A noise without rows and columns."""
+
+    def to_grid(self, noise: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class Scaling(ToyGenerator):
+    """A grid of other numbers."""
+
+    def to_grid(self, noise: Tensor) -> Tensor:
+        return 2 * noise
+
+    def from_grid(self, grid: Tensor) -> Tensor:
+        return grid / 2
+
+
+class Turning(ToyGenerator):
+    """A grid that is not turned back."""
+
+    def to_grid(self, noise: Tensor) -> Tensor:
+        return noise.transpose(2, 3)
+
+
+def test_a_noise_needs_no_grid() -> None:
+    check_generator(Gridless())
+
+
 class Described(ToyGenerator):
     @property
     def details(self) -> dict[str, Any]:
@@ -118,6 +146,8 @@ class Described(ToyGenerator):
         (with_attribute("name", ""), "name has to be printable text"),
         (trainable(), "no parameter of backbone may require a gradient"),
         (Unstable(), "a SHA-256"),
+        (Scaling(), "to_grid has to return noises"),
+        (Turning(), "from_grid gave a tensor"),
         (Described(), "details has to be a dictionary of JSON types"),
     ],
 )
