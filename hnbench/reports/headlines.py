@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from hnbench.reports.costs import PASSES, SECONDS, TFLOPS, in_words, with_unit
+from hnbench.reports.headroom import SMALL, headroom
 from hnbench.reports.labels import (
     CONTROLS,
     HYPERNOISE,
     RENO,
     RIVAL,
     best_of_labels,
+    is_control,
     method_of,
     rows_of,
     style_of,
@@ -21,7 +23,7 @@ from hnbench.reports.numbers import amount, candidates, candidates_between, prob
 from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hnbench.reports.summary import Summary
     from hnbench.stats.intervals import Interval
@@ -46,9 +48,15 @@ class Headline:
 
 def headlines(summary: Summary) -> list[Headline]:
     """The findings, most important first. Incomplete labels come before everything else."""
-    if not summary.pool.judged:
-        return [*_gaps(summary), *_unjudged(summary)]
-    return [*_gaps(summary), *_hypernoise(summary), *_others(summary)]
+    methods = (
+        [*_hypernoise(summary), *_others(summary)] if summary.pool.judged else _unjudged(summary)
+    )
+    return [
+        *_gaps(summary),
+        *_small_headroom(summary),
+        *methods,
+        *_reward_hacking(summary),
+    ]
 
 
 def headline_lines(summary: Summary) -> list[str]:
@@ -77,6 +85,73 @@ def _gaps(summary: Summary) -> Iterator[Headline]:
                 "missing": float(coverage.missing),
             },
         )
+
+
+def _small_headroom(summary: Summary) -> Iterator[Headline]:
+    found = headroom(summary.pool).get("optimised")
+    if found is not None and found.share < SMALL:
+        yield Headline(
+            "small_headroom",
+            "This generator hardly reacts to the noise: of the variance of random noise's"
+            f" optimised reward, {found.share:.1%} is within prompts, so no choice of the noise can"
+            " gain much.",
+            {"share_within_prompts": found.share, "within": found.within, "between": found.between},
+        )
+
+
+def _reward_hacking(summary: Summary) -> Iterator[Headline]:
+    """Methods whose optimised reward rises while what they did not see is not shown to rise."""
+    rising = [
+        row
+        for row in summary.rows.values()
+        if row.label != BASE
+        and not is_control(row.label)
+        and "optimised" in row.standard_gains
+        and row.standard_gains["optimised"].low > 0
+    ]
+    held_out = [name for name in summary.pool.held_out if name in summary.rows[BASE].rewards]
+    if summary.pool.judged:
+        found = {row.label: {"judge": row.gain} for row in rising if row.gain.low <= 0}
+        yield from _not_following(summary, "judge", "the judge's score is not", found)
+    unseen = {
+        row.label: {
+            name: row.standard_gains[name] for name in held_out if name in row.standard_gains
+        }
+        for row in rising
+    }
+    found = {
+        label: gains
+        for label, gains in unseen.items()
+        if gains and all(one.low <= 0 for one in gains.values())
+    }
+    yield from _not_following(summary, "held_out", "no held-out reward is", found)
+
+
+def _not_following(
+    summary: Summary, key: str, what: str, found: Mapping[str, Mapping[str, Interval]]
+) -> Iterator[Headline]:
+    """One sentence about the labels of `found`, with the gains that do not follow by name."""
+    if not found:
+        return
+    rises = {label: summary.rows[label].standard_gains["optimised"] for label in found}
+    listed = "; ".join(
+        f"{style_of(label).name} by {spanned(rises[label], sign=True, digits=2)} sd,"
+        f" {', '.join(f'{name} {spanned(one, sign=True)}' for name, one in gains.items())}"
+        for label, gains in found.items()
+    )
+    yield Headline(
+        f"not_following/{key}",
+        f"The optimised reward rises, but {what} shown to rise with it, so the reward may be"
+        f" exploited: {listed}.",
+        {
+            **{f"{label}/optimised": one for label, one in rises.items()},
+            **{
+                f"{label}/{name}": one
+                for label, gains in found.items()
+                for name, one in gains.items()
+            },
+        },
+    )
 
 
 def _hypernoise(summary: Summary) -> Iterator[Headline]:

@@ -161,6 +161,11 @@ def compared_with(trained: str, labels: Sequence[str]) -> list[str]:
     ]
 
 
+def is_control(label: str) -> bool:
+    """Whether a row is a control: a change of the noise that should not help."""
+    return method_of(label) in CONTROLS and method_of(label) != FINETUNE
+
+
 def _adapter_of(label: str) -> str | None:
     return label.identity.get("adapter") if isinstance(label, Label) else None
 
