@@ -264,8 +264,10 @@ def findings(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     write_run(folder / "unjudged", changes=suite, prompts_per_tag=1)
     rewrite(folder / "unjudged", lambda _: None)
     exploited(write_run(folder / "exploited", prompts_per_tag=4))
+    controls = (*LABELS, *OTHERS[1:])
+    write_run(folder / "controls", controls, prompts_per_tag=1)
     reports = [REFERENCE / "report", made / "report"]
-    for name in ("failed", "unjudged", "exploited"):
+    for name in ("failed", "unjudged", "exploited", "controls"):
         reports.append(folder / f"{name}-report")
         write_report(summarise_runs([folder / name]), reports[-1])
     found: dict[str, set[str]] = {}
@@ -295,10 +297,11 @@ def exploited(folder: Path) -> None:
 def _placeholder(name: str) -> str:
     if "/" in name:
         return "/".join(map(_placeholder, name.split("/")))
-    return "LABEL" if name in (*LABELS, "climb") else "NAME" if name in NAMES else name
+    return "LABEL" if name in (*LABELS, *OTHERS) else "NAME" if name in NAMES else name
 
 
 NAMES = {"shapes-resnet", "redness", "red"}
+OTHERS = ("climb", "hypernoise-other-prompt", "hypernoise-static")
 """The held-out rewards of these reports."""
 
 

@@ -11,8 +11,11 @@ from hnbench.reports.headroom import SMALL, headroom
 from hnbench.reports.labels import (
     CONTROLS,
     HYPERNOISE,
+    OTHER_NOISE,
+    OTHER_PROMPT,
     RENO,
     RIVAL,
+    STATIC,
     best_of_labels,
     is_control,
     method_of,
@@ -139,10 +142,12 @@ def _not_following(
         f" {', '.join(f'{name} {spanned(one, sign=True)}' for name, one in gains.items())}"
         for label, gains in found.items()
     )
+    falls = all(one.high < 0 for gains in found.values() for one in gains.values())
+    doubt = "" if falls else ", or the run is too small to tell"
     yield Headline(
         f"not_following/{key}",
-        f"The optimised reward rises, but {what} shown to rise with it, so the reward may be"
-        f" exploited: {listed}.",
+        f"The optimised reward rises, but {what} shown to rise with it, so the reward is"
+        f" exploited{doubt}: {listed}.",
         {
             **{f"{label}/optimised": one for label, one in rises.items()},
             **{
@@ -177,6 +182,7 @@ def _hypernoise(summary: Summary) -> Iterator[Headline]:
     yield from _against_reno(summary)
     yield from _against_search(summary)
     yield from _against_controls(summary)
+    yield from _parts(summary)
     yield from _transfer(summary, summary.hypernoise)
     yield from _paid_back(summary)
 
@@ -301,6 +307,30 @@ def _against_controls(summary: Summary) -> Iterator[Headline]:
         )
         numbers: dict[str, Interval | float] = {one.against: one.gain for one in controls}
         yield Headline("over_controls", f"{name} minus each control: {listed}.", numbers)
+
+
+def _parts(summary: Summary) -> Iterator[Headline]:
+    """The parts of the gain by what they depend on, as far as the controls say it."""
+    lost = {method_of(one.against): one.gain for one in summary.comparisons}
+    parts = {
+        "this_noise": ("is lost with the change for another noise", lost.get(OTHER_NOISE)),
+        "this_prompt": ("is lost with the change for another prompt", lost.get(OTHER_PROMPT)),
+        "neither": (
+            "is left with the mean change",
+            next((summary.rows[label].gain for label in rows_of(summary.rows, STATIC)), None),
+        ),
+    }
+    known = {name: (text, gain) for name, (text, gain) in parts.items() if gain is not None}
+    # Without a control of the prompt, the findings on the controls say the same.
+    if known.keys() & {"this_prompt", "neither"}:
+        gain = summary.rows[summary.hypernoise or HYPERNOISE].gain
+        listed = ", ".join(f"{spanned(one, sign=True)} {text}" for text, one in known.values())
+        yield Headline(
+            "parts_of_gain",
+            f"Of {style_of(summary.hypernoise or HYPERNOISE).name}'s gain of"
+            f" {spanned(gain, sign=True)}, {listed}. These parts can overlap.",
+            {"gain": gain, **{name: one for name, (_, one) in known.items()}},
+        )
 
 
 def _transfer(summary: Summary, label: str) -> Iterator[Headline]:

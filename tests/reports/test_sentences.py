@@ -10,8 +10,16 @@ import pytest
 
 from hnbench.reports.headlines import Headline, headlines
 from hnbench.reports.headroom import Headroom
+from hnbench.reports.labels import Label
 from hnbench.reports.notes import interval_notes
-from hnbench.reports.summary import BreakEven, LabelCoverage, Summary, summarise_runs
+from hnbench.reports.numbers import spanned
+from hnbench.reports.summary import (
+    BreakEven,
+    LabelCoverage,
+    PairedDifference,
+    Summary,
+    summarise_runs,
+)
 from hnbench.stats.intervals import Interval
 from tests.reports.made_up import changed, made_up
 from tests.reports.synthetic import manifest, write_run
@@ -330,8 +338,8 @@ def test_without_hypernoise_every_other_method_has_its_sentence(told: Summary) -
         ),
         (
             "The optimised reward rises, but the judge's score is not shown to rise with it, so "
-            "the reward may be exploited: best-of-2 by +0.33 [+0.22, +0.55] sd, judge +0.010 "
-            "[-0.020, +0.030]."
+            "the reward is exploited, or the run is too small to tell: best-of-2 by +0.33 [+0.22, "
+            "+0.55] sd, judge +0.010 [-0.020, +0.030]."
         ),
     ]
     assert headlines(other)[0].key == "gain/reno"
@@ -418,10 +426,15 @@ def test_a_reward_that_nothing_follows(told: Summary) -> None:
     # Controls are not meant to gain anything.
     assert one["not_following/held_out"].sentence == (
         "The optimised reward rises, but no held-out reward is shown to rise with it, so the "
-        "reward may be exploited: ReNO by +0.37 [+0.26, +0.59] sd, shapes-resnet +0.100 [+0.000, "
-        "+0.200], redness -0.200 [-0.300, -0.100]."
+        "reward is exploited, or the run is too small to tell: ReNO by +0.37 [+0.26, +0.59] sd, "
+        "shapes-resnet +0.100 [+0.000, +0.200], redness -0.200 [-0.300, -0.100]."
     )
     assert one["not_following/held_out"].numbers["reno/redness"] == down
+    # What falls leaves no doubt.
+    gains["shapes-resnet"] = down
+    rows["reno"] = replace(rows["reno"], standard_gains={**rows["reno"].standard_gains, **gains})
+    fallen = sentence(replace(told, rows=rows), "not_following/held_out")
+    assert "so the reward is exploited: ReNO" in fallen
     # One held-out reward that rises is enough.
     gains = dict(rows["reno"].standard_gains, redness=Interval(0.2, 0.1, 0.3))
     rows["reno"] = replace(rows["reno"], standard_gains=gains)
@@ -444,3 +457,29 @@ def test_a_generator_that_hardly_reacts_to_the_noise(
         "This generator hardly reacts to the noise: of the variance of random noise's optimised "
         "reward, 5.9% is within prompts, so no choice of the noise can gain much."
     )
+
+
+def test_the_parts_of_the_gain(told: Summary) -> None:
+    assert "parts_of_gain" not in found(told)
+    prompt = PairedDifference(
+        Label("hypernoise-other-prompt", {}), Interval(0.09, 0.05, 0.13), 0.01
+    )
+    static = replace(told.rows["reno"], label="hypernoise-static", gain=Interval(0.01, -0.02, 0.03))
+    other = replace(
+        told,
+        comparisons=(*told.comparisons, prompt),
+        rows={**told.rows, "hypernoise-static": static},
+    )
+    lost = next(one.gain for one in told.comparisons if one.against == "hypernoise-other-noise")
+    one = found(other)["parts_of_gain"]
+    assert one.sentence == (
+        f"Of HyperNoise's gain of {spanned(told.rows['hypernoise'].gain, sign=True)}, "
+        f"{spanned(lost, sign=True)} is lost with the change for another noise, "
+        "+0.090 [+0.050, +0.130] is lost with the change for another prompt, "
+        "+0.010 [-0.020, +0.030] is left with the mean change. These parts can overlap."
+    )
+    assert one.numbers["this_prompt"] == prompt.gain
+    # One control is enough for a sentence about it.
+    alone = replace(told, comparisons=(prompt,))
+    assert "another noise" not in sentence(alone, "parts_of_gain")
+    assert "mean change" not in sentence(alone, "parts_of_gain")
