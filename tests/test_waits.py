@@ -87,11 +87,8 @@ LOOPS: dict[str, tuple[Method, Method, int]] = {
     "starts": (ReNO(iterations=2, starts=2), ReNO(iterations=2, starts=4), 1),
     "gper": (GPER(iterations=2), GPER(iterations=5), 1),
     "mpgr": (MPGR(iterations=2), MPGR(iterations=5), 1),
-    "dno": (
-        DNO(iterations=2, regulariser_weight=1.0),
-        DNO(iterations=4, regulariser_weight=1.0),
-        1,
-    ),
+    "dno": (DNO(iterations=2), DNO(iterations=5), 1),
+    "prno": (ReNO(iterations=2, regulariser="prno"), ReNO(iterations=4, regulariser="prno"), 1),
     "hybrid": (
         Hybrid(iterations=2, neighbours=2, radius=0.5),
         Hybrid(iterations=3, neighbours=3, radius=0.5),

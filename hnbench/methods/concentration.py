@@ -31,7 +31,7 @@ def improbability(values: Tensor) -> Tensor:
     """Minus the logarithms of the two bounds, for values `[..., N]`: `[...]`. It is 2 log 2, with
     gradient 0, for typical noise.
     """
-    rows = values.unflatten(-1, (-1, COLUMNS))
+    rows = values.reshape(*values.shape[:-1], -1, COLUMNS)
     number = rows.shape[-2]
     mean = rows.mean(dim=-2)
     by_mean = -number * mean.square().sum(dim=-1) / (2 * COLUMNS)

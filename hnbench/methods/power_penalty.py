@@ -24,7 +24,7 @@ def power_penalty(noise: Tensor, order: Tensor) -> Tensor:
     flat = noise.flatten(1)
     mean = flat.mean(dim=1).abs()
     deviation = (flat.square().mean(dim=1).sqrt() - 1).abs()
-    size = frequencies(flat.gather(1, order)).abs().unflatten(1, (-1, BLOCK))
+    size = frequencies(flat.gather(1, order)).abs().view(len(flat), -1, BLOCK)
     power = (size.mean(dim=2) - MEAN_SIZE).abs().mean(dim=1)
     penalty: Tensor = mean + deviation + POWER_WEIGHT * power
     return penalty

@@ -33,7 +33,7 @@ def white(noise: Tensor) -> Tensor:
     found = frequencies(flat)
     size = found.abs()
     phase = torch.where(size > 0, found / size, torch.ones_like(found))
-    wanted = _sizes(size.unflatten(1, (-1, BLOCK))).flatten(1)
+    wanted = _sizes(size.view(len(flat), -1, BLOCK)).flatten(1)
     projected = from_frequencies(wanted * phase)
     some = (flat != 0).any(dim=1, keepdim=True)
     return torch.where(some, projected, torch.zeros_like(flat)).view_as(noise)
@@ -54,9 +54,9 @@ def from_frequencies(values: Tensor) -> Tensor:
     """The inverse of `frequencies`: `[B, N / 2]` to `[B, N]`."""
     ends = values[:, :1] * math.sqrt(2)
     lowest, highest = (torch.complex(one, torch.zeros_like(one)) for one in (ends.real, ends.imag))
-    return torch.fft.irfft(
-        torch.cat([lowest, values[:, 1:], highest], dim=1), n=2 * values.shape[1], norm="ortho"
-    )
+    whole = torch.cat([lowest, values[:, 1:], highest], dim=1)
+    flat: Tensor = torch.fft.irfft(whole, n=2 * values.shape[1], norm="ortho")
+    return flat
 
 
 def _sizes(sizes: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ def drawn(count: int, size: int) -> Tensor:
 def by_numpy(values: np.ndarray) -> float:
     rows = values.reshape(-1, 4)
     n, m = rows.shape
-    first = np.linalg.norm(rows.mean(axis=0))
-    second = np.linalg.norm(rows.T @ rows / n - np.eye(m), 2)
+    first = float(np.linalg.norm(rows.mean(axis=0)))
+    second = float(np.linalg.norm(rows.T @ rows / n - np.eye(m), 2))
     beyond = max(math.sqrt(1 + second) - 1 - math.sqrt(m / n), 0)
     by_mean = min(-n * first**2 / (2 * m), -math.log(2))
     by_covariance = min(-n * beyond**2 / 2, -math.log(2))

@@ -51,7 +51,8 @@ def hybrid_gradient(method: Hybrid, outcome: Outcome, iteration: int) -> Tensor:
         xi = noises.draw(outcome.task, candidate).double().flatten()
         moved = method.radius * (MATRIX @ xi)
         direction += (DIRECTION @ moved) * moved / method.neighbours
-    return MATRIX.T @ (direction / (direction.norm() + 1e-3))
+    gradient: Tensor = MATRIX.T @ (direction / (direction.norm() + 1e-3))
+    return gradient
 
 
 def start_of(outcome: Outcome) -> Tensor:

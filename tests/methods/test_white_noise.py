@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_every_block_has_the_means_of_white_noise_and_noise_is_hardly_changed(
         torch.testing.assert_close(
             projected.flatten(1).square().sum(dim=1), torch.full((6,), float(size), dtype=dtype)
         )
-        sizes = frequencies(projected.flatten(1)).abs().unflatten(1, (-1, BLOCK))
+        sizes = frequencies(projected.flatten(1)).abs().view(6, -1, BLOCK)
         torch.testing.assert_close(
             sizes.mean(dim=2), torch.full_like(sizes[..., 0], MEAN_SIZE), rtol=1e-4, atol=0
         )
@@ -71,13 +72,13 @@ def test_it_keeps_phases_and_forgets_the_length() -> None:
 
 def best_sizes(sizes: np.ndarray) -> np.ndarray:
     """The sizes with the two means that have the largest inner product, by a general optimiser."""
-    limits = [
+    limits: Any = [
         {"type": "eq", "fun": lambda v: v.sum() - MEAN_SIZE * BLOCK},
         {"type": "eq", "fun": lambda v: (v**2).sum() - BLOCK},
     ]
-    rng = np.random.default_rng(0)
+    rng, optimise = np.random.default_rng(0), cast("Any", minimize)
     found = [
-        minimize(
+        optimise(
             lambda v: -sizes @ v,
             rng.uniform(0, 2, BLOCK),
             jac=lambda _: -sizes,
