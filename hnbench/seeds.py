@@ -88,9 +88,15 @@ class NoiseSource:
         of a search, and all methods, have the same noise between steps, so they differ only in
         their starting noise. The noise that is added after step k is the k-th draw.
         """
+        return self.seeds(tasks, "between steps")
+
+    def seeds(self, tasks: Sequence[Task], purpose: str, *numbers: int) -> tuple[int, ...]:
+        """The seed of each task's other random numbers for a purpose, such as `"between steps"`.
+        `numbers` tell several apart. It depends on the same things as the starting noise.
+        """
         texts = [task.prompt if self.policy == "per-prompt" else "" for task in tasks]
         return tuple(
-            seed_of("between steps", self.base_seed, text, task.sample)
+            seed_of(purpose, self.base_seed, text, task.sample, *numbers)
             for text, task in zip(texts, tasks, strict=True)
         )
 

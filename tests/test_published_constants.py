@@ -23,7 +23,12 @@ from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.measures import fidelity, lpips, transformer, vqascore
 from hnbench.methods.base import Method
 from hnbench.methods.best_of_n import BestOfN
-from hnbench.methods.reno import ReNO
+from hnbench.methods.dno import DNO
+from hnbench.methods.gper import GPER
+from hnbench.methods.hybrid import Hybrid
+from hnbench.methods.mpgr import MPGR
+from hnbench.methods.power_penalty import POWER_WEIGHT
+from hnbench.methods.reno import ORDERS, ReNO
 from hnbench.rewards import hpsv2, imagereward
 from hnbench.suites import prompt_sets
 from hnbench.suites.geneval import colours, detector, rules
@@ -58,6 +63,10 @@ def defaults_of(method: type[Method]) -> dict[str, Any]:
     return {f"{method.name}/{item.name}": item.default for item in fields(parameters)}
 
 
+def values_of(method: Method, *names: str) -> tuple[Any, ...]:
+    return tuple(getattr(method, name) for name in names)
+
+
 def same_in_every_preset(name: str) -> Any:
     found = [getattr(preset_of(generator), name) for generator in PUBLISHED]
     assert all(one == found[0] for one in found)
@@ -67,6 +76,29 @@ def same_in_every_preset(name: str) -> Any:
 OURS: dict[str, Any] = {
     **defaults_of(ReNO),
     **defaults_of(BestOfN),
+    "gper": values_of(
+        GPER(),
+        "iterations",
+        "learning_rate",
+        "gradient_clip",
+        "optimiser",
+        "regulariser",
+        "precondition",
+    ),
+    "mpgr": values_of(MPGR(), "iterations", "momentum", "nesterov", "gradient_clip", "regulariser"),
+    "mpgr's weight of power": POWER_WEIGHT,
+    "dno": values_of(
+        DNO(),
+        "iterations",
+        "learning_rate",
+        "gradient_clip",
+        "optimiser",
+        "weight_decay",
+        "regulariser",
+        "regulariser_weight",
+    ),
+    "dno's random orders": ORDERS,
+    "hybrid": values_of(Hybrid(), "neighbours", "radius"),
     **{f"reno at {generator}": reno_of(generator) for generator in PUBLISHED},
     "rewards of the presets": same_in_every_preset("optimised"),
     "rewards of human-preference": REWARDS.entry("human-preference").weights,

@@ -112,6 +112,17 @@ def test_the_seeds_between_steps_are_the_samples_own_and_no_candidate_s() -> Non
     )
 
 
+def test_a_purpose_and_its_numbers_have_seeds_of_their_own() -> None:
+    noises = NoiseSource(5, SHAPE)
+    seeds = noises.seeds(TASKS, "orders", 3)
+    assert seeds[1] == int(hashlib.sha256(b'["orders",5,"prompt 0",1,3]').hexdigest()[:16], 16) >> 1
+    assert noises.seeds(TASKS[::-1], "orders", 3) == seeds[::-1]
+    others = [noises.seeds(TASKS, "orders", 4), noises.seeds(TASKS, "order", 3)]
+    others.append(noises.step_seeds(TASKS))
+    assert all(set(seeds).isdisjoint(other) for other in others)
+    assert len(set(NoiseSource(5, SHAPE, "shared").seeds(TASKS, "orders", 3))) == 2
+
+
 @given(ANY_TEXT, ANY_TEXT)
 def test_different_prompts_have_different_seeds(one: str, other: str) -> None:
     assert (seed_of(0, one, 0, 0) == seed_of(0, other, 0, 0)) == (one == other)

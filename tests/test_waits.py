@@ -16,8 +16,12 @@ from hnbench.hypernetwork.checkpoint import save_adapter
 from hnbench.methods.base import Method
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.controls import OtherNoise, RandomDirection
+from hnbench.methods.dno import DNO
 from hnbench.methods.finetune import FineTuned
+from hnbench.methods.gper import GPER
+from hnbench.methods.hybrid import Hybrid
 from hnbench.methods.hypernoise import HyperNoise
+from hnbench.methods.mpgr import MPGR
 from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
 from hnbench.rewards.redness import Redness
@@ -80,12 +84,30 @@ LOOPS: dict[str, tuple[Method, Method, int]] = {
     "random": (Random(), Random(), 0),
     "best-of-n": (BestOfN(n=2), BestOfN(n=5), 1),
     "reno": (ReNO(iterations=2), ReNO(iterations=5), 1),
+    "starts": (ReNO(iterations=2, starts=2), ReNO(iterations=2, starts=4), 1),
+    "gper": (GPER(iterations=2), GPER(iterations=5), 1),
+    "mpgr": (MPGR(iterations=2), MPGR(iterations=5), 1),
+    "dno": (DNO(iterations=2), DNO(iterations=5), 1),
+    "prno": (ReNO(iterations=2, regulariser="prno"), ReNO(iterations=4, regulariser="prno"), 1),
+    "hybrid": (
+        Hybrid(iterations=2, neighbours=2, radius=0.5),
+        Hybrid(iterations=3, neighbours=3, radius=0.5),
+        1,
+    ),
 }
 """A short and a longer search, and the waits of its `propose`: one, for the trajectories."""
+ON_ALL_FAMILIES = ("random", "best-of-n", "reno")
+"""The others ask a generator for the same as these."""
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        (name, family)
+        for name in LOOPS
+        for family in (FAMILIES if name in ON_ALL_FAMILIES else ["stable-diffusion"])
+    ],
+)
 def test_the_waits_of_a_batch_depend_neither_on_its_size_nor_on_the_length_of_the_search(
     name: str, family: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

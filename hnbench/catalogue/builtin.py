@@ -288,6 +288,30 @@ METHODS: tuple[MethodEntry, ...] = (
         default=False,
     ),
     MethodEntry(
+        "gper",
+        "hnbench.methods.gper:GPER",
+        "ReNO with Adam and gradients made white noise",
+        default=False,
+    ),
+    MethodEntry(
+        "mpgr",
+        "hnbench.methods.mpgr:MPGR",
+        "ReNO with a regulariser that looks at frequencies, 500 iterations",
+        default=False,
+    ),
+    MethodEntry(
+        "dno",
+        "hnbench.methods.dno:DNO",
+        "direct noise optimisation: AdamW, 100 iterations",
+        default=False,
+    ),
+    MethodEntry(
+        "hybrid",
+        "hnbench.methods.hybrid:Hybrid",
+        "dno for rewards without gradient, which it estimates from neighbours",
+        default=False,
+    ),
+    MethodEntry(
         "hypernoise",
         "hnbench.methods.hypernoise:HyperNoise",
         "the noise changed by a trained hypernetwork, in one pass",

@@ -165,9 +165,16 @@ def _difference(place: int, asked: Sequence[Named], known: Mapping[str, Identity
         if any(label == own or label.startswith(f"{own}:") for own in method.labels)
     ]
     identity = method.identity()
+    # A method can leave out a parameter at its default.
+    left_out = {
+        key: getattr(method, key)
+        for other in rivals
+        for key in other
+        if key not in identity and hasattr(method, key)
+    }
     differing = {
         key: value
-        for key, value in identity.items()
+        for key, value in {**identity, **left_out}.items()
         if any(canonical(other.get(key)) != canonical(value) for other in rivals)
     }
     shown = [f"{key}={_shown(method, key, value)}" for key, value in differing.items()]

@@ -88,6 +88,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "best-of-n",
                 "reno",
                 *("zero-order", "spectral", "evolution"),
+                *("gper", "mpgr", "dno", "hybrid"),
                 "hypernoise",
                 "finetune",
                 "hypernoise-random-direction",

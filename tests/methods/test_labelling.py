@@ -57,6 +57,20 @@ def test_two_settings_are_labelled_by_what_differs() -> None:
     ]
 
 
+def test_a_parameter_that_an_identity_leaves_out_is_in_the_label() -> None:
+    found = rows(["reno", "reno:optimiser=adam", "reno:starts=4"])
+    assert list(found) == [
+        "reno:optimiser=sgd,starts=1",
+        "reno:optimiser=adam,starts=1",
+        "reno:starts=4,optimiser=sgd",
+    ]
+    assert found["reno:optimiser=sgd,starts=1"] == RENO
+    assert list(rows(["reno", "reno:optimiser=adam"], {"reno": RENO})) == [
+        "reno",
+        "reno:optimiser=adam",
+    ]
+
+
 def test_adapters_are_labelled_by_their_folders(adapters: list[Path]) -> None:
     one, mine, other = adapters
     found = rows([f"hypernoise:adapter={one}", f"hypernoise:adapter={mine}"])

@@ -15,7 +15,15 @@ from hnbench.seeds import NoiseSource
 from hnbench.testing.toys import BrightnessReward, ToyGenerator
 from tests.methods.adapters import TASKS, adapter_folder
 
-PARAMETERS = ["", "best-of-n:n=1", "best-of-n:n=6", "reno:iterations=1", "reno:iterations=4"]
+PARAMETERS = [
+    "best-of-n:n=1",
+    "best-of-n:n=6",
+    "reno:iterations=1",
+    "reno:iterations=4",
+    "reno:iterations=4,starts=3",
+    "hybrid:iterations=1,neighbours=2",
+    "hybrid:iterations=3,neighbours=2,starts=2",
+]
 SPECIFICATIONS = [
     text
     for entry in registry.METHODS.built_in
