@@ -312,6 +312,18 @@ METHODS: tuple[MethodEntry, ...] = (
         default=False,
     ),
     MethodEntry(
+        "pcn",
+        "hnbench.methods.pcn:PCN",
+        "a sample of the reward-tilted noise, by a chain without gradients; and the best it saw",
+        default=False,
+    ),
+    MethodEntry(
+        "langevin",
+        "hnbench.methods.langevin:Langevin",
+        "a sample of the reward-tilted noise, by a chain along gradients; and the best it saw",
+        default=False,
+    ),
+    MethodEntry(
         "hypernoise",
         "hnbench.methods.hypernoise:HyperNoise",
         "the noise changed by a trained hypernetwork, in one pass",

@@ -76,6 +76,8 @@ class Outcome:
     """The optimised reward at each iteration or of each candidate; None if the method has
     neither.
     """
+    acceptance: float | None = None
+    """The share of a Markov chain's proposals that were accepted, from 0 to 1; None without one."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from hnbench.files.escaping import markdown as escaped
 from hnbench.reports.headlines import headlines
 from hnbench.reports.notes import left_out
 from hnbench.reports.sections import (
+    acceptance,
     coverage,
     headroom,
     measures,
@@ -81,6 +82,7 @@ def sections(summary: Summary, *, published: bool = False) -> list[str]:
         published_numbers.section(summary) if published else "",
         rewards.section(summary),
         measures.section(summary),
+        acceptance.section(summary),
         training_cost.section(summary),
         coverage.section(summary),
         protocol.section(summary),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _INTERNAL = ("trajectory", "row", "column", "folder")
 """Columns of a pool's frame that are not written to `records.csv`."""
-_OPTIONAL = (TFLOPS, "peak_memory_bytes")
+_OPTIONAL = (TFLOPS, "peak_memory_bytes", "acceptance")
 """Columns that are written only if some record has them."""
 
 _REPEATED = 4
@@ -98,8 +98,8 @@ def _values_shown(values: Sequence[Any]) -> list[str]:
 
 
 def records_frame(summary: Summary) -> pd.DataFrame:
-    """One row per planned record that exists, without trajectories, and without operations and
-    memory if no record has them.
+    """One row per planned record that exists, without trajectories, and without operations,
+    memory and acceptance if no record has them.
     """
     frame = summary.pool.frame
     # If the judge says only right or wrong, the score repeats the column `correct`.

@@ -386,6 +386,9 @@ class _Execution:
             ),
             verdict=result.verdict,
             trajectory=_trajectory(outcome),
+            acceptance=(
+                None if outcome.acceptance is None else to_digits(outcome.acceptance, RECORD_DIGITS)
+            ),
             image=result.image,
         )
 

@@ -102,6 +102,7 @@ _NUMBERS: dict[str, Callable[[Record], Any]] = {
     },
     "tflops": lambda record: None if record.cost.flops is None else record.cost.flops / 1e12,
     "seconds": attrgetter("cost.seconds"),
+    "acceptance": attrgetter("acceptance"),
 }
 _AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
     "batch_size": attrgetter("cost.batch_size"),

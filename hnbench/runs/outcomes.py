@@ -48,7 +48,9 @@ class NotFinite(PluginError):  # noqa: N818
 
 @dataclass(frozen=True)
 class Checked:
-    """A usable outcome, on the CPU. `share` and `trajectory` are those of the `Outcome`."""
+    """A usable outcome, on the CPU. `share`, `trajectory` and `acceptance` are those of the
+    `Outcome`.
+    """
 
     task: Task
     label: str
@@ -58,6 +60,7 @@ class Checked:
     """The chosen noise, `[*noise_shape]`, float32 or wider."""
     share: float
     trajectory: tuple[float, ...] | None
+    acceptance: float | None
 
 
 class _Queued(NamedTuple):
@@ -141,8 +144,13 @@ class Expectation:
                 outcome.label,
                 found.pixels,
                 found.noise,
-                self._share(outcome.share),
+                self._share("the share of a task's cost", outcome.share),
                 self._trajectory(outcome.trajectory),
+                (
+                    None
+                    if outcome.acceptance is None
+                    else self._share("the share of accepted proposals", outcome.acceptance)
+                ),
             )
         # A plug-in's values can raise any error when they are used.
         except Exception as error:  # noqa: BLE001
@@ -197,12 +205,11 @@ class Expectation:
                 " its own"
             )
 
-    def _share(self, given: Any) -> float:
+    def _share(self, what: str, given: Any) -> float:
         share = real(given)
         if share is None or not 0 <= share <= 1:
             raise PluginError(
-                f"{self.who} gave {shown(given)} as the share of a task's cost; a number from 0 to"
-                " 1 is expected"
+                f"{self.who} gave {shown(given)} as {what}; a number from 0 to 1 is expected"
             )
         return share
 

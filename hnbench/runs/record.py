@@ -108,6 +108,8 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     cost: Cost
     trajectory: tuple[float | None, ...] | None = None
     """The optimised reward at each iteration or of each candidate; None where it was not finite."""
+    acceptance: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """The share of a Markov chain's proposals that were accepted; None for other methods."""
     image: SavedImage | None = None
     error: Failure | None = None
     written: Amount | None = None
@@ -138,14 +140,15 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON types. What is not known is left out: a verdict's score and details,
-        the floating-point operations, the memory, the device and the time.
+        the floating-point operations, the memory, the device, the acceptance and the time.
         """
         values: dict[str, Any] = msgspec.to_builtins(self)
         for name in ("flops", "peak_memory_bytes", "device"):
             if values["cost"][name] in (None, ""):
                 del values["cost"][name]
-        if self.written is None:
-            del values["written"]
+        for name in ("acceptance", "written"):
+            if values[name] is None:
+                del values[name]
         if self.verdict is not None and self.verdict.score is None:
             values["verdict"].pop("score", None)
         if self.verdict is not None and not self.verdict.details:

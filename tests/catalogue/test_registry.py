@@ -89,6 +89,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "reno",
                 *("zero-order", "spectral", "evolution"),
                 *("gper", "mpgr", "dno", "hybrid"),
+                *("pcn", "langevin"),
                 "hypernoise",
                 "finetune",
                 "hypernoise-random-direction",
