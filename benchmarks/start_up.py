@@ -63,7 +63,7 @@ def measure(repeats: int) -> dict[str, Any]:
         for arguments in commands.values():
             seconds(arguments)
         works = {
-            name: lambda arguments=arguments: seconds(arguments)  # type: ignore[misc]
+            name: lambda arguments=arguments: seconds(arguments)
             for name, arguments in commands.items()
         }
         found = alternating(works, repeats, "start-up")

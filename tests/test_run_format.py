@@ -39,6 +39,7 @@ from hnbench.runs.store import read_run
 from tests.hypernetwork.test_trainer import Spectator
 from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
 from tests.images.conftest import Stages
+from tests.journals import journal_rows, write_journal
 from tests.reports.synthetic import LABELS, manifest, write_run
 from tests.reports.test_other_suites import rewrite
 from tests.runs.world import WorldSuite, run
@@ -241,6 +242,7 @@ def test_summary_csv() -> None:
     assert documented("summary.csv") == set(rows[0])
     kinds = {"tag": "TAG", "reward": "NAME", "standard_gain": "NAME"}
     kinds |= {"measure": "MEASURE", "minus": "LABEL"}
+    kinds |= {"within_prompt_sd": "NAME", "between_prompt_sd": "NAME"}
     metrics = {
         re.sub(r"(^|/)(\w+)/[^/]+$", lambda found: _named(found, kinds), row["metric"])
         for row in rows
@@ -261,24 +263,45 @@ def findings(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     suite = {"suite": {**manifest(LABELS, 1, 2, 0)["suite"], "judge": None}}
     write_run(folder / "unjudged", changes=suite, prompts_per_tag=1)
     rewrite(folder / "unjudged", lambda _: None)
+    exploited(write_run(folder / "exploited", prompts_per_tag=4))
+    controls = (*LABELS, *OTHERS[1:])
+    write_run(folder / "controls", controls, prompts_per_tag=1)
     reports = [REFERENCE / "report", made / "report"]
-    for name in ("failed", "unjudged"):
+    for name in ("failed", "unjudged", "exploited", "controls"):
         reports.append(folder / f"{name}-report")
         write_report(summarise_runs([folder / name]), reports[-1])
     found: dict[str, set[str]] = {}
     for report in reports:
         for finding in json.loads((report / "headline.json").read_text("utf-8")):
             key, _, label = finding["key"].partition("/")
-            numbers = found.setdefault(f"{key}/LABEL" if label else key, set())
+            whole = finding["key"] if key == "not_following" else f"{key}/LABEL"
+            numbers = found.setdefault(whole if label else key, set())
             numbers |= {_placeholder(name) for name in finding.keys() - {"key", "sentence"}}
     return found
 
 
+def exploited(folder: Path) -> None:
+    """Make the prompts, and not the noises, decide the rewards; only the optimised one gains."""
+    records = journal_rows(folder / "journal-0000.jsonl")
+    for record in records:
+        level = 50.0 * int(record["prompt_id"][-4:]) + 0.1 * record["sample"]
+        for rewards, gain in ((record["initial_rewards"], 0), (record["rewards"], 1)):
+            for name in rewards:
+                own = gain * (record["label"] != "random") * (name == "shapes-clip")
+                rewards[name] = level + own
+            rewards["optimised"] = 2.0 * rewards["shapes-clip"]
+        record["verdict"] = {"correct": record["sample"] == 0, "reason": ""}
+    write_journal(folder / "journal-0000.jsonl", records)
+
+
 def _placeholder(name: str) -> str:
-    return "LABEL" if name in LABELS else "NAME" if name in NAMES else name
+    if "/" in name:
+        return "/".join(map(_placeholder, name.split("/")))
+    return "LABEL" if name in (*LABELS, *OTHERS) else "NAME" if name in NAMES else name
 
 
 NAMES = {"shapes-resnet", "redness", "red"}
+OTHERS = ("climb", "hypernoise-other-prompt", "hypernoise-static")
 """The held-out rewards of these reports."""
 
 

@@ -339,6 +339,22 @@ METHODS: tuple[MethodEntry, ...] = (
         needs="a trained hypernetwork",
         adapter="hypernoise",
     ),
+    MethodEntry(
+        "hypernoise-other-prompt",
+        "hnbench.methods.controls:OtherPrompt",
+        "control: the change that the hypernetwork computes for another prompt",
+        needs="a trained hypernetwork",
+        adapter="hypernoise",
+        default=False,
+    ),
+    MethodEntry(
+        "hypernoise-static",
+        "hnbench.methods.controls:Static",
+        "control: the hypernetwork's mean change over prompts and noises",
+        needs="a trained hypernetwork",
+        adapter="hypernoise",
+        default=False,
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import hnbench as api
+from hnbench.cli.inline_grids import show_grids
 from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.options import (
     NAMED,
@@ -89,6 +90,16 @@ def generate(
     out: Annotated[
         Path | None, typer.Option("--out", help=f"The folder for the images. {NAMED}")
     ] = None,
+    show: Annotated[
+        bool | None,
+        typer.Option(
+            "--show/--no-show",
+            help=(
+                "Show the grid in the terminal, or not; never with --json or --quiet. [default: if"
+                " it is kitty, Ghostty, iTerm2 or WezTerm]"
+            ),
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make images of prompts by several methods, and show them next to each other.
@@ -127,3 +138,4 @@ def generate(
         print_json({"folder": made.folder, "grids": made.grids, "images": images})
         return
     show_images(made)
+    show_grids(made.grids, asked=show)

@@ -151,6 +151,15 @@ class Method(ABC):
         """
         return None
 
+    def among(self, prompts: Sequence[str]) -> Method:  # noqa: ARG002
+        """The method for a suite with these prompts.
+
+        A run calls this before `skip`. Only a method that works on a prompt with the help of the
+        others needs it. The result must not depend on their order, or on which of them the run
+        takes.
+        """
+        return self
+
     def prepare(self, generator: Generator) -> Training | None:  # noqa: ARG002
         """Load everything that the method needs onto the generator. Returns the cost of its
         training, or None for a method without training.

@@ -44,6 +44,9 @@ class Relabelled(Method):
     def identity_of(self, label: str) -> dict[str, Any]:
         return dict(self.identities.get(label, self.method.identity()))
 
+    def among(self, prompts: Sequence[str]) -> Method:
+        return replace(self, method=self.method.among(prompts))
+
     def skip(self, generator: Generator) -> str | None:
         return self.method.skip(generator)
 

@@ -125,7 +125,8 @@ def low_band(grid: Tensor, level: int) -> Tensor:
     2**level]`, the sum of each block, divided by `2**level`.
     """
     block = 2**level
-    return avg_pool2d(grid, block) * block
+    sums: Tensor = avg_pool2d(grid, block) * block
+    return sums
 
 
 def with_low_band(grid: Tensor, change: Tensor, level: int) -> Tensor:

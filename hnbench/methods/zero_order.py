@@ -92,4 +92,5 @@ def neighbour(noise: Tensor, direction: Tensor, cosine: float) -> Tensor:
     along = flat / norm
     across = other - (other * along).sum(dim=1, keepdim=True) * along
     across = across / across.norm(dim=1, keepdim=True)
-    return (norm * (cosine * along + math.sqrt(1 - cosine**2) * across)).view_as(noise)
+    found: Tensor = norm * (cosine * along + math.sqrt(1 - cosine**2) * across)
+    return found.view_as(noise)

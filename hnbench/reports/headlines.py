@@ -7,12 +7,17 @@ from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from hnbench.reports.costs import PASSES, SECONDS, TFLOPS, in_words, with_unit
+from hnbench.reports.headroom import SMALL, headroom
 from hnbench.reports.labels import (
     CONTROLS,
     HYPERNOISE,
+    OTHER_NOISE,
+    OTHER_PROMPT,
     RENO,
     RIVAL,
+    STATIC,
     best_of_labels,
+    is_control,
     method_of,
     rows_of,
     style_of,
@@ -21,7 +26,7 @@ from hnbench.reports.numbers import amount, candidates, candidates_between, prob
 from hnbench.runs.plan import BASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hnbench.reports.summary import Summary
     from hnbench.stats.intervals import Interval
@@ -46,9 +51,15 @@ class Headline:
 
 def headlines(summary: Summary) -> list[Headline]:
     """The findings, most important first. Incomplete labels come before everything else."""
-    if not summary.pool.judged:
-        return [*_gaps(summary), *_unjudged(summary)]
-    return [*_gaps(summary), *_hypernoise(summary), *_others(summary)]
+    methods = (
+        [*_hypernoise(summary), *_others(summary)] if summary.pool.judged else _unjudged(summary)
+    )
+    return [
+        *_gaps(summary),
+        *_small_headroom(summary),
+        *methods,
+        *_reward_hacking(summary),
+    ]
 
 
 def headline_lines(summary: Summary) -> list[str]:
@@ -79,6 +90,75 @@ def _gaps(summary: Summary) -> Iterator[Headline]:
         )
 
 
+def _small_headroom(summary: Summary) -> Iterator[Headline]:
+    found = headroom(summary.pool).get("optimised")
+    if found is not None and found.share < SMALL:
+        yield Headline(
+            "small_headroom",
+            "This generator hardly reacts to the noise: of the variance of random noise's"
+            f" optimised reward, {found.share:.1%} is within prompts, so no choice of the noise can"
+            " gain much.",
+            {"share_within_prompts": found.share, "within": found.within, "between": found.between},
+        )
+
+
+def _reward_hacking(summary: Summary) -> Iterator[Headline]:
+    """Methods whose optimised reward rises while what they did not see is not shown to rise."""
+    rising = [
+        row
+        for row in summary.rows.values()
+        if row.label != BASE
+        and not is_control(row.label)
+        and "optimised" in row.standard_gains
+        and row.standard_gains["optimised"].low > 0
+    ]
+    held_out = [name for name in summary.pool.held_out if name in summary.rows[BASE].rewards]
+    if summary.pool.judged:
+        found = {row.label: {"judge": row.gain} for row in rising if row.gain.low <= 0}
+        yield from _not_following(summary, "judge", "the judge's score is not", found)
+    unseen = {
+        row.label: {
+            name: row.standard_gains[name] for name in held_out if name in row.standard_gains
+        }
+        for row in rising
+    }
+    found = {
+        label: gains
+        for label, gains in unseen.items()
+        if gains and all(one.low <= 0 for one in gains.values())
+    }
+    yield from _not_following(summary, "held_out", "no held-out reward is", found)
+
+
+def _not_following(
+    summary: Summary, key: str, what: str, found: Mapping[str, Mapping[str, Interval]]
+) -> Iterator[Headline]:
+    """One sentence about the labels of `found`, with the gains that do not follow by name."""
+    if not found:
+        return
+    rises = {label: summary.rows[label].standard_gains["optimised"] for label in found}
+    listed = "; ".join(
+        f"{style_of(label).name} by {spanned(rises[label], sign=True, digits=2)} sd,"
+        f" {', '.join(f'{name} {spanned(one, sign=True)}' for name, one in gains.items())}"
+        for label, gains in found.items()
+    )
+    falls = all(one.high < 0 for gains in found.values() for one in gains.values())
+    doubt = "" if falls else ", or the run is too small to tell"
+    yield Headline(
+        f"not_following/{key}",
+        f"The optimised reward rises, but {what} shown to rise with it, so the reward is"
+        f" exploited{doubt}: {listed}.",
+        {
+            **{f"{label}/optimised": one for label, one in rises.items()},
+            **{
+                f"{label}/{name}": one
+                for label, gains in found.items()
+                for name, one in gains.items()
+            },
+        },
+    )
+
+
 def _hypernoise(summary: Summary) -> Iterator[Headline]:
     # Runs without HyperNoise have their findings from `_others`.
     if summary.hypernoise is None:
@@ -102,6 +182,7 @@ def _hypernoise(summary: Summary) -> Iterator[Headline]:
     yield from _against_reno(summary)
     yield from _against_search(summary)
     yield from _against_controls(summary)
+    yield from _parts(summary)
     yield from _transfer(summary, summary.hypernoise)
     yield from _paid_back(summary)
 
@@ -226,6 +307,30 @@ def _against_controls(summary: Summary) -> Iterator[Headline]:
         )
         numbers: dict[str, Interval | float] = {one.against: one.gain for one in controls}
         yield Headline("over_controls", f"{name} minus each control: {listed}.", numbers)
+
+
+def _parts(summary: Summary) -> Iterator[Headline]:
+    """The parts of the gain by what they depend on, as far as the controls say it."""
+    lost = {method_of(one.against): one.gain for one in summary.comparisons}
+    parts = {
+        "this_noise": ("is lost with the change for another noise", lost.get(OTHER_NOISE)),
+        "this_prompt": ("is lost with the change for another prompt", lost.get(OTHER_PROMPT)),
+        "neither": (
+            "is left with the mean change",
+            next((summary.rows[label].gain for label in rows_of(summary.rows, STATIC)), None),
+        ),
+    }
+    known = {name: (text, gain) for name, (text, gain) in parts.items() if gain is not None}
+    # Without a control of the prompt, the findings on the controls say the same.
+    if known.keys() & {"this_prompt", "neither"}:
+        gain = summary.rows[summary.hypernoise or HYPERNOISE].gain
+        listed = ", ".join(f"{spanned(one, sign=True)} {text}" for text, one in known.values())
+        yield Headline(
+            "parts_of_gain",
+            f"Of {style_of(summary.hypernoise or HYPERNOISE).name}'s gain of"
+            f" {spanned(gain, sign=True)}, {listed}. These parts can overlap.",
+            {"gain": gain, **{name: one for name, (_, one) in known.items()}},
+        )
 
 
 def _transfer(summary: Summary, label: str) -> Iterator[Headline]:

@@ -23,11 +23,13 @@ RENO = "reno"
 FINETUNE = "finetune"
 RANDOM_DIRECTION = "hypernoise-random-direction"
 OTHER_NOISE = "hypernoise-other-noise"
+OTHER_PROMPT = "hypernoise-other-prompt"
+STATIC = "hypernoise-static"
 RIVAL = "best-of-2"
 """The search with HyperNoise's number of generator passes, which is two: one for the hypernetwork
 and one for the image.
 """
-CONTROLS = (FINETUNE, RANDOM_DIRECTION, OTHER_NOISE)
+CONTROLS = (FINETUNE, RANDOM_DIRECTION, OTHER_NOISE, OTHER_PROMPT, STATIC)
 """The methods that HyperNoise is compared with to find out where its gain comes from."""
 
 LONGEST = 40
@@ -60,6 +62,8 @@ _STYLES = {
     FINETUNE: Style("direct fine-tuning", "fine-tuning", "#AA4499", "v"),
     RANDOM_DIRECTION: Style("random direction (control)", "random dir.", "#B07D00", "P"),
     OTHER_NOISE: Style("other noise (control)", "other noise", "#3A9BD9", "X"),
+    OTHER_PROMPT: Style("other prompt (control)", "other prompt", "#7A5C99", "s"),
+    STATIC: Style("static change (control)", "static", "#8C6D5A", "h"),
 }
 
 
@@ -159,6 +163,11 @@ def compared_with(trained: str, labels: Sequence[str]) -> list[str]:
         *(label for label in controls if _adapter_of(label) not in foreign),
         *others,
     ]
+
+
+def is_control(label: str) -> bool:
+    """Whether a row is a control: a change of the noise that should not help."""
+    return method_of(label) in CONTROLS and method_of(label) != FINETUNE
 
 
 def _adapter_of(label: str) -> str | None:

@@ -13,6 +13,7 @@ from hnbench.reports.headlines import headlines
 from hnbench.reports.notes import left_out
 from hnbench.reports.sections import (
     coverage,
+    headroom,
     measures,
     methods,
     protocol,
@@ -41,6 +42,7 @@ def markdown(
         f"# {title(summary)}",
         lead(summary),
         findings(summary),
+        headroom.section(summary),
         _plots(plots, notes),
         *sections(summary, published=published),
     ]

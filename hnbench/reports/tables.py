@@ -10,6 +10,7 @@ import numpy as np
 
 from hnbench.files.escaping import csv_cell, csv_cells
 from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
+from hnbench.reports.headroom import headroom
 from hnbench.reports.labels import HYPERNOISE, method_of, style_of
 from hnbench.reports.notes import interval_notes, left_out, timing_notes
 from hnbench.reports.numbers import number
@@ -121,7 +122,8 @@ def summary_frame(summary: Summary) -> pd.DataFrame:
     are `unseen/overall` and `unseen/gain/overall`. The role of a reward is `optimised` or
     `held_out`. The results of `hnbench measure` are `measure/<name>` and `gain/measure/<name>`,
     with n in prompts; for a distance between sets, low and high are the smallest and the largest of
-    the base seeds, and n is the number of seeds.
+    the base seeds, and n is the number of seeds. The base also has `within_prompt_sd/<name>` and
+    `between_prompt_sd/<name>`, the spread of its rewards, without an interval.
     """
     import pandas as pd
 
@@ -134,7 +136,7 @@ def summary_frame(summary: Summary) -> pd.DataFrame:
         *_hypernoise_lines(summary),
         *_unseen_lines(summary),
     ]
-    lines += _measure_lines(summary)
+    lines += [*_headroom_lines(summary), *_measure_lines(summary)]
     frame = pd.DataFrame(
         lines if summary.pool.judged else [line for line in lines if not _is_score(line["metric"])]
     )
@@ -171,6 +173,15 @@ def _unseen_lines(summary: Summary) -> Iterator[dict[str, Any]]:
         yield _line(row, "unseen/overall", row.overall)
         if row.label != BASE:
             yield _line(row, "unseen/gain/overall", row.gain, row.p_holm)
+
+
+def _headroom_lines(summary: Summary) -> Iterator[dict[str, Any]]:
+    """The spread of the base's rewards."""
+    row = summary.rows[BASE]
+    for name, one in headroom(summary.pool).items():
+        for metric, value in (("within", one.within), ("between", one.between)):
+            interval = Interval(value, math.nan, math.nan)
+            yield _line(row, f"{metric}_prompt_sd/{name}", interval)
 
 
 def _measure_lines(summary: Summary) -> Iterator[dict[str, Any]]:

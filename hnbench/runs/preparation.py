@@ -54,8 +54,9 @@ def prepare(
     those of the run: each training says which of them it saw. If two methods use the same kind of
     training, the first one counts. `PluginError` if a method answers something else than its
     contract says.
-
     """
+    texts = sorted(set(prompts.values()))
+    methods = [method.among(texts) for method in methods]
     reasons = ["" if one.labels == (BASE,) else _reason(one, generator) for one in methods]
     asked = list(zip(methods, reasons, strict=True))
     ready = tuple(method for method, reason in asked if not reason)

@@ -42,6 +42,15 @@ class Watched:
             self.problems.append(f"request: {request.url}")
 
 
+def expect(found: Any) -> Any:
+    """Playwright's assertions about a page or a locator, which wait until they hold. They do not
+    evaluate text in the page, which its content security policy forbids.
+    """
+    from playwright.sync_api import expect as expected
+
+    return expected(found)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from hnbench.reports.pairs import all_pairs
 from hnbench.reports.summary import summarise_runs
-from tests.browser.conftest import HOSTILE, Watched
+from tests.browser.conftest import HOSTILE, Watched, expect
 
 pytestmark = pytest.mark.browser
 
@@ -123,8 +124,9 @@ def test_the_view_is_in_the_address(opened: Watched, embedded: Path, chromium: A
     page.locator("input[name=view][value=pair]").check()
     page.select_option("#b", "reno")
     page.fill("#q", "circle & more")
+    # The address follows a moment after the last key.
+    expect(page).to_have_url(re.compile(r"#images\?.*q=circle"))
     address = page.url
-    assert "#images?" in address
     other = chromium.new_page()
     other.goto(address)
     assert other.locator("input[value=pair]").is_checked()
@@ -218,18 +220,21 @@ def test_rows_are_made_and_removed_while_scrolling(opened: Watched) -> None:
     assert 12 <= made < 48
     height = page.evaluate("document.documentElement.scrollHeight")
     page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
-    page.wait_for_function("document.querySelector('.block:last-child').children.length > 0")
+    last = page.locator(".block:last-child > *")
+    expect(last).not_to_have_count(0)
     assert page.evaluate("document.documentElement.scrollHeight") == pytest.approx(height, abs=2)
     page.evaluate("window.scrollTo(0, 0)")
-    page.wait_for_function("document.querySelector('.block:last-child').children.length == 0")
+    expect(last).to_have_count(0)
 
 
 def test_linked_images_load_and_missing_ones_have_a_box(chromium: Any, report: Path) -> None:
     watched = Watched(chromium.new_page(viewport={"width": 1280, "height": 900}))
     page = watched.page
     page.goto(f"{report.as_uri()}#images?order=prompt&q=single_object+6")
-    page.wait_for_function("document.querySelectorAll('.box img').length == 4")
-    page.wait_for_function("[...document.querySelectorAll('.box img')].every(one => one.complete)")
+    images = page.locator(".box img")
+    expect(images).to_have_count(4)
+    for place in range(4):
+        expect(images.nth(place)).to_have_js_property("complete", value=True)
     loaded = page.locator(".box img").evaluate_all("all => all.map(one => one.naturalWidth)")
     assert loaded == [64] * 4
     boxes = page.locator("article").nth(1).locator(".missing").all_text_contents()

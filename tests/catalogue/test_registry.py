@@ -93,6 +93,8 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "finetune",
                 "hypernoise-random-direction",
                 "hypernoise-other-noise",
+                "hypernoise-other-prompt",
+                "hypernoise-static",
             ],
         ),
     ],

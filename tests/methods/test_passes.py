@@ -43,11 +43,13 @@ def method_of(specification: str, folder: Path) -> Method:
 def test_a_method_makes_the_passes_that_it_announces(
     specification: str, steps: int, tmp_path: Path
 ) -> None:
-    method, meter = method_of(specification, tmp_path), Meter()
+    generator, meter = ToyGenerator(), Meter()
+    method = method_of(specification, tmp_path).among(sorted({task.prompt for task in TASKS}))
+    method.prepare(generator)
     list(
         method.propose(
             TASKS,
-            MeteredGenerator(ToyGenerator(), meter, steps),
+            MeteredGenerator(generator, meter, steps),
             MeteredReward(BrightnessReward(), meter),
             NoiseSource(0, ToyGenerator.noise_shape),
         )

@@ -126,7 +126,7 @@ def test_it_is_the_formula() -> None:
 
 def test_a_noise_without_blocks_is_skipped_with_the_reason() -> None:
     class Flat(ToyGenerator):
-        noise_shape = (32,)
+        noise_shape = (32,)  # type: ignore[assignment]
 
     class Odd(ToyGenerator):
         noise_shape = (2, 6, 9)

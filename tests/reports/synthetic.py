@@ -43,6 +43,8 @@ _LIFT = {
     "finetune": 0.5,
     "hypernoise-random-direction": -0.05,
     "hypernoise-other-noise": 0.05,
+    "hypernoise-other-prompt": 0.1,
+    "hypernoise-static": 0.02,
 }
 _METHODS: tuple[dict[str, Any], ...] = (
     {"name": "random"},
@@ -52,6 +54,8 @@ _METHODS: tuple[dict[str, Any], ...] = (
     {"name": "finetune", "adapter": "cd"},
     {"name": "hypernoise-random-direction"},
     {"name": "hypernoise-other-noise"},
+    {"name": "hypernoise-other-prompt"},
+    {"name": "hypernoise-static"},
 )
 
 

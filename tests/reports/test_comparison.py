@@ -16,6 +16,7 @@ from hnbench.reports.comparison.text import console_table, markdown
 from hnbench.reports.comparison.write import FILES, write_comparison
 from hnbench.reports.numbers import spanned
 from hnbench.reports.summary import summarise_runs
+from hnbench.seeds import digest
 from tests.journals import journal_rows, write_journal
 from tests.reports.compared_runs import LABELS, manifest_of, other_noises, with_method, write
 from tests.reports.compared_runs import write_trained as trained
@@ -83,6 +84,33 @@ def test_equal_rows_appear_once_and_names_say_what_differs(tmp_path: Path) -> No
     named = compared([("small", tmp_path / "a"), ("large", tmp_path / "b")])
     assert named.contrasts[0].row.name == "hypernoise (large)"
     assert named.contrasts[0].reference.name == "hypernoise (small)"
+
+
+def test_runs_that_differ_only_in_device_are_rows_of_their_devices(tmp_path: Path) -> None:
+    first, moved = write(tmp_path / "a"), write(tmp_path / "b")
+    sessions = manifest_of(moved)["sessions"]
+    changed = {
+        **manifest_of(moved),
+        "sessions": [{**session, "device": "cuda:0"} for session in sessions],
+    }
+    (moved / "run.json").write_text(json.dumps(changed))
+    rows = [
+        {
+            **row,
+            "image": {**row["image"], "sha256": digest([row["image"]["sha256"]])},
+            "cost": {**row["cost"], "device": "Some GPU"},
+        }
+        for row in journal_rows(moved / "journal-0000.jsonl")
+    ]
+    write_journal(moved / "journal-0000.jsonl", rows)
+    found = of(first, moved)
+    assert [level.row.name for level in found.levels] == [
+        f"{label} (device={device})" for device in ("cpu", "cuda") for label in LABELS
+    ]
+    assert [one.reference.name for one in found.contrasts] == [
+        f"{label} (device=cpu)" for label in LABELS
+    ]
+    assert all("seconds" not in one.cost_ratios for one in found.contrasts)
 
 
 def test_names_of_runs_of_another_generator_or_precision(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_findings_and_their_numbers(summary: Summary) -> None:
         "over_controls",
         "held_out_rewards",
         "break_even",
+        "not_following/judge",
     ]
     assert found["gain"].numbers["gain"] == summary.rows["hypernoise"].gain
     assert spanned(summary.rows["hypernoise"].gain, sign=True) in found["gain"].sentence

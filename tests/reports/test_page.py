@@ -110,7 +110,7 @@ def test_every_finding_and_every_section_is_there(summary: Summary, page: Parsed
     for sentence in headline_lines(summary):
         assert sentence in page.with_id("findings").text
     headings = [one.text for one in page.all("h2")]
-    assert headings[:3] == ["Findings", "Methods", "Plots"]
+    assert headings[:3] == ["Findings", "Headroom", "Methods"]
     for section in sections(summary, published=False):
         name = section.partition("\n")[0].removeprefix("## ")
         assert name in headings

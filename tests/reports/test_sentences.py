@@ -9,8 +9,17 @@ from pathlib import Path
 import pytest
 
 from hnbench.reports.headlines import Headline, headlines
+from hnbench.reports.headroom import Headroom
+from hnbench.reports.labels import Label
 from hnbench.reports.notes import interval_notes
-from hnbench.reports.summary import BreakEven, LabelCoverage, Summary, summarise_runs
+from hnbench.reports.numbers import spanned
+from hnbench.reports.summary import (
+    BreakEven,
+    LabelCoverage,
+    PairedDifference,
+    Summary,
+    summarise_runs,
+)
 from hnbench.stats.intervals import Interval
 from tests.reports.made_up import changed, made_up
 from tests.reports.synthetic import manifest, write_run
@@ -327,6 +336,11 @@ def test_without_hypernoise_every_other_method_has_its_sentence(told: Summary) -
             "best-of-2 scores 0.511 [0.491, 0.541] overall, +0.010 [-0.020, +0.030] against random "
             "noise (p = 0.024). This cannot be told from zero."
         ),
+        (
+            "The optimised reward rises, but the judge's score is not shown to rise with it, so "
+            "the reward is exploited, or the run is too small to tell: best-of-2 by +0.33 [+0.22, "
+            "+0.55] sd, judge +0.010 [-0.020, +0.030]."
+        ),
     ]
     assert headlines(other)[0].key == "gain/reno"
     assert headlines(other)[0].numbers == {
@@ -392,4 +406,80 @@ def test_a_real_run_has_the_sentences_that_it_should(tmp_path: Path) -> None:
         changes={"training": {"hypernoise": {**entry, "seen_prompts": ["colors/0000"]}}},
     )
     keys = [one.key for one in headlines(summarise_runs([folder]))]
-    assert keys == ["incomplete/hypernoise", "gain", "contamination", "held_out_rewards"]
+    assert keys == [
+        "incomplete/hypernoise",
+        "gain",
+        "contamination",
+        "held_out_rewards",
+        "not_following/judge",
+    ]
+
+
+def test_a_reward_that_nothing_follows(told: Summary) -> None:
+    down = Interval(-0.2, -0.3, -0.1)
+    rows = dict(told.rows)
+    for label in ("reno", "hypernoise-other-noise"):
+        gains = dict(rows[label].standard_gains, redness=down)
+        gains["shapes-resnet"] = Interval(0.1, 0.0, 0.2)
+        rows[label] = replace(rows[label], standard_gains=gains)
+    one = found(replace(told, rows=rows))
+    # Controls are not meant to gain anything.
+    assert one["not_following/held_out"].sentence == (
+        "The optimised reward rises, but no held-out reward is shown to rise with it, so the "
+        "reward is exploited, or the run is too small to tell: ReNO by +0.37 [+0.26, +0.59] sd, "
+        "shapes-resnet +0.100 [+0.000, +0.200], redness -0.200 [-0.300, -0.100]."
+    )
+    assert one["not_following/held_out"].numbers["reno/redness"] == down
+    # What falls leaves no doubt.
+    gains["shapes-resnet"] = down
+    rows["reno"] = replace(rows["reno"], standard_gains={**rows["reno"].standard_gains, **gains})
+    fallen = sentence(replace(told, rows=rows), "not_following/held_out")
+    assert "so the reward is exploited: ReNO" in fallen
+    # One held-out reward that rises is enough.
+    gains = dict(rows["reno"].standard_gains, redness=Interval(0.2, 0.1, 0.3))
+    rows["reno"] = replace(rows["reno"], standard_gains=gains)
+    assert "not_following/held_out" not in found(replace(told, rows=rows))
+    # Without a rise of the optimised reward there is nothing to follow.
+    gains = dict(rows["reno"].standard_gains, redness=down, optimised=Interval(0.1, -0.1, 0.3))
+    rows["reno"] = replace(rows["reno"], standard_gains=gains)
+    assert "not_following/held_out" not in found(replace(told, rows=rows))
+
+
+def test_a_generator_that_hardly_reacts_to_the_noise(
+    told: Summary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small(_: object) -> dict[str, Headroom]:
+        return {"optimised": Headroom(within=0.1, between=0.4)}
+
+    assert "small_headroom" not in found(told)
+    monkeypatch.setattr("hnbench.reports.headlines.headroom", small)
+    assert sentence(told, "small_headroom") == (
+        "This generator hardly reacts to the noise: of the variance of random noise's optimised "
+        "reward, 5.9% is within prompts, so no choice of the noise can gain much."
+    )
+
+
+def test_the_parts_of_the_gain(told: Summary) -> None:
+    assert "parts_of_gain" not in found(told)
+    prompt = PairedDifference(
+        Label("hypernoise-other-prompt", {}), Interval(0.09, 0.05, 0.13), 0.01
+    )
+    static = replace(told.rows["reno"], label="hypernoise-static", gain=Interval(0.01, -0.02, 0.03))
+    other = replace(
+        told,
+        comparisons=(*told.comparisons, prompt),
+        rows={**told.rows, "hypernoise-static": static},
+    )
+    lost = next(one.gain for one in told.comparisons if one.against == "hypernoise-other-noise")
+    one = found(other)["parts_of_gain"]
+    assert one.sentence == (
+        f"Of HyperNoise's gain of {spanned(told.rows['hypernoise'].gain, sign=True)}, "
+        f"{spanned(lost, sign=True)} is lost with the change for another noise, "
+        "+0.090 [+0.050, +0.130] is lost with the change for another prompt, "
+        "+0.010 [-0.020, +0.030] is left with the mean change. These parts can overlap."
+    )
+    assert one.numbers["this_prompt"] == prompt.gain
+    # One control is enough for a sentence about it.
+    alone = replace(told, comparisons=(prompt,))
+    assert "another noise" not in sentence(alone, "parts_of_gain")
+    assert "mean change" not in sentence(alone, "parts_of_gain")

@@ -43,6 +43,11 @@ class Group:
         return _without_seed(Plan.from_manifest(self.manifest))
 
     @property
+    def device(self) -> str:
+        """The kinds of device of the first run's sessions: `"cpu"`, `"cuda"`, `"cpu+cuda"`."""
+        return _device(self.manifest)
+
+    @property
     def judge(self) -> str | None:
         """The fingerprint of the judge; None without one."""
         found = self.manifest["suite"]["judge"]
@@ -52,7 +57,8 @@ class Group:
 def grouped(given: Sequence[tuple[str | None, Run | Path]]) -> list[Group]:
     """The groups of runs, each given with its name or None, in the order in which they were given.
 
-    Runs of the same name, or of equal identity, rows and prompts without a name, form a group.
+    Runs of the same name, or of equal identity, rows, prompts and kind of device without a name,
+    form a group.
     `UsageError` if no run was given, if the suites differ, or if a group cannot be pooled;
     `StoreError` if a run is damaged.
     """
@@ -156,7 +162,13 @@ def _without_seed(plan: Plan) -> dict[str, Any]:
 def _identity(run: Run) -> str:
     plan = Plan.from_manifest(run.manifest)
     prompts = [[prompt.id, prompt.text, prompt.samples] for prompt in plan.prompts]
-    return json.dumps([_without_seed(plan), plan.identities, prompts], sort_keys=True)
+    settings = [_without_seed(plan), plan.identities, prompts, _device(run.manifest)]
+    return json.dumps(settings, sort_keys=True)
+
+
+def _device(manifest: Mapping[str, Any]) -> str:
+    devices = (str(one.get("device", "")) for one in manifest.get("sessions", []))
+    return "+".join(sorted({device.split(":")[0] for device in devices}))
 
 
 def _require_same_suite(first: Group, other: Group) -> None:

@@ -33,7 +33,8 @@ class ComparedRow:
 
 
 def compared_rows(groups: Sequence[Group], labels: Sequence[str] = ()) -> list[ComparedRow]:
-    """All rows of the groups, or those of some labels. Rows of the same records appear once.
+    """All rows of the groups, or those of some labels. Rows of the same records on the same kind of
+    device appear once.
 
     `UsageError` for a label that no group has.
     """
@@ -42,14 +43,15 @@ def compared_rows(groups: Sequence[Group], labels: Sequence[str] = ()) -> list[C
         raise UsageError(
             f"no run has a row {unknown[0]!r}; the rows are {', '.join(map(repr, known))}"
         )
-    found: dict[tuple[str, frozenset[str]], list[Group]] = {}
+    found: dict[tuple[str, frozenset[str], str], list[Group]] = {}
     for group in groups:
         ids = group.pool.frame.groupby("label")["id"]
         own = {str(label): frozenset(part) for label, part in ids}
         for label in map(str, group.pool.labels):
             if not labels or label in labels:
-                found.setdefault((label, own.get(label, frozenset())), []).append(group)
-    pairs = [(label, owners) for (label, _), owners in found.items()]
+                key = (label, own.get(label, frozenset()), group.device)
+                found.setdefault(key, []).append(group)
+    pairs = [(label, owners) for (label, _, _), owners in found.items()]
     names = _names(groups, pairs)
     return [
         ComparedRow(name, label, owners[0], tuple(group.name for group in owners[1:]))
@@ -61,6 +63,7 @@ def _names(groups: Sequence[Group], rows: Sequence[tuple[str, Sequence[Group]]])
     if len(groups) == 1:
         return [label for label, _ in rows]
     facts = {group.name: _facts(group) for group in groups}
+    devices = [{"device": group.device} for group in groups]
     names = []
     for label, owners in rows:
         if len(owners) == len(groups):
@@ -74,7 +77,11 @@ def _names(groups: Sequence[Group], rows: Sequence[tuple[str, Sequence[Group]]])
                 for group in groups
                 if group.name != owners[0].name
             ]
-            detail = _difference(own, others) or owners[0].name
+            detail = (
+                _difference(own, others)
+                or _difference({"device": owners[0].device}, devices)
+                or owners[0].name
+            )
             names.append(f"{label} ({detail})")
     twice = {name for name, number in Counter(names).items() if number > 1}
     return [

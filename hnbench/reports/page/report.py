@@ -16,6 +16,7 @@ from hnbench.reports.page.document import data_uri, document
 from hnbench.reports.page.gallery import embedded_rows, gallery
 from hnbench.reports.page.prose import html_of
 from hnbench.reports.pairs import all_pairs
+from hnbench.reports.sections import headroom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +68,7 @@ def page(
     # The grid is a selection of what the gallery shows.
     drawn = {name.removesuffix(".png"): text for name, text in plots.items() if name != "grid.png"}
     main, *others = map(page_section, sections(summary, published=published))
-    found = findings(summary)
+    found, spread = findings(summary), headroom.section(summary)
     images = gallery(pool, all_pairs(pool), place, embed)
     return document(
         "report.html.jinja",
@@ -75,6 +76,7 @@ def page(
         title=plain(title(summary)),
         lead=html_of(lead(summary)),
         findings=page_section(found) if found else None,
+        headroom=page_section(spread) if spread else None,
         main=main,
         others=others,
         plots=[page_plot(folder, name, text) for name, text in drawn.items()],
