@@ -1,4 +1,4 @@
-"""What gradient ascent works on: the noises of one batch of tasks, and their images and rewards."""
+"""The noises of a batch of tasks as variables of gradient ascent, with their images and rewards."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class ReNO(Method):
     """The number of forward passes, at least 1."""
     learning_rate: float = 5.0
     momentum: float = 0.9
-    """Of `sgd`, as is `nesterov`."""
+    """For `sgd` only, like `nesterov`."""
     nesterov: bool = True
     gradient_clip: float = 0.1
     """The largest L2 norm of one sample's gradient; a longer one is shortened to it."""
@@ -72,7 +72,7 @@ class ReNO(Method):
     optimiser: str = "sgd"
     """`sgd` or `adam`, by the rules of `torch.optim`."""
     weight_decay: float = 0.0
-    """Of `adam`: `torch.optim.AdamW` if it is above 0."""
+    """For `adam` only: above 0, it is `torch.optim.AdamW`."""
     regulariser: str = "chi"
     """`chi`, the norm's log-density; `mpgr` (see `power_penalty`); `prno` (see `concentration`);
     or `none`.
@@ -191,13 +191,12 @@ class ReNO(Method):
         The host never waits for the device here: `torch.where` makes all choices that depend on a
         value.
         """
-        noise, best, rewards = self._start(problem)
+        noise, rewards = self._start(problem)
         # The last iterate needs no gradient, so no graph is kept for it.
         current = self._evaluated(problem, noise, differentiable=self.iterations > 1)
         moving = current.score.detach().isfinite()
-        seen = _seen(current, moving)
-        best = keep_better(best, seen) if best else seen
-        rewards.append(seen.score)
+        best = _seen(current, moving)
+        rewards.append(best.score)
         update = self._update()
         for iteration in range(1, self.iterations):
             gradient = self._gradient(problem, current, iteration)
@@ -216,19 +215,19 @@ class ReNO(Method):
             rewards.append(seen.score)
         return best, torch.stack(rewards, dim=1)
 
-    def _start(self, problem: Problem) -> tuple[Tensor, Candidates | None, list[Tensor]]:
-        """The noise of the first iterate, and what was evaluated to find it: the best candidates
-        and all rewards.
+    def _start(self, problem: Problem) -> tuple[Tensor, list[Tensor]]:
+        """The noise of the first iterate, and the rewards of the candidates that it is the best
+        of.
         """
         if self.starts == 1:
-            return problem.drawn(0), None, []
+            return problem.drawn(0), []
         best = problem.evaluated(problem.drawn(0))
         rewards = [best.score]
         for candidate in range(1, self.starts):
             new = problem.evaluated(problem.drawn(candidate))
             best = keep_better(best, new)
             rewards.append(new.score)
-        return best.noise, best, rewards
+        return best.noise, rewards
 
     def _update(self) -> Update:
         if self.optimiser == "adam":
@@ -239,7 +238,7 @@ class ReNO(Method):
         return problem.evaluated(noise, differentiable=differentiable)
 
     def _objective(self, problem: Problem, current: Candidates, iteration: int) -> Tensor:  # noqa: ARG002
-        """What the ascent raises, `[B]`, without the regulariser."""
+        """The values `[B]` that the ascent raises, without the regulariser."""
         return current.score
 
     def _gradient(self, problem: Problem, current: Candidates, iteration: int) -> Tensor:

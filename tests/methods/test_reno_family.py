@@ -22,7 +22,7 @@ from hnbench.methods.hybrid import Hybrid
 from hnbench.methods.mpgr import MPGR
 from hnbench.methods.power_penalty import power_penalty
 from hnbench.methods.random_orders import random_orders
-from hnbench.methods.reno import ORDERS, ReNO
+from hnbench.methods.reno import ORDERS, ReNO, as_long_as
 from hnbench.methods.white_noise import white
 from hnbench.rewards.base import Reward
 from hnbench.seeds import digest
@@ -151,7 +151,8 @@ def test_a_sample_that_breaks_disturbs_nobody_and_is_never_the_best(
 ) -> None:
     tasks = tasks_of("good", "bad")
     clean = run(method, tasks)
-    calls = [8] if method.starts == 1 else [1, 8]
+    # Of three starts, the second is spoiled, and the best when it is evaluated again.
+    calls = [8] if method.starts == 1 else [1, 3]
     good, bad = run(method, tasks, Spoiled(BrightnessReward(), value=value, calls=calls))
     assert torch.equal(good.noise, clean[0].noise)
     assert good.trajectory == clean[0].trajectory
@@ -159,6 +160,18 @@ def test_a_sample_that_breaks_disturbs_nobody_and_is_never_the_best(
     finite = [one for one in trajectory_of(bad) if math.isfinite(one)]
     score = BrightnessReward().score(bad.image[None], ["bad"])
     assert float(score) == pytest.approx(max(finite), abs=1e-12)
+
+
+def test_a_regulariser_without_gradient_stays_without() -> None:
+    vectors, others = torch.randn(3, 2, 4), torch.randn(3, 2, 4)
+    vectors[1] = 0
+    found = as_long_as(vectors, others)
+    assert torch.equal(found[1], torch.zeros(2, 4))
+    for place in (0, 2):
+        torch.testing.assert_close(found[place].norm(), others[place].norm())
+        torch.testing.assert_close(
+            found[place] / found[place].norm(), vectors[place] / vectors[place].norm()
+        )
 
 
 class Flat(Reward):

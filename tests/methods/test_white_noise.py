@@ -108,12 +108,15 @@ def test_no_other_noise_with_these_means_is_nearer(power: float) -> None:
 
 
 def test_equal_sizes_and_missing_frequencies_have_a_projection_too() -> None:
-    impulse = torch.zeros(3, 64)
-    impulse[1, 5] = 2.0  # all frequencies have the same size
-    impulse[2] = torch.sin(2 * math.pi * torch.arange(64) / 16)  # all but one are absent or tiny
-    projected = white(impulse)
+    noise = torch.zeros(4, 64)
+    noise[1, 0] = 8.0  # all frequencies have the same size
+    noise[2] = torch.sin(2 * math.pi * torch.arange(64) / 16)  # all but one are absent or tiny
+    noise[3] = 1.0  # all but one are absent
+    assert (frequencies(noise)[1, BLOCK:].abs() == 1).all()
+    assert (frequencies(noise)[3, 1:] == 0).all()
+    projected = white(noise)
     assert torch.equal(projected[0], torch.zeros(64))
-    torch.testing.assert_close(projected[1:].square().sum(dim=1), torch.full((2,), 64.0))
+    torch.testing.assert_close(projected[1:].square().sum(dim=1), torch.full((3,), 64.0))
 
 
 def test_a_pattern_of_one_frequency_is_hardly_kept() -> None:
