@@ -62,8 +62,8 @@ _STYLES = {
     FINETUNE: Style("direct fine-tuning", "fine-tuning", "#AA4499", "v"),
     RANDOM_DIRECTION: Style("random direction (control)", "random dir.", "#B07D00", "P"),
     OTHER_NOISE: Style("other noise (control)", "other noise", "#3A9BD9", "X"),
-    OTHER_PROMPT: Style("other prompt (control)", "other prompt", "#7A5C99", "s"),
-    STATIC: Style("static change (control)", "static", "#8C6D5A", "h"),
+    OTHER_PROMPT: Style("other prompt (control)", "other prompt", "#7A5C99", (3, 1, 0)),
+    STATIC: Style("static change (control)", "static", "#8C6D5A", (8, 1, 0)),
 }
 
 
@@ -182,7 +182,9 @@ def style_of(label: str) -> Style:
         return Style(label, label, "#0072B2", "s")
     method = method_of(label)
     if method not in _STYLES:
-        return _shaded(Style(label, label, colour_of(method), marker_of(method)), label)
+        # A method may have several rows, such as the last and the best state of a chain.
+        marker = marker_of(label.partition(":")[0])
+        return _shaded(Style(label, label, colour_of(method), marker), label)
     style = _STYLES[method]
     if label != method and not label.startswith(f"{method}:"):
         # The user named it.

@@ -177,6 +177,7 @@ class Remembering(Method):
         (Made(lambda one: replace(one, noise=one.noise * torch.nan)), "not finite"),
         (Made(lambda one: replace(one, share=0.0)), r"share has to be in \(0, 1\]; got 0"),
         (Made(lambda one: replace(one, share=2.0)), "share of a task's cost"),
+        (Made(lambda one: replace(one, acceptance=1.5)), "share of accepted proposals"),
         (Made(lambda one: replace(one, label="other")), r"each label \(random\) is expected"),
         (Reversed(), "task by task, each with its labels in order"),
         (Forgetful(), "one for each of 3 tasks"),
