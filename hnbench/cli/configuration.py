@@ -116,6 +116,7 @@ def _as_typed(where: str, value: Any, option: Any) -> Any:
     if option.is_flag:
         fits, expected = isinstance(value, bool), "true or false"
     elif option.multiple:
+        value = [value] if _is_scalar(value) else value
         fits, expected = isinstance(value, list) and all(map(_is_scalar, value)), 'a list, ["..."]'
     else:
         fits, expected = _is_scalar(value), "a text or a number"

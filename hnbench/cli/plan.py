@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import hnbench as api
 from hnbench.api.arguments import DIVISION
 from hnbench.cli.json_output import AsJson, print_json, rows
+from hnbench.cli.output import note
 from hnbench.cli.printing import show_plan
 from hnbench.cli.run import run
+from hnbench.cli.several_suites import runs_of
+
+if TYPE_CHECKING:
+    from hnbench.api.plan import RunPlan
 
 EXAMPLES = (
     "hnbench plan --suite geneval-shapes",
@@ -47,21 +52,29 @@ def plan(
     without loading anything; --measure adds time and memory. What the run's folder has is counted
     as done.
     """
-    found = api.plan(**asked, measure=measure, processes=processes)
+    suites: list[str] = asked.pop("suite")
+    found = []
+    for suite, out in runs_of(suites, asked.pop("out")):
+        found.append(api.plan(suite, **asked, out=out, measure=measure, processes=processes))
+        if not as_json:
+            if len(suites) > 1:
+                note(f"the suite {suite}")
+            show_plan(found[-1])
     if as_json:
-        print_json(
-            {
-                "folder": found.folder,
-                "methods": rows(found.frame().reset_index()),
-                "downloads": [asdict(one) for one in found.downloads],
-                "bytes_per_image": found.bytes_per_image,
-                "processes": found.processes,
-                "seconds_left": found.seconds_left_together,
-                "sentences": found.sentences(),
-            }
-        )
-        return
-    show_plan(found)
+        listed = [_as_json(one) for one in found]
+        print_json(listed[0] if len(listed) == 1 else listed)
+
+
+def _as_json(found: RunPlan) -> dict[str, Any]:
+    return {
+        "folder": found.folder,
+        "methods": rows(found.frame().reset_index()),
+        "downloads": [asdict(one) for one in found.downloads],
+        "bytes_per_image": found.bytes_per_image,
+        "processes": found.processes,
+        "seconds_left": found.seconds_left_together,
+        "sentences": found.sentences(),
+    }
 
 
 def _options() -> list[inspect.Parameter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -29,7 +29,11 @@ from hnbench.cli.options import (
 )
 from hnbench.cli.output import note, show_shard
 from hnbench.cli.report import show_existing, write_and_show
+from hnbench.cli.several_suites import runs_of
 from hnbench.errors import SampleFailure
+
+if TYPE_CHECKING:
+    from hnbench.api.run import FinishedRun
 
 EXAMPLES = (
     "hnbench run --suite geneval-shapes",
@@ -37,6 +41,7 @@ EXAMPLES = (
     "hnbench run --suite geneval-shapes --full --seed 1 --hypernetwork results/my-training/adapter",
     "hnbench run --suite geneval-shapes --optimise shapes-resnet=1.0 --method reno:iterations=20",
     "hnbench run --suite geneval-shapes --shard 2/3",
+    "hnbench run --suite geneval --suite t2i-compbench:color --generator sd-turbo --out results/sd",
     "hnbench run --suite geneval --generator sana-sprint-1.6b --gpus all",
     "torchrun --nproc-per-node 8 -m hnbench run --suite geneval --generator sana-sprint-1.6b",
 )
@@ -44,14 +49,15 @@ EXAMPLES = (
 
 def run(
     suite: Annotated[
-        str,
+        list[str],
         typer.Option(
             "--suite",
             autocompletion=completion.suites,
             metavar="NAME[:PART]|FILE",
             help=(
                 "Prompts, protocol and judge; see `hnbench list suites`. A text, CSV, TSV, JSONL or"
-                " JSON file of prompts has no judge."
+                " JSON file of prompts has no judge. Repeatable: one run after another, each with a"
+                " folder and a report of its own."
             ),
         ),
     ],
@@ -64,7 +70,8 @@ def run(
             metavar="[LABEL=]NAME[:K=V,...]",
             help=(
                 "A method; repeatable, also with other parameters. LABEL names its row. random"
-                " always runs too. [default: all of them]"
+                " always runs too. [default: best-of-n, reno, hypernoise, finetune and two"
+                " controls]"
             ),
         ),
     ] = None,
@@ -142,32 +149,46 @@ def run(
     scored and judged. The same command again continues a run that was interrupted, and one with
     more methods or --full adds to it.
     """
-    found = api.run(
-        suite,
-        generator=generator,
-        method=method,
-        full=full,
-        limit=limit,
-        seed=seed,
-        hypernetwork=hypernetwork,
-        finetuned=finetuned,
-        optimise=optimise,
-        hold_out=hold_out,
-        batch_size=batch_size,
-        device=device,
-        dtype=dtype,
-        steps=steps,
-        image_size=image_size,
-        prompt_prefix=prompt_prefix,
-        max_sequence_length=max_sequence_length,
-        intermediate_timesteps=intermediate_timesteps,
-        memory=memory,
-        compile=compile,
-        noise_policy=noise_policy,
-        out=out,
-        shard=shard,
-        gpus=gpus,
-    )
+    failures = []
+    for name, folder in runs_of(suite, out):
+        if len(suite) > 1:
+            note(f"the suite {name}")
+        found = api.run(
+            name,
+            generator=generator,
+            method=method,
+            full=full,
+            limit=limit,
+            seed=seed,
+            hypernetwork=hypernetwork,
+            finetuned=finetuned,
+            optimise=optimise,
+            hold_out=hold_out,
+            batch_size=batch_size,
+            device=device,
+            dtype=dtype,
+            steps=steps,
+            image_size=image_size,
+            prompt_prefix=prompt_prefix,
+            max_sequence_length=max_sequence_length,
+            intermediate_timesteps=intermediate_timesteps,
+            memory=memory,
+            compile=compile,
+            noise_policy=noise_policy,
+            out=folder,
+            shard=shard,
+            gpus=gpus,
+        )
+        try:
+            _tell(found, report=report)
+        except SampleFailure as error:
+            failures.append(str(error))
+    if failures:
+        raise SampleFailure("; ".join(failures))
+
+
+def _tell(found: FinishedRun, *, report: bool) -> None:
+    """Print the result of a run. `SampleFailure` if samples failed."""
     if not found.shard.whole:
         note(
             f"{found.shard.name} done: {found.done} of {found.expected} records; the run has"

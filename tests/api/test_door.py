@@ -35,6 +35,7 @@ FUNCTIONS = [
 ]
 SHOWN = {
     "run": {"report"},
+    "generate": {"show"},
     "verify": {"list", "explain"},
     "train": {"dry_run"},
     "push": {"dry_run"},

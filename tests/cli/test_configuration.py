@@ -71,7 +71,7 @@ def test_a_run_by_a_file_alone(hnbench: Hnbench, tmp_path: Path) -> None:
         ("run = 3", "'run' in my.toml was 3; write a table, [run]"),
         ("[run]\nlimit = true", "'limit' in [run] of my.toml was True; write a text or a number"),
         ("[run]\nfull = 'yes'", "'full' in [run] of my.toml was 'yes'; write true or false"),
-        ("[run]\nmethod = 'reno'", "'method' in [run] of my.toml was 'reno'; write a list"),
+        ("[run]\nmethod = true", "'method' in [run] of my.toml was True; write a list"),
         ("[run]\nlimit = 3\n\nLIMIT = = 4", "cannot be read"),
         ("[run]\nhold-out = []\nhold_out = []", "'hold-out' twice"),
         ("[run]\nlimit = 'x'", "'x' was given; type a whole number, such as 8 (from my.toml)"),
@@ -125,7 +125,7 @@ def test_init_writes_what_is_given_and_the_command_takes_it(
     assert result.exit_code == 0, result.output
     assert tomllib.loads((tmp_path / "my.toml").read_text()) == {
         "run": {
-            "suite": 'a "b"\\\x7f\té',
+            "suite": ['a "b"\\\x7f\té'],
             "limit": 5,
             "seed": 7,
             "method": ["reno", "random"],
