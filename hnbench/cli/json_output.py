@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -20,8 +20,8 @@ AsJson = Annotated[
 ]
 
 
-def print_json(document: Mapping[str, Any]) -> None:
-    """Print one JSON object in ASCII, which any terminal and any program can read. A number that is
+def print_json(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    """Print one JSON object, or a list of them, in ASCII, which any terminal and any program can read. A number that is
     not finite is null, and a path is a text.
     """
     typer.echo(json.dumps(_plain(document), indent=1, allow_nan=False))
