@@ -21,8 +21,8 @@ AsJson = Annotated[
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
-    """Print one JSON object, or a list of them, in ASCII, which any terminal and any program can read. A number that is
-    not finite is null, and a path is a text.
+    """Print one JSON object, or a list of them, in ASCII, which any terminal and any program can
+    read. A number that is not finite is null, and a path is a text.
     """
     typer.echo(json.dumps(_plain(document), indent=1, allow_nan=False))
 
