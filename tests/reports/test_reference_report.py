@@ -22,6 +22,7 @@ from hnbench.reports.write import write_report
 REFERENCE = Path(__file__).parents[2] / "results" / "geneval-shapes"
 RUNS = [REFERENCE / f"seed{seed}" for seed in range(3)]
 KEPT = REFERENCE / "report"
+EQUAL = REFERENCE.with_name("equal-budget")
 PLOTS = (
     "best_of_n",
     "noise",
@@ -98,3 +99,22 @@ def test_the_table_of_records_says_what_the_journals_say(made: Path) -> None:
         assert not {"tflops", "peak_memory_bytes"} & row.keys()
         assert float(row["seconds"]) == pytest.approx(cost["seconds"], rel=1e-8)
         assert row["image_sha256"] == record["image"]["sha256"]
+
+
+@pytest.fixture(scope="module")
+def equal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of all methods at equal budget, made again."""
+    out = tmp_path_factory.mktemp("equal") / "report"
+    return write_report(summarise_runs([EQUAL]), out).parent
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "headline.json"])
+def test_the_numbers_at_equal_budget_are_made_again_to_the_byte(equal: Path, name: str) -> None:
+    assert (equal / name).read_bytes() == (EQUAL / "report" / name).read_bytes()
+
+
+def test_the_table_at_equal_budget_is_that_of_the_report(equal: Path) -> None:
+    text = (equal / "report.md").read_text(encoding="utf-8")
+    table = text[text.index("| method | overall") :].split("\n\n", 1)[0]
+    assert len(table.splitlines()) == 2 + 25
+    assert table in (EQUAL / "README.md").read_text(encoding="utf-8")
