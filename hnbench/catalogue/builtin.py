@@ -195,6 +195,14 @@ SUITES: tuple[SuiteEntry, ...] = (
         needs="a download of 2 GB: Mask2Former of the Hub, CLIP ViT-L/14",
         protocol="hnbench.suites.geneval.suite:GenEvalProtocol",
     ),
+    SuiteEntry(
+        "geneval2",
+        "hnbench.suites.geneval2.suite:GenEval2Suite",
+        "GenEval 2: 800 prompts of 3 to 10 atoms, judged by a vision-language model",
+        needs="its prompts (CC-BY-NC 4.0), and a download of some 18 GB: Qwen3-VL-8B-Instruct",
+        options=("mean", "vlm"),
+        protocol="hnbench.suites.geneval2.suite:GenEval2Protocol",
+    ),
 )
 
 MEASURES: tuple[MeasureEntry, ...] = (

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from hnbench.errors import UsageError
 from hnbench.measures.base import ImageMeasure
 from hnbench.measures.sources import VQASCORE
-from hnbench.measures.vision_language import SUPPORTED, VisionLanguageModel
 from hnbench.seeds import digest
 from hnbench.weights.hub import find, name_at
 from hnbench.weights.known_picture import photograph
+from hnbench.weights.vision_language import SUPPORTED, VisionLanguageModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ def load(device: str, where: str = "") -> VQAScore:
     found = find((VQASCORE,), where)
     shown = where or str(VQASCORE)
     return VQAScore(
-        VisionLanguageModel(found.folders[0], device),
+        VisionLanguageModel(found.folders[0], device, VQASCORE.files),
         name=name_at("vqascore", where),
         about=(
             f'The probability, in [0, 1], that {shown} answers "{ANSWER}" when asked whether the'

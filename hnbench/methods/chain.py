@@ -29,7 +29,7 @@ from hnbench.tasks import Task
 
 
 @dataclass(frozen=True)
-class State:
+class ChainState:
     """The states of the chains of B samples."""
 
     candidates: Candidates
@@ -67,15 +67,15 @@ class Chain(Method, ABC):
             raise UsageError(f"{self.name}: alpha was {self.alpha}; it must be a number above 0")
 
     @abstractmethod
-    def _evaluated(self, problem: Problem, noise: Tensor) -> State:
+    def _evaluated(self, problem: Problem, noise: Tensor) -> ChainState:
         """The states at these noises."""
 
     @abstractmethod
-    def _proposed(self, state: State, drawn: Tensor) -> Tensor:
+    def _proposed(self, state: ChainState, drawn: Tensor) -> Tensor:
         """The proposals from a state and a fresh N(0, I), `[B, *noise_shape]`."""
 
     @abstractmethod
-    def _log_acceptance(self, state: State, proposal: State) -> Tensor:
+    def _log_acceptance(self, state: ChainState, proposal: ChainState) -> Tensor:
         """The logarithm of the acceptance ratio, `[B]`, in float64."""
 
     @property
@@ -134,11 +134,11 @@ def log_uniforms(noises: NoiseSource, tasks: Sequence[Task], count: int) -> Tens
     return torch.stack(found).log()
 
 
-def _where(accept: Tensor, new: State, old: State) -> State:
+def _where(accept: Tensor, new: ChainState, old: ChainState) -> ChainState:
     def chosen(one: Tensor, other: Tensor) -> Tensor:
         return torch.where(per_sample(accept, one), one, other)
 
-    return State(
+    return ChainState(
         Candidates(
             chosen(new.candidates.noise, old.candidates.noise),
             chosen(new.candidates.image, old.candidates.image),

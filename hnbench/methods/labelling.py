@@ -154,17 +154,7 @@ def _difference(place: int, asked: Sequence[Named], known: Mapping[str, Identity
     label, as they are typed.
     """
     method = asked[place][0]
-    rivals = [
-        other.identity()
-        for at, (other, label) in enumerate(asked)
-        if at != place and label is None and not set(method.labels).isdisjoint(other.labels)
-    ]
-    rivals += [
-        dict(identity)
-        for label, identity in known.items()
-        if any(label == own or label.startswith(f"{own}:") for own in method.labels)
-    ]
-    identity = method.identity()
+    rivals, identity = _rivals(place, asked, known), method.identity()
     # A method can leave out a parameter at its default.
     left_out = {
         key: getattr(method, key)
@@ -179,6 +169,24 @@ def _difference(place: int, asked: Sequence[Named], known: Mapping[str, Identity
     }
     shown = [f"{key}={_shown(method, key, value)}" for key, value in differing.items()]
     return ",".join(shown) or _digits(method)
+
+
+def _rivals(
+    place: int, asked: Sequence[Named], known: Mapping[str, Identity]
+) -> list[dict[str, Any]]:
+    """The identities of the other methods that have, or would have, a label of this one."""
+    method = asked[place][0]
+    in_command = [
+        other.identity()
+        for at, (other, label) in enumerate(asked)
+        if at != place and label is None and not set(method.labels).isdisjoint(other.labels)
+    ]
+    in_folder = [
+        dict(identity)
+        for label, identity in known.items()
+        if any(label == own or label.startswith(f"{own}:") for own in method.labels)
+    ]
+    return in_command + in_folder
 
 
 def _shown(method: Method, key: str, value: Any) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor
 from hnbench.errors import UsageError
 from hnbench.methods.base import Passes
 from hnbench.methods.candidates import Candidates, per_sample
-from hnbench.methods.chain import Chain, State
+from hnbench.methods.chain import Chain, ChainState
 from hnbench.methods.problem import Problem
 
 
@@ -56,7 +56,7 @@ class Langevin(Chain):
         evaluations = self.steps + 1
         return Passes(evaluations * steps, evaluations * steps, evaluations, evaluations)
 
-    def _evaluated(self, problem: Problem, noise: Tensor) -> State:
+    def _evaluated(self, problem: Problem, noise: Tensor) -> ChainState:
         found = problem.evaluated(noise, differentiable=True)
         (gradient,) = torch.autograd.grad(found.score.sum(), found.noise)
         drift = gradient / self.alpha
@@ -64,16 +64,16 @@ class Langevin(Chain):
             size = drift.flatten(1).square().mean(dim=1).sqrt()
             drift = drift * per_sample((self.largest_drift / size).clamp(max=1.0), drift)
         detached = Candidates(found.noise.detach(), found.image.detach(), found.score.detach())
-        return State(detached, drift)
+        return ChainState(detached, drift)
 
-    def _proposed(self, state: State, drawn: Tensor) -> Tensor:
+    def _proposed(self, state: ChainState, drawn: Tensor) -> Tensor:
         moved = drawn + math.sqrt(self.delta) / 2 * state.drift
         return self.rho * state.candidates.noise + math.sqrt(1 - self.rho**2) * moved
 
-    def _log_acceptance(self, state: State, proposal: State) -> Tensor:
+    def _log_acceptance(self, state: ChainState, proposal: ChainState) -> Tensor:
         return self._towards(proposal, state) - self._towards(state, proposal)
 
-    def _towards(self, one: State, other: State) -> Tensor:
+    def _towards(self, one: ChainState, other: ChainState) -> Tensor:
         """The logarithm of the target's density at `one` times that of proposing `other` from
         there, both relative to N(0, I), up to what is the same in both directions.
         """

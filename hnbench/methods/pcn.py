@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hnbench.errors import UsageError
 from hnbench.methods.base import Passes, without_gradient
-from hnbench.methods.chain import Chain, State
+from hnbench.methods.chain import Chain, ChainState
 from hnbench.methods.problem import Problem
 
 
@@ -40,11 +40,11 @@ class PCN(Chain):
         return Passes(evaluations * steps, reward_forward=evaluations)
 
     @without_gradient()
-    def _evaluated(self, problem: Problem, noise: Tensor) -> State:
-        return State(problem.evaluated(noise), torch.zeros_like(noise))
+    def _evaluated(self, problem: Problem, noise: Tensor) -> ChainState:
+        return ChainState(problem.evaluated(noise), torch.zeros_like(noise))
 
-    def _proposed(self, state: State, drawn: Tensor) -> Tensor:
+    def _proposed(self, state: ChainState, drawn: Tensor) -> Tensor:
         return math.sqrt(1 - self.step**2) * state.candidates.noise + self.step * drawn
 
-    def _log_acceptance(self, state: State, proposal: State) -> Tensor:
+    def _log_acceptance(self, state: ChainState, proposal: ChainState) -> Tensor:
         return (proposal.candidates.score.double() - state.candidates.score.double()) / self.alpha

@@ -28,7 +28,7 @@ from hnbench.runs.plan import BASE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hnbench.reports.summary import Summary
+    from hnbench.reports.summary import Row, Summary
     from hnbench.stats.intervals import Interval
 
 
@@ -104,30 +104,32 @@ def _small_headroom(summary: Summary) -> Iterator[Headline]:
 
 def _reward_hacking(summary: Summary) -> Iterator[Headline]:
     """Methods whose optimised reward rises while what they did not see is not shown to rise."""
-    rising = [
-        row
-        for row in summary.rows.values()
-        if row.label != BASE
-        and not is_control(row.label)
-        and "optimised" in row.standard_gains
-        and row.standard_gains["optimised"].low > 0
-    ]
-    held_out = [name for name in summary.pool.held_out if name in summary.rows[BASE].rewards]
+    rising = [row for row in summary.rows.values() if _rises(row)]
     if summary.pool.judged:
         found = {row.label: {"judge": row.gain} for row in rising if row.gain.low <= 0}
         yield from _not_following(summary, "judge", "the judge's score is not", found)
-    unseen = {
-        row.label: {
-            name: row.standard_gains[name] for name in held_out if name in row.standard_gains
-        }
-        for row in rising
-    }
+    unseen = {row.label: _held_out_gains(summary, row) for row in rising}
     found = {
         label: gains
         for label, gains in unseen.items()
         if gains and all(one.low <= 0 for one in gains.values())
     }
     yield from _not_following(summary, "held_out", "no held-out reward is", found)
+
+
+def _rises(row: Row) -> bool:
+    """Whether the optimised reward of a method, which is no control, is shown to rise."""
+    if row.label == BASE or is_control(row.label) or "optimised" not in row.standard_gains:
+        return False
+    return row.standard_gains["optimised"].low > 0
+
+
+def _held_out_gains(summary: Summary, row: Row) -> dict[str, Interval]:
+    return {
+        name: row.standard_gains[name]
+        for name in summary.pool.held_out
+        if name in row.standard_gains
+    }
 
 
 def _not_following(

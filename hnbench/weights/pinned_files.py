@@ -83,6 +83,9 @@ class DataFile:
 _GENEVAL = Origin("djghosh13/geneval", "af4902f24d3ca90ebbb446dd9891a59e0f82725f", "MIT")
 _COMPBENCH = Origin("Karine-Huang/T2I-CompBench", "1b7094991a57f3c22abdd4f6e8ba6c1a15517073", "MIT")
 _PARTI = Origin("google-research/parti", "5a657978134374ce28973948331b319adef164bd", "Apache-2.0")
+_GENEVAL2 = Origin(
+    "facebookresearch/GenEval2", "a6e82d2289e8d418f27f0adee77908b07060eea3", "CC-BY-NC-4.0"
+)
 _HYPERNOISE = Origin("ExplainableML/HyperNoise", "bbe3ab4f9e2df89d4ccdd468acdd5246afde5e56", "MIT")
 
 _PINS = {
@@ -94,6 +97,9 @@ _PINS = {
         "55b6e3650e980c13daf30569eb666e000faf19bfc2b7b4cbe999fcdb7aa9d680"
     ),
     "geneval/object_names.txt": "608f6a0e5c8ca1c7a92b818430141fe268c85b7930b50f4160f1d65893b5bacd",
+    "geneval2/geneval2_data.jsonl": (
+        "09233adbc9f877fba205f1a20efa4a8640e7e62a91dfd55893562bed8a928e43"
+    ),
     "partiprompts/LICENSE": "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30",
     "partiprompts/PartiPrompts.tsv": (
         "fab29e41bb512a169b56acab4cf2a41dcb675e285df2efcde6640c7dd3c440eb"
@@ -188,6 +194,7 @@ _PINS = {
 _PLACES = {
     "geneval": (_GENEVAL, "prompts"),
     "t2i-compbench": (_COMPBENCH, "examples/dataset"),
+    "geneval2": (_GENEVAL2, ""),
     "partiprompts": (_PARTI, ""),
     "training": (_HYPERNOISE, "assets"),
 }

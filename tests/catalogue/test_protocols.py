@@ -14,6 +14,7 @@ from hnbench.suites.base import Suite
 NUMBERS = {
     "geneval": (553, 2212, 42, 168),
     "geneval-hf": (553, 2212, 42, 168),
+    "geneval2": (800, 800, 48, 48),
     "t2i-compbench": (2400, 24000, 120, 240),
     "t2i-compbench:3d-spatial": (300, 3000, 15, 30),
     "parti": (1632, 1632, 64, 64),

@@ -27,10 +27,10 @@ from transformers import (
 from hnbench.errors import UsageError
 from hnbench.measures import vqascore
 from hnbench.measures.sources import VQASCORE
-from hnbench.measures.vision_language import VisionLanguageModel
 from hnbench.measures.vqascore import VQAScore, load
 from hnbench.weights import hub
 from hnbench.weights.hub import Source
+from hnbench.weights.vision_language import VisionLanguageModel
 from tests.measures.vision_language_models import idefics, llava, qwen
 from tests.rewards.samples import picture
 
@@ -122,7 +122,7 @@ def test_a_value_depends_on_its_picture_and_prompt_and_not_on_its_neighbours(
 def test_the_answer_s_token_is_the_one_that_the_chat_goes_on_with(
     family: str, folders: dict[str, Path]
 ) -> None:
-    model = VisionLanguageModel(folders[family], "cpu")
+    model = VisionLanguageModel(folders[family], "cpu", VQASCORE.files)
     names = model.processor.tokenizer.convert_ids_to_tokens(
         [model.first_token("Yes"), model.first_token("No")]
     )
@@ -130,7 +130,7 @@ def test_the_answer_s_token_is_the_one_that_the_chat_goes_on_with(
 
 
 def test_of_an_answer_of_several_tokens_the_first_counts(folders: dict[str, Path]) -> None:
-    model = VisionLanguageModel(folders["qwen"], "cpu")
+    model = VisionLanguageModel(folders["qwen"], "cpu", VQASCORE.files)
     assert model.processor.tokenizer.convert_ids_to_tokens(model.first_token("Zebra")) == "Z"
 
 
@@ -212,7 +212,7 @@ def test_answers_that_begin_alike_are_refused() -> None:
 
 
 def test_a_prompt_with_a_special_token_is_refused(folders: dict[str, Path]) -> None:
-    model = VisionLanguageModel(folders["llava"], "cpu")
+    model = VisionLanguageModel(folders["llava"], "cpu", VQASCORE.files)
     with pytest.raises(
         UsageError, match="'two <image> signs' has '<image>', which is a special token"
     ):

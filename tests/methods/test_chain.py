@@ -12,7 +12,7 @@ from torch import Tensor
 from hnbench.errors import UsageError
 from hnbench.methods.base import Outcome
 from hnbench.methods.candidates import Candidates
-from hnbench.methods.chain import Chain, State, log_uniforms
+from hnbench.methods.chain import Chain, ChainState, log_uniforms
 from hnbench.methods.langevin import Langevin
 from hnbench.methods.pcn import PCN
 from hnbench.rewards.base import Reward
@@ -91,8 +91,8 @@ def test_a_drift_that_is_shortened_keeps_the_target() -> None:
     assert_normal(states, target / 1.5, 1 / 3)
 
 
-def state_of(noise: Tensor, drift: Tensor, score: Tensor) -> State:
-    return State(Candidates(noise, torch.zeros(len(noise), 3, 2, 2), score), drift)
+def state_of(noise: Tensor, drift: Tensor, score: Tensor) -> ChainState:
+    return ChainState(Candidates(noise, torch.zeros(len(noise), 3, 2, 2), score), drift)
 
 
 def test_langevins_ratio_is_that_of_the_densities() -> None:
@@ -103,7 +103,7 @@ def test_langevins_ratio_is_that_of_the_densities() -> None:
     scores = torch.randn(2, 50, dtype=torch.float64, generator=draw)
     states = state_of(one, near, scores[0]), state_of(other, far, scores[1])
 
-    def density(state: State, to: Tensor) -> Tensor:
+    def density(state: ChainState, to: Tensor) -> Tensor:
         """Of the target at a state, and of proposing `to` from it; normalised alike."""
         noise = state.candidates.noise
         spread = 1 - chain.rho**2
@@ -121,7 +121,7 @@ def test_pcns_ratio_is_that_of_the_densities() -> None:
     scores = torch.randn(2, 50, dtype=torch.float64)
     states = state_of(one, 0 * one, scores[0]), state_of(other, 0 * other, scores[1])
 
-    def density(state: State, to: Tensor) -> Tensor:
+    def density(state: ChainState, to: Tensor) -> Tensor:
         noise = state.candidates.noise
         at = state.candidates.score / chain.alpha - 0.5 * noise.square().sum(1)
         return at - (to - math.sqrt(1 - 0.16) * noise).square().sum(1) / (2 * 0.16)

@@ -70,6 +70,21 @@ def geneval() -> dict[str, str]:
     }
 
 
+def geneval2() -> dict[str, str]:
+    """GenEval 2's prompts and questions."""
+    rows = [
+        {
+            "prompt": f"{atoms} things, {number}",
+            "atom_count": atoms,
+            "vqa_list": [["How many things are in the image?", "two"], ["Is it red?", "Yes"]],
+            "skills": ["count", "attribute"],
+        }
+        for atoms in range(3, 11)
+        for number in range(100)
+    ]
+    return {"geneval2/geneval2_data.jsonl": "".join(f"{json.dumps(row)}\n" for row in rows)}
+
+
 def others() -> dict[str, str]:
     """PartiPrompts, and what HyperNoise is trained on."""
     rows = "".join(f"parti prompt {index}\tAbstract\tBasic\t\n" for index in range(1632))
@@ -89,4 +104,4 @@ def others() -> dict[str, str]:
 
 def all_files() -> dict[str, str]:
     """All of them, by the names of `hnbench.weights.pinned_files`."""
-    return {**compbench(), **geneval(), **others()}
+    return {**compbench(), **geneval(), **geneval2(), **others()}

@@ -403,6 +403,7 @@ def measures(root: Path) -> None:
     add(root, "openai/clip-vit-large-patch14-336", features.clip, "tf_model.h5")
     qwen = add(root, "Qwen/Qwen2.5-VL-7B-Instruct", vision_language_models.qwen)
     sharded(qwen, "model", 5)
+    add(root, "Qwen/Qwen3-VL-8B-Instruct", vision_language_models.qwen)
     (root / "files").mkdir(exist_ok=True)
     with tiny.seeded():
         state = alexnet(weights=None).state_dict()

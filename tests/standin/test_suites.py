@@ -34,7 +34,8 @@ RUN = [
 
 def test_no_suite_is_forgotten() -> None:
     by_hand = {"hpdv2", "dpg"}  # whose prompt files nobody downloads
-    tried = {name.partition(":")[0] for name in SUITES} | by_hand | {"parti", "geneval-shapes"}
+    others = {"parti", "geneval2", "geneval-shapes"}
+    tried = {name.partition(":")[0] for name in SUITES} | by_hand | others
     assert tried == {entry.name for entry in registry.SUITES.built_in}
 
 
@@ -73,6 +74,32 @@ def test_a_model_of_a_judge_may_come_from_a_revision_with_safetensors(
     ]
     assert any(line.endswith("model.safetensors") for line in weights)
     assert not any(line.endswith("pytorch_model.bin") for line in weights)
+
+
+def test_geneval2(
+    published: StandInHub,
+    hnbench: Hnbench,
+    offline: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A random model does not know people from bicycles.
+    monkeypatch.setattr("hnbench.suites.geneval2.judge.SoftTIFA.verify", lambda _: None)
+    well(
+        hnbench(
+            "fetch", "--generator", "sd-turbo", "--optimise", "redness=1", "--suite", "geneval2"
+        )
+    )
+    offline()
+    well(hnbench(*RUN, "--suite", "geneval2"))
+    run = read_run("run")
+    assert run.manifest["suite"]["judge"]["name"] == "soft-tifa-geometric"
+    for record in run.records:
+        assert record.verdict is not None
+        assert record.verdict.correct is None
+        assert record.verdict.score == pytest.approx(record.verdict.details["geometric"], abs=1e-4)
+        assert len(record.verdict.details["atoms"]) == 2
+    well(hnbench("score", "run", "--suite", "geneval2", "--partial"))
+    assert published.asked
 
 
 def test_parti_prompts(published: StandInHub, hnbench: Hnbench) -> None:

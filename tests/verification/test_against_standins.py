@@ -21,7 +21,6 @@ from torchvision import transforms
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from hnbench.measures import fidelity, lpips, transformer
-from hnbench.measures.vision_language import VisionLanguageModel
 from hnbench.rewards import aesthetic, checkpoint, clip, hpsv2, imagereward
 from hnbench.verification import check as verify_check
 from hnbench.verification import rewards as reward_checks
@@ -29,6 +28,7 @@ from hnbench.verification.check import CheckResult, run_check
 from hnbench.verification.measures import placed_positions
 from hnbench.verification.reference import Reference, all_references
 from hnbench.weights import pictures
+from hnbench.weights.vision_language import VisionLanguageModel
 from tests.rewards.samples import picture
 from tests.verification import standins
 from tests.verification.standins import LAION, World, truth_of

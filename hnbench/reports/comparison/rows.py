@@ -62,32 +62,29 @@ def compared_rows(groups: Sequence[Group], labels: Sequence[str] = ()) -> list[C
 def _names(groups: Sequence[Group], rows: Sequence[tuple[str, Sequence[Group]]]) -> list[str]:
     if len(groups) == 1:
         return [label for label, _ in rows]
-    facts = {group.name: _facts(group) for group in groups}
-    devices = [{"device": group.device} for group in groups]
-    names = []
-    for label, owners in rows:
-        if len(owners) == len(groups):
-            names.append(label)
-        elif owners[0].named:
-            names.append(f"{label} ({owners[0].name})")
-        else:
-            own = facts[owners[0].name] | _parameters(owners[0], label)
-            others = [
-                facts[group.name] | _parameters(group, label)
-                for group in groups
-                if group.name != owners[0].name
-            ]
-            detail = (
-                _difference(own, others)
-                or _difference({"device": owners[0].device}, devices)
-                or owners[0].name
-            )
-            names.append(f"{label} ({detail})")
+    names = [
+        label if len(owners) == len(groups) else f"{label} ({_what(groups, owners[0], label)})"
+        for label, owners in rows
+    ]
     twice = {name for name, number in Counter(names).items() if number > 1}
     return [
         f"{name} [{owners[0].name}]" if name in twice else name
         for name, (_, owners) in zip(names, rows, strict=True)
     ]
+
+
+def _what(groups: Sequence[Group], owner: Group, label: str) -> str:
+    """The text that tells a group's row from those of the others: its given name, else the facts in
+    which it differs, else its device.
+    """
+    if owner.named:
+        return owner.name
+    own = _facts(owner) | _parameters(owner, label)
+    others = [
+        _facts(group) | _parameters(group, label) for group in groups if group.name != owner.name
+    ]
+    devices = [{"device": group.device} for group in groups]
+    return _difference(own, others) or _difference({"device": owner.device}, devices) or owner.name
 
 
 def _facts(group: Group) -> dict[str, Any]:

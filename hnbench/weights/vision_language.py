@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import UsageError
 from hnbench.files.escaping import first_line
-from hnbench.measures.sources import VQASCORE
 from hnbench.seeds import digest
 from hnbench.weights.fingerprint import fingerprint_of
 from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import torch
@@ -37,10 +37,11 @@ class VisionLanguageModel:
     cannot be loaded or cannot answer questions about a picture.
     """
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, files: Sequence[str]) -> None:
+        """Load it. `files` are the patterns of the files that make up the model."""
         import torch
 
-        self.folder, self.device = folder, device
+        self.folder, self.device, self._files = folder, device, files
         self.dtype = torch.float32 if device == "cpu" else torch.bfloat16
         self.processor = _processor(folder)
         self.model = _model(folder, self.dtype).to(device)
@@ -54,7 +55,7 @@ class VisionLanguageModel:
     @cached_property
     def fingerprint(self) -> str:  # cached, because it reads all weights
         """A SHA-256 of the folder's files and the dtype of the computation."""
-        return digest([str(self.dtype), fingerprint_of(self.folder, VQASCORE.files)])
+        return digest([str(self.dtype), fingerprint_of(self.folder, self._files)])
 
     def first_token(self, answer: str) -> int:
         """The id of an answer's first token, at the place of the chat template where the model
@@ -94,9 +95,16 @@ class VisionLanguageModel:
             return_tensors="pt",
         )
 
-    def probability(self, picture: Image, question: str, token: int) -> float:
-        """The probability, by a softmax over the whole vocabulary, that `token` is the answer's
-        first. `picture` is RGB; `question` is used as it is.
+    def first_tokens(self, texts: Iterable[str]) -> frozenset[int]:
+        """The ids of the tokens that the texts begin with by themselves; several texts may begin
+        with the same one.
+        """
+        tokenizer = self.processor.tokenizer
+        return frozenset(tokenizer(text, add_special_tokens=False).input_ids[0] for text in texts)
+
+    def probability(self, picture: Image, question: str, *tokens: int) -> float:
+        """The probability, by a softmax over the whole vocabulary, that one of the `tokens`, which
+        differ, is the answer's first. `picture` is RGB; `question` is used as it is.
 
         `UsageError` if the question has one of the model's special tokens.
         """
@@ -107,7 +115,7 @@ class VisionLanguageModel:
         inputs = self.asked(picture, question)
         with torch.no_grad():
             logits = self.model(**inputs.to(self.device, self.dtype)).logits[0, -1]
-        return float(logits.double().softmax(-1)[token])
+        return float(logits.double().softmax(-1)[list(tokens)].sum())
 
 
 def _message(role: str, text: str, *images: dict[str, Any]) -> dict[str, Any]:

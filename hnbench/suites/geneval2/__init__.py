@@ -1,0 +1,1 @@
+"""GenEval 2: prompts of three to ten atoms, and a vision-language model that is asked for each."""
