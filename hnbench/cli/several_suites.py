@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hnbench.catalogue.specifications import find_suite
 from hnbench.errors import UsageError
 from hnbench.files.names import plain_name
 
@@ -16,8 +17,11 @@ def runs_of(suites: Sequence[str], out: Path | None) -> Iterator[tuple[str, Path
     """Each suite with the folder of its run: `out` itself for a single suite, and a folder in `out`
     for each of several; None for the run's own name.
 
-    `UsageError` for a suite that is given twice, or whose folder would be that of another.
+    `UsageError` for an unknown suite, before any run, and for one that is given twice or whose
+    folder would be that of another.
     """
+    for suite in suites:
+        find_suite(suite)
     names = [plain_name(suite) for suite in suites]
     for suite, name in zip(suites, names, strict=True):
         if names.count(name) > 1:

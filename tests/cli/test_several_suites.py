@@ -17,18 +17,23 @@ TOYS = ("--generator", "toy", "--optimise", "brightness=1.0", "--hold-out", "red
 
 def test_each_suite_has_its_folder_in_out() -> None:
     out = Path("out")
-    assert list(runs_of(["a"], out)) == [("a", out)]
-    assert list(runs_of(["a:b", "x/c.txt"], out)) == [
-        ("a:b", out / "a-b"),
+    assert list(runs_of(["parti"], out)) == [("parti", out)]
+    assert list(runs_of(["t2i-compbench:color", "x/c.txt"], out)) == [
+        ("t2i-compbench:color", out / "t2i-compbench-color"),
         ("x/c.txt", out / "x_c.txt"),
     ]
-    assert list(runs_of(["a", "b"], None)) == [("a", None), ("b", None)]
+    assert list(runs_of(["parti", "dpg"], None)) == [("parti", None), ("dpg", None)]
 
 
-@pytest.mark.parametrize("suites", [["a", "b", "a"], ["a:b", "a-b"]])
+@pytest.mark.parametrize("suites", [["parti", "dpg", "parti"], ["x/c.txt", "x_c.txt"]])
 def test_a_suite_twice_is_refused_before_any_run(suites: list[str]) -> None:
     with pytest.raises(UsageError, match="given twice, or its folder"):
         next(iter(runs_of(suites, None)))
+
+
+def test_an_unknown_suite_is_refused_before_any_run() -> None:
+    with pytest.raises(UsageError, match="unknown suite 'part'; did you mean 'parti'"):
+        next(iter(runs_of(["dpg", "part"], None)))
 
 
 def test_every_suite_is_run_planned_and_continued(hnbench: Hnbench, tmp_path: Path) -> None:
