@@ -29,7 +29,7 @@ from hnbench.errors import HnbenchError, StoreError, UsageError
 from hnbench.files.escaping import first_line
 from hnbench.files.writing import ADVICE
 from hnbench.guards.interrupts import exit_code_of, heed_sigterm
-from hnbench.guards.out_of_memory import is_out_of_memory
+from hnbench.guards.out_of_memory import hide_in_finalizers, is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,6 +152,7 @@ app = typer.Typer(
 def main() -> None:
     """The console script."""
     prepare()
+    hide_in_finalizers()
     heed_sigterm()
     try:
         app(prog_name="hnbench")

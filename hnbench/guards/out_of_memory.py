@@ -35,3 +35,16 @@ def _says_so(error: BaseException) -> bool:
         return True
     texts = _OF_THE_SYSTEM + (_TEXTS if isinstance(error, RuntimeError) else ())
     return any(text in text_of(error).lower() for text in texts)
+
+
+def hide_in_finalizers() -> None:
+    """Show no lack of memory that Python meets while it removes objects. There is no other way to
+    handle it, and the error that the lack of memory raised elsewhere is shown.
+    """
+    shown = sys.unraisablehook
+
+    def hook(error: sys.UnraisableHookArgs) -> None:
+        if not issubclass(error.exc_type, MemoryError):
+            shown(error)
+
+    sys.unraisablehook = hook

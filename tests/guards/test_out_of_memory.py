@@ -4,6 +4,7 @@ helps.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from hnbench.cli.app import app
-from hnbench.guards.out_of_memory import is_out_of_memory
+from hnbench.guards.out_of_memory import hide_in_finalizers, is_out_of_memory
 from hnbench.hypernetwork.trainer import Trainer
 from hnbench.runs.attempt import in_chunks
 
@@ -196,3 +197,21 @@ def test_a_run_without_memory_for_one_image_records_it_and_says_so(
     assert "samples failed: " in line
     assert "times OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB." in line
     assert "Traceback" not in result.output
+
+
+def test_only_a_lack_of_memory_is_hidden_in_finalizers(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda error: seen.append(error.exc_type))
+    hide_in_finalizers()
+
+    class Ending:
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def __del__(self) -> None:
+            raise self.error
+
+    for error in (MemoryError(), ValueError()):
+        made = Ending(error)
+        del made
+    assert seen == [ValueError]
