@@ -46,9 +46,7 @@ def expect(found: Any) -> Any:
     """Playwright's assertions about a page or a locator, which wait until they hold. They do not
     evaluate text in the page, which its content security policy forbids.
     """
-    from playwright.sync_api import expect as expected
-
-    return expected(found)
+    return pytest.importorskip("playwright.sync_api").expect(found)
 
 
 @pytest.fixture(scope="session")
