@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnbench.display.screen import Screen
+from hnbench.images.merging import check_results, merge_results
 from hnbench.runs.coverage import cover
 from hnbench.runs.merging import merge as merge_runs
 from hnbench.runs.plan import Plan
@@ -28,6 +29,10 @@ class MergedRun(Run):
     """The number of journals that were added now."""
     images: int
     """The number of images that were added now."""
+    values: int
+    """The number of lines of `hnbench.score` and `hnbench.measure` that were added now: verdicts,
+    and rows of measured values.
+    """
     damaged: tuple[str, ...]
     """The paths of images that no folder has as they were written. Their samples count as missing:
     `hnbench.run` computes them.
@@ -38,15 +43,18 @@ def merge(runs: Sequence[str | Path], *, out: str | Path, progress: bool = True)
     """Merge the folders of one run, computed on machines without a common disk, into `out`.
 
     The result does not depend on the order of the folders. If `out` holds the same run, the others
-    are added to it; the other folders are only read. Values of `hnbench.measure` and
-    `hnbench.score` are not merged. The same call completes a merge that was interrupted.
+    are added to it; the other folders are only read. What `hnbench.measure` and `hnbench.score`
+    stored in the run folders is merged too. The same call completes a merge that was interrupted.
 
     Raises `UsageError` if no folder is given; `StoreError` for folders that are not of one run with
-    one plan, before anything is written, and for a folder that is damaged or cannot be written to.
+    one plan or have different values of the same image, before anything is written, and for a
+    folder that is damaged or cannot be written to.
     """
-    target = Path(out)
+    parts, target = [Path(run) for run in runs], Path(out)
     with Screen(shown=progress) as screen, screen.stages() as display:
-        added = merge_runs([Path(run) for run in runs], target, display)
+        check_results(parts, target)
+        added = merge_runs(parts, target, display)
+        values = merge_results(parts, target)
     found = read_run(target)
     coverage = cover(Plan.from_manifest(found.manifest), found.records, target)
     missing = set(added.damaged)
@@ -57,5 +65,6 @@ def merge(runs: Sequence[str | Path], *, out: str | Path, progress: bool = True)
         failed=len(coverage.failed),
         journals=added.journals,
         images=added.images,
+        values=values,
         damaged=added.damaged,
     )

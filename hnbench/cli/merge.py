@@ -28,13 +28,19 @@ def merge(
     """Merge the folders of one run, computed on machines without a common disk.
 
     Each machine runs its own --shard. The folders must be of one run with the same methods and
-    prompts, in any order. An interrupted merge is completed by the same command.
+    prompts, in any order. Verdicts of `hnbench score` and values of `hnbench measure` in them are
+    merged too. An interrupted merge is completed by the same command.
     """
     found = api.merge(runs, out=out)
     echo(
         f"{found.folder} has {found.done} of {found.expected} records: {found.journals} journals"
         f" and {found.images} images were added"
     )
+    if found.values:
+        echo(
+            f"{found.values} lines of verdicts and measured values were added; `hnbench score` and"
+            " `hnbench measure` compute only what is missing"
+        )
     if found.damaged:
         raise SampleFailure(
             f"images that no folder has as they were written: {len(found.damaged)}, such as"

@@ -48,16 +48,23 @@ def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
 
     `parse` raises a `ValueError`, `KeyError` or `TypeError` for a wrong line (see `parsed_lines`).
     """
-    return [value for each in (path, *_parts(path)) for value in _lines_of(each, parse)]
+    return [value for each in files_of(path) for value in _parsed(each, parse)]
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that `read_lines` reads, in its order."""
+    named = [each for one in (path, *_parts(path)) for each in (_packed(one), one)]
+    return [each for each in named if _is_there(each)]
 
 
 def _lines_of(path: Path, parse: Callable[[Any], T]) -> list[T]:
     return [
-        value
-        for each in (_packed(path), path)
-        if _is_there(each)
-        for value in parsed_lines(each, lambda line: parse(decode(unsealed(line)[0], dict)))
+        value for each in (_packed(path), path) if _is_there(each) for value in _parsed(each, parse)
     ]
+
+
+def _parsed(path: Path, parse: Callable[[Any], T]) -> Iterator[T]:
+    return parsed_lines(path, lambda line: parse(decode(unsealed(line)[0], dict)))
 
 
 def parsed_lines(path: Path, parse: Callable[[bytes], T]) -> Iterator[T]:

@@ -11,7 +11,7 @@ from hnbench.errors import UsageError
 from hnbench.files.names import plain_name
 from hnbench.images.failed import refuse_failed
 from hnbench.images.inventory import decode_png
-from hnbench.images.verdict_journal import VerdictJournal, key_of
+from hnbench.images.verdict_journal import PREFIX, VerdictJournal, key_of
 from hnbench.runs.attempt import attempted
 from hnbench.runs.shards import WHOLE
 from hnbench.runs.verdicts import named, verdicts_of, verify
@@ -53,7 +53,7 @@ def judge_of(suite: Suite, device: str) -> Judge:
 
 def scores_folder(folder: Path, judge: Judge) -> Path:
     """The default folder for the scores of a folder's images."""
-    return folder / plain_name(f"scores-{judge.name}")
+    return folder / plain_name(f"{PREFIX}{judge.name}")
 
 
 def score(

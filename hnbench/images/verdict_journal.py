@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """The version of a line that this package writes."""
+PREFIX, NAME = "scores-", "journal.jsonl"
+"""The beginning of the name of a folder of scores in a folder of images, and the journal's name."""
 
 
 def key_of(image: FoundImage, fingerprint: str) -> str:
@@ -42,7 +44,7 @@ class VerdictJournal:
 
     def __init__(self, folder: Path, shard: Shard = WHOLE) -> None:
         """Name the folder; it is made, locked and read on entering the `with` statement."""
-        self._file = journal.Journal(folder / "journal.jsonl", _parse, (shard.index, shard.count))
+        self._file = journal.Journal(folder / NAME, parse_verdict, (shard.index, shard.count))
         self.verdicts: dict[str, Verdict] = {}
 
     def __enter__(self) -> Self:
@@ -79,7 +81,8 @@ def _line(key: str, image: FoundImage, verdict: Verdict) -> dict[str, Any]:
     return {"schema": SCHEMA, "key": key, **about, "verdict": msgspec.to_builtins(verdict)}
 
 
-def _parse(value: dict[str, Any]) -> tuple[str, Verdict]:
+def parse_verdict(value: dict[str, Any]) -> tuple[str, Verdict]:
+    """The key and the verdict of a decoded line; `MalformedError` if it is none."""
     check_schema(value, SCHEMA)
     line = as_kind(value, _Line)
     return line.key, line.verdict

@@ -193,13 +193,13 @@ def open_journal(folder: Path, part: tuple[int, int] = (1, 1)) -> Journal[Defini
     """The journal in a folder of measures, for writing; `part` is the number of this process and
     the number of processes.
     """
-    return Journal(folder / NAME, _Reader(), part)
+    return Journal(folder / NAME, MeasureReader(), part)
 
 
 def read_measurements(run: Path) -> Measurements | None:
     """The values that were measured on a run's images; None if there are none."""
     path = run / FOLDER / NAME
-    lines = read_lines(path, _Reader())
+    lines = read_lines(path, MeasureReader())
     return Measurements(lines) if lines else None
 
 
@@ -257,7 +257,7 @@ def _row(
     return {"schema": SCHEMA, **about, "values": values}
 
 
-class _Reader:
+class MeasureReader:
     """Reads the lines of a journal in order, because the definition before a row says which type
     its values must have.
     """

@@ -76,6 +76,24 @@ def test_merge_says_what_there_is(
     assert "results is not a run folder" in other.stderr
 
 
+def test_verdicts_and_values_of_the_parts_are_not_computed_again(
+    hnbench: Hnbench, parts: tuple[str, str]
+) -> None:
+    score = ("--suite", "toy-suite", "--device", "cpu")
+    measure = ("--measure", "lpips", "--device", "cpu")
+    for part in parts:
+        assert hnbench("score", part, "--partial", *score).exit_code == 0
+        assert hnbench("measure", part, "--partial", *measure).exit_code == 0
+    merged = hnbench("merge", *parts, "--out", "merged")
+    assert merged.exit_code == 0
+    assert "lines of verdicts and measured values were added" in " ".join(merged.stdout.split())
+    assert "all 24 images have their verdicts" in " ".join(
+        hnbench("score", "merged", *score).stderr.split()
+    )
+    again = hnbench("measure", "merged", *measure)
+    assert "nothing new to measure" in " ".join(again.stderr.split())
+
+
 def test_the_last_shard_of_score_and_of_measure_writes_the_results(
     hnbench: Hnbench,
     tmp_path: Path,

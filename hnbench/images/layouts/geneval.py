@@ -23,6 +23,7 @@ from hnbench.images.inventory import (
     FoundImage,
     expected_of,
 )
+from hnbench.images.verdict_journal import PREFIX
 from hnbench.measures.journal import FOLDER
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def read_geneval(folder: Path, suite: Suite, *, full: bool) -> Inventory:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name == FOLDER or path.name.startswith(("scores-", "."))
+    return path.name == FOLDER or path.name.startswith((PREFIX, "."))
 
 
 def _prompt_of(child: Path, by_text: dict[str, Prompt]) -> Prompt | None:
