@@ -7,7 +7,8 @@ loading a model. Prints or writes `hnbench/catalogue/operations.csv`.
 Networks of the published sizes are made on torch's meta device, where tensors have shapes and no
 values, so nothing is downloaded and no memory is needed. The embedded world's models are loaded.
 Each pass is for one image of the default size, and is counted by `hnbench.flops`, as in a run. The
-backward pass is that to the noise, or to the image in a reward.
+backward pass is that to the noise, or to the image in a reward; that of a training is to the
+weights of the adapter.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import astuple, replace
 from types import SimpleNamespace
 from typing import Any, TextIO
 from unittest import mock
@@ -77,21 +79,26 @@ def generator_rows(name: str) -> Rows:
             found: Tensor = generator.predict(given, text)
         return found
 
-    weights = sum(one.numel() for one in adapter.named_parameters().values())
+    weights = list(adapter.named_parameters().values())
     noise = generator.noise_shape
-    passes: dict[Part, tuple[Callable[[Tensor], Tensor], Sequence[int], int]] = {
+    place = (generator.device, generator.dtype)
+    plain: dict[Part, tuple[Callable[[Tensor], Tensor], Sequence[int], int]] = {
         "backbone": (lambda given: generator.predict(given, text), noise, size(generator.backbone)),
         "decoder": (decoded, latents, size(generator.decoder)),
-        "hypernetwork": (
-            lambda given: Hypernetwork(generator, adapter).displacement(given, text),
-            noise,
-            weights,
-        ),
-        "finetuned": (backbone, noise, weights),
+    }
+    adapted: dict[Part, Callable[[Tensor], Tensor]] = {
+        "hypernetwork": lambda given: Hypernetwork(generator, adapter).displacement(given, text),
+        "finetuned": backbone,
     }
     return {
-        part: operations_of(work, shape, parameters, generator.device, generator.dtype)
-        for part, (work, shape, parameters) in passes.items()
+        part: operations_of(work, shape, parameters, *place)
+        for part, (work, shape, parameters) in plain.items()
+    } | {
+        part: replace(
+            operations_of(work, noise, sum(one.numel() for one in weights), *place),
+            training=training_of(work, noise, weights, *place),
+        )
+        for part, work in adapted.items()
     }
 
 
@@ -216,6 +223,22 @@ def operations_of(
     return Operations(parameters, forward.flops, backward.flops)
 
 
+def training_of(
+    work: Callable[[Tensor], Tensor],
+    shape: Sequence[int],
+    weights: Sequence[Tensor],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> int:
+    """The operations of the gradient of `work` to these weights, without that to its input."""
+    given = torch.rand(1, *shape, device=device, dtype=dtype)
+    with fused_attention() if device.type == "meta" else nullcontext():
+        made = work(given)
+        with counted() as backward:
+            torch.autograd.grad(made.sum(), weights)
+    return backward.flops
+
+
 @contextmanager
 def fused_attention() -> Iterator[None]:
     """Within the block attention is one fused operator, as on real devices. On the meta device
@@ -252,7 +275,7 @@ def write(names: Sequence[str], file: TextIO) -> None:
     writer.writerow(COLUMNS)
     for name in names:
         for part, found in rows_of(name).items():
-            writer.writerow([name, part, found.parameters, found.forward, found.backward])
+            writer.writerow([name, part, *astuple(found)])  # None is written as nothing
 
 
 def main() -> None:

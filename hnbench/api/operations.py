@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from hnbench.api.arrangement import Arrangement
     from hnbench.catalogue.operations import Part
+    from hnbench.config import RunConfig
+    from hnbench.hypernetwork.config import TrainingConfig
     from hnbench.methods.base import Method
     from hnbench.runs.workload import Workload
 
@@ -30,8 +32,8 @@ RECOMPUTING = {"checkpoint-decoder", "checkpoint-all", "offload-blocks"}
 """The memory policies with which a backward pass computes a part of the forward pass again."""
 
 
-class _UnknownError(Exception):
-    """The reason why a method's operations are not known in advance."""
+class UnknownOperationsError(Exception):
+    """The reason why operations are not known in advance."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def operations_of_run(asked: Arrangement, methods: Sequence[Method]) -> KnownOpe
     for method in methods:
         try:
             per_task[name_of(method)] = _flops(method, asked)
-        except _UnknownError as reason:
+        except UnknownOperationsError as reason:
             unknown[name_of(method)] = str(reason)
     return KnownOperations(per_task, unknown)
 
@@ -77,8 +79,8 @@ def _flops(method: Method, asked: Arrangement) -> int:
     steps = asked.config.steps
     passes, more = method.passes(steps), method.passes(steps + 1)
     if passes is None or more is None:
-        raise _UnknownError("it does not announce its passes")
-    generator = _generator(asked, backward=passes.generator_backward > 0)
+        raise UnknownOperationsError("it does not announce its passes")
+    generator = generator_operations(asked.config, backward=passes.generator_backward > 0)
     image, prediction = _backbones(method, asked, generator)
     decoder = generator["decoder"]
     images = more.generator_forward - passes.generator_forward
@@ -86,7 +88,7 @@ def _flops(method: Method, asked: Arrangement) -> int:
     predictions = passes.generator_forward - images * steps
     predictions_back = passes.generator_backward - images_back * steps
     if min(images, images_back, predictions, predictions_back) < 0:
-        raise _UnknownError("its passes do not grow evenly with the steps")
+        raise UnknownOperationsError("its passes do not grow evenly with the steps")
     total = (
         images * (steps * image.forward + decoder.forward)
         + images_back * (steps * image.backward + decoder.backward)
@@ -94,27 +96,33 @@ def _flops(method: Method, asked: Arrangement) -> int:
         + predictions_back * prediction.backward
     )
     if passes.reward_forward or passes.reward_backward:
-        for reward in _rewards(asked.config.optimised):
+        for reward in reward_operations(asked.config.optimised):
             total += passes.reward_forward * reward.forward
             total += passes.reward_backward * reward.backward
     return total
 
 
-def _generator(asked: Arrangement, *, backward: bool) -> Mapping[Part, Operations]:
-    config = asked.config
+def generator_operations(
+    config: RunConfig | TrainingConfig, *, backward: bool
+) -> Mapping[Part, Operations]:
+    """The passes of a generator with these options, whose `backward` passes are needed or not.
+    `UnknownOperationsError` if they were not counted.
+    """
     found = operations_of(config.generator)
     if is_place(config.generator) or not found:
-        raise _UnknownError(f"nobody counted those of {config.generator}")
+        raise UnknownOperationsError(f"nobody counted those of {config.generator}")
     default = registry.GENERATORS.entry(config.generator).image_size
     if config.image_size not in (None, default):
-        raise _UnknownError(f"those of {config.generator} are known at {default} pixels only")
+        raise UnknownOperationsError(
+            f"those of {config.generator} are known at {default} pixels only"
+        )
     if config.max_sequence_length is not None:
-        raise _UnknownError(
+        raise UnknownOperationsError(
             f"those of {config.generator} are known without `max_sequence_length` only"
         )
     recomputing = sorted(RECOMPUTING & set(memory_policies(config.memory)))
     if backward and recomputing:
-        raise _UnknownError(f"with {', '.join(recomputing)}, backward passes compute more")
+        raise UnknownOperationsError(f"with {', '.join(recomputing)}, backward passes compute more")
     return found
 
 
@@ -140,15 +148,16 @@ def _backbones(
     else:
         parameters = None
     if parameters != adapted.parameters:
-        raise _UnknownError(
+        raise UnknownOperationsError(
             f"its adapter has other layers or another rank than {asked.config.generator}'s own"
         )
     return (plain, adapted) if method.kind == "hypernoise" else (adapted, plain)
 
 
-def _rewards(names: Iterable[str]) -> list[Operations]:
+def reward_operations(names: Iterable[str]) -> list[Operations]:
+    """The passes of these rewards. `UnknownOperationsError` if one was not counted."""
     known = {name: operations_of(name) for name in names}
     missing = [name for name, parts in known.items() if not parts]
     if missing:
-        raise _UnknownError(f"nobody counted those of {', '.join(missing)}")
+        raise UnknownOperationsError(f"nobody counted those of {', '.join(missing)}")
     return [parts["reward"] for parts in known.values()]

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 from rich import filesize
 
 from hnbench.api.needs import model_downloads
+from hnbench.api.operations import UnknownOperationsError
 from hnbench.api.trackers import trackers_of
 from hnbench.api.training_arrangement import arrange_training
+from hnbench.api.training_operations import operations_of_training
 from hnbench.catalogue.loading import check_device
 from hnbench.display.screen import Screen
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.hypernetwork.expected import evaluations_of, expected_passes, held_out_of
 from hnbench.hypernetwork.launch import launched
+from hnbench.reports.costs import TFLOPS, with_unit
 from hnbench.weights.pinned_files import nothing_downloaded
 
 if TYPE_CHECKING:
@@ -41,6 +44,10 @@ class TrainingPlan:
     """The number of distinct prompts; None if their files have not been downloaded yet."""
     passes: Mapping[str, int]
     """The expected passes of generator and reward, in images, evaluations included."""
+    flops: int | None
+    """The expected floating-point operations, evaluations included; None if nobody counted those of
+    these models in advance.
+    """
     downloads: tuple[NeededDownload, ...]
     """The models that do not come with hnbench; empty if nothing is needed."""
     lines: tuple[str, ...]
@@ -75,6 +82,7 @@ def plan_training(**asked: Any) -> TrainingPlan:
         config,
         len(set(wanted.prompts)) or None,
         expected_passes(config, _held_out(wanted)),
+        flops if isinstance(flops := _flops(wanted), int) else None,
         models,
         (*effective_lines(wanted, launch.count, device), f"downloads    {_downloads(models)}"),
     )
@@ -101,6 +109,7 @@ def effective_lines(wanted: TrainingArrangement, processes: int, device: str) ->
             f" {_held_out(wanted)} prompts x {config.eval_samples} noises"
         ),
         "passes": _passes(wanted),
+        "operations": _operations(wanted),
         "folder": f"{wanted.folder}{_state_of(wanted.folder)}",
         "disk": _disk(config),
     }
@@ -180,6 +189,21 @@ def _passes(wanted: TrainingArrangement) -> str:
         f"{model} {found[f'{model}_forward']:,} forward, {found[f'{model}_backward']:,} backward"
         for model in ("generator", "reward")
     )
+
+
+def _flops(wanted: TrainingArrangement) -> int | str:
+    """The floating-point operations, or the reason why they are not known."""
+    try:
+        return operations_of_training(wanted.config, _held_out(wanted))
+    except UnknownOperationsError as reason:
+        return str(reason)
+
+
+def _operations(wanted: TrainingArrangement) -> str:
+    flops = _flops(wanted)
+    if isinstance(flops, str):
+        return f"unknown ({flops})"
+    return f"{with_unit(TFLOPS, flops / 1e12)}, counted in advance for these models"
 
 
 def _state_of(folder: Path) -> str:

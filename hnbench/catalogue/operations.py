@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = Path(__file__).with_name("operations.csv")
-COLUMNS = ("model", "part", "parameters", "forward", "backward")
+COLUMNS = ("model", "part", "parameters", "forward", "backward", "training")
 Part = Literal["backbone", "decoder", "hypernetwork", "finetuned", "reward"]
 """`hypernetwork` and `finetuned` are passes of the backbone with an adapter of the generator's own
 training (its first preset, or the default settings).
@@ -35,6 +35,8 @@ class Operations:
     forward: int
     backward: int
     """The FLOPs of a backward pass to the noise, the latents or the image."""
+    training: int | None = None
+    """The FLOPs of a backward pass to the adapter's weights; None without an adapter."""
 
 
 @cache
@@ -44,7 +46,10 @@ def operations_of(model: str) -> Mapping[Part, Operations]:
         return MappingProxyType(
             {
                 cast("Part", row["part"]): Operations(
-                    int(row["parameters"]), int(row["forward"]), int(row["backward"])
+                    int(row["parameters"]),
+                    int(row["forward"]),
+                    int(row["backward"]),
+                    int(row["training"]) if row["training"] else None,
                 )
                 for row in csv.DictReader(file)
                 if row["model"] == model

@@ -21,13 +21,23 @@ def evaluations_of(config: TrainingConfig) -> int:
     return 1 + -(-config.steps // config.eval_every)
 
 
+def trained_images(config: TrainingConfig) -> int:
+    """The number of images in all steps."""
+    return config.steps * config.batch_size * config.accumulation
+
+
+def evaluated_images(config: TrainingConfig, held_out: int) -> int:
+    """The number of images in an evaluation on `held_out` prompts."""
+    return min(config.eval_prompts, held_out) * config.eval_samples
+
+
 def expected_passes(config: TrainingConfig, held_out: int) -> Passes:
     """The passes of a training without skipped steps, evaluations on `held_out` prompts included.
 
     The base is evaluated once, the adapter each time.
     """
-    trained = config.steps * config.batch_size * config.accumulation
-    tasks = min(config.eval_prompts, held_out) * config.eval_samples
+    trained = trained_images(config)
+    tasks = evaluated_images(config, held_out)
     evaluated = tasks * evaluations_of(config)
     # The hypernetwork is one more pass of the generator, in both directions.
     each = 2 if config.kind == "hypernoise" else 1

@@ -54,6 +54,45 @@ def test_the_passes_are_those_of_the_training(
     assert sum('"evaluation"' in line for line in log) == evaluations_of(wanted)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"kind": "finetune"}, {"kind": "finetune", "image_penalty": 0.0}],
+    ids=str,
+)
+def test_the_operations_are_those_of_the_training(changes: dict[str, Any], tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a red ring\na blue star\n")
+    asked: dict[str, Any] = {
+        "steps": 3,
+        "batch_size": 2,
+        "accumulation": 2,
+        "eval_every": 2,
+        "optimise": {"shapes-clip": 1.0, "shapes-resnet": 0.5},
+        "prompts": prompts,
+        "device": "cpu",
+        "out": tmp_path / "out",
+        "progress": False,
+        **changes,
+    }
+    planned = hnbench.plan_training(**asked).flops
+    assert planned is not None
+    assert hnbench.train(**asked).description["training"]["flops"] == planned
+
+
+def test_operations_that_nobody_counted_are_none_with_a_reason() -> None:
+    for changes, reason in (
+        ({"rank": 4}, "shapes with another rank than its own"),
+        ({"target_pattern": ".*out"}, "shapes with another target pattern than its own"),
+        ({"generator": "sd-turbo", "image_size": 768}, "sd-turbo are known at 512 pixels only"),
+        ({"optimise": {"clip@owner/name": 1.0}}, "nobody counted those of clip@owner/name"),
+    ):
+        plan = hnbench.plan_training(progress=False, **changes)  # type: ignore[arg-type]
+        assert plan.flops is None
+        (line,) = [line for line in plan.lines if line.startswith("operations")]
+        assert line.startswith("operations   unknown (")
+        assert line.endswith(f"{reason})")
+
+
 @pytest.mark.parametrize("count", [2, 9, 10, 19, 20, 245])
 def test_the_number_of_held_out_prompts(count: int) -> None:
     assert held_out_of(count) == len(split_prompts([str(number) for number in range(count)], 0)[1])
@@ -76,6 +115,7 @@ def test_a_dry_run_writes_nothing(empty: Path) -> None:
     assert found["images"] == "32 a step = 32 x 1 (batch x accumulation); 960 in all"
     assert found["prompts"] == "shapes: 221 to train on, 24 held out"
     assert found["evaluation"] == "2 times, every 100 steps, on 24 prompts x 4 noises"
+    assert found["operations"] == "1.55 TFLOP, counted in advance for these models"
     assert found["folder"] == "there"
     assert found["downloads"] == "nothing"
     assert max(map(len, found)) <= 12
