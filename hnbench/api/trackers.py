@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
     from hnbench.api.arguments import Several
     from hnbench.hypernetwork.config import TrainingConfig
-    from hnbench.hypernetwork.trainer import TrainingProgress
+    from hnbench.hypernetwork.evaluation import Sample
+    from hnbench.hypernetwork.trainer import ShowSamples, TrainingProgress
 
 TRACKERS = ("tensorboard", "wandb", "trackio")
 """The trackers by name, which is also that of their package."""
 PROJECT = "hnbench"
+LONGEST = 60
+"""The number of characters of a prompt in the name of its images."""
 
 
 def trackers_of(given: Several) -> tuple[str, ...]:
@@ -67,10 +70,43 @@ class TrackerProgress:
             tracker.log(values, step=record["step"])
         self._shown.stepped(record)
 
+    def show(self, step: int, samples: Sequence[Sample]) -> None:
+        """Log a picture for each prompt: the base's image on the left, the trained one on the
+        right.
+        """
+        pictures = {
+            f"samples/{number} {sample.prompt[:LONGEST].replace('/', ' ')}": _side_by_side(sample)
+            for number, sample in enumerate(samples, start=1)
+        }
+        for tracker in self._trackers:
+            _log_pictures(tracker, pictures, step)
+
     def finish(self) -> None:
         """End the trackers' runs."""
         for tracker in self._trackers:
             tracker.finish()
+
+
+def _side_by_side(sample: Sample) -> Any:
+    """A picture `[H, W, 3]` of 8-bit values, a NumPy array."""
+    import torch
+
+    from hnbench.runs.pixels import quantise
+
+    both = [image for image in (sample.base, sample.trained) if image is not None]
+    return quantise(torch.cat(both, dim=2)).permute(1, 2, 0).contiguous().numpy()
+
+
+def _log_pictures(tracker: Any, pictures: Mapping[str, Any], step: int) -> None:
+    if tracker.name == "trackio":  # accelerate logs no images to it
+        import trackio
+
+        tracker.log({name: trackio.Image(one) for name, one in pictures.items()}, step=step)
+        return
+    several = {name: one[None] for name, one in pictures.items()}
+    # The two others differ in the order of an image's dimensions.
+    order = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+    tracker.log_images(several, step=step, **order)
 
 
 def numbers_of(record: Mapping[str, Any]) -> dict[str, float]:
@@ -94,16 +130,18 @@ def tracked(
     shown: TrainingProgress,
     *,
     main: bool,
-) -> Iterator[TrainingProgress]:
-    """The progress to train with in the block. Only the `main` process has trackers."""
+) -> Iterator[tuple[TrainingProgress, ShowSamples | None]]:
+    """The progress to train with in the block, and the receiver of images. Only the `main` process
+    has trackers; without any, nothing receives images.
+    """
     if not names or not main:
-        yield shown
+        yield shown, None
         return
     progress = TrackerProgress(
         shown, config, lambda step: [_started(name, config, folder, step) for name in names]
     )
     try:
-        yield progress
+        yield progress, progress.show
     finally:
         progress.finish()
 

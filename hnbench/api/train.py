@@ -162,8 +162,8 @@ def _train(
         with (
             screen.training() as display,
             with_page(folder, config.save_every, display, main=launch.main) as paged,
-            tracked(trackers, config, folder, paged, main=launch.main) as progress,
+            tracked(trackers, config, folder, paged, main=launch.main) as (progress, show),
         ):
-            adapter = trainer.train(progress)
+            adapter = trainer.train(progress, show)
         description = processes.lead(lambda: dict(describe_adapter(adapter)))
     return TrainedAdapter(folder, adapter, config.kind, config.generator, description)

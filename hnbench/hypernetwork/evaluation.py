@@ -4,7 +4,8 @@ same noises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,6 +22,16 @@ Draw = Callable[[Tensor, Conditioning], tuple[Tensor, Tensor | None]]
 """A function of noise and conditioning. It returns images `[B, 3, H, W]` and the change of the
 noise `[B, *noise_shape]`, or None instead of a change.
 """
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Two images of one prompt from the same noise, float32 `[3, H, W]` on the CPU."""
+
+    prompt: str
+    base: Tensor | None
+    """None if a training goes on that was interrupted: the base is rendered only once."""
+    trained: Tensor
 
 
 def split_prompts(prompts: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
@@ -43,7 +54,8 @@ def split_prompts(prompts: Sequence[str], seed: int) -> tuple[list[str], list[st
 
 class PairedEvaluation:
     """Fixed held-out tasks. `base_rewards` are the base's rewards `[prompts * samples]`, or None
-    before the first evaluation.
+    before the first evaluation. `shown` are images of the last evaluation: of the first
+    `most_shown` prompts that this process rendered, one each.
     """
 
     def __init__(
@@ -69,6 +81,9 @@ class PairedEvaluation:
         ]
         self.noises = NoiseSource(seed_of("evaluation", seed), tuple(generator.noise_shape))
         self.base_rewards: list[float] | None = None
+        self.most_shown = 0
+        self.shown: list[Sample] = []
+        self._base_images: Mapping[str, Tensor] = {}
 
     @torch.no_grad()
     def measure(self, draw: Draw) -> dict[str, Any]:
@@ -76,8 +91,12 @@ class PairedEvaluation:
         change of the noise, as JSON types.
         """
         if self.base_rewards is None:
-            self.base_rewards = self._run(self.base)[0].tolist()
-        rewards, sizes = self._run(draw)
+            base, _, self._base_images = self._run(self.base)
+            self.base_rewards = base.tolist()
+        rewards, sizes, images = self._run(draw)
+        self.shown = [
+            Sample(prompt, self._base_images.get(prompt), image) for prompt, image in images.items()
+        ]
         gain, error = self._gain(rewards - torch.tensor(self.base_rewards, dtype=rewards.dtype))
         return {
             "gain": gain,
@@ -101,26 +120,30 @@ class PairedEvaluation:
         """Make and score the first image in this process alone, and throw it away."""
         self._score(draw, self.tasks[:1])
 
-    def _run(self, draw: Draw) -> tuple[Tensor, Tensor | None]:
-        """Rewards `[N]`, and the norms of change and noise `[N, 2]`, in float64 on the CPU. Each
-        process makes its part of every batch.
+    def _run(self, draw: Draw) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        """Rewards `[N]`, and the norms of change and noise `[N, 2]`, in float64 on the CPU; and the
+        images to keep, by prompt. Each process makes its part of every batch.
         """
         found = torch.zeros(len(self.tasks), 3, dtype=torch.float64)
-        changed = 0
+        changed, kept = 0, dict[str, Tensor]()
         first, every = self.processes.launch.index, self.processes.count
         for start in range(0, len(self.tasks), self.batch_size):
             batch = range(start, min(start + self.batch_size, len(self.tasks)))[first::every]
             if not batch:  # fewer tasks than processes
                 continue
-            columns = self._score(draw, [self.tasks[number] for number in batch])
+            tasks = [self.tasks[number] for number in batch]
+            images, columns = self._score(draw, tasks)
+            for task, image in zip(tasks, images, strict=True):
+                if task.prompt not in kept and len(kept) < self.most_shown:
+                    kept[task.prompt] = image.float().cpu()
             changed = int(len(columns) > 1)
             found[list(batch), : len(columns)] = torch.stack(columns, dim=1)
         found = self.processes.sums(found)
-        return found[:, 0], found[:, 1:] if self.processes.largest(changed) else None
+        return found[:, 0], found[:, 1:] if self.processes.largest(changed) else None, kept
 
-    def _score(self, draw: Draw, tasks: Sequence[Task]) -> list[Tensor]:
-        """The rewards `[B]` of a batch and, if its noise was changed, the norms of change and
-        noise.
+    def _score(self, draw: Draw, tasks: Sequence[Task]) -> tuple[Tensor, list[Tensor]]:
+        """The images of a batch, and their rewards `[B]` and, if the noise was changed, the norms
+        of change and noise.
         """
         prompts = [task.prompt for task in tasks]
         noise = self.noises.batch(tasks).to(
@@ -132,7 +155,7 @@ class PairedEvaluation:
         columns = [self.reward.score(images, prompts)]
         if change is not None:
             columns += [change.flatten(1).norm(dim=1), noise.flatten(1).norm(dim=1)]
-        return [column.double().cpu() for column in columns]
+        return images, [column.double().cpu() for column in columns]
 
     def _gain(self, gains: Tensor) -> tuple[float, float | None]:
         """The mean and its standard error. Samples of one prompt are not independent, so the error

@@ -36,7 +36,7 @@ from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraA
 from hnbench.hypernetwork.checkpoint import Evaluation, TrainingCost, check_whole, save_adapter
 from hnbench.hypernetwork.config import Count, TrainingConfig
 from hnbench.hypernetwork.draws import Draws
-from hnbench.hypernetwork.evaluation import PairedEvaluation, split_prompts
+from hnbench.hypernetwork.evaluation import PairedEvaluation, Sample, split_prompts
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.objective import NoiseObjective
 from hnbench.hypernetwork.optimizer import learning_rate, make_optimizer, restore, tensors_of
@@ -48,6 +48,13 @@ from hnbench.seeds import digest
 
 PATIENCE = 10
 """The number of steps in a row without a finite gradient after which the training gives up."""
+
+
+SAMPLES = 4
+"""The number of held-out prompts whose images are given away at each evaluation."""
+
+ShowSamples = Callable[[int, Sequence[Sample]], None]
+"""Receives the step and the images of an evaluation."""
 
 
 class TrainingProgress(Protocol):
@@ -145,9 +152,13 @@ class Trainer:
         """
         self.best: dict[str, Tensor] = {}
         """The weights of a fine-tuning's best adapter so far."""
+        self._show: ShowSamples | None = None
 
-    def train(self, progress: TrainingProgress | None = None) -> Path:
+    def train(
+        self, progress: TrainingProgress | None = None, show: ShowSamples | None = None
+    ) -> Path:
         """Train to the end; returns the adapter's folder. A finished training returns at once.
+        `show` receives some images that each evaluation has rendered.
 
         Ctrl-C and SIGTERM, in any of the processes, end the training after the present step, with
         its state saved. A second one ends it at once.
@@ -156,6 +167,7 @@ class Trainer:
         for a folder of another training, a damaged one, or one that cannot be written to or is in
         use, and `PeerError` if another process has ended.
         """
+        self._show, self.evaluation.most_shown = show, SAMPLES if show else 0
         self.processes.require_same(digest(self.manifest), "arguments, models or prompts")
         with ExitStack() as held:
             if self.processes.lead(lambda: self._open(held)):
@@ -341,6 +353,8 @@ class Trainer:
             self.folder.log(record)
         if progress:
             progress.stepped(record)
+        if self._show and "evaluation" in record:
+            self._show(self.step, self.evaluation.shown)
 
     def _add_work(self, kind: str, images: int, make: Callable[[], object]) -> None:
         """Add the floating-point operations of some images to the cost. `make` makes one of them,
