@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from hnbench.files.escaping import markdown
 from hnbench.files.reading import content_of
 from hnbench.files.writing import write_whole
+from hnbench.generators.licences import licence_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from hnbench.generators.licences import Licence
 
 PURPOSES = {
     "hypernoise": (
@@ -58,6 +61,7 @@ def model_card(
     lines = [
         "---",
         *([f"base_model: {base}", "base_model_relation: adapter"] if base else []),
+        *_licence(licence_of(str(generator.get("name")), base)),
         "library_name: peft",
         "pipeline_tag: text-to-image",
         f"tags: [{', '.join(['lora', 'text-to-image', *TAGS.get(kind, ())])}]",
@@ -110,6 +114,18 @@ def add_curves(folder: Path, picture: bytes) -> None:
 def has_curves(folder: Path) -> bool:
     """Whether `add_curves` has come to its end in this folder."""
     return (folder / CURVES).is_file()
+
+
+def _licence(licence: Licence | None) -> list[str]:
+    """The base model's licence, as the front matter's."""
+    if licence is None:
+        return []
+    facts = {
+        "license": licence.identifier,
+        "license_name": licence.name,
+        "license_link": licence.link,
+    }
+    return [f"{name}: {fact}" for name, fact in facts.items() if fact]
 
 
 def _metrics(rewards: Mapping[str, float]) -> list[str]:

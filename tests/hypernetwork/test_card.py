@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from hnbench.api.training_page import with_page
+from hnbench.generators.sources import FLUX_SCHNELL, SD_TURBO, SDXL_TURBO
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.hypernetwork.card import add_curves, base_of, model_card
 from hnbench.hypernetwork.checkpoint import check_whole, describe_adapter
@@ -101,6 +102,35 @@ def test_a_base_that_is_not_on_the_hub(world: tuple[Path, Path], tmp_path: Path)
     assert "base_model" not in front_of(card)
     assert 'from_pretrained("BASE", dtype=torch.bfloat16)' in card
     assert "BASE is the folder of the generator above." in card
+
+
+@pytest.mark.parametrize(
+    ("generator", "licence"),
+    [
+        ({"name": "flux-schnell", "base": f"{FLUX_SCHNELL.pipeline}@abc"}, ["apache-2.0"]),
+        (
+            {"name": "anything", "base": SDXL_TURBO.pipeline},
+            [
+                "other",
+                "sai-nc-community",
+                "https://huggingface.co/stabilityai/sdxl-turbo/blob/main/LICENSE.md",
+            ],
+        ),
+        ({"name": "shapes", "base": ""}, ["mit"]),
+        ({"name": "shapes", "base": "owner/shapes"}, []),
+        ({"name": "sd-turbo", "base": SD_TURBO.pipeline}, []),
+        ({"name": "a folder", "base": ""}, []),
+    ],
+    ids=str,
+)
+def test_the_licence_is_that_of_the_base_if_it_is_known(
+    world: tuple[Path, Path], generator: dict[str, str], licence: list[str]
+) -> None:
+    described = {**describe_adapter(world[1])}
+    described["generator"] = {**described["generator"], **generator}
+    front = front_of(model_card(described, dense=False, by_diffusers=None))
+    names = ("license", "license_name", "license_link")
+    assert [front[name] for name in names if name in front] == licence
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""The licences of published generators, as their own model cards on the Hub name them. A generator
+whose card names none in its front matter, or that nobody looked at, is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Licence:
+    """A licence in the words of the Hub's model cards."""
+
+    identifier: str
+    """The Hub's identifier; `"other"` for one that is not in its list."""
+    name: str = ""
+    """Its name, if it is another one."""
+    link: str = ""
+    """The address of its text, if it is another one."""
+
+
+OWN = {"shapes": Licence("mit")}
+"""Name of a generator that comes with hnbench -> licence."""
+PUBLISHED: Mapping[str, Licence] = {
+    "black-forest-labs/FLUX.1-schnell": Licence("apache-2.0"),
+    "stabilityai/sdxl-turbo": Licence(
+        "other",
+        "sai-nc-community",
+        "https://huggingface.co/stabilityai/sdxl-turbo/blob/main/LICENSE.md",
+    ),
+}
+"""Repository on the Hub -> licence."""
+
+
+def licence_of(name: str, repository: str) -> Licence | None:
+    """The licence of a generator by its repository or, without one, by its name; None if it is not
+    known.
+    """
+    return PUBLISHED.get(repository) if repository else OWN.get(name)
