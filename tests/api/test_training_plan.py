@@ -86,7 +86,7 @@ def test_operations_that_nobody_counted_are_none_with_a_reason() -> None:
         ({"generator": "sd-turbo", "image_size": 768}, "sd-turbo are known at 512 pixels only"),
         ({"optimise": {"clip@owner/name": 1.0}}, "nobody counted those of clip@owner/name"),
     ):
-        plan = hnbench.plan_training(progress=False, **changes)  # type: ignore[arg-type]
+        plan = hnbench.plan_training(progress=False, **changes)
         assert plan.flops is None
         (line,) = [line for line in plan.lines if line.startswith("operations")]
         assert line.startswith("operations   unknown (")
