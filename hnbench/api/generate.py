@@ -293,6 +293,12 @@ def _ready(methods: Sequence[Method], generator: Generator) -> tuple[Method, ...
     """The methods, prepared; one that cannot run on the generator is refused with its reason."""
     from hnbench.runs.preparation import prepare
 
+    for method in methods:
+        if method.sees_judge:
+            raise UsageError(
+                f"the method {method.name} optimises a judge's grade, and only the suite of a run"
+                " has a judge; use `hnbench run`"
+            )
     prepared = prepare(methods, generator, {})
     for method, reason in prepared.skipped:
         raise UsageError(f"the method {method.name} cannot run on this generator: {reason}")

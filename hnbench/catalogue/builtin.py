@@ -320,6 +320,12 @@ METHODS: tuple[MethodEntry, ...] = (
         default=False,
     ),
     MethodEntry(
+        "oracle",
+        "hnbench.methods.oracle:Oracle",
+        "no method: hybrid with the judge's grade as its reward, to see what is within reach",
+        default=False,
+    ),
+    MethodEntry(
         "pcn",
         "hnbench.methods.pcn:PCN",
         "a sample of the reward-tilted noise, by a chain without gradients; and the best it saw",

@@ -1,7 +1,8 @@
 """The method contract: a way to choose the noise for a (prompt, sample).
 
 Exactly `propose` is timed. A method sees prompts, noises, a generator and the optimised reward. It
-never sees a judge, the metadata that a judge checks, or a held-out reward.
+never sees a judge, the metadata that a judge checks, or a held-out reward. An oracle (`sees_judge`)
+does, and its rows are kept apart.
 """
 
 from __future__ import annotations
@@ -111,6 +112,10 @@ class Method(ABC):
     """
 
     name: str
+    sees_judge: bool = False
+    """Whether `propose` is given the judge's grade as its reward: then it is an oracle, and no
+    method.
+    """
 
     @property
     @abstractmethod

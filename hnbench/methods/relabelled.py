@@ -35,6 +35,10 @@ class Relabelled(Method):
         return f"{self.method.name}{label.removeprefix(own)}" if others else label
 
     @property
+    def sees_judge(self) -> bool:  # type: ignore[override]
+        return self.method.sees_judge
+
+    @property
     def labels(self) -> tuple[str, ...]:
         return tuple(self.label_of.values())
 

@@ -18,6 +18,7 @@ from hnbench.reports.labels import (
     STATIC,
     best_of_labels,
     is_control,
+    is_oracle,
     method_of,
     rows_of,
     style_of,
@@ -58,6 +59,7 @@ def headlines(summary: Summary) -> list[Headline]:
         *_gaps(summary),
         *_small_headroom(summary),
         *methods,
+        *_oracle(summary),
         *_reward_hacking(summary),
     ]
 
@@ -119,7 +121,8 @@ def _reward_hacking(summary: Summary) -> Iterator[Headline]:
 
 def _rises(row: Row) -> bool:
     """Whether the optimised reward of a method, which is no control, is shown to rise."""
-    if row.label == BASE or is_control(row.label) or "optimised" not in row.standard_gains:
+    left = row.label == BASE or is_control(row.label) or is_oracle(row.label)
+    if left or "optimised" not in row.standard_gains:
         return False
     return row.standard_gains["optimised"].low > 0
 
@@ -382,7 +385,7 @@ def _others(summary: Summary) -> Iterator[Headline]:
     """The differences of the other methods, if the runs have no HyperNoise; else those of the
     settings of HyperNoise and ReNO that the findings above do not speak of.
     """
-    rows: list[str] = [label for label in summary.rows if label != BASE]
+    rows: list[str] = [label for label in summary.rows if label != BASE and not is_oracle(label)]
     if summary.hypernoise is not None:
         rows = [*rows_of(rows, HYPERNOISE)[1:], *rows_of(rows, RENO)[1:]]
     compared = {one.against: one for one in summary.comparisons}
@@ -405,6 +408,19 @@ def _others(summary: Summary) -> Iterator[Headline]:
             )
             numbers["minus"] = one.gain
         yield Headline(f"gain/{label}", sentence, numbers)
+
+
+def _oracle(summary: Summary) -> Iterator[Headline]:
+    """The score that an oracle reaches."""
+    for label in filter(is_oracle, summary.rows):
+        row = summary.rows[label]
+        yield Headline(
+            f"oracle/{label}",
+            f"Ascent by the judge's own grades reaches {spanned(row.overall)} overall,"
+            f" {spanned(row.gain, sign=True)} against random noise: it is no method's score, but a"
+            " choice of the noise can reach it.",
+            {"overall": row.overall, "gain": row.gain},
+        )
 
 
 def _doubt(gain: Interval) -> str:

@@ -25,6 +25,7 @@ RANDOM_DIRECTION = "hypernoise-random-direction"
 OTHER_NOISE = "hypernoise-other-noise"
 OTHER_PROMPT = "hypernoise-other-prompt"
 STATIC = "hypernoise-static"
+ORACLE = "oracle"
 RIVAL = "best-of-2"
 """The search with HyperNoise's number of generator passes, which is two: one for the hypernetwork
 and one for the image.
@@ -65,6 +66,21 @@ _STYLES = {
     OTHER_PROMPT: Style("other prompt (control)", "other prompt", "#7A5C99", (3, 1, 0)),
     STATIC: Style("static change (control)", "static", "#8C6D5A", (8, 1, 0)),
 }
+_NAMES = {
+    "zero-order": ("zero-order search", "zero-order"),
+    "spectral": ("spectral evolution search", "SES"),
+    "evolution": ("evolutionary search", "evolution"),
+    "gper": ("GPER", "GPER"),
+    "mpgr": ("MPGR", "MPGR"),
+    "dno": ("DNO", "DNO"),
+    "hybrid": ("DNO without the reward's gradient", "hybrid DNO"),
+    "pcn": ("pCN chain, last state", "pCN"),
+    "pcn-best": ("pCN chain, best state", "pCN best"),
+    "langevin": ("Langevin chain, last state", "Langevin"),
+    "langevin-best": ("Langevin chain, best state", "Langevin best"),
+    ORACLE: ("oracle (sees the judge)", "oracle (!)"),
+}
+"""Label -> the names of the other built-in methods, which have the looks of a plug-in's."""
 
 
 _MARKERS = ("^", "<", ">", "p", "d", "H")
@@ -165,6 +181,11 @@ def compared_with(trained: str, labels: Sequence[str]) -> list[str]:
     ]
 
 
+def is_oracle(label: str) -> bool:
+    """Whether a row is an oracle's, which is no method's: it optimises what is reported."""
+    return method_of(label) == ORACLE
+
+
 def is_control(label: str) -> bool:
     """Whether a row is a control: a change of the noise that should not help."""
     return method_of(label) in CONTROLS and method_of(label) != FINETUNE
@@ -180,18 +201,20 @@ def style_of(label: str) -> Style:
     """
     if candidates_of(label):
         return Style(label, label, "#0072B2", "s")
-    method = method_of(label)
-    if method not in _STYLES:
+    method, row = method_of(label), label.partition(":")[0]
+    if method in _STYLES:
+        style, own = _STYLES[method], method
+    elif row in _NAMES:
         # A method may have several rows, such as the last and the best state of a chain.
-        marker = marker_of(label.partition(":")[0])
-        return _shaded(Style(label, label, colour_of(method), marker), label)
-    style = _STYLES[method]
-    if label != method and not label.startswith(f"{method}:"):
+        style, own = Style(*_NAMES[row], colour_of(method), marker_of(row)), row
+    else:
+        return _shaded(Style(label, label, colour_of(method), marker_of(row)), label)
+    if row != own:
         # The user named it.
         return _shaded(replace(style, name=str(label), short=str(label)), label)
-    detail = label.detail if isinstance(label, Label) else label.removeprefix(method)[1:]
+    detail = label.detail if isinstance(label, Label) and label == method else label[len(own) + 1 :]
     if not detail:
-        return style
+        return _shaded(style, label)
     return _shaded(
         replace(style, name=f"{style.name} ({detail})", short=f"{style.short} ({detail})"), label
     )
@@ -229,13 +252,15 @@ def best_of_labels(labels: Sequence[str]) -> dict[int, str]:
 
 
 def featured(labels: Sequence[str]) -> list[str]:
-    """The labels for plots with little room: all but the base, and only the smallest and the
-    largest of the best-of-N.
+    """The labels for plots with little room: all but the base and an oracle, and only the smallest
+    and the largest of the best-of-N.
     """
     numbers = [number for number in best_of_labels(labels) if number > 1]
     kept = {min(numbers), max(numbers)} if numbers else set()
     return [
         label
         for label in labels
-        if label != BASE and (candidates_of(label) is None or candidates_of(label) in kept)
+        if label != BASE
+        and not is_oracle(label)
+        and (candidates_of(label) is None or candidates_of(label) in kept)
     ]

@@ -21,6 +21,7 @@ from hnbench.reports.labels import (
     best_of_labels,
     compared_with,
     first_of,
+    is_oracle,
     method_of,
 )
 from hnbench.reports.measures import pooled_measures
@@ -357,8 +358,12 @@ class _Analysis:
         by_tag = np.stack(
             [_p_of_stratum(sums, counts, strata, stratum) for stratum in range(len(self.pool.tags))]
         )
-        # The base is not compared with itself: as NaN, it does not count as a comparison in `holm`.
-        overall[self.base], by_tag[:, self.base] = np.nan, np.nan
+        # The base is not compared with itself, and an oracle is not compared at all: as NaN, they
+        # do not count as comparisons in `holm`.
+        left = [
+            at for at, label in enumerate(self.pool.labels) if label == BASE or is_oracle(label)
+        ]
+        overall[left], by_tag[:, left] = np.nan, np.nan
         return holm(overall), holm(by_tag.ravel()).reshape(by_tag.shape)
 
     def _comparisons(self) -> tuple[PairedDifference, ...]:

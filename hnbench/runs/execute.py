@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec.structs import replace
 
 from hnbench.devices.transfers import has_queue
-from hnbench.errors import HnbenchError
+from hnbench.errors import HnbenchError, UsageError
 from hnbench.files.digits import to_digits
 from hnbench.guards.interrupts import exit_code_of, interrupt_deferred
 from hnbench.metering import Meter, Usage
@@ -36,6 +36,7 @@ from hnbench.runs.attempt import Attempt, Models, Proposer
 from hnbench.runs.coverage import cover
 from hnbench.runs.environment import device_name, environment
 from hnbench.runs.identity import describe, models_of
+from hnbench.runs.judged_reward import JudgedReward
 from hnbench.runs.plan import BASE, make_plan
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
 from hnbench.runs.recorder import Chosen, Recorder
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from hnbench.runs.recorder import Measurement, Measuring
     from hnbench.runs.store import RunStore
     from hnbench.runs.workload import Done, Workload
+    from hnbench.suites.base import Judge, Suite
     from hnbench.tasks import Task
 
 
@@ -118,6 +120,9 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
     if not methods or methods[0].labels != (BASE,):
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
     judge = suite.judge(device=config.device)
+    noises = NoiseSource(config.base_seed, generator.noise_shape, config.noise_policy)
+    models = Models(generator, rewards, noises, config.steps)
+    graded = _graded(models, methods, suite, judge)
     described = describe(config, suite, judge, generator, rewards=rewards, held_out=held_out)
     plan = make_plan(config, suite, methods, described)
     surroundings = environment(config.device)
@@ -148,12 +153,6 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
     if judge is not None and done < before.expected:
         verify(judge)
     store.begin(manifest, session_of(config, surroundings, shard))
-    models = Models(
-        generator,
-        rewards,
-        NoiseSource(config.base_seed, generator.noise_shape, config.noise_policy),
-        config.steps,
-    )
     with _session_of(progress, store), ThreadPoolExecutor(max_workers=1) as worker:
         recorder = Recorder(
             store=store,
@@ -164,7 +163,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
             device=generator.device,
             worker=worker,
         )
-        execution = _Execution(plan, tasks, models, recorder, store, progress)
+        execution = _Execution(plan, tasks, models, graded, recorder, store, progress)
         progress.expect(
             workload_of(
                 methods,
@@ -186,6 +185,21 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
     if not shard.whole:
         store.refresh()
     return tally_of(plan, store, execution.written)
+
+
+def _graded(models: Models, methods: Sequence[Method], suite: Suite, judge: Judge | None) -> Models:
+    """The models of an oracle: the judge's grade takes the place of the reward. Without an oracle,
+    the models as they are.
+    """
+    if not any(method.sees_judge for method in methods):
+        return models
+    if judge is None:
+        raise UsageError(
+            f"an oracle optimises the judge's grade, and the suite {suite.name} has no judge; leave"
+            " the oracle out"
+        )
+    reward = JudgedReward(judge, suite.prompts())
+    return Models(models.generator, reward, models.noises, models.steps)
 
 
 def _prompts_of(tasks: Sequence[Task], plan: Plan, done: Collection[Done]) -> list[str]:
@@ -233,11 +247,12 @@ class _Execution:
         plan: Plan,
         tasks: Sequence[Task],
         models: Models,
+        graded: Models,
         recorder: Recorder,
         store: RunStore,
         progress: RunProgress,
     ) -> None:
-        self._plan, self._tasks, self._models = plan, tasks, models
+        self._plan, self._tasks, self._models, self._graded = plan, tasks, models, graded
         self._recorder, self._store, self._progress = recorder, store, progress
         self._device = device_name(str(models.generator.device))
         # On a CPU, saving and judging would slow down the method that is timed.
@@ -248,7 +263,8 @@ class _Execution:
     def run(self, method: Method, batch_size: int) -> None:
         """Compute the missing records of one method, batch by batch."""
         self._progress.label(name_of(method))
-        proposer = Proposer(method, self._models, batch_size, self._progress.passes)
+        models = self._graded if method.sees_judge else self._models
+        proposer = Proposer(method, models, batch_size, self._progress.passes)
         tasks = self._tasks
         try:
             for start in range(0, len(tasks), batch_size):

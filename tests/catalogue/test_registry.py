@@ -91,7 +91,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "best-of-n",
                 "reno",
                 *("zero-order", "spectral", "evolution"),
-                *("gper", "mpgr", "dno", "hybrid"),
+                *("gper", "mpgr", "dno", "hybrid", "oracle"),
                 *("pcn", "langevin"),
                 "hypernoise",
                 "finetune",

@@ -108,7 +108,7 @@ def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
                 "best-of-n",
                 "reno",
                 *("zero-order", "spectral", "evolution"),
-                *("gper", "mpgr", "dno", "hybrid"),
+                *("gper", "mpgr", "dno", "hybrid", "oracle"),
                 *("pcn", "langevin"),
                 "hypernoise",
                 "finetune",

@@ -45,6 +45,7 @@ _LIFT = {
     "hypernoise-other-noise": 0.05,
     "hypernoise-other-prompt": 0.1,
     "hypernoise-static": 0.02,
+    "oracle": 3.0,
 }
 _METHODS: tuple[dict[str, Any], ...] = (
     {"name": "random"},
@@ -56,6 +57,7 @@ _METHODS: tuple[dict[str, Any], ...] = (
     {"name": "hypernoise-other-noise"},
     {"name": "hypernoise-other-prompt"},
     {"name": "hypernoise-static"},
+    {"name": "oracle"},
 )
 
 
