@@ -53,6 +53,11 @@ class Search(Method):
     They do not depend on the batch, or on the order of the tasks.
     """
 
+    nested: bool = False
+    """Whether the best of the first 2, 4, 8, ... evaluated noises are reported too: the search as
+    it would be with a smaller budget, at that share of the cost.
+    """
+
     @property
     @abstractmethod
     def evaluations(self) -> int:
@@ -63,11 +68,20 @@ class Search(Method):
         """The rule at its beginning; `first` are the starting noises with their scores."""
 
     @property
+    def _budgets(self) -> dict[str, int]:
+        """Label -> the number of evaluated noises that its row is the best of."""
+        nested = range(1, self.evaluations.bit_length()) if self.nested else ()
+        smaller = [2**power for power in nested if 2**power < self.evaluations]
+        return {f"{self.name}-of-{one}": one for one in smaller} | {self.name: self.evaluations}
+
+    @property
     def labels(self) -> tuple[str, ...]:
-        return (self.name,)
+        return tuple(self._budgets)
 
     def identity(self) -> dict[str, Any]:
-        return {"name": self.name, **asdict(self)}
+        # More rows of the same search do not change any of them.
+        settings = {name: value for name, value in asdict(self).items() if name != "nested"}
+        return {"name": self.name, **settings}
 
     def passes(self, steps: int) -> Passes:
         return Passes(self.evaluations * steps, reward_forward=self.evaluations)
@@ -76,17 +90,27 @@ class Search(Method):
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
     ) -> Iterator[Outcome]:
         best, scores = self._search(tasks, generator, reward, noises)
-        for row, (task, trajectory) in enumerate(zip(tasks, scores.tolist(), strict=True)):
-            yield Outcome(
-                task, self.name, best.image[row], best.noise[row], trajectory=tuple(trajectory)
-            )
+        trajectories = scores.tolist()
+        for row, task in enumerate(tasks):
+            for label, budget in self._budgets.items():
+                found = best[budget]
+                yield Outcome(
+                    task,
+                    label,
+                    found.image[row],
+                    found.noise[row],
+                    share=budget / self.evaluations,
+                    trajectory=tuple(trajectories[row][:budget]),
+                )
 
     @without_gradient()
     def _search(
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
-    ) -> tuple[Candidates, Tensor]:
-        """Return the best candidates, and every candidate's score `[B, evaluations]`."""
-        numbers = count()
+    ) -> tuple[dict[int, Candidates], Tensor]:
+        """Return the best candidates after each reported number of evaluations, and every
+        candidate's score `[B, evaluations]`.
+        """
+        numbers, reported = count(), set(self._budgets.values())
 
         def fresh() -> Tensor:
             return placed(generator, noises.batch(tasks, next(numbers)))
@@ -94,13 +118,16 @@ class Search(Method):
         passes = FilledPasses(tasks, generator, reward, noises)
         best = passes.evaluated(fresh())
         scores, rule = [best.score], self._rule(best, fresh, generator)
+        bests = {1: best}
         while len(scores) < self.evaluations:
             proposed = rule.propose()[: self.evaluations - len(scores)]
             for new in passes.one_by_one(proposed):
                 scores.append(new.score)
                 best = keep_better(best, new)
+                if len(scores) in reported:
+                    bests[len(scores)] = best
             rule.learn(proposed, torch.stack(scores[-len(proposed) :]))
-        return best, torch.stack(scores, dim=1)
+        return bests, torch.stack(scores, dim=1)
 
 
 def ranked(scores: Tensor) -> Tensor:

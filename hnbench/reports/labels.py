@@ -207,6 +207,10 @@ def style_of(label: str) -> Style:
     elif row in _NAMES:
         # A method may have several rows, such as the last and the best state of a chain.
         style, own = Style(*_NAMES[row], colour_of(method), marker_of(row)), row
+    elif budget := budget_of(label):
+        whole = style_of(budget[0])
+        name, short = f"{whole.name}, {budget[1]} evaluations", f"{whole.short}-of-{budget[1]}"
+        return replace(whole, name=name, short=short)
     else:
         return _shaded(Style(label, label, colour_of(method), marker_of(row)), label)
     if row != own:
@@ -241,6 +245,21 @@ def candidates_of(label: str) -> int | None:
     return int(number) if label.startswith(_BEST_OF) and number.isdigit() else None
 
 
+def budget_of(label: str) -> tuple[str, int] | None:
+    """The row of a whole search and the number of evaluations, for the row of a smaller budget of
+    it; None for any other label, best-of-N included.
+
+    >>> budget_of(Label("spectral-of-16:population=8", {"name": "spectral"}))
+    ('spectral:population=8', 16)
+    >>> budget_of("spectral")
+    """
+    row, colon, detail = label.partition(":")
+    name, of, number = row.rpartition("-of-")
+    if not of or not number.isdigit() or candidates_of(row) or name != method_of(label):
+        return None
+    return f"{name}{colon}{detail}", int(number)
+
+
 def best_of_labels(labels: Sequence[str]) -> dict[int, str]:
     """The best-of-N labels by N, ascending; the base is the best of one.
 
@@ -251,9 +270,16 @@ def best_of_labels(labels: Sequence[str]) -> dict[int, str]:
     return {1: BASE, **dict(sorted(found.items()))}
 
 
+def has_point(label: str) -> bool:
+    """Whether plots have a point for a row: all rows but an oracle's and the smaller budgets of a
+    search.
+    """
+    return not (is_oracle(label) or budget_of(label))
+
+
 def featured(labels: Sequence[str]) -> list[str]:
-    """The labels for plots with little room: all but the base and an oracle, and only the smallest
-    and the largest of the best-of-N.
+    """The labels for plots with little room: those that have a point, without the base, and of the
+    best-of-N only the smallest and the largest.
     """
     numbers = [number for number in best_of_labels(labels) if number > 1]
     kept = {min(numbers), max(numbers)} if numbers else set()
@@ -261,6 +287,6 @@ def featured(labels: Sequence[str]) -> list[str]:
         label
         for label in labels
         if label != BASE
-        and not is_oracle(label)
+        and has_point(label)
         and (candidates_of(label) is None or candidates_of(label) in kept)
     ]

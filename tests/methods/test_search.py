@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from hnbench.errors import UsageError
 from hnbench.methods.base import Method, Outcome
 from hnbench.methods.evolution import Evolution
-from hnbench.methods.search import chosen, ranked
+from hnbench.methods.search import Search, chosen, ranked
 from hnbench.methods.spectral import Spectral
 from hnbench.methods.zero_order import ZeroOrder
 from hnbench.rewards.base import Reward
@@ -163,3 +164,40 @@ def test_values_are_chosen_for_each_task() -> None:
     assert torch.equal(found[0, 0], values[2, 0])
     assert torch.equal(found[0, 1], values[0, 1])
     assert torch.equal(found[1], values[1])
+
+
+@each
+def test_nested_budgets_are_the_same_search_cut_short(search: Search) -> None:
+    nested = replace(search, nested=True)
+    generator, reward = ToyGenerator(), BrightnessReward()
+    budgets = {2**power for power in range(1, 10) if 2**power < search.evaluations}
+    found = list(
+        nested.propose(tasks_of("a cat", "a dog"), generator, reward, noises_for(generator))
+    )
+    assert nested.labels == (*(f"{search.name}-of-{one}" for one in sorted(budgets)), search.name)
+    assert nested.identity() == search.identity()
+    whole = outcomes(search, ["a cat", "a dog"])
+    for outcome in found:
+        last = whole[outcome.task.prompt]
+        number = int(outcome.label.rpartition("-")[2]) if "-of-" in outcome.label else None
+        size = number or search.evaluations
+        assert outcome.share == size / search.evaluations
+        assert trajectory_of(outcome) == trajectory_of(last)[:size]
+        text = generator.encode([outcome.task.prompt])
+        score = reward.score(generator.generate(outcome.noise[None], text), [outcome.task.prompt])
+        assert float(score) == pytest.approx(max(trajectory_of(last)[:size]), abs=1e-6)
+    assert len(found) == 2 * len(nested.labels)
+
+
+def test_a_smaller_budget_of_spectral_is_the_search_with_that_budget() -> None:
+    nested = Spectral(budget=12, population=4, elites=2, nested=True)
+    generator = ToyGenerator()
+    (eight,) = (
+        one
+        for one in nested.propose(
+            tasks_of("a cat"), generator, BrightnessReward(), noises_for(generator)
+        )
+        if one.label == "spectral-of-8"
+    )
+    alone = outcomes(Spectral(budget=8, population=4, elites=2), ["a cat"])["a cat"]
+    torch.testing.assert_close(eight.noise, alone.noise)

@@ -1,4 +1,6 @@
-"""The best-of-N curve, with the other methods at their number of generator passes."""
+"""The best-of-N curve, with the other methods at their number of generator passes. A search whose
+smaller budgets are reported is a curve too.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from hnbench.reports.costs import PASSES
 from hnbench.reports.drawing import CROWD, fix_layout, new_figure
-from hnbench.reports.labels import HYPERNOISE, candidates_of, method_of, style_of
+from hnbench.reports.labels import (
+    HYPERNOISE,
+    budget_of,
+    candidates_of,
+    has_point,
+    method_of,
+    style_of,
+)
 from hnbench.reports.numbers import candidates, candidates_between
 from hnbench.reports.placing import PointLabel, label_points
 from hnbench.reports.plots.findings import gained
@@ -57,6 +66,8 @@ def draw(summary: Summary) -> Figure | str:
     for label, (place, overall) in others.items():
         mark(axes, label, place, overall)
     busy = segments(list(summary.curve), [one.estimate for one in summary.curve.values()])
+    for label in others:
+        busy += _draw_search(axes, summary, label, places[label])
     busy += [bar(place, overall) for place, overall in others.values()]
     busy += _draw_equivalence(axes, summary, places)
     axes.set_ylabel(SCORE_AXIS)
@@ -70,10 +81,27 @@ def _others(summary: Summary) -> dict[str, tuple[float, Interval]]:
     points = {
         label: (row.costs[PASSES].estimate, row.overall)
         for label, row in summary.rows.items()
-        if label != BASE and not candidates_of(label)
+        if label != BASE and not candidates_of(label) and has_point(label)
     }
     # A logarithmic axis has no place for zero passes, nor for a cost that is not known.
     return {label: point for label, point in points.items() if point[0] > 0}
+
+
+def _draw_search(axes: Axes, summary: Summary, label: str, place: float) -> list[Segment]:
+    """Draw a line through the smaller budgets of a search to its own point at `place`; return its
+    parts, none if the smaller budgets are not reported.
+    """
+    found = {
+        budget[1]: row.overall.estimate
+        for one, row in summary.rows.items()
+        if (budget := budget_of(one)) and budget[0] == label
+    }
+    if not found:
+        return []
+    passes = [*found, place]
+    scores = [*found.values(), summary.rows[label].overall.estimate]
+    axes.plot(passes, scores, color=style_of(label).colour, linestyle="--", linewidth=1)
+    return segments(passes, scores)
 
 
 def _draw_curve(axes: Axes, curve: dict[int, Interval]) -> None:

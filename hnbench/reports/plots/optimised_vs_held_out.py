@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from hnbench.reports.drawing import CROWD, fix_layout, new_figure
 from hnbench.reports.glyphs import drawable
-from hnbench.reports.labels import HYPERNOISE, best_of_labels, candidates_of, method_of, style_of
+from hnbench.reports.labels import (
+    HYPERNOISE,
+    best_of_labels,
+    candidates_of,
+    has_point,
+    method_of,
+    style_of,
+)
 from hnbench.reports.placing import PointLabel, label_points
 from hnbench.reports.plots.findings import gained
 from hnbench.reports.plots.marks import bar, error_of, size_of
@@ -65,7 +72,7 @@ def _draw_panel(axes: Axes, summary: Summary, name: str) -> tuple[list[PointLabe
     busy: list[Segment] = []
     largest = max(best_of_labels(list(summary.rows)))
     for label, row in summary.rows.items():
-        if label == BASE:
+        if label == BASE or not has_point(label):
             continue
         x, y, style = row.standard_gains["optimised"], row.standard_gains[name], style_of(label)
         axes.errorbar(

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
 from hnbench.reports.drawing import CROWD, fix_layout, new_figure
-from hnbench.reports.labels import HYPERNOISE, best_of_labels, candidates_of, method_of, style_of
+from hnbench.reports.labels import (
+    HYPERNOISE,
+    best_of_labels,
+    candidates_of,
+    has_point,
+    method_of,
+    style_of,
+)
 from hnbench.reports.numbers import spanned
 from hnbench.reports.placing import PointLabel, label_points
 from hnbench.reports.plots.findings import gains_and_work, subject
@@ -87,7 +94,7 @@ def _points(
     return {
         label: (row.costs[column].estimate * factor, row.overall)
         for label, row in summary.rows.items()
-        if row.costs[column].estimate > 0
+        if row.costs[column].estimate > 0 and has_point(label)
     }
 
 
