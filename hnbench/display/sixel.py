@@ -88,17 +88,16 @@ def _bands(indices: npt.NDArray[np.uint8]) -> Iterator[str]:
 
     for start in range(0, len(indices), _ROWS):
         band = indices[start : start + _ROWS]
-        weights = (1 << np.arange(len(band)))[:, None]
         lines = [
-            f"#{colour}{_line(((band == colour) * weights).sum(axis=0))}"
+            f"#{colour}{_line(np.packbits(band == colour, axis=0, bitorder='little')[0])}"
             for colour in np.unique(band)
         ]
         yield "$".join(lines) + "-"
 
 
-def _line(bits: npt.NDArray[np.int64]) -> str:
+def _line(bits: npt.NDArray[np.uint8]) -> str:
     """One colour of a band from the six bits of each column, `[W]`; empty columns at the end are
     left out.
     """
-    text = (bits + 63).astype("uint8").tobytes().decode("ascii").rstrip("?")
+    text = (bits + 63).tobytes().decode("ascii").rstrip("?")
     return _RUN.sub(lambda found: f"!{len(found[0])}{found[1]}", text)
