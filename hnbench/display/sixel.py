@@ -28,8 +28,8 @@ _ANNOUNCED = 4
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
 _REGISTERS = re.compile(rb"\x1b\[\?1;0;(\d{1,9})S")
 _ROWS = 6
-_RUN = re.compile(r"(.)\1{3,}")
-"""Four or more equal sixels; a repetition of fewer is not shorter than they are."""
+_RUN = 4
+"""The fewest equal sixels that are shorter as a repetition."""
 
 
 def sixel_colours(environment: Mapping[str, str]) -> int | None:
@@ -99,5 +99,14 @@ def _line(bits: npt.NDArray[np.uint8]) -> str:
     """One colour of a band from the six bits of each column, `[W]`; empty columns at the end are
     left out.
     """
-    text = (bits + 63).tobytes().decode("ascii").rstrip("?")
-    return _RUN.sub(lambda found: f"!{len(found[0])}{found[1]}", text)
+    import numpy as np
+
+    starts = np.flatnonzero(np.diff(bits, prepend=~bits[:1]))
+    lengths = np.diff(starts, append=len(bits)).tolist()
+    runs = list(zip(bits[starts].tolist(), lengths, strict=True))
+    if runs[-1][0] == 0:
+        runs.pop()
+    return "".join(
+        f"!{length}{chr(one + 63)}" if length >= _RUN else chr(one + 63) * length
+        for one, length in runs
+    )
