@@ -175,7 +175,9 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Open the page of a report in Chromium; with npm, also check its accessibility by axe."""
+    """Open the pages of a report and of a comparison in Chromium; with npm, also check their
+    accessibility by axe.
+    """
     install(session, "browser", "--editable", ".")
     variables = dict(ENVIRONMENT)
     if shutil.which("npm"):

@@ -10,15 +10,23 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 
 
-def in_terminal(arguments: list[str], width: int, folder: Path, **environment: str) -> str:
+def in_terminal(
+    arguments: list[str],
+    width: int,
+    folder: Path,
+    *,
+    answers: Mapping[bytes, bytes] | None = None,
+    **environment: str,
+) -> str:
     """What `python` with these arguments shows in a terminal of so many columns, without its
-    colours.
+    colours. `answers` maps questions to what the terminal answers to them.
     """
     terminal, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
@@ -37,7 +45,7 @@ def in_terminal(arguments: list[str], width: int, folder: Path, **environment: s
         env=variables,
     )
     os.close(inner)
-    shown = b""
+    shown, answered = b"", 0
     while True:
         try:
             part = os.read(terminal, 65536)
@@ -46,6 +54,10 @@ def in_terminal(arguments: list[str], width: int, folder: Path, **environment: s
         if not part:
             break
         shown += part
+        for question, answer in (answers or {}).items():
+            if question in shown[answered:]:
+                answered = shown.index(question, answered) + len(question)
+                os.write(terminal, answer)
     os.close(terminal)
     text = _ESCAPES.sub("", shown.decode())
     assert process.wait(60) == 0, text

@@ -50,6 +50,14 @@ def several(given: Several) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+def check_embed(given: int | None) -> None:
+    """Raise a `UsageError` unless it can be the number of prompts whose pictures a page contains,
+    or None for links.
+    """
+    if given is not None and given < 1:
+        raise UsageError(f"`embed` is {given}; give the number of prompts, 1 or more")
+
+
 def weights_of(given: Weights, preset: Preset, generator: str) -> dict[str, float]:
     """Reward -> weight, to optimise: as given, or the preset's."""
     if isinstance(given, Mapping):

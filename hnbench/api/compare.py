@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hnbench.api.arguments import RESULTS, Several, several
+from hnbench.api.arguments import RESULTS, Several, check_embed, several
 from hnbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def compare(
     rows: Several = None,
     on: str = "all",
     out: str | Path | None = None,
+    embed: int | None = None,
 ) -> Comparison:
     """Compare runs of one suite that differ in hypernetwork, generator, rewards or parameters.
 
@@ -36,6 +37,10 @@ def compare(
     all. `on` is "all", or "unseen" for the prompts that no compared training saw. Tables, plots and
     text go into `out`, by default `results/compare-A-B/` for runs A and B.
 
+    The page there links the images of rows that started from the same noises where they are. With
+    `embed`, it contains small pictures of at most that number of prompts instead, so that it can be
+    sent as one file.
+
     Raises `UsageError` for runs that cannot be compared, `StoreError` for a damaged run.
     """
     from hnbench.reports.comparison.comparison import compared
@@ -43,6 +48,7 @@ def compare(
 
     if on not in ON:
         raise UsageError(f"`on` is {on!r}; give {' or '.join(map(repr, ON))}")
+    check_embed(embed)
     given = list(runs) if isinstance(runs, (list, tuple)) else [runs]
     found = compared(
         [_named(one) for one in given],  # type: ignore[arg-type]
@@ -51,7 +57,7 @@ def compare(
     )
     names = "-".join(group.pool.folders[0].resolve().name for group in found.groups)
     place = RESULTS / f"compare-{names}" if out is None else Path(out)
-    return replace(found, path=write_comparison(found, place))
+    return replace(found, path=write_comparison(found, place, embed=embed))
 
 
 def _named(given: Run | str | Path) -> tuple[str | None, Run | Path]:

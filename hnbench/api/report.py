@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hnbench.api.arguments import RESULTS
+from hnbench.api.arguments import RESULTS, check_embed
 from hnbench.display.screen import Screen
 from hnbench.errors import UsageError
 
@@ -75,8 +75,7 @@ def report(
     from hnbench.reports.summary import summarise_runs
     from hnbench.reports.write import write_report
 
-    if embed is not None and embed < 1:
-        raise UsageError(f"`embed` is {embed}; give the number of prompts, 1 or more")
+    check_embed(embed)
     chosen = _chosen(runs)
     if len(chosen) > 1 and out is None:
         raise UsageError(

@@ -9,6 +9,7 @@ import typer
 
 import hnbench as api
 from hnbench.cli.json_output import AsJson, print_json
+from hnbench.cli.options import Embed
 from hnbench.cli.printing import show_report
 
 EXAMPLES = (
@@ -45,6 +46,7 @@ def compare(
         str | None,
         typer.Option("--out", help="The comparison's folder. [default: results/compare-A-B]"),
     ] = None,
+    embed: Embed = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs of one suite that differ in anything.
@@ -52,10 +54,13 @@ def compare(
     Every row is compared with that of its label in the first run; the rows of a single run are
     compared with each other.
     """
-    found = api.compare(runs, rows=rows, on=on.value, out=out)
+    found = api.compare(runs, rows=rows, on=on.value, out=out, embed=embed)
     if as_json:
         print_json(found.to_json())
         return
     from hnbench.reports.comparison.text import console_table
 
-    show_report(console_table(found), found.notes, {"comparison": found.path} if found.path else {})
+    written = {"page": found.page, "comparison": found.path}
+    show_report(
+        console_table(found), found.notes, {name: path for name, path in written.items() if path}
+    )

@@ -96,7 +96,7 @@ def generate(
             "--show/--no-show",
             help=(
                 "Show the grid in the terminal, or not; never with --json or --quiet. [default: if"
-                " it is kitty, Ghostty, iTerm2 or WezTerm]"
+                " it is kitty, Ghostty, iTerm2 or WezTerm, or announces sixels]"
             ),
         ),
     ] = None,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from hnbench.cli.output import note
 from hnbench.display.inline_pictures import TERMINALS, escape_codes, protocol_of
+from hnbench.display.sixel import sixel_colours, sixels
 from hnbench.display.verbosity import is_quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 _COLUMN = 8
@@ -25,19 +26,34 @@ def show_grids(grids: Sequence[Path], *, asked: bool | None) -> None:
     """
     if asked is False or is_quiet():
         return
-    protocol = protocol_of(os.environ) if sys.stdout.isatty() else None
-    if protocol is None:
+    text_of = _text_of() if sys.stdout.isatty() else None
+    if text_of is None:
         if asked:
             note(
                 "the grid is not shown: the output is not a terminal that is known to show pictures"
                 f" ({TERMINALS})"
             )
         return
-    columns = shutil.get_terminal_size().columns
     for path in grids:
-        wide = _width(path) > columns * _COLUMN
-        sys.stdout.write(escape_codes(path.read_bytes(), protocol, columns if wide else None))
+        sys.stdout.write(text_of(path))
     sys.stdout.flush()
+
+
+def _text_of() -> Callable[[Path], str] | None:
+    """The way from a PNG file to the text that shows it in this terminal; None if there is none."""
+    columns = shutil.get_terminal_size().columns
+    protocol = protocol_of(os.environ)
+    if protocol is not None:
+
+        def text(path: Path) -> str:
+            wide = _width(path) > columns * _COLUMN
+            return escape_codes(path.read_bytes(), protocol, columns if wide else None)
+
+        return text
+    colours = sixel_colours(os.environ)
+    if colours is None:
+        return None
+    return lambda path: sixels(path.read_bytes(), columns * _COLUMN, colours)
 
 
 def _width(path: Path) -> int:

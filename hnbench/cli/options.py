@@ -195,3 +195,15 @@ MeasureNames = Annotated[
         help=f"A measure of `hnbench list measures`; repeatable. {PRESET}",
     ),
 ]
+Embed = Annotated[
+    int | None,
+    typer.Option(
+        "--embed",
+        metavar="N",
+        min=1,
+        help=(
+            "Put small pictures of N prompts into the page, so that it can be sent as one file."
+            " [default: link all images]"
+        ),
+    ),
+]

@@ -11,6 +11,7 @@ import typer
 import hnbench as api
 from hnbench.cli import completion
 from hnbench.cli.json_output import AsJson, print_json, rows
+from hnbench.cli.options import Embed
 from hnbench.cli.printing import show_lines, show_report
 from hnbench.errors import SampleFailure
 from hnbench.runs.store import Run
@@ -52,18 +53,7 @@ def report(
         bool,
         typer.Option("--check", help="Also compare every image with the SHA-256 of its record."),
     ] = False,
-    embed: Annotated[
-        int | None,
-        typer.Option(
-            "--embed",
-            metavar="N",
-            min=1,
-            help=(
-                "Put small pictures of N prompts into the page, so that it can be sent as one file."
-                " [default: link all images]"
-            ),
-        ),
-    ] = None,
+    embed: Embed = None,
     as_json: AsJson = False,
 ) -> None:
     """Write and print the report of a run.

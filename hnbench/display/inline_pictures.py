@@ -2,8 +2,8 @@
 
 Kitty and Ghostty have the graphics protocol of https://sw.kovidgoyal.net/kitty/graphics-protocol,
 iTerm2 and WezTerm the inline images of https://iterm2.com/documentation-images.html. Environment
-variables tell which terminal it is: it is never asked, since one that does not understand the
-question may print it.
+variables tell which terminal it is. Others are asked whether they have sixels
+(`hnbench.display.sixel`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Protocol = Literal["kitty", "iterm2"]
 
-TERMINALS = "kitty, Ghostty, iTerm2 and WezTerm, outside of tmux and screen"
-"""The known terminals, for a message."""
+TERMINALS = "kitty, Ghostty, iTerm2, WezTerm or one with sixels, outside of tmux and screen"
+"""The terminals that show pictures, for a message."""
 
 _BY_TERM: Mapping[str, Protocol] = {"xterm-kitty": "kitty", "xterm-ghostty": "kitty"}
 _BY_PROGRAM: Mapping[str, Protocol] = {
@@ -34,7 +34,7 @@ def protocol_of(environment: Mapping[str, str]) -> Protocol | None:
     show pictures, and within tmux and screen, which do not pass them on.
     """
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
-    if term.startswith(("tmux", "screen")) or {"TMUX", "STY"} & environment.keys():
+    if not passes_on(environment):
         return None
     if term in _BY_TERM:
         return _BY_TERM[term]
@@ -42,6 +42,12 @@ def protocol_of(environment: Mapping[str, str]) -> Protocol | None:
     if program:
         return _BY_PROGRAM.get(program)
     return "kitty" if "KITTY_WINDOW_ID" in environment else None
+
+
+def passes_on(environment: Mapping[str, str]) -> bool:
+    """Whether pictures reach the terminal. Within tmux and screen, they do not."""
+    within = environment.get("TERM", "").startswith(("tmux", "screen"))
+    return not (within or {"TMUX", "STY"} & environment.keys())
 
 
 def escape_codes(png: bytes, protocol: Protocol, columns: int | None = None) -> str:

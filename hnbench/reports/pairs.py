@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hnbench.runs.frame import OPTIMISED, SCORE
-from hnbench.stats.intervals import Interval
 from hnbench.stats.paired import cluster_sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hnbench.reports.pool import Pool
-    from hnbench.stats.intervals import Array, Estimate
+    from hnbench.stats.intervals import Array, Interval
 
 _AT_A_TIME = 64
 """Pairs whose resamples are in memory together, so that many labels need no more of it."""
@@ -76,14 +75,17 @@ def _compared(pool: Pool, values: Array, indices: Sequence[tuple[int, int]]) -> 
         yield Pair(
             pool.labels[first],
             pool.labels[second],
-            _score(means.overall(column), gap),
+            paired_score(means.overall(column).interval, gap),
             {
-                tag: _score(means.stratum(at, column), gap[tag_of == at])
+                tag: paired_score(means.stratum(at, column).interval, gap[tag_of == at])
                 for at, tag in enumerate(pool.tags)
             },
         )
 
 
-def _score(difference: Estimate, gaps: Array) -> PairedScore:
+def paired_score(difference: Interval, gaps: Array) -> PairedScore:
+    """The mean difference of some samples, and how many of their differences `gaps`, `[S]`,
+    are above, below and at zero. NaN is none of them.
+    """
     wins, losses, ties = (int(np.count_nonzero(found)) for found in (gaps > 0, gaps < 0, gaps == 0))
-    return PairedScore(difference.interval, wins, losses, ties)
+    return PairedScore(difference, wins, losses, ties)

@@ -150,7 +150,7 @@ class Pool:
         prompts = tuple(self.prompts[index] for index in kept)
         tags = tuple(tag for tag in self.tags if any(prompt.tag == tag for prompt in prompts))
         frame = self.frame[~self.frame["prompt_id"].isin(list(prompt_ids))].copy()
-        frame["row"] = _rows(frame, prompts, self.seeds)
+        frame["row"] = sample_rows(frame, prompts, self.seeds)
         strata = _strata(prompts, tags)
         return replace(self, prompts=prompts, tags=tags, strata=strata, frame=frame)
 
@@ -186,7 +186,7 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     tags = _tags(plan, runs[0])
     cpu_seeds = [seed for seed, run in zip(seeds, runs, strict=True) if on_cpu(run.manifest)]
     frame = frame_of(_records(runs, covered), cpu_seeds)
-    frame["row"] = _rows(frame, plan.prompts, seeds)
+    frame["row"] = sample_rows(frame, plan.prompts, seeds)
     frame["column"] = frame["label"].map(_positions(plan.labels))
     frame["folder"] = frame["base_seed"].map(
         {seed: str(run.folder) for seed, run in zip(seeds, runs, strict=True)}
@@ -299,10 +299,12 @@ def _damaged(runs: Sequence[Run], covered: Sequence[Coverage]) -> tuple[str, ...
     )
 
 
-def _rows(
+def sample_rows(
     frame: pd.DataFrame, prompts: Sequence[PlannedPrompt], seeds: Sequence[int]
 ) -> pd.Series[int]:
-    """The row of each record's sample in the arrays `[S, L]` of a pool."""
+    """The row of each record's sample in the arrays `[S, L]` of a pool of these prompts and base
+    seeds, which must have all samples of `frame`.
+    """
     starts = np.cumsum([0, *(prompt.samples for prompt in prompts)])
     start_of = {prompt.id: int(start) for prompt, start in zip(prompts, starts, strict=False)}
     rows = (

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from hnbench.reports.comparison.comparison import compared
+from hnbench.reports.comparison.write import write_comparison
 from hnbench.reports.summary import summarise_runs
 from hnbench.reports.write import write_report
+from tests.reports.compared_runs import with_method, write, write_trained
 from tests.reports.synthetic import TAGS, manifest, write_run
 
 pytestmark = pytest.mark.browser
@@ -89,6 +92,19 @@ def embedded(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(summarise_runs([report.parents[1]]), out, embed=len(TAGS) * 8).with_name(
         "index.html"
     )
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page that compares two runs with hostile prompts, in folders whose names need quoting."""
+    place = tmp_path_factory.mktemp("compared")
+    plan = with_method(LABELS, 0, 4, name="random")
+    for prompt, text in zip(plan["prompts"], HOSTILE, strict=False):
+        prompt["text"] = text
+    first = write(place / "a#1 ?", size=4, images=True, plan=plan)
+    other = write_trained(place / "b", size=4, images=True, prompts=plan["prompts"])
+    found = compared([(None, first), (None, other)])
+    return write_comparison(found, place / "out").with_name("index.html")
 
 
 @pytest.fixture

@@ -8,8 +8,11 @@ import sys
 from base64 import b64decode
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from tests.display.test_sixel import decoded, in_percent
 from tests.terminal import PACKAGE, in_terminal
 
 SCRIPT = """
@@ -32,13 +35,23 @@ def payload(shown: str) -> bytes:
 
 
 def test_the_terminal_gets_the_grid(tmp_path: Path) -> None:
-    shown = in_terminal(["-c", SCRIPT], 100, tmp_path, **KITTY)
+    shown = in_terminal(["-c", SCRIPT], 100, tmp_path, TERM=KITTY["TERM"])
     assert payload(shown) == (tmp_path / "made" / "grid.png").read_bytes()
+
+
+def test_a_terminal_that_announces_sixels_gets_the_grid_in_them(tmp_path: Path) -> None:
+    shown = in_terminal(["-c", SCRIPT], 100, tmp_path, answers={b"\x1b[c": b"\x1b[?62;4c"})
+    found = re.search(r"\x1bP.*\x1b\\\n", shown)
+    assert found is not None
+    with Image.open(tmp_path / "made" / "grid.png") as grid:
+        assert grid.width <= 800
+        expected = grid.convert("RGB").quantize(256)
+    assert np.array_equal(decoded(found[0]), in_percent(expected))
 
 
 @pytest.mark.parametrize("option", ["--no-show", "--json", "--quiet"])
 def test_no_picture_if_it_is_not_wanted(tmp_path: Path, option: str) -> None:
-    shown = in_terminal(["-c", SCRIPT, option], 100, tmp_path, **KITTY)
+    shown = in_terminal(["-c", SCRIPT, option], 100, tmp_path, TERM=KITTY["TERM"])
     assert (tmp_path / "made" / "grid.png").exists()
     assert "\x1b_G" not in shown
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,21 @@ def write(
     *,
     seed: int = 0,
     size: int = 3,
+    images: bool = False,
     change: Change | None = None,
     **changes: Any,
 ) -> Path:
     """A run of `size` prompts per tag. Its images have different SHA-256; `change` changes every
-    record, `changes` go over run.json.
+    record, `changes` go over run.json. With `images`, those of the first samples are on the disk.
     """
     write_run(
-        folder, labels, prompts_per_tag=size, samples=2, base_seed=seed, changes=changes or None
+        folder,
+        labels,
+        prompts_per_tag=size,
+        samples=2,
+        base_seed=seed,
+        images=images,
+        changes=changes or None,
     )
 
     def changed(row: dict[str, Any]) -> dict[str, Any]:
@@ -49,8 +56,18 @@ def write(
     return folder
 
 
-def write_trained(folder: Path, *, seed: int = 0, size: int = 3, adapter: str = "e" * 64) -> Path:
-    """A run with another hypernetwork, whose images got the verdicts of `reno`."""
+def write_trained(
+    folder: Path,
+    *,
+    seed: int = 0,
+    size: int = 3,
+    adapter: str = "e" * 64,
+    images: bool = False,
+    prompts: Sequence[dict[str, Any]] | None = None,
+) -> Path:
+    """A run with another hypernetwork, whose images got the verdicts of `reno`. With `prompts`, its
+    plan has these.
+    """
     source = write_run(
         folder.with_name(f"{folder.name}-source"), LABELS, prompts_per_tag=size, base_seed=seed
     )
@@ -66,7 +83,9 @@ def write_trained(folder: Path, *, seed: int = 0, size: int = 3, adapter: str = 
         return {**row, "verdict": verdict, "rewards": rewards}
 
     plan = with_method(LABELS, seed, size, name="hypernoise", adapter=adapter)
-    return write(folder, seed=seed, size=size, change=changed, plan=plan)
+    if prompts is not None:
+        plan["prompts"] = prompts
+    return write(folder, seed=seed, size=size, images=images, change=changed, plan=plan)
 
 
 def other_noises(row: dict[str, Any]) -> dict[str, Any]:

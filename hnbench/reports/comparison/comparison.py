@@ -15,6 +15,7 @@ from hnbench.reports.comparison.contrasts import SAME_NOISES, SAME_PROMPTS, Samp
 from hnbench.reports.comparison.groups import grouped, on_common_prompts
 from hnbench.reports.comparison.rows import compared_rows
 from hnbench.reports.costs import SECONDS, costs_of
+from hnbench.reports.folder import PAGE
 from hnbench.reports.labels import method_of
 from hnbench.runs.frame import OPTIMISED, REWARD, SCORE
 from hnbench.stats.multiplicity import holm
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hnbench.reports.comparison.contrasts import Difference
     from hnbench.reports.comparison.groups import Group
     from hnbench.reports.comparison.rows import ComparedRow
+    from hnbench.reports.pairs import Pair
     from hnbench.runs.store import Run
     from hnbench.stats.intervals import Interval
 
@@ -71,6 +73,8 @@ class PairOfRows:
     second: ComparedRow
     pairing: str
     difference: Difference
+    scores: Pair | None
+    """The difference with its wins, losses and ties; None with other noises."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,11 @@ class Comparison:
     """A sentence for each thing that is left out, with the reason."""
     path: Path | None = None
     """The `comparison.md` that was written; tables and plots are in the same folder."""
+
+    @property
+    def page(self) -> Path | None:
+        """The `index.html` that was written, with the images."""
+        return None if self.path is None else self.path.with_name(PAGE)
 
     def frame(self) -> pd.DataFrame:
         """The table of `comparison.csv`: one row per row, reference, metric and tag.
@@ -377,8 +386,13 @@ def _adjusted(contrasts: Sequence[Contrast], main: str) -> list[Contrast]:
 
 def _pairs(samples: Samples, rows: Sequence[ComparedRow], main: str) -> Iterator[PairOfRows]:
     for first, second in combinations(rows, 2):
+        difference = samples.difference(second, first, main)
         yield PairOfRows(
-            first, second, samples.pairing(second, first), samples.difference(second, first, main)
+            first,
+            second,
+            samples.pairing(second, first),
+            difference,
+            samples.pair(first, second, main, difference),
         )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hnbench.reports.costs import SECONDS, costs_of
+from hnbench.reports.pairs import Pair, paired_score
 from hnbench.stats.intervals import ClusterBootstrap, Estimate, Interval
 from hnbench.stats.paired import cluster_sums, sign_flip_p, unmatched_differences
 
@@ -119,6 +120,26 @@ class Samples:
             },
             samples=used[0],
             reference_samples=used[1],
+        )
+
+    def pair(
+        self, first: ComparedRow, second: ComparedRow, column: str, found: Difference
+    ) -> Pair | None:
+        """The `difference` of the second row to the first in one column, with its wins, losses and
+        ties; None with other noises, where no sample has a counterpart.
+        """
+        if self.pairing(second, first) != SAME_NOISES:
+            return None
+        gaps = self.values(second, column) - self.values(first, column)
+        tag_of = self.strata[self.clusters]
+        return Pair(
+            first.name,
+            second.name,
+            paired_score(found.overall, gaps),
+            {
+                tag: paired_score(found.tags[tag], gaps[tag_of == at])
+                for at, tag in enumerate(self.tags)
+            },
         )
 
     def cost_ratios(self, row: ComparedRow, reference: ComparedRow) -> dict[str, Interval]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from hnbench.reports.comparison.comparison import Comparison, Contrast
+    from hnbench.reports.comparison.groups import Group
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#B07D00", "#555555")
 """The colours of groups, distinct under colour-vision deficiency (Okabe and Ito)."""
@@ -57,7 +58,7 @@ def _panel(axes: Axes, one: Contrast, comparison: Comparison, names: list[str]) 
     import textwrap
 
     found = one.metrics[comparison.main]
-    colour = _colour(comparison, one.row.group.name)
+    colour = group_colour(comparison, one.row.group)
     axes.axvline(0, color="#777777", linewidth=0.9)
     values = [*found.tags.values(), found.overall]
     for at, value in enumerate(values):
@@ -101,7 +102,7 @@ def score_vs_cost(comparison: Comparison) -> Figure | str:
             x,
             y.estimate,
             yerr=error_of(y),
-            color=_colour(comparison, level.row.group.name),
+            color=group_colour(comparison, level.row.group),
             marker=_MARKERS[labels.index(level.row.label) % len(_MARKERS)],
             markersize=7.0,
             elinewidth=1.2,
@@ -114,7 +115,7 @@ def score_vs_cost(comparison: Comparison) -> Figure | str:
     label_points(
         axes,
         [
-            PointLabel(x, y.estimate, level.row.name, _colour(comparison, level.row.group.name))
+            PointLabel(x, y.estimate, level.row.name, group_colour(comparison, level.row.group))
             for level, x, y in points
         ],
         [bar(x, y) for _, x, y in points],
@@ -122,9 +123,10 @@ def score_vs_cost(comparison: Comparison) -> Figure | str:
     return figure
 
 
-def _colour(comparison: Comparison, group: str) -> str:
+def group_colour(comparison: Comparison, group: Group) -> str:
+    """The colour "#RRGGBB" of a group's rows."""
     names = [one.name for one in comparison.groups]
-    return COLOURS[names.index(group) % len(COLOURS)]
+    return COLOURS[names.index(group.name) % len(COLOURS)]
 
 
 PLOTS: dict[str, Callable[[Comparison], Figure | str]] = {

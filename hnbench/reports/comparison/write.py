@@ -28,8 +28,10 @@ FILES = (
 """All files that a comparison can have. The text comes last."""
 
 
-def write_comparison(comparison: Comparison, out: Path) -> Path:
-    """Write all files of a comparison into `out` and return the path of its `comparison.md`.
+def write_comparison(comparison: Comparison, out: Path, *, embed: int | None = None) -> Path:
+    """Write all files of a comparison into `out` and return the path of its `comparison.md`. With
+    `embed`, the page contains small pictures of at most that number of prompts, instead of links to
+    the images.
 
     Files of an earlier comparison are replaced. `UsageError` if files of these names were written
     by something else, `StoreError` if the folder cannot be written to.
@@ -47,7 +49,7 @@ def write_comparison(comparison: Comparison, out: Path) -> Path:
                 else:
                     plots[f"{name}.png"] = figure.get_suptitle()
                     save(figure, working, name)
-        page = comparison_page(comparison, plots, notes, working)
+        page = comparison_page(comparison, plots, notes, folder=working, place=out, embed=embed)
         (working / PAGE).write_text(page, encoding="utf-8", newline="\n")
         (working / TEXT).write_text(
             markdown(comparison, plots, notes), encoding="utf-8", newline="\n"

@@ -87,7 +87,7 @@ class Gallery {
       "button",
       { type: "button", class: `cell ${state}`, "data-key": `${column} ${row}` },
       element("span", { class: "box" }, picture(this.samples, column, row)),
-      element("span", { class: "name" }, mark(label), foreign(label.short)),
+      element("span", { class: "name", title: visible(label.name) }, mark(label), foreign(label.short)),
       element("span", { class: "verdict" }, this.verdict(column, row)),
       element("span", { class: "figures" }, this.figures(column, row)),
     );

@@ -1,4 +1,4 @@
-"""The data of the gallery: all samples of a report by column, as compact JSON types.
+"""The data of the gallery: all samples of a page by column, as compact JSON types.
 
 `gallery.js` reads it. A row is one planned sample (prompt, sample and base seed); each method has a
 value per row in every column. Texts that repeat are stored once and named by their index.
@@ -16,16 +16,13 @@ from urllib.parse import quote
 
 import numpy as np
 
-from hnbench.reports.labels import featured, style_of
 from hnbench.reports.page.thumbnails import thumbnail
-from hnbench.runs.frame import OPTIMISED, REWARD, SCORE
-from hnbench.runs.plan import BASE
+from hnbench.runs.frame import SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
+    from hnbench.reports.page.gallery_contents import GalleryContents
     from hnbench.reports.pairs import Pair
     from hnbench.reports.pool import Pool
     from hnbench.stats.intervals import Indices, Interval
@@ -37,18 +34,22 @@ _ABSENT, _FAILED, _DONE, _WRONG, _RIGHT = " fd01"
 _ID_BYTES = 32
 
 
-def gallery(pool: Pool, pairs: Sequence[Pair], place: Path, embed: int | None) -> dict[str, Any]:
+def gallery(contents: GalleryContents, place: Path, embed: int | None) -> dict[str, Any]:
     """The data of a gallery in a page in the folder `place`.
 
     Without `embed`, images are linked. With it, the page contains small pictures of the first
     sample of at most `embed` prompts, and no other rows.
     """
+    pool = contents.pool
     rows = np.arange(pool.planned) if embed is None else embedded_rows(pool, embed)
     texts: dict[str, int] = {}
-    judge = _judge(pool)
     return {
-        "labels": [_label(label) for label in pool.labels],
-        "shown": [BASE, *featured(pool.labels)],
+        "labels": [
+            {"label": label, "name": style.name, "short": style.short, "colour": style.colour}
+            for label, style in zip(pool.labels, contents.styles, strict=True)
+        ],
+        "shown": list(contents.shown),
+        "start": dict(contents.start),
         "tags": list(pool.tags),
         "prompts": {
             "id": [prompt.id for prompt in pool.prompts],
@@ -57,16 +58,16 @@ def gallery(pool: Pool, pairs: Sequence[Pair], place: Path, embed: int | None) -
         },
         "seeds": list(pool.seeds),
         "rows": _rows(pool, rows),
-        "rewards": [_reward(pool, column) for column in _reward_columns(pool)],
-        "judge": judge,
+        "rewards": [{"name": name} for name in contents.rewards.values()],
+        "judge": contents.judge,
         "columns": [
-            _column(pool, at, rows, texts, graded=judge == "grade", embedded=embed is not None)
+            _column(contents, at, rows, texts, embedded=embed is not None)
             for at in range(len(pool.labels))
         ],
         "texts": list(texts),
         "folders": [] if embed is not None else [address(one, place) for one in pool.folders],
         "embedded": embed is not None,
-        "pairs": [_pair(one) for one in pairs],
+        "pairs": [_pair(one) for one in contents.pairs],
     }
 
 
@@ -95,11 +96,6 @@ def embedded_rows(pool: Pool, limit: int) -> Indices:
     return starts[chosen].astype(np.intp)
 
 
-def _label(label: str) -> dict[str, str]:
-    style = style_of(label)
-    return {"label": label, "name": style.name, "short": style.short, "colour": style.colour}
-
-
 def _rows(pool: Pool, rows: Indices) -> dict[str, list[int]]:
     prompts = pool.clusters
     per_seed = pool.planned // len(pool.seeds)
@@ -111,47 +107,23 @@ def _rows(pool: Pool, rows: Indices) -> dict[str, list[int]]:
     }
 
 
-def _reward_columns(pool: Pool) -> list[str]:
-    """The total, then the rewards that it consists of, if there are several, then the held-out
-    ones; without those that no record has.
-    """
-    parts = list(pool.optimised) if len(pool.optimised) > 1 else []
-    names = [OPTIMISED, *(f"{REWARD}{name}" for name in (*parts, *pool.held_out))]
-    return [name for name in names if name in pool.frame]
-
-
-def _reward(pool: Pool, column: str) -> dict[str, str]:
-    name = column.removeprefix(REWARD)
-    if column == OPTIMISED:
-        single = next(iter(pool.optimised)) if len(pool.optimised) == 1 else "total"
-        return {"name": f"optimised ({single})"}
-    return {"name": f"{name} ({'held out' if name in pool.held_out else 'optimised'})"}
-
-
-def _judge(pool: Pool) -> str:
-    """The kind of verdicts: `verdict` for right or wrong, `grade` for other scores, or `none`."""
-    if not pool.judged:
-        return "none"
-    done = pool.frame[pool.frame["status"] == "done"]
-    return "grade" if len(done) and done["correct"].isna().all() else "verdict"
-
-
 def _column(
-    pool: Pool, at: int, rows: Indices, texts: dict[str, int], *, graded: bool, embedded: bool
+    contents: GalleryContents, at: int, rows: Indices, texts: dict[str, int], *, embedded: bool
 ) -> dict[str, Any]:
     """The samples of one label."""
-    frame = pool.frame[pool.frame["column"] == at].set_index("row")
-    frame = frame[~frame.index.duplicated()].reindex(rows)
+    pool = contents.pool
+    own = pool.frame[pool.frame["column"] == at].set_index("row")
+    frame = own[~own.index.duplicated()].reindex(rows)
     state = _states(frame)
     column: dict[str, Any] = {
         "state": "".join(state),
-        "rewards": [_numbers(frame[name]) for name in _reward_columns(pool)],
+        "rewards": [_numbers(frame[name]) for name in contents.rewards],
         "passes": _numbers(frame["generator_passes"]),
         "seconds": _numbers(frame["seconds"]),
         "reason": _indices(frame["reason"], texts),
         "error": _indices(frame["error"], texts),
     }
-    if graded:
+    if contents.judge == "grade":
         column["score"] = _numbers(frame[SCORE])
     if embedded:
         column["pictures"] = [
@@ -160,7 +132,17 @@ def _column(
         ]
     else:
         column["ids"] = _ids(frame["id"])
+        column["folders"] = _folders(pool, own)
     return column
+
+
+def _folders(pool: Pool, own: pd.DataFrame) -> list[int]:
+    """The run folder of a label's records under each base seed, by its index in the pool's folders;
+    -1 if there is no record.
+    """
+    places = {str(folder): at for at, folder in enumerate(pool.folders)}
+    found = dict(zip(own["base_seed"], own["folder"], strict=True))
+    return [places[found[seed]] if seed in found else -1 for seed in pool.seeds]
 
 
 def _states(frame: pd.DataFrame) -> list[str]:

@@ -89,7 +89,7 @@ function startGallery(data) {
   follow();
 }
 
-// A page without images, such as that of a comparison, has no data.
+// A page without images, such as that of runs without a common noise, has no data.
 function start() {
   const data = JSON.parse(byId("data").textContent);
   if (data) markMethods(data);

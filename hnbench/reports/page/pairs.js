@@ -31,7 +31,7 @@ function showPair(data, state) {
   const names = [b, a].flatMap((at) => [mark(data.labels[at]), foreign(data.labels[at].name)]);
   names.splice(2, 0, " against ");
   byId("pair-heading").replaceChildren(...names);
-  const what = { verdict: "score", grade: "grade", none: "optimised reward" }[data.judge];
+  const what = { verdict: "score", grade: "grade", none: `reward ${visible(data.rewards[0]?.name ?? "")}` }[data.judge];
   const [, , , wins, losses, ties] = overall;
   byId("pair-total").replaceChildren(
     element("strong", {}, withBounds(overall)),

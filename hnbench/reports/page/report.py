@@ -14,8 +14,8 @@ from hnbench.files.escaping import printable
 from hnbench.reports.markdown import findings, lead, sections, title
 from hnbench.reports.page.document import data_uri, document
 from hnbench.reports.page.gallery import embedded_rows, gallery
+from hnbench.reports.page.gallery_contents import of_report
 from hnbench.reports.page.prose import html_of
-from hnbench.reports.pairs import all_pairs
 from hnbench.reports.sections import headroom
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def page(
     drawn = {name.removesuffix(".png"): text for name, text in plots.items() if name != "grid.png"}
     main, *others = map(page_section, sections(summary, published=published))
     found, spread = findings(summary), headroom.section(summary)
-    images = gallery(pool, all_pairs(pool), place, embed)
+    images = gallery(of_report(pool), place, embed)
     return document(
         "report.html.jinja",
         images,

@@ -46,7 +46,8 @@ class Samples {
     const id = [...this.ids[column].slice(32 * row, 32 * row + 32)]
       .map((byte) => byte.charCodeAt(0).toString(16).padStart(2, "0"))
       .join("");
-    return `${this.data.folders[this.data.rows.seed[row]]}/images/${id.slice(0, 2)}/${id}.png`;
+    const folder = this.data.columns[column].folders[this.data.rows.seed[row]];
+    return `${this.data.folders[folder]}/images/${id.slice(0, 2)}/${id}.png`;
   }
 
   prompt(row) {
@@ -57,6 +58,12 @@ class Samples {
 
   change(reward, a, b, row) {
     const [before, after] = [this.reward(a, reward, row), this.reward(b, reward, row)];
+    return before === null || after === null ? null : after - before;
+  }
+
+  // The change of what two methods are compared by; null if one of them has none.
+  gain(a, b, row) {
+    const [before, after] = [this.score(a, row), this.score(b, row)];
     return before === null || after === null ? null : after - before;
   }
 
@@ -105,9 +112,12 @@ class Samples {
     const columns = state.isPair ? state.columns : this.data.columns.map((_, at) => at);
     const [a, b] = [state.indexOf("a"), state.indexOf("b")];
     const at = state.options.reward.indexOf(reward);
+    const last = (value) => -(value ?? -Infinity);
+    const grown = (row) => last(this.change(at, a, b, row));
     const keys = {
       prompt: (row) => [0, 0, this.data.rows.prompt[row]],
-      change: (row) => [-(this.change(at, a, b, row) ?? -Infinity), 0, 0],
+      gain: (row) => [last(this.gain(a, b, row)), grown(row), 0],
+      change: (row) => [grown(row), 0, 0],
       disagreement: (row) => [-this.disagreement(columns, row), -this.spread(columns, row), 0],
     };
     return rows

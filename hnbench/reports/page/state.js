@@ -17,7 +17,7 @@ class State {
       change: ["any", "differ", "gain", "loss", "same"],
       tag: ["", ...data.tags],
       reward: data.rewards.map((one) => one.name),
-      order: ["disagreement", "prompt", "change"],
+      order: ["disagreement", "prompt", "gain", "change"],
     };
     this.defaults = {
       view: "all",
@@ -30,6 +30,7 @@ class State {
       order: "disagreement",
       q: "",
       shown: data.shown.join("\n"),
+      ...data.start,
     };
     this.values = { ...this.defaults };
   }

@@ -82,7 +82,7 @@ class Viewer {
     const error = samples.text(column, "error", row);
     const reason = samples.text(column, "reason", row);
     const rewards = data.rewards.map((reward, at) => [reward.name, this.reward(at)]);
-    const has = samples.reward(column, 0, row) !== null;
+    const has = !["failed", "absent"].includes(samples.state(column, row));
     return [
       ["verdict", verdictText(samples, column, row)],
       ["reason", reason],
