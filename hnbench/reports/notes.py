@@ -20,6 +20,16 @@ SMALL = 20
 prompts can only draw from the prompts of the tag.
 """
 
+_JUDGES = {
+    "geneval": (
+        "GenEval's judge drifts: for recent models, its scores were off by up to 17.7 points from"
+        " 23,000 annotations by people, mostly because it rejects images that are right (GenEval 2,"
+        " arXiv 2512.16853). Differences of methods on one generator depend on it less than the"
+        " order of generators does, but they depend on it."
+    )
+}
+"""Judge's name -> what others found out about its errors."""
+
 
 def left_out(pool: Pool) -> list[str]:
     """Sentences on what the latest command left out: one for each method that could not run on the
@@ -50,6 +60,12 @@ def _of_earlier_commands(pool: Pool) -> Iterator[str]:
             " the parameters of their methods, or not all of these runs have them; the command that"
             " made them brings them back."
         )
+
+
+def judge_notes(pool: Pool) -> list[str]:
+    """A sentence on the errors of the suite's judge, if any are known."""
+    judge = pool.manifests[0]["suite"]["judge"]
+    return [_JUDGES[judge["name"]]] if judge and judge["name"] in _JUDGES else []
 
 
 def interval_notes(summary: Summary) -> list[str]:

@@ -8,11 +8,11 @@ from rich.console import Console
 
 from hnbench.errors import StoreError
 from hnbench.reports.markdown import markdown
-from hnbench.reports.notes import interval_notes, left_out
+from hnbench.reports.notes import interval_notes, judge_notes, left_out
 from hnbench.reports.pool import pool_runs
 from hnbench.reports.summary import Summary, summarise_runs
 from hnbench.reports.tables import console_table, narrow_tables
-from tests.reports.synthetic import write_run
+from tests.reports.synthetic import manifest, write_run
 
 LABELS = ("random", "reno")
 REASON = "the generator has no gradient."
@@ -113,3 +113,13 @@ def test_a_reason_that_is_not_text_is_refused(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", LABELS, changes={"skipped": {"reno": 1}})
     with pytest.raises(StoreError, match="skipped"):
         pool_runs([folder])
+
+
+def test_the_drift_of_genevals_judge_is_stated_and_no_other_judges(tmp_path: Path) -> None:
+    suite = {**manifest(LABELS, 2, 2, 0)["suite"], "judge": {"name": "geneval", "fingerprint": "1"}}
+    one = summarise_runs([write_run(tmp_path / "one", changes={"suite": suite})])
+    (sentence,) = judge_notes(one.pool)
+    assert "17.7 points" in sentence
+    assert sentence in markdown(one, {}, ())
+    other = summarise_runs([write_run(tmp_path / "other")])
+    assert judge_notes(other.pool) == []

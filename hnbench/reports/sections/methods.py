@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from hnbench.reports.costs import PASSES, SECONDS, TFLOPS, unit_of
-from hnbench.reports.notes import interval_notes, timing_notes
+from hnbench.reports.notes import interval_notes, judge_notes, timing_notes
 from hnbench.reports.numbers import amount
 from hnbench.reports.sections.cells import all_escaped, name_of, score_cells, table
 
@@ -67,5 +67,7 @@ def section(summary: Summary) -> str:
         " the reward's passes are not among them. Seconds were measured on this machine at this"
         " batch size."
     )
-    notes = all_escaped([*timing_notes(summary), *interval_notes(summary)])
+    notes = all_escaped(
+        [*judge_notes(summary.pool), *timing_notes(summary), *interval_notes(summary)]
+    )
     return "\n\n".join(["## Methods", table(header, rows), note, *notes])
