@@ -71,9 +71,14 @@ def _shown(summary: Summary) -> list[str]:
 @dataclass(frozen=True)
 class _Cell:
     prompt: str
-    image: Path
+    folder: str
+    path: str
     correct: bool | None
     """None without a judge, and for a judge that grades instead of saying right or wrong."""
+
+    @property
+    def image(self) -> Path:
+        return Path(self.folder) / self.path
 
 
 def _rows(summary: Summary, labels: Sequence[str]) -> list[dict[str, _Cell]]:
@@ -107,16 +112,11 @@ def _first_samples(summary: Summary, labels: Sequence[str]) -> dict[str, dict[st
         & frame["label"].isin(labels)
     ]
     cells: dict[str, dict[str, _Cell]] = {}
-    for record in first[
-        ["prompt_id", "prompt", "label", "folder", "image_path", "correct"]
-    ].to_dict("records"):
-        correct = (
-            None
-            if record["correct"] is None or math.isnan(record["correct"])
-            else bool(record["correct"])
-        )
-        cell = _Cell(record["prompt"], Path(record["folder"]) / record["image_path"], correct)
-        cells.setdefault(record["prompt_id"], {})[record["label"]] = cell
+    columns = ("prompt_id", "prompt", "label", "folder", "image_path", "correct")
+    for prompt_id, *values in zip(*(first[name].tolist() for name in columns), strict=True):
+        prompt, label, folder, image, correct = values
+        verdict = None if math.isnan(correct) else bool(correct)
+        cells.setdefault(prompt_id, {})[label] = _Cell(prompt, folder, image, verdict)
     return cells
 
 

@@ -31,8 +31,7 @@ judge.
 
 
 def frame_of(records: Sequence[Record], cpu_seeds: Collection[int] = ()) -> pd.DataFrame:
-    """Records as a flat table, one row each. Trajectories stay as tuples in the column
-    `trajectory`.
+    """Records as a flat table, one row each. The column `trajectory` has an array or None.
 
     `generator_passes` are forward and backward passes, each counted as one; `tflops` are 10^12
     floating-point operations. `cpu_seeds` are the base seeds of runs on a CPU (`on_cpu`): their
@@ -40,7 +39,9 @@ def frame_of(records: Sequence[Record], cpu_seeds: Collection[int] = ()) -> pd.D
     """
     import pandas as pd
 
-    columns: dict[str, Any] = {name: list(map(of, records)) for name, of in _BEFORE_REWARDS.items()}
+    columns: dict[str, Any] = {
+        name: _copied(list(map(of, records))) for name, of in _BEFORE_REWARDS.items()
+    }
     for prefix, of_record in (
         (REWARD, attrgetter("rewards")),
         ("initial:", attrgetter("initial_rewards")),
@@ -61,8 +62,12 @@ def frame_of(records: Sequence[Record], cpu_seeds: Collection[int] = ()) -> pd.D
             for record in records
         ]
     )
-    columns |= {name: list(map(of, records)) for name, of in _AFTER_NUMBERS.items()}
-    return pd.DataFrame(columns)
+    columns |= {name: _copied(list(map(of, records))) for name, of in _AFTER_NUMBERS.items()}
+    columns["trajectory"] = [
+        None if record.trajectory is None else _numbers(record.trajectory) for record in records
+    ]
+    # Without another copy of all numbers.
+    return pd.DataFrame(columns, copy=False)
 
 
 def on_cpu(manifest: Mapping[str, Any]) -> bool:
@@ -74,6 +79,22 @@ def on_cpu(manifest: Mapping[str, Any]) -> bool:
 def _numbers(values: Sequence[float | None]) -> npt.NDArray[np.float64]:
     """The numbers, with NaN for None."""
     return np.array(values, dtype=np.float64)
+
+
+def _copied(values: list[Any]) -> list[Any]:
+    """The values, with one copy of each text.
+
+    Python returns memory in large pieces. A text of a record in each of them would keep all of the
+    records' memory, which is most of what a report of a large run needs.
+    """
+    copies: dict[str, str] = {}
+    return [
+        # Encoded and decoded, a text is a new object.
+        (copies.get(value) or copies.setdefault(value, value.encode().decode()))
+        if isinstance(value, str)
+        else value
+        for value in values
+    ]
 
 
 def _correct(record: Record) -> float:
@@ -114,5 +135,4 @@ _AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
         "" if record.error is None else f"{record.error.type}: {record.error.message}"
     ),
     "id": attrgetter("id"),
-    "trajectory": attrgetter("trajectory"),
 }

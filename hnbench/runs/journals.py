@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from hnbench.suites.base import Verdict
+
     _Stamp = tuple[str, tuple[int, ...] | None]
 
 _JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
@@ -33,6 +35,14 @@ _SHARED = tuple(
     for name in ("prompt_id", "prompt", "tag", "noise_sha256", "initial_rewards")
 )
 """The fields that the records of one sample have in common, and what reads them."""
+_AMOUNTS = tuple(
+    (name, attrgetter(name))
+    for name in (
+        *("generator_forward", "generator_backward", "reward_forward", "reward_backward"),
+        *("flops", "device"),
+    )
+)
+"""The fields of a cost that most records of one label have in common."""
 
 
 def journals_of(folder: Path) -> list[Path]:
@@ -67,6 +77,8 @@ class Union:
         self.unchecked = 0
         self._samples: dict[str, Record] = {}
         self._labels: dict[str, str] = {}
+        self._verdicts: dict[tuple[bool | None, str, float | None], Verdict] = {}
+        self._amounts: dict[str, dict[Any, Any]] = {name: {} for name, _ in _AMOUNTS}
         with without_collection():
             for path in journals:
                 for record, checked in parsed_lines(path, read_line):
@@ -84,6 +96,14 @@ class Union:
                     force_setattr(record, name, value)
         label = self._labels.setdefault(record.label, record.label)
         force_setattr(record, "label", label)
+        if (verdict := record.verdict) is not None and not verdict.details:
+            key = verdict.correct, verdict.reason, verdict.score
+            force_setattr(record, "verdict", self._verdicts.setdefault(key, verdict))
+        # All records of a label cost the same, but for the time.
+        cost, amounts = record.cost, self._amounts
+        for name, of in _AMOUNTS:
+            amount = of(cost)
+            force_setattr(cost, name, amounts[name].setdefault(amount, amount))
         known = self.records.setdefault(record.id, record)
         if known is not record:
             self.records[record.id] = preferred(known, record)

@@ -153,3 +153,6 @@ def test_records_of_a_sample_share_what_they_have_in_common(tmp_path: Path) -> N
     assert second.prompt is first.prompt
     assert second.initial_rewards is first.initial_rewards
     assert third.noise_sha256 is first.noise_sha256
+    assert second.verdict is first.verdict
+    assert second.cost.generator_forward is first.cost.generator_forward
+    assert second.cost.seconds == other.cost.seconds

@@ -59,10 +59,10 @@ def _course(summary: Summary, label: str) -> Array:
     """
     frame = summary.pool.frame
     done = frame[(frame["label"] == label) & (frame["status"] == "done")]
-    found = [course for course in done["trajectory"] if course]
+    found = [course for course in done["trajectory"] if course is not None]
     table = np.full((len(found), max((len(course) for course in found), default=0)), np.nan)
     for at, course in enumerate(found):
-        table[at, : len(course)] = np.array(course, dtype=np.float64)
+        table[at, : len(course)] = course
     return table
 
 
