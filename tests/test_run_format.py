@@ -238,6 +238,10 @@ def test_records_csv(made: Path) -> None:
     assert documented("records.csv") == named
 
 
+def test_pairs_csv(made: Path) -> None:
+    assert documented("pairs.csv") == set(rows_of(made / "report" / "pairs.csv")[0])
+
+
 def test_summary_csv() -> None:
     rows = rows_of(REFERENCE / "report" / "summary.csv")
     assert documented("summary.csv") == set(rows[0])
@@ -265,7 +269,7 @@ def findings(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     write_run(folder / "unjudged", changes=suite, prompts_per_tag=1)
     rewrite(folder / "unjudged", lambda _: None)
     exploited(write_run(folder / "exploited", prompts_per_tag=4))
-    controls = (*LABELS, *OTHERS[1:])
+    controls = (*LABELS, *OTHERS[1:], "oracle")
     write_run(folder / "controls", controls, prompts_per_tag=1)
     reports = [REFERENCE / "report", made / "report"]
     for name in ("failed", "unjudged", "exploited", "controls"):

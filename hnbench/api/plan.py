@@ -15,6 +15,7 @@ from hnbench.api.batch_sizes import as_begun
 from hnbench.api.expectation import expected_work
 from hnbench.api.needs import BYTES_PER_PIXEL, adapter_is_cached, downloads, image_size
 from hnbench.api.operations import KnownOperations, operations_of_run
+from hnbench.api.pilot import power_by_pilot
 from hnbench.api.run import experiment_of, run
 from hnbench.display.pace import span
 from hnbench.display.screen import Screen
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from hnbench.api.arrangement import Arrangement
     from hnbench.api.needs import NeededDownload
     from hnbench.methods.base import Method
+    from hnbench.reports.power import PairPower
     from hnbench.runs.trial import Trial
     from hnbench.runs.workload import MethodWork, Workload
 
@@ -77,6 +79,8 @@ class RunPlan:
     """The operations that are known without a trial."""
     notes: tuple[str, ...] = ()
     """Sentences about the work that is not known, and the reasons."""
+    power: tuple[PairPower, ...] = ()
+    """The power for a difference, for every two rows of the pilot; empty if none was asked for."""
 
     @property
     def bytes_per_image(self) -> float | None:
@@ -213,7 +217,14 @@ def _sum(rows: Mapping[str, Mapping[str, float | None]], name: str) -> float | N
 
 
 def plan(
-    suite: str, *, measure: bool = False, processes: int = 1, progress: bool = True, **asked: Any
+    suite: str,
+    *,
+    measure: bool = False,
+    processes: int = 1,
+    detect: float | None = None,
+    pilot: str | Path | None = None,
+    progress: bool = True,
+    **asked: Any,
 ) -> RunPlan:
     """Tell what a run will take: images, passes, operations, downloads and disk, by method and in
     all.
@@ -226,6 +237,11 @@ def plan(
     With `measure`, the models are loaded, every method makes two batches in a temporary folder, and
     the second is measured: seconds, memory, and what saving and judging take. `processes` share the
     run evenly, each with a device of its own.
+
+    With `detect`, the plan has its `power`: the smallest differences in the overall score that the
+    run can tell from zero, and the seeds or prompts that a difference of `detect` needs. They
+    follow from the spread in a `pilot`, the folder of a finished run of the same suite; by default,
+    what is in the run's own folder.
 
     Raises `UsageError` for arguments that cannot be used, `StoreError` for a damaged folder, and
     `SampleFailure` if a sample of the trial fails.
@@ -241,6 +257,7 @@ def plan(
     if trial:
         work = replace(work, methods=tuple(one for one in work.methods if one.name in trial.costs))
     prompts = planned_prompts(wanted.config, wanted.suite)
+    power = () if detect is None else power_by_pilot(detect, pilot, wanted, prompts)
     return RunPlan(
         wanted.folder,
         work,
@@ -251,6 +268,7 @@ def plan(
         len(prompts),
         operations_of_run(wanted, methods),
         _notes(wanted),
+        power,
     )
 
 

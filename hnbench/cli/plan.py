@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ import hnbench as api
 from hnbench.api.arguments import DIVISION
 from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.output import note
-from hnbench.cli.printing import show_plan
+from hnbench.cli.printing import show_plan, show_power
 from hnbench.cli.run import run
 from hnbench.cli.several_suites import runs_of
 
@@ -23,6 +24,7 @@ EXAMPLES = (
     "hnbench plan --suite geneval-shapes",
     "hnbench plan --suite geneval --generator sana-sprint-0.6b --full --processes 8",
     "hnbench plan --suite geneval-shapes --method reno --batch-size 8 --measure",
+    "hnbench plan --suite geneval-shapes --full --detect 0.02 --pilot results/pilot",
     "hnbench plan --suite geneval-shapes --json",
 )
 
@@ -43,6 +45,24 @@ def plan(
             help="Processes that share the run, each with its own device, for the time in all.",
         ),
     ] = 1,
+    detect: Annotated[
+        float | None,
+        typer.Option(
+            "--detect",
+            metavar="DIFFERENCE",
+            help="Also say which differences in the overall score the run can tell from zero, and"
+            " the seeds and prompts that this one needs.",
+        ),
+    ] = None,
+    pilot: Annotated[
+        Path | None,
+        typer.Option(
+            "--pilot",
+            metavar="RUN",
+            help="The finished run that --detect learns the spread from; by default, what is in the"
+            " run's own folder.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     **asked: Any,
 ) -> None:
@@ -53,13 +73,21 @@ def plan(
     as done.
     """
     suites: list[str] = asked.pop("suite")
+    own: dict[str, Any] = {
+        "measure": measure,
+        "processes": processes,
+        "detect": detect,
+        "pilot": pilot,
+    }
     found = []
     for suite, out in runs_of(suites, asked.pop("out")):
-        found.append(api.plan(suite, **asked, out=out, measure=measure, processes=processes))
+        found.append(api.plan(suite, **asked, out=out, **own))
         if not as_json:
             if len(suites) > 1:
                 note(f"the suite {suite}")
             show_plan(found[-1])
+            if detect is not None:
+                show_power(found[-1], detect)
     if as_json:
         listed = [_as_json(one) for one in found]
         print_json(listed[0] if len(listed) == 1 else listed)
@@ -73,6 +101,7 @@ def _as_json(found: RunPlan) -> dict[str, Any]:
         "bytes_per_image": found.bytes_per_image,
         "processes": found.processes,
         "seconds_left": found.seconds_left_together,
+        "power": [asdict(one) for one in found.power],
         "sentences": found.sentences(),
     }
 

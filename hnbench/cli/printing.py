@@ -106,6 +106,40 @@ def show_plan(plan: RunPlan) -> None:
         consoles.say(console, sentence)
 
 
+def show_power(plan: RunPlan, difference: float) -> None:
+    """Print the differences that a run can tell from zero, and what `difference` needs: for the
+    pairs with the base and with HyperNoise; the others are in the JSON.
+    """
+    from hnbench.reports.labels import HYPERNOISE, method_of, style_of
+    from hnbench.reports.numbers import number
+    from hnbench.runs.plan import BASE
+
+    table = Table("difference between", "and", box=box.SIMPLE_HEAD)
+    for name in ("detectable", "seeds", "prompts"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in plan.power:
+        if {BASE, HYPERNOISE}.isdisjoint(map(method_of, (one.first, one.second))):
+            continue
+        seeds = "no number" if one.seeds is None and one.prompts else one.seeds
+        needed = [
+            f"{value:,}" if isinstance(value, int) else value or "?"
+            for value in (seeds, one.prompts)
+        ]
+        table.add_row(
+            *(style_of(label).short for label in (one.first, one.second)),
+            number(one.detectable),
+            *needed,
+        )
+    console = consoles.stdout()
+    _print(console, table)
+    consoles.say(
+        console,
+        "detectable: the smallest difference in the overall score that this run finds in 80 of 100"
+        f" cases (two-sided test at 5%). seeds: that many runs of this size find {difference:g}."
+        f" prompts: one run with that many prompts, instead of {plan.prompts:,}, finds it.",
+    )
+
+
 def _measured(row: Mapping[Any, float]) -> list[str]:
     """The measured cells of a method; a question mark, or nothing, for what is not known."""
 

@@ -6,6 +6,7 @@ report also states has the same interval there.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import numpy as np
 
 from hnbench.runs.frame import OPTIMISED, SCORE
 from hnbench.stats.paired import cluster_sums
+from hnbench.stats.power import detectable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,6 +47,10 @@ class Pair:
     second: str
     overall: PairedScore
     tags: dict[str, PairedScore]
+    detectable: float = math.nan
+    """The smallest overall difference that such a run tells from zero (`hnbench.stats.power`); NaN
+    if it is not known, as in a comparison of runs.
+    """
 
 
 def compared_by(pool: Pool) -> str:
@@ -80,6 +86,7 @@ def _compared(pool: Pool, values: Array, indices: Sequence[tuple[int, int]]) -> 
                 tag: paired_score(means.stratum(at, column).interval, gap[tag_of == at])
                 for at, tag in enumerate(pool.tags)
             },
+            detectable(means.overall(column)),
         )
 
 

@@ -25,6 +25,7 @@ from hnbench.reports.labels import (
     method_of,
 )
 from hnbench.reports.measures import pooled_measures
+from hnbench.reports.pairs import all_pairs
 from hnbench.reports.pool import pool_runs
 from hnbench.runs.frame import OPTIMISED, REWARD, SCORE
 from hnbench.runs.plan import BASE
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hnbench.reports.measures import PooledMeasures
+    from hnbench.reports.pairs import Pair
     from hnbench.reports.pool import Pool
     from hnbench.runs.store import Run
     from hnbench.stats.intervals import Array, Indices, StratifiedMeans
@@ -159,6 +161,11 @@ class Summary:
     """
     measured: PooledMeasures | None = None
     """The results of `hnbench measure`; None if nothing was measured."""
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Every two rows, compared."""
+        return all_pairs(self.pool)
 
     @property
     def work(self) -> str:

@@ -149,6 +149,29 @@ def summary_frame(summary: Summary) -> pd.DataFrame:
     return frame
 
 
+def pairs_frame(summary: Summary) -> pd.DataFrame:
+    """One row per two labels: the second one's mean score minus the first one's (of the optimised
+    reward without a judge) with its paired interval, the samples that it won, lost and tied, and
+    the smallest difference that such a run tells from zero.
+    """
+    import pandas as pd
+
+    lines = [
+        {
+            "first": pair.first,
+            "second": pair.second,
+            **{
+                name: getattr(pair.overall.difference, name) for name in ("estimate", "low", "high")
+            },
+            **{name: getattr(pair.overall, name) for name in ("wins", "losses", "ties")},
+            "detectable": pair.detectable,
+        }
+        for pair in summary.pairs
+    ]
+    columns = ["first", "second", "estimate", "low", "high", "wins", "losses", "ties", "detectable"]
+    return pd.DataFrame(lines, columns=columns)
+
+
 def _line(row: Row, metric: str, interval: Interval, p_holm: float = math.nan) -> dict[str, Any]:
     bounds = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
     return {"label": row.label, "metric": metric, **bounds, "n": row.pairs, "p_holm": p_holm}

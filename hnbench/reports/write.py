@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FILES = (
     "summary.csv",
+    "pairs.csv",
     "records.csv",
     "headline.json",
     *(f"{name}.{ending}" for name in PLOTS for ending in ("png", "svg")),
@@ -61,6 +62,7 @@ def _write(summary: Summary, out: Path, *, published: bool) -> tuple[dict[str, s
     """
     tables.write_csv(tables.records_frame(summary), out / "records.csv")
     tables.write_csv(tables.summary_frame(summary), out / "summary.csv")
+    tables.write_csv(tables.pairs_frame(summary), out / "pairs.csv")
     (out / "headline.json").write_text(
         json.dumps([one.to_json() for one in headlines(summary)], indent=1, ensure_ascii=False)
         + "\n",

@@ -44,7 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_committed_folder_is_a_whole_report() -> None:
-    names = {"report.md", "summary.csv", "headline.json", "grid.png"}
+    names = {"report.md", "summary.csv", "pairs.csv", "headline.json", "grid.png"}
     names |= {f"{name}.{ending}" for name in PLOTS for ending in ("png", "svg")}
     assert {path.name for path in KEPT.iterdir()} == names
 
@@ -59,6 +59,7 @@ LETTERS = pytest.mark.skipif(
     [
         "headline.json",
         "summary.csv",
+        "pairs.csv",
         *(pytest.param(f"{name}.svg", marks=LETTERS) for name in PLOTS),
     ],
 )

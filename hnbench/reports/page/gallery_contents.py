@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hnbench.reports.labels import featured, style_of
-from hnbench.reports.pairs import all_pairs
 from hnbench.runs.frame import OPTIMISED, REWARD
 from hnbench.runs.plan import BASE
 
@@ -40,15 +39,15 @@ class GalleryContents:
     """The first view, by the names in `state.js`; what is not there has the default of a report."""
 
 
-def of_report(pool: Pool) -> GalleryContents:
-    """The images of a report: all samples of its runs."""
+def of_report(pool: Pool, pairs: Sequence[Pair]) -> GalleryContents:
+    """The images of a report: all samples of its runs; `pairs` are `all_pairs` of them."""
     return GalleryContents(
         pool=pool,
         styles=tuple(map(style_of, pool.labels)),
         shown=(BASE, *featured(pool.labels)),
         judge=judge_of(pool),
         rewards={name: reward_name(name, pool) for name in _reward_columns(pool)},
-        pairs=all_pairs(pool),
+        pairs=pairs,
     )
 
 

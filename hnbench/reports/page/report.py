@@ -69,7 +69,7 @@ def page(
     drawn = {name.removesuffix(".png"): text for name, text in plots.items() if name != "grid.png"}
     main, *others = map(page_section, sections(summary, published=published))
     found, spread = findings(summary), headroom.section(summary)
-    images = gallery(of_report(pool), place, embed)
+    images = gallery(of_report(pool, summary.pairs), place, embed)
     return document(
         "report.html.jinja",
         images,
