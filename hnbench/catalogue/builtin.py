@@ -203,6 +203,14 @@ SUITES: tuple[SuiteEntry, ...] = (
         options=("mean", "vlm"),
         protocol="hnbench.suites.geneval2.suite:GenEval2Protocol",
     ),
+    SuiteEntry(
+        "genai-bench",
+        "hnbench.suites.genai_bench.suite:genai_bench",
+        "GenAI-Bench: 1600 prompts that designers wrote, graded by VQAScore",
+        needs=f"{_BY_HAND}; and a download of some 17 GB: Qwen2.5-VL-7B-Instruct",
+        options=("vlm",),
+        protocol="hnbench.suites.genai_bench.suite:genai_bench_protocol",
+    ),
 )
 
 MEASURES: tuple[MeasureEntry, ...] = (

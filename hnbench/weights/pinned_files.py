@@ -254,6 +254,19 @@ def fetch(
     return cached
 
 
+def by_hand(name: str, origin: str) -> Path:
+    """A file or folder that is never downloaded, because no hash of it is known: in the folder that
+    `HNBENCH_DATA` names. `UnavailableError` if it is not there; the message names the `origin`.
+    """
+    folder = os.environ.get(VARIABLE)
+    if not folder or not (Path(folder) / name).exists():
+        raise UnavailableError(
+            f"{name} is not downloaded by hnbench; get it from {origin}, put it at FOLDER/{name}"
+            f" and set {VARIABLE}=FOLDER"
+        )
+    return Path(folder) / name
+
+
 def _checked(path: Path, url: str, pin: str) -> Path:
     if not matches_pin(path, pin):
         raise UsageError(

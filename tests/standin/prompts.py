@@ -85,6 +85,13 @@ def geneval2() -> dict[str, str]:
     return {"geneval2/geneval2_data.jsonl": "".join(f"{json.dumps(row)}\n" for row in rows)}
 
 
+def genai_bench() -> str:
+    """GenAI-Bench's `genai_image.json`, which is got by hand."""
+    return json.dumps(
+        {f"{index:05d}": {"prompt": f"thing {index}", "models": {}} for index in range(1, 1601)}
+    )
+
+
 def others() -> dict[str, str]:
     """PartiPrompts, and what HyperNoise is trained on."""
     rows = "".join(f"parti prompt {index}\tAbstract\tBasic\t\n" for index in range(1632))
