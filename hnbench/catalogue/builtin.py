@@ -211,6 +211,14 @@ SUITES: tuple[SuiteEntry, ...] = (
         options=("vlm",),
         protocol="hnbench.suites.genai_bench.suite:genai_bench_protocol",
     ),
+    SuiteEntry(
+        "dpg-vlm",
+        "hnbench.suites.dpg_vlm.suite:dpg_vlm",
+        "DPG-Bench's prompts and questions, answered by a vision-language model; not DPG's score",
+        needs="its prompts, and a download of some 18 GB: Qwen3-VL-8B-Instruct",
+        options=("vlm",),
+        protocol="hnbench.suites.dpg_vlm.suite:dpg_vlm_protocol",
+    ),
 )
 
 MEASURES: tuple[MeasureEntry, ...] = (

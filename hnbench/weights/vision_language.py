@@ -103,8 +103,15 @@ class VisionLanguageModel:
         return frozenset(tokenizer(text, add_special_tokens=False).input_ids[0] for text in texts)
 
     def probability(self, picture: Image, question: str, *tokens: int) -> float:
+        """The probability that one of the `tokens` is the answer's first; see `probabilities`."""
+        return self.probabilities(picture, question, tokens)[0]
+
+    def probabilities(
+        self, picture: Image, question: str, *tokens: Sequence[int]
+    ) -> tuple[float, ...]:
         """The probability, by a softmax over the whole vocabulary, that one of the `tokens`, which
-        differ, is the answer's first. `picture` is RGB; `question` is used as it is.
+        differ, is the answer's first; one for each sequence of them, from one pass of the model.
+        `picture` is RGB; `question` is used as it is.
 
         `UsageError` if the question has one of the model's special tokens.
         """
@@ -115,7 +122,8 @@ class VisionLanguageModel:
         inputs = self.asked(picture, question)
         with torch.no_grad():
             logits = self.model(**inputs.to(self.device, self.dtype)).logits[0, -1]
-        return float(logits.double().softmax(-1)[list(tokens)].sum())
+        chances = logits.double().softmax(-1)
+        return tuple(float(chances[list(each)].sum()) for each in tokens)
 
 
 def _message(role: str, text: str, *images: dict[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
             SUITES,
             [
                 *("geneval-shapes", "t2i-compbench", "parti", "hpdv2", "dpg"),
-                *("geneval", "geneval-hf", "geneval2", "genai-bench"),
+                *("geneval", "geneval-hf", "geneval2", "genai-bench", "dpg-vlm"),
             ],
         ),
         (

@@ -35,7 +35,7 @@ RUN = [
 
 def test_no_suite_is_forgotten() -> None:
     by_hand = {"hpdv2", "dpg"}  # whose prompt files nobody downloads
-    others = {"parti", "geneval2", "genai-bench", "geneval-shapes"}
+    others = {"parti", "geneval2", "genai-bench", "dpg-vlm", "geneval-shapes"}
     tried = {name.partition(":")[0] for name in SUITES} | by_hand | others
     assert tried == {entry.name for entry in registry.SUITES.built_in}
 
@@ -100,6 +100,34 @@ def test_geneval2(
         assert record.verdict.score == pytest.approx(record.verdict.details["geometric"], abs=1e-4)
         assert len(record.verdict.details["atoms"]) == 2
     well(hnbench("score", "run", "--suite", "geneval2", "--partial"))
+    assert published.asked
+
+
+def test_dpg_vlm(
+    published: StandInHub,
+    hnbench: Hnbench,
+    offline: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hnbench.suites.dpg_vlm.judge.DependentQuestions.verify", lambda _: None)
+    well(
+        hnbench("fetch", "--generator", "sd-turbo", "--optimise", "redness=1", "--suite", "dpg-vlm")
+    )
+    offline()
+    well(hnbench(*RUN, "--suite", "dpg-vlm"))
+    run = read_run("run")
+    assert run.manifest["suite"]["name"] == "dpg-vlm@Qwen/Qwen3-VL-8B-Instruct"
+    assert run.manifest["suite"]["judge"]["name"] == "dpg-vlm@Qwen/Qwen3-VL-8B-Instruct"
+    assert run.records
+    for record in run.records:
+        assert record.verdict is not None
+        first, second = (chance > 0.5 for chance in record.verdict.details["yes"])
+        assert record.verdict.score == (first + (first and second)) / 2
+    well(hnbench("report", "run", "--published"))
+    text = Path("run/report/report.md").read_text()
+    assert "dpg-vlm@Qwen/Qwen3-VL-8B-Instruct" in text
+    assert "mplug" not in text
+    well(hnbench("score", "run", "--suite", "dpg-vlm", "--partial"))
     assert published.asked
 
 
