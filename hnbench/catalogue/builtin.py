@@ -126,6 +126,12 @@ REWARDS: tuple[RewardEntry, ...] = (
         sources=sources.AESTHETIC,
     ),
     RewardEntry(
+        "hpsv3",
+        "hnbench.rewards.hpsv3:load",
+        "human preference score v3, by Qwen2-VL 7B: a large one, to hold out",
+        sources=sources.HPSV3,
+    ),
+    RewardEntry(
         "human-preference",
         "hnbench.rewards.base:Mixture",
         "what ReNO and HyperNoise optimise: 5 hpsv2.1 + imagereward + 0.01 clip + 0.05 pickscore",
