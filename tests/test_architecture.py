@@ -140,6 +140,7 @@ def imports(module: str) -> frozenset[str]:
 
 TYPED_AT_A_SHELL = {
     "hnbench.api.command",
+    "hnbench.catalogue.contamination",
     "hnbench.shapes_training.__main__",
     "hnbench.suites.t2i_compbench.parse",
     "hnbench.reports.markdown",
