@@ -26,7 +26,7 @@ from unittest import mock
 import open_clip
 import torch
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, Qwen2VLConfig
 
 from benchmarks.published_networks import MODELS, build
 from hnbench.catalogue.loading import load_generator, load_reward
@@ -43,6 +43,7 @@ from hnbench.hypernetwork.adapter import (
 )
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.rewards.hpsv2 import ARCHITECTURE
+from hnbench.rewards.hpsv3_network import HPSv3Network
 from hnbench.rewards.imagereward import TOKENS, ImageRewardNetwork, published_text, published_vision
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.open_clip import build as build_open_clip
@@ -169,6 +170,33 @@ def imagereward() -> Scored:
     )
 
 
+def hpsv3() -> Scored:
+    """Qwen2-VL 7B with the head, for an image of 448 pixels and `TEXT_OF_HPSV3` tokens."""
+    config = Qwen2VLConfig(
+        text_config={
+            "hidden_size": 3584,
+            "intermediate_size": 18944,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+            "vocab_size": 151658,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 1000000.0,
+                "mrope_section": [16, 24, 24],
+            },
+        },
+        vision_config={"depth": 32, "embed_dim": 1280, "hidden_size": 3584, "num_heads": 16},
+    )
+    tokens = torch.ones(TEXT_OF_HPSV3, dtype=torch.long)
+    return Scored(
+        HPSv3Network(config),
+        lambda network, pixels: network(pixels[0].repeat(1, 2, 2), tokens, 15, TEXT_OF_HPSV3 - 10)[
+            :1
+        ],
+    )
+
+
 REWARDS: dict[str, Callable[[], Scored]] = {
     "hpsv2.1": hpsv2,
     "hpsv2.0": hpsv2,
@@ -176,7 +204,10 @@ REWARDS: dict[str, Callable[[], Scored]] = {
     "pickscore": lambda: clip_tower(VIT_H, 1024),
     "clip": lambda: clip_tower(VIT_H, 1024),
     "aesthetic": aesthetic,
+    "hpsv3": hpsv3,
 }
+TEXT_OF_HPSV3 = 600
+"""About the number of tokens of HPSv3's text with a short prompt."""
 OWN_REWARDS = ("shapes-clip", "shapes-resnet", "redness")
 """The rewards that come with hnbench, with their weights."""
 GENERATORS = ("shapes", *MODELS)

@@ -154,6 +154,7 @@ CONSTANTS = (
     Published("HPDv2 per style", 800, "zhwang/HPDv2 benchmark/"),
     Published("HPDv2's styles", ("anime", "concept-art", "paintings", "photo"), "hpsv2/utils.py"),
     Published("DPG-Bench", 1065, "TencentQQGYLab/ELLA dpg_bench/prompts"),
+    Published("GenAI-Bench", 1600, "linzhiqiu/t2v_metrics genai_bench/generate.py"),
     # GenEval
     Published("GenEval's threshold", 0.3, "[G] evaluate_images.py:283"),
     Published("GenEval's counting threshold", 0.9, "[G] evaluate_images.py:284"),

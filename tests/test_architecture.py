@@ -41,8 +41,8 @@ ALLOWED = {
     "flops": {"devices"},
     "stats": set(),
     "shapes": GROUND | MODELS,
-    "suites": GROUND | {"shapes"},
     "measures": GROUND | {"shapes"},
+    "suites": GROUND | {"shapes", "measures"},
     "hypernetwork": GROUND | MODELS | {"metering", "flops"},
     "methods": GROUND | MODELS | {"hypernetwork"},
     "runs": GROUND | MODELS | {"metering", "flops", "methods", "suites"},
@@ -140,6 +140,7 @@ def imports(module: str) -> frozenset[str]:
 
 TYPED_AT_A_SHELL = {
     "hnbench.api.command",
+    "hnbench.catalogue.contamination",
     "hnbench.shapes_training.__main__",
     "hnbench.suites.t2i_compbench.parse",
     "hnbench.reports.markdown",

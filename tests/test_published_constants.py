@@ -31,6 +31,7 @@ from hnbench.methods.power_penalty import POWER_WEIGHT
 from hnbench.methods.reno import ORDERS, ReNO
 from hnbench.rewards import hpsv2, imagereward
 from hnbench.suites import prompt_sets
+from hnbench.suites.genai_bench import suite as genai_bench
 from hnbench.suites.geneval import colours, detector, rules
 from hnbench.suites.geneval import suite as geneval
 from hnbench.suites.t2i_compbench import depth_order, detections, models, numeracy, spatial
@@ -126,6 +127,7 @@ OURS: dict[str, Any] = {
     "HPDv2 per style": prompt_sets.HPDV2,
     "HPDv2's styles": prompt_sets.STYLES,
     "DPG-Bench": prompt_sets.DPG,
+    "GenAI-Bench": genai_bench.COUNT,
     "GenEval's threshold": rules.THRESHOLD,
     "GenEval's counting threshold": rules.COUNTING_THRESHOLD,
     "GenEval's objects per class": rules.MAX_OBJECTS,

@@ -126,6 +126,12 @@ REWARDS: tuple[RewardEntry, ...] = (
         sources=sources.AESTHETIC,
     ),
     RewardEntry(
+        "hpsv3",
+        "hnbench.rewards.hpsv3:load",
+        "human preference score v3, by Qwen2-VL 7B: a large one, to hold out",
+        sources=sources.HPSV3,
+    ),
+    RewardEntry(
         "human-preference",
         "hnbench.rewards.base:Mixture",
         "what ReNO and HyperNoise optimise: 5 hpsv2.1 + imagereward + 0.01 clip + 0.05 pickscore",
@@ -202,6 +208,22 @@ SUITES: tuple[SuiteEntry, ...] = (
         needs="its prompts (CC-BY-NC 4.0), and a download of some 18 GB: Qwen3-VL-8B-Instruct",
         options=("mean", "vlm"),
         protocol="hnbench.suites.geneval2.suite:GenEval2Protocol",
+    ),
+    SuiteEntry(
+        "genai-bench",
+        "hnbench.suites.genai_bench.suite:genai_bench",
+        "GenAI-Bench: 1600 prompts that designers wrote, graded by VQAScore",
+        needs=f"{_BY_HAND}; and a download of some 17 GB: Qwen2.5-VL-7B-Instruct",
+        options=("vlm",),
+        protocol="hnbench.suites.genai_bench.suite:genai_bench_protocol",
+    ),
+    SuiteEntry(
+        "dpg-vlm",
+        "hnbench.suites.dpg_vlm.suite:dpg_vlm",
+        "DPG-Bench's prompts and questions, answered by a vision-language model; not DPG's score",
+        needs="its prompts, and a download of some 18 GB: Qwen3-VL-8B-Instruct",
+        options=("vlm",),
+        protocol="hnbench.suites.dpg_vlm.suite:dpg_vlm_protocol",
     ),
 )
 

@@ -191,6 +191,15 @@ def checked_prompt(place: str, text: str) -> str:
     return text
 
 
+def normalised(prompt: str) -> str:
+    r"""The form of a prompt in which it is compared with others.
+
+    >>> normalised("  A  Red\tRing ")
+    'a red ring'
+    """
+    return " ".join(prompt.casefold().split()).removesuffix(".").rstrip()
+
+
 def _notes(name: str, texts: Sequence[str], repeats: int) -> Iterator[str]:
     if repeats:
         what = (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.errors import UsageError
 from hnbench.files.decoding import MalformedError
+from hnbench.files.prompt_files import normalised
 from hnbench.files.reading import content_of
 
 if TYPE_CHECKING:
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
 FILE = "prompts.sha256"
 _DIGITS = 16
 _HASH = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
-
-
-def normalised(prompt: str) -> str:
-    r"""The form of a prompt in which it is compared with others.
-
-    >>> normalised("  A  Red\tRing ")
-    'a red ring'
-    """
-    return " ".join(prompt.casefold().split()).removesuffix(".").rstrip()
 
 
 def prompt_hash(prompt: str) -> str:

@@ -44,6 +44,21 @@ AESTHETIC = (
 """The head is in the authors' GitHub repository; this is a copy on the Hub. A record's fingerprint
 depends on the content, not on the place.
 """
+HPSV3 = (
+    Source("MizzenAI/HPSv3", needs=(_one("HPSv3.safetensors"),)),
+    Source(
+        "Qwen/Qwen2-VL-7B-Instruct",
+        patterns=(*_TOKENIZER, "chat_template.json", "chat_template.jinja"),
+        needs=(
+            _one("config.json"),
+            (("preprocessor_config.json",), ("processor_config.json",)),
+            *_WORDS,
+        ),
+    ),
+)
+"""The second repository has the configuration and the processor of the model that HPSv3 began as;
+its weights are not needed.
+"""
 
 HUMAN_PREFERENCE = {"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
 """Reward name -> weight: the mixture that ReNO (arXiv 2406.04312) and HyperNoise (arXiv 2508.09968)

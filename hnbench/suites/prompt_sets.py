@@ -7,18 +7,17 @@ PartiPrompts are downloaded and checked by SHA-256. The other two are read from 
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hnbench.errors import UnavailableError, UsageError
+from hnbench.errors import UsageError
 from hnbench.files.prompt_files import read_every_prompt, read_whole_prompt
 from hnbench.suites.base import Prompt
 from hnbench.suites.prompt_file import PromptSuite
-from hnbench.weights.pinned_files import VARIABLE, data_file
+from hnbench.weights.pinned_files import by_hand, data_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 PARTI, HPDV2, DPG = 1632, 800, 1065
 """The number of prompts of each set; for HPDv2, in each style."""
@@ -50,7 +49,7 @@ def hpdv2() -> PromptSuite:
     """
     found = {}
     for style in STYLES:
-        path = _by_hand(
+        path = by_hand(
             f"hpdv2/{style}.json", "benchmark/ of the dataset zhwang/HPDv2 on the Hugging Face Hub"
         )
         texts = read_every_prompt(path)
@@ -77,7 +76,7 @@ def dpg() -> PromptSuite:
     """The prompts of DPG-Bench (Hu et al., arXiv 2403.05135): four images of each. Its questions,
     and the model that answers them, are not part of hnbench.
     """
-    folder = _by_hand("dpg/prompts", "dpg_bench/prompts/ of the repository TencentQQGYLab/ELLA")
+    folder = by_hand("dpg/prompts", "dpg_bench/prompts/ of the repository TencentQQGYLab/ELLA")
     paths = sorted(folder.glob("*.txt"))
     _count(str(folder), paths, DPG)
     return _dpg([(path.stem, read_whole_prompt(path)) for path in paths])
@@ -91,16 +90,6 @@ def dpg_protocol() -> PromptSuite:
 def _dpg(texts: Sequence[tuple[str, str]]) -> PromptSuite:
     prompts = [Prompt(name, text, "dpg") for name, text in texts]
     return PromptSuite("dpg", prompts, samples=4, quick=16)
-
-
-def _by_hand(name: str, origin: str) -> Path:
-    folder = os.environ.get(VARIABLE)
-    if not folder or not (Path(folder) / name).exists():
-        raise UnavailableError(
-            f"{name} is not downloaded by hnbench; get it from {origin}, put it at FOLDER/{name}"
-            f" and set {VARIABLE}=FOLDER"
-        )
-    return Path(folder) / name
 
 
 def _count(what: str, found: Sequence[str | Path], expected: int) -> None:

@@ -22,6 +22,7 @@ from hnbench.weights.rgb import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -260,6 +261,76 @@ def against_transformers(check: CheckContext) -> None:
         return float(model(**given).logits_per_image)
 
     _compare_each(check, expected)
+
+
+def against_qwen2_vl(check: CheckContext) -> None:
+    """Compare HPSv3's scores of inputs with those of transformers' own forward pass of Qwen2-VL, on
+    what its processor makes of them, and the head written out.
+    """
+    from safetensors.torch import load_file
+    from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+
+    from hnbench.rewards.hpsv3 import PIXELS, REWARD_TOKEN, instruction
+    from hnbench.rewards.hpsv3_network import renamed
+    from hnbench.rewards.sources import HPSV3
+    from hnbench.weights import hub
+    from hnbench.weights.vision_language import load_processor
+
+    files = hub.find(HPSV3, check.reference.component.partition("@")[2])
+    weights = renamed(load_file(files.folders[0] / "HPSv3.safetensors"))
+    processor = load_processor(files.folders[-1])
+    processor.tokenizer.add_tokens([REWARD_TOKEN], special_tokens=True)
+    rated = processor.tokenizer.convert_tokens_to_ids(REWARD_TOKEN)
+    model = _qwen2_vl(files.folders[-1], weights).to(check.device, getattr(torch, check.dtype))
+
+    def expected(picture: Image.Image, prompt: str) -> float:
+        height, width = smart_resize(
+            picture.height, picture.width, 28, min_pixels=PIXELS, max_pixels=PIXELS
+        )
+        text = instruction().format(text_prompt=prompt)
+        content = [{"type": "image"}, {"type": "text", "text": text}]
+        given = processor(
+            text=[
+                processor.apply_chat_template(
+                    [{"role": "user", "content": content}], add_generation_prompt=True
+                )
+            ],
+            images=[picture.resize((width, height), Image.Resampling.BICUBIC)],
+            return_tensors="pt",
+        ).to(check.device)
+        given.pop("mm_token_type_ids", None)
+        positions = torch.arange(given.input_ids.shape[1], device=check.device).expand(3, 1, -1)
+        read = model(**given, position_ids=positions).last_hidden_state
+        value = read[given.input_ids == rated].float()
+        for number in (0, 3, 5):
+            weight, bias = (
+                weights[f"head.{number}.{part}"].to(check.device).float()
+                for part in ("weight", "bias")
+            )
+            value = torch.nn.functional.linear(value if number == 0 else value.relu(), weight, bias)
+        return float(value[0, 0])
+
+    _compare_each(check, expected)
+
+
+def _qwen2_vl(base: Path, weights: Mapping[str, Tensor]) -> Any:
+    """Qwen2-VL of transformers with HPSv3's weights, and frequencies in bfloat16 as they were in
+    its training.
+    """
+    from accelerate import init_empty_weights
+    from transformers import Qwen2VLConfig, Qwen2VLModel
+
+    own = {
+        name.removeprefix("model."): value
+        for name, value in weights.items()
+        if not name.startswith("head.")
+    }
+    config = Qwen2VLConfig.from_pretrained(base, local_files_only=True)
+    config.text_config.vocab_size = len(own["language_model.embed_tokens.weight"])
+    with init_empty_weights(include_buffers=False):
+        model = Qwen2VLModel(config).eval()
+    model.load_state_dict(own, assign=True)
+    return model.bfloat16()
 
 
 def _compare_each(check: CheckContext, expected: Callable[[Image.Image, str], float]) -> None:

@@ -86,9 +86,11 @@ _PARTI = Origin("google-research/parti", "5a657978134374ce28973948331b319adef164
 _GENEVAL2 = Origin(
     "facebookresearch/GenEval2", "a6e82d2289e8d418f27f0adee77908b07060eea3", "CC-BY-NC-4.0"
 )
+_ELLA = Origin("TencentQQGYLab/ELLA", "3c228f1dc6c4d3cad0a47493816151a419f14db3", "Apache-2.0")
 _HYPERNOISE = Origin("ExplainableML/HyperNoise", "bbe3ab4f9e2df89d4ccdd468acdd5246afde5e56", "MIT")
 
 _PINS = {
+    "dpg/dpg_bench.csv": "git:98457fc9901943f51ff9a30367250fc292533bed",
     "geneval/LICENSE": "e6082bfcbdf460dd19f8c55cc261055414df2a278768b4991c5382d65be2b52a",
     "geneval/evaluation_metadata.jsonl": (
         "5c48e0813e812e3c373fa5c8ed07a8f0a483be30272b4427b0559c8048e67c13"
@@ -192,6 +194,7 @@ _PINS = {
 }
 
 _PLACES = {
+    "dpg": (_ELLA, "dpg_bench"),
     "geneval": (_GENEVAL, "prompts"),
     "t2i-compbench": (_COMPBENCH, "examples/dataset"),
     "geneval2": (_GENEVAL2, ""),
@@ -252,6 +255,19 @@ def fetch(
     if not cached.is_file() or not matches_pin(cached, pin):
         _download(name, url, pin, cached, progress=progress)
     return cached
+
+
+def by_hand(name: str, origin: str) -> Path:
+    """A file or folder that is never downloaded, because no hash of it is known: in the folder that
+    `HNBENCH_DATA` names. `UnavailableError` if it is not there; the message names the `origin`.
+    """
+    folder = os.environ.get(VARIABLE)
+    if not folder or not (Path(folder) / name).exists():
+        raise UnavailableError(
+            f"{name} is not downloaded by hnbench; get it from {origin}, put it at FOLDER/{name}"
+            f" and set {VARIABLE}=FOLDER"
+        )
+    return Path(folder) / name
 
 
 def _checked(path: Path, url: str, pin: str) -> Path:

@@ -43,14 +43,9 @@ class VisionLanguageModel:
 
         self.folder, self.device, self._files = folder, device, files
         self.dtype = torch.float32 if device == "cpu" else torch.bfloat16
-        self.processor = _processor(folder)
+        self.processor = load_processor(folder)
         self.model = _model(folder, self.dtype).to(device)
-        # A prompt must not contain these: they would be read as marks of the template, not as text.
-        self._marks = [
-            token.content
-            for token in self.processor.tokenizer.added_tokens_decoder.values()
-            if token.special
-        ]
+        self._marks = special_tokens(self.processor.tokenizer)
 
     @cached_property
     def fingerprint(self) -> str:  # cached, because it reads all weights
@@ -82,11 +77,7 @@ class VisionLanguageModel:
         """The model's inputs by name, on the CPU: ids of tokens, and pixels. `UsageError` if the
         question has one of the model's special tokens.
         """
-        if found := [mark for mark in self._marks if mark in question]:
-            raise UsageError(
-                f"the question {question!r} has {found[0]!r}, which is a special token of this"
-                " model; leave that prompt out"
-            )
+        refuse_special(f"the question {question!r}", question, self._marks)
         return self.processor.apply_chat_template(
             [_message("user", question, {"type": "image", "image": picture})],
             add_generation_prompt=True,
@@ -103,8 +94,15 @@ class VisionLanguageModel:
         return frozenset(tokenizer(text, add_special_tokens=False).input_ids[0] for text in texts)
 
     def probability(self, picture: Image, question: str, *tokens: int) -> float:
+        """The probability that one of the `tokens` is the answer's first; see `probabilities`."""
+        return self.probabilities(picture, question, tokens)[0]
+
+    def probabilities(
+        self, picture: Image, question: str, *tokens: Sequence[int]
+    ) -> tuple[float, ...]:
         """The probability, by a softmax over the whole vocabulary, that one of the `tokens`, which
-        differ, is the answer's first. `picture` is RGB; `question` is used as it is.
+        differ, is the answer's first; one for each sequence of them, from one pass of the model.
+        `picture` is RGB; `question` is used as it is.
 
         `UsageError` if the question has one of the model's special tokens.
         """
@@ -115,14 +113,32 @@ class VisionLanguageModel:
         inputs = self.asked(picture, question)
         with torch.no_grad():
             logits = self.model(**inputs.to(self.device, self.dtype)).logits[0, -1]
-        return float(logits.double().softmax(-1)[list(tokens)].sum())
+        chances = logits.double().softmax(-1)
+        return tuple(float(chances[list(each)].sum()) for each in tokens)
+
+
+def special_tokens(tokenizer: Any) -> list[str]:
+    """The texts that a tokenizer reads as marks of the template, not as text."""
+    return [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+
+
+def refuse_special(what: str, text: str, marks: Sequence[str]) -> None:
+    """Raise a `UsageError`, which begins with `what`, if the text has one of the marks."""
+    if found := [mark for mark in marks if mark in text]:
+        raise UsageError(
+            f"{what} has {found[0]!r}, which is a special token of this model; leave that prompt"
+            " out"
+        )
 
 
 def _message(role: str, text: str, *images: dict[str, Any]) -> dict[str, Any]:
     return {"role": role, "content": [*images, {"type": "text", "text": text}]}
 
 
-def _processor(folder: Path) -> Any:
+def load_processor(folder: Path) -> Any:
+    """The processor of images and text in a folder. `UsageError` if it cannot be loaded, or has no
+    chat template.
+    """
     from transformers import AutoProcessor
 
     try:

@@ -19,6 +19,8 @@ NUMBERS = {
     "t2i-compbench:3d-spatial": (300, 3000, 15, 30),
     "parti": (1632, 1632, 64, 64),
     "hpdv2": (3200, 3200, 64, 64),
+    "genai-bench": (1600, 1600, 64, 64),
+    "dpg-vlm": (1065, 4260, 16, 64),
     "dpg": (1065, 4260, 16, 64),
 }
 """Prompts and images under the full protocol, then under the quick one."""

@@ -16,7 +16,7 @@ from hnbench.errors import UsageError
 from hnbench.weights.hub import Source
 
 KNOWN = (
-    "aesthetic, clip, hpsv2.0, hpsv2.1, human-preference, imagereward, pickscore, redness,"
+    "aesthetic, clip, hpsv2.0, hpsv2.1, hpsv3, human-preference, imagereward, pickscore, redness,"
     " shapes-clip, shapes-resnet"
 )
 
@@ -66,6 +66,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                     "pickscore",
                     "clip",
                     "aesthetic",
+                    "hpsv3",
                 ),
                 "human-preference",
             ],
@@ -74,7 +75,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
             SUITES,
             [
                 *("geneval-shapes", "t2i-compbench", "parti", "hpdv2", "dpg"),
-                *("geneval", "geneval-hf", "geneval2"),
+                *("geneval", "geneval-hf", "geneval2", "genai-bench", "dpg-vlm"),
             ],
         ),
         (

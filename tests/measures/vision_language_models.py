@@ -77,7 +77,7 @@ def qwen(folder: Path, seed: int = 0) -> Path:
     """A Qwen2.5-VL: bytes and their merges, images of any size, and an answer that begins a
     line.
     """
-    tokenizer = _byte_tokenizer(QWEN_MARKS, "<|im_end|>")
+    tokenizer = byte_tokenizer(QWEN_MARKS, "<|im_end|>")
     processor = Qwen2_5_VLProcessor(
         Qwen2VLImageProcessor(min_pixels=56 * 56, max_pixels=112 * 112),
         tokenizer,
@@ -90,7 +90,7 @@ def qwen(folder: Path, seed: int = 0) -> Path:
     }
     config = Qwen2_5_VLConfig(
         text_config={
-            **_decoder(tokenizer),
+            **decoder(tokenizer),
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]},
         },
         vision_config={
@@ -134,7 +134,7 @@ def llava(folder: Path, seed: int = 0) -> Path:
     )  # fmt: skip
     vision = CLIPVisionConfig(**_SIZE, image_size=32, patch_size=8, projection_dim=8)
     config = LlavaConfig(
-        vision_config=vision, text_config=LlamaConfig(**_decoder(tokenizer)), image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_config=vision, text_config=LlamaConfig(**decoder(tokenizer)), image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-2, vision_feature_select_strategy="default",
     )  # fmt: skip
     return _save(folder, LlavaForConditionalGeneration, config, processor, seed)
@@ -145,7 +145,7 @@ def idefics(folder: Path, seed: int = 0) -> Path:
     is part of its token.
     """
     tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
-    tokenizer = _byte_tokenizer([*IDEFICS_MARKS, *tiles], "<end_of_utterance>")
+    tokenizer = byte_tokenizer([*IDEFICS_MARKS, *tiles], "<end_of_utterance>")
     image_processor = Idefics3ImageProcessor(
         size={"longest_edge": 64}, max_image_size={"longest_edge": 32}
     )
@@ -153,13 +153,14 @@ def idefics(folder: Path, seed: int = 0) -> Path:
         image_processor, tokenizer, image_seq_len=4, chat_template=IDEFICS_CHAT
     )
     config = Idefics3Config(
-        vision_config={**_SIZE, "image_size": 32, "patch_size": 8}, text_config={"model_type": "llama", **_decoder(tokenizer)},
+        vision_config={**_SIZE, "image_size": 32, "patch_size": 8}, text_config={"model_type": "llama", **decoder(tokenizer)},
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"), scale_factor=2,
     )  # fmt: skip
     return _save(folder, Idefics3ForConditionalGeneration, config, processor, seed)
 
 
-def _byte_tokenizer(marks: list[str], end: str) -> PreTrainedTokenizerFast:
+def byte_tokenizer(marks: list[str], end: str) -> PreTrainedTokenizerFast:
+    """A tokenizer of bytes and their merges, with these special tokens."""
     words = Tokenizer(models.BPE())
     words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     words.decoder = decoders.ByteLevel()
@@ -181,7 +182,8 @@ _SIZE = {
 }
 
 
-def _decoder(tokenizer: Any) -> dict[str, Any]:
+def decoder(tokenizer: Any) -> dict[str, Any]:
+    """The settings of a small decoder for a tokenizer."""
     marks = {
         f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")
     }

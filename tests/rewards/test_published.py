@@ -29,7 +29,7 @@ from torchvision.transforms import (
 )
 
 from hnbench.errors import UsageError
-from hnbench.rewards import aesthetic, hpsv2, imagereward
+from hnbench.rewards import aesthetic, hpsv2, hpsv3, imagereward
 from hnbench.rewards import clip as clip_reward
 from hnbench.rewards.aesthetic import AestheticReward
 from hnbench.rewards.base import Mixture, Reward
@@ -43,6 +43,7 @@ from tests.rewards.samples import PROMPTS, images, picture
 
 CPU = torch.device("cpu")
 NAMES = ["clip", "pickscore", "hpsv2", "imagereward", "aesthetic"]
+"""Those with an input of one size; `test_hpsv3` has the formula of the other one."""
 LARGE = (96, 96)
 
 
@@ -58,6 +59,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     made["head"] = tiny.head(folder / "aesthetic" / "sac+logos+ava1-l14-linearMSE.pth", 16)
     made["imagereward"] = tiny.imagereward(folder / "imagereward")
     (folder / "hpsv2").mkdir()
+    made["hpsv3"] = tiny.hpsv3(folder / "hpsv3")
     made["hpsv2"] = tiny.hpsv2(folder / "hpsv2" / "HPS_v2.1_compressed.pt")
     return folder, made
 
@@ -75,11 +77,12 @@ def load(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, dtype: str = 
         "hpsv2": hpsv2.load_v21,
         "imagereward": imagereward.load,
         "aesthetic": aesthetic.load,
+        "hpsv3": hpsv3.load,
     }
     return loaders[name](device="cpu", dtype=dtype, where=str(folder))
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[*NAMES, "hpsv3"])
 def reward(
     request: pytest.FixtureRequest,
     models: tuple[Path, dict[str, Any]],
@@ -226,7 +229,7 @@ def test_the_gradient_is_that_of_finite_differences(reward: Reward) -> None:
     torch.testing.assert_close((up - down)[0] / 2e-2, along, rtol=0.05, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "hpsv3"])
 def test_half_precision_stays_near(
     name: str, models: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,9 +306,9 @@ def test_a_fingerprint_is_by_content(
 ) -> None:
     prints = {
         load(name, models[0] / name, monkeypatch).fingerprint
-        for name in ("clip", "hpsv2", "imagereward", "aesthetic")
+        for name in ("clip", "hpsv2", "hpsv3", "imagereward", "aesthetic")
     }
-    assert len(prints) == 4
+    assert len(prints) == 5
     copy = tmp_path / "copy"
     shutil.copytree(models[0] / "clip", copy)
     (copy / "open_clip_config.json").write_text("{}")
@@ -324,10 +327,11 @@ FILES = {
     "hpsv2": "HPS_v2.1_compressed.pt",
     "imagereward": "ImageReward.pt",
     "aesthetic": "sac+logos+ava1-l14-linearMSE.pth",
+    "hpsv3": "HPSv3.safetensors",
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "hpsv3"])
 def test_an_empty_folder_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 from transformers import (
@@ -16,12 +17,23 @@ from transformers import (
     CLIPConfig,
     CLIPModel,
     PreTrainedTokenizerFast,
+    Qwen2VLConfig,
+    Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
+    Qwen2VLVideoProcessor,
 )
 
+from hnbench.rewards.hpsv3_network import HPSv3Network
 from hnbench.rewards.imagereward import ImageRewardNetwork
 from hnbench.rewards.linear_head import linear_head
 from hnbench.rewards.open_clip import build
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
+from tests.measures.vision_language_models import (
+    QWEN_CHAT,
+    QWEN_MARKS,
+    byte_tokenizer,
+    decoder,
+)
 from tests.rewards.samples import PROMPTS, bert_vocabulary
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -163,6 +175,47 @@ def _surplus() -> dict[str, Tensor]:
         "blip.text_proj.bias": torch.zeros(2),
         "blip.text_encoder.embeddings.position_ids": torch.arange(64)[None],
     }
+
+
+def hpsv3(folder: Path) -> HPSv3Network:
+    """`HPSv3.safetensors` with the published names and types, and what a folder of Qwen2-VL has
+    beside its weights.
+    """
+    tokenizer = byte_tokenizer(QWEN_MARKS, "<|im_end|>")
+    Qwen2VLProcessor(
+        Qwen2VLImageProcessor(), tokenizer, Qwen2VLVideoProcessor(), chat_template=QWEN_CHAT
+    ).save_pretrained(folder)
+    marks = {
+        name: tokenizer.convert_tokens_to_ids(f"<|{name}|>")
+        for name in ("image_pad", "video_pad", "vision_start", "vision_end")
+    }
+    rope = {"rope_type": "default", "rope_theta": 1000000.0, "mrope_section": [2, 1, 1]}
+    config = Qwen2VLConfig(
+        text_config={**decoder(tokenizer), "rope_parameters": rope},
+        vision_config={
+            "depth": 2, "embed_dim": 16, "hidden_size": 16, "num_heads": 2, "mlp_ratio": 2,
+        },
+        image_token_id=marks["image_pad"], video_token_id=marks["video_pad"],
+        vision_start_token_id=marks["vision_start"], vision_end_token_id=marks["vision_end"],
+    )  # fmt: skip
+    config.save_pretrained(folder)
+    config.text_config.vocab_size += 1  # the rated token
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # of the head's biases
+        network = lively(HPSv3Network(config))
+    network.model.bfloat16()
+    weights = {_of_hpsv3(name): value for name, value in network.state_dict().items()}
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
+    save_file(weights, folder / "HPSv3.safetensors", {"format": "pt"})
+    return network
+
+
+def _of_hpsv3(name: str) -> str:
+    """The published name of a weight."""
+    if name.startswith("head."):
+        return f"rm_{name}"
+    own = name.removeprefix("model.")
+    return own.replace("language_model.", "model.", 1)
 
 
 def head(path: Path, width: int) -> nn.Module:

@@ -18,6 +18,7 @@ from hnbench.cli.app import app
 from hnbench.measures import lpips
 from hnbench.measures.vqascore import VQAScore
 from hnbench.rewards import imagereward
+from hnbench.suites.dpg_vlm import suite as dpg_vlm
 from hnbench.suites.geneval import colours, conversion, judge
 from hnbench.suites.geneval import suite as geneval
 from hnbench.suites.t2i_compbench import judge as compbench
@@ -114,6 +115,7 @@ def published(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> StandInHub:
     monkeypatch.setattr(compbench, "load_parses", lambda _="": prompts.parses())
     for cached in (
         geneval._published,
+        dpg_vlm._published,
         compbench_prompts.category_prompts,
         compbench_prompts.kinds_of_complex,
     ):

@@ -85,6 +85,24 @@ def geneval2() -> dict[str, str]:
     return {"geneval2/geneval2_data.jsonl": "".join(f"{json.dumps(row)}\n" for row in rows)}
 
 
+def dpg_vlm() -> dict[str, str]:
+    """DPG-Bench's prompts and questions, the second of which depends on the first."""
+    header = "item_id,text,proposition_id,dependency,question_natural_language"
+    rows = [
+        f'{item},"long prompt {item}, and more",{number},{number - 1},Is there thing {number}?'
+        for item in range(1065)
+        for number in (1, 2)
+    ]
+    return {"dpg/dpg_bench.csv": "\n".join([header, *rows]) + "\n"}
+
+
+def genai_bench() -> str:
+    """GenAI-Bench's `genai_image.json`, which is got by hand."""
+    return json.dumps(
+        {f"{index:05d}": {"prompt": f"thing {index}", "models": {}} for index in range(1, 1601)}
+    )
+
+
 def others() -> dict[str, str]:
     """PartiPrompts, and what HyperNoise is trained on."""
     rows = "".join(f"parti prompt {index}\tAbstract\tBasic\t\n" for index in range(1632))
@@ -104,4 +122,4 @@ def others() -> dict[str, str]:
 
 def all_files() -> dict[str, str]:
     """All of them, by the names of `hnbench.weights.pinned_files`."""
-    return {**compbench(), **geneval(), **geneval2(), **others()}
+    return {**compbench(), **geneval(), **geneval2(), **dpg_vlm(), **others()}

@@ -315,6 +315,8 @@ def models_of_rewards(root: Path) -> None:
         "pytorch_model.bin",
     )
     add(root, "xswu/HPSv2", hpsv2)
+    preferences = add(root, "MizzenAI/HPSv3", rewards.hpsv3, "README.md")
+    add(root, "Qwen/Qwen2-VL-7B-Instruct", lambda folder: without_weights(preferences, folder))
     image_reward = add(
         root, "THUDM/ImageReward", rewards.imagereward, "ImageReward-v1.0.pt", "med_config.json"
     )
@@ -337,6 +339,13 @@ def models_of_rewards(root: Path) -> None:
 def only_model(source: Path, folder: Path) -> None:
     for name in ("config.json", "model.safetensors"):
         shutil.copy(source / name, folder)
+
+
+def without_weights(source: Path, folder: Path) -> None:
+    """Move the files of Qwen2-VL out of a folder of HPSv3."""
+    for path in source.iterdir():
+        if path.suffix != ".safetensors":
+            path.rename(folder / path.name)
 
 
 def words_of(source: Path, folder: Path) -> None:

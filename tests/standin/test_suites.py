@@ -9,6 +9,7 @@ import pytest
 
 from hnbench.catalogue import registry
 from hnbench.runs.store import read_run
+from tests.standin import prompts
 from tests.standin.conftest import Hnbench
 from tests.standin.hub import StandInHub
 from tests.standin.test_generators import well
@@ -34,7 +35,7 @@ RUN = [
 
 def test_no_suite_is_forgotten() -> None:
     by_hand = {"hpdv2", "dpg"}  # whose prompt files nobody downloads
-    others = {"parti", "geneval2", "geneval-shapes"}
+    others = {"parti", "geneval2", "genai-bench", "dpg-vlm", "geneval-shapes"}
     tried = {name.partition(":")[0] for name in SUITES} | by_hand | others
     assert tried == {entry.name for entry in registry.SUITES.built_in}
 
@@ -99,6 +100,60 @@ def test_geneval2(
         assert record.verdict.score == pytest.approx(record.verdict.details["geometric"], abs=1e-4)
         assert len(record.verdict.details["atoms"]) == 2
     well(hnbench("score", "run", "--suite", "geneval2", "--partial"))
+    assert published.asked
+
+
+def test_dpg_vlm(
+    published: StandInHub,
+    hnbench: Hnbench,
+    offline: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hnbench.suites.dpg_vlm.judge.DependentQuestions.verify", lambda _: None)
+    well(
+        hnbench("fetch", "--generator", "sd-turbo", "--optimise", "redness=1", "--suite", "dpg-vlm")
+    )
+    offline()
+    well(hnbench(*RUN, "--suite", "dpg-vlm"))
+    run = read_run("run")
+    assert run.manifest["suite"]["name"] == "dpg-vlm@Qwen/Qwen3-VL-8B-Instruct"
+    assert run.manifest["suite"]["judge"]["name"] == "dpg-vlm@Qwen/Qwen3-VL-8B-Instruct"
+    assert run.records
+    for record in run.records:
+        assert record.verdict is not None
+        first, second = (chance > 0.5 for chance in record.verdict.details["yes"])
+        assert record.verdict.score == (first + (first and second)) / 2
+    well(hnbench("report", "run", "--published"))
+    text = Path("run/report/report.md").read_text()
+    assert "dpg-vlm@Qwen/Qwen3-VL-8B-Instruct" in text
+    assert "mplug" not in text
+    well(hnbench("score", "run", "--suite", "dpg-vlm", "--partial"))
+    assert published.asked
+
+
+def test_genai_bench(
+    published: StandInHub,
+    hnbench: Hnbench,
+    offline: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("HNBENCH_DATA", str(tmp_path / "data"))
+    (tmp_path / "data/genai-bench").mkdir(parents=True)
+    (tmp_path / "data/genai-bench/genai_image.json").write_text(prompts.genai_bench())
+    well(
+        hnbench(
+            "fetch", "--generator", "sd-turbo", "--optimise", "redness=1", "--suite", "genai-bench"
+        )
+    )
+    offline()
+    well(hnbench(*RUN, "--suite", "genai-bench"))
+    run = read_run("run")
+    assert run.manifest["suite"]["judge"]["name"] == "vqascore"
+    grades = [record.verdict.score for record in run.records if record.verdict]
+    assert len(grades) == 4
+    assert all(grade is not None and 0 < grade < 1 for grade in grades)
+    well(hnbench("score", "run", "--suite", "genai-bench", "--partial"))
     assert published.asked
 
 

@@ -251,6 +251,8 @@ _BUILDERS: dict[str, Callable[[Path], Any]] = {
     "THUDM/ImageReward": tiny.imagereward,
     "google-bert/bert-base-uncased": _bert,
     "xswu/HPSv2": _hpsv2,
+    "MizzenAI/HPSv3": tiny.hpsv3,
+    "Qwen/Qwen2-VL-7B-Instruct": tiny.hpsv3,
     "facebook/dinov2-base": features.dinov2,
     "facebook/dinov2-large": features.dinov2,
     "openai/clip-vit-large-patch14-336": features.clip,

@@ -21,7 +21,8 @@ from torchvision import transforms
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from hnbench.measures import fidelity, lpips, transformer
-from hnbench.rewards import aesthetic, checkpoint, clip, hpsv2, imagereward
+from hnbench.rewards import aesthetic, checkpoint, clip, hpsv2, hpsv3_network, imagereward
+from hnbench.rewards.qwen2_vl_pixels import patch_positions
 from hnbench.verification import check as verify_check
 from hnbench.verification import rewards as reward_checks
 from hnbench.verification.check import CheckResult, run_check
@@ -225,6 +226,10 @@ class Stage:
         standins.write_pictures(
             self.folder, [item.name for item in one.inputs], (32, 32)
         )  # nothing to resize, which the two do differently
+        return {"tolerance": {"float32": 1e-4}}
+
+    def against_qwen2_vl(self, one: Reference) -> dict[str, Any]:
+        standins.write_pictures(self.folder, [item.name for item in one.inputs], (90, 60))
         return {"tolerance": {"float32": 1e-4}}
 
     def distance(self, one: Reference) -> dict[str, Any]:
@@ -483,6 +488,14 @@ def mirrored(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def unmerged_positions(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        hpsv3_network,
+        "patch_positions",
+        lambda rows, columns, _: patch_positions(rows, columns, 1),
+    )
+
+
 def shuffled(patch: pytest.MonkeyPatch) -> None:
     decoded = reward_checks._decoded
     patch.setattr(
@@ -508,6 +521,7 @@ FAULTS: list[tuple[str, Plant]] = [
     ("aesthetic-cat-notebook", head_not_loaded),
     ("pickscore-evalscope-10", shifted_tokens),
     ("pickscore-transformers", rounded_scale),
+    ("hpsv3-transformers", unmerged_positions),
     ("clip-open-clip", rounded_logarithm),
     ("clip-open-clip", shifted_tokens),
     ("clip-class-torchmetrics", rounded_scale),

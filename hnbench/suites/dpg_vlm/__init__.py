@@ -1,0 +1,1 @@
+"""DPG-Bench's prompts and questions, answered by a vision-language model instead of mPLUG."""

@@ -1,0 +1,1 @@
+"""GenAI-Bench: prompts of professional designers, and VQAScore of their images."""
