@@ -167,7 +167,7 @@ def test_a_name_on_the_hub_is_downloaded_and_a_folder_is_not(
     ("name", "message"),
     [
         ("shpaes", "unknown generator 'shpaes'; did you mean 'shapes'?"),
-        ("./nowhere", "there is no folder ./nowhere; give a diffusers pipeline's folder"),
+        ("./nowhere", "there is no folder or file ./nowhere; give a diffusers pipeline's folder"),
         ("a/b/c", "'a/b/c' is not a repository of the Hub; write owner/name"),
     ],
 )
