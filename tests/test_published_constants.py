@@ -44,6 +44,13 @@ from tests.published_constants import CONSTANTS, TRAININGS, Training
 PUBLISHED = (
     "sd-turbo",
     "sdxl-turbo",
+    "sdxl-dmd2",
+    "sdxl-dmd2-4step",
+    "sdxl-lightning",
+    "sdxl-hyper",
+    "sdxl-hyper-lora",
+    "sdxl-lcm",
+    "sdxl-tcd",
     "pixart-dmd",
     "sana-sprint-0.6b",
     "sana-sprint-1.6b",

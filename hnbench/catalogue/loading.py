@@ -198,6 +198,15 @@ def dtype_of(generator: str, asked: Dtype | None) -> str:
     )
 
 
+def steps_of(generator: str, asked: int | None) -> int:
+    """The steps per image: as asked, else the generator's default, which is 1 for a folder or a
+    repository.
+    """
+    if asked is not None:
+        return asked
+    return 1 if is_place(generator) else registry.GENERATORS.entry(generator).steps
+
+
 def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:
     """Load a generator, by name or by place, onto a device.
 

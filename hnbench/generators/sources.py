@@ -224,6 +224,52 @@ def _files(source: hub.Source, parts: Mapping[str, Kind], dtype: str) -> hub.Sou
 
 SD_TURBO = PublishedGenerator("sd-turbo", "stabilityai/sd-turbo")
 SDXL_TURBO = PublishedGenerator("sdxl-turbo", "stabilityai/sdxl-turbo")
+
+_SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
+
+
+def _distilled(
+    name: str, sampler: Sampler, *, unet: str = "", lora: str = ""
+) -> PublishedGenerator:
+    """What others distilled from SDXL base, as the model's own card puts it together."""
+    return PublishedGenerator(name, _SDXL, {"unet": unet} if unet else {}, lora or None, sampler)
+
+
+SDXL_DMD2 = _distilled(
+    "sdxl-dmd2",
+    Sampler("lcm", first_timestep=399),
+    unet="tianweiy/DMD2/dmd2_sdxl_1step_unet_fp16.bin",
+)
+SDXL_DMD2_FOUR = _distilled(
+    "sdxl-dmd2-4step",
+    Sampler("lcm", first_timestep=999),
+    unet="tianweiy/DMD2/dmd2_sdxl_4step_unet_fp16.safetensors",
+)
+SDXL_LIGHTNING = _distilled(
+    "sdxl-lightning",
+    Sampler("euler"),
+    unet="ByteDance/SDXL-Lightning/sdxl_lightning_4step_unet.safetensors",
+)
+SDXL_HYPER = _distilled(
+    "sdxl-hyper",
+    Sampler("lcm", first_timestep=800),
+    unet="ByteDance/Hyper-SD/Hyper-SDXL-1step-Unet.safetensors",
+)
+SDXL_HYPER_LORA = _distilled(
+    "sdxl-hyper-lora",
+    Sampler("tcd", eta=1.0),
+    lora="ByteDance/Hyper-SD/Hyper-SDXL-1step-lora.safetensors",
+)
+SDXL_LCM = _distilled(
+    "sdxl-lcm",
+    Sampler("lcm"),
+    lora="latent-consistency/lcm-lora-sdxl/pytorch_lora_weights.safetensors",
+)
+SDXL_TCD = _distilled(
+    "sdxl-tcd",
+    Sampler("tcd", eta=0.3),
+    lora="h1t/TCD-SDXL-LoRA/pytorch_lora_weights.safetensors",
+)
 SANA_SPRINT_SMALL = PublishedGenerator(
     "sana-sprint-0.6b", "Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers"
 )

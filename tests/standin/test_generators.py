@@ -49,6 +49,7 @@ def test_it_is_fetched_run_trained_published_and_run_again(
         "flux1-schnell.safetensors",
         "sd_turbo.safetensors",
         "LICENSE.md",
+        "dmd2_sdxl_4step_unet.bin",
     }
     with monkeypatch.context() as patched:
         patched.setattr(
@@ -83,7 +84,7 @@ def test_it_is_fetched_run_trained_published_and_run_again(
         assert all(
             len(commits[part].rpartition("@")[2]) == 40
             for part in commits
-            if part in ("pipeline", "transformer", "scheduler")
+            if part in ("pipeline", "transformer", "unet", "lora", "scheduler")
         )
         training = [
             "train",
