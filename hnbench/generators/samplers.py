@@ -61,13 +61,18 @@ class Sampler:
                 f"`prediction` was {self.prediction!r}; give one of: {', '.join(_PREDICTIONS)}"
             )
 
+    @property
+    def scheduler_class(self) -> str:
+        """The name of the scheduler's class in diffusers."""
+        return SCHEDULERS[self.scheduler][0]
+
     def scheduler_like(self, base: Any) -> Any:
         """The scheduler, with the settings of the base's where it has none of its own."""
         import diffusers  # not needed to check what a user typed
 
-        name, settings = SCHEDULERS[self.scheduler]
+        kind, (_, settings) = getattr(diffusers, self.scheduler_class), SCHEDULERS[self.scheduler]
         changed = {"prediction_type": self.prediction} if self.prediction else {}
-        return getattr(diffusers, name).from_config(base.config, **settings, **changed)
+        return kind.from_config(base.config, **settings, **changed)
 
     def timesteps(self, steps: int) -> list[int] | None:
         """The timesteps of so many steps; None if the scheduler spaces them.

@@ -43,6 +43,15 @@ class StableDiffusionGenerator(PipelineGenerator):
             self._eta = sampler.eta
             self.scheduler = sampler.scheduler_like(self.pipeline.scheduler)
 
+    @property
+    def stock_arguments(self) -> dict[str, Any]:
+        timesteps = self._sampler.timesteps(1) if self._sampler else None
+        return {
+            **super().stock_arguments,
+            **({"timesteps": timesteps} if timesteps else {}),
+            **({"eta": self._eta} if self._eta else {}),
+        }
+
     def _started(self, steps: int, **arguments: Any) -> Any:
         if self._sampler is not None and (timesteps := self._sampler.timesteps(steps)):
             arguments = {"num_inference_steps": None, "timesteps": timesteps}
