@@ -156,7 +156,7 @@ def origin_of(place: Place, found: Path) -> str:
 
 
 def identity_of(place: Place, found: Path) -> str:
-    """What a place's weights are known by: their origin on the Hub, or their content's hash."""
+    """The identity of a place's weights: their origin on the Hub, or their content's hash."""
     if isinstance(place, Path):
         return sha256_of_file(found) if found.is_file() else fingerprint_of(found)
     return origin_of(place, found)

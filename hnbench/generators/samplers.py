@@ -18,7 +18,7 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """Name -> the class of diffusers, and the settings that are not the base scheduler's."""
 LAST_TIMESTEP = 999
-"""That of pure noise; Stable Diffusion has 1000 timesteps."""
+"""The timestep of pure noise; Stable Diffusion has 1000 of them."""
 _FROM_A_TIMESTEP = ("lcm", "tcd")
 """The schedulers that can begin at any timestep."""
 _PREDICTIONS = ("epsilon", "sample", "v_prediction")
@@ -75,7 +75,7 @@ class Sampler:
         return kind.from_config(base.config, **settings, **changed)
 
     def timesteps(self, steps: int) -> list[int] | None:
-        """The timesteps of so many steps; None if the scheduler spaces them.
+        """The timesteps of this number of steps; None if the scheduler spaces them.
 
         >>> Sampler("lcm", first_timestep=999).timesteps(4)
         [999, 749, 499, 249]
@@ -85,5 +85,8 @@ class Sampler:
         return [(self.first_timestep + 1) * (steps - step) // steps - 1 for step in range(steps)]
 
     def described(self) -> dict[str, Any]:
-        """Its fields that are set, as JSON types."""
-        return {name: value for name, value in asdict(self).items() if value}
+        """The fields that are set, as JSON types."""
+        plain = asdict(Sampler(self.scheduler))
+        return {"scheduler": self.scheduler} | {
+            name: value for name, value in asdict(self).items() if value != plain[name]
+        }

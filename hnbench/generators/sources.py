@@ -231,7 +231,7 @@ _SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
 def _distilled(
     name: str, sampler: Sampler, *, unet: str = "", lora: str = ""
 ) -> PublishedGenerator:
-    """What others distilled from SDXL base, as the model's own card puts it together."""
+    """A model that others distilled from SDXL base, put together as its card says."""
     return PublishedGenerator(name, _SDXL, {"unet": unet} if unet else {}, lora or None, sampler)
 
 

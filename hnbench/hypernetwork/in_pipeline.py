@@ -36,7 +36,7 @@ class _Options(msgspec.Struct):
 
 
 class _Trained(msgspec.Struct):
-    """What decides the first timestep of the generator that an adapter was trained on."""
+    """The part of a generator's description that decides its first timestep."""
 
     sampler: Sampler | None = None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from hnbench.errors import UsageError
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.places import Changed, parse_changes
 from hnbench.generators.samplers import Sampler
-from hnbench.generators.sources import load_by_place
+from hnbench.generators.sources import at_place, load_by_place
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
+from hnbench.weights import hub
 from hnbench.weights.quiet import quiet_loading
 from tests.generators import distilled
 from tests.tiny import PROMPTS
@@ -287,6 +289,47 @@ def test_it_is_known_by_its_files_and_its_sampler(world: Path, tmp_path: Path) -
     assert made.details["unet"] == str(world / "unet.bin")
     assert made.details["pipeline"] == str(world / "base")
     assert made.details["sampler"] == {"scheduler": "lcm", "first_timestep": 399}
+
+
+def test_of_the_hub_only_the_needed_files_are_taken(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the commits that were loaded are recorded."""
+    commits = {"o/base": "a" * 40, "o/unet": "b" * 40, "o/lora": "c" * 40}
+    for repo, commit in commits.items():
+        root = tmp_path / "cache" / f"models--{repo.replace('/', '--')}"
+        (root / "refs").mkdir(parents=True)
+        (root / "refs" / "main").write_text(commit)
+        snapshot = root / "snapshots" / commit
+        if repo == "o/base":
+            shutil.copytree(world / "base", snapshot)
+            (snapshot / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+        else:
+            (snapshot / "a").mkdir(parents=True)
+            shutil.copy(world / "unet.bin", snapshot / "a" / "u[1].bin")
+            shutil.copy(world / "kohya.bin", snapshot)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    place = "o/base:unet=o/unet/a/u[1].bin,lora=o/lora/kohya.bin,scheduler=lcm"
+    made = load_by_place(place, device="cpu", dtype="float64")
+    assert made.name == place
+    assert {part: made.details[part] for part in ("pipeline", "unet", "lora")} == {
+        "pipeline": f"o/base@{'a' * 40}",
+        "unet": f"o/unet/a/u[1].bin@{'b' * 40}",
+        "lora": f"o/lora/kohya.bin@{'c' * 40}",
+    }
+    local = load(world, "unet=unet.bin,lora=kohya.bin,scheduler=lcm")
+    noise = noise_for(local)
+    assert torch.equal(generated(made, noise, 2), generated(local, noise, 2))
+    index, base, unet, lora = [at_place(place).index(), *at_place(place).sources("float64")]
+    assert index is not None
+    assert [source.repo for source in (index, base, unet, lora)] == ["o/base", *commits]
+    there = ["unet/config.json", "unet/diffusion_pytorch_model.safetensors", "model_index.json"]
+    chosen = hub.select(replace(base, needs=base.needs[:1] + base.needs[-1:]), there)
+    assert set(chosen) == {"unet/config.json", "model_index.json"}
+    assert hub.select(unet, ["a/u[1].bin", "a/u1.bin", "b.bin"]) == ["a/u[1].bin"]
+    with pytest.raises(UsageError, match=r"o/lora.* has no other.bin|it has no other.bin"):
+        load_by_place("o/base:lora=o/lora/other.bin,scheduler=lcm", device="cpu", dtype="float32")
 
 
 def test_a_unet_of_a_folder(world: Path, tmp_path: Path) -> None:
