@@ -37,7 +37,7 @@ class Sampler:
     eta: float = 0.0
     """TCD's share of new noise in each step but the last, 0 to 1 (gamma in arXiv 2402.19159)."""
     prediction: str | None = None
-    """The prediction of the network: `"epsilon"`, `"sample"` or `"v_prediction"`; None: as the base."""
+    """The network's output: `"epsilon"`, `"sample"` or `"v_prediction"`; None: that of the base."""
 
     def __post_init__(self) -> None:
         """Check the combination."""
