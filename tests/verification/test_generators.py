@@ -143,11 +143,11 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
         lambda patch: patch.setattr(Sampler, "timesteps", lambda *_: [400]),
     ),
     "timesteps as the scheduler spaces them": (
-        "sdxl-dmd2-4step",
+        "sdxl-dmd2-4step-stock-pipeline-float32",
         lambda patch: patch.setattr(Sampler, "timesteps", lambda *_: None),
     ),
     "the base's scheduler": (
-        "sdxl-lightning",
+        "sdxl-lightning-stock-pipeline-float32",
         lambda patch: patch.setattr(Sampler, "scheduler_like", lambda _, base: base),
     ),
     "a lora that is not added": (
@@ -155,7 +155,7 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
         lambda patch: patch.setattr(pipeline, "fuse_lora", lambda *_: None),
     ),
     "no noise between the steps": (
-        "sdxl-tcd",
+        "sdxl-tcd-stock-pipeline-float32",
         lambda patch: patch.setattr(
             StableDiffusionGenerator, "_eta", property(lambda _: 0.0, lambda *_: None)
         ),
