@@ -57,7 +57,7 @@ PUBLISHED = (
     "sana-sprint-1.6b",
     "flux-schnell",
 )
-DISTILLED = [
+DISTILLED: list[Any] = [
     GENERATORS.get(name) for name in PUBLISHED if name.startswith("sdxl-") and name != "sdxl-turbo"
 ]
 TRAINED = {"sd-turbo": "sd_turbo", "sana-sprint-0.6b": "sana_sprint", "flux-schnell": "flux"}
