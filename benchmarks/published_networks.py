@@ -63,8 +63,8 @@ def sd_turbo(*, full: bool) -> Made:
     return StableDiffusionGenerator, parts, {"hidden_states": (77, 1024 if full else 32)}
 
 
-def sdxl_turbo(*, full: bool) -> Made:
-    """The architecture of SDXL-Turbo, 512x512."""
+def sdxl(side: int, *, full: bool) -> Made:
+    """The architecture of SDXL, for latents of this width and height (miniature: 8)."""
     wide = {
         "block_out_channels": (320, 640, 1280),
         "attention_head_dim": (5, 10, 20),
@@ -82,7 +82,7 @@ def sdxl_turbo(*, full: bool) -> Made:
         "norm_num_groups": 8,
     }
     unet = UNet2DConditionModel(
-        sample_size=64 if full else 8,
+        sample_size=side if full else 8,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         use_linear_projection=True,
@@ -247,9 +247,21 @@ def _on_cpu(kind: Callable[..., Any], **settings: Any) -> Any:
         return kind(**settings)
 
 
+DISTILLED_SDXL = (
+    "sdxl-dmd2",
+    "sdxl-dmd2-4step",
+    "sdxl-lightning",
+    "sdxl-hyper",
+    "sdxl-hyper-lora",
+    "sdxl-lcm",
+    "sdxl-tcd",
+)
+"""What was distilled from SDXL base, 1024x1024; a LoRA is added to the weights."""
+
 MODELS: dict[str, Callable[..., Made]] = {
     "sd-turbo": sd_turbo,
-    "sdxl-turbo": sdxl_turbo,
+    "sdxl-turbo": partial(sdxl, 64),
+    **dict.fromkeys(DISTILLED_SDXL, partial(sdxl, 128)),
     "pixart-dmd": pixart_dmd,
     **{name: partial(sana_sprint, name) for name in SANA_SPRINT},
     "flux-schnell": flux_schnell,

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from hnbench.catalogue.loading import steps_of
 from hnbench.catalogue.presets import PRESETS, preset_of
-from hnbench.catalogue.registry import REWARDS
+from hnbench.catalogue.registry import GENERATORS, REWARDS
 from hnbench.catalogue.training_prompts import COMPBENCH_CATEGORIES
 from hnbench.generators.flux import DEFAULT_SIZE, FluxGenerator
 from hnbench.generators.flux import MAX_TOKENS as FLUX_TOKENS
@@ -45,11 +46,21 @@ from tests.published_constants import CONSTANTS, TRAININGS, Training
 PUBLISHED = (
     "sd-turbo",
     "sdxl-turbo",
+    "sdxl-dmd2",
+    "sdxl-dmd2-4step",
+    "sdxl-lightning",
+    "sdxl-hyper",
+    "sdxl-hyper-lora",
+    "sdxl-lcm",
+    "sdxl-tcd",
     "pixart-dmd",
     "sana-sprint-0.6b",
     "sana-sprint-1.6b",
     "flux-schnell",
 )
+DISTILLED: list[Any] = [
+    GENERATORS.get(name) for name in PUBLISHED if name.startswith("sdxl-") and name != "sdxl-turbo"
+]
 TRAINED = {"sd-turbo": "sd_turbo", "sana-sprint-0.6b": "sana_sprint", "flux-schnell": "flux"}
 VERSIONS = ("code", "paper")
 
@@ -118,6 +129,15 @@ OURS: dict[str, Any] = {
     "FLUX's tokens": FLUX_TOKENS,
     "FLUX's size": DEFAULT_SIZE,
     "PixArt-DMD's first timestep": FIRST_TIMESTEP,
+    **{
+        f"{made.name}, sampled": (
+            made.sampler.scheduler_class,
+            made.sampler.timesteps(steps_of(made.name, None)),
+            made.sampler.eta,
+        )
+        for made in DISTILLED
+        if made.sampler
+    },
     "last layer of SD-Turbo": StableDiffusionGenerator.last_layer,
     "last layer of SANA-Sprint": SanaSprintGenerator.last_layer,
     "last layer of FLUX": FluxGenerator.last_layer,

@@ -179,6 +179,16 @@ def stable_diffusion(scheduler: Any = None) -> StableDiffusionPipeline:
         )
 
 
+def stable_diffusion_xl_unet(**changes: Any) -> UNet2DConditionModel:
+    settings: dict[str, Any] = {
+        "cross_attention_dim": 32,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 16 + 6 * 8,
+    }
+    return unet(**(settings | changes))
+
+
 def stable_diffusion_xl() -> StableDiffusionXLPipeline:
     """Like SDXL-Turbo: 16x16 images from 4x8x8 noise."""
     with seeded():
@@ -188,12 +198,7 @@ def stable_diffusion_xl() -> StableDiffusionXLPipeline:
             text_encoder_2=clip_text(CLIPTextModelWithProjection),
             tokenizer=clip_tokenizer(),
             tokenizer_2=clip_tokenizer(),
-            unet=unet(
-                cross_attention_dim=32,
-                addition_embed_type="text_time",
-                addition_time_embed_dim=8,
-                projection_class_embeddings_input_dim=16 + 6 * 8,
-            ),
+            unet=stable_diffusion_xl_unet(),
             scheduler=EulerAncestralDiscreteScheduler(**_BETAS, steps_offset=1),
             add_watermarker=False,
         )

@@ -26,6 +26,7 @@ from hnbench.catalogue.loading import (
     dtype_of,
     make_methods,
     parse_angle,
+    steps_of,
 )
 from hnbench.catalogue.presets import preset_of
 from hnbench.config import RunConfig
@@ -78,7 +79,7 @@ def arrange(
     batch_size: BatchSize = "auto",
     device: str = "auto",
     dtype: Dtype | None = None,
-    steps: int = 1,
+    steps: int | None = None,
     image_size: int | None = None,
     prompt_prefix: bool | None = None,
     max_sequence_length: int | None = None,
@@ -113,7 +114,7 @@ def arrange(
         held_out=held_out,
         base_seed=seed,
         noise_policy=noise_policy,
-        steps=steps,
+        steps=steps_of(generator, steps),
         dtype=dtype_of(generator, dtype),
         image_size=image_size,
         prompt_prefix=prompt_prefix,

@@ -26,6 +26,7 @@ from hnbench.catalogue.loading import (
     load_reward,
     make_methods,
     parse_angle,
+    steps_of,
 )
 from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.vocabulary import unknown_words
@@ -133,7 +134,7 @@ def generate(
     batch_size: BatchSize = "auto",
     device: str = "auto",
     dtype: Dtype | None = None,
-    steps: int = 1,
+    steps: int | None = None,
     image_size: int | None = None,
     prompt_prefix: bool | None = None,
     max_sequence_length: int | None = None,
@@ -181,7 +182,7 @@ def generate(
             "optimise": weights,
             "hold_out": list(held_out),
             "dtype": dtype_of(generator, dtype),
-            "steps": steps,
+            "steps": steps_of(generator, steps),
             **options,
         }
         if out is not None:
@@ -203,10 +204,12 @@ def generate(
         others = [load_reward(name, chosen, precision) for name in held_out]
         # A text serves as its prompt's id: the noise depends on the text alone.
         tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
-        models = Models(model, rewards, NoiseSource(seed, model.noise_shape), steps)
+        models = Models(
+            model, rewards, NoiseSource(seed, model.noise_shape), steps_of(generator, steps)
+        )
         scorer = Scorer(rewards, others, model.device)
         sizes = (
-            run_batch_sizes(model, rewards, texts[0], steps=steps, memory=memory)
+            run_batch_sizes(model, rewards, texts[0], steps=models.steps, memory=memory)
             if size == "auto"
             else (size, size)
         )

@@ -4,7 +4,7 @@ that is known before it begins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,16 +79,17 @@ def _generator_is_cached(name: str, dtype: str) -> bool:
     """Whether all files of a generator are in the cache. Its index, which names them, has to be
     there first.
     """
-    from hnbench.generators.parts import INDEX
-    from hnbench.generators.sources import PublishedGenerator
+    from hnbench.generators.sources import PublishedGenerator, at_place
 
     known = name in registry.GENERATORS.entries
-    factory = registry.GENERATORS.get(name) if known else PublishedGenerator(name, name)
+    factory = registry.GENERATORS.get(name) if known else at_place(name)
     if not isinstance(factory, PublishedGenerator):
         return False
-    index = replace(hub.Source.parse(factory.pipeline), needs=(((INDEX,),),))
+    index = factory.index()
     try:
-        return hub.is_cached(index) and all(map(hub.is_cached, factory.sources(dtype)))
+        return (index is None or hub.is_cached(index)) and all(
+            map(hub.is_cached, factory.sources(dtype))
+        )
     except UsageError:
         return False
 

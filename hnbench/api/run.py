@@ -72,7 +72,7 @@ def run(
     batch_size: BatchSize = "auto",
     device: str = "auto",
     dtype: Dtype | None = None,
-    steps: int = 1,
+    steps: int | None = None,
     image_size: int | None = None,
     prompt_prefix: bool | None = None,
     max_sequence_length: int | None = None,

@@ -34,14 +34,14 @@ def generator_sources(generator: str, dtype: str, adapters: Iterable[str | Path]
 
     A generator's index names its files, so the index is downloaded here.
     """
-    from hnbench.generators.sources import PublishedGenerator
+    from hnbench.generators.sources import PublishedGenerator, at_place
     from hnbench.hypernetwork.checkpoint import FILES, NEEDS
 
     factory: object = None
     if generator in registry.GENERATORS.entries:
         factory = registry.GENERATORS.get(generator)
     elif not Path(generator).expanduser().is_dir():
-        factory = PublishedGenerator(generator, generator)
+        factory = at_place(generator)
     found = (
         [(source, generator) for source in factory.sources(dtype)]
         if isinstance(factory, PublishedGenerator)

@@ -63,6 +63,8 @@ class GeneratorEntry(Entry):
     """Width and height of its images in pixels, unless the user chooses another; None if only the
     loaded generator knows.
     """
+    steps: int = 1
+    """The steps per image, unless the user chooses another number."""
 
 
 @dataclass(frozen=True)

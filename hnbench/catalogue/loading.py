@@ -13,7 +13,6 @@ from hnbench.catalogue.specifications import given_label, make_method, parse_met
 from hnbench.config import memory_policies
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.config import PARAMETER
-from hnbench.weights.hub import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -168,11 +167,13 @@ def training_settings(
 
 
 def is_place(generator: str) -> bool:
-    """Whether a generator is given by its place, a folder or a repository on the Hub, instead of by
-    a registered name.
+    """Whether a generator is given by its place, a folder or a repository on the Hub, or by
+    `BASE:KEY=VALUE`, instead of by a registered name.
     """
+    from hnbench.generators.places import has_changes
+
     return generator not in registry.GENERATORS.entries and (
-        "/" in generator or Path(generator).is_dir()
+        "/" in generator or Path(generator).is_dir() or has_changes(generator)
     )
 
 
@@ -183,12 +184,9 @@ def check_generator(generator: str) -> None:
     if not is_place(generator):
         registry.GENERATORS.entry(generator)
     elif not Path(generator).expanduser().is_dir():
-        if generator.startswith((".", "/", "~")):
-            raise UsageError(
-                f"there is no folder {generator}; give a diffusers pipeline's folder, or owner/name"
-                " of a repository on the Hub"
-            )
-        Source.parse(generator)
+        from hnbench.generators.places import parse_changes
+
+        parse_changes(generator)
 
 
 def dtype_of(generator: str, asked: Dtype | None) -> str:
@@ -198,6 +196,15 @@ def dtype_of(generator: str, asked: Dtype | None) -> str:
     return asked or (
         "float32" if is_place(generator) else registry.GENERATORS.entry(generator).dtype
     )
+
+
+def steps_of(generator: str, asked: int | None) -> int:
+    """The steps per image: as asked, else the generator's default, which is 1 for a folder or a
+    repository.
+    """
+    if asked is not None:
+        return asked
+    return 1 if is_place(generator) else registry.GENERATORS.entry(generator).steps
 
 
 def load_generator(name: str, device: str, dtype: str, **options: Any) -> Generator:

@@ -133,6 +133,16 @@ _FLUX_SCHNELL = _trainings(
     paper={**_FLUX, "lora_alpha": 5.0, "steps": 62_750},
 )
 
+_DISTILLED_SDXL = (
+    "sdxl-dmd2",
+    "sdxl-dmd2-4step",
+    "sdxl-lightning",
+    "sdxl-hyper",
+    "sdxl-hyper-lora",
+    "sdxl-lcm",
+    "sdxl-tcd",
+)
+
 PRESETS: Mapping[str, Preset] = {
     "shapes": Preset(
         optimised={"shapes-clip": 1.0},
@@ -163,6 +173,7 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "sd-turbo": Preset(trainings=_SD_TURBO, **_PUBLISHED),
     "sdxl-turbo": Preset(**_PUBLISHED),
+    **dict.fromkeys(_DISTILLED_SDXL, Preset(parameters=_RENO_1024, **_PUBLISHED)),
     "pixart-dmd": Preset(**_PUBLISHED),
     "sana-sprint-0.6b": Preset(
         parameters=_RENO_1024,

@@ -71,7 +71,7 @@ def generate(
     batch_size: ImagesAtATime = "auto",
     device: DeviceName = "auto",
     dtype: DtypeName = None,
-    steps: StepsPerImage = 1,
+    steps: StepsPerImage = None,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,

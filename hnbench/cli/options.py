@@ -26,7 +26,12 @@ GeneratorName = Annotated[
     ),
 ]
 BaseSeed = Annotated[int, typer.Option("--seed", help="The base seed of all noises.")]
-StepsPerImage = Annotated[int, typer.Option("--steps", help="Steps of the generator per image.")]
+StepsPerImage = Annotated[
+    int | None,
+    typer.Option(
+        "--steps", help="Steps of the generator per image; by default its own number, mostly 1."
+    ),
+]
 ImageSize = Annotated[
     int | None,
     typer.Option("--image-size", help="Width and height in pixels. [default: the generator's]"),

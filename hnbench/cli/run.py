@@ -102,7 +102,7 @@ def run(
     ] = "auto",
     device: DeviceName = "auto",
     dtype: DtypeName = None,
-    steps: StepsPerImage = 1,
+    steps: StepsPerImage = None,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,

@@ -15,6 +15,7 @@ from hnbench.generators.parts import (
     UNUSED,
     kind_of_part,
     load_part,
+    load_part_file,
     load_parts,
     load_scheduler,
     pipeline_parts,
@@ -42,8 +43,9 @@ def load_all(
     """The models of a pipeline's folder by part, and the variants of their files by part, for the
     parts that have one.
 
-    `replaced` maps a part (or the scheduler) to the folder that it is taken from instead; `others`
-    maps a part to its type, if that is not `dtype`.
+    `replaced` maps a part (or the scheduler) to the folder that it is taken from instead, or a part
+    to the file of its weights, with the configuration of the pipeline's own. `others` maps a part
+    to its type, if that is not `dtype`.
     """
     index = pipeline_parts(read_json(folder / INDEX))
     models: dict[str, Any] = {}
@@ -52,6 +54,10 @@ def load_all(
         library, class_name = index[part]
         if kind_of_part(part, class_name) == "scheduler":
             models[part] = load_scheduler(place, part)
+        elif place.is_file():
+            loaded[part] = load_part_file(
+                place, folder / part, library, class_name, others.get(part, dtype)
+            )
         else:
             loaded[part] = load_part(place, part, library, class_name, others.get(part, dtype))
     models |= {part: one.model for part, one in loaded.items()}

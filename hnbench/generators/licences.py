@@ -27,6 +27,9 @@ OWN = {"shapes": Licence("mit")}
 """Name of a generator that comes with hnbench -> licence."""
 PUBLISHED: Mapping[str, Licence] = {
     "black-forest-labs/FLUX.1-schnell": Licence("apache-2.0"),
+    "ByteDance/SDXL-Lightning": Licence("openrail++"),
+    "stabilityai/stable-diffusion-xl-base-1.0": Licence("openrail++"),
+    "tianweiy/DMD2": Licence("cc-by-nc-4.0"),
     "stabilityai/sdxl-turbo": Licence(
         "other",
         "sai-nc-community",

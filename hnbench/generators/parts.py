@@ -18,6 +18,7 @@ import transformers
 
 from hnbench.errors import UsageError
 from hnbench.files.escaping import first_line
+from hnbench.generators.weight_files import load_network_file
 from hnbench.weights.checkpoint import UNREADABLE, load_pretrained, refuse_differences
 from hnbench.weights.quiet import quiet_loading
 
@@ -144,12 +145,7 @@ def load_part(
     an unknown class, are a `UsageError`.
     """
     way = _way_there(folder, part, str(dtype).removeprefix("torch."))
-    kind = getattr(transformers if library == "transformers" else diffusers, class_name, None)
-    if kind is None:
-        raise UsageError(
-            f"{folder / part} is a {class_name} of {library}, which is not known here; update"
-            f" {library}"
-        )
+    kind = _class_of(folder / part, library, class_name)
     if library == "transformers":
         return LoadedPart(
             load_pretrained(
@@ -158,6 +154,32 @@ def load_part(
             way.variant,
         )
     return LoadedPart(_load_network(kind, folder, part, dtype, way), way.variant)
+
+
+def load_part_file(
+    path: Path, config: Path, library: str, class_name: str, dtype: torch.dtype
+) -> LoadedPart:
+    """One network of a pipeline from a file of its weights; `config` is the folder of its
+    configuration. Raises `UsageError` as `load_part`, and for a part that is not of diffusers.
+    """
+    if library != "diffusers":
+        raise UsageError(
+            f"{path} cannot be taken for a {class_name}: only diffusers' networks can be loaded"
+            " from one file; give a folder"
+        )
+    return LoadedPart(
+        load_network_file(_class_of(config, library, class_name), config, path, dtype), None
+    )
+
+
+def _class_of(place: Path, library: str, class_name: str) -> Any:
+    """The class of a part. One that is not known here is a `UsageError`."""
+    kind = getattr(transformers if library == "transformers" else diffusers, class_name, None)
+    if kind is None:
+        raise UsageError(
+            f"{place} is a {class_name} of {library}, which is not known here; update {library}"
+        )
+    return kind
 
 
 def _load_network(kind: Any, folder: Path, part: str, dtype: torch.dtype, way: _Way) -> Any:

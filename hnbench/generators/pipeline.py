@@ -25,6 +25,7 @@ from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.encoded_texts import EncodedTexts
 from hnbench.generators.memory import checkpoint_blocks, offload_blocks
 from hnbench.generators.parts import INDEX
+from hnbench.generators.weight_files import fuse_lora
 from hnbench.seeds import digest
 from hnbench.weights.fingerprint import fingerprint_of
 from hnbench.weights.quiet import quiet_loading
@@ -35,13 +36,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from hnbench.generators.samplers import Sampler
+
 
 class PipelineGenerator(Generator):
     """A frozen diffusers pipeline in which the noise is an argument.
 
     `image_size` is the width and height in pixels; None takes the model's own. `prompt_prefix`,
-    `max_sequence_length` and `intermediate_timesteps` are for families that offer a choice there;
-    for any other family they are a `UsageError`. `memory` names the policies of
+    `max_sequence_length`, `intermediate_timesteps` and `sampler` are for families that offer a
+    choice there; for any other family they are a `UsageError`. `memory` names the policies of
     `hnbench.generators.memory`. `source` says where the pipeline came from.
 
     `shared` is for a pipeline that is used elsewhere too: its parts stay as and where they are, so
@@ -68,6 +71,10 @@ class PipelineGenerator(Generator):
     """The time of pure noise in the network's own units; None: the scheduler's first timestep."""
     loading: ClassVar[Mapping[str, Any]] = {}
     """Arguments of the family's `from_pretrained`."""
+    _eta: float = 0.0
+    """The scheduler's share of new noise in a step, if it has a choice there; the default is that
+    of the stock pipelines.
+    """
 
     def __init__(
         self,
@@ -80,6 +87,7 @@ class PipelineGenerator(Generator):
         prompt_prefix: bool | None = None,
         max_sequence_length: int | None = None,
         intermediate_timesteps: float | Literal["even"] | None = None,
+        sampler: Sampler | None = None,
         memory: Sequence[str] = (),
         source: Mapping[str, Any] | None = None,
         shared: bool = False,
@@ -100,6 +108,7 @@ class PipelineGenerator(Generator):
         self._set_prefix(prompt_prefix)
         self._set_text_length(max_sequence_length)
         self._set_intermediate(intermediate_timesteps)
+        self._set_sampler(sampler)
         self._encoded = EncodedTexts()
         self._schedules: dict[int, Any] = {}
         self._constants: dict[tuple[tuple[float, ...], torch.dtype], Tensor] = {}
@@ -114,6 +123,7 @@ class PipelineGenerator(Generator):
         dtype: torch.dtype = torch.float32,
         fingerprint: str | None = None,
         replaced: Mapping[str, Path] | None = None,
+        lora: Path | None = None,
         source: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
@@ -121,8 +131,9 @@ class PipelineGenerator(Generator):
         pipeline is a `UsageError`.
 
         `fingerprint` identifies the weights (None: the files are hashed). `replaced` maps a part to
-        the folder that it is taken from instead. `source` describes the origin for people;
-        `options` are those of the class.
+        the folder that it is taken from instead, or to the file of its weights; `lora` is the file
+        of a LoRA that is added to the weights. `source` describes the origin for people; `options`
+        are those of the class.
         """
         if not (folder / INDEX).is_file():
             raise UsageError(
@@ -131,10 +142,13 @@ class PipelineGenerator(Generator):
             )
         others = cls.beside_float16 if dtype == torch.float16 else {}
         models, variants = load_all(folder, replaced or {}, dtype, others)
+        pipeline = assemble(folder, cls.pipeline_class, models, cls.loading)
+        if lora is not None:
+            fuse_lora(pipeline, lora)
         known = fingerprint or fingerprint_of(folder)
         # The variants say which of the folder's files were loaded, so they are identity too.
         return cls(
-            assemble(folder, cls.pipeline_class, models, cls.loading),
+            pipeline,
             name=name,
             fingerprint=digest([known, variants]) if variants else known,
             device=device,
@@ -194,6 +208,10 @@ class PipelineGenerator(Generator):
                 f"{self.name} has no choice of intermediate timesteps; leave out"
                 " `intermediate_timesteps`"
             )
+
+    def _set_sampler(self, sampler: Sampler | None) -> None:
+        if sampler is not None:
+            raise UsageError(f"{self.name} has no choice of a scheduler; leave out `scheduler`")
 
     def _default_size(self) -> int:
         """Width and height in pixels."""
@@ -356,23 +374,24 @@ class PipelineGenerator(Generator):
         return scheduler
 
     def _step_noise(self, scheduler: Any, conditioning: Conditioning, steps: int) -> dict[str, Any]:
-        """The argument of `scheduler.step` with one random generator per image; empty if the
-        scheduler draws no noise.
+        """The arguments of `scheduler.step` beside those of every step: its share of new noise, if
+        it has a choice there, and one random generator per image, if it draws any.
         """
-        if not _draws_noise(scheduler):
-            return {}
+        eta = {"eta": self._eta} if "eta" in _step_takes(scheduler) else {}
+        if not _draws_noise(scheduler, **eta):
+            return eta
         seeds = conditioning.step_seeds
         if steps == 1:
             # No noise is added, but some schedulers draw all the same: on the device, so that
             # nothing is copied there, and not from torch's global random numbers.
-            return {"generator": generator_on(self._device)}
+            return {**eta, "generator": generator_on(self._device)}
         if seeds is None:
             raise ValueError(
                 f"{self.name} adds noise between its steps ({type(scheduler).__name__}), and the"
                 " conditioning has no seeds for it; generate with"
                 " conditioning.seeded(noises.step_seeds(tasks))"
             )
-        return {"generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds]}
+        return {**eta, "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds]}
 
     def _sampled(self, noise: Tensor, conditioning: Conditioning, steps: int) -> Tensor:
         """The latents `[B, C, h, w]` after all steps from this noise, for schedulers that scale
@@ -419,12 +438,18 @@ class PipelineGenerator(Generator):
         return image.contiguous()
 
 
-def _draws_noise(scheduler: Any) -> bool:
-    """Whether a scheduler's steps add noise. An unknown scheduler counts as adding noise if its
-    `step` takes a random generator.
+def _step_takes(scheduler: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(scheduler.step).parameters
+
+
+def _draws_noise(scheduler: Any, eta: float | None = None) -> bool:
+    """Whether a scheduler's steps add noise. `eta` is its share of new noise, if it has a choice
+    there; another scheduler counts as adding noise if its `step` takes a random generator.
     """
+    if eta is not None:
+        return eta > 0
     if isinstance(scheduler, diffusers.FlowMatchEulerDiscreteScheduler):
         return bool(scheduler.config.get("stochastic_sampling"))
-    if isinstance(scheduler, (diffusers.EulerDiscreteScheduler, diffusers.DDIMScheduler)):
+    if isinstance(scheduler, diffusers.EulerDiscreteScheduler):
         return False
-    return "generator" in inspect.signature(scheduler.step).parameters
+    return "generator" in _step_takes(scheduler)

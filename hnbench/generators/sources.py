@@ -1,5 +1,5 @@
 """Generators from the Hub and from local folders: the published ones by name, any other one of a
-supported family by its folder or repository.
+supported family by its folder or repository, with other weights if need be.
 
 The family is the pipeline class that model_index.json names. From a repository on the Hub, only the
 files of the parts in use are fetched, as safetensors if there are any. The commit that was loaded
@@ -27,6 +27,15 @@ from hnbench.generators.parts import (
 )
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.pixart import PixArtGenerator
+from hnbench.generators.places import (
+    find,
+    identity_of,
+    is_file,
+    origin_of,
+    parse_changes,
+    source_of,
+)
+from hnbench.generators.samplers import Sampler
 from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
@@ -37,6 +46,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hnbench.generators.parts import Kind
+    from hnbench.generators.places import Place
+
+LORA = "lora"
+"""The key of a LoRA's place among those of the parts."""
 
 FAMILIES: dict[str, type[PipelineGenerator]] = {
     family.pipeline_class: family
@@ -52,69 +65,104 @@ FAMILIES: dict[str, type[PipelineGenerator]] = {
 
 @dataclass(frozen=True)
 class PublishedGenerator:
-    """A generator on the Hub; call it to load it."""
+    """A generator on the Hub, or put together from places there and on this machine; call it to
+    load it.
+    """
 
     name: str
-    pipeline: str
-    """`owner/name` or `owner/name@revision`."""
-    replaced: Mapping[str, str] = field(default_factory=dict)
-    """Part of the pipeline -> the repository that it is taken from instead."""
+    pipeline: Place
+    """The repository or folder of the pipeline."""
+    replaced: Mapping[str, Place] = field(default_factory=dict)
+    """Part of the pipeline -> the repository or folder that it is taken from instead, or the file
+    of its weights.
+    """
+    lora: Place | None = None
+    """The file of a LoRA that is added to the weights."""
+    sampler: Sampler | None = None
+    """The way it is sampled; None: as the pipeline's own scheduler says."""
 
     def __call__(self, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
         """Fetch the files that are not cached yet, and load the pipeline. A failed download is a
         `UsageError` (see `hnbench.weights.hub`).
         """
         folder, others = self.folders(dtype)
-        family = family_of(folder, self.pipeline)
-        commits = {"pipeline": _known_by(hub.Source.parse(self.pipeline), folder)}
-        commits |= {
-            part: _known_by(hub.Source.parse(self.replaced[part]), path)
-            for part, path in others.items()
+        family = family_of(folder, str(self.pipeline))
+        places = {"pipeline": (self.pipeline, folder)} | {
+            part: (place, others[part]) for part, place in self._others().items()
         }
+        sampled = {"sampler": self.sampler.described()} if self.sampler else {}
+        known = {part: identity_of(*place) for part, place in places.items()}
         return family.from_folder(
             folder,
             name=self.name,
             device=device,
             dtype=getattr(torch, dtype),
-            fingerprint=digest(commits),
+            fingerprint=digest({**known, **sampled}),
+            lora=others.pop(LORA, None),
             replaced=others,
-            source=commits,
+            source={**{part: origin_of(*place) for part, place in places.items()}, **sampled},
+            **({"sampler": self.sampler} if self.sampler else {}),
             **options,
         )
 
     def folders(self, dtype: str) -> tuple[Path, dict[str, Path]]:
-        """The pipeline's folder on this machine, and those of the replaced parts. Files that are
-        not cached yet are fetched.
+        """The pipeline's folder on this machine, and the folder or file of each replaced part, and
+        of the LoRA as `"lora"`. Files that are not cached yet are fetched.
         """
-        pipeline, *replacing = self.sources(dtype)
-        others = {
-            part: hub.download(source)
-            for part, source in zip(self.replaced, replacing, strict=True)
-        }
-        return hub.download(pipeline), others
+        wanted = self._wanted(dtype)
+        others = {part: find(place, wanted.get(part)) for part, place in self._others().items()}
+        return find(self.pipeline, wanted.get("pipeline")), others
 
     def sources(self, dtype: str) -> tuple[hub.Source, ...]:
-        """The files that it is loaded from: the pipeline's, then those of each replaced part. The
-        pipeline's index is downloaded to find them.
+        """The files on the Hub that it is loaded from: the pipeline's, then those of each replaced
+        part, then the LoRA's. The pipeline's index is downloaded to find them.
         """
-        source = hub.Source.parse(self.pipeline)
-        index = hub.download(replace(source, needs=(((INDEX,),),)))
-        family_of(index, self.pipeline)
+        return tuple(self._wanted(dtype).values())
+
+    def _others(self) -> dict[str, Place]:
+        """The places of the replaced parts and of the LoRA."""
+        return {**self.replaced, **({LORA: self.lora} if self.lora is not None else {})}
+
+    def _wanted(self, dtype: str) -> dict[str, hub.Source]:
+        """The files on the Hub of the pipeline, of each replaced part, and of the LoRA."""
+        index = find(self.pipeline, self.index())
+        family_of(index, str(self.pipeline))
         kinds = {
             part: kind_of_part(part, name)
             for part, (_, name) in pipeline_parts(read_json(index / INDEX)).items()
         }
+        if unknown := sorted(self.replaced.keys() - kinds.keys()):
+            raise UsageError(f"{self.pipeline} has no {unknown[0]}; leave out `{unknown[0]}`")
+        own = self._own(index, kinds, dtype)
+        found = {} if own is None else {"pipeline": own}
+        for part, place in self._others().items():
+            if isinstance(place, str):
+                source = source_of(place)
+                found[part] = (
+                    source if is_file(place) else _files(source, {part: kinds[part]}, dtype)
+                )
+        return found
+
+    def _own(self, index: Path, kinds: Mapping[str, Kind], dtype: str) -> hub.Source | None:
+        """The files of the pipeline's own repository; None if it is on this machine."""
+        if isinstance(self.pipeline, Path):
+            return None
+        source = hub.Source.parse(self.pipeline)
         # All files of one commit, even if the branch moves meanwhile.
         pinned = replace(source, revision=hub.commit_of(index) or source.revision)
         own = {part: kind for part, kind in kinds.items() if part not in self.replaced}
-        replacing = [
-            _files(hub.Source.parse(place), {part: kinds[part]}, dtype)
-            for part, place in self.replaced.items()
+        made = _files(pinned, own, dtype)
+        # A file of weights says nothing of the network, so the pipeline's own configuration does.
+        configurations = [
+            ((f"{part}/config.json",),) for part, place in self.replaced.items() if is_file(place)
         ]
-        return (
-            replace(made := _files(pinned, own, dtype), needs=(((INDEX,),), *made.needs)),
-            *replacing,
-        )
+        return replace(made, needs=(((INDEX,),), *made.needs, *configurations))
+
+    def index(self) -> hub.Source | None:
+        """The pipeline's index alone; None if it is on this machine."""
+        if isinstance(self.pipeline, Path):
+            return None
+        return replace(hub.Source.parse(self.pipeline), needs=(((INDEX,),),))
 
 
 def load_folder(
@@ -134,13 +182,21 @@ def load_folder(
 
 
 def load_by_place(place: str, *, device: str, dtype: str, **options: Any) -> PipelineGenerator:
-    """A generator by its place: a local folder, if there is one of that name, else a repository on
-    the Hub.
+    """A generator by its place: a local folder, if there is one of that name, else what `at_place`
+    describes.
     """
     folder = Path(place).expanduser()
     if folder.is_dir():
         return load_folder(folder, name=place, device=device, dtype=dtype, **options)
-    return PublishedGenerator(place, place)(device=device, dtype=dtype, **options)
+    return at_place(place)(device=device, dtype=dtype, **options)
+
+
+def at_place(place: str) -> PublishedGenerator:
+    """The generator of a repository on the Hub, or of `BASE:KEY=VALUE`
+    (`hnbench.generators.places.parse_changes`).
+    """
+    changed = parse_changes(place)
+    return PublishedGenerator(place, changed.base, changed.replaced, changed.lora, changed.sampler)
 
 
 def family_of(folder: Path, shown: str) -> type[PipelineGenerator]:
@@ -166,12 +222,54 @@ def _files(source: hub.Source, parts: Mapping[str, Kind], dtype: str) -> hub.Sou
     return replace(source, patterns=tuple(patterns), needs=tuple(needs))
 
 
-def _known_by(source: hub.Source, folder: Path) -> str:
-    return f"{source.repo}@{hub.commit_of(folder) or source.revision}"
-
-
 SD_TURBO = PublishedGenerator("sd-turbo", "stabilityai/sd-turbo")
 SDXL_TURBO = PublishedGenerator("sdxl-turbo", "stabilityai/sdxl-turbo")
+
+_SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
+
+
+def _distilled(
+    name: str, sampler: Sampler, *, unet: str = "", lora: str = ""
+) -> PublishedGenerator:
+    """A model that others distilled from SDXL base, put together as its card says."""
+    return PublishedGenerator(name, _SDXL, {"unet": unet} if unet else {}, lora or None, sampler)
+
+
+SDXL_DMD2 = _distilled(
+    "sdxl-dmd2",
+    Sampler("lcm", first_timestep=399),
+    unet="tianweiy/DMD2/dmd2_sdxl_1step_unet_fp16.bin",
+)
+SDXL_DMD2_FOUR = _distilled(
+    "sdxl-dmd2-4step",
+    Sampler("lcm", first_timestep=999),
+    unet="tianweiy/DMD2/dmd2_sdxl_4step_unet_fp16.safetensors",
+)
+SDXL_LIGHTNING = _distilled(
+    "sdxl-lightning",
+    Sampler("euler"),
+    unet="ByteDance/SDXL-Lightning/sdxl_lightning_4step_unet.safetensors",
+)
+SDXL_HYPER = _distilled(
+    "sdxl-hyper",
+    Sampler("lcm", first_timestep=800),
+    unet="ByteDance/Hyper-SD/Hyper-SDXL-1step-Unet.safetensors",
+)
+SDXL_HYPER_LORA = _distilled(
+    "sdxl-hyper-lora",
+    Sampler("tcd", eta=1.0),
+    lora="ByteDance/Hyper-SD/Hyper-SDXL-1step-lora.safetensors",
+)
+SDXL_LCM = _distilled(
+    "sdxl-lcm",
+    Sampler("lcm"),
+    lora="latent-consistency/lcm-lora-sdxl/pytorch_lora_weights.safetensors",
+)
+SDXL_TCD = _distilled(
+    "sdxl-tcd",
+    Sampler("tcd", eta=0.3),
+    lora="h1t/TCD-SDXL-LoRA/pytorch_lora_weights.safetensors",
+)
 SANA_SPRINT_SMALL = PublishedGenerator(
     "sana-sprint-0.6b", "Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers"
 )

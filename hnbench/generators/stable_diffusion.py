@@ -6,22 +6,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning
 from hnbench.generators.pipeline import PipelineGenerator
+from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
+    from hnbench.generators.samplers import Sampler
+
 
 class StableDiffusionGenerator(PipelineGenerator):
-    """A frozen StableDiffusionPipeline."""
+    """A frozen StableDiffusionPipeline. `sampler` replaces its scheduler. A UNet that takes a
+    guidance scale as an input is a `UsageError`.
+    """
 
     pipeline_class = "StableDiffusionPipeline"
     backbone_part = "unet"
     last_layer = "conv_out"
     loading: ClassVar[Mapping[str, Any]] = {"requires_safety_checker": False}
+
+    def __init__(self, pipeline: Any, **options: Any) -> None:
+        if pipeline.unet.config.get("time_cond_proj_dim") is not None:
+            raise UsageError(
+                f"{options.get('name')} cannot be used: its UNet takes a guidance scale; give one"
+                " without, for example the LoRA of the same model"
+            )
+        super().__init__(pipeline, **options)
+
+    def _set_sampler(self, sampler: Sampler | None) -> None:
+        self._sampler = sampler
+        if sampler is not None:
+            self._eta = sampler.eta
+            self.scheduler = sampler.scheduler_like(self.pipeline.scheduler)
+
+    @property
+    def stock_arguments(self) -> dict[str, Any]:
+        timesteps = self._sampler.timesteps(1) if self._sampler else None
+        return {
+            **super().stock_arguments,
+            **({"timesteps": timesteps} if timesteps else {}),
+            **({"eta": self._eta} if self._eta else {}),
+        }
+
+    def _started(self, steps: int, **arguments: Any) -> Any:
+        if self._sampler is not None and (timesteps := self._sampler.timesteps(steps)):
+            arguments = {"num_inference_steps": None, "timesteps": timesteps}
+        with quiet_loading():  # diffusers warns of a first timestep that is not the last of all
+            return super()._started(steps, **arguments)
 
     def _encode(self, prompts: list[str]) -> dict[str, Tensor]:
         hidden, _ = self.pipeline.encode_prompt(

@@ -1,5 +1,5 @@
-"""Generators of the Stable Diffusion XL family, with two text encoders: SDXL-Turbo. No
-classifier-free guidance.
+"""Generators of the Stable Diffusion XL family, with two text encoders: SDXL-Turbo, and what others
+distilled from the base model. No classifier-free guidance.
 """
 
 from __future__ import annotations

@@ -156,8 +156,10 @@ def _evaluated(evaluation: Mapping[str, Any]) -> list[str]:
 
 def _snippet(generator: Mapping[str, Any], base: str, revision: str) -> list[str]:
     """The Python that makes an image with the hypernetwork; empty if the generator is not known to
-    be a pipeline of diffusers.
+    be a pipeline of diffusers that one call loads.
     """
+    if generator.get("changed"):
+        return []
     pipeline, dtype = (str(generator.get(name, "")) for name in ("pipeline", "dtype"))
     if not _CLASS.fullmatch(pipeline):
         return []

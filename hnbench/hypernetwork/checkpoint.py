@@ -30,6 +30,7 @@ from hnbench.files.escaping import printable
 from hnbench.files.hashing import sha256_of_file
 from hnbench.files.reading import json_of
 from hnbench.files.writing import replace_folder
+from hnbench.generators.samplers import Sampler
 from hnbench.hypernetwork.card import CARD, model_card
 from hnbench.hypernetwork.config import Count
 from hnbench.hypernetwork.seen import write_hashes
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SCHEMA = 3
 """The version of hnbench.json. Since version 2, a training can have floating-point operations;
-since version 3, a generator has its base and pipeline.
+since version 3, a generator has its base, its pipeline and, if it is not the pipeline's, its
+sampler.
 """
 WEIGHTS, CONFIG, DESCRIPTION = "adapter_model.safetensors", "adapter_config.json", "hnbench.json"
 OFFICIAL_WEIGHTS = "adapter_model.bin"
@@ -124,6 +126,10 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
     """The repository `owner/name@commit` of the backbone's weights; empty if not on the Hub."""
     pipeline: str = ""
     """The class of the diffusers pipeline; empty for any other generator."""
+    changed: bool = False
+    """Whether the pipeline was put together from several places."""
+    sampler: Sampler | None = None
+    """The way it is sampled, if its scheduler is not the pipeline's own."""
 
 
 class TrainingCost(msgspec.Struct):

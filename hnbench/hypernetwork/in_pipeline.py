@@ -12,6 +12,7 @@ import torch
 
 from hnbench.errors import UsageError
 from hnbench.files.decoding import MalformedError, as_kind
+from hnbench.generators.samplers import Sampler
 from hnbench.generators.shared import around, possible_weights
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.hypernetwork.checkpoint import DESCRIPTION, describe_adapter, is_described
@@ -32,6 +33,12 @@ class _Options(msgspec.Struct):
     image_size: int | None = None
     prompt_prefix: bool | None = None
     max_sequence_length: int | None = None
+
+
+class _Trained(msgspec.Struct):
+    """The part of a generator's description that decides its first timestep."""
+
+    sampler: Sampler | None = None
 
 
 class PipelineHypernetwork:
@@ -86,6 +93,8 @@ def on_pipeline(folder: Path, pipeline: Any) -> PipelineHypernetwork:
     described = is_described(folder)
     description = describe_adapter(folder) if described else {}
     options = _options(folder, description)
+    if sampler := options.get("sampler"):
+        _check_scheduler(folder, pipeline, sampler)
     generators = [around(pipeline, weights, **options) for weights in possible_weights(pipeline)]
     known = bool(generators)
     if not known:
@@ -108,10 +117,21 @@ def _options(folder: Path, description: dict[str, Any]) -> dict[str, Any]:
     """The options that the adapter's generator had, without those that had their default."""
     try:
         read = as_kind(description.get("config", {}), _Options)
+        sampler = as_kind(description.get("generator", {}), _Trained).sampler
     except MalformedError as error:
         raise UsageError(
             f"{folder / DESCRIPTION} cannot be used: {error}; get the adapter again"
         ) from error
-    return {
-        name: value for name, value in msgspec.structs.asdict(read).items() if value is not None
-    }
+    found = {**msgspec.structs.asdict(read), "sampler": sampler}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _check_scheduler(folder: Path, pipeline: Any, sampler: Sampler) -> None:
+    """Raise a `UsageError` for a pipeline with another scheduler than the adapter's generator."""
+    found, wanted = type(pipeline.scheduler).__name__, sampler.scheduler_class
+    if found != wanted:
+        raise UsageError(
+            f"{folder} was trained with a {wanted}, and the pipeline has a {found}; set"
+            f" pipe.scheduler = {wanted}.from_config(pipe.scheduler.config, ...) as the generator's"
+            " page says"
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -516,13 +517,26 @@ class Trainer:
         }
 
 
-def _origin_of(generator: Generator) -> dict[str, str]:
-    """The class of a pipeline, and the repository of its backbone. Folders stay private."""
+_ON_THE_HUB = re.compile(r"([\w.-]+/[\w.-]+)(?:/[^@]*)?@([0-9a-f]{40})", re.ASCII)
+"""A repository with its commit, and the file in it between them if there is one."""
+
+
+def _origin_of(generator: Generator) -> dict[str, Any]:
+    """The class of a pipeline, and the repository of its backbone. Folders stay private. `changed`
+    says that the pipeline was put together from several places.
+    """
     if not isinstance(generator, PipelineGenerator):
         return {}
     details = generator.details
     known = details.get(generator.backbone_part) or details.get("pipeline") or ""
-    return {"base": str(known), "pipeline": generator.pipeline_class}
+    hub = _ON_THE_HUB.fullmatch(str(known))
+    base = f"{hub[1]}@{hub[2]}" if hub else ""
+    return {
+        "base": base,
+        "pipeline": generator.pipeline_class,
+        **({"changed": True} if base != known or "lora" in details else {}),
+        **({"sampler": details["sampler"]} if "sampler" in details else {}),
+    }
 
 
 def _size_of(change: Tensor | None, noise: Tensor) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import diffusers
 import torch
+from safetensors.torch import load_file
 
 from hnbench.catalogue import registry
 from hnbench.catalogue.loading import load_generator
@@ -22,7 +23,7 @@ from hnbench.verification.check import CannotRun
 from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -45,7 +46,8 @@ CALLS: dict[str, dict[str, Any]] = {
 
 def stock_pipeline(check: CheckContext) -> None:
     """Compare images of the given prompts and numbers of steps with those of the stock pipeline
-    from the same noise.
+    from the same noise. `scheduler` (with `settings`), `timesteps` and `eta` are given as a model's
+    card says, if they are not the pipeline's own.
     """
     given = check.reference.given
     tasks = [Task(str(index), prompt, index) for index, prompt in enumerate(given["prompts"])]
@@ -59,7 +61,9 @@ def stock_pipeline(check: CheckContext) -> None:
     del generator  # both pipelines together might not fit the memory
     pipeline = _stock(check)
     for steps, images in zip(given["steps"], ours, strict=True):
-        expected = _theirs(pipeline, noise, given["prompts"], seeds, steps, size)
+        call = {"height": size, "width": size, "num_inference_steps": steps}
+        call |= {name: given[name] for name in ("timesteps", "eta") if name in given}
+        expected = _theirs(pipeline, noise, given["prompts"], seeds, call)
         check.compare(
             f"largest difference in {steps} steps", float((images - expected).abs().max()), 0.0
         )
@@ -168,10 +172,25 @@ def _stock(check: CheckContext) -> Any:
         "dtype": dtype,
         "variant": _variant(folder, check.dtype),
     }
+    lora = replaced.pop("lora", None)
     with quiet_loading():
-        parts = {part: _stock_part(place, part, dtype) for part, place in replaced.items()}
+        parts = {
+            part: _stock_unet(folder, place, dtype)
+            if place.is_file()
+            else _stock_part(place, part, dtype)
+            for part, place in replaced.items()
+        }
         kind = diffusers.DiffusionPipeline.from_pretrained
         pipeline = kind(folder, **options, **parts, **_without(folder)).to(check.device)
+        if lora is not None:
+            pipeline.load_lora_weights(str(lora.parent), weight_name=lora.name)
+            pipeline.fuse_lora()
+    given = check.reference.given
+    if "scheduler" in given:
+        scheduler = getattr(diffusers, given["scheduler"])
+        pipeline.scheduler = scheduler.from_config(
+            pipeline.scheduler.config, **given.get("settings", {})
+        )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -213,16 +232,27 @@ def _stock_part(place: Path, part: str, dtype: torch.dtype) -> Any:
     )
 
 
+def _stock_unet(folder: Path, file: Path, dtype: torch.dtype) -> Any:
+    """A UNet with the pipeline's own configuration and the weights of a file."""
+    kind = diffusers.UNet2DConditionModel
+    unet = kind.from_config(kind.load_config(folder, subfolder="unet", local_files_only=True))
+    unet.to(dtype).load_state_dict(
+        load_file(file)
+        if file.suffix == ".safetensors"
+        else torch.load(file, map_location="cpu", weights_only=True)
+    )
+    return unet
+
+
 def _theirs(
     pipeline: Any,
     noise: Tensor,
     prompts: Sequence[str],
     seeds: Sequence[int],
-    steps: int,
-    size: int,
+    arguments: Mapping[str, Any],
 ) -> Tensor:
-    name = type(pipeline).__name__
-    call = {"height": size, "width": size, "num_inference_steps": steps, **CALLS[name]}
+    name, steps = type(pipeline).__name__, arguments["num_inference_steps"]
+    call = {**arguments, **CALLS[name]}
     if name == "SanaSprintPipeline":
         call["intermediate_timesteps"] = 1.3 if steps == 2 else None
     if name == "PixArtAlphaPipeline":
@@ -230,9 +260,9 @@ def _theirs(
     between = [torch.Generator().manual_seed(seed) for seed in seeds]
     taken = inspect.signature(pipeline.__call__).parameters
     latents = noise.to(pipeline.device, pipeline.dtype)
-    arguments = {key: value for key, value in call.items() if key in taken}
+    known = {key: value for key, value in call.items() if key in taken}
     with quiet_loading():
         images: Tensor = pipeline(
-            list(prompts), latents=latents, generator=between, output_type="pt", **arguments
+            list(prompts), latents=latents, generator=between, output_type="pt", **known
         ).images
     return images.float().cpu()

@@ -128,6 +128,12 @@ def test_an_adapter_of_another_size_is_not_counted() -> None:
     ]
 
 
+def test_a_run_takes_the_generators_own_steps() -> None:
+    assert arranged(generator="sdxl-lightning").config.steps == 4
+    assert arranged(generator="sdxl-lightning", steps=2).config.steps == 2
+    assert arranged(generator="sdxl-dmd2").config.steps == 1
+
+
 def test_the_published_hypernetwork_is_counted_before_it_is_here() -> None:
     asked = arranged(generator="sana-sprint-0.6b")
     method = make_method("hypernoise", {"adapter": Path("owner/name")})

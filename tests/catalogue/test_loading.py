@@ -20,6 +20,7 @@ from hnbench.catalogue.loading import (
     make_methods,
     parse_angle,
     parse_weights,
+    steps_of,
     training_settings,
 )
 from hnbench.catalogue.presets import Preset
@@ -167,8 +168,10 @@ def test_a_name_on_the_hub_is_downloaded_and_a_folder_is_not(
     ("name", "message"),
     [
         ("shpaes", "unknown generator 'shpaes'; did you mean 'shapes'?"),
-        ("./nowhere", "there is no folder ./nowhere; give a diffusers pipeline's folder"),
+        ("./nowhere", "there is no folder or file ./nowhere; give a diffusers pipeline's folder"),
         ("a/b/c", "'a/b/c' is not a repository of the Hub; write owner/name"),
+        ("a/b:scheduler=x", "`scheduler` was 'x'; give one of: ddim, euler, lcm, tcd"),
+        ("here:scheduler=lcm", "'here' is not a repository of the Hub; write owner/name"),
     ],
 )
 def test_a_generator_that_cannot_be_is_refused_at_once(name: str, message: str) -> None:
@@ -177,10 +180,20 @@ def test_a_generator_that_cannot_be_is_refused_at_once(name: str, message: str) 
 
 
 def test_a_generator_is_a_name_a_folder_or_a_repository(tmp_path: Path) -> None:
-    for name in ("shapes", "flux-schnell", str(tmp_path), "owner/name", "owner/name@v1"):
+    changed = "owner/name:unet=owner/other/unet.bin,scheduler=lcm"
+    for name in ("shapes", "flux-schnell", str(tmp_path), "owner/name", "owner/name@v1", changed):
         check_generator(name)
     with pytest.raises(UsageError, match="holds no diffusers pipeline"):
         load_generator(str(tmp_path), "cpu", "float32")
+
+
+def test_a_generator_has_steps_of_its_own() -> None:
+    several = {entry.name: entry.steps for entry in registry.GENERATORS.built_in if entry.steps > 1}
+    assert several == dict.fromkeys(
+        ("sdxl-dmd2-4step", "sdxl-lightning", "sdxl-lcm", "sdxl-tcd"), 4
+    )
+    assert [steps_of(name, None) for name in ("shapes", "sdxl-lcm", "owner/name")] == [1, 4, 1]
+    assert steps_of("sdxl-lcm", 2) == 2
 
 
 def test_an_option_that_a_generator_does_not_have_is_refused() -> None:

@@ -118,7 +118,7 @@ def test_train_diagnose_and_run_with_options(folder: Path, tmp_path: Path) -> No
             ["--generator", "sana-sprint"],
             "unknown generator 'sana-sprint'; did you mean 'sana-sprint-",
         ),
-        (["--generator", "./nothing"], "there is no folder ./nothing"),
+        (["--generator", "./nothing"], "there is no folder or file ./nothing"),
         (["--generator", "nobody/nothing"], "nobody/nothing is not in the local cache"),
     ],
 )

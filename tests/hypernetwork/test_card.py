@@ -14,10 +14,11 @@ from PIL import Image
 from hnbench.api.training_page import with_page
 from hnbench.generators.sources import FLUX_SCHNELL, SD_TURBO, SDXL_TURBO
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
 from hnbench.hypernetwork.card import add_curves, base_of, model_card
 from hnbench.hypernetwork.checkpoint import check_whole, describe_adapter
 from hnbench.hypernetwork.config import TrainingConfig
-from hnbench.hypernetwork.trainer import Trainer
+from hnbench.hypernetwork.trainer import Trainer, _origin_of
 from hnbench.rewards.base import Mixture
 from hnbench.rewards.redness import Redness
 from hnbench.seeds import digest
@@ -116,6 +117,7 @@ def test_a_base_that_is_not_on_the_hub(world: tuple[Path, Path], tmp_path: Path)
                 "https://huggingface.co/stabilityai/sdxl-turbo/blob/main/LICENSE.md",
             ],
         ),
+        ({"name": "sdxl-dmd2", "base": "tianweiy/DMD2@abc", "changed": True}, ["cc-by-nc-4.0"]),
         ({"name": "shapes", "base": ""}, ["mit"]),
         ({"name": "shapes", "base": "owner/shapes"}, []),
         ({"name": "sd-turbo", "base": SD_TURBO.pipeline}, []),
@@ -131,6 +133,37 @@ def test_the_licence_is_that_of_the_base_if_it_is_known(
     front = front_of(model_card(described, dense=False, by_diffusers=None))
     names = ("license", "license_name", "license_link")
     assert [front[name] for name in names if name in front] == licence
+
+
+def test_a_pipeline_of_several_places_has_no_call_that_loads_it(world: tuple[Path, Path]) -> None:
+    described = describe_adapter(world[1])
+    origin = {"base": "owner/name@abc", "pipeline": "StableDiffusionXLPipeline"}
+    for changed in (False, True):
+        generator = {**described["generator"], **origin, "changed": changed}
+        card = model_card({**described, "generator": generator}, dense=False, by_diffusers=None)
+        assert ('from_pretrained("owner/name"' in card) == (not changed)
+
+
+@pytest.mark.parametrize(
+    ("details", "base", "changed"),
+    [
+        ({"pipeline": f"o/base@{COMMIT}"}, f"o/base@{COMMIT}", False),
+        (
+            {"pipeline": f"o/base@{COMMIT}", "unet": f"o/r/a/unet.bin@{COMMIT[::-1]}"},
+            f"o/r@{COMMIT[::-1]}",
+            True,
+        ),
+        ({"pipeline": f"o/base@{COMMIT}", "lora": f"o/l/x.bin@{COMMIT}"}, f"o/base@{COMMIT}", True),
+        ({"pipeline": "/home/somebody/base", "unet": "mine/of/secret/unet.bin"}, "", True),
+    ],
+)
+def test_the_base_is_the_repository_of_the_backbone(
+    details: dict[str, str], base: str, changed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = object.__new__(StableDiffusionXLGenerator)
+    monkeypatch.setattr(StableDiffusionXLGenerator, "details", details)
+    found = _origin_of(generator)
+    assert (found["base"], found.get("changed", False)) == (base, changed)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DiffusionPipeline, EulerDiscreteScheduler
+from diffusers import DiffusionPipeline, EulerDiscreteScheduler, LCMScheduler, TCDScheduler
 from torch import Tensor
 
 import hnbench
 from hnbench.errors import UsageError
+from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.shared import around
-from hnbench.generators.sources import load_folder
+from hnbench.generators.sources import load_by_place, load_folder
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
 from hnbench.methods.hypernoise import HyperNoise
@@ -26,6 +27,7 @@ from hnbench.rewards.redness import Redness
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
 from hnbench.weights.quiet import quiet_loading
+from tests.generators import distilled
 from tests.tiny import FAMILIES, PROMPTS, seeded
 
 TASKS = [Task(str(index), prompt, index) for index, prompt in enumerate(PROMPTS)]
@@ -47,6 +49,13 @@ def adapter(name: str, base: Path, folder: Path, dtype: str = "float32") -> Path
     """An adapter of the pipeline in `base`, away from zero."""
     options = dict(FAMILIES[name].options)
     generator = load_folder(base, name=name, device="cpu", dtype=dtype, **options)
+    return adapter_of(generator, folder, options)
+
+
+def adapter_of(
+    generator: PipelineGenerator, folder: Path, options: dict[str, Any], **more: Any
+) -> Path:
+    """An adapter of a generator with these options, away from zero; `more` is described too."""
     lora, draw = LoraAdapter(generator.backbone, LoraSettings(4, 8.0)), torch.Generator()
     draw.manual_seed(3)
     lora.load_state_dict(
@@ -56,7 +65,8 @@ def adapter(name: str, base: Path, folder: Path, dtype: str = "float32") -> Path
         }
     )
     trained = {
-        "name": name,
+        **more,
+        "name": generator.name,
         "fingerprint": generator.fingerprint,
         "noise_shape": list(generator.noise_shape),
     }
@@ -104,6 +114,41 @@ def test_the_stock_pipelines_image_is_hypernoises(name: str, made: Any) -> None:
     )
     alone = torch.cat([hypernetwork(noise[row : row + 1], PROMPTS[0]) for row in range(3)])
     torch.testing.assert_close(hypernetwork(noise, PROMPTS[0]), alone, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "file", "scheduler"),
+    [
+        ("unet=unet.bin,scheduler=lcm,first_timestep=399", "unet.bin", LCMScheduler),
+        ("lora=lora.safetensors,scheduler=tcd,eta=0.3", "lora.safetensors", TCDScheduler),
+    ],
+)
+def test_with_a_distilled_models_scheduler_too(
+    changes: str, file: str, scheduler: type[Any], tmp_path: Path
+) -> None:
+    """The pipeline is put together as the model's card says; the first timestep is the model's."""
+    distilled.save_base(tmp_path / "base")
+    distilled.save_unet(tmp_path / "unet.bin")
+    distilled.save_lora(tmp_path / "lora.safetensors")
+    place = f"{tmp_path / 'base'}:{changes.replace('=', f'={tmp_path}/', 1)}"
+    generator = load_by_place(place, device="cpu", dtype="float32")
+    trained = adapter_of(generator, tmp_path / "adapter", {}, sampler=generator.details["sampler"])
+    noises = NoiseSource(7, generator.noise_shape)
+    outcomes = list(HyperNoise(adapter=trained).propose(TASKS, generator, Redness(), noises))
+    paths: Any = {file.partition(".")[0]: tmp_path / file}
+    pipeline = distilled.stock(tmp_path / "base", scheduler, dtype=torch.float32, **paths)
+    if file.startswith("lora"):
+        pipeline.unload_lora_weights()  # it stays added to the weights
+    with pytest.warns(UserWarning, match="names and shapes"):
+        hypernetwork = hnbench.load_hypernetwork(trained, pipeline)
+    latents = hypernetwork(noises.batch(TASKS), PROMPTS)
+    with torch.no_grad(), quiet_loading():
+        found = images_of(pipeline, latents, hypernetwork.arguments)
+    expected = torch.stack([outcome.image for outcome in outcomes])
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
+    with pytest.raises(UsageError, match=rf"trained with a {scheduler.__name__}, and the pipeline"):
+        hnbench.load_hypernetwork(trained, pipeline)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -32,6 +32,7 @@ from transformers import (
 from hnbench.generators.sources import load_folder
 from hnbench.rewards import open_clip
 from tests import tiny
+from tests.generators import distilled
 from tests.hypernetwork import official
 from tests.measures import test_transformer as features
 from tests.measures import vision_language_models
@@ -201,6 +202,52 @@ def sdxl_turbo(folder: Path) -> None:
     half_variant(folder)
 
 
+def sdxl_base(folder: Path) -> None:
+    with tiny.seeded():
+        distilled.save_base(folder)
+        clip_text(folder)
+        clip_text(folder, "_2", CLIPTextModelWithProjection)
+    half_variant(folder)
+
+
+def distilled_sdxl(root: Path) -> None:
+    """SDXL base, and what was distilled from it: UNets and LoRAs, each in one file. Which of the
+    names of tensors a LoRA has was not seen; here they are kohya's, but for one repository.
+    """
+    add(
+        root,
+        "stabilityai/stable-diffusion-xl-base-1.0",
+        sdxl_base,
+        "sd_xl_base_1.0.safetensors",
+        "unet/model.onnx",
+        "vae_1_0/config.json",
+    )
+    files: dict[str, tuple[Callable[[Path], Path], ...]] = {
+        "tianweiy/DMD2": (
+            lambda folder: distilled.save_unet(folder / "dmd2_sdxl_1step_unet_fp16.bin", 5),
+            lambda folder: distilled.save_unet(folder / "dmd2_sdxl_4step_unet_fp16.safetensors", 6),
+        ),
+        "ByteDance/SDXL-Lightning": (
+            lambda folder: distilled.save_unet(folder / "sdxl_lightning_4step_unet.safetensors", 7),
+        ),
+        "ByteDance/Hyper-SD": (
+            lambda folder: distilled.save_unet(folder / "Hyper-SDXL-1step-Unet.safetensors", 8),
+            lambda folder: distilled.save_lora(folder / "Hyper-SDXL-1step-lora.safetensors"),
+        ),
+        "latent-consistency/lcm-lora-sdxl": (
+            lambda folder: distilled.save_lora(folder / "pytorch_lora_weights.safetensors"),
+        ),
+        "h1t/TCD-SDXL-LoRA": (
+            lambda folder: distilled.save_lora(
+                folder / "pytorch_lora_weights.safetensors", kohya=False
+            ),
+        ),
+    }
+    for repo, builders in files.items():
+        for build in builders:
+            add(root, repo, build, "LICENSE.md", "dmd2_sdxl_4step_unet.bin")
+
+
 def sana_sprint(folder: Path) -> None:
     """The tokenizer's class is our own: that of Gemma was not seen in this repository, but for its
     `tokenizer.json`.
@@ -277,6 +324,7 @@ def generators(root: Path) -> None:
         "unet/model.onnx",
         "vae_1_0/config.json",
     )
+    distilled_sdxl(root)
     for size in ("0.6B", "1.6B"):
         add(
             root,

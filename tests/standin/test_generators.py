@@ -49,6 +49,7 @@ def test_it_is_fetched_run_trained_published_and_run_again(
         "flux1-schnell.safetensors",
         "sd_turbo.safetensors",
         "LICENSE.md",
+        "dmd2_sdxl_4step_unet.bin",
     }
     with monkeypatch.context() as patched:
         patched.setattr(
@@ -83,7 +84,7 @@ def test_it_is_fetched_run_trained_published_and_run_again(
         assert all(
             len(commits[part].rpartition("@")[2]) == 40
             for part in commits
-            if part in ("pipeline", "transformer", "scheduler")
+            if part in ("pipeline", "transformer", "unet", "lora", "scheduler")
         )
         training = [
             "train",
@@ -113,6 +114,36 @@ def test_it_is_fetched_run_trained_published_and_run_again(
     ]
     well(hnbench(*again, "--limit", "1", "--out", "again", "--no-report"))
     assert {record.label for record in read_run("again").records} == {"random", "hypernoise"}
+
+
+def test_any_unet_or_lora_is_fetched_with_its_base(
+    hub: StandInHub, hnbench: Hnbench, offline: Callable[[], None]
+) -> None:
+    Path("prompts.txt").write_text("a red circle\n")
+    base = "stabilityai/stable-diffusion-xl-base-1.0"
+    place = f"{base}:lora=h1t/TCD-SDXL-LoRA/pytorch_lora_weights.safetensors,scheduler=tcd,eta=0.3"
+    rewards = ["--optimise", "redness=1"]
+    well(hnbench("fetch", "--generator", place, *rewards))
+    asked = [line for line in hub.asked if line.startswith("GET") and "/resolve/" in line]
+    assert any("h1t/TCD-SDXL-LoRA" in line for line in asked)
+    assert not any(
+        line.endswith(("LICENSE.md", "model.onnx", "base_1.0.safetensors")) for line in asked
+    )
+    well(hnbench("fetch", "--generator", "sdxl-tcd", *rewards))
+    offline()
+    images = []
+    for name in (place, "sdxl-tcd"):
+        out = "place" if name == place else "name"
+        run = ["run", "--suite", "prompts.txt", "--generator", name, *rewards, "--limit", "1"]
+        run += ["--dtype", "float32", "--steps", "4", "--method", "random", "--no-report"]
+        plan = hnbench("plan", *run[1:7], "--limit", "1", "--dtype", "float32")
+        assert plan.exit_code == 0, plan.output
+        well(hnbench(*run, "--out", out))
+        images.append(read_run(out).records[0])
+    assert images[0].rewards["redness"] == images[1].rewards["redness"]
+    generators = [json.loads(Path(out, "run.json").read_text()) for out in ("place", "name")]
+    prints = {each["generator"]["fingerprint"] for each in generators}
+    assert len(prints) == 1, "a name and the same place are the same generator"
 
 
 def test_the_released_hypernetwork_is_its_generators_default(

@@ -14,10 +14,11 @@ from diffusers import FluxPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
 from hnbench.catalogue import registry
-from hnbench.generators import pixart, sana_sprint
+from hnbench.generators import pipeline, pixart, sana_sprint
 from hnbench.generators.base import Conditioning
 from hnbench.generators.flux import FluxGenerator
 from hnbench.generators.pipeline import PipelineGenerator
+from hnbench.generators.samplers import Sampler
 from hnbench.generators.sources import FLUX_SCHNELL, SDXL_TURBO
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
@@ -137,6 +138,28 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "a shifted token": ("sd-turbo", shifted_tokens),
     "no pooled text": ("sdxl-turbo", lost_pooled),
     "no image": ("sd-turbo", all_white),
+    "a first timestep that is not the model's": (
+        "sdxl-dmd2",
+        lambda patch: patch.setattr(Sampler, "timesteps", lambda *_: [400]),
+    ),
+    "timesteps as the scheduler spaces them": (
+        "sdxl-dmd2-4step-stock-pipeline-float32",
+        lambda patch: patch.setattr(Sampler, "timesteps", lambda *_: None),
+    ),
+    "the base's scheduler": (
+        "sdxl-lightning-stock-pipeline-float32",
+        lambda patch: patch.setattr(Sampler, "scheduler_like", lambda _, base: base),
+    ),
+    "a lora that is not added": (
+        "sdxl-lcm",
+        lambda patch: patch.setattr(pipeline, "fuse_lora", lambda *_: None),
+    ),
+    "no noise between the steps": (
+        "sdxl-tcd-stock-pipeline-float32",
+        lambda patch: patch.setattr(
+            StableDiffusionGenerator, "_eta", property(lambda _: 0.0, lambda *_: None)
+        ),
+    ),
     "another angle": (
         "sana-sprint-0.6b-stock-pipeline-float32",
         lambda patch: patch.setattr(sana_sprint, "BETWEEN_TWO_STEPS", 0.8),
