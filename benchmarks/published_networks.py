@@ -24,6 +24,7 @@ from diffusers import (
     SanaTransformer2DModel,
     SCMScheduler,
     UNet2DConditionModel,
+    ZImageTransformer2DModel,
 )
 from torch import Tensor
 
@@ -33,6 +34,7 @@ from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
+from hnbench.generators.z_image import ZImageGenerator
 
 Made = tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]
 """The family, the parts of the pipeline, and the shapes of an encoded text, by name."""
@@ -213,9 +215,33 @@ def flux_schnell(*, full: bool) -> Made:
     )
 
 
+def z_image_turbo(*, full: bool) -> Made:
+    """The architecture of Z-Image-Turbo, 1024x1024 (miniature: 64x64), with a text of 32 tokens:
+    the network fills shorter ones up to that.
+    """
+    small = {
+        "dim": 32,
+        "n_layers": 1,
+        "n_refiner_layers": 1,
+        "n_heads": 2,
+        "n_kv_heads": 2,
+        "cap_feat_dim": 32,
+        "axes_dims": (4, 6, 6),
+    }
+    transformer = ZImageTransformer2DModel(**({} if full else small))
+    parts = {
+        "transformer": transformer,
+        "vae": autoencoder(16, full=full),
+        "scheduler": _on_cpu(FlowMatchEulerDiscreteScheduler, shift=3.0),
+        "vae_scale_factor": 8,
+    }
+    text = {"hidden_states": (32, 2560 if full else 32), "attention_mask": (32,)}
+    return ZImageGenerator, parts, text
+
+
 def autoencoder(channels: int, *, full: bool) -> AutoencoderKL:
-    """The autoencoder of Stable Diffusion (4 channels) and of FLUX (16, without the convolutions of
-    one pixel around the latents).
+    """The autoencoder of Stable Diffusion (4 channels), and that of FLUX.1 and Z-Image (16, without
+    the convolutions of one pixel around the latents).
     """
     stable_diffusion = channels == 4
     return AutoencoderKL(
@@ -253,8 +279,11 @@ MODELS: dict[str, Callable[..., Made]] = {
     "pixart-dmd": pixart_dmd,
     **{name: partial(sana_sprint, name) for name in SANA_SPRINT},
     "flux-schnell": flux_schnell,
+    "z-image-turbo": z_image_turbo,
 }
 """Generator's name -> its networks, as `MODELS[name](full=True)`."""
+OF_ANY_SIZE = ("flux-schnell", "z-image-turbo")
+"""The generators whose image size does not follow from the size of their networks."""
 
 
 def build(
@@ -283,7 +312,7 @@ def build(
                 for key, value in given.items()
             }
 
-    size = None if full or name != "flux-schnell" else 64
+    size = 64 if name in OF_ANY_SIZE and not full else None
     made: PipelineGenerator = WithRandomText(
         SimpleNamespace(**parts),
         name=name,

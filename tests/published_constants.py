@@ -115,6 +115,7 @@ CONSTANTS = (
     Published("reno at flux-schnell", 5.0, "[R]: 5 for 512 pixels"),
     Published("reno at sana-sprint-0.6b", 10.0, "[R]: 10 for 1024 pixels"),
     Published("reno at sana-sprint-1.6b", 10.0, "[R]: 10 for 1024 pixels"),
+    Published("reno at z-image-turbo", 10.0, "[R]: 10 for 1024 pixels"),
     # rewards
     Published("rewards of the presets", PREFERENCES, "[Rc] and [Hc] arguments.py"),
     Published("rewards of human-preference", PREFERENCES, "[Rc] and [Hc] arguments.py"),
@@ -135,6 +136,8 @@ CONSTANTS = (
     Published("FLUX's first time", 1.0, "[Hc] timestep of f"),
     Published("FLUX's tokens", 512, "[Hc] encode_prompt's default"),
     Published("FLUX's size", 512, "[H] Table 4; [Hc] main.py"),
+    Published("Z-Image's tokens", 512, "diffusers' pipeline"),
+    Published("Z-Image's size", 1024, "diffusers' pipeline"),
     Published("PixArt-DMD's first timestep", 400, "PixArt-sigma app_pixart_dmd.py; [Rc]"),
     Published("last layer of SD-Turbo", "conv_out", "[Hc] models/utils.py"),
     Published("last layer of SANA-Sprint", "proj_out", "[Hc] models/utils.py"),

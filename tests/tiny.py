@@ -29,6 +29,8 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
@@ -38,6 +40,8 @@ from transformers import (
     Gemma2Config,
     Gemma2Model,
     PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3Model,
     T5Config,
     T5EncoderModel,
 )
@@ -94,6 +98,13 @@ def gemma_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer("<start> $A", ["<pad>", "<start>", "<unk>", "<end>"], max_length=2048)
 
 
+def qwen_tokenizer() -> PreTrainedTokenizerFast:
+    """With a chat template of a letter before each text and one behind it."""
+    made = tokenizer("$A", ["<pad>", "<start>", "<unk>", "<end>"], max_length=512)
+    made.chat_template = "q{{ messages[0].content }}z"
+    return made
+
+
 def clip_text(kind: type[Any] = CLIPTextModel) -> Any:
     names = clip_tokenizer()
     config = CLIPTextConfig(
@@ -122,6 +133,25 @@ def t5_text() -> T5EncoderModel:
             num_heads=2,
             feed_forward_proj="gated-gelu",
             pad_token_id=0,
+        )
+    )
+
+
+def qwen_text(kind: type[Any] = Qwen3Model, layers: int = 3) -> Any:
+    return kind(
+        Qwen3Config(
+            vocab_size=len(qwen_tokenizer()),
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=layers,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=8,
+            max_position_embeddings=512,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=0,
         )
     )
 
@@ -322,6 +352,36 @@ def flux(**changes: Any) -> FluxPipeline:
         )
 
 
+def z_image() -> ZImagePipeline:
+    """Like Z-Image-Turbo: images of any multiple of 4 pixels."""
+    with seeded():
+        transformer = ZImageTransformer2DModel(
+            in_channels=4,
+            dim=32,
+            n_layers=2,
+            n_refiner_layers=1,
+            n_heads=2,
+            n_kv_heads=2,
+            cap_feat_dim=16,
+            axes_dims=[4, 6, 6],
+            axes_lens=[1024, 32, 32],
+        )
+        for token in (transformer.x_pad_token, transformer.cap_pad_token):
+            torch.nn.init.normal_(token)
+        return ZImagePipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=False),
+            text_encoder=qwen_text(),
+            tokenizer=qwen_tokenizer(),
+            transformer=transformer,
+            vae=autoencoder(
+                use_quant_conv=False,
+                use_post_quant_conv=False,
+                shift_factor=0.1159,
+                scaling_factor=0.3611,
+            ),
+        )
+
+
 @dataclass(frozen=True)
 class Family:
     """A tiny pipeline and how it is used."""
@@ -343,4 +403,5 @@ FAMILIES = {
     "pixart": Family(pixart),
     "pixart-lcm": Family(pixart_lcm),
     "flux": Family(flux, {"image_size": 16}),
+    "z-image": Family(z_image, {"image_size": 16}),
 }

@@ -71,6 +71,14 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         dtype="bfloat16",
         image_size=512,
     ),
+    GeneratorEntry(
+        "z-image-turbo",
+        f"{_SOURCES}:Z_IMAGE_TURBO",
+        "Z-Image-Turbo, 6 billion parameters, 1024x1024, 8 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+        image_size=1024,
+    ),
 )
 
 REWARDS: tuple[RewardEntry, ...] = (

@@ -32,6 +32,7 @@ PUBLISHED: Mapping[str, Licence] = {
         "sai-nc-community",
         "https://huggingface.co/stabilityai/sdxl-turbo/blob/main/LICENSE.md",
     ),
+    "Tongyi-MAI/Z-Image-Turbo": Licence("apache-2.0"),
 }
 """Repository on the Hub -> licence."""
 

@@ -30,6 +30,7 @@ from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
+from hnbench.generators.z_image import ZImageGenerator
 from hnbench.seeds import digest
 from hnbench.weights import hub
 
@@ -46,6 +47,7 @@ FAMILIES: dict[str, type[PipelineGenerator]] = {
         SanaSprintGenerator,
         PixArtGenerator,
         FluxGenerator,
+        ZImageGenerator,
     )
 }
 
@@ -179,6 +181,7 @@ SANA_SPRINT_LARGE = PublishedGenerator(
     "sana-sprint-1.6b", "Efficient-Large-Model/Sana_Sprint_1.6B_1024px_diffusers"
 )
 FLUX_SCHNELL = PublishedGenerator("flux-schnell", "black-forest-labs/FLUX.1-schnell")
+Z_IMAGE_TURBO = PublishedGenerator("z-image-turbo", "Tongyi-MAI/Z-Image-Turbo")
 # Text encoder and decoder from the repository that ReNO takes them from; transformer and scheduler
 # are PixArt-DMD's own.
 PIXART_DMD = PublishedGenerator(

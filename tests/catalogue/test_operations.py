@@ -78,7 +78,12 @@ def test_a_backbone_is_as_large_as_the_published_file(
 
 @pytest.mark.parametrize(
     ("name", "billions"),
-    [("sana-sprint-0.6b", 0.6), ("sana-sprint-1.6b", 1.6), ("flux-schnell", 11.9)],
+    [
+        ("sana-sprint-0.6b", 0.6),
+        ("sana-sprint-1.6b", 1.6),
+        ("flux-schnell", 11.9),
+        ("z-image-turbo", 6.15),
+    ],
 )
 def test_a_backbone_has_the_parameters_of_its_name(name: str, billions: float) -> None:
     found = operations_of(name)["backbone"].parameters / 1e9

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "pixart": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
     "pixart-lcm": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
     "flux": {"height": 16, "width": 16},
+    "z-image": {"guidance_scale": 0.0, "height": 16, "width": 16},
 }
 """How the stock pipeline of each family is called."""
 
@@ -67,9 +69,17 @@ def noise_for(generator: PipelineGenerator, seed: int = 1) -> Tensor:
     )
 
 
-def stock_images(name: str, folder: Path, noise: Tensor, steps: int, **changes: Any) -> Tensor:
+def stock_images(
+    name: str,
+    folder: Path,
+    noise: Tensor,
+    steps: int,
+    dtype: torch.dtype = torch.float32,
+    prompts: Sequence[str] = PROMPTS,
+    **changes: Any,
+) -> Tensor:
     with quiet_loading():
-        stock: Any = DiffusionPipeline.from_pretrained(folder)
+        stock: Any = DiffusionPipeline.from_pretrained(folder, dtype=dtype)
     stock.set_progress_bar_config(disable=True)
     call = {key: value for key, value in (CALLS[name] | changes).items() if value != "stock"}
     if name == "sana-sprint":
@@ -80,7 +90,7 @@ def stock_images(name: str, folder: Path, noise: Tensor, steps: int, **changes: 
         call["timesteps"] = {1: [400], 2: [400, 200], 4: [400, 300, 200, 100]}[steps]
     between = [torch.Generator().manual_seed(seed) for seed in NOISES.step_seeds(TASKS)]
     images: Tensor = stock(
-        PROMPTS,
+        list(prompts),  # Z-Image's pipeline writes into it
         latents=noise,
         num_inference_steps=steps,
         generator=between,
@@ -103,8 +113,45 @@ def test_images_equal_the_stock_pipelines(name: str, steps: int, folders: Folder
     assert ours.std() > 0.05
 
 
+PUBLISHED_STEPS = {"flux": 4, "z-image": 8}
+"""The steps that the authors of few-step models give."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED_STEPS)
+def test_in_float64_images_of_the_published_steps_are_the_stock_pipelines(
+    name: str, folders: Folders
+) -> None:
+    generator = load(name, folders, dtype="float64")
+    noise, steps = noise_for(generator).to(TAKES.get(name, torch.float64)), PUBLISHED_STEPS[name]
+    with torch.no_grad():
+        ours = generator.generate(noise, conditioned(generator), steps)
+    stock = stock_images(name, folders[name], noise, steps, dtype=torch.float64)
+    torch.testing.assert_close(ours.double(), stock.double(), atol=1e-6, rtol=0)
+
+
+TAKES = {"z-image": torch.float32}
+"""The type in which a stock pipeline keeps its latents, whatever it computes in."""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_gradient_to_the_noise_is_the_slope(name: str, folders: Folders) -> None:
+    generator = load(name, folders, dtype="float64")
+    noise, text = noise_for(generator).double().requires_grad_(), conditioned(generator)
+    direction = noise_for(generator, seed=2).double()
+    (gradient,) = torch.autograd.grad(brightness(generator, noise, text), noise)
+    step = 1e-3 * direction
+    with torch.no_grad():
+        rise = brightness(generator, noise + step, text) - brightness(generator, noise - step, text)
+    torch.testing.assert_close((gradient * step).sum() * 2, rise, rtol=0.02, atol=1e-7)
+
+
+def brightness(generator: PipelineGenerator, noise: Tensor, text: Conditioning) -> Tensor:
+    return generator.generate(noise, text, 2).mean()
+
+
 def test_images_of_another_size_equal_the_stock_pipelines(folders: Folders) -> None:
-    for name, size in (("stable-diffusion-xl", 24), ("sana-sprint", 64), ("flux", 24)):
+    sizes = {"stable-diffusion-xl": 24, "sana-sprint": 64, "flux": 24, "z-image": 24}
+    for name, size in sizes.items():
         generator = load(name, folders, image_size=size)
         noise = noise_for(generator)
         with torch.no_grad():
@@ -150,6 +197,41 @@ def test_all_other_noises_are_grids(name: str, folders: Folders) -> None:
     assert generator.to_grid(noise) is noise
 
 
+UNLIKE = ["a red ring", "a red ring left of a blue star and above a green heart", "two stars"]
+"""Prompts of which Z-Image fills up one to 64 tokens, and the others to 32."""
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_z_images_texts_have_their_own_lengths(steps: int, folders: Folders) -> None:
+    generator = load("z-image", folders)
+    noise, text = noise_for(generator), generator.encode(UNLIKE)
+    assert text.text_lengths == tuple(len(prompt) + 2 for prompt in UNLIKE)
+    with torch.no_grad():
+        together = generator.generate(noise, text, steps)
+        alone = [
+            generator.generate(noise[[row]], generator.encode([UNLIKE[row]]), steps)
+            for row in range(3)
+        ]
+        chosen = [
+            generator.generate(noise[[2, 1]], part, steps)
+            for part in (
+                text[[2, 1]],
+                text[torch.tensor([2, 1])],
+                Conditioning.cat([text[2:], text[1:2]]),
+            )
+        ]
+    stock = stock_images("z-image", folders["z-image"], noise, steps, prompts=UNLIKE)
+    torch.testing.assert_close(together, stock, atol=1e-4, rtol=0)
+    torch.testing.assert_close(together, torch.cat(alone), atol=2e-5, rtol=0)
+    for images in chosen:
+        torch.testing.assert_close(images, together[[2, 1]], atol=2e-5, rtol=0)
+
+
+def test_z_images_longest_text_is_cut(folders: Folders) -> None:
+    text = load("z-image", folders).encode(["a red ring " * 100])
+    assert text.text_lengths == (512,)
+
+
 @pytest.mark.parametrize("length", [64, 512])
 def test_the_length_of_fluxs_text_is_a_choice(length: int, folders: Folders) -> None:
     generator = load("flux", folders, max_sequence_length=length)
@@ -183,7 +265,7 @@ def test_sanas_prompt_prefix_is_the_stock_pipelines(folders: Folders) -> None:
 
 
 def test_one_step_is_the_closed_form(folders: Folders) -> None:
-    for name, first in (("sana-sprint", 1.0), ("flux", 1.0), ("pixart", 400)):
+    for name, first in (("sana-sprint", 1.0), ("flux", 1.0), ("pixart", 400), ("z-image", 0.0)):
         generator = load(name, folders)
         noise, conditioning, config = (
             noise_for(generator),
@@ -193,7 +275,7 @@ def test_one_step_is_the_closed_form(folders: Folders) -> None:
         with torch.no_grad():
             prediction = raw(name, generator, noise, first)
             torch.testing.assert_close(generator.predict(noise, conditioning), prediction)
-            clean = noise - prediction
+            clean = noise + prediction if name == "z-image" else noise - prediction
             if name == "pixart":
                 kept = float(
                     torch.cumprod(1 - torch.linspace(0.0001, 0.02, 1000, dtype=torch.float64), 0)[
@@ -212,6 +294,8 @@ def test_one_step_is_the_closed_form(folders: Folders) -> None:
 
 def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
     """One call of the network, by hand."""
+    if name == "z-image":
+        return by_hand_of_z_image(generator, noise, time)
     tensors, time_of_each = generator.encode(PROMPTS).tensors, torch.full((3,), time)
     given: dict[str, Any] = {
         "hidden_states": noise,
@@ -235,6 +319,13 @@ def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> 
         given["added_cond_kwargs"] = {"resolution": None, "aspect_ratio": None}
     output: Tensor = generator.backbone(**given).sample
     return output[:, :4] if name == "pixart" else output
+
+
+def by_hand_of_z_image(generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
+    hidden, _ = generator.pipeline.encode_prompt(list(PROMPTS), do_classifier_free_guidance=False)
+    images = [image[:, None] for image in noise]
+    output: list[Tensor] = generator.backbone(images, torch.full((3,), time), hidden).sample
+    return torch.cat([image.transpose(0, 1) for image in output])
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -586,7 +677,7 @@ def test_text_encoders_lie_on_the_device_only_to_encode(
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-@pytest.mark.parametrize("name", ["stable-diffusion", "sana-sprint", "flux"])
+@pytest.mark.parametrize("name", ["stable-diffusion", "sana-sprint", "flux", "z-image"])
 def test_what_a_decoder_overflows_to_is_no_white_pixel(
     name: str, value: float, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -225,7 +225,7 @@ def test_a_part_without_its_files_is_refused(part: str, cache: Path, folders: Fo
         load_by_place("owner/turbo", device="cpu", dtype="float32")
 
 
-@pytest.mark.parametrize("family", ["sana-sprint", "flux"])
+@pytest.mark.parametrize("family", ["sana-sprint", "flux", "z-image"])
 def test_float16_leaves_text_encoders_and_decoder_what_they_need(
     family: str, folders: Folders
 ) -> None:

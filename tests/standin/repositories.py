@@ -24,6 +24,7 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -247,6 +248,27 @@ def flux_schnell(folder: Path) -> None:
     sharded(folder / "text_encoder_2", "model", 2)
 
 
+def qwen_text(folder: Path, layers: int) -> None:
+    """A pipeline's Qwen3: vocabulary in several files, a chat template of its own, and the weights
+    of the whole language model.
+    """
+    tokenizer, encoder = folder / "tokenizer", folder / "text_encoder"
+    (tokenizer / "merges.txt").write_text("#version: 0.2\n")
+    (tokenizer / "vocab.json").write_text("{}")
+    assert (tokenizer / "chat_template.jinja").is_file()
+    shutil.rmtree(encoder)
+    tiny.qwen_text(Qwen3ForCausalLM, layers).save_pretrained(encoder)
+    sharded(encoder, "model", 3)
+
+
+def z_image_turbo(folder: Path) -> None:
+    """The tokenizer's class is our own."""
+    with tiny.seeded():
+        tiny.z_image().save_pretrained(folder)
+        qwen_text(folder, 3)
+    sharded(folder / "transformer", "diffusion_pytorch_model", 3)
+
+
 def hypernoise(folder: Path, generator: Path) -> None:
     """The released hypernetwork, in the layout of the code that trained it; its own list of files
     was not seen.
@@ -294,6 +316,7 @@ def generators(root: Path) -> None:
         "ae.safetensors",
         "schnell_grid.jpeg",
     )
+    add(root, "Tongyi-MAI/Z-Image-Turbo", z_image_turbo, "assets/showcase.jpg")
     sana = root / "models/Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers/main"
     add(root, "lucaeyring/HyperNoise_Sana_Sprint_0.6B", lambda folder: hypernoise(folder, sana))
 

@@ -21,20 +21,22 @@ from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.sources import FLUX_SCHNELL, SDXL_TURBO
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
+from hnbench.generators.z_image import ZImageGenerator
 from hnbench.verification.check import CheckResult, run_check
 from hnbench.verification.reference import Reference, all_references
 from hnbench.weights.quiet import quiet_loading
 from tests.standin.hub import StandInHub
+from tests.standin.test_generators import MULTIPLES
 
 KNOWN = {one.name: one for one in all_references()}
 STOCK = [one for one in all_references() if one.function.endswith(":stock_pipeline")]
 
 
 def small(reference: Reference) -> Reference:
-    """FLUX's own size is the published one; these weights draw any."""
+    """Some models' own size is the published one; these weights draw any."""
     return (
         replace(reference, given={**reference.given, "image_size": 16})
-        if reference.component == "flux-schnell"
+        if reference.component in MULTIPLES
         else reference
     )
 
@@ -125,6 +127,10 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "no shift factor": (
         "flux-schnell",
         lambda patch: scaled(patch, FluxGenerator, lambda x: x - 0.1159, "_decode"),
+    ),
+    "half the time": (
+        "z-image-turbo",
+        lambda patch: patch.setattr(ZImageGenerator, "_denoise", _halved(ZImageGenerator._denoise)),
     ),
     "blue for red": (
         "sdxl-turbo",
