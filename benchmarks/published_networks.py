@@ -16,9 +16,11 @@ import torch
 from diffusers import (
     AutoencoderDC,
     AutoencoderKL,
+    AutoencoderKLFlux2,
     DDIMScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    Flux2Transformer2DModel,
     FluxTransformer2DModel,
     PixArtTransformer2DModel,
     SanaTransformer2DModel,
@@ -29,6 +31,7 @@ from diffusers import (
 from torch import Tensor
 
 from hnbench.generators.flux import FluxGenerator
+from hnbench.generators.flux2_klein import Flux2KleinGenerator
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sana_sprint import SanaSprintGenerator
@@ -239,6 +242,32 @@ def z_image_turbo(*, full: bool) -> Made:
     return ZImageGenerator, parts, text
 
 
+def flux2_klein(*, full: bool) -> Made:
+    """The architecture of FLUX.2-klein-4B, 1024x1024 (miniature: 64x64)."""
+    wide = {"num_layers": 5, "num_single_layers": 20, "num_attention_heads": 24}
+    small = {
+        "num_layers": 1,
+        "num_single_layers": 1,
+        "attention_head_dim": 16,
+        "num_attention_heads": 2,
+        "axes_dims_rope": (4, 4, 4, 4),
+    }
+    transformer = Flux2Transformer2DModel(
+        joint_attention_dim=3 * 2560 if full else 32,
+        guidance_embeds=False,
+        **(wide if full else small),
+    )
+    tiny = {"block_out_channels": (8, 8, 8, 8), "norm_num_groups": 4}
+    parts = {
+        "transformer": transformer,
+        "vae": AutoencoderKLFlux2(**({} if full else tiny)),
+        "scheduler": _on_cpu(FlowMatchEulerDiscreteScheduler, use_dynamic_shifting=True),
+        "vae_scale_factor": 8,
+        "config": SimpleNamespace(is_distilled=True),
+    }
+    return Flux2KleinGenerator, parts, {"hidden_states": (512, 3 * 2560 if full else 32)}
+
+
 def autoencoder(channels: int, *, full: bool) -> AutoencoderKL:
     """The autoencoder of Stable Diffusion (4 channels), and that of FLUX.1 and Z-Image (16, without
     the convolutions of one pixel around the latents).
@@ -280,9 +309,10 @@ MODELS: dict[str, Callable[..., Made]] = {
     **{name: partial(sana_sprint, name) for name in SANA_SPRINT},
     "flux-schnell": flux_schnell,
     "z-image-turbo": z_image_turbo,
+    "flux2-klein": flux2_klein,
 }
 """Generator's name -> its networks, as `MODELS[name](full=True)`."""
-OF_ANY_SIZE = ("flux-schnell", "z-image-turbo")
+OF_ANY_SIZE = ("flux-schnell", "z-image-turbo", "flux2-klein")
 """The generators whose image size does not follow from the size of their networks."""
 
 

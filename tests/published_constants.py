@@ -116,6 +116,7 @@ CONSTANTS = (
     Published("reno at sana-sprint-0.6b", 10.0, "[R]: 10 for 1024 pixels"),
     Published("reno at sana-sprint-1.6b", 10.0, "[R]: 10 for 1024 pixels"),
     Published("reno at z-image-turbo", 10.0, "[R]: 10 for 1024 pixels"),
+    Published("reno at flux2-klein", 10.0, "[R]: 10 for 1024 pixels"),
     # rewards
     Published("rewards of the presets", PREFERENCES, "[Rc] and [Hc] arguments.py"),
     Published("rewards of human-preference", PREFERENCES, "[Rc] and [Hc] arguments.py"),
@@ -138,6 +139,8 @@ CONSTANTS = (
     Published("FLUX's size", 512, "[H] Table 4; [Hc] main.py"),
     Published("Z-Image's tokens", 512, "diffusers' pipeline"),
     Published("Z-Image's size", 1024, "diffusers' pipeline"),
+    Published("FLUX.2's tokens", 512, "diffusers' pipeline"),
+    Published("FLUX.2's size", 1024, "diffusers' pipeline"),
     Published("PixArt-DMD's first timestep", 400, "PixArt-sigma app_pixart_dmd.py; [Rc]"),
     Published("last layer of SD-Turbo", "conv_out", "[Hc] models/utils.py"),
     Published("last layer of SANA-Sprint", "proj_out", "[Hc] models/utils.py"),

@@ -13,7 +13,7 @@ import pytest
 from hnbench.catalogue.presets import PRESETS, preset_of
 from hnbench.catalogue.registry import REWARDS
 from hnbench.catalogue.training_prompts import COMPBENCH_CATEGORIES
-from hnbench.generators import z_image
+from hnbench.generators import flux2_klein, z_image
 from hnbench.generators.flux import DEFAULT_SIZE, FluxGenerator
 from hnbench.generators.flux import MAX_TOKENS as FLUX_TOKENS
 from hnbench.generators.pixart import FIRST_TIMESTEP
@@ -50,6 +50,7 @@ PUBLISHED = (
     "sana-sprint-1.6b",
     "flux-schnell",
     "z-image-turbo",
+    "flux2-klein",
 )
 TRAINED = {"sd-turbo": "sd_turbo", "sana-sprint-0.6b": "sana_sprint", "flux-schnell": "flux"}
 VERSIONS = ("code", "paper")
@@ -120,6 +121,8 @@ OURS: dict[str, Any] = {
     "FLUX's size": DEFAULT_SIZE,
     "Z-Image's tokens": z_image.MAX_TOKENS,
     "Z-Image's size": z_image.DEFAULT_SIZE,
+    "FLUX.2's tokens": flux2_klein.MAX_TOKENS,
+    "FLUX.2's size": flux2_klein.DEFAULT_SIZE,
     "PixArt-DMD's first timestep": FIRST_TIMESTEP,
     "last layer of SD-Turbo": StableDiffusionGenerator.last_layer,
     "last layer of SANA-Sprint": SanaSprintGenerator.last_layer,

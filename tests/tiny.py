@@ -14,10 +14,13 @@ import torch
 from diffusers import (
     AutoencoderDC,
     AutoencoderKL,
+    AutoencoderKLFlux2,
     DDPMScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
     LCMScheduler,
@@ -41,6 +44,7 @@ from transformers import (
     Gemma2Model,
     PreTrainedTokenizerFast,
     Qwen3Config,
+    Qwen3ForCausalLM,
     Qwen3Model,
     T5Config,
     T5EncoderModel,
@@ -382,6 +386,41 @@ def z_image() -> ZImagePipeline:
         )
 
 
+def flux2_klein(*, distilled: bool = True) -> Flux2KleinPipeline:
+    """Like FLUX.2-klein: images of any multiple of 4 pixels. The text is taken from three of the
+    language model's layers, the last of which is the 27th.
+    """
+    with seeded():
+        decoder = AutoencoderKLFlux2(
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            block_out_channels=(8, 16),
+            latent_channels=4,
+            norm_num_groups=4,
+            sample_size=16,
+        )
+        torch.nn.init.normal_(decoder.bn.running_mean)
+        torch.nn.init.uniform_(decoder.bn.running_var, 0.5, 4)
+        transformer = Flux2Transformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=3 * 16,
+            axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        )
+        return Flux2KleinPipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+            vae=decoder,
+            text_encoder=qwen_text(Qwen3ForCausalLM, layers=28),
+            tokenizer=qwen_tokenizer(),
+            transformer=transformer,
+            is_distilled=distilled,
+        )
+
+
 @dataclass(frozen=True)
 class Family:
     """A tiny pipeline and how it is used."""
@@ -404,4 +443,5 @@ FAMILIES = {
     "pixart-lcm": Family(pixart_lcm),
     "flux": Family(flux, {"image_size": 16}),
     "z-image": Family(z_image, {"image_size": 16}),
+    "flux2-klein": Family(flux2_klein, {"image_size": 16}),
 }

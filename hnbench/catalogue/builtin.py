@@ -79,6 +79,14 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         dtype="bfloat16",
         image_size=1024,
     ),
+    GeneratorEntry(
+        "flux2-klein",
+        f"{_SOURCES}:FLUX2_KLEIN",
+        "FLUX.2-klein, 4 billion parameters, 1024x1024, 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+        image_size=1024,
+    ),
 )
 
 REWARDS: tuple[RewardEntry, ...] = (

@@ -33,6 +33,7 @@ PUBLISHED: Mapping[str, Licence] = {
         "https://huggingface.co/stabilityai/sdxl-turbo/blob/main/LICENSE.md",
     ),
     "Tongyi-MAI/Z-Image-Turbo": Licence("apache-2.0"),
+    "black-forest-labs/FLUX.2-klein-4B": Licence("apache-2.0"),
 }
 """Repository on the Hub -> licence."""
 

@@ -17,6 +17,7 @@ import torch
 
 from hnbench.errors import UsageError
 from hnbench.generators.flux import FluxGenerator
+from hnbench.generators.flux2_klein import Flux2KleinGenerator
 from hnbench.generators.parts import (
     INDEX,
     kind_of_part,
@@ -48,6 +49,7 @@ FAMILIES: dict[str, type[PipelineGenerator]] = {
         PixArtGenerator,
         FluxGenerator,
         ZImageGenerator,
+        Flux2KleinGenerator,
     )
 }
 
@@ -182,6 +184,7 @@ SANA_SPRINT_LARGE = PublishedGenerator(
 )
 FLUX_SCHNELL = PublishedGenerator("flux-schnell", "black-forest-labs/FLUX.1-schnell")
 Z_IMAGE_TURBO = PublishedGenerator("z-image-turbo", "Tongyi-MAI/Z-Image-Turbo")
+FLUX2_KLEIN = PublishedGenerator("flux2-klein", "black-forest-labs/FLUX.2-klein-4B")
 # Text encoder and decoder from the repository that ReNO takes them from; transformer and scheduler
 # are PixArt-DMD's own.
 PIXART_DMD = PublishedGenerator(

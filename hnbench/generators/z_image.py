@@ -5,7 +5,7 @@ Team Z-Image, "Z-Image", arXiv 2511.22699; diffusers' ZImagePipeline.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -86,7 +86,3 @@ class ZImageGenerator(FlowMatchingGenerator):
 
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         return self._decode(self._unscaled(self._sampled(noise, conditioning, steps)))
-
-    @property
-    def stock_arguments(self) -> dict[str, Any]:
-        return {**super().stock_arguments, "max_sequence_length": MAX_TOKENS}

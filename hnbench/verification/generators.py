@@ -40,6 +40,7 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "FluxPipeline": {"max_sequence_length": 512},
     "ZImagePipeline": {"guidance_scale": 0.0},
+    "Flux2KleinPipeline": {"guidance_scale": 1.0},
 }
 """Stock pipeline of each family -> the arguments that make it do the same as a run by default."""
 
@@ -233,7 +234,7 @@ def _theirs(
     arguments = {key: value for key, value in call.items() if key in taken}
     with quiet_loading():
         images: Tensor = pipeline(
-            list(prompts),
+            prompt=list(prompts),
             latents=latents.to(pipeline.device),
             generator=between,
             output_type="pt",

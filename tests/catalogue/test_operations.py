@@ -67,7 +67,12 @@ def test_the_tower_of_clip_is_its_closed_form() -> None:
 
 @pytest.mark.parametrize(
     ("name", "gigabytes", "bytes_each"),
-    [("sd-turbo", 1.73, 2), ("sdxl-turbo", 5.14, 2), ("pixart-dmd", 2.44, 4)],
+    [
+        ("sd-turbo", 1.73, 2),
+        ("sdxl-turbo", 5.14, 2),
+        ("pixart-dmd", 2.44, 4),
+        ("flux2-klein", 7.75, 2),
+    ],
 )
 def test_a_backbone_is_as_large_as_the_published_file(
     name: str, gigabytes: float, bytes_each: int

@@ -52,6 +52,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "sana-sprint-1.6b",
                 "flux-schnell",
                 "z-image-turbo",
+                "flux2-klein",
             ],
         ),
         (

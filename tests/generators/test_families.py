@@ -44,6 +44,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "pixart-lcm": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
     "flux": {"height": 16, "width": 16},
     "z-image": {"guidance_scale": 0.0, "height": 16, "width": 16},
+    "flux2-klein": {"guidance_scale": 1.0, "height": 16, "width": 16},
 }
 """How the stock pipeline of each family is called."""
 
@@ -90,7 +91,7 @@ def stock_images(
         call["timesteps"] = {1: [400], 2: [400, 200], 4: [400, 300, 200, 100]}[steps]
     between = [torch.Generator().manual_seed(seed) for seed in NOISES.step_seeds(TASKS)]
     images: Tensor = stock(
-        list(prompts),  # Z-Image's pipeline writes into it
+        prompt=list(prompts),  # Z-Image's pipeline writes into it
         latents=noise,
         num_inference_steps=steps,
         generator=between,
@@ -113,7 +114,7 @@ def test_images_equal_the_stock_pipelines(name: str, steps: int, folders: Folder
     assert ours.std() > 0.05
 
 
-PUBLISHED_STEPS = {"flux": 4, "z-image": 8}
+PUBLISHED_STEPS = {"flux": 4, "z-image": 8, "flux2-klein": 4}
 """The steps that the authors of few-step models give."""
 
 
@@ -150,7 +151,13 @@ def brightness(generator: PipelineGenerator, noise: Tensor, text: Conditioning) 
 
 
 def test_images_of_another_size_equal_the_stock_pipelines(folders: Folders) -> None:
-    sizes = {"stable-diffusion-xl": 24, "sana-sprint": 64, "flux": 24, "z-image": 24}
+    sizes = {
+        "stable-diffusion-xl": 24,
+        "sana-sprint": 64,
+        "flux": 24,
+        "z-image": 24,
+        "flux2-klein": 24,
+    }
     for name, size in sizes.items():
         generator = load(name, folders, image_size=size)
         noise = noise_for(generator)
@@ -180,6 +187,10 @@ def test_sanas_angle_between_two_steps_is_a_choice(ours: Any, stock: Any, folder
     )
 
 
+PACKED = ("flux", "flux2-klein")
+"""The families whose noise has several latents in each token."""
+
+
 def test_the_grid_of_fluxs_noise_is_what_its_decoder_takes(folders: Folders) -> None:
     generator = load("flux", folders)
     noise = noise_for(generator)
@@ -190,7 +201,17 @@ def test_the_grid_of_fluxs_noise_is_what_its_decoder_takes(folders: Folders) -> 
     assert torch.equal(grid[:, :, 2:4, 4:6].flatten(1), noise[:, 6])
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "flux"])
+def test_the_grid_of_kleins_noise_has_its_latents_one_by_one(folders: Folders) -> None:
+    generator = load("flux2-klein", folders)
+    noise = noise_for(generator)
+    grid = generator.to_grid(noise)
+    assert (noise.shape[1:], grid.shape[1:]) == ((16, 4, 4), (4, 8, 8))
+    assert torch.equal(generator.from_grid(grid), noise)
+    # A token holds 2x2 latents of all channels.
+    assert torch.equal(grid[:, :, 2:4, 4:6].flatten(1), noise[:, :, 1, 2])
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in PACKED])
 def test_all_other_noises_are_grids(name: str, folders: Folders) -> None:
     generator = load(name, folders)
     noise = noise_for(generator)
@@ -265,7 +286,8 @@ def test_sanas_prompt_prefix_is_the_stock_pipelines(folders: Folders) -> None:
 
 
 def test_one_step_is_the_closed_form(folders: Folders) -> None:
-    for name, first in (("sana-sprint", 1.0), ("flux", 1.0), ("pixart", 400), ("z-image", 0.0)):
+    firsts = {"sana-sprint": 1.0, "flux": 1.0, "pixart": 400, "z-image": 0.0, "flux2-klein": 1.0}
+    for name, first in firsts.items():
         generator = load(name, folders)
         noise, conditioning, config = (
             noise_for(generator),
@@ -285,7 +307,10 @@ def test_one_step_is_the_closed_form(folders: Folders) -> None:
                 clean = (noise - math.sqrt(1 - kept) * prediction) / math.sqrt(kept)
             if name == "flux":  # 16 tokens of 2x2 latents in 4 channels, to 4 channels of 8x8
                 clean = clean.view(3, 4, 4, 4, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(3, 4, 8, 8)
-            latents = clean / config.scaling_factor + (config.get("shift_factor") or 0.0)
+            if name == "flux2-klein":
+                latents = denormalised(generator, clean)
+            else:
+                latents = clean / config.scaling_factor + (config.get("shift_factor") or 0.0)
             expected = (generator.decoder.decode(latents).sample / 2 + 0.5).clamp(0, 1)
             torch.testing.assert_close(
                 generator.generate(noise, conditioning), expected, atol=1e-4, rtol=0
@@ -294,6 +319,8 @@ def test_one_step_is_the_closed_form(folders: Folders) -> None:
 
 def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
     """One call of the network, by hand."""
+    if name == "flux2-klein":
+        return by_hand_of_klein(generator, noise, time)
     if name == "z-image":
         return by_hand_of_z_image(generator, noise, time)
     tensors, time_of_each = generator.encode(PROMPTS).tensors, torch.full((3,), time)
@@ -319,6 +346,29 @@ def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> 
         given["added_cond_kwargs"] = {"resolution": None, "aspect_ratio": None}
     output: Tensor = generator.backbone(**given).sample
     return output[:, :4] if name == "pixart" else output
+
+
+def denormalised(generator: PipelineGenerator, clean: Tensor) -> Tensor:
+    """16 channels of 4x4, undone the batch norm of each, to 4 channels of 8x8."""
+    norm = generator.decoder.bn
+    each = zip(clean.unbind(1), norm.running_mean, norm.running_var, strict=True)
+    planes = torch.stack([plane * (var + 1e-4).sqrt() + mean for plane, mean, var in each], 1)
+    return planes.view(3, 4, 2, 2, 4, 4).permute(0, 1, 4, 2, 5, 3).reshape(3, 4, 8, 8)
+
+
+def by_hand_of_klein(generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
+    hidden = generator.encode(PROMPTS).tensors["hidden_states"]
+    places = [[0, row, column, 0] for row in range(4) for column in range(4)]
+    words = [[0, 0, 0, word] for word in range(hidden.shape[1])]
+    output: Tensor = generator.backbone(
+        hidden_states=noise.reshape(3, 16, 16).transpose(1, 2),
+        encoder_hidden_states=hidden,
+        timestep=torch.full((3,), time),
+        img_ids=torch.tensor(places),
+        txt_ids=torch.tensor(words),
+        guidance=None,
+    ).sample
+    return output.transpose(1, 2).reshape(noise.shape)
 
 
 def by_hand_of_z_image(generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
@@ -677,7 +727,9 @@ def test_text_encoders_lie_on_the_device_only_to_encode(
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-@pytest.mark.parametrize("name", ["stable-diffusion", "sana-sprint", "flux", "z-image"])
+@pytest.mark.parametrize(
+    "name", ["stable-diffusion", "sana-sprint", "flux", "z-image", "flux2-klein"]
+)
 def test_what_a_decoder_overflows_to_is_no_white_pixel(
     name: str, value: float, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:

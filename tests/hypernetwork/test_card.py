@@ -12,7 +12,13 @@ import torch
 from PIL import Image
 
 from hnbench.api.training_page import with_page
-from hnbench.generators.sources import FLUX_SCHNELL, SD_TURBO, SDXL_TURBO, Z_IMAGE_TURBO
+from hnbench.generators.sources import (
+    FLUX2_KLEIN,
+    FLUX_SCHNELL,
+    SD_TURBO,
+    SDXL_TURBO,
+    Z_IMAGE_TURBO,
+)
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.hypernetwork.card import add_curves, base_of, model_card
 from hnbench.hypernetwork.checkpoint import check_whole, describe_adapter
@@ -108,6 +114,7 @@ def test_a_base_that_is_not_on_the_hub(world: tuple[Path, Path], tmp_path: Path)
     ("generator", "licence"),
     [
         ({"name": "flux-schnell", "base": f"{FLUX_SCHNELL.pipeline}@abc"}, ["apache-2.0"]),
+        ({"name": "flux2-klein", "base": f"{FLUX2_KLEIN.pipeline}@abc"}, ["apache-2.0"]),
         ({"name": "z-image-turbo", "base": f"{Z_IMAGE_TURBO.pipeline}@abc"}, ["apache-2.0"]),
         (
             {"name": "anything", "base": SDXL_TURBO.pipeline},

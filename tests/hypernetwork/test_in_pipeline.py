@@ -73,7 +73,9 @@ def stock(folder: Path, **options: Any) -> Any:
 
 
 def images_of(pipeline: Any, latents: Tensor, arguments: dict[str, Any]) -> Tensor:
-    found: Tensor = pipeline(list(PROMPTS), latents=latents, output_type="pt", **arguments).images
+    # Z-Image's pipeline writes into the list, and FLUX.2's takes an image first.
+    call = {"prompt": list(PROMPTS), "latents": latents, "output_type": "pt", **arguments}
+    found: Tensor = pipeline(**call).images
     return found
 
 

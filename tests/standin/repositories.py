@@ -269,6 +269,13 @@ def z_image_turbo(folder: Path) -> None:
     sharded(folder / "transformer", "diffusion_pytorch_model", 3)
 
 
+def flux2_klein(folder: Path) -> None:
+    """The tokenizer's class is our own."""
+    with tiny.seeded():
+        tiny.flux2_klein().save_pretrained(folder)
+        qwen_text(folder, 28)
+
+
 def hypernoise(folder: Path, generator: Path) -> None:
     """The released hypernetwork, in the layout of the code that trained it; its own list of files
     was not seen.
@@ -317,6 +324,8 @@ def generators(root: Path) -> None:
         "schnell_grid.jpeg",
     )
     add(root, "Tongyi-MAI/Z-Image-Turbo", z_image_turbo, "assets/showcase.jpg")
+    klein = "black-forest-labs/FLUX.2-klein-4B"
+    add(root, klein, flux2_klein, "flux-2-klein-4b.safetensors", "LICENSE.md")
     sana = root / "models/Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers/main"
     add(root, "lucaeyring/HyperNoise_Sana_Sprint_0.6B", lambda folder: hypernoise(folder, sana))
 

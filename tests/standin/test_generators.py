@@ -17,7 +17,7 @@ from tests.standin.hub import StandInHub
 pytestmark = pytest.mark.usefixtures("few_plots")
 
 NAMES = [entry.name for entry in registry.GENERATORS.built_in if entry.name != "shapes"]
-MULTIPLES = {"flux-schnell": 16, "z-image-turbo": 16}
+MULTIPLES = {"flux-schnell": 16, "z-image-turbo": 16, "flux2-klein": 16}
 """Pixels: their default size is the published one's, which these weights need not draw."""
 
 
@@ -47,6 +47,7 @@ def test_it_is_fetched_run_trained_published_and_run_again(
     assert not downloaded & {
         "model.onnx",
         "flux1-schnell.safetensors",
+        "flux-2-klein-4b.safetensors",
         "sd_turbo.safetensors",
         "LICENSE.md",
     }

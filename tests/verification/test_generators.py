@@ -14,9 +14,10 @@ from diffusers import FluxPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
 from hnbench.catalogue import registry
-from hnbench.generators import pixart, sana_sprint
+from hnbench.generators import flux2_klein, pixart, sana_sprint
 from hnbench.generators.base import Conditioning
 from hnbench.generators.flux import FluxGenerator
+from hnbench.generators.flux2_klein import Flux2KleinGenerator
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.sources import FLUX_SCHNELL, SDXL_TURBO
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
@@ -127,6 +128,14 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "no shift factor": (
         "flux-schnell",
         lambda patch: scaled(patch, FluxGenerator, lambda x: x - 0.1159, "_decode"),
+    ),
+    "no mean of the batch norm": (
+        "flux2-klein",
+        lambda patch: scaled(patch, Flux2KleinGenerator, lambda x: x - 0.1, "_decode"),
+    ),
+    "a shift for another number of steps": (
+        "flux2-klein-stock-pipeline-float32",
+        lambda patch: patch.setattr(flux2_klein, "compute_empirical_mu", lambda *_: 1.0),
     ),
     "half the time": (
         "z-image-turbo",
