@@ -25,6 +25,7 @@ from diffusers import (
     PixArtTransformer2DModel,
     SanaTransformer2DModel,
     SCMScheduler,
+    SD3Transformer2DModel,
     UNet2DConditionModel,
     ZImageTransformer2DModel,
 )
@@ -36,6 +37,7 @@ from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.generators.stable_diffusion_3 import StableDiffusion3Generator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
 from hnbench.generators.z_image import ZImageGenerator
 
@@ -268,9 +270,33 @@ def flux2_klein(*, full: bool) -> Made:
     return Flux2KleinGenerator, parts, {"hidden_states": (512, 3 * 2560 if full else 32)}
 
 
+def sd3_5_large_turbo(*, full: bool) -> Made:
+    """The architecture of Stable Diffusion 3.5 Large Turbo, 1024x1024."""
+    wide = {"num_layers": 38, "num_attention_heads": 38, "attention_head_dim": 64}
+    narrow = {"num_layers": 1, "num_attention_heads": 2, "attention_head_dim": 16}
+    sizes = wide if full else narrow
+    transformer = SD3Transformer2DModel(
+        sample_size=128 if full else 8,
+        joint_attention_dim=4096 if full else 32,
+        caption_projection_dim=sizes["num_attention_heads"] * sizes["attention_head_dim"],
+        pooled_projection_dim=2048 if full else 32,
+        pos_embed_max_size=192 if full else 8,
+        qk_norm="rms_norm",
+        **sizes,
+    )
+    parts = {
+        "transformer": transformer,
+        "vae": autoencoder(16, full=full),
+        "scheduler": _on_cpu(FlowMatchEulerDiscreteScheduler, shift=3.0),
+        "vae_scale_factor": 8,
+    }
+    text = {"hidden_states": (77 + 256, 4096 if full else 32), "pooled": (2048 if full else 32,)}
+    return StableDiffusion3Generator, parts, text
+
+
 def autoencoder(channels: int, *, full: bool) -> AutoencoderKL:
-    """The autoencoder of Stable Diffusion (4 channels), and that of FLUX.1 and Z-Image (16, without
-    the convolutions of one pixel around the latents).
+    """The autoencoder of Stable Diffusion (4 channels), and those of FLUX.1, Z-Image and Stable
+    Diffusion 3 (16, without the convolutions of one pixel around the latents).
     """
     stable_diffusion = channels == 4
     return AutoencoderKL(
@@ -310,6 +336,7 @@ MODELS: dict[str, Callable[..., Made]] = {
     "flux-schnell": flux_schnell,
     "z-image-turbo": z_image_turbo,
     "flux2-klein": flux2_klein,
+    "sd3.5-large-turbo": sd3_5_large_turbo,
 }
 """Generator's name -> its networks, as `MODELS[name](full=True)`."""
 OF_ANY_SIZE = ("flux-schnell", "z-image-turbo", "flux2-klein")

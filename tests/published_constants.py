@@ -117,6 +117,7 @@ CONSTANTS = (
     Published("reno at sana-sprint-1.6b", 10.0, "[R]: 10 for 1024 pixels"),
     Published("reno at z-image-turbo", 10.0, "[R]: 10 for 1024 pixels"),
     Published("reno at flux2-klein", 10.0, "[R]: 10 for 1024 pixels"),
+    Published("reno at sd3.5-large-turbo", 10.0, "[R]: 10 for 1024 pixels"),
     # rewards
     Published("rewards of the presets", PREFERENCES, "[Rc] and [Hc] arguments.py"),
     Published("rewards of human-preference", PREFERENCES, "[Rc] and [Hc] arguments.py"),
@@ -141,6 +142,7 @@ CONSTANTS = (
     Published("Z-Image's size", 1024, "diffusers' pipeline"),
     Published("FLUX.2's tokens", 512, "diffusers' pipeline"),
     Published("FLUX.2's size", 1024, "diffusers' pipeline"),
+    Published("Stable Diffusion 3's tokens", 256, "diffusers' pipeline"),
     Published("PixArt-DMD's first timestep", 400, "PixArt-sigma app_pixart_dmd.py; [Rc]"),
     Published("last layer of SD-Turbo", "conv_out", "[Hc] models/utils.py"),
     Published("last layer of SANA-Sprint", "proj_out", "[Hc] models/utils.py"),

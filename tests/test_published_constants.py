@@ -13,7 +13,7 @@ import pytest
 from hnbench.catalogue.presets import PRESETS, preset_of
 from hnbench.catalogue.registry import REWARDS
 from hnbench.catalogue.training_prompts import COMPBENCH_CATEGORIES
-from hnbench.generators import flux2_klein, z_image
+from hnbench.generators import flux2_klein, stable_diffusion_3, z_image
 from hnbench.generators.flux import DEFAULT_SIZE, FluxGenerator
 from hnbench.generators.flux import MAX_TOKENS as FLUX_TOKENS
 from hnbench.generators.pixart import FIRST_TIMESTEP
@@ -51,6 +51,7 @@ PUBLISHED = (
     "flux-schnell",
     "z-image-turbo",
     "flux2-klein",
+    "sd3.5-large-turbo",
 )
 TRAINED = {"sd-turbo": "sd_turbo", "sana-sprint-0.6b": "sana_sprint", "flux-schnell": "flux"}
 VERSIONS = ("code", "paper")
@@ -123,6 +124,7 @@ OURS: dict[str, Any] = {
     "Z-Image's size": z_image.DEFAULT_SIZE,
     "FLUX.2's tokens": flux2_klein.MAX_TOKENS,
     "FLUX.2's size": flux2_klein.DEFAULT_SIZE,
+    "Stable Diffusion 3's tokens": stable_diffusion_3.MAX_TOKENS,
     "PixArt-DMD's first timestep": FIRST_TIMESTEP,
     "last layer of SD-Turbo": StableDiffusionGenerator.last_layer,
     "last layer of SANA-Sprint": SanaSprintGenerator.last_layer,

@@ -29,6 +29,8 @@ from diffusers import (
     SanaSprintPipeline,
     SanaTransformer2DModel,
     SCMScheduler,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
@@ -126,11 +128,11 @@ def clip_text(kind: type[Any] = CLIPTextModel) -> Any:
     return kind(config)
 
 
-def t5_text() -> T5EncoderModel:
+def t5_text(width: int = 16) -> T5EncoderModel:
     return T5EncoderModel(
         T5Config(
             vocab_size=len(t5_tokenizer()),
-            d_model=16,
+            d_model=width,
             d_kv=8,
             d_ff=32,
             num_layers=1,
@@ -421,6 +423,41 @@ def flux2_klein(*, distilled: bool = True) -> Flux2KleinPipeline:
         )
 
 
+def stable_diffusion_3() -> StableDiffusion3Pipeline:
+    """Like Stable Diffusion 3.5 Large Turbo: 16x16 images from 4x8x8 noise."""
+    with seeded():
+        transformer = SD3Transformer2DModel(
+            sample_size=8,
+            patch_size=2,
+            in_channels=4,
+            out_channels=4,
+            num_layers=2,
+            attention_head_dim=8,
+            num_attention_heads=2,
+            joint_attention_dim=40,
+            caption_projection_dim=16,
+            pooled_projection_dim=32,
+            pos_embed_max_size=12,
+            qk_norm="rms_norm",
+        )
+        return StableDiffusion3Pipeline(
+            transformer=transformer,
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+            vae=autoencoder(
+                use_quant_conv=False,
+                use_post_quant_conv=False,
+                shift_factor=0.0609,
+                scaling_factor=1.5305,
+            ),
+            text_encoder=clip_text(CLIPTextModelWithProjection),
+            tokenizer=clip_tokenizer(),
+            text_encoder_2=clip_text(CLIPTextModelWithProjection),
+            tokenizer_2=clip_tokenizer(),
+            text_encoder_3=t5_text(40),
+            tokenizer_3=t5_tokenizer(),
+        )
+
+
 @dataclass(frozen=True)
 class Family:
     """A tiny pipeline and how it is used."""
@@ -444,4 +481,5 @@ FAMILIES = {
     "flux": Family(flux, {"image_size": 16}),
     "z-image": Family(z_image, {"image_size": 16}),
     "flux2-klein": Family(flux2_klein, {"image_size": 16}),
+    "stable-diffusion-3": Family(stable_diffusion_3),
 }

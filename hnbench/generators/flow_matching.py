@@ -57,10 +57,13 @@ class FlowMatchingGenerator(PipelineGenerator):
             ]
         return latents
 
+    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
+        return self._decode(self._unscaled(self._sampled(noise, conditioning, steps)))
+
     def _unscaled(self, latents: Tensor) -> Tensor:
-        """Latents `[B, C, h, w]` as the decoder takes them, if it has a scale and a shift."""
+        """Sampled latents `[B, *noise_shape]` as the decoder takes them, `[B, C, h, w]`."""
         config = self.decoder.config
-        unscaled: Tensor = latents / config.scaling_factor + config.shift_factor
+        unscaled: Tensor = self.to_grid(latents) / config.scaling_factor + config.shift_factor
         return unscaled
 
 

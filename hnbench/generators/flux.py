@@ -110,10 +110,6 @@ class FluxGenerator(FlowMatchingGenerator):
     def _velocity(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
         return self._denoise(latents, timestep / 1000, conditioning)
 
-    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        latents = self.to_grid(self._sampled(noise, conditioning, steps))
-        return self._decode(self._unscaled(latents))
-
     def to_grid(self, noise: Tensor) -> Tensor:
         """The latents without packing, `[B, 16, H / 8, W / 8]` for images of H by W pixels."""
         grid: Tensor = FluxPipeline._unpack_latents(  # noqa: SLF001

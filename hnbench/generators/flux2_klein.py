@@ -106,8 +106,7 @@ class Flux2KleinGenerator(FlowMatchingGenerator):
     def _velocity(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
         return self._denoise(latents, timestep / 1000, conditioning)
 
-    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        latents = self._sampled(noise, conditioning, steps)
+    def _unscaled(self, latents: Tensor) -> Tensor:
         # The flow is over latents that the autoencoder's batch norm has normalised.
         norm = self.decoder.bn
         mean, variance = (
@@ -115,7 +114,7 @@ class Flux2KleinGenerator(FlowMatchingGenerator):
             for value in (norm.running_mean, norm.running_var)
         )
         deviation = (variance + self.decoder.config.batch_norm_eps).sqrt()
-        return self._decode(self.to_grid(latents * deviation + mean))
+        return self.to_grid(latents * deviation + mean)
 
     def to_grid(self, noise: Tensor) -> Tensor:
         """The latents one by one, `[B, 32, H / 8, W / 8]` for images of H by W pixels."""

@@ -30,6 +30,7 @@ from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.generators.stable_diffusion_3 import StableDiffusion3Generator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
 from hnbench.generators.z_image import ZImageGenerator
 from hnbench.seeds import digest
@@ -50,6 +51,7 @@ FAMILIES: dict[str, type[PipelineGenerator]] = {
         FluxGenerator,
         ZImageGenerator,
         Flux2KleinGenerator,
+        StableDiffusion3Generator,
     )
 }
 
@@ -185,6 +187,9 @@ SANA_SPRINT_LARGE = PublishedGenerator(
 FLUX_SCHNELL = PublishedGenerator("flux-schnell", "black-forest-labs/FLUX.1-schnell")
 Z_IMAGE_TURBO = PublishedGenerator("z-image-turbo", "Tongyi-MAI/Z-Image-Turbo")
 FLUX2_KLEIN = PublishedGenerator("flux2-klein", "black-forest-labs/FLUX.2-klein-4B")
+SD3_5_LARGE_TURBO = PublishedGenerator(
+    "sd3.5-large-turbo", "stabilityai/stable-diffusion-3.5-large-turbo"
+)
 # Text encoder and decoder from the repository that ReNO takes them from; transformer and scheduler
 # are PixArt-DMD's own.
 PIXART_DMD = PublishedGenerator(

@@ -83,6 +83,3 @@ class ZImageGenerator(FlowMatchingGenerator):
     def _velocity(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
         # The network's time and velocity go the other way, from noise to image.
         return -self._denoise(latents, (1000 - timestep) / 1000, conditioning)
-
-    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        return self._decode(self._unscaled(self._sampled(noise, conditioning, steps)))

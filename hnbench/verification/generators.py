@@ -41,6 +41,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "FluxPipeline": {"max_sequence_length": 512},
     "ZImagePipeline": {"guidance_scale": 0.0},
     "Flux2KleinPipeline": {"guidance_scale": 1.0},
+    "StableDiffusion3Pipeline": {"guidance_scale": 0.0},
 }
 """Stock pipeline of each family -> the arguments that make it do the same as a run by default."""
 

@@ -88,6 +88,7 @@ def test_a_backbone_is_as_large_as_the_published_file(
         ("sana-sprint-1.6b", 1.6),
         ("flux-schnell", 11.9),
         ("z-image-turbo", 6.15),
+        ("sd3.5-large-turbo", 8.0),
     ],
 )
 def test_a_backbone_has_the_parameters_of_its_name(name: str, billions: float) -> None:

@@ -152,6 +152,7 @@ def test_the_code_s_values_come_first() -> None:
         ("sana-sprint-1.6b", 10),
         ("z-image-turbo", 10),
         ("flux2-klein", 10),
+        ("sd3.5-large-turbo", 10),
     ],
 )
 def test_reno_steps_by_the_size_of_the_image(generator: str, rate: float) -> None:

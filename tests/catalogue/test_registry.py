@@ -53,6 +53,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "flux-schnell",
                 "z-image-turbo",
                 "flux2-klein",
+                "sd3.5-large-turbo",
             ],
         ),
         (

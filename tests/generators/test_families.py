@@ -45,6 +45,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "flux": {"height": 16, "width": 16},
     "z-image": {"guidance_scale": 0.0, "height": 16, "width": 16},
     "flux2-klein": {"guidance_scale": 1.0, "height": 16, "width": 16},
+    "stable-diffusion-3": {"guidance_scale": 0.0},
 }
 """How the stock pipeline of each family is called."""
 
@@ -114,7 +115,7 @@ def test_images_equal_the_stock_pipelines(name: str, steps: int, folders: Folder
     assert ours.std() > 0.05
 
 
-PUBLISHED_STEPS = {"flux": 4, "z-image": 8, "flux2-klein": 4}
+PUBLISHED_STEPS = {"flux": 4, "z-image": 8, "flux2-klein": 4, "stable-diffusion-3": 4}
 """The steps that the authors of few-step models give."""
 
 
@@ -157,6 +158,7 @@ def test_images_of_another_size_equal_the_stock_pipelines(folders: Folders) -> N
         "flux": 24,
         "z-image": 24,
         "flux2-klein": 24,
+        "stable-diffusion-3": 24,
     }
     for name, size in sizes.items():
         generator = load(name, folders, image_size=size)
@@ -287,6 +289,7 @@ def test_sanas_prompt_prefix_is_the_stock_pipelines(folders: Folders) -> None:
 
 def test_one_step_is_the_closed_form(folders: Folders) -> None:
     firsts = {"sana-sprint": 1.0, "flux": 1.0, "pixart": 400, "z-image": 0.0, "flux2-klein": 1.0}
+    firsts |= {"stable-diffusion-3": 1000.0}
     for name, first in firsts.items():
         generator = load(name, folders)
         noise, conditioning, config = (
@@ -338,6 +341,8 @@ def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> 
             "img_ids": places,
             "guidance": None,
         }
+    elif name == "stable-diffusion-3":
+        given["pooled_projections"] = tensors["pooled"]
     else:
         given["encoder_attention_mask"] = tensors["attention_mask"]
     if name == "sana-sprint":

@@ -47,6 +47,7 @@ def test_it_is_fetched_run_trained_published_and_run_again(
     assert not downloaded & {
         "model.onnx",
         "flux1-schnell.safetensors",
+        "sd3.5_large_turbo.safetensors",
         "flux-2-klein-4b.safetensors",
         "sd_turbo.safetensors",
         "LICENSE.md",
@@ -173,7 +174,7 @@ def test_another_type_gives_finite_images(
     ]
     well(hnbench(*asked, "--method", "random", "--out", "run", "--no-report"))
     details = json.loads(Path("run/run.json").read_text())["generator"]["details"]
-    beside = {"sana-sprint-0.6b", "sana-sprint-1.6b", *MULTIPLES}
+    beside = {"sana-sprint-0.6b", "sana-sprint-1.6b", "sd3.5-large-turbo", *MULTIPLES}
     assert ("computes" in details) == (dtype == "float16" and name in beside)
 
 

@@ -21,6 +21,7 @@ from hnbench.generators.flux2_klein import Flux2KleinGenerator
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.sources import FLUX_SCHNELL, SDXL_TURBO
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.generators.stable_diffusion_3 import StableDiffusion3Generator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
 from hnbench.generators.z_image import ZImageGenerator
 from hnbench.verification.check import CheckResult, run_check
@@ -136,6 +137,14 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "a shift for another number of steps": (
         "flux2-klein-stock-pipeline-float32",
         lambda patch: patch.setattr(flux2_klein, "compute_empirical_mu", lambda *_: 1.0),
+    ),
+    "a timestep between 0 and 1": (
+        "sd3.5-large-turbo",
+        lambda patch: patch.setattr(
+            StableDiffusion3Generator,
+            "_velocity",
+            lambda self, latents, time, text: self._denoise(latents, time / 1000, text),
+        ),
     ),
     "half the time": (
         "z-image-turbo",
