@@ -86,7 +86,7 @@ class Flux2KleinGenerator(FlowMatchingGenerator):
             img_ids=self._image_ids,
             return_dict=False,
         )[0]
-        return found.mT.unflatten(2, latents.shape[2:])
+        return found.mT.reshape(latents.shape)
 
     @cached_property
     def _image_ids(self) -> Tensor:
