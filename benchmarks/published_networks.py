@@ -16,23 +16,30 @@ import torch
 from diffusers import (
     AutoencoderDC,
     AutoencoderKL,
+    AutoencoderKLFlux2,
     DDIMScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    Flux2Transformer2DModel,
     FluxTransformer2DModel,
     PixArtTransformer2DModel,
     SanaTransformer2DModel,
     SCMScheduler,
+    SD3Transformer2DModel,
     UNet2DConditionModel,
+    ZImageTransformer2DModel,
 )
 from torch import Tensor
 
 from hnbench.generators.flux import FluxGenerator
+from hnbench.generators.flux2_klein import Flux2KleinGenerator
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.pixart import PixArtGenerator
 from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.generators.stable_diffusion_3 import StableDiffusion3Generator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
+from hnbench.generators.z_image import ZImageGenerator
 
 Made = tuple[type[PipelineGenerator], dict[str, Any], dict[str, tuple[int, ...]]]
 """The family, the parts of the pipeline, and the shapes of an encoded text, by name."""
@@ -213,9 +220,83 @@ def flux_schnell(*, full: bool) -> Made:
     )
 
 
+def z_image_turbo(*, full: bool) -> Made:
+    """The architecture of Z-Image-Turbo, 1024x1024 (miniature: 64x64), with a text of 32 tokens:
+    the network fills shorter ones up to that.
+    """
+    small = {
+        "dim": 32,
+        "n_layers": 1,
+        "n_refiner_layers": 1,
+        "n_heads": 2,
+        "n_kv_heads": 2,
+        "cap_feat_dim": 32,
+        "axes_dims": (4, 6, 6),
+    }
+    transformer = ZImageTransformer2DModel(**({} if full else small))
+    parts = {
+        "transformer": transformer,
+        "vae": autoencoder(16, full=full),
+        "scheduler": _on_cpu(FlowMatchEulerDiscreteScheduler, shift=3.0),
+        "vae_scale_factor": 8,
+    }
+    text = {"hidden_states": (32, 2560 if full else 32), "attention_mask": (32,)}
+    return ZImageGenerator, parts, text
+
+
+def flux2_klein(*, full: bool) -> Made:
+    """The architecture of FLUX.2-klein-4B, 1024x1024 (miniature: 64x64)."""
+    wide = {"num_layers": 5, "num_single_layers": 20, "num_attention_heads": 24}
+    small = {
+        "num_layers": 1,
+        "num_single_layers": 1,
+        "attention_head_dim": 16,
+        "num_attention_heads": 2,
+        "axes_dims_rope": (4, 4, 4, 4),
+    }
+    transformer = Flux2Transformer2DModel(
+        joint_attention_dim=3 * 2560 if full else 32,
+        guidance_embeds=False,
+        **(wide if full else small),
+    )
+    tiny = {"block_out_channels": (8, 8, 8, 8), "norm_num_groups": 4}
+    parts = {
+        "transformer": transformer,
+        "vae": AutoencoderKLFlux2(**({} if full else tiny)),
+        "scheduler": _on_cpu(FlowMatchEulerDiscreteScheduler, use_dynamic_shifting=True),
+        "vae_scale_factor": 8,
+        "config": SimpleNamespace(is_distilled=True),
+    }
+    return Flux2KleinGenerator, parts, {"hidden_states": (512, 3 * 2560 if full else 32)}
+
+
+def sd3_5_large_turbo(*, full: bool) -> Made:
+    """The architecture of Stable Diffusion 3.5 Large Turbo, 1024x1024."""
+    wide = {"num_layers": 38, "num_attention_heads": 38, "attention_head_dim": 64}
+    narrow = {"num_layers": 1, "num_attention_heads": 2, "attention_head_dim": 16}
+    sizes = wide if full else narrow
+    transformer = SD3Transformer2DModel(
+        sample_size=128 if full else 8,
+        joint_attention_dim=4096 if full else 32,
+        caption_projection_dim=sizes["num_attention_heads"] * sizes["attention_head_dim"],
+        pooled_projection_dim=2048 if full else 32,
+        pos_embed_max_size=192 if full else 8,
+        qk_norm="rms_norm",
+        **sizes,
+    )
+    parts = {
+        "transformer": transformer,
+        "vae": autoencoder(16, full=full),
+        "scheduler": _on_cpu(FlowMatchEulerDiscreteScheduler, shift=3.0),
+        "vae_scale_factor": 8,
+    }
+    text = {"hidden_states": (77 + 256, 4096 if full else 32), "pooled": (2048 if full else 32,)}
+    return StableDiffusion3Generator, parts, text
+
+
 def autoencoder(channels: int, *, full: bool) -> AutoencoderKL:
-    """The autoencoder of Stable Diffusion (4 channels) and of FLUX (16, without the convolutions of
-    one pixel around the latents).
+    """The autoencoder of Stable Diffusion (4 channels), and those of FLUX.1, Z-Image and Stable
+    Diffusion 3 (16, without the convolutions of one pixel around the latents).
     """
     stable_diffusion = channels == 4
     return AutoencoderKL(
@@ -265,8 +346,13 @@ MODELS: dict[str, Callable[..., Made]] = {
     "pixart-dmd": pixart_dmd,
     **{name: partial(sana_sprint, name) for name in SANA_SPRINT},
     "flux-schnell": flux_schnell,
+    "z-image-turbo": z_image_turbo,
+    "flux2-klein": flux2_klein,
+    "sd3.5-large-turbo": sd3_5_large_turbo,
 }
 """Generator's name -> its networks, as `MODELS[name](full=True)`."""
+OF_ANY_SIZE = ("flux-schnell", "z-image-turbo", "flux2-klein")
+"""The generators whose image size does not follow from the size of their networks."""
 
 
 def build(
@@ -295,7 +381,7 @@ def build(
                 for key, value in given.items()
             }
 
-    size = None if full or name != "flux-schnell" else 64
+    size = 64 if name in OF_ANY_SIZE and not full else None
     made: PipelineGenerator = WithRandomText(
         SimpleNamespace(**parts),
         name=name,

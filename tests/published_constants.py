@@ -122,6 +122,9 @@ CONSTANTS = (
     Published("reno at flux-schnell", 5.0, "[R]: 5 for 512 pixels"),
     Published("reno at sana-sprint-0.6b", 10.0, "[R]: 10 for 1024 pixels"),
     Published("reno at sana-sprint-1.6b", 10.0, "[R]: 10 for 1024 pixels"),
+    Published("reno at z-image-turbo", 10.0, "[R]: 10 for 1024 pixels"),
+    Published("reno at flux2-klein", 10.0, "[R]: 10 for 1024 pixels"),
+    Published("reno at sd3.5-large-turbo", 10.0, "[R]: 10 for 1024 pixels"),
     # rewards
     Published("rewards of the presets", PREFERENCES, "[Rc] and [Hc] arguments.py"),
     Published("rewards of human-preference", PREFERENCES, "[Rc] and [Hc] arguments.py"),
@@ -142,6 +145,11 @@ CONSTANTS = (
     Published("FLUX's first time", 1.0, "[Hc] timestep of f"),
     Published("FLUX's tokens", 512, "[Hc] encode_prompt's default"),
     Published("FLUX's size", 512, "[H] Table 4; [Hc] main.py"),
+    Published("Z-Image's tokens", 512, "diffusers' pipeline"),
+    Published("Z-Image's size", 1024, "diffusers' pipeline"),
+    Published("FLUX.2's tokens", 512, "diffusers' pipeline"),
+    Published("FLUX.2's size", 1024, "diffusers' pipeline"),
+    Published("Stable Diffusion 3's tokens", 256, "diffusers' pipeline"),
     Published("PixArt-DMD's first timestep", 400, "PixArt-sigma app_pixart_dmd.py; [Rc]"),
     Published("sdxl-dmd2, sampled", ("LCMScheduler", [399], 0.0), "the model's card"),
     Published(

@@ -14,6 +14,7 @@ from hnbench.catalogue.loading import steps_of
 from hnbench.catalogue.presets import PRESETS, preset_of
 from hnbench.catalogue.registry import GENERATORS, REWARDS
 from hnbench.catalogue.training_prompts import COMPBENCH_CATEGORIES
+from hnbench.generators import flux2_klein, stable_diffusion_3, z_image
 from hnbench.generators.flux import DEFAULT_SIZE, FluxGenerator
 from hnbench.generators.flux import MAX_TOKENS as FLUX_TOKENS
 from hnbench.generators.pixart import FIRST_TIMESTEP
@@ -57,6 +58,9 @@ PUBLISHED = (
     "sana-sprint-0.6b",
     "sana-sprint-1.6b",
     "flux-schnell",
+    "z-image-turbo",
+    "flux2-klein",
+    "sd3.5-large-turbo",
 )
 DISTILLED: list[Any] = [
     GENERATORS.get(name) for name in PUBLISHED if name.startswith("sdxl-") and name != "sdxl-turbo"
@@ -128,6 +132,11 @@ OURS: dict[str, Any] = {
     "FLUX's first time": FluxGenerator.first_time,
     "FLUX's tokens": FLUX_TOKENS,
     "FLUX's size": DEFAULT_SIZE,
+    "Z-Image's tokens": z_image.MAX_TOKENS,
+    "Z-Image's size": z_image.DEFAULT_SIZE,
+    "FLUX.2's tokens": flux2_klein.MAX_TOKENS,
+    "FLUX.2's size": flux2_klein.DEFAULT_SIZE,
+    "Stable Diffusion 3's tokens": stable_diffusion_3.MAX_TOKENS,
     "PixArt-DMD's first timestep": FIRST_TIMESTEP,
     **{
         f"{made.name}, sampled": (

@@ -14,10 +14,13 @@ import torch
 from diffusers import (
     AutoencoderDC,
     AutoencoderKL,
+    AutoencoderKLFlux2,
     DDPMScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
     LCMScheduler,
@@ -26,9 +29,13 @@ from diffusers import (
     SanaSprintPipeline,
     SanaTransformer2DModel,
     SCMScheduler,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
@@ -38,6 +45,9 @@ from transformers import (
     Gemma2Config,
     Gemma2Model,
     PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3Model,
     T5Config,
     T5EncoderModel,
 )
@@ -94,6 +104,13 @@ def gemma_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer("<start> $A", ["<pad>", "<start>", "<unk>", "<end>"], max_length=2048)
 
 
+def qwen_tokenizer() -> PreTrainedTokenizerFast:
+    """With a chat template of a letter before each text and one behind it."""
+    made = tokenizer("$A", ["<pad>", "<start>", "<unk>", "<end>"], max_length=512)
+    made.chat_template = "q{{ messages[0].content }}z"
+    return made
+
+
 def clip_text(kind: type[Any] = CLIPTextModel) -> Any:
     names = clip_tokenizer()
     config = CLIPTextConfig(
@@ -111,17 +128,36 @@ def clip_text(kind: type[Any] = CLIPTextModel) -> Any:
     return kind(config)
 
 
-def t5_text() -> T5EncoderModel:
+def t5_text(width: int = 16) -> T5EncoderModel:
     return T5EncoderModel(
         T5Config(
             vocab_size=len(t5_tokenizer()),
-            d_model=16,
+            d_model=width,
             d_kv=8,
             d_ff=32,
             num_layers=1,
             num_heads=2,
             feed_forward_proj="gated-gelu",
             pad_token_id=0,
+        )
+    )
+
+
+def qwen_text(kind: type[Any] = Qwen3Model, layers: int = 3) -> Any:
+    return kind(
+        Qwen3Config(
+            vocab_size=len(qwen_tokenizer()),
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=layers,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=8,
+            max_position_embeddings=512,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=0,
         )
     )
 
@@ -327,6 +363,106 @@ def flux(**changes: Any) -> FluxPipeline:
         )
 
 
+def z_image() -> ZImagePipeline:
+    """Like Z-Image-Turbo: images of any multiple of 4 pixels."""
+    with seeded():
+        transformer = ZImageTransformer2DModel(
+            in_channels=4,
+            dim=32,
+            n_layers=2,
+            n_refiner_layers=1,
+            n_heads=2,
+            n_kv_heads=2,
+            cap_feat_dim=16,
+            axes_dims=[4, 6, 6],
+            axes_lens=[1024, 32, 32],
+        )
+        for token in (transformer.x_pad_token, transformer.cap_pad_token):
+            torch.nn.init.normal_(token)
+        return ZImagePipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=False),
+            text_encoder=qwen_text(),
+            tokenizer=qwen_tokenizer(),
+            transformer=transformer,
+            vae=autoencoder(
+                use_quant_conv=False,
+                use_post_quant_conv=False,
+                shift_factor=0.1159,
+                scaling_factor=0.3611,
+            ),
+        )
+
+
+def flux2_klein(*, distilled: bool = True) -> Flux2KleinPipeline:
+    """Like FLUX.2-klein: images of any multiple of 4 pixels. The text is taken from three of the
+    language model's layers, the last of which is the 27th.
+    """
+    with seeded():
+        decoder = AutoencoderKLFlux2(
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            block_out_channels=(8, 16),
+            latent_channels=4,
+            norm_num_groups=4,
+            sample_size=16,
+        )
+        torch.nn.init.normal_(decoder.bn.running_mean)
+        torch.nn.init.uniform_(decoder.bn.running_var, 0.5, 4)
+        transformer = Flux2Transformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=3 * 16,
+            axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        )
+        return Flux2KleinPipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+            vae=decoder,
+            text_encoder=qwen_text(Qwen3ForCausalLM, layers=28),
+            tokenizer=qwen_tokenizer(),
+            transformer=transformer,
+            is_distilled=distilled,
+        )
+
+
+def stable_diffusion_3() -> StableDiffusion3Pipeline:
+    """Like Stable Diffusion 3.5 Large Turbo: 16x16 images from 4x8x8 noise."""
+    with seeded():
+        transformer = SD3Transformer2DModel(
+            sample_size=8,
+            patch_size=2,
+            in_channels=4,
+            out_channels=4,
+            num_layers=2,
+            attention_head_dim=8,
+            num_attention_heads=2,
+            joint_attention_dim=40,
+            caption_projection_dim=16,
+            pooled_projection_dim=32,
+            pos_embed_max_size=12,
+            qk_norm="rms_norm",
+        )
+        return StableDiffusion3Pipeline(
+            transformer=transformer,
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+            vae=autoencoder(
+                use_quant_conv=False,
+                use_post_quant_conv=False,
+                shift_factor=0.0609,
+                scaling_factor=1.5305,
+            ),
+            text_encoder=clip_text(CLIPTextModelWithProjection),
+            tokenizer=clip_tokenizer(),
+            text_encoder_2=clip_text(CLIPTextModelWithProjection),
+            tokenizer_2=clip_tokenizer(),
+            text_encoder_3=t5_text(40),
+            tokenizer_3=t5_tokenizer(),
+        )
+
+
 @dataclass(frozen=True)
 class Family:
     """A tiny pipeline and how it is used."""
@@ -348,4 +484,7 @@ FAMILIES = {
     "pixart": Family(pixart),
     "pixart-lcm": Family(pixart_lcm),
     "flux": Family(flux, {"image_size": 16}),
+    "z-image": Family(z_image, {"image_size": 16}),
+    "flux2-klein": Family(flux2_klein, {"image_size": 16}),
+    "stable-diffusion-3": Family(stable_diffusion_3),
 }

@@ -18,7 +18,7 @@ def load_hypernetwork(adapter: str | Path, pipeline: Any) -> PipelineHypernetwor
         pipe = diffusers.StableDiffusionPipeline.from_pretrained("stabilityai/sd-turbo")
         hypernetwork = hnbench.load_hypernetwork("owner/name", pipe)
         noise = torch.randn(1, *hypernetwork.noise_shape)
-        pipe(prompt, latents=hypernetwork(noise, prompt), **hypernetwork.arguments).images[0]
+        pipe(prompt=prompt, latents=hypernetwork(noise, prompt), **hypernetwork.arguments).images[0]
 
     `adapter` is a folder, or `owner/name[@revision]` on the Hub, which is downloaded. `pipeline` is
     that of SD-Turbo, SDXL-Turbo, SANA-Sprint, PixArt-alpha, FLUX.1-schnell or another model of

@@ -15,6 +15,7 @@ from hnbench.rewards import sources
 
 _SOURCES = "hnbench.generators.sources"
 _DOWNLOAD = "a download from the Hub; in practice a GPU"
+_GATED = f"its terms accepted and a token (it is gated); {_DOWNLOAD}"
 
 GENERATORS: tuple[GeneratorEntry, ...] = (
     GeneratorEntry(
@@ -127,9 +128,36 @@ GENERATORS: tuple[GeneratorEntry, ...] = (
         "flux-schnell",
         f"{_SOURCES}:FLUX_SCHNELL",
         "FLUX.1-schnell, 12 billion parameters, 512x512, 1 to 4 steps",
-        needs=f"its terms accepted and a token (it is gated); {_DOWNLOAD}",
+        needs=_GATED,
         dtype="bfloat16",
         image_size=512,
+    ),
+    GeneratorEntry(
+        "z-image-turbo",
+        f"{_SOURCES}:Z_IMAGE_TURBO",
+        "Z-Image-Turbo, 6 billion parameters, 1024x1024, 8 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+        image_size=1024,
+        steps=8,
+    ),
+    GeneratorEntry(
+        "flux2-klein",
+        f"{_SOURCES}:FLUX2_KLEIN",
+        "FLUX.2-klein, 4 billion parameters, 1024x1024, 4 steps",
+        needs=_DOWNLOAD,
+        dtype="bfloat16",
+        image_size=1024,
+        steps=4,
+    ),
+    GeneratorEntry(
+        "sd3.5-large-turbo",
+        f"{_SOURCES}:SD3_5_LARGE_TURBO",
+        "Stable Diffusion 3.5 Large Turbo, 8 billion parameters, 1024x1024, 4 steps",
+        needs=_GATED,
+        dtype="bfloat16",
+        image_size=1024,
+        steps=4,
     ),
 )
 

@@ -3,7 +3,8 @@ loading a model.
 
 `benchmarks/published_operations.py` counts them on networks of the published sizes and writes
 `operations.csv`. A row is one pass for one image of the generator's default size, with the text
-length and the other options at their defaults.
+length and the other options at their defaults. Z-Image takes texts of any length; its rows are for
+the shortest, of 32 tokens with padding.
 """
 
 from __future__ import annotations

@@ -183,6 +183,9 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "sana-sprint-1.6b": Preset(parameters=_RENO_1024, **_PUBLISHED),
     "flux-schnell": Preset(trainings=_FLUX_SCHNELL, **_PUBLISHED),
+    "z-image-turbo": Preset(parameters=_RENO_1024, **_PUBLISHED),
+    "flux2-klein": Preset(parameters=_RENO_1024, **_PUBLISHED),
+    "sd3.5-large-turbo": Preset(parameters=_RENO_1024, **_PUBLISHED),
 }
 
 

@@ -26,6 +26,11 @@ class Conditioning:
     """The seed of each image's noise between steps (`NoiseSource.step_seeds`), for samplers that
     draw any; None if none were given.
     """
+    text_lengths: tuple[int, ...] | None = None
+    """The number of tokens of each image's text, without padding, for networks that take texts of
+    different lengths; None if all tokens count. They are no tensor, because the host needs them and
+    would have to wait for the device.
+    """
 
     def __len__(self) -> int:
         return next(iter(self.tensors.values())).shape[0]
@@ -33,15 +38,11 @@ class Conditioning:
     def __getitem__(self, index: slice | Sequence[int] | Tensor) -> Conditioning:
         """The conditioning of the chosen images, in the order asked for; repeats are allowed."""
         chosen = index if isinstance(index, (slice, Tensor)) else torch.as_tensor(index)
-        seeds = None
-        if self.step_seeds is not None:
-            # Positions are chosen as a tensor, because `index` may be anything that indexes one;
-            # the seeds themselves stay Python's integers.
-            seeds = tuple(
-                self.step_seeds[place]
-                for place in torch.arange(len(self.step_seeds))[_on_cpu(chosen)].tolist()
-            )
-        return Conditioning({name: tensor[chosen] for name, tensor in self.tensors.items()}, seeds)
+        return Conditioning(
+            {name: tensor[chosen] for name, tensor in self.tensors.items()},
+            _chosen(self.step_seeds, chosen),
+            _chosen(self.text_lengths, chosen),
+        )
 
     def seeded(self, step_seeds: Sequence[int]) -> Conditioning:
         """The same conditioning with a seed for each image. If the numbers differ, that is a
@@ -53,23 +54,30 @@ class Conditioning:
 
     @staticmethod
     def cat(parts: Iterable[Conditioning]) -> Conditioning:
-        """Join batches end to end. Seeds are kept if every batch has them."""
+        """Join batches end to end. Seeds and lengths are kept if every batch has them."""
         listed = list(parts)
-        seeds = [part.step_seeds for part in listed if part.step_seeds is not None]
-        joined = (
-            tuple(seed for part in seeds for seed in part) if len(seeds) == len(listed) else None
-        )
         return Conditioning(
             {
                 name: torch.cat([part.tensors[name] for part in listed])
                 for name in listed[0].tensors
             },
-            joined,
+            _joined([part.step_seeds for part in listed]),
+            _joined([part.text_lengths for part in listed]),
         )
 
 
-def _on_cpu(chosen: slice | Tensor) -> slice | Tensor:
-    return chosen if isinstance(chosen, slice) else chosen.cpu()
+def _chosen(values: tuple[int, ...] | None, chosen: slice | Tensor) -> tuple[int, ...] | None:
+    if values is None:
+        return None
+    # Positions are chosen as a tensor, because `chosen` may be anything that indexes one; the
+    # values themselves stay Python's integers.
+    on_cpu = chosen if isinstance(chosen, slice) else chosen.cpu()
+    return tuple(values[place] for place in torch.arange(len(values))[on_cpu].tolist())
+
+
+def _joined(parts: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
+    known = [part for part in parts if part is not None]
+    return tuple(value for part in known for value in part) if len(known) == len(parts) else None
 
 
 class Generator(ABC):

@@ -18,6 +18,8 @@ TEXT_CACHE_BYTES = 4 * 2**30
 """The largest size of the cache, on the CPU. Beyond it, the texts that have gone unused for longest
 are dropped, and encoded again when needed.
 """
+MASK = "attention_mask"
+"""The tensor `[tokens]` of a prompt that is 0 for padding and 1 for all other tokens."""
 
 
 class EncodedTexts:
@@ -40,6 +42,14 @@ class EncodedTexts:
     def has_room_for(self, count: int, *, like: str) -> bool:
         """Whether the cache can hold `count` prompts, each as large as the cached prompt `like`."""
         return count * _size_of(self._rows[like]) <= TEXT_CACHE_BYTES
+
+    def lengths(self, prompts: Sequence[str]) -> tuple[int, ...] | None:
+        """The number of tokens of prompts in the cache, by their attention masks; None if they have
+        none.
+        """
+        masks = [self._rows[prompt].get(MASK) for prompt in prompts]
+        known = [int(mask.sum()) for mask in masks if mask is not None]
+        return tuple(known) if len(known) == len(masks) else None
 
     def batch(self, prompts: Sequence[str], device: torch.device) -> dict[str, Tensor]:
         """The named tensors `[len(prompts), ...]` of prompts in the cache. Afterwards, the cache

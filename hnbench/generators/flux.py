@@ -9,14 +9,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import torch
 from diffusers import FluxPipeline
-from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
 from hnbench.errors import UsageError
 from hnbench.generators.base import Conditioning
-from hnbench.generators.pipeline import PipelineGenerator
+from hnbench.generators.flow_matching import FlowMatchingGenerator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +30,7 @@ documentation names as schnell's limit. Padding is not masked, so the number cha
 DEFAULT_SIZE = 512
 
 
-class FluxGenerator(PipelineGenerator):
+class FluxGenerator(FlowMatchingGenerator):
     """A frozen FluxPipeline. A model that takes a guidance scale is a `UsageError`."""
 
     pipeline_class = "FluxPipeline"
@@ -85,17 +83,6 @@ class FluxGenerator(PipelineGenerator):
         )
         return {"hidden_states": hidden.to(self._dtype), "pooled": pooled.to(self._dtype)}
 
-    def _started(self, steps: int, **arguments: Any) -> Any:
-        config = self.scheduler.config
-        # As in the stock pipeline, the number of tokens shifts the timesteps.
-        limits = [config.get(name, value) for name, value in _SHIFT.items()]
-        return super()._started(
-            steps,
-            sigmas=np.linspace(1.0, 1 / steps, steps),
-            mu=calculate_shift(self.noise_shape[0], *limits),
-            **arguments,
-        )
-
     def _denoise(self, latents: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """One pass; `time` is in the network's own units, 0 to 1."""
         hidden = conditioning.tensors["hidden_states"]
@@ -120,19 +107,8 @@ class FluxGenerator(PipelineGenerator):
         )
         return found
 
-    def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
-        scheduler = self._started(steps)
-        latents = noise.to(self._device)
-        step_noise = self._step_noise(scheduler, conditioning, steps)
-        for timestep in scheduler.timesteps:
-            prediction = self._denoise(latents, timestep / 1000, conditioning).to(latents.dtype)
-            latents = scheduler.step(
-                prediction, timestep, latents, **step_noise, return_dict=False
-            )[0]
-        return self._decode(
-            self.to_grid(latents) / self.decoder.config.scaling_factor
-            + self.decoder.config.shift_factor
-        )
+    def _velocity(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        return self._denoise(latents, timestep / 1000, conditioning)
 
     def to_grid(self, noise: Tensor) -> Tensor:
         """The latents without packing, `[B, 16, H / 8, W / 8]` for images of H by W pixels."""
@@ -144,14 +120,3 @@ class FluxGenerator(PipelineGenerator):
     def from_grid(self, grid: Tensor) -> Tensor:
         packed: Tensor = FluxPipeline._pack_latents(grid, *grid.shape)  # noqa: SLF001
         return packed
-
-
-_SHIFT = {
-    "base_image_seq_len": 256,
-    "max_image_seq_len": 4096,
-    "base_shift": 0.5,
-    "max_shift": 1.15,
-}
-"""The scheduler's settings that shift the timesteps by the number of tokens, with the pipeline's
-values for those that are missing.
-"""

@@ -35,6 +35,13 @@ PUBLISHED: Mapping[str, Licence] = {
         "sai-nc-community",
         "https://huggingface.co/stabilityai/sdxl-turbo/blob/main/LICENSE.md",
     ),
+    "stabilityai/stable-diffusion-3.5-large-turbo": Licence(
+        "other",
+        "stabilityai-ai-community",
+        "https://huggingface.co/stabilityai/stable-diffusion-3.5-large-turbo/blob/main/LICENSE.md",
+    ),
+    "Tongyi-MAI/Z-Image-Turbo": Licence("apache-2.0"),
+    "black-forest-labs/FLUX.2-klein-4B": Licence("apache-2.0"),
 }
 """Repository on the Hub -> licence."""
 

@@ -110,8 +110,8 @@ def _patterns(part: str, way: _Way) -> list[str]:
 
 
 def optional_files(part: str) -> tuple[str, ...]:
-    """Patterns of a part's configuration and vocabulary."""
-    return f"{part}/*.json", f"{part}/*.txt", f"{part}/*.model"
+    """Patterns of a part's configuration, vocabulary and chat template."""
+    return f"{part}/*.json", f"{part}/*.txt", f"{part}/*.model", f"{part}/*.jinja"
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,8 @@ class PipelineGenerator(Generator):
         if new := self._encoded.missing(prompts):
             with self._text_encoders_in_place():
                 self._keep(new)
-        return Conditioning(self._encoded.batch(prompts, self._device))
+        lengths = self._encoded.lengths(prompts)  # `batch` may drop texts from the cache
+        return Conditioning(self._encoded.batch(prompts, self._device), text_lengths=lengths)
 
     @torch.no_grad()
     def encode_ahead(self, prompts: Sequence[str]) -> None:

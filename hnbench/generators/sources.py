@@ -17,6 +17,7 @@ import torch
 
 from hnbench.errors import UsageError
 from hnbench.generators.flux import FluxGenerator
+from hnbench.generators.flux2_klein import Flux2KleinGenerator
 from hnbench.generators.parts import (
     INDEX,
     kind_of_part,
@@ -38,7 +39,9 @@ from hnbench.generators.places import (
 from hnbench.generators.samplers import Sampler
 from hnbench.generators.sana_sprint import SanaSprintGenerator
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.generators.stable_diffusion_3 import StableDiffusion3Generator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
+from hnbench.generators.z_image import ZImageGenerator
 from hnbench.seeds import digest
 from hnbench.weights import hub
 
@@ -59,6 +62,9 @@ FAMILIES: dict[str, type[PipelineGenerator]] = {
         SanaSprintGenerator,
         PixArtGenerator,
         FluxGenerator,
+        ZImageGenerator,
+        Flux2KleinGenerator,
+        StableDiffusion3Generator,
     )
 }
 
@@ -277,6 +283,11 @@ SANA_SPRINT_LARGE = PublishedGenerator(
     "sana-sprint-1.6b", "Efficient-Large-Model/Sana_Sprint_1.6B_1024px_diffusers"
 )
 FLUX_SCHNELL = PublishedGenerator("flux-schnell", "black-forest-labs/FLUX.1-schnell")
+Z_IMAGE_TURBO = PublishedGenerator("z-image-turbo", "Tongyi-MAI/Z-Image-Turbo")
+FLUX2_KLEIN = PublishedGenerator("flux2-klein", "black-forest-labs/FLUX.2-klein-4B")
+SD3_5_LARGE_TURBO = PublishedGenerator(
+    "sd3.5-large-turbo", "stabilityai/stable-diffusion-3.5-large-turbo"
+)
 # Text encoder and decoder from the repository that ReNO takes them from; transformer and scheduler
 # are PixArt-DMD's own.
 PIXART_DMD = PublishedGenerator(

@@ -175,7 +175,7 @@ def _snippet(generator: Mapping[str, Any], base: str, revision: str) -> list[str
         'prompt = "a red ring left of a blue star"',
         "noise = torch.randn(1, *hypernetwork.noise_shape)",
         "latents = hypernetwork(noise, prompt)",
-        "image = pipe(prompt, latents=latents, **hypernetwork.arguments).images[0]",
+        "image = pipe(prompt=prompt, latents=latents, **hypernetwork.arguments).images[0]",
         "```",
         "",
         *(["BASE is the folder of the generator above.", ""] if not base else []),

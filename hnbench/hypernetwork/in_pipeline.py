@@ -46,7 +46,7 @@ class PipelineHypernetwork:
     call without these latents gives the same images as before.
 
         latents = hypernetwork(noise, prompt)
-        pipe(prompt, latents=latents, **hypernetwork.arguments).images
+        pipe(prompt=prompt, latents=latents, **hypernetwork.arguments).images
     """
 
     def __init__(self, generator: PipelineGenerator, hypernetwork: Hypernetwork) -> None:

@@ -18,7 +18,17 @@ from benchmarks.published_networks import build
 from hnbench.rewards.sources import HUMAN_PREFERENCE
 
 
-@pytest.mark.parametrize("name", ["sd-turbo", "sana-sprint-0.6b", "flux-schnell"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sd-turbo",
+        "sana-sprint-0.6b",
+        "flux-schnell",
+        "z-image-turbo",
+        "flux2-klein",
+        "sd3.5-large-turbo",
+    ],
+)
 def test_every_method_is_measured(name: str, tmp_path: Path) -> None:
     generator = build(name, "cpu", torch.float32, (), full=False)
     methods = methods_for(generator, tmp_path, full=False)

@@ -67,7 +67,12 @@ def test_the_tower_of_clip_is_its_closed_form() -> None:
 
 @pytest.mark.parametrize(
     ("name", "gigabytes", "bytes_each"),
-    [("sd-turbo", 1.73, 2), ("sdxl-turbo", 5.14, 2), ("pixart-dmd", 2.44, 4)],
+    [
+        ("sd-turbo", 1.73, 2),
+        ("sdxl-turbo", 5.14, 2),
+        ("pixart-dmd", 2.44, 4),
+        ("flux2-klein", 7.75, 2),
+    ],
 )
 def test_a_backbone_is_as_large_as_the_published_file(
     name: str, gigabytes: float, bytes_each: int
@@ -78,7 +83,13 @@ def test_a_backbone_is_as_large_as_the_published_file(
 
 @pytest.mark.parametrize(
     ("name", "billions"),
-    [("sana-sprint-0.6b", 0.6), ("sana-sprint-1.6b", 1.6), ("flux-schnell", 11.9)],
+    [
+        ("sana-sprint-0.6b", 0.6),
+        ("sana-sprint-1.6b", 1.6),
+        ("flux-schnell", 11.9),
+        ("z-image-turbo", 6.15),
+        ("sd3.5-large-turbo", 8.0),
+    ],
 )
 def test_a_backbone_has_the_parameters_of_its_name(name: str, billions: float) -> None:
     found = operations_of(name)["backbone"].parameters / 1e9

@@ -145,7 +145,15 @@ def test_the_code_s_values_come_first() -> None:
 
 @pytest.mark.parametrize(
     ("generator", "rate"),
-    [("sd-turbo", 5), ("flux-schnell", 5), ("sana-sprint-0.6b", 10), ("sana-sprint-1.6b", 10)],
+    [
+        ("sd-turbo", 5),
+        ("flux-schnell", 5),
+        ("sana-sprint-0.6b", 10),
+        ("sana-sprint-1.6b", 10),
+        ("z-image-turbo", 10),
+        ("flux2-klein", 10),
+        ("sd3.5-large-turbo", 10),
+    ],
 )
 def test_reno_steps_by_the_size_of_the_image(generator: str, rate: float) -> None:
     assert (

@@ -58,6 +58,9 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "sana-sprint-0.6b",
                 "sana-sprint-1.6b",
                 "flux-schnell",
+                "z-image-turbo",
+                "flux2-klein",
+                "sd3.5-large-turbo",
             ],
         ),
         (

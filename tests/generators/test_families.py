@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "pixart": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
     "pixart-lcm": {"guidance_scale": 1.0, "use_resolution_binning": False, "clean_caption": False},
     "flux": {"height": 16, "width": 16},
+    "z-image": {"guidance_scale": 0.0, "height": 16, "width": 16},
+    "flux2-klein": {"guidance_scale": 1.0, "height": 16, "width": 16},
+    "stable-diffusion-3": {"guidance_scale": 0.0},
 }
 """How the stock pipeline of each family is called."""
 
@@ -67,9 +71,17 @@ def noise_for(generator: PipelineGenerator, seed: int = 1) -> Tensor:
     )
 
 
-def stock_images(name: str, folder: Path, noise: Tensor, steps: int, **changes: Any) -> Tensor:
+def stock_images(
+    name: str,
+    folder: Path,
+    noise: Tensor,
+    steps: int,
+    dtype: torch.dtype = torch.float32,
+    prompts: Sequence[str] = PROMPTS,
+    **changes: Any,
+) -> Tensor:
     with quiet_loading():
-        stock: Any = DiffusionPipeline.from_pretrained(folder)
+        stock: Any = DiffusionPipeline.from_pretrained(folder, dtype=dtype)
     stock.set_progress_bar_config(disable=True)
     call = {key: value for key, value in (CALLS[name] | changes).items() if value != "stock"}
     if name == "sana-sprint":
@@ -80,7 +92,7 @@ def stock_images(name: str, folder: Path, noise: Tensor, steps: int, **changes: 
         call["timesteps"] = {1: [400], 2: [400, 200], 4: [400, 300, 200, 100]}[steps]
     between = [torch.Generator().manual_seed(seed) for seed in NOISES.step_seeds(TASKS)]
     images: Tensor = stock(
-        PROMPTS,
+        prompt=list(prompts),  # Z-Image's pipeline writes into it
         latents=noise,
         num_inference_steps=steps,
         generator=between,
@@ -103,8 +115,52 @@ def test_images_equal_the_stock_pipelines(name: str, steps: int, folders: Folder
     assert ours.std() > 0.05
 
 
+PUBLISHED_STEPS = {"flux": 4, "z-image": 8, "flux2-klein": 4, "stable-diffusion-3": 4}
+"""The steps that the authors of few-step models give."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED_STEPS)
+def test_in_float64_images_of_the_published_steps_are_the_stock_pipelines(
+    name: str, folders: Folders
+) -> None:
+    generator = load(name, folders, dtype="float64")
+    noise, steps = noise_for(generator).to(TAKES.get(name, torch.float64)), PUBLISHED_STEPS[name]
+    with torch.no_grad():
+        ours = generator.generate(noise, conditioned(generator), steps)
+    stock = stock_images(name, folders[name], noise, steps, dtype=torch.float64)
+    torch.testing.assert_close(ours.double(), stock.double(), atol=1e-6, rtol=0)
+
+
+TAKES = {"z-image": torch.float32}
+"""The type in which a stock pipeline keeps its latents, whatever it computes in."""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_gradient_to_the_noise_is_the_slope(name: str, folders: Folders) -> None:
+    generator = load(name, folders, dtype="float64")
+    noise, text = noise_for(generator).double().requires_grad_(), conditioned(generator)
+    direction = noise_for(generator, seed=2).double()
+    (gradient,) = torch.autograd.grad(brightness(generator, noise, text), noise)
+    step = 1e-3 * direction
+    with torch.no_grad():
+        rise = brightness(generator, noise + step, text) - brightness(generator, noise - step, text)
+    torch.testing.assert_close((gradient * step).sum() * 2, rise, rtol=0.02, atol=1e-7)
+
+
+def brightness(generator: PipelineGenerator, noise: Tensor, text: Conditioning) -> Tensor:
+    return generator.generate(noise, text, 2).mean()
+
+
 def test_images_of_another_size_equal_the_stock_pipelines(folders: Folders) -> None:
-    for name, size in (("stable-diffusion-xl", 24), ("sana-sprint", 64), ("flux", 24)):
+    sizes = {
+        "stable-diffusion-xl": 24,
+        "sana-sprint": 64,
+        "flux": 24,
+        "z-image": 24,
+        "flux2-klein": 24,
+        "stable-diffusion-3": 24,
+    }
+    for name, size in sizes.items():
         generator = load(name, folders, image_size=size)
         noise = noise_for(generator)
         with torch.no_grad():
@@ -133,6 +189,10 @@ def test_sanas_angle_between_two_steps_is_a_choice(ours: Any, stock: Any, folder
     )
 
 
+PACKED = ("flux", "flux2-klein")
+"""The families whose noise has several latents in each token."""
+
+
 def test_the_grid_of_fluxs_noise_is_what_its_decoder_takes(folders: Folders) -> None:
     generator = load("flux", folders)
     noise = noise_for(generator)
@@ -143,11 +203,56 @@ def test_the_grid_of_fluxs_noise_is_what_its_decoder_takes(folders: Folders) -> 
     assert torch.equal(grid[:, :, 2:4, 4:6].flatten(1), noise[:, 6])
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "flux"])
+def test_the_grid_of_kleins_noise_has_its_latents_one_by_one(folders: Folders) -> None:
+    generator = load("flux2-klein", folders)
+    noise = noise_for(generator)
+    grid = generator.to_grid(noise)
+    assert (noise.shape[1:], grid.shape[1:]) == ((16, 4, 4), (4, 8, 8))
+    assert torch.equal(generator.from_grid(grid), noise)
+    # A token holds 2x2 latents of all channels.
+    assert torch.equal(grid[:, :, 2:4, 4:6].flatten(1), noise[:, :, 1, 2])
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in PACKED])
 def test_all_other_noises_are_grids(name: str, folders: Folders) -> None:
     generator = load(name, folders)
     noise = noise_for(generator)
     assert generator.to_grid(noise) is noise
+
+
+UNLIKE = ["a red ring", "a red ring left of a blue star and above a green heart", "two stars"]
+"""Prompts of which Z-Image fills up one to 64 tokens, and the others to 32."""
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_z_images_texts_have_their_own_lengths(steps: int, folders: Folders) -> None:
+    generator = load("z-image", folders)
+    noise, text = noise_for(generator), generator.encode(UNLIKE)
+    assert text.text_lengths == tuple(len(prompt) + 2 for prompt in UNLIKE)
+    with torch.no_grad():
+        together = generator.generate(noise, text, steps)
+        alone = [
+            generator.generate(noise[[row]], generator.encode([UNLIKE[row]]), steps)
+            for row in range(3)
+        ]
+        chosen = [
+            generator.generate(noise[[2, 1]], part, steps)
+            for part in (
+                text[[2, 1]],
+                text[torch.tensor([2, 1])],
+                Conditioning.cat([text[2:], text[1:2]]),
+            )
+        ]
+    stock = stock_images("z-image", folders["z-image"], noise, steps, prompts=UNLIKE)
+    torch.testing.assert_close(together, stock, atol=1e-4, rtol=0)
+    torch.testing.assert_close(together, torch.cat(alone), atol=2e-5, rtol=0)
+    for images in chosen:
+        torch.testing.assert_close(images, together[[2, 1]], atol=2e-5, rtol=0)
+
+
+def test_z_images_longest_text_is_cut(folders: Folders) -> None:
+    text = load("z-image", folders).encode(["a red ring " * 100])
+    assert text.text_lengths == (512,)
 
 
 @pytest.mark.parametrize("length", [64, 512])
@@ -183,7 +288,9 @@ def test_sanas_prompt_prefix_is_the_stock_pipelines(folders: Folders) -> None:
 
 
 def test_one_step_is_the_closed_form(folders: Folders) -> None:
-    for name, first in (("sana-sprint", 1.0), ("flux", 1.0), ("pixart", 400)):
+    firsts = {"sana-sprint": 1.0, "flux": 1.0, "pixart": 400, "z-image": 0.0, "flux2-klein": 1.0}
+    firsts |= {"stable-diffusion-3": 1000.0}
+    for name, first in firsts.items():
         generator = load(name, folders)
         noise, conditioning, config = (
             noise_for(generator),
@@ -193,7 +300,7 @@ def test_one_step_is_the_closed_form(folders: Folders) -> None:
         with torch.no_grad():
             prediction = raw(name, generator, noise, first)
             torch.testing.assert_close(generator.predict(noise, conditioning), prediction)
-            clean = noise - prediction
+            clean = noise + prediction if name == "z-image" else noise - prediction
             if name == "pixart":
                 kept = float(
                     torch.cumprod(1 - torch.linspace(0.0001, 0.02, 1000, dtype=torch.float64), 0)[
@@ -203,7 +310,10 @@ def test_one_step_is_the_closed_form(folders: Folders) -> None:
                 clean = (noise - math.sqrt(1 - kept) * prediction) / math.sqrt(kept)
             if name == "flux":  # 16 tokens of 2x2 latents in 4 channels, to 4 channels of 8x8
                 clean = clean.view(3, 4, 4, 4, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(3, 4, 8, 8)
-            latents = clean / config.scaling_factor + (config.get("shift_factor") or 0.0)
+            if name == "flux2-klein":
+                latents = denormalised(generator, clean)
+            else:
+                latents = clean / config.scaling_factor + (config.get("shift_factor") or 0.0)
             expected = (generator.decoder.decode(latents).sample / 2 + 0.5).clamp(0, 1)
             torch.testing.assert_close(
                 generator.generate(noise, conditioning), expected, atol=1e-4, rtol=0
@@ -212,6 +322,10 @@ def test_one_step_is_the_closed_form(folders: Folders) -> None:
 
 def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
     """One call of the network, by hand."""
+    if name == "flux2-klein":
+        return by_hand_of_klein(generator, noise, time)
+    if name == "z-image":
+        return by_hand_of_z_image(generator, noise, time)
     tensors, time_of_each = generator.encode(PROMPTS).tensors, torch.full((3,), time)
     given: dict[str, Any] = {
         "hidden_states": noise,
@@ -227,6 +341,8 @@ def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> 
             "img_ids": places,
             "guidance": None,
         }
+    elif name == "stable-diffusion-3":
+        given["pooled_projections"] = tensors["pooled"]
     else:
         given["encoder_attention_mask"] = tensors["attention_mask"]
     if name == "sana-sprint":
@@ -235,6 +351,36 @@ def raw(name: str, generator: PipelineGenerator, noise: Tensor, time: float) -> 
         given["added_cond_kwargs"] = {"resolution": None, "aspect_ratio": None}
     output: Tensor = generator.backbone(**given).sample
     return output[:, :4] if name == "pixart" else output
+
+
+def denormalised(generator: PipelineGenerator, clean: Tensor) -> Tensor:
+    """16 channels of 4x4, undone the batch norm of each, to 4 channels of 8x8."""
+    norm = generator.decoder.bn
+    each = zip(clean.unbind(1), norm.running_mean, norm.running_var, strict=True)
+    planes = torch.stack([plane * (var + 1e-4).sqrt() + mean for plane, mean, var in each], 1)
+    return planes.view(3, 4, 2, 2, 4, 4).permute(0, 1, 4, 2, 5, 3).reshape(3, 4, 8, 8)
+
+
+def by_hand_of_klein(generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
+    hidden = generator.encode(PROMPTS).tensors["hidden_states"]
+    places = [[0, row, column, 0] for row in range(4) for column in range(4)]
+    words = [[0, 0, 0, word] for word in range(hidden.shape[1])]
+    output: Tensor = generator.backbone(
+        hidden_states=noise.reshape(3, 16, 16).transpose(1, 2),
+        encoder_hidden_states=hidden,
+        timestep=torch.full((3,), time),
+        img_ids=torch.tensor(places),
+        txt_ids=torch.tensor(words),
+        guidance=None,
+    ).sample
+    return output.transpose(1, 2).reshape(noise.shape)
+
+
+def by_hand_of_z_image(generator: PipelineGenerator, noise: Tensor, time: float) -> Tensor:
+    hidden, _ = generator.pipeline.encode_prompt(list(PROMPTS), do_classifier_free_guidance=False)
+    images = [image[:, None] for image in noise]
+    output: list[Tensor] = generator.backbone(images, torch.full((3,), time), hidden).sample
+    return torch.cat([image.transpose(0, 1) for image in output])
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -586,7 +732,9 @@ def test_text_encoders_lie_on_the_device_only_to_encode(
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-@pytest.mark.parametrize("name", ["stable-diffusion", "sana-sprint", "flux"])
+@pytest.mark.parametrize(
+    "name", ["stable-diffusion", "sana-sprint", "flux", "z-image", "flux2-klein"]
+)
 def test_what_a_decoder_overflows_to_is_no_white_pixel(
     name: str, value: float, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -225,7 +225,7 @@ def test_a_part_without_its_files_is_refused(part: str, cache: Path, folders: Fo
         load_by_place("owner/turbo", device="cpu", dtype="float32")
 
 
-@pytest.mark.parametrize("family", ["sana-sprint", "flux"])
+@pytest.mark.parametrize("family", ["sana-sprint", "flux", "z-image", "flux2-klein"])
 def test_float16_leaves_text_encoders_and_decoder_what_they_need(
     family: str, folders: Folders
 ) -> None:
@@ -378,7 +378,7 @@ def test_an_unsupported_family_is_refused_by_name(folders: Folders, tmp_path: Pa
     (tmp_path / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
     with pytest.raises(
         UsageError,
-        match="is a KandinskyPipeline, which is not supported; give one of: FluxPipeline, PixArt",
+        match="is a KandinskyPipeline, which is not supported; give one of: Flux2KleinPipeline, ",
     ):
         load_by_place(str(tmp_path), device="cpu", dtype="float32")
 
@@ -386,6 +386,12 @@ def test_an_unsupported_family_is_refused_by_name(folders: Folders, tmp_path: Pa
 def test_a_guided_flux_is_refused(tmp_path: Path) -> None:
     tiny.flux(guidance_embeds=True).save_pretrained(tmp_path)
     with pytest.raises(UsageError, match=r"takes a guidance scale, as FLUX.1-dev does"):
+        load_by_place(str(tmp_path), device="cpu", dtype="float32")
+
+
+def test_a_klein_that_is_not_distilled_is_refused(tmp_path: Path) -> None:
+    tiny.flux2_klein(distilled=False).save_pretrained(tmp_path)
+    with pytest.raises(UsageError, match=r"is not distilled .* as FLUX.2-klein-base does"):
         load_by_place(str(tmp_path), device="cpu", dtype="float32")
 
 

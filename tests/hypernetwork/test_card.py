@@ -12,7 +12,14 @@ import torch
 from PIL import Image
 
 from hnbench.api.training_page import with_page
-from hnbench.generators.sources import FLUX_SCHNELL, SD_TURBO, SDXL_TURBO
+from hnbench.generators.sources import (
+    FLUX2_KLEIN,
+    FLUX_SCHNELL,
+    SD3_5_LARGE_TURBO,
+    SD_TURBO,
+    SDXL_TURBO,
+    Z_IMAGE_TURBO,
+)
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
 from hnbench.hypernetwork.card import add_curves, base_of, model_card
@@ -109,6 +116,16 @@ def test_a_base_that_is_not_on_the_hub(world: tuple[Path, Path], tmp_path: Path)
     ("generator", "licence"),
     [
         ({"name": "flux-schnell", "base": f"{FLUX_SCHNELL.pipeline}@abc"}, ["apache-2.0"]),
+        ({"name": "flux2-klein", "base": f"{FLUX2_KLEIN.pipeline}@abc"}, ["apache-2.0"]),
+        (
+            {"name": "anything", "base": f"{SD3_5_LARGE_TURBO.pipeline}@abc"},
+            [
+                "other",
+                "stabilityai-ai-community",
+                f"https://huggingface.co/{SD3_5_LARGE_TURBO.pipeline}/blob/main/LICENSE.md",
+            ],
+        ),
+        ({"name": "z-image-turbo", "base": f"{Z_IMAGE_TURBO.pipeline}@abc"}, ["apache-2.0"]),
         (
             {"name": "anything", "base": SDXL_TURBO.pipeline},
             [

@@ -83,7 +83,9 @@ def stock(folder: Path, **options: Any) -> Any:
 
 
 def images_of(pipeline: Any, latents: Tensor, arguments: dict[str, Any]) -> Tensor:
-    found: Tensor = pipeline(PROMPTS, latents=latents, output_type="pt", **arguments).images
+    # Z-Image's pipeline writes into the list, and FLUX.2's takes an image first.
+    call = {"prompt": list(PROMPTS), "latents": latents, "output_type": "pt", **arguments}
+    found: Tensor = pipeline(**call).images
     return found
 
 
@@ -113,7 +115,8 @@ def test_the_stock_pipelines_image_is_hypernoises(name: str, made: Any) -> None:
         latents, torch.stack([outcome.noise for outcome in outcomes]), atol=1e-4, rtol=0
     )
     alone = torch.cat([hypernetwork(noise[row : row + 1], PROMPTS[0]) for row in range(3)])
-    torch.testing.assert_close(hypernetwork(noise, PROMPTS[0]), alone, atol=1e-4, rtol=0)
+    digits = 1e-5 * float((alone - noise).abs().max())  # float32 has some six, of a large change
+    torch.testing.assert_close(hypernetwork(noise, PROMPTS[0]), alone, atol=digits, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -145,7 +146,7 @@ def clip_text(folder: Path, number: str = "", kind: type[Any] = CLIPTextModel) -
     )
 
 
-def t5_text(folder: Path, number: str = "", *, fast: bool) -> None:
+def t5_text(folder: Path, number: str = "", *, fast: bool, width: int = 16) -> None:
     """A pipeline's T5: `spiece.model`, and `tokenizer.json` only where the tokenizer is `fast`."""
     tokenizer, encoder = folder / f"tokenizer{number}", folder / f"text_encoder{number}"
     for place in (tokenizer, encoder):
@@ -170,7 +171,7 @@ def t5_text(folder: Path, number: str = "", *, fast: bool) -> None:
     made = T5Tokenizer.from_pretrained(tokenizer)
     if fast:
         made.backend_tokenizer.save(str(tokenizer / "tokenizer.json"))
-    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    sizes = {"d_model": width, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
     T5EncoderModel(
         T5Config(vocab_size=len(made), **sizes, feed_forward_proj="gated-gelu", pad_token_id=0)
     ).save_pretrained(encoder)
@@ -294,6 +295,44 @@ def flux_schnell(folder: Path) -> None:
     sharded(folder / "text_encoder_2", "model", 2)
 
 
+def qwen_text(folder: Path, layers: int) -> None:
+    """A pipeline's Qwen3: vocabulary in several files, a chat template of its own, and the weights
+    of the whole language model.
+    """
+    tokenizer, encoder = folder / "tokenizer", folder / "text_encoder"
+    (tokenizer / "merges.txt").write_text("#version: 0.2\n")
+    (tokenizer / "vocab.json").write_text("{}")
+    assert (tokenizer / "chat_template.jinja").is_file()
+    shutil.rmtree(encoder)
+    tiny.qwen_text(Qwen3ForCausalLM, layers).save_pretrained(encoder)
+    sharded(encoder, "model", 3)
+
+
+def z_image_turbo(folder: Path) -> None:
+    """The tokenizer's class is our own."""
+    with tiny.seeded():
+        tiny.z_image().save_pretrained(folder)
+        qwen_text(folder, 3)
+    sharded(folder / "transformer", "diffusion_pytorch_model", 3)
+
+
+def flux2_klein(folder: Path) -> None:
+    """The tokenizer's class is our own."""
+    with tiny.seeded():
+        tiny.flux2_klein().save_pretrained(folder)
+        qwen_text(folder, 28)
+
+
+def sd3_5_large_turbo(folder: Path) -> None:
+    with tiny.seeded():
+        tiny.stable_diffusion_3().save_pretrained(folder)
+        clip_text(folder, kind=CLIPTextModelWithProjection)
+        clip_text(folder, "_2", CLIPTextModelWithProjection)
+        t5_text(folder, "_3", fast=True, width=40)
+    sharded(folder / "transformer", "diffusion_pytorch_model", 2)
+    sharded(folder / "text_encoder_3", "model", 2)
+
+
 def hypernoise(folder: Path, generator: Path) -> None:
     """The released hypernetwork, in the layout of the code that trained it; its own list of files
     was not seen.
@@ -341,6 +380,17 @@ def generators(root: Path) -> None:
         "flux1-schnell.safetensors",
         "ae.safetensors",
         "schnell_grid.jpeg",
+    )
+    add(root, "Tongyi-MAI/Z-Image-Turbo", z_image_turbo, "assets/showcase.jpg")
+    klein = "black-forest-labs/FLUX.2-klein-4B"
+    add(root, klein, flux2_klein, "flux-2-klein-4b.safetensors", "LICENSE.md")
+    add(
+        root,
+        "stabilityai/stable-diffusion-3.5-large-turbo",
+        sd3_5_large_turbo,
+        "sd3.5_large_turbo.safetensors",
+        "text_encoders/t5xxl_fp16.safetensors",
+        "LICENSE.md",
     )
     sana = root / "models/Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers/main"
     add(root, "lucaeyring/HyperNoise_Sana_Sprint_0.6B", lambda folder: hypernoise(folder, sana))

@@ -17,8 +17,8 @@ from tests.standin.hub import StandInHub
 pytestmark = pytest.mark.usefixtures("few_plots")
 
 NAMES = [entry.name for entry in registry.GENERATORS.built_in if entry.name != "shapes"]
-MULTIPLES = {"flux-schnell": 16}
-"""Pixels: FLUX's default size is the published one's, which these weights need not draw."""
+MULTIPLES = {"flux-schnell": 16, "z-image-turbo": 16, "flux2-klein": 16}
+"""Pixels: their default size is the published one's, which these weights need not draw."""
 
 
 def well(done: Result) -> Result:
@@ -47,6 +47,8 @@ def test_it_is_fetched_run_trained_published_and_run_again(
     assert not downloaded & {
         "model.onnx",
         "flux1-schnell.safetensors",
+        "sd3.5_large_turbo.safetensors",
+        "flux-2-klein-4b.safetensors",
         "sd_turbo.safetensors",
         "LICENSE.md",
         "dmd2_sdxl_4step_unet.bin",
@@ -203,7 +205,7 @@ def test_another_type_gives_finite_images(
     ]
     well(hnbench(*asked, "--method", "random", "--out", "run", "--no-report"))
     details = json.loads(Path("run/run.json").read_text())["generator"]["details"]
-    beside = {"sana-sprint-0.6b", "sana-sprint-1.6b", "flux-schnell"}
+    beside = {"sana-sprint-0.6b", "sana-sprint-1.6b", "sd3.5-large-turbo", *MULTIPLES}
     assert ("computes" in details) == (dtype == "float16" and name in beside)
 
 

@@ -14,28 +14,32 @@ from diffusers import FluxPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
 from hnbench.catalogue import registry
-from hnbench.generators import pipeline, pixart, sana_sprint
+from hnbench.generators import flux2_klein, pipeline, pixart, sana_sprint
 from hnbench.generators.base import Conditioning
 from hnbench.generators.flux import FluxGenerator
+from hnbench.generators.flux2_klein import Flux2KleinGenerator
 from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.samplers import Sampler
 from hnbench.generators.sources import FLUX_SCHNELL, SDXL_TURBO
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+from hnbench.generators.stable_diffusion_3 import StableDiffusion3Generator
 from hnbench.generators.stable_diffusion_xl import StableDiffusionXLGenerator
+from hnbench.generators.z_image import ZImageGenerator
 from hnbench.verification.check import CheckResult, run_check
 from hnbench.verification.reference import Reference, all_references
 from hnbench.weights.quiet import quiet_loading
 from tests.standin.hub import StandInHub
+from tests.standin.test_generators import MULTIPLES
 
 KNOWN = {one.name: one for one in all_references()}
 STOCK = [one for one in all_references() if one.function.endswith(":stock_pipeline")]
 
 
 def small(reference: Reference) -> Reference:
-    """FLUX's own size is the published one; these weights draw any."""
+    """Some models' own size is the published one; these weights draw any."""
     return (
         replace(reference, given={**reference.given, "image_size": 16})
-        if reference.component == "flux-schnell"
+        if reference.component in MULTIPLES
         else reference
     )
 
@@ -126,6 +130,26 @@ FAULTS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "no shift factor": (
         "flux-schnell",
         lambda patch: scaled(patch, FluxGenerator, lambda x: x - 0.1159, "_decode"),
+    ),
+    "no mean of the batch norm": (
+        "flux2-klein",
+        lambda patch: scaled(patch, Flux2KleinGenerator, lambda x: x - 0.1, "_decode"),
+    ),
+    "a shift for another number of steps": (
+        "flux2-klein-stock-pipeline-float32",
+        lambda patch: patch.setattr(flux2_klein, "compute_empirical_mu", lambda *_: 1.0),
+    ),
+    "a timestep between 0 and 1": (
+        "sd3.5-large-turbo",
+        lambda patch: patch.setattr(
+            StableDiffusion3Generator,
+            "_velocity",
+            lambda self, latents, time, text: self._denoise(latents, time / 1000, text),
+        ),
+    ),
+    "half the time": (
+        "z-image-turbo",
+        lambda patch: patch.setattr(ZImageGenerator, "_denoise", _halved(ZImageGenerator._denoise)),
     ),
     "blue for red": (
         "sdxl-turbo",
