@@ -302,9 +302,10 @@ class PipelineGenerator(Generator):
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         if self._texts_of is not None:
             return self._texts_of.encode(prompts)
-        if new := self._encoded.missing(prompts):
-            with self._text_encoders_in_place():
-                self._keep(new)
+        # Those with text encoders of their own too, because a run counts no encoding as a method's
+        # work: whoever asks first encodes for all.
+        for one in (self, *self._others.values()):
+            one._keep_missing(prompts)  # noqa: SLF001
         return Conditioning(self._encoded.batch(prompts, self._device))
 
     @torch.no_grad()
@@ -326,6 +327,11 @@ class PipelineGenerator(Generator):
         self._offload = fits or "offload-text" in self._memory
         for encoder in self.text_encoders:
             encoder.to("cpu" if self._offload else self._device)
+
+    def _keep_missing(self, prompts: Sequence[str]) -> None:
+        if self._texts_of is None and (new := self._encoded.missing(prompts)):
+            with self._text_encoders_in_place():
+                self._keep(new)
 
     def _keep(self, prompts: Sequence[str]) -> None:
         """Encode prompts into the cache."""

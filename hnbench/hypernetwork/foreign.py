@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Form = Literal["own", "peft LoRA", "diffusers LoRA", "network", "pipeline"]
-"""What a checkpoint is; `"own"` is an adapter that hnbench trained."""
+"""The kind of a checkpoint; `"own"` is an adapter that hnbench trained."""
 INDEX, NETWORK_CONFIG = "model_index.json", "config.json"
 PARTS = ("unet", "transformer")
 """The folders in which a repository may have a backbone alone."""

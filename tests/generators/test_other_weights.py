@@ -128,13 +128,9 @@ def test_it_works_where_the_weights_are_not_on_the_device(
 
 def test_what_does_not_fit_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     generator = loaded("stable-diffusion", folders["stable-diffusion"], "float32")
-    with pytest.raises(
-        UsageError, match=r"is a FluxPipeline; .* is a StableDiffusionPipeline"
-    ):
+    with pytest.raises(UsageError, match=r"is a FluxPipeline; .* is a StableDiffusionPipeline"):
         generator.with_weights_of(folders["flux"])
-    with pytest.raises(
-        UsageError, match=r"is a PixArtTransformer2DModel; the backbone of "
-    ):
+    with pytest.raises(UsageError, match=r"is a PixArtTransformer2DModel; the backbone of "):
         generator.with_weights_of(folders["pixart"] / "transformer")
     with pytest.raises(UsageError, match="cross_attention_dim is 32 instead of 16"):
         generator.with_weights_of(folders["stable-diffusion-xl"] / "unet")

@@ -127,9 +127,7 @@ def test_anything_else_is_named(
 
 def test_a_file_that_can_hold_programs_is_not_read(tmp_path: Path) -> None:
     torch.save({"lora_A": torch.zeros(1)}, tmp_path / "lora.bin")
-    with pytest.raises(
-        UsageError, match=r"is no \.safetensors file; other files can hold"
-    ):
+    with pytest.raises(UsageError, match=r"is no \.safetensors file; other files can hold"):
         recognise(tmp_path / "lora.bin")
     with pytest.raises(UsageError, match="there is no folder or file"):
         recognise(tmp_path / "absent")
