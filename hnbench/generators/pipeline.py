@@ -94,7 +94,7 @@ class PipelineGenerator(Generator):
         self.architecture: Any = self.backbone.config
         """The backbone's configuration."""
         self._offload = self._checkpoint_decoder = False
-        self._options_given = {
+        self._options_given: dict[str, Any] = {
             "prompt_prefix": prompt_prefix,
             "max_sequence_length": max_sequence_length,
             "intermediate_timesteps": intermediate_timesteps,

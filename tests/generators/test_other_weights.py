@@ -16,7 +16,6 @@ from hnbench.methods.finetune import FineTuned
 from hnbench.rewards.redness import Redness
 from hnbench.seeds import NoiseSource
 from hnbench.testing.toys import ToyGenerator
-from tests.generators.conftest import FAMILIES
 from tests.hypernetwork.rivals import change
 from tests.hypernetwork.test_foreign_lora import (
     TASKS,
@@ -27,7 +26,7 @@ from tests.hypernetwork.test_foreign_lora import (
     stock,
     stock_images,
 )
-from tests.tiny import PROMPTS
+from tests.tiny import FAMILIES, PROMPTS
 
 EXACT: dict[str, Any] = {"atol": 1e-6, "rtol": 0, "check_dtype": False}
 

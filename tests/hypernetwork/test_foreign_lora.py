@@ -245,7 +245,7 @@ def test_another_family_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="diffusers loads no LoRA onto a PixArtTransformer2DModel"):
         FineTuned(adapter=sana).prepare(loaded("pixart", pixart))
     with pytest.raises(UsageError, match="diffusers loads no LoRA onto a "):
-        FineTuned(adapter=sana).prepare(ToyGenerator())  # type: ignore[arg-type]
+        FineTuned(adapter=sana).prepare(ToyGenerator())
 
 
 @pytest.mark.parametrize(
