@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hnbench.errors import UsageError
 from hnbench.files.escaping import first_line, printable
 from hnbench.hypernetwork.adapter import ADAPTER, refuse_other_names, require_shape
-from hnbench.hypernetwork.checkpoint import PREFIX, lora_options
+from hnbench.hypernetwork.checkpoint import ALLOWED, PREFIX, lora_options
 from hnbench.hypernetwork.foreign import Checkpoint, tensor_names
 from hnbench.hypernetwork.hollow import hollow
 from hnbench.hypernetwork.inserted import HALVES, InsertedLayers, Site, place_of, wrap
@@ -41,6 +41,11 @@ _LOADERS = {
 """Class of a backbone -> diffusers' class that reads its LoRA files; `_PLAIN` for any other."""
 _PLAIN = "SanaLoraLoaderMixin"
 _MAGNITUDES = ("dora_scale", "lora_magnitude_vector")
+_BEYOND_FACTORS = (
+    *("use_dora", "modules_to_save", "lora_bias", "use_qalora", "layer_replication"),
+    *("trainable_token_indices", "alora_invocation_tokens", "target_parameters"),
+)
+"""Options of peft that change more than the factors of a LoRA."""
 _OF_TEXT = re.compile(r"text_encoder(_\d)?\.|lora_te\d?_|text_model\.")
 
 
@@ -54,6 +59,7 @@ def load_foreign_lora(checkpoint: Checkpoint, generator: Generator) -> InsertedL
     try:
         with _quiet():
             state = load(checkpoint.place, twin)
+        _refuse_options(twin.peft_config[ADAPTER])
         layers = _layers(twin)
         refuse_other_names(list(layers), state)
         _check(layers, state)
@@ -62,7 +68,7 @@ def load_foreign_lora(checkpoint: Checkpoint, generator: Generator) -> InsertedL
             f"{checkpoint.place} is no LoRA for the backbone of {generator.name!r}, a"
             f" {type(backbone).__name__}: {error}; give the generator that it was trained for"
         ) from error
-    except (*UNREADABLE, AttributeError, IndexError) as error:
+    except (*UNREADABLE, AttributeError, IndexError, OverflowError, re.error) as error:
         raise UsageError(
             f"{checkpoint.place} cannot be loaded onto the backbone of {generator.name!r}, a"
             f" {type(backbone).__name__}: {printable(first_line(error))[:LONGEST]}; give the"
@@ -93,6 +99,7 @@ def _by_peft(folder: Path, twin: nn.Module) -> dict[str, Tensor]:
 
     lora_options(folder, more=PATTERNS)
     config = LoraConfig.from_pretrained(str(folder))
+    config.init_lora_weights = True  # no matter how they began: the file has the weights
     state = load_peft_weights(str(folder), device="cpu")
     _refuse_unusable(state)
     inject_adapter_in_model(config, twin, ADAPTER, low_cpu_mem_usage=True)
@@ -162,6 +169,19 @@ def _refuse_unusable(state: Mapping[str, Tensor]) -> None:
     for name, weight in state.items():
         if why := unusable(weight):
             raise UsageError(f"its weight {printable(name)[:100]} {why}")
+
+
+def _refuse_options(config: Any) -> None:
+    """Refuse options that a LoRA file can bring along and that change more than the layers' factors
+    do.
+    """
+    used = [name for name in _BEYOND_FACTORS if getattr(config, name, None)]
+    used += [
+        name for name in ("bias", "init_lora_weights") if not ALLOWED[name](vars(config)[name])
+    ]
+    if used:
+        shown = printable(str(vars(config)[used[0]]))[:60]
+        raise UsageError(f"it uses {used[0]} = {shown}, which is not supported")
 
 
 def _layers(twin: nn.Module) -> dict[str, Any]:

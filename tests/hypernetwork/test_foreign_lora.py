@@ -10,6 +10,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 from peft import PeftModel
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -258,6 +259,45 @@ def test_options_beyond_lora_are_refused(field: str, value: Any, tmp_path: Path)
     config = json.loads((lora / "adapter_config.json").read_text())
     (lora / "adapter_config.json").write_text(json.dumps(config | {field: value}))
     with pytest.raises(UsageError, match=r"not supported|is supported"):
+        FineTuned(adapter=lora).prepare(loaded("stable-diffusion", folder))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("r", 10**15),
+        ("r", 8),
+        ("rank_pattern", "everything"),
+        ("alpha_pattern", {"to_k": "many"}),
+        ("target_modules", "("),
+        ("target_modules", ["nowhere"]),
+        ("target_modules", ["to_q"]),
+        ("lora_alpha", "six"),
+    ],
+)
+def test_a_damaged_configuration_is_one_line(field: str, value: Any, tmp_path: Path) -> None:
+    folder = FAMILIES["stable-diffusion"].save(tmp_path / "pipeline")
+    lora = save_peft(tmp_path / "lora", stock(folder).unet)
+    config = json.loads((lora / "adapter_config.json").read_text())
+    (lora / "adapter_config.json").write_text(json.dumps(config | {field: value}))
+    with pytest.raises(UsageError) as error:
+        FineTuned(adapter=lora).prepare(loaded("stable-diffusion", folder))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("use_dora", True), ("bias", "all"), ("modules_to_save", ["conv_out"])],
+)
+def test_options_in_a_files_header_are_refused(field: str, value: Any, tmp_path: Path) -> None:
+    folder = FAMILIES["stable-diffusion"].save(tmp_path / "pipeline")
+    lora = save_by_diffusers(tmp_path / "lora", stock(folder), "unet")
+    file = lora / "pytorch_lora_weights.safetensors"
+    with safe_open(file, "pt") as opened:
+        header = json.loads(opened.metadata()["lora_adapter_metadata"])
+    metadata = {"lora_adapter_metadata": json.dumps(header | {f"unet.{field}": value})}
+    save_file(load_file(file), file, metadata)
+    with pytest.raises(UsageError, match=rf"{field}.* is not supported|cannot be loaded onto"):
         FineTuned(adapter=lora).prepare(loaded("stable-diffusion", folder))
 
 
