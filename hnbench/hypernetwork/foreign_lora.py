@@ -102,9 +102,11 @@ def _by_peft(folder: Path, twin: nn.Module) -> dict[str, Tensor]:
     config.init_lora_weights = True  # no matter how they began: the file has the weights
     state = load_peft_weights(str(folder), device="cpu")
     _refuse_unusable(state)
+    named = {name.removeprefix(PREFIX): weight for name, weight in state.items()}
+    _require_layers(named, twin)
     inject_adapter_in_model(config, twin, ADAPTER, low_cpu_mem_usage=True)
     set_peft_model_state_dict(twin, state, ADAPTER, low_cpu_mem_usage=True)
-    return {name.removeprefix(PREFIX): weight for name, weight in state.items()}
+    return named
 
 
 def _by_diffusers(file: Path, twin: Any) -> dict[str, Tensor]:
@@ -138,6 +140,10 @@ def _by_diffusers(file: Path, twin: Any) -> dict[str, Tensor]:
             f" weights for a {kind} do"
         )
     _refuse_unusable(state)
+    own = {name.removeprefix(f"{prefix}."): weight for name, weight in state.items()}
+    plain = all(".lora_A." in name or ".lora_B." in name for name in own)
+    named: dict[str, Tensor] = own if plain else convert_unet_state_dict_to_peft(own)
+    _require_layers(named, twin)
     twin.load_lora_adapter(
         dict(state),
         prefix=prefix,
@@ -146,10 +152,30 @@ def _by_diffusers(file: Path, twin: Any) -> dict[str, Tensor]:
         adapter_name=ADAPTER,
         low_cpu_mem_usage=True,
     )
-    own = {name.removeprefix(f"{prefix}."): weight for name, weight in state.items()}
-    plain = all(".lora_A." in name or ".lora_B." in name for name in own)
-    renamed: dict[str, Tensor] = own if plain else convert_unet_state_dict_to_peft(own)
-    return renamed
+    return named
+
+
+def _require_layers(state: Mapping[str, Tensor], twin: nn.Module) -> None:
+    """Refuse weights without a layer, or for a layer of another width, before a loader tries."""
+    layers = dict(twin.named_modules())
+    for name, weight in state.items():
+        layer, _, half = name.rpartition(".lora_")
+        if layer not in layers:
+            raise UsageError(f"there is no layer {printable(layer or name)[:100]!r}")
+        width = _width(layers[layer], first=half.startswith("A"))
+        found = weight.shape[1 if half.startswith("A") else 0] if weight.ndim > 1 else None
+        if width is not None and found != width:
+            raise UsageError(
+                f"its weight {printable(name)[:100]} has the shape {list(weight.shape)}, and the"
+                f" layer takes {width}"
+            )
+
+
+def _width(layer: Any, *, first: bool) -> int | None:
+    """The number of inputs or outputs of a layer, whatever its groups; None for one without."""
+    names = ("in_features", "in_channels") if first else ("out_features", "out_channels")
+    found: int | None = next((getattr(layer, one) for one in names if hasattr(layer, one)), None)
+    return found
 
 
 def _refuse_more(names: Iterable[str]) -> None:

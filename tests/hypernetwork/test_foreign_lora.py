@@ -195,8 +195,8 @@ def dora(weights: dict[str, Tensor]) -> None:
     ("damage", "message"),
     [
         (drop, "missing down_blocks"),
-        (reshape, r"lora_B.weight|size mismatch|do not fit"),
-        (add, "to_nowhere"),
+        (reshape, r"has the shape \[7, 4\], and the layer takes (16|32)"),
+        (add, "there is no layer .*to_nowhere"),
         (diverge, "not finite"),
     ],
 )
@@ -241,7 +241,9 @@ def test_another_family_is_refused(tmp_path: Path) -> None:
     generator = loaded("stable-diffusion", folder)
     with pytest.raises(UsageError, match="does not begin with 'unet', as all weights for a UNet"):
         FineTuned(adapter=sana).prepare(generator)
-    with pytest.raises(UsageError, match=r"is no LoRA for the backbone|cannot be loaded onto"):
+    with pytest.raises(
+        UsageError, match=r"is no LoRA for .*: there is no layer 'transformer"
+    ):
         FineTuned(adapter=peft).prepare(generator)
     with pytest.raises(UsageError, match="diffusers loads no LoRA onto a PixArtTransformer2DModel"):
         FineTuned(adapter=sana).prepare(loaded("pixart", pixart))
