@@ -241,9 +241,7 @@ def test_another_family_is_refused(tmp_path: Path) -> None:
     generator = loaded("stable-diffusion", folder)
     with pytest.raises(UsageError, match="does not begin with 'unet', as all weights for a UNet"):
         FineTuned(adapter=sana).prepare(generator)
-    with pytest.raises(
-        UsageError, match=r"is no LoRA for .*: there is no layer 'transformer"
-    ):
+    with pytest.raises(UsageError, match=r"is no LoRA for .*: there is no layer 'transformer"):
         FineTuned(adapter=peft).prepare(generator)
     with pytest.raises(UsageError, match="diffusers loads no LoRA onto a PixArtTransformer2DModel"):
         FineTuned(adapter=sana).prepare(loaded("pixart", pixart))
