@@ -20,6 +20,7 @@ from hnbench.rewards.base import Reward
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -47,6 +48,13 @@ class Meter:
         setattr(self, name, getattr(self, name) + passes)
 
 
+@dataclass
+class _Calls:
+    """The calls of `generate` so far, which a metered generator shares with its other weights."""
+
+    largest: int = 0
+
+
 class MeteredGenerator(Generator):
     """A generator whose passes are counted: `steps` per generated image, one per prediction."""
 
@@ -65,9 +73,13 @@ class MeteredGenerator(Generator):
         self.backbone = generator.backbone
         self.last_layer = generator.last_layer
         self.images_at_once = images_at_once
-        self.most_at_once = 0
-        """The most images that a call of `generate` was asked for."""
+        self._calls = _Calls()
         self._generator, self._meter, self._steps = generator, meter, steps
+
+    @property
+    def most_at_once(self) -> int:
+        """The most images that a call of `generate` was asked for."""
+        return self._calls.largest
 
     @property
     def device(self) -> torch.device:
@@ -84,9 +96,17 @@ class MeteredGenerator(Generator):
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         return self._generator.encode(prompts)
 
+    def with_weights_of(self, folder: Path) -> Generator:
+        """The other generator, whose passes are counted as this one's."""
+        other = MeteredGenerator(
+            self._generator.with_weights_of(folder), self._meter, self._steps, self.images_at_once
+        )
+        other._calls = self._calls
+        return other
+
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:
         steps = self._steps or steps
-        self.most_at_once = max(self.most_at_once, len(noise))
+        self._calls.largest = max(self._calls.largest, len(noise))
         images = self._generator.generate(noise, conditioning, steps)
         self._meter.count("generator", images, len(noise) * steps)
         return images

@@ -176,7 +176,9 @@ def test_files(made: Path) -> None:
 def test_run_json(made: Path) -> None:
     read = of_type(_Manifest) - {"config"}
     configured = {f"config.{item.name}" for item in fields(RunConfig)}
-    trained = {f"training.KIND.{name}" for name in (*AMOUNTS, "device", "seen_prompts")}
+    trained = {
+        f"training.KIND.{name}" for name in (*AMOUNTS, "device", "checkpoint", "seen_prompts")
+    }
     # Outside of a checkout, `environment.git` is null.
     checkout = {"environment.git.commit", "environment.git.dirty"}
     written = of_values([json.loads((made / "run.json").read_text("utf-8"))], OF_MANIFEST)

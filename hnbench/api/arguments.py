@@ -74,8 +74,10 @@ def held_out_of(given: Several, preset: Preset, optimised: Mapping[str, float]) 
 
 
 def adapters_of(preset: Preset, **given: str | Path | None) -> dict[str, str | Path]:
-    """Kind of training -> adapter: as given, found at once as a folder, or else the preset's."""
-    chosen = {kind: find_adapter(str(name)) for kind, name in given.items() if name is not None}
+    """Kind of training -> adapter: as given, found at once, or else the preset's."""
+    chosen = {
+        kind: find_adapter(str(name), kind) for kind, name in given.items() if name is not None
+    }
     return {**preset.adapters, **chosen}
 
 

@@ -19,6 +19,7 @@ from hnbench.api.arguments import (
     weights_of,
 )
 from hnbench.api.batch_sizes import BatchSize, parse_batch_size
+from hnbench.api.finetuned import Finetuned, adapter_in, finetuned_sources, rows_of
 from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import (
     Dtype,
@@ -73,7 +74,7 @@ def arrange(
     limit: int | None = None,
     seed: int = 0,
     hypernetwork: str | Path | None = None,
-    finetuned: str | Path | None = None,
+    finetuned: Finetuned = None,
     optimise: Weights = None,
     hold_out: Several = None,
     batch_size: BatchSize = "auto",
@@ -96,10 +97,11 @@ def arrange(
     """
     size = parse_batch_size(batch_size)
     preset = preset_of(generator)
-    adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
+    sources = finetuned_sources(finetuned)
+    adapters = adapters_of(preset, hypernoise=hypernetwork) | adapter_in(sources)
     weights = weights_of(optimise, preset, generator)
     held_out = held_out_of(hold_out, preset, weights)
-    methods = _with_base(several(method) or _runnable(adapters, screen))
+    methods = _with_base(rows_of(several(method) or _runnable(adapters, screen), sources))
     # All names are checked before a suite's files are read or downloaded.
     specifications.find_suite(suite)
     check_names(generator, (*weights, *held_out), methods)

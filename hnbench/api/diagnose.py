@@ -71,7 +71,7 @@ def diagnose(
         from hnbench.hypernetwork.diagnose import diagnose as look
         from hnbench.seeds import NoiseSource
 
-        folder = find_adapter(adapters["hypernoise"])
+        folder = find_adapter(adapters["hypernoise"], "hypernoise")
         options = {
             "image_size": image_size,
             "prompt_prefix": prompt_prefix,

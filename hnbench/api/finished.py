@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnbench.catalogue import registry
-from hnbench.catalogue.loading import find_adapter, is_place
+from hnbench.catalogue.loading import find_adapter, fingerprint_of_adapter, is_place
 from hnbench.catalogue.specifications import is_file, parse_method
-from hnbench.hypernetwork.checkpoint import adapter_sha256
 from hnbench.runs.finished import finished_run
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.weights import verified
@@ -76,8 +75,8 @@ def _same_adapters(asked: Arrangement, manifest: Mapping[str, Any]) -> bool:
         adapter = Path(typed["adapter"]) if "adapter" in typed else asked.adapters.get(kind)
         if adapter is None:
             return False
-        place = find_adapter(adapter)
-        changed = any(_changed_since(path, asked.folder) for path in (place, *place.iterdir()))
-        if changed or adapter_sha256(place) not in recorded[name]:
+        place = find_adapter(adapter, kind)
+        changed = any(_changed_since(path, asked.folder) for path in (place, *place.rglob("*")))
+        if changed or fingerprint_of_adapter(place, kind) not in recorded[name]:
             return False
     return True

@@ -17,6 +17,13 @@ from hnbench.api.arguments import (
     weights_of,
 )
 from hnbench.api.batch_sizes import BatchSize, parse_batch_size
+from hnbench.api.finetuned import (
+    Finetuned,
+    adapter_in,
+    finetuned_sources,
+    named_sources,
+    rows_of,
+)
 from hnbench.api.generated_folder import check_folder, write_folder
 from hnbench.catalogue.loading import (
     Dtype,
@@ -128,7 +135,7 @@ def generate(
     generator: str = "shapes",
     seed: int = 0,
     hypernetwork: str | Path | None = None,
-    finetuned: str | Path | None = None,
+    finetuned: Finetuned = None,
     optimise: Weights = None,
     hold_out: Several = None,
     batch_size: BatchSize = "auto",
@@ -159,11 +166,12 @@ def generate(
         if samples < 1:
             raise UsageError(f"`samples` was {samples}; it must be at least 1")
         preset = preset_of(generator)
-        adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
+        sources = finetuned_sources(finetuned)
+        adapters = adapters_of(preset, hypernoise=hypernetwork) | adapter_in(sources)
         weights = weights_of(optimise, preset, generator)
         held_out = held_out_of(hold_out, preset, weights)
         default = (BASE, "hypernoise") if "hypernoise" in adapters else (BASE,)
-        specifications = several(method) or default
+        specifications = rows_of(several(method) or default, sources)
         check_names(generator, held_out, specifications)
         options = {
             "image_size": image_size,
@@ -178,7 +186,7 @@ def generate(
             "generator": generator,
             "seed": seed,
             "hypernetwork": None if hypernetwork is None else str(hypernetwork),
-            "finetuned": None if finetuned is None else str(finetuned),
+            "finetuned": named_sources(finetuned),
             "optimise": weights,
             "hold_out": list(held_out),
             "dtype": dtype_of(generator, dtype),

@@ -31,4 +31,4 @@ def load_hypernetwork(adapter: str | Path, pipeline: Any) -> PipelineHypernetwor
     """
     from hnbench.hypernetwork.in_pipeline import on_pipeline
 
-    return on_pipeline(find_adapter(str(adapter)), pipeline)
+    return on_pipeline(find_adapter(str(adapter), "hypernoise"), pipeline)

@@ -132,6 +132,7 @@ def _backbones(
     """The passes of the backbone of an image and of a prediction."""
     # Adapters need torch, and the command line imports this module when it starts.
     from hnbench.hypernetwork.checkpoint import describe_adapter, is_described
+    from hnbench.hypernetwork.foreign import recognise
     from hnbench.methods.adapted import AdapterMethod
     from hnbench.methods.relabelled import Relabelled
 
@@ -139,6 +140,10 @@ def _backbones(
     if isinstance(method, Relabelled):
         method = method.method
     if not isinstance(method, AdapterMethod):
+        return plain, plain
+    if method.kind == "finetune" and not (checkpoint := recognise(method.adapter)).is_lora:
+        if checkpoint.form == "pipeline":
+            raise UnknownOperationsError("nobody counted those of its own pipeline")
         return plain, plain
     adapted = generator["hypernetwork" if method.kind == "hypernoise" else "finetuned"]
     if is_described(method.adapter):

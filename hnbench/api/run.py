@@ -12,6 +12,7 @@ from hnbench.api.arrangement import Arrangement, arrange, methods_of
 from hnbench.api.batch_sizes import BatchSize, as_begun, fitted
 from hnbench.api.command import command_of
 from hnbench.api.expectation import expected_work
+from hnbench.api.finetuned import Finetuned
 from hnbench.api.finished import already_finished
 from hnbench.api.operations import operations_of_run
 from hnbench.catalogue.loading import (
@@ -66,7 +67,7 @@ def run(
     limit: int | None = None,
     seed: int = 0,
     hypernetwork: str | Path | None = None,
-    finetuned: str | Path | None = None,
+    finetuned: Finetuned = None,
     optimise: Weights = None,
     hold_out: Several = None,
     batch_size: BatchSize = "auto",

@@ -271,31 +271,59 @@ def compile_models(generator: Generator, rewards: Mixture, note: Callable[[str],
         compile_networks(f"the reward {name}", reward.networks, note)
 
 
-def find_adapter(given: str | Path) -> Path:
-    """The folder of an adapter. A text is a folder, or `owner/name[@revision]` on the Hub, which is
-    downloaded; a `Path` is a folder that was found before, and is returned as it is.
+def find_adapter(given: str | Path, kind: str) -> Path:
+    """The folder of an adapter of this kind; for `"finetune"`, of any fine-tuned checkpoint, or its
+    file. A text is a path, or `owner/name[@revision]` on the Hub, which is downloaded; a `Path` was
+    found before, and is returned as it is.
 
     A text that is neither, and a folder or repository without an adapter, are `UsageError`s.
     """
     if isinstance(given, Path):
         return given
-
-    from hnbench.hypernetwork.checkpoint import FILES, NEEDS, adapter_sha256
-    from hnbench.weights import hub
-
     folder = Path(given)
     if not folder.exists():
         try:
-            folder = hub.download(hub.Source.parse(given, FILES, NEEDS))
+            folder = _downloaded_adapter(given, kind)
         except UsageError as error:
             raise UsageError(
                 f"there is no folder {given}; as a name on the Hub: {error}"
             ) from error
     try:
-        adapter_sha256(folder)
+        fingerprint_of_adapter(folder, kind)
     except UsageError as error:
         raise UsageError(f"{given} cannot be used: {error}") from error
     return folder
+
+
+def _downloaded_adapter(name: str, kind: str) -> Path:
+    """The folder of an adapter on the Hub. A whole pipeline is downloaded in the widest type that
+    it is there in, which serves every type of a run.
+    """
+    from hnbench.hypernetwork.checkpoint import FILES, NEEDS
+    from hnbench.weights import hub
+
+    if kind != "finetune":
+        return hub.download(hub.Source.parse(name, FILES, NEEDS))
+
+    from hnbench.hypernetwork.foreign import HUB_FILES, HUB_NEEDS, recognise
+
+    folder = hub.download(hub.Source.parse(name, HUB_FILES, HUB_NEEDS))
+    if recognise(folder).form != "pipeline":
+        return folder
+
+    from hnbench.generators.sources import PublishedGenerator
+
+    return PublishedGenerator(name, name).folders("float32")[0]
+
+
+def fingerprint_of_adapter(place: Path, kind: str) -> str:
+    """The SHA-256 that an adapter of this kind has in a method's identity. A place without one is a
+    `UsageError`.
+    """
+    from hnbench.hypernetwork.checkpoint import adapter_sha256
+    from hnbench.hypernetwork.foreign import recognise
+
+    return recognise(place).fingerprint if kind == "finetune" else adapter_sha256(place)
 
 
 def make_methods(
@@ -329,5 +357,5 @@ def _defaults(
                 f"the method {name!r} needs an adapter; give `{PARAMETER[kind]}` FOLDER or"
                 f" OWNER/NAME, or train one (`hnbench train`, `kind` {kind})"
             )
-        defaults["adapter"] = find_adapter(adapters[kind])
+        defaults["adapter"] = find_adapter(adapters[kind], kind)
     return defaults

@@ -127,11 +127,14 @@ HypernetworkName = Annotated[
     ),
 ]
 FinetunedName = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--finetuned",
-        metavar=ADAPTER,
-        help=f"A fine-tuned adapter: its folder, or its name on the Hub. {PRESET}",
+        metavar="[LABEL=]FOLDER|FILE|OWNER/NAME",
+        help=(
+            "Fine-tuned weights: an adapter of `hnbench train`, a LoRA of peft or diffusers, a"
+            f" network or a whole pipeline; repeatable. LABEL names its row. {PRESET}"
+        ),
     ),
 ]
 PromptsName = Annotated[

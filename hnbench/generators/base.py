@@ -9,10 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+from hnbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,18 @@ class Generator(ABC):
         A run on a GPU calls this before its first batch. It saves memory and changes no number, so
         a generator need not implement it.
         """
+
+    def with_weights_of(self, folder: Path) -> Generator:
+        """A generator with the weights of another checkpoint: a pipeline of the same family, or a
+        network like the backbone. It takes the same noises, and has this one's options.
+
+        Loaded the first time, and kept. A generator need not implement it. `UsageError` for a
+        checkpoint that does not fit.
+        """
+        raise UsageError(
+            f"the generator {self.name} is no diffusers pipeline, so it does not take the weights"
+            f" in {folder}; give a LoRA"
+        )
 
     @abstractmethod
     def generate(self, noise: Tensor, conditioning: Conditioning, steps: int = 1) -> Tensor:

@@ -24,10 +24,11 @@ from hnbench.generators.assembly import assemble, load_all
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.generators.encoded_texts import EncodedTexts
 from hnbench.generators.memory import checkpoint_blocks, offload_blocks
+from hnbench.generators.other_weights import load_network_like, require_pipeline
 from hnbench.generators.parts import INDEX
 from hnbench.generators.weight_files import fuse_lora
 from hnbench.seeds import digest
-from hnbench.weights.fingerprint import fingerprint_of
+from hnbench.weights.fingerprint import FileVersion, fingerprint_of, versions_in
 from hnbench.weights.quiet import quiet_loading
 
 if TYPE_CHECKING:
@@ -101,6 +102,14 @@ class PipelineGenerator(Generator):
         self.architecture: Any = self.backbone.config
         """The backbone's configuration."""
         self._offload = self._checkpoint_decoder = False
+        self._options_given: dict[str, Any] = {
+            "prompt_prefix": prompt_prefix,
+            "max_sequence_length": max_sequence_length,
+            "intermediate_timesteps": intermediate_timesteps,
+            "memory": tuple(memory),
+        }
+        self._others: dict[tuple[FileVersion, ...], PipelineGenerator] = {}
+        self._texts_of: PipelineGenerator | None = None
         if not shared:
             self._prepare_parts()
             self._set_memory(memory)
@@ -174,13 +183,16 @@ class PipelineGenerator(Generator):
         self._memory, self._offload = tuple(policies), "offload-text" in policies
         for encoder in self.text_encoders:
             encoder.to("cpu" if self._offload else self._device)
-        if "offload-blocks" in policies:
+        self._place_backbone()
+        self._checkpoint_decoder = bool({"checkpoint-all", "checkpoint-decoder"} & set(policies))
+
+    def _place_backbone(self) -> None:
+        if "offload-blocks" in self._memory:
             offload_blocks(self.backbone, self._device)
         else:
             self.backbone.to(self._device)
-        if {"checkpoint-all", "offload-blocks"} & set(policies):
+        if {"checkpoint-all", "offload-blocks"} & set(self._memory):
             checkpoint_blocks(self.backbone)
-        self._checkpoint_decoder = bool({"checkpoint-all", "checkpoint-decoder"} & set(policies))
 
     def _set_size(self, size: int | None) -> None:
         multiple = self.pipeline.vae_scale_factor * self._patch()
@@ -251,17 +263,67 @@ class PipelineGenerator(Generator):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        return {"backbone": self.backbone, "image decoder": self.decoder.decoder}
+        found = {"backbone": self.backbone, "image decoder": self.decoder.decoder}
+        for number, other in enumerate(self._others.values(), 1):
+            own = {name: one for name, one in other.networks.items() if one not in found.values()}
+            found |= {f"{name} of fine-tuned weights {number}": one for name, one in own.items()}
+        return found
 
     @property
     def details(self) -> dict[str, Any]:
         return {**self._source, "image_size": self.image_size, **self._options()}
 
+    # Other weights.
+
+    def with_weights_of(self, folder: Path) -> PipelineGenerator:
+        version = versions_in(folder)
+        if version not in self._others:
+            whole = (folder / INDEX).is_file()
+            self._others[version] = self._like(folder) if whole else self._around(folder)
+        return self._others[version]
+
+    def _like(self, folder: Path) -> PipelineGenerator:
+        """Another pipeline of the family, all of whose parts are its own."""
+        require_pipeline(folder, self.name, self.pipeline_class)
+        other = type(self).from_folder(
+            folder,
+            name=self.name,
+            device=str(self._device),
+            dtype=self._dtype,
+            image_size=self.image_size,
+            **self._options_given,
+        )
+        if other.noise_shape != self.noise_shape:
+            raise UsageError(
+                f"{folder} takes noise of shape {list(other.noise_shape)}, and the generator"
+                f" {self.name} {list(self.noise_shape)}; give a pipeline with the same noise"
+            )
+        return other
+
+    def _around(self, folder: Path) -> PipelineGenerator:
+        """This generator with another backbone of the same class and configuration."""
+        network = load_network_like(folder, self.name, self.backbone, self._dtype)
+        other = copy.copy(self)
+        other._replace_backbone(network, fingerprint_of(folder), self)  # noqa: SLF001
+        return other
+
+    def _replace_backbone(self, network: Any, weights: str, texts_of: PipelineGenerator) -> None:
+        """Take another backbone, whose weights have this fingerprint, and let the generator that
+        this one is a copy of encode the texts.
+        """
+        self.backbone, self.architecture = network, network.config
+        self._weights = digest([self._weights, weights])
+        self._others, self._texts_of = {}, texts_of
+        self._place_backbone()
+
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        if new := self._encoded.missing(prompts):
-            with self._text_encoders_in_place():
-                self._keep(new)
+        if self._texts_of is not None:
+            return self._texts_of.encode(prompts)
+        # Those with text encoders of their own too, because a run counts no encoding as a method's
+        # work: whoever asks first encodes for all.
+        for one in (self, *self._others.values()):
+            one._keep_missing(prompts)  # noqa: SLF001
         lengths = self._encoded.lengths(prompts)  # `batch` may drop texts from the cache
         return Conditioning(self._encoded.batch(prompts, self._device), text_lengths=lengths)
 
@@ -271,6 +333,10 @@ class PipelineGenerator(Generator):
         device only while `encode` needs them. If the cache is too small for the prompts, nothing
         more than the first of them is encoded, and the encoders are where the memory policy says.
         """
+        for other in self._others.values():
+            other.encode_ahead(prompts)
+        if self._texts_of is not None:
+            return
         fits = True
         if new := self._encoded.missing(prompts):
             with self._text_encoders_in_place():
@@ -280,6 +346,11 @@ class PipelineGenerator(Generator):
         self._offload = fits or "offload-text" in self._memory
         for encoder in self.text_encoders:
             encoder.to("cpu" if self._offload else self._device)
+
+    def _keep_missing(self, prompts: Sequence[str]) -> None:
+        if self._texts_of is None and (new := self._encoded.missing(prompts)):
+            with self._text_encoders_in_place():
+                self._keep(new)
 
     def _keep(self, prompts: Sequence[str]) -> None:
         """Encode prompts into the cache."""

@@ -28,14 +28,14 @@ from torch import Tensor, nn
 from hnbench.errors import UsageError
 from hnbench.files.escaping import printable
 from hnbench.generators.base import Conditioning, Generator
-from hnbench.generators.memory import device_of_layer, recomputes_safely
+from hnbench.generators.memory import recomputes_safely
+from hnbench.hypernetwork.inserted import HALVES, InsertedLayers, Site, place_of, wrap
 from hnbench.seeds import seed_of
 
 ADAPTER = "adapter"
 """peft's name for the adapter in each of its layers. Every `LoraAdapter` has layers of its own, so
 one name is enough.
 """
-HALVES = ("lora_A", "lora_B")
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,7 @@ def lora_config(backbone: nn.Module, settings: LoraSettings, targets: Sequence[s
     )
 
 
-@dataclass(frozen=True)
-class _Site:
-    """The place of one of the adapter's layers. The reference to the parent is weak: an adapter
-    does not keep its backbone alive.
-    """
-
-    parent: weakref.ref[nn.Module]
-    child: str
-    lora: nn.Module
-
-
-class LoraAdapter:
+class LoraAdapter(InsertedLayers):
     """One LoRA for one backbone.
 
     The optimizer updates its weights themselves, so they have the settings' type (usually float32)
@@ -149,12 +138,7 @@ class LoraAdapter:
                 f"`target_pattern` was {settings.pattern!r}, which matches no linear or convolution"
                 f" layer of {type(backbone).__name__}; give one that matches full layer names"
             )
-        self._sites = _inject(backbone, settings, self.targets)
-
-    @property
-    def layers(self) -> dict[str, nn.Module]:
-        """The layers that peft made, by the full name of the base layer each wraps."""
-        return {name: site.lora for name, site in self._sites.items()}
+        super().__init__(_inject(backbone, settings, self.targets))
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """The trainable weights by name: `<layer>.lora_A.weight` and `<layer>.lora_B.weight`."""
@@ -187,22 +171,6 @@ class LoraAdapter:
                 parameter.copy_(state[name])
 
     @contextmanager
-    def active(self) -> Iterator[None]:
-        """Put the adapter's layers into the backbone for the length of the block."""
-        before: list[tuple[nn.Module, str, nn.Module]] = []
-        try:
-            for site in self._sites.values():
-                parent = site.parent()
-                if parent is None:
-                    raise RuntimeError("the backbone of this adapter no longer exists")
-                before.append((parent, site.child, getattr(parent, site.child)))
-                setattr(parent, site.child, site.lora)
-            yield
-        finally:
-            for parent, child, module in reversed(before):
-                setattr(parent, child, module)
-
-    @contextmanager
     def delta_only(self, name: str) -> Iterator[None]:
         """Make the layer `name` give lora_B(lora_A(x)) * scaling, without base output and bias, for
         the length of the block.
@@ -211,9 +179,7 @@ class LoraAdapter:
         pass is recomputed by the layers of the first time (`hnbench.generators.memory`).
         """
         site = self._sites[name]
-        parent = site.parent()
-        if parent is None:
-            raise RuntimeError("the backbone of this adapter no longer exists")
+        parent = site.held()
         before = getattr(parent, site.child)
         setattr(parent, site.child, _DeltaOnly(site.lora))
         try:
@@ -263,9 +229,7 @@ def _some(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def _inject(
-    backbone: nn.Module, settings: LoraSettings, targets: Sequence[str]
-) -> dict[str, _Site]:
+def _inject(backbone: nn.Module, settings: LoraSettings, targets: Sequence[str]) -> dict[str, Site]:
     """Let peft build its layers, then take them out of the tree again."""
     from peft import inject_adapter_in_model
 
@@ -278,7 +242,7 @@ def _inject(
     }
     with _put_back(backbone, base):
         for name, stand_in in stand_ins.items():
-            parent, child = _place(backbone, name)
+            parent, child = place_of(backbone, name)
             setattr(parent, child, stand_in)
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             # Grouped convolutions cannot be merged into the base; nothing is merged here.
@@ -292,8 +256,8 @@ def _inject(
         raise UsageError(f"peft put no LoRA on {_some(missed)}")
     sites = {}
     for name, lora in made.items():
-        parent, child = _place(backbone, name)
-        sites[name] = _Site(weakref.ref(parent), child, _prepare(lora, base[name], settings))
+        parent, child = place_of(backbone, name)
+        sites[name] = Site(weakref.ref(parent), child, _prepare(lora, base[name], settings))
     return sites
 
 
@@ -308,17 +272,12 @@ def _put_back(backbone: nn.Module, base: Mapping[str, nn.Module]) -> Iterator[No
         yield
     finally:
         for name, module in base.items():
-            parent, child = _place(backbone, name)
+            parent, child = place_of(backbone, name)
             setattr(parent, child, module)
         for parameter in backbone.parameters():
             parameter.requires_grad_(id(parameter) in trainable)
         if not had_config and hasattr(backbone, "peft_config"):
             del backbone.peft_config
-
-
-def _place(backbone: nn.Module, name: str) -> tuple[nn.Module, str]:
-    parent, _, child = name.rpartition(".")
-    return backbone.get_submodule(parent), child
 
 
 def _stand_in(layer: nn.Module, settings: LoraSettings) -> nn.Module:
@@ -343,20 +302,11 @@ def _stand_in(layer: nn.Module, settings: LoraSettings) -> nn.Module:
 
 
 def _prepare(lora: nn.Module, base: nn.Module, settings: LoraSettings) -> nn.Module:
-    """The LoRA layer with trainable weights on the base layer's device, around the base layer
-    itself, which is not touched.
-    """
-    weight: Tensor = base.weight  # type: ignore[assignment]
-    dtype = (
-        torch.bfloat16
-        if settings.dtype == "bfloat16"
-        else torch.promote_types(weight.dtype, torch.float32)
-    )
-    device = device_of_layer(base)
+    """The LoRA layer with trainable weights of the settings' type, around the base layer itself."""
+    wrap(lora, base, torch.bfloat16 if settings.dtype == "bfloat16" else None)
     for half in HALVES:
-        getattr(lora, half).to(device=device, dtype=dtype).requires_grad_(True)
-    lora.base_layer = base
-    return lora.eval()
+        getattr(lora, half).requires_grad_(True)
+    return lora
 
 
 class Hypernetwork:
@@ -390,7 +340,7 @@ class Hypernetwork:
 class FinetunedGenerator:
     """The generator with its adapter on and the last layer complete: noise and prompt to image."""
 
-    def __init__(self, generator: Generator, adapter: LoraAdapter) -> None:
+    def __init__(self, generator: Generator, adapter: InsertedLayers) -> None:
         _refuse_checkpointing(generator)
         self.generator = generator
         self.adapter = adapter

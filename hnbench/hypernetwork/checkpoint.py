@@ -34,9 +34,10 @@ from hnbench.generators.samplers import Sampler
 from hnbench.hypernetwork.card import CARD, model_card
 from hnbench.hypernetwork.config import Count
 from hnbench.hypernetwork.seen import write_hashes
+from hnbench.weights.fingerprint import FileVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from torch import nn
 
@@ -93,8 +94,6 @@ biases, ranks per layer, future options) would be computed wrongly, and is refus
 """
 
 
-Version = tuple[str, int, int]
-"""A file's path, its time of modification in nanoseconds and its size in bytes."""
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Layers = str | list[str]
 """A regular expression, or full names or ends of names."""
@@ -301,7 +300,7 @@ def adapter_sha256(folder: Path) -> str:
     return _hash(*version_of(folder))
 
 
-def version_of(folder: Path) -> Version:
+def version_of(folder: Path) -> FileVersion:
     """The present version of an adapter's weights, which shows a change without reading the
     file.
     """
@@ -330,8 +329,10 @@ def weights_file(folder: Path) -> Path:
     )
 
 
-def lora_options(folder: Path) -> LoraOptions:
-    """The options in adapter_config.json. Anything but a plain LoRA is a `UsageError`."""
+def lora_options(folder: Path, more: Collection[str] = ()) -> LoraOptions:
+    """The options in adapter_config.json. Anything but a plain LoRA is a `UsageError`. `more` are
+    fields that may have any value, because the caller computes with them.
+    """
     path = folder / CONFIG
     if not os.path.lexists(path):
         raise UsageError(
@@ -348,7 +349,7 @@ def lora_options(folder: Path) -> LoraOptions:
     used = sorted(
         name
         for name, value in config.items()
-        if not (ALLOWED[name](value) if name in ALLOWED else not value)
+        if name not in more and not (ALLOWED[name](value) if name in ALLOWED else not value)
     )
     if used:
         shown = ", ".join(f"{name[:40]} = {str(config[name])[:40]!r}" for name in used[:3])

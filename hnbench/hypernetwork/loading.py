@@ -129,12 +129,12 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             " saves it"
         )
     for name, tensor in state.items():
-        if why := _unusable(tensor):
+        if why := unusable(tensor):
             raise UsageError(f"{path}: {printable(name)[:100]} {why}")
     return state
 
 
-def _unusable(weight: Tensor) -> str:
+def unusable(weight: Tensor) -> str:
     """The reason why a tensor cannot be a weight of a LoRA; empty if it can."""
     kind = str(weight.dtype).removeprefix("torch.")
     if kind not in ("float64", "float32", "float16", "bfloat16"):

@@ -17,7 +17,7 @@ class Training:
     """The cost of a training, including evaluations; None for a number that is not known.
 
     Passes are counted in images. `PluginError` for a number that is negative or not finite, for a
-    kind or device that is not printable text, and for hashes that
+    kind, device or checkpoint that is not printable text, and for hashes that
     `hnbench.hypernetwork.seen.prompt_hashes` cannot have made.
     """
 
@@ -39,13 +39,17 @@ class Training:
     """The number of images trained on."""
     device: str | None = None
     """The name of the device, for people."""
+    checkpoint: str | None = None
+    """The form of a checkpoint of another program (`"peft LoRA"`), of whose training nothing is
+    known; None for a training of hnbench.
+    """
     seen: frozenset[str] | None = None
     """The hashes of the prompts that the training saw (`prompt_hashes` of their texts); None if
     they were not noted.
     """
 
     def __post_init__(self) -> None:
-        for name in ("kind", "device"):
+        for name in ("kind", "device", "checkpoint"):
             text = getattr(self, name)
             if text is not None and not (isinstance(text, str) and text.isprintable()):
                 self._refuse(name, text, "printable text")
@@ -65,16 +69,18 @@ class Training:
         raise PluginError(f"a Training's {name} was {shown(given)}; {wanted} is expected")
 
     def to_json(self, prompts: Mapping[str, str]) -> dict[str, Any]:
-        """The entry of `run.json`: the known numbers and the device, and as `"seen_prompts"` the
-        ids of those of `prompts` (id -> text) that the training saw, or None if they were not
-        noted.
+        """The entry of `run.json`: the known numbers, the device and the checkpoint, and as
+        `"seen_prompts"` the ids of those of `prompts` (id -> text) that the training saw, or None
+        if they were not noted.
         """
-        known = {name: getattr(self, name) for name in (*AMOUNTS, "device")}
+        known = {name: getattr(self, name) for name in (*AMOUNTS, "device", "checkpoint")}
         cost = {name: value for name, value in known.items() if value is not None}
         return {**cost, "seen_prompts": seen_prompts(self.seen, prompts)}
 
 
 AMOUNTS = tuple(
-    item.name for item in fields(Training) if item.name not in ("kind", "device", "seen")
+    item.name
+    for item in fields(Training)
+    if item.name not in ("kind", "device", "checkpoint", "seen")
 )
 """The fields that are numbers."""

@@ -172,11 +172,11 @@ def compared_with(trained: str, labels: Sequence[str]) -> list[str]:
     settings. Of the controls, those of another setting's adapter are left out.
     """
     others = [label for label in rows_of(labels, HYPERNOISE) if label != trained]
-    foreign = {_adapter_of(label) for label in others} - {_adapter_of(trained), None}
+    foreign = {adapter_of(label) for label in others} - {adapter_of(trained), None}
     controls = [label for method in CONTROLS for label in rows_of(labels, method)]
     return [
         *(label for label in labels if label == RIVAL),
-        *(label for label in controls if _adapter_of(label) not in foreign),
+        *(label for label in controls if adapter_of(label) not in foreign),
         *others,
     ]
 
@@ -191,7 +191,8 @@ def is_control(label: str) -> bool:
     return method_of(label) in CONTROLS and method_of(label) != FINETUNE
 
 
-def _adapter_of(label: str) -> str | None:
+def adapter_of(label: str) -> str | None:
+    """The SHA-256 of the adapter of a row; None without one."""
     return label.identity.get("adapter") if isinstance(label, Label) else None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import markdown as escaped
 from hnbench.reports.headlines import headlines
-from hnbench.reports.notes import left_out
+from hnbench.reports.notes import foreign_checkpoints, left_out
 from hnbench.reports.sections import (
     acceptance,
     coverage,
@@ -58,13 +58,14 @@ def title(summary: Summary) -> str:
 
 
 def lead(summary: Summary) -> str:
-    """The paragraphs under the title: whether all samples are there, the size of the run, and the
-    methods that were left out.
+    """The paragraphs under the title: whether all samples are there, the size of the run, the
+    methods that were left out, and the rows whose training is not known.
     """
     pool = summary.pool
     seeds = ", ".join(str(seed) for seed in pool.seeds)
     named = escaped(pool.manifests[0]["plan"]["protocol"])
-    absent = "".join(f"\n\n{escaped(sentence)}" for sentence in left_out(pool))
+    told = [*left_out(pool), *foreign_checkpoints(pool)]
+    absent = "".join(f"\n\n{escaped(sentence)}" for sentence in told)
     return f"{_completeness(summary)}\n\n{pool.size} ({seeds}), {named} protocol.{absent}"
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from hnbench.files.escaping import printable
-from hnbench.reports.labels import style_of
+from hnbench.reports.labels import adapter_of, style_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,22 @@ def left_out(pool: Pool) -> list[str]:
         where = "" if len(runs) == len(pool.folders) else f" (only in {', '.join(runs)})"
         sentences.append(f"Left out: {style_of(name).name}, because {reason}{where}.")
     return [*sentences, *_of_earlier_commands(pool)]
+
+
+def foreign_checkpoints(pool: Pool) -> list[str]:
+    """A sentence for each row with the weights of another program, whose training is not known."""
+    training = {
+        name: entry
+        for manifest in pool.manifests
+        for name, entry in manifest.get("training", {}).items()
+    }
+    return [
+        f"{style_of(label).name} is a checkpoint of another program ({printable(form)}, SHA-256"
+        f" {str(adapter_of(label))[:8]}): hnbench does not know what it was trained on, nor what"
+        " that cost."
+        for label in pool.labels
+        if (form := training.get(label, {}).get("checkpoint"))
+    ]
 
 
 def _of_earlier_commands(pool: Pool) -> Iterator[str]:

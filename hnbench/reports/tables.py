@@ -12,7 +12,7 @@ from hnbench.files.escaping import csv_cell, csv_cells
 from hnbench.reports.costs import SECONDS, TFLOPS, unit_of
 from hnbench.reports.headroom import headroom
 from hnbench.reports.labels import HYPERNOISE, method_of, style_of
-from hnbench.reports.notes import interval_notes, left_out, timing_notes
+from hnbench.reports.notes import foreign_checkpoints, interval_notes, left_out, timing_notes
 from hnbench.reports.numbers import number
 from hnbench.runs.frame import SCORE
 from hnbench.runs.plan import BASE
@@ -404,5 +404,6 @@ def _caption(summary: Summary) -> str:
         lines.append(
             "(!) some planned samples failed or are missing: see the coverage table of the report."
         )
-    notes = (*left_out(pool), *timing_notes(summary), *interval_notes(summary))
+    told = (*left_out(pool), *foreign_checkpoints(pool))
+    notes = (*told, *timing_notes(summary), *interval_notes(summary))
     return "\n".join([*lines, *notes])

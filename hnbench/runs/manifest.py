@@ -87,6 +87,7 @@ class _Training(Struct):
     images: Amount = 0
     steps: Amount = 0
     device: str = ""
+    checkpoint: str = ""
     seen_prompts: list[str] | None = None
 
 

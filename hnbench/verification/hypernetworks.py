@@ -75,7 +75,7 @@ def _prepared(check: CheckContext, kind: str) -> tuple[Generator, Path, Tensor, 
     found = preset_of(given["generator"]).adapters.get(kind)
     if found is None:
         raise CannotRun(f"there is no published adapter of this kind for {given['generator']}")
-    folder = found if isinstance(found, Path) else find_adapter(found)
+    folder = found if isinstance(found, Path) else find_adapter(found, kind)
     generator = load_generator(given["generator"], check.device, check.dtype)
     check.uses(generator.name, generator.fingerprint)
     check.uses("adapter", adapter_sha256(folder))

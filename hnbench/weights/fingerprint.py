@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 _MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
 
 
+FileVersion = tuple[str, int, int]
+"""A file's path, its time of modification in nanoseconds and its size in bytes."""
+
+
+def versions_in(place: Path) -> tuple[FileVersion, ...]:
+    """The present versions of the file, or of all files in the folder, in the order of their paths.
+    A link's target counts.
+    """
+    files = sorted(place.rglob("*")) if place.is_dir() else [place]
+    return tuple(
+        (str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size)
+        for file in files
+        if file.is_file()
+    )
+
+
 def fingerprint_of(folder: Path, patterns: Iterable[str] = _MODEL_FILES) -> str:
     """A SHA-256 over the names and contents of a model folder's weights and configurations, without
     its card.

@@ -156,9 +156,9 @@ def test_a_name_on_the_hub_is_downloaded_and_a_folder_is_not(
 
     folder = adapter_folder(tmp_path / "adapter", "hypernoise")
     monkeypatch.setattr(hub, "download", download)
-    assert find_adapter(str(folder)) == folder
+    assert find_adapter(str(folder), "hypernoise") == folder
     assert not asked
-    assert find_adapter("owner/name@v1") == folder
+    assert find_adapter("owner/name@v1", "hypernoise") == folder
     (method,) = make_methods(["hypernoise"], Preset(), {"hypernoise": "owner/name"})
     assert vars(method)["adapter"] == folder
     assert asked == ["owner/name@v1 model", "owner/name model"]
@@ -214,21 +214,21 @@ def test_an_option_that_a_generator_does_not_have_is_refused() -> None:
 def test_what_is_no_adapter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="holds no adapter"):
-        find_adapter(str(tmp_path / "empty"))
+        find_adapter(str(tmp_path / "empty"), "hypernoise")
     with pytest.raises(
         UsageError,
         match=r"there is no folder nowhere; as a name on the Hub: 'nowhere' is not a repository",
     ):
-        find_adapter("nowhere")
+        find_adapter("nowhere", "hypernoise")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
         UsageError,
         match=r"there is no folder owner/nothing; as a name on the Hub: .* HF_HUB_OFFLINE forbids",
     ):
-        find_adapter("owner/nothing")
+        find_adapter("owner/nothing", "hypernoise")
     monkeypatch.setattr(hub, "download", lambda source: tmp_path / "empty")
     with pytest.raises(UsageError, match=r"owner/a-model cannot be used: .* holds no adapter"):
-        find_adapter("owner/a-model")
+        find_adapter("owner/a-model", "hypernoise")
 
 
 def test_the_first_training_preset_is_the_default() -> None:
