@@ -33,7 +33,8 @@ WITH_DIFFUSERS = [name for name in FAMILIES if not name.startswith("pixart")]
 
 
 def part_of(name: str) -> str:
-    return "unet" if name.startswith("stable") else "transformer"
+    unets = ("stable-diffusion", "stable-diffusion-xl")
+    return "unet" if name in unets else "transformer"
 
 
 def stock(folder: Path, dtype: torch.dtype = torch.float64) -> Any:
@@ -49,7 +50,11 @@ def stock_images(name: str, pipeline: Any, generator: PipelineGenerator) -> Tens
     latents = generator.stock_latents(noises.batch(TASKS).double())
     call = generator.stock_arguments | CALLS[name]
     images: Tensor = pipeline(
-        PROMPTS, latents=latents, generator=seeds, output_type="pt", **call
+        prompt=list(PROMPTS),  # Z-Image's pipeline writes into the list
+        latents=latents,
+        generator=seeds,
+        output_type="pt",
+        **call,
     ).images
     return images
 
