@@ -128,6 +128,7 @@ def generate(
     seed: int = 0,
     hypernetwork: str | Path | None = None,
     finetuned: str | Path | None = None,
+    amortised: str | Path | None = None,
     optimise: Weights = None,
     hold_out: Several = None,
     batch_size: BatchSize = "auto",
@@ -158,7 +159,9 @@ def generate(
         if samples < 1:
             raise UsageError(f"`samples` was {samples}; it must be at least 1")
         preset = preset_of(generator)
-        adapters = adapters_of(preset, hypernoise=hypernetwork, finetune=finetuned)
+        adapters = adapters_of(
+            preset, hypernoise=hypernetwork, finetune=finetuned, regression=amortised
+        )
         weights = weights_of(optimise, preset, generator)
         held_out = held_out_of(hold_out, preset, weights)
         default = (BASE, "hypernoise") if "hypernoise" in adapters else (BASE,)
@@ -178,6 +181,7 @@ def generate(
             "seed": seed,
             "hypernetwork": None if hypernetwork is None else str(hypernetwork),
             "finetuned": None if finetuned is None else str(finetuned),
+            "amortised": None if amortised is None else str(amortised),
             "optimise": weights,
             "hold_out": list(held_out),
             "dtype": dtype_of(generator, dtype),

@@ -56,7 +56,8 @@ LONGEST = 200
 def load_adapter(
     folder: Path, generator: Generator, kind: str, *, weights_known: bool = True
 ) -> LoraAdapter:
-    """The adapter in a folder, of this kind (`"hypernoise"`, `"finetune"`), loaded strictly.
+    """The adapter in a folder, of this kind (`"hypernoise"`, `"finetune"`, `"regression"`), loaded
+    strictly.
 
     The weights' names may have peft's prefix or not. An adapter of another kind,
     generator or shape, and one with missing or additional weights, is a

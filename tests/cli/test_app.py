@@ -112,6 +112,7 @@ def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
                 *("pcn", "langevin"),
                 "hypernoise",
                 "finetune",
+                "amortised",
                 "hypernoise-random-direction",
                 "hypernoise-other-noise",
                 "hypernoise-other-prompt",

@@ -36,7 +36,7 @@ def test_it_is_json_and_comes_back() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "distil"}, "`kind` was 'distil'; choose one of hypernoise, finetune"),
+        ({"kind": "distil"}, "`kind` was 'distil'; choose one of hypernoise, finetune, regression"),
         ({"optimizer": "lion"}, "choose one of sgd, adamw"),
         ({"steps": 0}, "`steps` was 0; it must be at least 1"),
         ({"learning_rate": 0.0}, "`learning_rate` was 0.0; it must be above 0"),
