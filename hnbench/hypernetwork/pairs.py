@@ -93,8 +93,13 @@ class Pairs:
 
     @property
     def batches(self) -> int:
-        """The number of batches that are made at a time."""
+        """The number of batches that the pairs are made in."""
         return -(-self.count // self.size)
+
+    @property
+    def missing(self) -> range:
+        """The numbers of the batches that have not been made."""
+        return range(-(-self.done // self.size), self.batches)
 
     def batch(self, number: int) -> range:
         """The pairs of batch `number`."""

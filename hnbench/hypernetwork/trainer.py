@@ -257,7 +257,7 @@ class Trainer:
             return
         with interrupt_noted() as noted:
             show(self.pairs.done, self.pairs.count)
-            for number in range(self.pairs.done // self.pairs.size, self.pairs.batches):
+            for number in self.pairs.missing:
                 made = self._made(self.pairs, self.pairs.batch(number))
                 if self.processes.main:
                     self.pair_files.save(number, made)

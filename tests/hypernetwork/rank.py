@@ -28,7 +28,7 @@ from hnbench.hypernetwork.launch import launched
 from hnbench.hypernetwork.processes import Processes, joined
 from hnbench.hypernetwork.trainer import Trainer
 from hnbench.rewards.base import Mixture, Reward
-from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config
+from tests.hypernetwork.tiny import PROMPTS, REGRESSION, UNetGenerator, config, search_of
 
 SIZE = {"rank": 2, "eval_prompts": 2, "eval_samples": 3, "save_every": 2, "steps": 5}
 PLANS: dict[str, dict[str, Any]] = {
@@ -42,6 +42,7 @@ PLANS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.01,
     },
     "finetune": {"kind": "finetune", "image_penalty": 0.5, "eval_every": 1},
+    "regression": {**REGRESSION, "pairs": 9, "optimizer": "adamw", "learning_rate": 0.01},
     "skipping": {"rewards": {"torn": 1.0}},
 }
 """Trainings that one process and two must do alike."""
@@ -85,7 +86,7 @@ def trainer(
     (name,) = plan.rewards
     generator = UNetGenerator(torch.float64)
     mixture = Mixture({name: (REWARDS[name](), 1.0)})
-    return Trainer(plan, generator, mixture, prompts, folder, processes)
+    return Trainer(plan, generator, mixture, prompts, folder, processes, search_of(plan))
 
 
 class At:

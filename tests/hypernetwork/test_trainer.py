@@ -27,7 +27,7 @@ from hnbench.hypernetwork.trainer import Trainer
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.seeds import digest
 from hnbench.testing.toys import BrightnessReward, ToyGenerator
-from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
+from tests.hypernetwork.tiny import PROMPTS, REGRESSION, UNetGenerator, config, mixture, search_of
 from tests.runs.test_work import Encoding
 
 
@@ -80,20 +80,26 @@ def weights(adapter: Path, kind: str) -> dict[str, Tensor]:
         },
         {"kind": "finetune", "optimizer": "adamw", "learning_rate": 0.05},
         {"kind": "finetune", "optimizer": "sgd", "momentum": 0.0, "image_penalty": 1.0},
+        {**REGRESSION, "optimizer": "adamw", "learning_rate": 0.05, "accumulation": 2},
     ],
 )
 def test_a_killed_training_ends_where_it_would_have_ended(
     changes: dict[str, Any], tmp_path: Path
 ) -> None:
     plan = config(**{**changes, "save_every": 2})
-    Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path / "whole").train()
+
+    def training(folder: Path) -> Trainer:
+        models = ToyGenerator(), mixture()
+        return Trainer(plan, *models, PROMPTS, folder, search=search_of(plan))
+
+    training(tmp_path / "whole").train()
     killed = tmp_path / "killed"
     with pytest.raises(KeyboardInterrupt):
-        Trainer(plan, ToyGenerator(), mixture(), PROMPTS, killed).train(Spectator(stop_at=3))
+        training(killed).train(Spectator(stop_at=3))
     assert len(log_of(killed)) == 4
     torch.manual_seed(99)
     spectator = Spectator()
-    adapter = Trainer(plan, ToyGenerator(), mixture(), PROMPTS, killed).train(spectator)
+    adapter = training(killed).train(spectator)
     assert spectator.starts == [(2, 6)]
     one, two = weights(tmp_path / "whole" / "adapter", plan.kind), weights(adapter, plan.kind)
     assert all(torch.equal(one[name], two[name]) for name in one)

@@ -17,18 +17,20 @@ from safetensors.torch import load_file, save_file
 from hnbench.errors import HnbenchError, StoreError
 from hnbench.hypernetwork.trainer import Trainer
 from hnbench.testing.toys import ToyGenerator
-from tests.hypernetwork.tiny import PROMPTS, config, mixture
+from tests.hypernetwork.tiny import PROMPTS, REGRESSION, config, mixture, search_of
 from tests.mutations import mutated_json, only_one_line, replaced
 
 KINDS: dict[str, dict[str, Any]] = {
     "hypernoise": {"optimizer": "sgd"},
     "finetune": {"optimizer": "adamw", "learning_rate": 0.01},
+    "regression": {**REGRESSION, "optimizer": "sgd"},
 }
 STATE = "state/step-00000004"
 
 
 def trainer(folder: Path, kind: str) -> Trainer:
-    return Trainer(config(kind=kind, **KINDS[kind]), ToyGenerator(), mixture(), PROMPTS, folder)
+    plan = config(**{"kind": kind, **KINDS[kind]})
+    return Trainer(plan, ToyGenerator(), mixture(), PROMPTS, folder, search=search_of(plan))
 
 
 class StopsAt:
@@ -60,6 +62,7 @@ def go_on(one: Trainer) -> None:
     with one.folder.locked():
         one.folder.claim(one.manifest)
         one._restore()
+        one._read_pairs()
     json.dumps(
         [one._description(one._cost()), one._state(one._cost()).values], allow_nan=False
     ).encode()
