@@ -223,6 +223,18 @@ def test_only_the_published_trainings_have_presets() -> None:
             assert list(version) == ["hypernoise", "finetune", "regression"]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("generator", TRAINED)
+def test_a_regression_has_the_published_values_of_a_hypernetwork(
+    generator: str, version: str
+) -> None:
+    """But for its pairs, which have a noise each, and the regulariser, which it has not."""
+    published = preset_of(generator).trainings[version]
+    left_out = {"noise", "regulariser_reduction"}
+    wanted = {name: one for name, one in published["hypernoise"].items() if name not in left_out}
+    assert published["regression"] == wanted
+
+
 def test_what_the_published_presets_have_in_common() -> None:
     assert set(PRESETS) == {*PUBLISHED, "shapes"}
     assert same_in_every_preset("suite") == "geneval"

@@ -40,6 +40,7 @@ from hnbench.hypernetwork.checkpoint import (
     lora_options,
     weights_file,
 )
+from hnbench.hypernetwork.config import PARAMETER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,8 +90,10 @@ def load_adapter(
 
 def _check(folder: Path, description: Mapping[str, Any], generator: Generator, kind: str) -> None:
     if description["kind"] != kind:
+        other = PARAMETER.get(description["kind"])
         raise UsageError(
             f"{folder} is an adapter of kind {description['kind'][:60]!r}; {kind!r} is needed here"
+            + (f" (a run takes that adapter as `{other}`)" if other else "")
         )
     trained = description["generator"]
     if tuple(trained["noise_shape"]) != tuple(generator.noise_shape):

@@ -105,6 +105,10 @@ class Pairs:
         """The pairs of batch `number`."""
         return range(number * self.size, min((number + 1) * self.size, self.count))
 
+    def clear(self) -> None:
+        """Begin with none."""
+        self.done = 0
+
     def add(self, made: MadePairs) -> None:
         """Add the next batch."""
         self._add(made.found, made.rewards)
@@ -120,6 +124,7 @@ class Pairs:
         state = State(self.done, {"pairs": own}, {}) if processes.main else None
         shared = processes.share(state).tensors["pairs"]
         if not processes.main:
+            self.clear()
             self._add(shared["found"], shared["rewards"])
 
     def make(

@@ -246,6 +246,7 @@ class Trainer:
         """Take the pairs that are there. A saved state has their cost."""
         if self.pairs is None:
             return
+        self.pairs.clear()
         for made in self.pair_files.read(self.pairs):
             self.pairs.add(made)
             if self.saved < 0:

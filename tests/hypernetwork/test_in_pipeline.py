@@ -106,6 +106,18 @@ def test_the_stock_pipelines_image_is_hypernoises(name: str, made: Any) -> None:
     torch.testing.assert_close(hypernetwork(noise, PROMPTS[0]), alone, atol=1e-4, rtol=0)
 
 
+def test_a_network_trained_by_regression_is_used_alike(made: Any, tmp_path: Path) -> None:
+    base, trained = made("stable-diffusion")
+    regressed = Path(shutil.copytree(trained, tmp_path / "regressed"))
+    description = json.loads((trained / "hnbench.json").read_text())
+    (regressed / "hnbench.json").write_text(json.dumps(description | {"kind": "regression"}))
+    networks = [hnbench.load_hypernetwork(one, stock(base)) for one in (trained, regressed)]
+    noise = torch.randn(2, *networks[0].noise_shape, generator=torch.Generator().manual_seed(1))
+    first, second = (network(noise, "a red ring") for network in networks)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, noise)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_pipeline_is_not_changed(name: str, made: Any) -> None:
     base, trained = made(name)
