@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hnbench.hypernetwork.pairs import Pairs
+    from hnbench.hypernetwork.pairs import NoisePairs
 
 COST = "cost"
 """The entry of a file's header with the cost of its pairs, as JSON."""
@@ -45,7 +45,7 @@ class PairFiles:
             header = {COST: json.dumps(msgspec.to_builtins(made.cost), allow_nan=False)}
             write_whole(self._path(number), save(tensors, header), ".writing")
 
-    def read(self, pairs: Pairs) -> Iterator[MadePairs]:
+    def read(self, pairs: NoisePairs) -> Iterator[MadePairs]:
         """The batches that are there, in order and up to the first one that is missing. One that
         cannot be used is a `StoreError`.
         """
@@ -76,7 +76,7 @@ def _made(path: Path) -> MadePairs:
         return MadePairs(file.get_tensor("found"), file.get_tensor("rewards"), cost)
 
 
-def _check(made: MadePairs, pairs: Pairs, count: int) -> None:
+def _check(made: MadePairs, pairs: NoisePairs, count: int) -> None:
     for tensor, like in ((made.found, pairs.found), (made.rewards, pairs.rewards)):
         wanted = (count, *like.shape[1:])
         if tuple(tensor.shape) != wanted or tensor.dtype != like.dtype:

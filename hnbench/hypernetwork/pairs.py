@@ -27,7 +27,7 @@ from hnbench.tasks import Task
 
 
 class FoundNoise(Protocol):
-    """What a search found for a task, such as a `hnbench.methods.base.Outcome`."""
+    """The result of a search for a task, such as a `hnbench.methods.base.Outcome`."""
 
     @property
     def noise(self) -> Tensor:
@@ -44,7 +44,7 @@ class NoiseSearch(Protocol):
     def propose(
         self, tasks: Sequence[Task], generator: Generator, reward: Reward, noises: NoiseSource
     ) -> Iterator[FoundNoise]:
-        """What it finds for each task, in their order, as `hnbench.methods.base.Method`."""
+        """Yield a result for each task, in their order, as `hnbench.methods.base.Method` does."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class MadePairs:
     was finite.
     """
     cost: TrainingCost
-    """What it cost to make them, in all processes together."""
+    """The cost of making them, in all processes together."""
 
 
-class Pairs:
+class NoisePairs:
     """All pairs of one training, as they are made."""
 
     def __init__(
@@ -171,8 +171,8 @@ class Pairs:
         return [self.tasks[number].prompt for number in numbers], noise, target
 
     def facts(self) -> dict[str, Any]:
-        """What is known of the pairs that are used, as JSON types: their number and that of all,
-        and the means of both rewards and of the size of the targets.
+        """Facts about the pairs that are used, as JSON types: their number and that of all, and the
+        means of both rewards and of the size of the targets.
         """
         rewards = self.rewards[self._usable].mean(0)
         sizes = torch.cat(

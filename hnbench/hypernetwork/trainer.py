@@ -43,7 +43,7 @@ from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.objective import NoiseObjective
 from hnbench.hypernetwork.optimizer import learning_rate, make_optimizer, restore, tensors_of
 from hnbench.hypernetwork.pair_files import PairFiles
-from hnbench.hypernetwork.pairs import MadePairs, NoiseSearch, Pairs
+from hnbench.hypernetwork.pairs import MadePairs, NoisePairs, NoiseSearch
 from hnbench.hypernetwork.processes import Processes
 from hnbench.hypernetwork.regression import regression_loss
 from hnbench.hypernetwork.work import WorkPerImage
@@ -78,7 +78,7 @@ class TrainingProgress(Protocol):
 
 @dataclass(frozen=True)
 class _Batch:
-    """What a batch of a step learns from, on the device."""
+    """A batch of a step, on the device."""
 
     prompts: Sequence[str]
     noise: Tensor
@@ -135,7 +135,7 @@ class Trainer:
         self.pair_files = PairFiles(folder / "pairs")
         shape = tuple(generator.noise_shape)
         self.pairs = (
-            Pairs(config, search, texts, shape, self._noise_dtype, part) if search else None
+            NoisePairs(config, search, texts, shape, self._noise_dtype, part) if search else None
         )
         self.evaluation = PairedEvaluation(
             self.generator,
@@ -268,7 +268,7 @@ class Trainer:
                     interrupted_by(signalled)
         self.pairs.finish()
 
-    def _made(self, pairs: Pairs, batch: range) -> MadePairs:
+    def _made(self, pairs: NoisePairs, batch: range) -> MadePairs:
         """The pairs of a batch, whose cost is a part of the training's."""
         earlier = self._cost()
         models = self.generator, self.reward
@@ -655,7 +655,7 @@ def _all_finite(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _difference(later: Mapping[str, Any], earlier: Mapping[str, Any]) -> TrainingCost:
-    """What was spent between two costs."""
+    """The cost between two states of the same training."""
     return TrainingCost(
         **{name: None if value is None else value - earlier[name] for name, value in later.items()}
     )

@@ -36,7 +36,7 @@ from tests.mutations import only_one_line, replaced
 
 PLAN = config(**REGRESSION)
 BATCHES = 3
-"""Of the ten pairs, four at a time."""
+"""The ten pairs, four at a time."""
 
 
 class Watched(ReNO):
@@ -279,7 +279,7 @@ def test_a_cost_that_cannot_be_read_is_refused(header: Any, folder: Path) -> Non
 
 
 def test_the_same_pairs_train_the_same_whatever_reno_would_find_now(folder: Path) -> None:
-    """What is on disk counts."""
+    """The files count."""
     for number in range(2):
         path = folder / "pairs" / f"batch-{number:08d}.safetensors"
         with safe_open(path, "pt") as file:

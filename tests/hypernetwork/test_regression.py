@@ -93,7 +93,7 @@ def test_the_loss_is_the_mean_over_the_entries_of_each_sample() -> None:
 
 
 def test_it_learns_the_fixed_point_of_gradient_ascent(tmp_path: Path) -> None:
-    """Of a quadratic reward, ascent from any noise ends at the one noise whose image is nearest to
+    """Ascent of a quadratic reward ends, from any noise, at the one noise whose image is nearest to
     the target: x = A^+ (m - b). So the trained map is constant, with that value.
     """
     truth = truth_of(AffineGenerator(), 1.0)

@@ -32,7 +32,7 @@ class Evaluated(msgspec.Struct):
 
 
 class PairFacts(msgspec.Struct):
-    """What is known of a regression's pairs. None stands for a number that was not finite."""
+    """Facts about a regression's pairs. None stands for a number that was not finite."""
 
     made: int
     used: int
