@@ -656,9 +656,10 @@ def _all_finite(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _difference(later: Mapping[str, Any], earlier: Mapping[str, Any]) -> TrainingCost:
     """The cost between two states of the same training."""
-    return TrainingCost(
-        **{name: None if value is None else value - earlier[name] for name, value in later.items()}
-    )
+    spent: dict[str, Any] = {
+        name: None if value is None else value - earlier[name] for name, value in later.items()
+    }
+    return TrainingCost(**spent)
 
 
 def _device_name(device: torch.device) -> str:

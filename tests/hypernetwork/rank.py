@@ -104,6 +104,16 @@ class At:
             self.act()
 
 
+def interrupt_at(pairs: int) -> Callable[[int, int], None]:
+    """A receiver of pairs that interrupts when so many have been made."""
+
+    def show(made: int, _total: int) -> None:
+        if made == pairs:
+            interrupt()
+
+    return show
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
 
@@ -124,6 +134,8 @@ class Work:
                 key: value.tolist() for key, value in one.adapter.state_dict().items()
             }
         trainer(plan_of("adamw"), self.folder / "one, then two", self.processes).train()
+        begun = self.folder / "pairs of one, then two"
+        trainer(plan_of("regression"), begun, self.processes).train()
         with _noted(self.seen, "stopped"):
             stopped = trainer(plan_of("adamw"), self.folder / "two, then one", self.processes)
             stopped.train(At(3, interrupt))

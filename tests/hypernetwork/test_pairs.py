@@ -107,7 +107,7 @@ def test_every_epoch_has_every_pair_once_with_its_own_target(tmp_path: Path) -> 
     pairs = trainer.pairs
     assert pairs is not None
     drawn = [pairs.drawn(step, 0) for step in range(5)]  # 5 x 4 = two epochs of ten
-    noise, target = (torch.cat([one[column] for one in drawn]) for column in (1, 2))
+    noise, target = torch.cat([one[1] for one in drawn]), torch.cat([one[2] for one in drawn])
     every = pairs.noises.batch(pairs.tasks)
     for epoch in (slice(0, 10), slice(10, 20)):
         places = [int((every == one).flatten(1).all(1).nonzero()) for one in noise[epoch]]
