@@ -157,7 +157,7 @@ PRESETS: Mapping[str, Preset] = {
                     "learning_rate": 3e-4,
                     "image_penalty": 10.0,
                 },
-                "regression": {**_SHAPES_TRAINING, "pairs": 1024},
+                "regression": {**_SHAPES_TRAINING, "steps": 500, "pairs": 1024},
             }
         },
         training_prompts="shapes",

@@ -187,7 +187,7 @@ def test_the_plan_of_a_regression_tells_of_its_pairs(empty: Path) -> None:
         "500 of a noise and what ReNO finds from it (50 iterations, learning rate 2), each used 6.4"
         " times"
     )
-    assert found["preset"] == "shapes; pairs 500 instead of 1024; steps 100 instead of 1000"
+    assert found["preset"] == "shapes; pairs 500 instead of 1024; steps 100 instead of 500"
     assert not list(empty.iterdir())
     assert "pairs" not in told()
 
