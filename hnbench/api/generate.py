@@ -181,7 +181,8 @@ def generate(
             "seed": seed,
             "hypernetwork": None if hypernetwork is None else str(hypernetwork),
             "finetuned": None if finetuned is None else str(finetuned),
-            "amortised": None if amortised is None else str(amortised),
+            # Folders from before there was this parameter do not have it.
+            **({} if amortised is None else {"amortised": str(amortised)}),
             "optimise": weights,
             "hold_out": list(held_out),
             "dtype": dtype_of(generator, dtype),
