@@ -21,7 +21,7 @@ from hnbench.generators.pixart import FIRST_TIMESTEP
 from hnbench.generators.sana_sprint import BETWEEN_TWO_STEPS, GUIDANCE, SanaSprintGenerator
 from hnbench.generators.sana_sprint import MAX_TOKENS as SANA_TOKENS
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
-from hnbench.hypernetwork.config import TrainingConfig
+from hnbench.hypernetwork.config import OF_REGRESSION, TrainingConfig
 from hnbench.measures import fidelity, lpips, transformer, vqascore
 from hnbench.methods.base import Method
 from hnbench.methods.best_of_n import BestOfN
@@ -226,7 +226,7 @@ def configured(generator: str, version: str, kind: str) -> TrainingConfig:
 
 def test_every_setting_of_a_training_is_in_the_table_once() -> None:
     names = [one.name for one in TRAININGS]
-    given = ["kind", "generator", "rewards", "prompts", "compile"]
+    given = ["kind", "generator", "rewards", "prompts", "compile", *OF_REGRESSION]
     assert sorted([*names, *given]) == sorted(item.name for item in fields(TrainingConfig))
 
 
@@ -251,7 +251,19 @@ def test_only_the_published_trainings_have_presets() -> None:
     for generator in TRAINED:
         assert tuple(preset_of(generator).trainings) == VERSIONS
         for version in preset_of(generator).trainings.values():
-            assert list(version) == ["hypernoise", "finetune"]
+            assert list(version) == ["hypernoise", "finetune", "regression"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("generator", TRAINED)
+def test_a_regression_has_the_published_values_of_a_hypernetwork(
+    generator: str, version: str
+) -> None:
+    """But for its pairs, which have a noise each, and the regulariser, which it has not."""
+    published = preset_of(generator).trainings[version]
+    left_out = {"noise", "regulariser_reduction"}
+    wanted = {name: one for name, one in published["hypernoise"].items() if name not in left_out}
+    assert published["regression"] == wanted
 
 
 def test_what_the_published_presets_have_in_common() -> None:

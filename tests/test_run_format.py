@@ -23,6 +23,7 @@ from PIL import Image
 import hnbench
 from hnbench.api.training_page import with_page
 from hnbench.config import RunConfig, values_of
+from hnbench.hypernetwork.config import OF_REGRESSION
 from hnbench.hypernetwork.trainer import Trainer
 from hnbench.images.finding import find_images
 from hnbench.images.judging import score
@@ -37,7 +38,14 @@ from hnbench.runs.manifest import _Manifest
 from hnbench.runs.record import Record
 from hnbench.runs.store import read_run
 from tests.hypernetwork.test_trainer import Spectator
-from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
+from tests.hypernetwork.tiny import (
+    PROMPTS,
+    REGRESSION,
+    UNetGenerator,
+    config,
+    mixture,
+    search_of,
+)
 from tests.images.conftest import Stages
 from tests.journals import journal_rows, write_journal
 from tests.reports.synthetic import LABELS, manifest, write_run
@@ -314,11 +322,14 @@ OTHERS = ("climb", "hypernoise-other-prompt", "hypernoise-static")
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The folders of a finished and of an unfinished training, of both kinds."""
-    folders = [tmp_path_factory.mktemp(kind) for kind in ("hypernoise", "finetune")]
-    for folder, stop_at in zip(folders, (None, 2), strict=True):
-        wanted = config(kind=folder.name.rstrip("0123456789"), warmup_steps=1)
-        trainer = Trainer(wanted, UNetGenerator(), mixture(), PROMPTS, folder)
+    """The folders of finished trainings and of an unfinished one, of all kinds."""
+    kinds = ("hypernoise", "finetune", "regression")
+    folders = [tmp_path_factory.mktemp(kind) for kind in kinds]
+    for folder, kind, stop_at in zip(folders, kinds, (None, 2, None), strict=True):
+        own = REGRESSION if kind == "regression" else {"kind": kind}
+        wanted = config(**own, warmup_steps=1)
+        models, search = (UNetGenerator(), mixture()), search_of(wanted)
+        trainer = Trainer(wanted, *models, PROMPTS, folder, search=search)
         with (
             suppress(KeyboardInterrupt),
             with_page(folder, 1, Spectator(stop_at), main=True) as progress,
@@ -344,8 +355,10 @@ def test_train_jsonl(trainings: list[Path]) -> None:
 def test_training_json(trainings: list[Path]) -> None:
     values = [json.loads((folder / "training.json").read_text("utf-8")) for folder in trainings]
     assert documented("training.json") == of_values(values, {"config"})
+    always = {*values_of(config(), "identity"), "warmup"}
     for value in values:
-        assert set(value["config"]) == {*values_of(config(), "identity"), "warmup"}
+        pairs = set(OF_REGRESSION) if value["config"]["kind"] == "regression" else set()
+        assert set(value["config"]) == always | pairs
 
 
 def test_diagnosis_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from hnbench.generators.pipeline import PipelineGenerator
 from hnbench.generators.sources import load_folder
 from hnbench.hypernetwork.adapter import LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import save_adapter
+from hnbench.methods.amortised import Amortised
 from hnbench.methods.base import Method
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.controls import OtherNoise, RandomDirection
@@ -128,7 +129,7 @@ def test_the_waits_of_a_batch_depend_neither_on_its_size_nor_on_the_length_of_th
         torch.testing.assert_close(outcome.noise, other.noise, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", [HyperNoise, RandomDirection, OtherNoise, FineTuned])
+@pytest.mark.parametrize("kind", [HyperNoise, Amortised, RandomDirection, OtherNoise, FineTuned])
 def test_a_method_with_an_adapter_waits_for_nothing(
     kind: Any, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def arrange(
     seed: int = 0,
     hypernetwork: str | Path | None = None,
     finetuned: Finetuned = None,
+    amortised: str | Path | None = None,
     optimise: Weights = None,
     hold_out: Several = None,
     batch_size: BatchSize = "auto",
@@ -98,7 +99,9 @@ def arrange(
     size = parse_batch_size(batch_size)
     preset = preset_of(generator)
     sources = finetuned_sources(finetuned)
-    adapters = adapters_of(preset, hypernoise=hypernetwork) | adapter_in(sources)
+    adapters = adapters_of(preset, hypernoise=hypernetwork, regression=amortised) | adapter_in(
+        sources
+    )
     weights = weights_of(optimise, preset, generator)
     held_out = held_out_of(hold_out, preset, weights)
     methods = _with_base(rows_of(several(method) or _runnable(adapters, screen), sources))
@@ -163,10 +166,15 @@ def methods_of(
 
 
 def _runnable(adapters: Mapping[str, str | Path], screen: Screen) -> list[str]:
-    """The methods of a run that names none: those whose adapter is there; the user is told which
-    ones are left out.
+    """The methods of a run that names none: those whose adapter is there, and those that an adapter
+    of their own was given for; the user is told which ones are left out.
     """
-    entries = [entry for entry in registry.METHODS.built_in if entry.default]
+    default = {entry.adapter for entry in registry.METHODS.built_in if entry.default}
+    entries = [
+        entry
+        for entry in registry.METHODS.built_in
+        if entry.default or entry.adapter in adapters.keys() - default
+    ]
     left_out = [entry.name for entry in entries if entry.adapter and entry.adapter not in adapters]
     if left_out:
         screen.note(f"without a trained adapter, left out: {', '.join(left_out)}")

@@ -136,6 +136,7 @@ def generate(
     seed: int = 0,
     hypernetwork: str | Path | None = None,
     finetuned: Finetuned = None,
+    amortised: str | Path | None = None,
     optimise: Weights = None,
     hold_out: Several = None,
     batch_size: BatchSize = "auto",
@@ -167,7 +168,9 @@ def generate(
             raise UsageError(f"`samples` was {samples}; it must be at least 1")
         preset = preset_of(generator)
         sources = finetuned_sources(finetuned)
-        adapters = adapters_of(preset, hypernoise=hypernetwork) | adapter_in(sources)
+        adapters = adapters_of(preset, hypernoise=hypernetwork, regression=amortised) | adapter_in(
+            sources
+        )
         weights = weights_of(optimise, preset, generator)
         held_out = held_out_of(hold_out, preset, weights)
         default = (BASE, "hypernoise") if "hypernoise" in adapters else (BASE,)
@@ -187,6 +190,8 @@ def generate(
             "seed": seed,
             "hypernetwork": None if hypernetwork is None else str(hypernetwork),
             "finetuned": named_sources(finetuned),
+            # Folders from before there was this parameter do not have it.
+            **({} if amortised is None else {"amortised": str(amortised)}),
             "optimise": weights,
             "hold_out": list(held_out),
             "dtype": dtype_of(generator, dtype),

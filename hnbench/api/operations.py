@@ -132,6 +132,7 @@ def _backbones(
     """The passes of the backbone of an image and of a prediction."""
     # Adapters need torch, and the command line imports this module when it starts.
     from hnbench.hypernetwork.checkpoint import describe_adapter, is_described
+    from hnbench.hypernetwork.config import OF_NOISE
     from hnbench.hypernetwork.foreign import recognise
     from hnbench.methods.adapted import AdapterMethod
     from hnbench.methods.relabelled import Relabelled
@@ -145,7 +146,7 @@ def _backbones(
         if checkpoint.form == "pipeline":
             raise UnknownOperationsError("nobody counted those of its own pipeline")
         return plain, plain
-    adapted = generator["hypernetwork" if method.kind == "hypernoise" else "finetuned"]
+    adapted = generator["hypernetwork" if method.kind in OF_NOISE else "finetuned"]
     if is_described(method.adapter):
         parameters = describe_adapter(method.adapter).get("parameters")
     elif isinstance(asked.adapters.get(method.kind), str):
@@ -156,7 +157,7 @@ def _backbones(
         raise UnknownOperationsError(
             f"its adapter has other layers or another rank than {asked.config.generator}'s own"
         )
-    return (plain, adapted) if method.kind == "hypernoise" else (adapted, plain)
+    return (plain, adapted) if method.kind in OF_NOISE else (adapted, plain)
 
 
 def reward_operations(names: Iterable[str]) -> list[Operations]:

@@ -1,4 +1,6 @@
-"""`hnbench.train`: trains a hypernetwork, or fine-tunes the generator."""
+"""`hnbench.train`: trains a hypernetwork, by the rewards or by regression, or fine-tunes the
+generator.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hnbench.api.training_arrangement import TrainingArrangement
+    from hnbench.hypernetwork.config import TrainingConfig
+    from hnbench.hypernetwork.pairs import NoiseSearch
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class TrainedAdapter:
     folder: Path
     """The training's folder, with its log."""
     adapter: Path
-    """The adapter's folder, for `hypernetwork` or `finetuned` of `hnbench.run`."""
+    """The adapter's folder, for `hypernetwork`, `finetuned` or `amortised` of `hnbench.run`."""
     kind: str
     generator: str
     description: dict[str, Any]
@@ -37,7 +41,7 @@ class TrainedAdapter:
 
 def train(
     *,
-    kind: Literal["hypernoise", "finetune"] = "hypernoise",
+    kind: Literal["hypernoise", "finetune", "regression"] = "hypernoise",
     generator: str = "shapes",
     preset: str | None = None,
     optimise: Weights = None,
@@ -57,6 +61,9 @@ def train(
     regulariser_weight: float | None = None,
     regulariser_reduction: Literal["sum", "mean"] | None = None,
     image_penalty: float | None = None,
+    pairs: int | None = None,
+    reno_iterations: int | None = None,
+    reno_learning_rate: float | None = None,
     image_size: int | None = None,
     prompt_prefix: bool | None = None,
     max_sequence_length: int | None = None,
@@ -71,7 +78,8 @@ def train(
     log: Several = None,
     progress: bool = True,
 ) -> TrainedAdapter:
-    """Train a noise hypernetwork, or fine-tune the generator on the same rewards.
+    """Train a noise hypernetwork, by the rewards or by regression onto what ReNO finds with them,
+    or fine-tune the generator on the same rewards.
 
     The same call again continues a training that was interrupted. For None, the value comes from
     the generator's preset. `hnbench train --help` describes the parameters; `progress` shows a bar
@@ -99,6 +107,9 @@ def train(
         "regulariser_weight": regulariser_weight,
         "regulariser_reduction": regulariser_reduction,
         "image_penalty": image_penalty,
+        "pairs": pairs,
+        "reno_iterations": reno_iterations,
+        "reno_learning_rate": reno_learning_rate,
         "image_size": image_size,
         "prompt_prefix": prompt_prefix,
         "max_sequence_length": max_sequence_length,
@@ -158,12 +169,24 @@ def _train(
         rewards = load_mixture(config.rewards, device, wanted.dtype)
         if config.compile:
             compile_models(generator, rewards, screen.note)
-        trainer = Trainer(config, generator, rewards, wanted.prompts, folder, processes)
+        trainer = Trainer(
+            config, generator, rewards, wanted.prompts, folder, processes, _search_of(config)
+        )
         with (
             screen.training() as display,
             with_page(folder, config.save_every, display, main=launch.main) as paged,
             tracked(trackers, config, folder, paged, main=launch.main) as (progress, show),
         ):
-            adapter = trainer.train(progress, show)
+            adapter = trainer.train(progress, show, display.paired)
         description = processes.lead(lambda: dict(describe_adapter(adapter)))
     return TrainedAdapter(folder, adapter, config.kind, config.generator, description)
+
+
+def _search_of(config: TrainingConfig) -> NoiseSearch | None:
+    """The search that makes the pairs of a regression; None for another training."""
+    from hnbench.methods.reno import ReNO
+
+    iterations, rate = config.reno_iterations, config.reno_learning_rate
+    if iterations is None or rate is None:
+        return None
+    return ReNO(iterations=iterations, learning_rate=rate)

@@ -12,7 +12,7 @@ from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.training_prompts import is_set
 from hnbench.errors import UsageError
 from hnbench.files.names import OF_MODELS, plain_name
-from hnbench.hypernetwork.config import TrainingConfig
+from hnbench.hypernetwork.config import OF_REGRESSION, TrainingConfig
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
     from hnbench.api.arguments import Weights
     from hnbench.catalogue.loading import Dtype
+    from hnbench.catalogue.presets import Preset
     from hnbench.display.screen import Screen
 
 OF_HYPERNOISE = ("regulariser_weight", "regulariser_reduction")
-"""The settings that a fine-tuning does not have."""
+"""The settings that only a hypernetwork's training by the reward has."""
+_PENALTY_OF = {
+    "finetune": "finetune has `image_penalty`",
+    "regression": "regression has no penalty",
+}
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,12 @@ def arrange_training(
     configuration; None takes the preset's value. Raises `UsageError` as `hnbench.train`.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    if kind == "finetune" and (unused := sorted(given.keys() & set(OF_HYPERNOISE))):
-        raise UsageError(
-            f"`{unused[0]}` is for the `kind` hypernoise; finetune has `image_penalty`"
-        )
+    if kind in _PENALTY_OF and (unused := sorted(given.keys() & set(OF_HYPERNOISE))):
+        raise UsageError(f"`{unused[0]}` is for the `kind` hypernoise; {_PENALTY_OF[kind]}")
     defaults = preset_of(generator)
     published = training_settings(defaults, kind, preset, generator)
+    if kind == "regression":
+        published = {**_of_regression(defaults), **published}
     check_generator(generator)
     weights = weights_of(optimise, defaults, generator)
     texts, source = prompts_of(prompts, defaults, generator, data_dir, screen)
@@ -86,6 +91,16 @@ def arrange_training(
         preset or next(iter(defaults.trainings), ""),
         published,
     )
+
+
+def _of_regression(defaults: Preset) -> dict[str, Any]:
+    """The settings that only a regression has. ReNO is that of a run on this generator."""
+    own = {
+        f"reno_{name}": value
+        for name, value in defaults.parameters.get("reno", {}).items()
+        if f"reno_{name}" in OF_REGRESSION
+    }
+    return {**OF_REGRESSION, **own}
 
 
 def _name_of(config: TrainingConfig, prompts: Sequence[str], dtype: str) -> str:

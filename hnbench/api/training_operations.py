@@ -17,7 +17,7 @@ from hnbench.api.operations import (
 )
 from hnbench.catalogue.operations import Operations
 from hnbench.catalogue.presets import preset_of
-from hnbench.hypernetwork.config import TrainingConfig
+from hnbench.hypernetwork.config import OF_NOISE, TrainingConfig
 from hnbench.hypernetwork.expected import evaluated_images, evaluations_of, trained_images
 
 if TYPE_CHECKING:
@@ -39,18 +39,27 @@ def operations_of_training(config: TrainingConfig, held_out: int) -> int:
     _require_own_adapter(config)
     reward = _sum(reward_operations(config.rewards))
     decoded = _sum([parts["decoder"], reward])
-    adapted = parts["hypernetwork" if config.kind == "hypernoise" else "finetuned"]
+    adapted = parts["hypernetwork" if config.kind in OF_NOISE else "finetuned"]
     # The change of the noise passes through the plain backbone. The first network of an image has
     # the weights, and its input needs no gradient.
-    after = _sum([parts["backbone"], decoded]) if config.kind == "hypernoise" else decoded
-    base = parts["backbone"].forward + decoded.forward
+    plain = _sum([parts["backbone"], decoded])
+    after = plain if config.kind in OF_NOISE else decoded
     evaluated = adapted.forward + after.forward
     trained = evaluated + (adapted.training or 0) + after.backward
+    searched = 0
+    if config.kind == "regression":  # its steps make no images, and ReNO made its pairs before
+        trained = adapted.forward + (adapted.training or 0)
+        iterations = config.reno_iterations or 0
+        searched = (config.pairs or 0) * (
+            iterations * plain.forward + (iterations - 1) * plain.backward
+        )
     if config.image_penalty:  # it needs the base's image of the same noise
         trained += parts["backbone"].forward + parts["decoder"].forward
     each_evaluation = evaluated_images(config, held_out)
-    return trained_images(config) * trained + each_evaluation * (
-        base + evaluations_of(config) * evaluated
+    return (
+        searched
+        + trained_images(config) * trained
+        + each_evaluation * (plain.forward + evaluations_of(config) * evaluated)
     )
 
 

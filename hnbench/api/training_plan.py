@@ -16,7 +16,12 @@ from hnbench.api.training_operations import operations_of_training
 from hnbench.catalogue.loading import check_device
 from hnbench.display.screen import Screen
 from hnbench.hypernetwork.config import TrainingConfig
-from hnbench.hypernetwork.expected import evaluations_of, expected_passes, held_out_of
+from hnbench.hypernetwork.expected import (
+    evaluations_of,
+    expected_passes,
+    held_out_of,
+    trained_images,
+)
 from hnbench.hypernetwork.launch import launched
 from hnbench.reports.costs import TFLOPS, with_unit
 from hnbench.weights.pinned_files import nothing_downloaded
@@ -99,6 +104,7 @@ def effective_lines(wanted: TrainingArrangement, processes: int, device: str) ->
         "preset": _preset(wanted),
         "rewards": rewards,
         "prompts": _prompts(wanted),
+        **({"pairs": _pairs(config)} if config.kind == "regression" else {}),
         "images": _images(config, processes),
         "steps": _steps(config),
         "optimizer": _optimizer(config),
@@ -156,6 +162,15 @@ def _images(config: TrainingConfig, processes: int) -> str:
     )
 
 
+def _pairs(config: TrainingConfig) -> str:
+    pairs = config.pairs or 0
+    uses = trained_images(config) / pairs
+    return (
+        f"{pairs:,} of a noise and what ReNO finds from it ({config.reno_iterations} iterations,"
+        f" learning rate {config.reno_learning_rate:g}), each used {uses:.3g} times"
+    )
+
+
 def _steps(config: TrainingConfig) -> str:
     warm_up = f", {config.warmup_steps:,} of them warm-up" if config.warmup_steps else ""
     return f"{config.steps:,}{warm_up}, seed {config.seed}; saved every {config.save_every:,}"
@@ -175,6 +190,8 @@ def _lora(config: TrainingConfig) -> str:
 
 
 def _penalty(config: TrainingConfig) -> str:
+    if config.kind == "regression":
+        return "none; the loss is the mean squared difference to what ReNO added to the noise"
     if config.kind == "finetune":
         return f"{config.image_penalty:g} x the mean squared change of the image"
     return (
@@ -216,9 +233,14 @@ def _state_of(folder: Path) -> str:
 def _disk(config: TrainingConfig) -> str:
     bytes_each = 4 if config.lora_dtype == "float32" else 2
     copies = 1 + _KEPT[config.optimizer] + (config.kind == "finetune")
+    pairs = (
+        f"; pairs: 4 bytes for each number of {config.pairs:,} noises, which are kept"
+        if config.pairs
+        else ""
+    )
     return (
         f"adapter: {bytes_each} bytes for each weight of the LoRA; while it trains, a state of"
-        f" {copies} times that"
+        f" {copies} times that{pairs}"
     )
 
 

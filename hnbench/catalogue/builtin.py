@@ -462,6 +462,14 @@ METHODS: tuple[MethodEntry, ...] = (
         adapter="finetune",
     ),
     MethodEntry(
+        "amortised",
+        "hnbench.methods.amortised:Amortised",
+        "the noise changed by a network that learnt what ReNO adds to noises, in one pass",
+        needs="a hypernetwork trained by regression",
+        adapter="regression",
+        default=False,
+    ),
+    MethodEntry(
         "hypernoise-random-direction",
         "hnbench.methods.controls:RandomDirection",
         "control: a random direction of the length of the hypernetwork's change",

@@ -86,7 +86,9 @@ class MethodEntry(Entry):
     """
 
     adapter: str = ""
-    """The kind of training (`"hypernoise"`, `"finetune"`) whose adapter it takes as `adapter`."""
+    """The kind of training (`"hypernoise"`, `"finetune"`, `"regression"`) whose adapter it takes as
+    `adapter`.
+    """
     default: bool = True
     """Whether a run takes it if no method is named."""
 

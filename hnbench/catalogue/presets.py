@@ -24,8 +24,8 @@ class Preset:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Method name -> parameters that differ from the method's own defaults."""
     adapters: Mapping[str, str | Path] = field(default_factory=dict)
-    """Kind of training (`"hypernoise"`, `"finetune"`) -> adapter: a folder that comes with hnbench,
-    or a name on the Hub.
+    """Kind of training (`"hypernoise"`, `"finetune"`, `"regression"`) -> adapter: a folder that
+    comes with hnbench, or a name on the Hub.
     """
     trainings: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Name -> kind of training -> fields of the training's configuration that differ from its own
@@ -67,8 +67,9 @@ _RENO_1024 = {"reno": {"learning_rate": 10.0}}
 def _trainings(
     code: Mapping[str, Any], paper: Mapping[str, Any]
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """The two published sets of values, for a hypernetwork and for the fine-tuning that it is
-    compared with, which has no regulariser.
+    """The two published sets of values, for a hypernetwork and for the trainings that it is
+    compared with, which have no regulariser: the published fine-tuning, and the regression, whose
+    pairs have a noise each.
 
     The regulariser sums over a noise in the paper, and takes the mean in its code.
     """
@@ -77,6 +78,7 @@ def _trainings(
         name: {
             "hypernoise": {**values, "regulariser_reduction": reduction},
             "finetune": dict(values),
+            "regression": {name: value for name, value in values.items() if name != "noise"},
         }
         for name, (values, reduction) in reductions.items()
     }
@@ -165,6 +167,7 @@ PRESETS: Mapping[str, Preset] = {
                     "learning_rate": 3e-4,
                     "image_penalty": 10.0,
                 },
+                "regression": {**_SHAPES_TRAINING, "steps": 500, "pairs": 1024},
             }
         },
         training_prompts="shapes",

@@ -12,6 +12,7 @@ from hnbench.cli.inline_grids import show_grids
 from hnbench.cli.json_output import AsJson, print_json, rows
 from hnbench.cli.options import (
     NAMED,
+    AmortisedName,
     BaseSeed,
     DeviceName,
     DtypeName,
@@ -66,6 +67,7 @@ def generate(
     seed: BaseSeed = 0,
     hypernetwork: HypernetworkName = None,
     finetuned: FinetunedName = None,
+    amortised: AmortisedName = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
     batch_size: ImagesAtATime = "auto",
@@ -118,6 +120,7 @@ def generate(
         "generator": generator,
         "hypernetwork": hypernetwork,
         "finetuned": finetuned,
+        "amortised": amortised,
         "optimise": optimise,
         "hold_out": hold_out,
         "batch_size": batch_size,

@@ -137,6 +137,17 @@ FinetunedName = Annotated[
         ),
     ),
 ]
+AmortisedName = Annotated[
+    str | None,
+    typer.Option(
+        "--amortised",
+        metavar=ADAPTER,
+        help=(
+            "A hypernetwork trained by regression: its folder, or its name on the Hub. It adds the"
+            " method amortised to the default ones."
+        ),
+    ),
+]
 PromptsName = Annotated[
     str | None,
     typer.Option(

@@ -11,6 +11,7 @@ import hnbench as api
 from hnbench.cli import completion
 from hnbench.cli.options import (
     NAMED,
+    AmortisedName,
     BaseSeed,
     Compile,
     DeviceName,
@@ -87,6 +88,7 @@ def run(
     seed: BaseSeed = 0,
     hypernetwork: HypernetworkName = None,
     finetuned: FinetunedName = None,
+    amortised: AmortisedName = None,
     optimise: Weights = None,
     hold_out: HeldOut = None,
     batch_size: Annotated[
@@ -162,6 +164,7 @@ def run(
             seed=seed,
             hypernetwork=hypernetwork,
             finetuned=finetuned,
+            amortised=amortised,
             optimise=optimise,
             hold_out=hold_out,
             batch_size=batch_size,

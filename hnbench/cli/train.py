@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "hnbench train",
     "hnbench train --kind finetune --steps 500 --learning-rate 1e-4",
+    "hnbench train --kind regression --pairs 512 --reno-iterations 20",
     "hnbench train --prompts my-prompts.txt --batch-size 16 --out results/my-training",
     "hnbench train --generator sd-turbo --preset paper --dry-run",
     "torchrun --nproc-per-node 2 -m hnbench train --save-every 20",
@@ -48,9 +49,13 @@ EXAMPLES = (
 
 def train(
     kind: Annotated[
-        Literal["hypernoise", "finetune"],
+        Literal["hypernoise", "finetune", "regression"],
         typer.Option(
-            "--kind", help="A noise hypernetwork, or the same LoRA on the generator itself."
+            "--kind",
+            help=(
+                "A noise hypernetwork trained by the rewards, the same LoRA on the generator"
+                " itself, or a hypernetwork that learns what ReNO adds to noises."
+            ),
         ),
     ] = "hypernoise",
     generator: GeneratorName = "shapes",
@@ -127,6 +132,20 @@ def train(
             help="finetune: the weight of the penalty on the change of the image.",
         ),
     ] = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option(
+            "--pairs", help="regression: how many noises ReNO improves before the first step."
+        ),
+    ] = None,
+    reno_iterations: Annotated[
+        int | None,
+        typer.Option("--reno-iterations", help="regression: ReNO's iterations for each of them."),
+    ] = None,
+    reno_learning_rate: Annotated[
+        float | None,
+        typer.Option("--reno-learning-rate", help=f"regression: ReNO's learning rate. {PRESET}"),
+    ] = None,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,
@@ -168,7 +187,7 @@ def train(
         ),
     ] = False,
 ) -> None:
-    """Train a noise hypernetwork, or fine-tune the generator.
+    """Train a noise hypernetwork, by the rewards or by regression, or fine-tune the generator.
 
     The same command again continues a training that was interrupted. Defaults come from the
     generator's preset. Under torchrun or accelerate launch, several processes share each batch.
@@ -194,6 +213,9 @@ def train(
         "regulariser_weight": regulariser_weight,
         "regulariser_reduction": regulariser_reduction,
         "image_penalty": image_penalty,
+        "pairs": pairs,
+        "reno_iterations": reno_iterations,
+        "reno_learning_rate": reno_learning_rate,
         "image_size": image_size,
         "prompt_prefix": prompt_prefix,
         "max_sequence_length": max_sequence_length,

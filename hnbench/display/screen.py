@@ -132,6 +132,7 @@ class Silent:
     done: Callable[..., None] = _nothing
     started: Callable[..., None] = _nothing
     stepped: Callable[..., None] = _nothing
+    paired: Callable[..., None] = _nothing
     check_started: Callable[..., None] = _nothing
     check_done: Callable[..., None] = _nothing
 

@@ -29,7 +29,7 @@ class TrainingDisplay:
         console = console or consoles.stderr()
         self._log = Log(console)
         self._bars = Progress(
-            TextColumn("training"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"),
@@ -37,7 +37,8 @@ class TrainingDisplay:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bars.add_task("", total=None, figures="", time="")
+        self._pairing = False
+        self._task = self._bars.add_task("training", total=None, figures="", time="")
 
     def __enter__(self) -> Self:
         return self
@@ -46,10 +47,25 @@ class TrainingDisplay:
         self._log.end()
         self._bars.stop()
 
+    def paired(self, done: int, total: int) -> None:
+        """Show how many pairs of a regression have been made."""
+        if not self._pairing:
+            self._pairing = True
+            self._log.begin("pairs", total, done)
+            self._bars.start()
+        self._log.reach(done)
+        self._bars.update(
+            self._task, description="pairs", total=total, completed=done, time=self._log.time()
+        )
+
     def started(self, step: int, total: int) -> None:
         """Show a training that begins, or continues after `step`."""
+        self._log.end()
         self._log.begin("training", total, step)
-        self._bars.reset(self._task, total=total, completed=step, start=True)
+        self._bars.reset(
+            self._task, total=total, completed=step, start=True, description="training"
+        )
+        self._bars.update(self._task, time="")
         self._bars.start()
 
     def stepped(self, record: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from hnbench.files.escaping import markdown
 from hnbench.files.reading import content_of
 from hnbench.files.writing import write_whole
 from hnbench.generators.licences import licence_of
+from hnbench.hypernetwork.config import OF_NOISE, OF_REGRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,10 @@ PURPOSES = {
         "A noise hypernetwork (HyperNoise, arXiv 2508.09968): it predicts a change of a frozen"
         " generator's initial noise."
     ),
+    "regression": (
+        "A noise hypernetwork trained by regression: it predicts the change that ReNO (arXiv"
+        " 2406.04312) makes to a frozen generator's initial noise."
+    ),
     "finetune": (
         "A directly fine-tuned generator, the comparison for a noise hypernetwork: the same LoRA on"
         " the generator itself."
@@ -28,7 +33,7 @@ PURPOSES = {
 }
 
 
-TAGS = {"hypernoise": ("noise-hypernetwork", "test-time-optimization")}
+TAGS = dict.fromkeys(OF_NOISE, ("noise-hypernetwork", "test-time-optimization"))
 """Kind of training -> tags of its own."""
 CARD, CURVES = "README.md", "curves.png"
 _BASE = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][\w.-]*))?", re.ASCII)
@@ -77,6 +82,7 @@ def model_card(
         f"| rewards | {rewards} |",
         f"| LoRA | rank {config.get('rank')}, alpha {config.get('lora_alpha')} |",
         f"| training | {length} on {markdown(str(training.get('device')))} |",
+        *([f"| pairs | {_pairs(config)} |"] if kind == "regression" else []),
         f"| prompts | {markdown(str(config.get('prompts')))} |",
         "",
         *_evaluated(description.get("evaluation") or {}),
@@ -85,7 +91,7 @@ def model_card(
             " repeated here."
         ),
         "",
-        *(_snippet(generator, base, revision) if kind == "hypernoise" else []),
+        *(_snippet(generator, base, revision) if kind in OF_NOISE else []),
         *_how_to_load(kind, generator, dense=dense, by_diffusers=by_diffusers),
         "",
     ]
@@ -215,13 +221,19 @@ def _how_to_load(
         "where `backbone` is the pipeline's"
         f" {markdown(str(generator.get('backbone', 'denoising network')))}."
     )
-    if kind == "hypernoise":
+    if kind in OF_NOISE:
         layer = markdown(str(generator.get("last_layer", "see hnbench.json")))
         lines.append(
             f"For the change of the noise, its last layer ({layer}) must then give its low-rank"
             " delta only, without base output and bias."
         )
     return lines
+
+
+def _pairs(config: Mapping[str, Any]) -> str:
+    """How the pairs of a regression were made."""
+    count, iterations, rate = (markdown(str(config.get(name))) for name in OF_REGRESSION)
+    return f"{count}, by ReNO with {iterations} iterations and learning rate {rate}"
 
 
 def _figure(value: float | None) -> str:

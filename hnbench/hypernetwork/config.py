@@ -16,15 +16,21 @@ from hnbench.seeds import digest
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A count in a file. A float holds every whole number up to the limit exactly."""
 CHOICES = {
-    "kind": ("hypernoise", "finetune"),
+    "kind": ("hypernoise", "finetune", "regression"),
     "optimizer": ("sgd", "adamw"),
     "schedule": ("constant", "cosine"),
     "regulariser_reduction": ("sum", "mean"),
     "noise": ("fresh", "batch"),
     "lora_dtype": ("float32", "bfloat16"),
 }
-PARAMETER = {"hypernoise": "hypernetwork", "finetune": "finetuned"}
+PARAMETER = {"hypernoise": "hypernetwork", "finetune": "finetuned", "regression": "amortised"}
 """Kind of training -> the parameter of a run that takes its adapter."""
+OF_NOISE = ("hypernoise", "regression")
+"""The kinds whose adapter changes the noise, and not the generator."""
+OF_REGRESSION: dict[str, float] = {"pairs": 4096, "reno_iterations": 50, "reno_learning_rate": 5.0}
+"""The fields that only a regression has, and their values where no preset has others: ReNO's own
+are those for images of 512 pixels.
+"""
 AT_LEAST_ONE = (
     "steps",
     "batch_size",
@@ -34,9 +40,10 @@ AT_LEAST_ONE = (
     "eval_prompts",
     "eval_samples",
     "save_every",
+    "pairs",
 )
 NOT_NEGATIVE = ("momentum", "weight_decay", "warmup_steps", "regulariser_weight", "image_penalty")
-POSITIVE = ("learning_rate", "gradient_clip", "lora_alpha")
+POSITIVE = ("learning_rate", "gradient_clip", "lora_alpha", "reno_learning_rate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +51,12 @@ class TrainingConfig:
     """One adapter to be trained on one generator for one mixture of rewards.
 
     `kind="hypernoise"` trains the noise hypernetwork; `kind="finetune"` trains the same LoRA to
-    change the generator itself. The fields of the evaluation are identity too, because a
+    change the generator itself; `kind="regression"` trains the hypernetwork to predict what ReNO
+    adds to a noise. The fields of the evaluation are identity too, because a
     fine-tuning keeps the adapter that was best in its evaluations.
     """
 
-    kind: Literal["hypernoise", "finetune"] = of_kind("identity")
+    kind: Literal["hypernoise", "finetune", "regression"] = of_kind("identity")
     generator: str = of_kind("identity")
     image_size: int | None = of_kind("identity", default=None)
     """Width and height in pixels; None: the generator's own."""
@@ -103,9 +111,16 @@ class TrainingConfig:
     image_penalty: float = of_kind("identity", default=0.0)
     """For finetune: the weight of the mean squared distance to the base's image of the same noise.
     """
+    pairs: int | None = of_kind("identity", default=None, added=True)
+    """For regression: the number of pairs of a noise and what ReNO finds from it."""
+    reno_iterations: int | None = of_kind("identity", default=None, added=True)
+    """For regression: ReNO's iterations for each pair, at least 2: the first is the noise itself.
+    """
+    reno_learning_rate: float | None = of_kind("identity", default=None, added=True)
+    """For regression: ReNO's learning rate. Its other parameters have their defaults."""
     noise: Literal["fresh", "batch"] = of_kind("identity", default="fresh")
     """A fresh noise per sample, or one noise shared by all samples of an optimizer step (as the
-    official scripts do).
+    official scripts do). In a regression each pair has its own.
     """
     seed: int = of_kind("identity", default=0)
     eval_every: int = of_kind("identity", default=100)
@@ -135,9 +150,11 @@ class TrainingConfig:
         limits += [(name, 0.0, "at least 0") for name in NOT_NEGATIVE]
         # ulp(0) is the smallest number above 0; NaN fails the comparison below, whatever the limit.
         limits += [(name, math.ulp(0.0), "above 0") for name in POSITIVE]
+        limits += [("reno_iterations", 2.0, "at least 2, because ReNO's first changes nothing")]
         for name, least, wanted in limits:
-            if not least <= getattr(self, name) < math.inf:
-                raise UsageError(f"`{name}` was {getattr(self, name)}; it must be {wanted}")
+            given = getattr(self, name)
+            if given is not None and not least <= given < math.inf:
+                raise UsageError(f"`{name}` was {given}; it must be {wanted}")
 
     def _check_pattern(self) -> None:
         try:
@@ -149,9 +166,22 @@ class TrainingConfig:
             ) from error
 
     def _check_kind(self) -> None:
-        if self.kind == "hypernoise" and self.image_penalty:
+        if self.kind in OF_NOISE and self.image_penalty:
+            other = (
+                "hypernoise has `regulariser_weight`"
+                if self.kind == "hypernoise"
+                else "regression has no penalty"
+            )
+            raise UsageError(f"`image_penalty` is for the `kind` finetune; {other}")
+        for name in OF_REGRESSION:
+            if self.kind != "regression" and getattr(self, name) is not None:
+                raise UsageError(f"`{name}` is for the `kind` regression; leave it out")
+            if self.kind == "regression" and getattr(self, name) is None:
+                raise UsageError(f"the `kind` regression needs `{name}`, a number")
+        if self.kind == "regression" and self.noise != "fresh":
             raise UsageError(
-                "`image_penalty` is for the `kind` finetune; hypernoise has `regulariser_weight`"
+                f"`noise` was {self.noise!r}; in a regression each pair has its own, so it must be"
+                " 'fresh'"
             )
 
     @property

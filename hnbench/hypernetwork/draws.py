@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from hnbench.hypernetwork.epochs import Epochs
 from hnbench.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -31,13 +32,11 @@ class Draws:
         part: slice = slice(None),
     ) -> None:
         self.config, self.texts, self.shape, self.part = config, list(prompts), shape, part
+        self._epochs = Epochs(config, len(self.texts), part)
 
     def prompts(self, step: int, micro: int) -> list[str]:
         """The prompts of this part of batch `micro` of an optimizer step."""
-        size = self.config.batch_size
-        first = (step * self.config.accumulation + micro) * size
-        places = range(first, first + size)[self.part]
-        return [self.texts[self._index(place)] for place in places]
+        return [self.texts[place] for place in self._epochs.batch(step, micro)]
 
     def noise(self, step: int, micro: int) -> Tensor:
         """The noises of this part of batch `micro` of a step: float32 on the CPU, `[B,
@@ -52,19 +51,3 @@ class Draws:
     @staticmethod
     def _normal(shape: tuple[int, ...], seed: int) -> Tensor:
         return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))
-
-    def _index(self, position: int) -> int:
-        epoch, place = divmod(position, len(self.texts))
-        return self._order(epoch)[place]
-
-    def _order(self, epoch: int) -> list[int]:
-        # Only the present epoch's order is kept: steps come in order.
-        if getattr(self, "_epoch", None) != epoch:
-            generator = torch.Generator("cpu").manual_seed(
-                seed_of("epoch", self.config.seed, epoch)
-            )
-            self._epoch, self._permutation = (
-                epoch,
-                torch.randperm(len(self.texts), generator=generator).tolist(),
-            )
-        return self._permutation

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hnbench.hypernetwork.config import OF_NOISE
+
 if TYPE_CHECKING:
     from hnbench.hypernetwork.config import TrainingConfig
 
@@ -40,7 +42,16 @@ def expected_passes(config: TrainingConfig, held_out: int) -> Passes:
     tasks = evaluated_images(config, held_out)
     evaluated = tasks * evaluations_of(config)
     # The hypernetwork is one more pass of the generator, in both directions.
-    each = 2 if config.kind == "hypernoise" else 1
+    each = 2 if config.kind in OF_NOISE else 1
+    if config.kind == "regression":  # its steps make no images, and ReNO made its pairs before
+        pairs, iterations = config.pairs or 0, config.reno_iterations or 0
+        searched, back = pairs * iterations, pairs * (iterations - 1)
+        return {
+            "generator_forward": searched + trained + each * evaluated + tasks,
+            "generator_backward": back + trained,
+            "reward_forward": searched + evaluated + tasks,
+            "reward_backward": back,
+        }
     forward = trained if config.image_penalty else 0  # the base's image of the same noise
     return {
         "generator_forward": each * (trained + evaluated) + forward + tasks,

@@ -103,7 +103,8 @@ def on_pipeline(folder: Path, pipeline: Any) -> PipelineHypernetwork:
     generator = next(
         (one for one in generators if one.fingerprint == trained.get("fingerprint")), generators[0]
     )
-    adapter = load_adapter(folder, generator, "hypernoise", weights_known=known)
+    kind = "regression" if description.get("kind") == "regression" else "hypernoise"
+    adapter = load_adapter(folder, generator, kind, weights_known=known)
     if described and not known:
         warnings.warn(
             f"the pipeline's parts are not all as one folder or repository has them, so only names"

@@ -40,6 +40,7 @@ from hnbench.hypernetwork.checkpoint import (
     lora_options,
     weights_file,
 )
+from hnbench.hypernetwork.config import PARAMETER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +57,8 @@ LONGEST = 200
 def load_adapter(
     folder: Path, generator: Generator, kind: str, *, weights_known: bool = True
 ) -> LoraAdapter:
-    """The adapter in a folder, of this kind (`"hypernoise"`, `"finetune"`), loaded strictly.
+    """The adapter in a folder, of this kind (`"hypernoise"`, `"finetune"`, `"regression"`), loaded
+    strictly.
 
     The weights' names may have peft's prefix or not. An adapter of another kind,
     generator or shape, and one with missing or additional weights, is a
@@ -88,8 +90,10 @@ def load_adapter(
 
 def _check(folder: Path, description: Mapping[str, Any], generator: Generator, kind: str) -> None:
     if description["kind"] != kind:
+        other = PARAMETER.get(description["kind"])
         raise UsageError(
             f"{folder} is an adapter of kind {description['kind'][:60]!r}; {kind!r} is needed here"
+            + (f" (a run takes that adapter as `{other}`)" if other else "")
         )
     trained = description["generator"]
     if tuple(trained["noise_shape"]) != tuple(generator.noise_shape):

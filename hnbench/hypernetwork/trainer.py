@@ -1,4 +1,5 @@
-"""Trains a noise hypernetwork, or the directly fine-tuned comparison, on a mixture of rewards.
+"""Trains a noise hypernetwork on a mixture of rewards or on pairs of noises that a search made with
+it, or the directly fine-tuned comparison.
 
 Everything random follows from the seed, the step and the place in the batch: a training that was
 killed continues from its last saved state and ends, bit for bit, with the result that it would have
@@ -14,6 +15,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,13 +37,16 @@ from hnbench.guards.interrupts import (
 )
 from hnbench.hypernetwork.adapter import FinetunedGenerator, Hypernetwork, LoraAdapter, LoraSettings
 from hnbench.hypernetwork.checkpoint import Evaluation, TrainingCost, check_whole, save_adapter
-from hnbench.hypernetwork.config import Count, TrainingConfig
+from hnbench.hypernetwork.config import OF_NOISE, Count, TrainingConfig
 from hnbench.hypernetwork.draws import Draws
 from hnbench.hypernetwork.evaluation import PairedEvaluation, Sample, split_prompts
 from hnbench.hypernetwork.folder import State, TrainingFolder
 from hnbench.hypernetwork.objective import NoiseObjective
 from hnbench.hypernetwork.optimizer import learning_rate, make_optimizer, restore, tensors_of
+from hnbench.hypernetwork.pair_files import PairFiles
+from hnbench.hypernetwork.pairs import MadePairs, NoisePairs, NoiseSearch
 from hnbench.hypernetwork.processes import Processes
+from hnbench.hypernetwork.regression import regression_loss
 from hnbench.hypernetwork.work import WorkPerImage
 from hnbench.metering import Meter, MeteredGenerator, MeteredReward
 from hnbench.rewards.base import Mixture
@@ -56,6 +61,8 @@ SAMPLES = 4
 
 ShowSamples = Callable[[int, Sequence[Sample]], None]
 """Receives the step and the images of an evaluation."""
+ShowPairs = Callable[[int, int], None]
+"""Receives the number of pairs that have been made, and that of all."""
 
 
 class TrainingProgress(Protocol):
@@ -68,6 +75,17 @@ class TrainingProgress(Protocol):
         """A step is done; `record` is its line in train.jsonl, with `evaluation` if there was
         one.
         """
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch of a step, on the device."""
+
+    prompts: Sequence[str]
+    noise: Tensor
+    """`[B, *noise_shape]`."""
+    target: Tensor | None = None
+    """For a regression: the changes of the noise to be predicted, of the same shape."""
 
 
 class _Values(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,7 +103,8 @@ class Trainer:
     main one of the `processes`.
 
     Raises `UsageError` without prompts and for a batch that the processes cannot share evenly, and
-    `ValueError` if the mixture's weights are not those of the configuration.
+    `ValueError` if the mixture's weights are not those of the configuration, or a regression has no
+    `search` that makes its pairs.
     """
 
     def __init__(
@@ -96,12 +115,15 @@ class Trainer:
         prompts: Sequence[str],
         folder: Path,
         processes: Processes | None = None,
+        search: NoiseSearch | None = None,
     ) -> None:
         if not prompts:
             raise UsageError(f"{config.prompts!r} has no prompts to train on; give other `prompts`")
         weights = {name: weight for name, (_, weight) in reward.parts.items()}
         if weights != config.rewards:
             raise ValueError(f"the mixture {weights} is not the configuration's {config.rewards}")
+        if (config.kind == "regression") != bool(search):
+            raise ValueError("a regression, and no other training, has a `search` for its pairs")
         self.processes = processes or Processes()
         self.processes.launch.require_divisible(config.batch_size, config.accumulation)
         self.config, self.folder, self.meter = config, TrainingFolder(folder), Meter()
@@ -111,6 +133,11 @@ class Trainer:
         texts, held_out = split_prompts(prompts, config.seed)
         part = self.processes.part(config.batch_size)
         self.draws = Draws(config, texts, tuple(generator.noise_shape), part)
+        self.pair_files = PairFiles(folder / "pairs")
+        shape = tuple(generator.noise_shape)
+        self.pairs = (
+            NoisePairs(config, search, texts, shape, self._noise_dtype, part) if search else None
+        )
         self.evaluation = PairedEvaluation(
             self.generator,
             self.reward,
@@ -134,7 +161,7 @@ class Trainer:
         )
         self.adapter = LoraAdapter(generator.backbone, settings)
         self.hypernetwork = (
-            Hypernetwork(self.generator, self.adapter) if config.kind == "hypernoise" else None
+            Hypernetwork(self.generator, self.adapter) if config.kind in OF_NOISE else None
         )
         self.finetuned = FinetunedGenerator(self.generator, self.adapter)
         self.parameters = list(self.adapter.named_parameters().values())
@@ -149,20 +176,24 @@ class Trainer:
         """The step of the state that was saved last, or continued from."""
         self.kept: dict[str, Any] | None = None
         """Step and evaluation of the adapter that will be the result: the best one of a
-        fine-tuning, the last one of a hypernetwork.
+        fine-tuning, else the last one.
         """
         self.best: dict[str, Tensor] = {}
         """The weights of a fine-tuning's best adapter so far."""
         self._show: ShowSamples | None = None
 
     def train(
-        self, progress: TrainingProgress | None = None, show: ShowSamples | None = None
+        self,
+        progress: TrainingProgress | None = None,
+        show: ShowSamples | None = None,
+        show_pairs: ShowPairs | None = None,
     ) -> Path:
         """Train to the end; returns the adapter's folder. A finished training returns at once.
-        `show` receives some images that each evaluation has rendered.
+        `show` receives some images that each evaluation has rendered. A regression makes its pairs
+        first, and tells `show_pairs` of each batch of them.
 
         Ctrl-C and SIGTERM, in any of the processes, end the training after the present step, with
-        its state saved. A second one ends it at once.
+        its state saved, or after the present batch of pairs. A second one ends it at once.
 
         Raises `UsageError` for a training that diverges or differs between processes, `StoreError`
         for a folder of another training, a damaged one, or one that cannot be written to or is in
@@ -174,6 +205,7 @@ class Trainer:
             if self.processes.lead(lambda: self._open(held)):
                 return self.folder.adapter
             self._begin()
+            self._make_pairs(show_pairs or (lambda *_: None))
             if progress:
                 progress.started(self.step, self.config.steps)
             self._work(progress)
@@ -192,6 +224,7 @@ class Trainer:
             self.folder.discard_state()
             return True
         self._restore()
+        self._read_pairs()
         return False
 
     def _begin(self) -> None:
@@ -207,12 +240,63 @@ class Trainer:
             self._take(state)
             for name in vars(self.meter):  # the main process has what was counted before
                 setattr(self.meter, name, 0)
+        if self.pairs is not None:
+            self.pairs.share(self.processes)
+
+    def _read_pairs(self) -> None:
+        """Take the pairs that are there. A saved state has their cost."""
+        if self.pairs is None:
+            return
+        self.pairs.clear()
+        for made in self.pair_files.read(self.pairs):
+            self.pairs.add(made)
+            if self.saved < 0:
+                self._charge(made.cost)
+
+    def _make_pairs(self, show: ShowPairs) -> None:
+        """Make the pairs that are missing."""
+        if self.pairs is None:
+            return
+        with interrupt_noted() as noted:
+            show(self.pairs.done, self.pairs.count)
+            for number in self.pairs.missing:
+                made = self._made(self.pairs, self.pairs.batch(number))
+                if self.processes.main:
+                    self.pair_files.save(number, made)
+                self.pairs.add(made)
+                show(self.pairs.done, self.pairs.count)
+                if signalled := self.processes.largest(noted.number):
+                    interrupted_by(signalled)
+        self.pairs.finish()
+
+    def _made(self, pairs: NoisePairs, batch: range) -> MadePairs:
+        """The pairs of a batch, whose cost is a part of the training's."""
+        earlier = self._cost()
+        models = self.generator, self.reward
+        self._add_work("pair", len(batch), lambda: pairs.make(batch[:1], *models, Processes()))
+        before = dict(vars(self.meter))
+
+        def made() -> tuple[float, tuple[Tensor, Tensor]]:
+            vars(self.meter).update(before)
+            return time.perf_counter(), pairs.make(batch, *models, self.processes)
+
+        start, found = settled(made, self.processes.largest)
+        self.cost.seconds += (time.perf_counter() - start) * self.processes.count
+        return MadePairs(*found, _difference(self._cost(), earlier))
+
+    def _charge(self, cost: TrainingCost) -> None:
+        """Add a cost of an earlier session."""
+        for name in vars(self.meter):
+            setattr(self.meter, name, getattr(self.meter, name) + getattr(cost, name))
+        self.cost.seconds += cost.seconds
+        if self.cost.flops is not None:
+            self.cost.flops = None if cost.flops is None else self.cost.flops + cost.flops
 
     def _work(self, progress: TrainingProgress | None) -> None:
         """All steps that are still to be done."""
         with interrupt_noted() as noted:
             if self.kept is None:  # the untrained adapter has not been evaluated yet
-                self._record({"step": 0}, progress)
+                self._record({"step": 0, **self._pair_facts()}, progress)
                 self._heed(noted)
             while self.step < self.config.steps:
                 self._record(self._advance(), progress)
@@ -240,7 +324,7 @@ class Trainer:
         """Make one optimizer step; returns its line of the log."""
         images = self.config.batch_size * self.config.accumulation
         one = self._batch(self.step, 0, most=1)
-        self._add_work("trained", images, lambda: self._backward(*one))
+        self._add_work("trained", images, lambda: self._backward(one))
         before = dict(vars(self.meter))
 
         def gradients() -> tuple[float, list[dict[str, float | None]]]:
@@ -248,7 +332,7 @@ class Trainer:
             start = time.perf_counter()
             self.optimizer.zero_grad(set_to_none=True)
             return start, [
-                self._backward(*self._batch(self.step, micro))
+                self._backward(self._batch(self.step, micro))
                 for micro in range(self.config.accumulation)
             ]
 
@@ -272,28 +356,37 @@ class Trainer:
             **speed,
         }
 
-    def _batch(
-        self, step: int, micro: int, most: int | None = None
-    ) -> tuple[Sequence[str], Tensor]:
-        """The prompts of a batch and their noises, or only the first `most` of them."""
-        noise = self._place(self.draws.noise(step, micro)[:most])
-        return self.draws.prompts(step, micro)[:most], noise
+    def _batch(self, step: int, micro: int, most: int | None = None) -> _Batch:
+        """A batch of a step, or only the first `most` samples of it."""
+        if self.pairs is None:
+            noise = self._place(self.draws.noise(step, micro)[:most])
+            return _Batch(self.draws.prompts(step, micro)[:most], noise)
+        prompts, noise, target = self.pairs.drawn(step, micro)
+        return _Batch(prompts[:most], self._place(noise[:most]), self._place(target[:most]))
 
-    def _backward(self, prompts: Sequence[str], noise: Tensor) -> dict[str, float | None]:
-        conditioning = self.generator.encode(prompts)
-        images, change = self._draw(noise, conditioning)
-        reward = self.reward.score(images, prompts)
-        loss = (
-            self.objective(change, reward)
-            if change is not None
-            else self._image_loss(images, noise, conditioning) - reward
-        ).mean()
+    def _backward(self, batch: _Batch) -> dict[str, float | None]:
+        losses, change, reward = self._losses(batch)
+        loss = losses.mean()
         torch.autograd.backward(loss / self.config.accumulation)  # the mean over all batches
         facts: dict[str, float | None] = {
             "loss": float(loss.detach()),
-            "reward": float(reward.detach().mean()),
+            "reward": None if reward is None else float(reward.detach().mean()),
         }
-        return facts | _size_of(change, noise)
+        return facts | _size_of(change, batch.noise)
+
+    def _losses(self, batch: _Batch) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The losses `[B]`, the changes of the noises (None for a fine-tuning), and the rewards
+        `[B]` (None for a regression, which makes no images).
+        """
+        conditioning = self.generator.encode(batch.prompts)
+        if batch.target is not None and self.hypernetwork is not None:
+            change = self.hypernetwork.displacement(batch.noise, conditioning)
+            return regression_loss(change, batch.target), change, None
+        images, moved = self._draw(batch.noise, conditioning)
+        reward = self.reward.score(images, batch.prompts)
+        if moved is not None:
+            return self.objective(moved, reward), moved, reward
+        return self._image_loss(images, batch.noise, conditioning) - reward, None, reward
 
     def _means(self, batches: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
         """The means of facts of batches over the batches and the processes."""
@@ -340,9 +433,11 @@ class Trainer:
             )
 
     def _place(self, noise: Tensor) -> Tensor:
-        return noise.to(
-            self.generator.device, torch.promote_types(self.generator.dtype, torch.float32)
-        )
+        return noise.to(self.generator.device, self._noise_dtype)
+
+    @property
+    def _noise_dtype(self) -> torch.dtype:
+        return torch.promote_types(self.generator.dtype, torch.float32)
 
     # Evaluation and log.
 
@@ -378,13 +473,17 @@ class Trainer:
             return time.perf_counter(), self.evaluation.measure(self._draw)
 
         start, values = settled(measured, self.processes.largest)
-        found = {name: _finite(value) for name, value in values.items()}
+        found = _all_finite(values)
         self.cost.seconds += (time.perf_counter() - start) * self.processes.count
-        if self.config.kind == "hypernoise":
+        if self.config.kind in OF_NOISE:
             self.kept = {"step": self.step, **found}
         elif self.kept is None or _gain(found) > _gain(self.kept):
             self.kept, self.best = {"step": self.step, **found}, self.adapter.state_dict()
         return found
+
+    def _pair_facts(self) -> dict[str, Any]:
+        """The entry of the log about the pairs of a regression."""
+        return {} if self.pairs is None else {"pairs": _all_finite(self.pairs.facts())}
 
     # State and result.
 
@@ -506,7 +605,9 @@ class Trainer:
                 **self.origin,
             },
             "config": self.config.as_dict(),
-            "temperature": self.objective.temperature if self.hypernetwork else None,
+            "temperature": (
+                self.objective.temperature if self.config.kind == "hypernoise" else None
+            ),
             "parameters": sum(parameter.numel() for parameter in self.parameters),
             "training": {
                 **cost,
@@ -561,6 +662,18 @@ def _gain(evaluation: Mapping[str, Any]) -> float:
 def _finite(value: Any) -> Any:
     """None for NaN and infinity, which JSON does not have; any other value as it is."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _all_finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _finite(value) for name, value in values.items()}
+
+
+def _difference(later: Mapping[str, Any], earlier: Mapping[str, Any]) -> TrainingCost:
+    """The cost between two states of the same training."""
+    spent: dict[str, Any] = {
+        name: None if value is None else value - earlier[name] for name, value in later.items()
+    }
+    return TrainingCost(**spent)
 
 
 def _device_name(device: torch.device) -> str:

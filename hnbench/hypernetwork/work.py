@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class WorkPerImage:
-    """The operations of one image of each kind: `"trained"`, `"evaluated"` or `"base"`.
+    """The operations of one image of each kind: `"trained"`, `"evaluated"`, `"base"` or `"pair"`.
 
     They are the same for every image of a kind, so one image is made for the count alone, and its
     passes are not those of the training.

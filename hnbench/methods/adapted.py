@@ -22,7 +22,7 @@ class AdapterMethod(Method):
     adapter: Path
     """The folder of an adapter of this kind."""
     kind: ClassVar[str]
-    """The kind of the adapter's training: `"hypernoise"` or `"finetune"`."""
+    """The kind of the adapter's training: `"hypernoise"`, `"finetune"` or `"regression"`."""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from hnbench.runs.plan import BASE
 HYPERNOISE = "hypernoise"
 RENO = "reno"
 FINETUNE = "finetune"
+AMORTISED = "amortised"
 RANDOM_DIRECTION = "hypernoise-random-direction"
 OTHER_NOISE = "hypernoise-other-noise"
 OTHER_PROMPT = "hypernoise-other-prompt"
@@ -61,6 +62,7 @@ _STYLES = {
     RENO: Style("ReNO", "ReNO", "#D55E00", "D"),
     HYPERNOISE: Style("HyperNoise", "HyperNoise", "#009E73", "*"),
     FINETUNE: Style("direct fine-tuning", "fine-tuning", "#AA4499", "v"),
+    AMORTISED: Style("amortised ReNO", "amort. ReNO", "#4B6FD0", (7, 1, 0)),
     RANDOM_DIRECTION: Style("random direction (control)", "random dir.", "#B07D00", "P"),
     OTHER_NOISE: Style("other noise (control)", "other noise", "#3A9BD9", "X"),
     OTHER_PROMPT: Style("other prompt (control)", "other prompt", "#7A5C99", (3, 1, 0)),
@@ -82,6 +84,8 @@ _NAMES = {
 }
 """Label -> the names of the other built-in methods, which have the looks of a plug-in's."""
 
+# A training has the name of its method, but for this one's.
+_STYLES["regression"] = replace(_STYLES[AMORTISED], name="amortised ReNO (by regression)")
 
 _MARKERS = ("^", "<", ">", "p", "d", "H")
 """The markers of a method's settings after the first one."""

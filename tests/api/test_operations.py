@@ -30,8 +30,21 @@ SHORT = {"best-of-n": "best-of-n:n=2", "reno": "reno:iterations=2"}
 def test_a_run_counts_what_its_plan_said(tmp_path: Path) -> None:
     """Every built-in method, adapters included, to the last digit of a record."""
     names = [entry.name for entry in registry.METHODS.built_in]
+    (tmp_path / "prompts.txt").write_text("a red ring\na blue star\n")
+    regression = hnbench.train(
+        kind="regression",
+        prompts=tmp_path / "prompts.txt",
+        pairs=1,
+        reno_iterations=2,
+        steps=1,
+        batch_size=1,
+        device="cpu",
+        out=tmp_path / "training",
+        progress=False,
+    )
     asked: dict[str, Any] = {
         "method": [SHORT.get(name, name) for name in names],
+        "amortised": regression.adapter,
         "limit": 1,
         "steps": 2,
         "device": "cpu",

@@ -12,13 +12,15 @@ from typer.testing import CliRunner
 
 import hnbench
 from hnbench.api import train as train_module
+from hnbench.catalogue.presets import preset_of
 from hnbench.cli.app import app
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.checkpoint import training_cost
 from hnbench.hypernetwork.evaluation import split_prompts
 from hnbench.hypernetwork.expected import evaluations_of, expected_passes, held_out_of
 from hnbench.hypernetwork.trainer import Trainer
-from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
+from hnbench.methods.reno import ReNO
+from tests.hypernetwork.tiny import PROMPTS, REGRESSION, UNetGenerator, config, mixture, search_of
 
 
 @pytest.fixture
@@ -40,13 +42,16 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("steps", [4, 5])
 @pytest.mark.parametrize(
-    "changes", [{}, {"kind": "finetune"}, {"kind": "finetune", "image_penalty": 1.0}], ids=str
+    "changes",
+    [{}, {"kind": "finetune"}, {"kind": "finetune", "image_penalty": 1.0}, REGRESSION],
+    ids=str,
 )
 def test_the_passes_are_those_of_the_training(
     changes: dict[str, Any], steps: int, tmp_path: Path
 ) -> None:
     wanted = config(steps=steps, accumulation=2, save_every=100, **changes)
-    adapter = Trainer(wanted, UNetGenerator(), mixture(), PROMPTS, tmp_path).train()
+    models, search = (UNetGenerator(), mixture()), search_of(wanted)
+    adapter = Trainer(wanted, *models, PROMPTS, tmp_path, search=search).train()
     cost = training_cost(adapter)
     expected = expected_passes(wanted, held_out_of(len(PROMPTS)))
     assert {name: cost[name] for name in expected} == expected
@@ -56,7 +61,7 @@ def test_the_passes_are_those_of_the_training(
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"kind": "finetune"}, {"kind": "finetune", "image_penalty": 0.0}],
+    [{}, {"kind": "finetune"}, {"kind": "finetune", "image_penalty": 0.0}, REGRESSION],
     ids=str,
 )
 def test_the_operations_are_those_of_the_training(changes: dict[str, Any], tmp_path: Path) -> None:
@@ -160,9 +165,39 @@ def test_the_same_lines_come_before_a_training(
     assert shown.index("loading shapes, shapes-clip") > shown.index(plan.lines[-2])
 
 
+@pytest.mark.parametrize("kind", ["finetune", "regression"])
 @pytest.mark.parametrize("option", ["regulariser_weight", "regulariser_reduction"])
 @pytest.mark.parametrize("call", [hnbench.train, hnbench.plan_training])
-def test_a_finetuning_has_no_regulariser(option: str, call: Any) -> None:
+def test_only_a_hypernoise_training_has_a_regulariser(option: str, call: Any, kind: str) -> None:
     value = {"regulariser_weight": 1.0, "regulariser_reduction": "sum"}[option]
-    with pytest.raises(UsageError, match=rf"^`{option}` is for the `kind` hypernoise; finetune"):
-        call(kind="finetune", **{option: value})
+    with pytest.raises(UsageError, match=rf"^`{option}` is for the `kind` hypernoise; {kind}"):
+        call(kind=kind, **{option: value})
+
+
+@pytest.mark.parametrize("kind", ["hypernoise", "finetune"])
+@pytest.mark.parametrize("option", ["pairs", "reno_iterations", "reno_learning_rate"])
+def test_only_a_regression_has_pairs(option: str, kind: Any) -> None:
+    with pytest.raises(UsageError, match=rf"^`{option}` is for the `kind` regression; leave it"):
+        hnbench.plan_training(kind=kind, progress=False, **{option: 3})
+
+
+def test_the_plan_of_a_regression_tells_of_its_pairs(empty: Path) -> None:
+    found = told("--kind", "regression", "--pairs", "500", "--steps", "100")
+    assert found["pairs"] == (
+        "500 of a noise and what ReNO finds from it (50 iterations, learning rate 2), each used 6.4"
+        " times"
+    )
+    assert found["preset"] == "shapes; pairs 500 instead of 1024; steps 100 instead of 500"
+    assert not list(empty.iterdir())
+    assert "pairs" not in told()
+
+
+@pytest.mark.parametrize(
+    ("generator", "rate"), [("shapes", 2.0), ("sdxl-turbo", 5.0), ("sana-sprint-0.6b", 10.0)]
+)
+def test_the_reno_of_a_regression_is_that_of_a_run(generator: str, rate: float) -> None:
+    """By default. Those values were published for images of 512 and of 1024 pixels."""
+    planned = hnbench.plan_training(kind="regression", generator=generator, progress=False).config
+    chosen = ReNO(**preset_of(generator).parameters.get("reno", {}))
+    assert (planned.reno_iterations, planned.reno_learning_rate) == (50, rate)
+    assert (chosen.iterations, chosen.learning_rate) == (50, rate)

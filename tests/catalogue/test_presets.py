@@ -10,7 +10,7 @@ import pytest
 
 from hnbench.catalogue.presets import PRESETS, Preset, preset_of
 from hnbench.catalogue.registry import GENERATORS, MEASURES, METHODS, PROMPTS, REWARDS, SUITES
-from hnbench.hypernetwork.config import TrainingConfig
+from hnbench.hypernetwork.config import OF_REGRESSION, TrainingConfig
 from hnbench.weights.hub import Source
 
 each = pytest.mark.parametrize(("generator", "preset"), PRESETS.items(), ids=list(PRESETS))
@@ -52,6 +52,7 @@ def test_training_settings_make_a_valid_configuration(generator: str, preset: Pr
                 "generator": generator,
                 "rewards": dict(preset.optimised),
                 "prompts": "p",
+                **(OF_REGRESSION if kind == "regression" else {}),
                 **settings,
             }
             TrainingConfig(**arguments)

@@ -106,6 +106,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 *("pcn", "langevin"),
                 "hypernoise",
                 "finetune",
+                "amortised",
                 "hypernoise-random-direction",
                 "hypernoise-other-noise",
                 "hypernoise-other-prompt",

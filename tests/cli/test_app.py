@@ -112,6 +112,7 @@ def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
                 *("pcn", "langevin"),
                 "hypernoise",
                 "finetune",
+                "amortised",
                 "hypernoise-random-direction",
                 "hypernoise-other-noise",
                 "hypernoise-other-prompt",
@@ -331,12 +332,18 @@ def test_train_then_run_then_diagnose(hnbench: Hnbench, tmp_path: Path, prompts:
     assert "paired reward gain" in trained.stderr
     tuned = hnbench(*TRAIN, "--kind", "finetune", "--out", "tuned")
     assert "--finetuned tuned/adapter" in tuned.stdout
+    pairs = ["--kind", "regression", "--pairs", "5", "--reno-iterations", "3"]
+    regressed = hnbench(*TRAIN, *pairs, "--out", "regressed")
+    assert "--amortised regressed/adapter" in regressed.stdout
+    assert "pairs: 5/5" in regressed.stderr
 
     chosen = [
         "--method",
         "hypernoise",
         "--method",
         "finetune",
+        "--method",
+        "amortised:adapter=regressed/adapter",
         "--method",
         "hypernoise-random-direction",
     ]
@@ -348,11 +355,13 @@ def test_train_then_run_then_diagnose(hnbench: Hnbench, tmp_path: Path, prompts:
         "random",
         "hypernoise",
         "finetune",
+        "amortised",
         "hypernoise-random-direction",
     ]
     assert {kind: cost["steps"] for kind, cost in manifest["training"].items()} == {
         "hypernoise": 3,
         "finetune": 3,
+        "regression": 3,
     }
 
     looked = hnbench(
@@ -372,6 +381,23 @@ def test_train_then_run_then_diagnose(hnbench: Hnbench, tmp_path: Path, prompts:
     assert found["prompts"] == 2
     assert found["kl"]["mean"] >= 0
     assert "The KL divergence from Gaussian noise is" in looked.stdout
+
+
+def test_an_adapter_by_regression_adds_its_method_to_the_default_ones(
+    hnbench: Hnbench, tmp_path: Path, prompts: Path
+) -> None:
+    pairs = ["--kind", "regression", "--pairs", "5", "--reno-iterations", "3"]
+    assert hnbench(*TRAIN, *pairs, "--out", "regressed").exit_code == 0
+    own = ["--amortised", "regressed/adapter"]
+    result = hnbench(*RUN, *own, "--limit", "1", "--out", "run")
+    assert result.exit_code == 0, result.output
+    labels = json.loads((tmp_path / "run/run.json").read_text())["plan"]["labels"]
+    assert "amortised" in labels
+    report = (tmp_path / "run/report/report.md").read_text()
+    assert "| amortised ReNO (by regression) | 3 |" in report
+    wrong = hnbench(*RUN, "--hypernetwork", "regressed/adapter", "--limit", "1", "--out", "other")
+    assert wrong.exit_code == 2
+    assert "'hypernoise' is needed here (a run takes that adapter as --amortised)" in wrong.stderr
 
 
 def test_an_adapter_of_another_generator_is_refused_before_any_work(

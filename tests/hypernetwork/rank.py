@@ -28,7 +28,7 @@ from hnbench.hypernetwork.launch import launched
 from hnbench.hypernetwork.processes import Processes, joined
 from hnbench.hypernetwork.trainer import Trainer
 from hnbench.rewards.base import Mixture, Reward
-from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config
+from tests.hypernetwork.tiny import PROMPTS, REGRESSION, UNetGenerator, config, search_of
 
 SIZE = {"rank": 2, "eval_prompts": 2, "eval_samples": 3, "save_every": 2, "steps": 5}
 PLANS: dict[str, dict[str, Any]] = {
@@ -42,6 +42,7 @@ PLANS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.01,
     },
     "finetune": {"kind": "finetune", "image_penalty": 0.5, "eval_every": 1},
+    "regression": {**REGRESSION, "pairs": 9, "optimizer": "adamw", "learning_rate": 0.01},
     "skipping": {"rewards": {"torn": 1.0}},
 }
 """Trainings that one process and two must do alike."""
@@ -85,7 +86,7 @@ def trainer(
     (name,) = plan.rewards
     generator = UNetGenerator(torch.float64)
     mixture = Mixture({name: (REWARDS[name](), 1.0)})
-    return Trainer(plan, generator, mixture, prompts, folder, processes)
+    return Trainer(plan, generator, mixture, prompts, folder, processes, search_of(plan))
 
 
 class At:
@@ -101,6 +102,16 @@ class At:
         self.shown += 1
         if record["step"] == self.step:
             self.act()
+
+
+def interrupt_at(pairs: int) -> Callable[[int, int], None]:
+    """A receiver of pairs that interrupts when so many have been made."""
+
+    def show(made: int, _total: int) -> None:
+        if made == pairs:
+            interrupt()
+
+    return show
 
 
 def interrupt() -> None:
@@ -123,6 +134,8 @@ class Work:
                 key: value.tolist() for key, value in one.adapter.state_dict().items()
             }
         trainer(plan_of("adamw"), self.folder / "one, then two", self.processes).train()
+        begun = self.folder / "pairs of one, then two"
+        trainer(plan_of("regression"), begun, self.processes).train()
         with _noted(self.seen, "stopped"):
             stopped = trainer(plan_of("adamw"), self.folder / "two, then one", self.processes)
             stopped.train(At(3, interrupt))

@@ -61,6 +61,20 @@ def front_of(card: str) -> dict[str, Any]:
     return found
 
 
+def test_the_card_of_a_regression_says_how_its_pairs_were_made(world: tuple[Path, Path]) -> None:
+    own = {"pairs": 12, "reno_iterations": 30, "reno_learning_rate": 2.5}
+    described = {**describe_adapter(world[1]), "kind": "regression"}
+    described["config"] = {**described["config"], **own}
+    card = model_card(described, dense=False, by_diffusers=None)
+    assert "| pairs | 12, by ReNO with 30 iterations and learning rate 2.5 |" in card
+    assert "trained by regression: it predicts the change that ReNO" in card
+    assert "hnbench.load_hypernetwork(" in card
+    assert "low-rank delta only, without base output and bias" in card
+    assert front_of(card)["tags"][-1] == "test-time-optimization"
+    other = (world[1] / "README.md").read_text()
+    assert "| pairs |" not in other
+
+
 def test_the_front_matter(world: tuple[Path, Path]) -> None:
     card = (world[1] / "README.md").read_text()
     assert front_of(card) == {

@@ -154,6 +154,18 @@ def test_with_a_distilled_models_scheduler_too(
         hnbench.load_hypernetwork(trained, pipeline)
 
 
+def test_a_network_trained_by_regression_is_used_alike(made: Any, tmp_path: Path) -> None:
+    base, trained = made("stable-diffusion")
+    regressed = Path(shutil.copytree(trained, tmp_path / "regressed"))
+    description = json.loads((trained / "hnbench.json").read_text())
+    (regressed / "hnbench.json").write_text(json.dumps(description | {"kind": "regression"}))
+    networks = [hnbench.load_hypernetwork(one, stock(base)) for one in (trained, regressed)]
+    noise = torch.randn(2, *networks[0].noise_shape, generator=torch.Generator().manual_seed(1))
+    first, second = (network(noise, "a red ring") for network in networks)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, noise)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_pipeline_is_not_changed(name: str, made: Any) -> None:
     base, trained = made(name)

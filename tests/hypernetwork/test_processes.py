@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.checkpoint import describe_adapter
@@ -20,7 +21,7 @@ from hnbench.hypernetwork.draws import Draws
 from hnbench.hypernetwork.folder import TrainingFolder
 from hnbench.hypernetwork.launch import TrainingProcess
 from hnbench.hypernetwork.processes import Processes, _buckets, own_device
-from tests.hypernetwork.rank import PLANS, At, interrupt, plan_of, start, trainer
+from tests.hypernetwork.rank import PLANS, At, interrupt, interrupt_at, plan_of, start, trainer
 from tests.hypernetwork.test_trainer import log_of, without_time
 from tests.hypernetwork.tiny import PROMPTS, config
 
@@ -45,6 +46,9 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         alone[name] = {key: value.tolist() for key, value in one.adapter.state_dict().items()}
     with pytest.raises(KeyboardInterrupt):
         trainer(plan_of("adamw"), folder / "one, then two").train(At(3, interrupt))
+    begun = trainer(plan_of("regression"), folder / "pairs of one, then two")
+    with pytest.raises(KeyboardInterrupt):
+        begun.train(show_pairs=interrupt_at(4))
     found = start("together", folder)
     assert None not in found
     return Seen(folder, [one for one in found if one is not None], alone)
@@ -107,6 +111,17 @@ def test_a_training_continues_with_another_number_of_processes(two: Seen) -> Non
         assert close(described(folder / "adapter"), described(whole / "adapter"))
         lines = [[without_time(line) for line in log_of(one)] for one in (folder, whole)]
         assert close(*lines)
+
+
+def test_pairs_that_one_process_began_are_finished_by_two(two: Seen) -> None:
+    begun, whole = two.folder / "pairs of one, then two", two.folder / "regression alone"
+    assert close(described(begun / "adapter"), described(whole / "adapter"))
+    names = [sorted(path.name for path in (one / "pairs").iterdir()) for one in (begun, whole)]
+    assert names[0] == names[1]
+    assert len(names[0]) == 3
+    first = names[0][0]
+    both = [load_file(one / "pairs" / first)["found"] for one in (begun, whole)]
+    assert torch.equal(*both)
 
 
 def test_a_signal_to_one_process_ends_all_after_the_same_step(two: Seen) -> None:

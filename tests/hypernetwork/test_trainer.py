@@ -27,7 +27,7 @@ from hnbench.hypernetwork.trainer import Trainer
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.seeds import digest
 from hnbench.testing.toys import BrightnessReward, ToyGenerator
-from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
+from tests.hypernetwork.tiny import PROMPTS, REGRESSION, UNetGenerator, config, mixture, search_of
 from tests.runs.test_work import Encoding
 
 
@@ -80,20 +80,26 @@ def weights(adapter: Path, kind: str) -> dict[str, Tensor]:
         },
         {"kind": "finetune", "optimizer": "adamw", "learning_rate": 0.05},
         {"kind": "finetune", "optimizer": "sgd", "momentum": 0.0, "image_penalty": 1.0},
+        {**REGRESSION, "optimizer": "adamw", "learning_rate": 0.05, "accumulation": 2},
     ],
 )
 def test_a_killed_training_ends_where_it_would_have_ended(
     changes: dict[str, Any], tmp_path: Path
 ) -> None:
     plan = config(**{**changes, "save_every": 2})
-    Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path / "whole").train()
+
+    def training(folder: Path) -> Trainer:
+        models = ToyGenerator(), mixture()
+        return Trainer(plan, *models, PROMPTS, folder, search=search_of(plan))
+
+    training(tmp_path / "whole").train()
     killed = tmp_path / "killed"
     with pytest.raises(KeyboardInterrupt):
-        Trainer(plan, ToyGenerator(), mixture(), PROMPTS, killed).train(Spectator(stop_at=3))
+        training(killed).train(Spectator(stop_at=3))
     assert len(log_of(killed)) == 4
     torch.manual_seed(99)
     spectator = Spectator()
-    adapter = Trainer(plan, ToyGenerator(), mixture(), PROMPTS, killed).train(spectator)
+    adapter = training(killed).train(spectator)
     assert spectator.starts == [(2, 6)]
     one, two = weights(tmp_path / "whole" / "adapter", plan.kind), weights(adapter, plan.kind)
     assert all(torch.equal(one[name], two[name]) for name in one)
@@ -213,6 +219,7 @@ class WarmReward(Reward):
         ({"kind": "hypernoise"}, 2, 2, 2),
         ({"kind": "finetune"}, 1, 1, 1),
         ({"kind": "finetune", "image_penalty": 0.5}, 1, 2, 1),
+        (REGRESSION, 2, 1, 1),
     ],
 )
 @pytest.mark.parametrize("stop_at", [None, 3])
@@ -229,7 +236,9 @@ def test_costs_are_those_of_the_passes(
     training did after its saved state is done again, and counted once.
     """
     plan = config(**changes, accumulation=2, save_every=2)
-    training = partial(Trainer, plan, ToyGenerator(), mixture(), PROMPTS, tmp_path)
+    training = partial(
+        Trainer, plan, ToyGenerator(), mixture(), PROMPTS, tmp_path, search=search_of(plan)
+    )
     if stop_at is not None:
         with pytest.raises(KeyboardInterrupt):
             training().train(Spectator(stop_at=stop_at))
@@ -239,16 +248,20 @@ def test_costs_are_those_of_the_passes(
     evaluations = [record["evaluation"] for record in log_of(tmp_path) if "evaluation" in record]
     judged = evaluations[0]["prompts"] * evaluations[0]["samples"]
     assert (images, len(evaluations)) == (48, 4)
+    searched, back = (30, 20) if plan.pairs else (0, 0)  # ten pairs by three iterations
+    scored = images if plan.kind != "regression" else 0
     assert cost == {
         "seconds": cost["seconds"],
         "steps": 6,
         "images": images,
         "skipped_steps": 0,
         "device": "cpu",
-        "generator_forward": forward * images + judged * (1 + passes * len(evaluations)),
-        "generator_backward": backward * images,
-        "reward_forward": images + judged * (1 + len(evaluations)),
-        "reward_backward": images,
+        "generator_forward": (
+            searched + forward * images + judged * (1 + passes * len(evaluations))
+        ),
+        "generator_backward": back + backward * images,
+        "reward_forward": searched + scored + judged * (1 + len(evaluations)),
+        "reward_backward": back + scored,
     }
     assert "." not in json.dumps({**cost, "seconds": 0})  # whole numbers, as other versions read
 
@@ -273,16 +286,26 @@ def lora_of(rank: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-@pytest.mark.parametrize("kind", ["hypernoise", "finetune", "finetune with penalty"])
+@pytest.mark.parametrize("kind", ["hypernoise", "finetune", "finetune with penalty", "regression"])
 def test_operations_are_those_counted_by_hand(kind: str, accumulation: int, tmp_path: Path) -> None:
     plan = config(
-        kind=kind.split(maxsplit=1)[0],
-        image_penalty=0.5 if "penalty" in kind else 0.0,
-        accumulation=accumulation,
+        **{
+            "kind": kind.split(maxsplit=1)[0],
+            "image_penalty": 0.5 if "penalty" in kind else 0.0,
+            "accumulation": accumulation,
+            **(REGRESSION if kind == "regression" else {}),
+        }
     )
-    adapter = Trainer(plan, ToyGenerator(), mixture(), PROMPTS, tmp_path).train()
+    models, search = (ToyGenerator(), mixture()), search_of(plan)
+    adapter = Trainer(plan, *models, PROMPTS, tmp_path, search=search).train()
     forward, backward = lora_of(plan.rank)
-    if kind == "hypernoise":
+    searched = 0
+    if kind == "regression":
+        # A step predicts only. A pair takes three images, and goes back through two of them.
+        evaluated = (CONV + TEXT + forward) + TOY
+        trained = (CONV + TEXT + forward) + backward
+        searched = 10 * (3 * TOY + 2 * (COLOURS + CONV + CONV))
+    elif kind == "hypernoise":
         # The last layer's own output is not computed; then an image is made and gone back through.
         evaluated = (CONV + TEXT + forward) + TOY
         trained = evaluated + (COLOURS + CONV + CONV) + backward
@@ -293,7 +316,7 @@ def test_operations_are_those_counted_by_hand(kind: str, accumulation: int, tmp_
     judged = evaluations[0]["prompts"] * evaluations[0]["samples"]
     images = plan.steps * plan.batch_size * accumulation
     assert training_cost(adapter)["flops"] == (
-        images * trained + judged * (TOY + len(evaluations) * evaluated)
+        searched + images * trained + judged * (TOY + len(evaluations) * evaluated)
     )
 
 

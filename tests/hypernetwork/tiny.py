@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hnbench.generators.base import Conditioning, Generator
 from hnbench.hypernetwork.config import TrainingConfig
+from hnbench.methods.reno import ReNO
 from hnbench.rewards.base import Mixture
 from hnbench.seeds import digest, seed_of
 from hnbench.testing.toys import BrightnessReward
@@ -18,6 +19,14 @@ from hnbench.testing.toys import BrightnessReward
 PROMPTS = [
     f"a drawing of {word}" for word in ("a dog", "a cat", "a cow", "a hen", "a fox", "a bee")
 ]
+
+
+REGRESSION: dict[str, Any] = {
+    "kind": "regression",
+    "pairs": 10,
+    "reno_iterations": 3,
+    "reno_learning_rate": 2.0,
+}
 
 
 def config(**changes: Any) -> TrainingConfig:
@@ -40,6 +49,12 @@ def config(**changes: Any) -> TrainingConfig:
 
 def mixture(weight: float = 1.0) -> Mixture:
     return Mixture({"brightness": (BrightnessReward(), weight)})
+
+
+def search_of(plan: TrainingConfig) -> ReNO | None:
+    """The search for the pairs of a training, if it is a regression."""
+    iterations, rate = plan.reno_iterations, plan.reno_learning_rate
+    return ReNO(iterations=iterations, learning_rate=rate) if iterations and rate else None
 
 
 class UNetGenerator(Generator):

@@ -9,7 +9,10 @@ from hnbench.reports.colours import readable
 from hnbench.reports.labels import row_labels, style_of
 from tests.reports.synthetic import LABELS
 
-BUILT_IN = [label for label in LABELS if not label.startswith("best-of-")] + ["best-of-2"]
+BUILT_IN = [label for label in LABELS if not label.startswith("best-of-")] + [
+    "best-of-2",
+    "amortised",
+]
 FOREIGN = [f"method-{number}" for number in range(300)]
 SETTINGS = [f"{name}:value={number}" for name in [*BUILT_IN, "mine"] for number in range(30)]
 

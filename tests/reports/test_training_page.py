@@ -19,7 +19,7 @@ from hnbench.reports.training import curves
 from hnbench.reports.training.log import read_training
 from hnbench.reports.training.page import write_page
 from tests.hypernetwork.test_trainer import Spectator
-from tests.hypernetwork.tiny import PROMPTS, UNetGenerator, config, mixture
+from tests.hypernetwork.tiny import PROMPTS, REGRESSION, UNetGenerator, config, mixture, search_of
 
 WRITTEN = {"index.html", "curves.png", "curves.svg"}
 
@@ -31,6 +31,25 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Trainer(config(), UNetGenerator(), mixture(), PROMPTS, folder).train()
     write_page(folder)
     return folder
+
+
+def test_the_page_of_a_regression_tells_of_its_pairs(tmp_path: Path) -> None:
+    wanted = config(**REGRESSION)
+    models, search = (UNetGenerator(), mixture()), search_of(wanted)
+    Trainer(wanted, *models, PROMPTS, tmp_path, search=search).train()
+    text = re.sub(r"\s+", " ", Parsed(write_page(tmp_path).read_text()).text)
+    facts = json.loads((tmp_path / "train.jsonl").read_text().splitlines()[0])["pairs"]
+    assert "pairs of a noise and what ReNO found from it10" in text
+    assert f"mean reward of the noises{facts['reward']:.6g}" in text
+    assert f"mean reward of what ReNO found{facts['found_reward']:.6g}" in text
+    assert f"mean change of the noise{facts['relative_change']:.2%}" in text
+    assert "reno iterations3" in text
+    assert read_training(tmp_path).pairs is not None
+
+
+def test_the_page_of_another_training_does_not(trained: Path) -> None:
+    assert "what ReNO found" not in (trained / "index.html").read_text()
+    assert read_training(trained).pairs is None
 
 
 class Parsed(HTMLParser):

@@ -10,6 +10,7 @@ import torch
 
 from hnbench.generators.base import Generator
 from hnbench.methods.adapted import AdapterMethod
+from hnbench.methods.amortised import Amortised
 from hnbench.methods.base import Method, Outcome, one_each, starting_noise
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.controls import OtherNoise, RandomDirection
@@ -32,7 +33,7 @@ def test_the_searches_keep_the_contract(method: Method) -> None:
     check_method(method, generator=ToyGenerator(), reward=BrightnessReward())
 
 
-@pytest.mark.parametrize("made", [HyperNoise, RandomDirection, OtherNoise, FineTuned])
+@pytest.mark.parametrize("made", [HyperNoise, Amortised, RandomDirection, OtherNoise, FineTuned])
 def test_the_methods_with_an_adapter_keep_the_contract(
     made: type[AdapterMethod], tmp_path: Path
 ) -> None:

@@ -31,6 +31,20 @@ class Evaluated(msgspec.Struct):
     samples: int = 0
 
 
+class PairFacts(msgspec.Struct):
+    """Facts about a regression's pairs. None stands for a number that was not finite."""
+
+    made: int
+    used: int
+    """Without those in which no reward was finite."""
+    reward: float | None = None
+    """The mean reward of the starting noises."""
+    found_reward: float | None = None
+    """The mean reward of the noises that ReNO found from them."""
+    half_squared_norm: float | None = None
+    relative_change: float | None = None
+
+
 class Step(msgspec.Struct):
     """A line of train.jsonl. The line of step 0 has only an evaluation."""
 
@@ -45,6 +59,7 @@ class Step(msgspec.Struct):
     images_per_second: float | None = None
     seconds: float | None = None
     evaluation: Evaluated | None = None
+    pairs: PairFacts | None = None
 
 
 class Identity(msgspec.Struct):
@@ -71,6 +86,11 @@ class TrainingRecord:
     def done(self) -> int:
         """The last step."""
         return self.steps[-1].step if self.steps else 0
+
+    @property
+    def pairs(self) -> PairFacts | None:
+        """The pairs of a regression; None for another training, and before they are made."""
+        return next((one.pairs for one in self.steps if one.pairs), None)
 
     @property
     def evaluations(self) -> tuple[tuple[int, Evaluated], ...]:

@@ -15,7 +15,7 @@ from hnbench.reports.training.log import read_training
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hnbench.reports.training.log import TrainingRecord
+    from hnbench.reports.training.log import PairFacts, TrainingRecord
 
 PAGE = "index.html"
 _HERE = Path(__file__).parent
@@ -54,6 +54,7 @@ def page(record: TrainingRecord, curves: str) -> str:
         curves=Markup(curves[curves.index("<svg") :]),  # noqa: S704 - matplotlib escapes texts
         tables=[
             ("Evaluations on held-out prompts", _EVALUATION, list(_evaluations(record))),
+            *([("Pairs", (), list(_pairs(record.pairs)))] if record.pairs else ()),
             ("Cost", (), list(_cost(record))),
             ("Configuration", (), list(_flat(config))),
             ("Origin", (), list(_origin(record))),
@@ -80,6 +81,15 @@ def _evaluations(record: TrainingRecord) -> Iterable[Row]:
         gain = "not finite" if one.gain is None else f"{one.gain:+.4g}{interval}"
         change = "" if one.relative_change is None else f"{one.relative_change:.2%}"
         yield str(step), gain, _number(one.reward), _number(one.base_reward), change
+
+
+def _pairs(pairs: PairFacts) -> Iterable[Row]:
+    yield "pairs of a noise and what ReNO found from it", str(pairs.made)
+    yield "used, because a reward was finite", str(pairs.used)
+    yield "mean reward of the noises", _number(pairs.reward)
+    yield "mean reward of what ReNO found", _number(pairs.found_reward)
+    change = "" if pairs.relative_change is None else f"{pairs.relative_change:.2%}"
+    yield "mean change of the noise", change
 
 
 def _cost(record: TrainingRecord) -> Iterable[Row]:
