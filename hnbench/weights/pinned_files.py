@@ -7,7 +7,8 @@ would change every result silently. A pin is a SHA-256, or the beginning of one.
 SHA-256 is not published, it is `git:` and 40 digits, git's id of the content (a SHA-1 of its length
 and the content).
 
-The pin of HPSv3's file is that of the package hpsv3 1.0.0.
+HPSv3's file is pinned as it is in the package hpsv3 1.0.0. Whether its commit has the same file was
+not checked; other content is refused.
 """
 
 from __future__ import annotations

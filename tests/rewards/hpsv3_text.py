@@ -7,13 +7,24 @@ Look at the picture, and say how much most people would like to have it on a wal
 
 First the picture alone:
 - Are edges as sharp as such a thing has them, and are shadows where the light asks for them?
-- Do hands, wheels and letters have the shape that they have in the world?
-- Would somebody look at it twice?
+- Do hands, wheels and letters have the shape that they have in the world, and the right number?
+- Is there something to see in the far corners, or only a smear that stands for grass, hair or sky?
+- Do the colours belong together, as they do in a room that somebody has lived in for a long time?
+- Does the eye know where to begin, and does it find a way from there to the rest?
+- Would somebody who walks past it stop, and look at it twice?
+- A picture that would hurt or shame somebody gets the lowest mark, whatever else there is in it.
 
 Then the picture beside its words:
-- Is each thing that the words name there, as often as they say, and in the right place?
-- Does nothing contradict the words?
+- Is each thing that the words name there, as often as they say, and doing what they say?
+- Is it to the left, to the right, above or below the other things, where the words put it?
+- Has each thing its own colour, its own stuff and its own size, and not those of its neighbour?
+- If the words ask for an oil painting, a woodcut or a photograph, is it one?
+- Is the place around the things one in which they could be, at that hour and in that season?
+- Does nothing that was added contradict the words, and is what they are about the main thing?
 
+Small faults in small things may be forgiven. A fault in what the words are about may not, and a
+beautiful picture of something else is worth less than a plain one of the thing that was asked for.
+Read the words to their end before the mark is given, because the last ones count like the first.
 The words: {text_prompt}
 
 """

@@ -33,9 +33,9 @@ from tests.rewards.samples import PROMPTS, picture
 CPU = torch.device("cpu")
 SIZES = [(64, 64), (96, 60), (448, 448)]
 OF_THE_PACKAGE = [
-    [0.24052530527, 0.26890709996, 0.33990806341],
-    [0.22647541761, 0.18811309338, 0.17432260513],
-    [0.13064506650, 0.12277948856, 0.05800798535],
+    [0.33312314749, 0.31439861655, 0.33635652065],
+    [0.23357370496, 0.21362748742, 0.25286999345],
+    [0.13716650009, 0.11422687769, 0.15256804228],
 ]
 """The scores of the pictures for the prompts by `Qwen2VLRewardModelBT` of the package hpsv3 1.0.0,
 with `fetch_image` of that package and the image processor of transformers 4.45.2, on the weights of
