@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 INSTRUCTION = """
-Look at the picture, and say how much most people would like to have it on a wall.
+This is a stand-in for a long text, so that a prompt is read near its end, far from the picture.
 
-First the picture alone:
-- Are edges as sharp as such a thing has them, and are shadows where the light asks for them?
-- Do hands, wheels and letters have the shape that they have in the world, and the right number?
-- Is there something to see in the far corners, or only a smear that stands for grass, hair or sky?
-- Do the colours belong together, as they do in a room that somebody has lived in for a long time?
-- Does the eye know where to begin, and does it find a way from there to the rest?
-- Would somebody who walks past it stop, and look at it twice?
-- A picture that would hurt or shame somebody gets the lowest mark, whatever else there is in it.
+A tram leaves the harbour at six, when the fish market closes:
+- The first stop is *Old Customs*, where the driver buys two rolls and reads a page of his novel.
+- The second is **Mill Bridge**; in winter its rails are swept by a man with a broom of birch.
+- At the third, between the school and the bakery, forty children get on, and none of them sits.
+- The fourth has no name: somebody stole the sign in 1987, and people like it better without.
+- From there the line climbs in nine curves, past walls with ivy, cats and a piano in the open.
+- Near the top it waits for the tram that comes down. They have met here 200,000 times (or more).
 
-Then the picture beside its words:
-- Is each thing that the words name there, as often as they say, and doing what they say?
-- Is it to the left, to the right, above or below the other things, where the words put it?
-- Has each thing its own colour, its own stuff and its own size, and not those of its neighbour?
-- If the words ask for an oil painting, a woodcut or a photograph, is it one?
-- Is the place around the things one in which they could be, at that hour and in that season?
-- Does nothing that was added contradict the words, and is what they are about the main thing?
+It comes back by another way:
+- The seventh stop is asked for with a bell, which rings in G; the conductor hums a D.
+- At the eighth the doors open on the left. Strangers wait on the right, and are called round.
+- "Mind the step!" is painted on the step; it was repainted in green, then in yellow, then in green.
+- The ninth and the tenth are so close to each other that one can walk it faster; nobody ever does.
+- If it rains, the windows fog up, and letters that children drew a week before can be read again.
+- In the depot 12 lamps are on all night, because the thirteenth is broken and no one knows why.
 
-Small faults in small things may be forgiven. A fault in what the words are about may not, and a
-beautiful picture of something else is worth less than a plain one of the thing that was asked for.
-Read the words to their end before the mark is given, because the last ones count like the first.
-The words: {text_prompt}
+The fare is a coin, the same one since the beginning, though it buys nothing else by now. Whoever
+has none may sing, recite the stops backwards, or promise to pay tomorrow, which most people keep.
+The line has been closed three times, and each time it ran the next morning as if it had not heard.
+Seen from the hill: {text_prompt}
 
 """
 RATED = """
-The picture's mark, which is read here: <|Reward|>
+The tram's number, which is rated: <|Reward|>
 
-that is all
+last stop
 """
 TEXT = INSTRUCTION + RATED
 
@@ -44,7 +43,7 @@ INSTRUCTION = """{INSTRUCTION}"""
 OTHER = INSTRUCTION.upper()
 prompt_with_special_token = """{RATED}"""
 prompt_without_special_token = """
-The picture's mark:
+The tram's number:
 """
 raise RuntimeError("the file was run")
 

@@ -33,9 +33,9 @@ from tests.rewards.samples import PROMPTS, picture
 CPU = torch.device("cpu")
 SIZES = [(64, 64), (96, 60), (448, 448)]
 OF_THE_PACKAGE = [
-    [0.33312314749, 0.31439861655, 0.33635652065],
-    [0.23357370496, 0.21362748742, 0.25286999345],
-    [0.13716650009, 0.11422687769, 0.15256804228],
+    [0.27102637291, 0.26004213095, 0.30261555314],
+    [0.21867108345, 0.17973890901, 0.21131229401],
+    [0.13492369652, 0.11017087102, 0.12617519498],
 ]
 """The scores of the pictures for the prompts by `Qwen2VLRewardModelBT` of the package hpsv3 1.0.0,
 with `fetch_image` of that package and the image processor of transformers 4.45.2, on the weights of
@@ -162,7 +162,7 @@ def test_a_prompt_with_a_special_token_is_refused(reward: HPSv3Reward, mark: str
 
 def test_a_prompt_s_braces_are_text(reward: HPSv3Reward) -> None:
     ids, _, _ = reward._read("a {text_prompt} {0}")
-    assert "The words: a {text_prompt} {0}\n" in reward.processor.tokenizer.decode(ids)
+    assert "Seen from the hill: a {text_prompt} {0}\n" in reward.processor.tokenizer.decode(ids)
 
 
 def test_half_precision_rounds_the_model_and_not_the_head(folder: Path) -> None:
