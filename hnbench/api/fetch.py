@@ -52,6 +52,7 @@ def fetch(
     """
     from hnbench.catalogue.downloads import (
         download_all,
+        fetch_data_files,
         fetch_measure,
         fetch_suite,
         generator_sources,
@@ -83,6 +84,7 @@ def fetch(
     bytes_of = sizes(needed)
     if needed:
         before(needed, bytes_of)
+    fetch_data_files(rewards, screen.say)
     download_all(bytes_of, screen.say)
     for name in measures:
         screen.say(f"fetching what {name} needs")

@@ -15,6 +15,7 @@ from hnbench.errors import UsageError
 from hnbench.hypernetwork.checkpoint import FILES, NEEDS
 from hnbench.verification.sizes import known_size
 from hnbench.weights import hub
+from hnbench.weights.pinned_files import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,9 +66,10 @@ def model_downloads(generator: str, dtype: str, rewards: Iterable[str]) -> Itera
         cached = size != 0 and _generator_is_cached(generator, dtype)
         yield NeededDownload(generator, size, cached)
     for name in rewards:
-        sources = reward_sources([name])
-        if sources:
-            yield NeededDownload(name, known_size(name), all(map(hub.is_cached, sources)))
+        sources, files = reward_sources([name]), registry.REWARDS.data_files(name)
+        if sources or files:
+            cached = all(map(hub.is_cached, sources)) and all(map(is_here, files))
+            yield NeededDownload(name, known_size(name), cached)
 
 
 def adapter_is_cached(name: str) -> bool:

@@ -218,6 +218,7 @@ REWARDS: tuple[RewardEntry, ...] = (
         "hnbench.rewards.hpsv3:load",
         "human preference score v3, by Qwen2-VL 7B: a large one, to hold out",
         sources=sources.HPSV3,
+        data_files=(sources.HPSV3_TEXT,),
     ),
     RewardEntry(
         "human-preference",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hnbench.catalogue import registry, specifications
 from hnbench.errors import UsageError
 from hnbench.weights import hub
+from hnbench.weights.pinned_files import data_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,15 @@ Needs = dict["Source", list[str]]
 def reward_sources(names: Iterable[str]) -> Needs:
     """The sources that rewards are loaded from."""
     return _joined((source, name) for name in names for source in registry.REWARDS.sources(name))
+
+
+def fetch_data_files(rewards: Iterable[str], told: Callable[[str], None] = lambda _: None) -> None:
+    """Download other projects' files that rewards read. Before each one, `told` is called with a
+    line about it.
+    """
+    for name in dict.fromkeys(file for one in rewards for file in registry.REWARDS.data_files(one)):
+        told(f"fetching {name}")
+        data_file(name)
 
 
 def measure_sources(names: Iterable[str]) -> Needs:

@@ -30,6 +30,8 @@ class Entry:
     """The Hub's files that it is loaded from. `NAME@WHERE` takes them from a local folder, or the
     first of them from another repository.
     """
+    data_files: tuple[str, ...] = ()
+    """The files of `hnbench.weights.pinned_files` that it reads, wherever its sources are."""
 
     def load(self) -> Callable[..., Any]:
         """Import the factory. A third-party factory that cannot be imported is a `UsageError` that

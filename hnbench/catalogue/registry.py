@@ -103,6 +103,14 @@ class Registry(Generic[AnyEntry]):
         others = [source for part in entry.components() for source in self.sources(part)]
         return (*wanted(entry.sources, name.partition("@")[2]), *others)
 
+    def data_files(self, name: str) -> tuple[str, ...]:
+        """Other projects' files that `NAME` or `NAME@WHERE` reads (`Entry.data_files`); of a
+        mixture, those of its parts.
+        """
+        entry = self.entry(name)
+        others = [file for part in entry.components() for file in self.data_files(part)]
+        return (*entry.data_files, *others)
+
 
 GENERATORS = Registry("generator", "hnbench.generators", GeneratorEntry, *builtin.GENERATORS)
 REWARDS = Registry("reward", "hnbench.rewards", RewardEntry, *builtin.REWARDS)

@@ -43,7 +43,8 @@ def show_entries(entries: Iterable[Entry]) -> None:
 
 def needs_of(entry: Entry) -> str:
     """The requirements of a name beyond hnbench itself; empty if there are none."""
-    return entry.needs or ", ".join(dict.fromkeys(source.repo for source in entry.sources))
+    repos = dict.fromkeys(source.repo for source in entry.sources)
+    return entry.needs or ", ".join([*repos, *entry.data_files])
 
 
 def show_downloads(

@@ -3,14 +3,11 @@ about -2 to 15.
 
 Qwen2-VL reads a text about what people prefer, with the prompt in it, and the image; a head rates
 the hidden state of a token of its own. The score is the mean of the preference's distribution, as
-the head gives it. The text is that of the package hpsv3 1.0.0 (MIT, Copyright (c) 2024 HPSv3 Team):
-with other words, the weights would give other scores.
+the head gives it.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +18,7 @@ from transformers import Qwen2VLConfig
 
 from hnbench.errors import UsageError
 from hnbench.files.escaping import first_line
+from hnbench.rewards.hpsv3_instruction import read_instruction
 from hnbench.rewards.hpsv3_network import HPSv3Network, renamed
 from hnbench.rewards.network import NetworkReward
 from hnbench.rewards.published import make_published
@@ -43,15 +41,10 @@ PIXELS = 256 * 28 * 28
 _EMBEDDING = "model.embed_tokens.weight"
 
 
-@cache
-def instruction() -> str:
-    """The text that the model reads, with `{text_prompt}` for the prompt."""
-    return files("hnbench.rewards").joinpath("hpsv3_prompt.txt").read_text(encoding="utf-8")
-
-
 class HPSv3Reward(NetworkReward):
-    """The reward of the published checkpoint and a folder with the configuration and the processor
-    of the model that it began as.
+    """The reward of the published checkpoint, a folder with the configuration and the processor of
+    the model that it began as, and the text (`instruction`) that the model reads, with
+    `{text_prompt}` for the prompt and `REWARD_TOKEN` where it is rated.
 
     Images are read one by one: a prompt's length would change the others' padding.
     """
@@ -61,6 +54,7 @@ class HPSv3Reward(NetworkReward):
         path: Path,
         base: Path,
         *,
+        instruction: str,
         name: str,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -85,6 +79,7 @@ class HPSv3Reward(NetworkReward):
             )
         self._marks = special_tokens(self.processor.tokenizer)
         self._image_token = config.image_token_id
+        self._instruction = instruction
         self._device, self._dtype = device, dtype
         self._texts: dict[str, tuple[Tensor, int, int]] = {}
         pixels = FlexiblePixels(self.network.patch * self.network.merge, PIXELS, device)
@@ -94,7 +89,7 @@ class HPSv3Reward(NetworkReward):
         ]
         super().__init__(
             name=name,
-            fingerprint=digest(["HPSv3", instruction(), *prints]),
+            fingerprint=digest(["HPSv3", instruction, *prints]),
             source=source,
             pixels=pixels,
             published=pixels.of_picture,
@@ -110,7 +105,7 @@ class HPSv3Reward(NetworkReward):
         """
         if prompt not in self._texts:
             refuse_special(f"the prompt {prompt!r}", prompt, self._marks)
-            text = instruction().format(text_prompt=prompt)
+            text = self._instruction.format(text_prompt=prompt)
             content = [{"type": "image"}, {"type": "text", "text": text}]
             chat = self.processor.apply_chat_template(
                 [{"role": "user", "content": content}], add_generation_prompt=True
@@ -137,4 +132,13 @@ def _weights(path: Path) -> dict[str, Tensor]:
 
 def load(*, device: str, dtype: str, where: str = "") -> HPSv3Reward:
     """HPSv3, 7B."""
-    return make_published(HPSv3Reward, "hpsv3", HPSV3, where=where, device=device, dtype=dtype)
+    instruction = read_instruction()  # small, so it comes before the weights
+    return make_published(
+        HPSv3Reward,
+        "hpsv3",
+        HPSV3,
+        where=where,
+        device=device,
+        dtype=dtype,
+        instruction=instruction,
+    )

@@ -59,6 +59,8 @@ HPSV3 = (
 """The second repository has the configuration and the processor of the model that HPSv3 began as;
 its weights are not needed.
 """
+HPSV3_TEXT = "hpsv3/data_collator_qwen.py"
+"""The file of `hnbench.weights.pinned_files` with the text that HPSv3 reads."""
 
 HUMAN_PREFERENCE = {"hpsv2.1": 5.0, "imagereward": 1.0, "clip": 0.01, "pickscore": 0.05}
 """Reward name -> weight: the mixture that ReNO (arXiv 2406.04312) and HyperNoise (arXiv 2508.09968)

@@ -270,7 +270,8 @@ def against_qwen2_vl(check: CheckContext) -> None:
     from safetensors.torch import load_file
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
-    from hnbench.rewards.hpsv3 import PIXELS, REWARD_TOKEN, instruction
+    from hnbench.rewards.hpsv3 import PIXELS, REWARD_TOKEN
+    from hnbench.rewards.hpsv3_instruction import read_instruction
     from hnbench.rewards.hpsv3_network import renamed
     from hnbench.rewards.sources import HPSV3
     from hnbench.weights import hub
@@ -279,6 +280,7 @@ def against_qwen2_vl(check: CheckContext) -> None:
     files = hub.find(HPSV3, check.reference.component.partition("@")[2])
     weights = renamed(load_file(files.folders[0] / "HPSv3.safetensors"))
     processor = load_processor(files.folders[-1])
+    instruction = read_instruction()
     processor.tokenizer.add_tokens([REWARD_TOKEN], special_tokens=True)
     rated = processor.tokenizer.convert_tokens_to_ids(REWARD_TOKEN)
     model = _qwen2_vl(files.folders[-1], weights).to(check.device, getattr(torch, check.dtype))
@@ -287,7 +289,7 @@ def against_qwen2_vl(check: CheckContext) -> None:
         height, width = smart_resize(
             picture.height, picture.width, 28, min_pixels=PIXELS, max_pixels=PIXELS
         )
-        text = instruction().format(text_prompt=prompt)
+        text = instruction.format(text_prompt=prompt)
         content = [{"type": "image"}, {"type": "text", "text": text}]
         given = processor(
             text=[

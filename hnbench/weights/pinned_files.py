@@ -1,10 +1,14 @@
-"""Prompt files of other projects: their origin, their licence, and a copy of each on this machine.
+"""Prompts and other texts of other projects: the files' origin, their licence, and a copy of each
+on this machine.
 
 A file is named as in the folder layout that `HNBENCH_DATA` points to, for example
 `geneval/evaluation_metadata.jsonl`. Each is pinned to a commit and to its content: a changed prompt
 would change every result silently. A pin is a SHA-256, or the beginning of one. For a file whose
 SHA-256 is not published, it is `git:` and 40 digits, git's id of the content (a SHA-1 of its length
 and the content).
+
+HPSv3's file is pinned as it is in the package hpsv3 1.0.0. Whether its commit has the same file was
+not checked; other content is refused.
 """
 
 from __future__ import annotations
@@ -88,6 +92,7 @@ _GENEVAL2 = Origin(
 )
 _ELLA = Origin("TencentQQGYLab/ELLA", "3c228f1dc6c4d3cad0a47493816151a419f14db3", "Apache-2.0")
 _HYPERNOISE = Origin("ExplainableML/HyperNoise", "bbe3ab4f9e2df89d4ccdd468acdd5246afde5e56", "MIT")
+_HPSV3 = Origin("MizzenAI/HPSv3", "d232ff8669a0b00759766067c6c3a26e2e717fac", "MIT")
 
 _PINS = {
     "dpg/dpg_bench.csv": "git:98457fc9901943f51ff9a30367250fc292533bed",
@@ -101,6 +106,9 @@ _PINS = {
     "geneval/object_names.txt": "608f6a0e5c8ca1c7a92b818430141fe268c85b7930b50f4160f1d65893b5bacd",
     "geneval2/geneval2_data.jsonl": (
         "09233adbc9f877fba205f1a20efa4a8640e7e62a91dfd55893562bed8a928e43"
+    ),
+    "hpsv3/data_collator_qwen.py": (
+        "b0f936e89f8df652c67d470412e1d9afd27aa711dec85724c19989ac91e7a3e3"
     ),
     "partiprompts/LICENSE": "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30",
     "partiprompts/PartiPrompts.tsv": (
@@ -198,6 +206,7 @@ _PLACES = {
     "geneval": (_GENEVAL, "prompts"),
     "t2i-compbench": (_COMPBENCH, "examples/dataset"),
     "geneval2": (_GENEVAL2, ""),
+    "hpsv3": (_HPSV3, "hpsv3/dataset"),
     "partiprompts": (_PARTI, ""),
     "training": (_HYPERNOISE, "assets"),
 }
@@ -228,6 +237,16 @@ def data_file(name: str, folder: Path | None = None) -> Path:
     """The local copy of a known file, by `fetch` with its address and pin from here."""
     file = FILES[name]
     return fetch(name, file.url, file.pin, folder)
+
+
+def is_here(name: str) -> bool:
+    """Whether a known file is on this machine, so that `data_file` downloads nothing."""
+    try:
+        with nothing_downloaded():
+            data_file(name)
+    except NotHere:
+        return False
+    return True
 
 
 def fetch(

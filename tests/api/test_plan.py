@@ -16,7 +16,7 @@ from rich import filesize
 from typer.testing import CliRunner
 
 import hnbench
-from hnbench.api.needs import BYTES_PER_PIXEL
+from hnbench.api.needs import BYTES_PER_PIXEL, model_downloads
 from hnbench.api.plan import COLUMNS, TOTAL
 from hnbench.catalogue import registry
 from hnbench.catalogue.specifications import make_protocol
@@ -145,6 +145,25 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         cached.cache_clear()
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_a_reward_s_text_is_a_download(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for a folder with the weights, which does not have it."""
+    monkeypatch.setattr("hnbench.weights.pinned_files._cache", lambda name: offline / name)
+    monkeypatch.setattr("hnbench.weights.hub.is_cached", lambda _: True)
+    weights = offline / "weights"
+    weights.mkdir()
+    names = ["hpsv3", f"hpsv3@{weights}"]
+
+    def missing() -> dict[str, int | None]:
+        found = model_downloads("shapes", "float32", names)
+        return {one.name: one.bytes for one in found if not one.cached and one.bytes != 0}
+
+    assert missing() == {names[0]: known_size("hpsv3"), names[1]: None}
+    monkeypatch.setattr("hnbench.weights.pinned_files.matches_pin", lambda *_: True)
+    (offline / "hpsv3").mkdir()
+    (offline / "hpsv3" / "data_collator_qwen.py").write_text("")
+    assert missing() == {}
 
 
 @pytest.mark.parametrize("suite", [one.name for one in registry.SUITES.built_in if one.needs])

@@ -82,6 +82,18 @@ def test_fetch_downloads_each_source_once(fetched: list[Source]) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["hpsv3", "hpsv3@{folder}"])
+def test_fetch_of_a_reward_takes_the_text_that_it_reads(
+    name: str, fetched: list[Source], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("hnbench.catalogue.downloads.data_file", asked.append)
+    done = fetch("--optimise", "redness=1", "--hold-out", name.format(folder=tmp_path))
+    assert done.exit_code == 0, done.stderr
+    assert asked == ["hpsv3/data_collator_qwen.py"]
+    assert fetched == list(registry.REWARDS.sources(name.format(folder=tmp_path)))
+
+
 def test_fetch_of_what_comes_with_the_package(fetched: list[Source]) -> None:
     assert (
         fetch("--generator", "shapes", "--suite", "geneval-shapes").stdout

@@ -210,6 +210,15 @@ def test_a_mixture_needs_what_its_parts_need() -> None:
     }
 
 
+def test_a_reward_may_read_files_of_other_projects(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ("hpsv3/data_collator_qwen.py",)
+    assert REWARDS.data_files("hpsv3") == REWARDS.data_files("hpsv3@owner/name") == text
+    assert REWARDS.data_files("human-preference") == ()
+    mixture = RewardEntry("mixed", "nowhere:never", "", weights={"clip": 1.0, "hpsv3": 1.0})
+    monkeypatch.setitem(REWARDS.entries, "mixed", mixture)
+    assert REWARDS.data_files("mixed") == text
+
+
 def test_a_package_adds_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     third_party(monkeypatch, ("other", f"{__name__}:plain", "other-package"))
     rewards = Registry(

@@ -4,8 +4,8 @@ against transformers' forward pass, and its input against transformers' processo
 
 from __future__ import annotations
 
-import hashlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from hnbench.errors import UsageError
 from hnbench.rewards import hpsv3
-from hnbench.rewards.hpsv3 import PIXELS, HPSv3Reward, instruction, load
+from hnbench.rewards.hpsv3 import PIXELS, HPSv3Reward, load
 from hnbench.rewards.hpsv3_network import HPSv3Network, renamed
 from hnbench.rewards.qwen2_vl_pixels import (
     FlexiblePixels,
@@ -27,19 +27,29 @@ from hnbench.rewards.qwen2_vl_pixels import (
     resized_sides,
 )
 from tests.rewards import tiny
+from tests.rewards.hpsv3_text import TEXT
 from tests.rewards.samples import PROMPTS, picture
 
 CPU = torch.device("cpu")
 SIZES = [(64, 64), (96, 60), (448, 448)]
 OF_THE_PACKAGE = [
-    [0.34523743391, 0.32322892547, 0.33327341080],
-    [0.27543303370, 0.29784181714, 0.30080750585],
-    [0.22445458174, 0.21548700631, 0.23623704910],
+    [0.27102637291, 0.26004213095, 0.30261555314],
+    [0.21867108345, 0.17973890901, 0.21131229401],
+    [0.13492369652, 0.11017087102, 0.12617519498],
 ]
 """The scores of the pictures for the prompts by `Qwen2VLRewardModelBT` of the package hpsv3 1.0.0,
 with `fetch_image` of that package and the image processor of transformers 4.45.2, on the weights of
-`tiny.hpsv3`. The model was put in bfloat16, as the package does, and then in float32.
+`tiny.hpsv3` and `hpsv3_text.TEXT` in the place of its own text. The model was put in bfloat16, as
+the package does, and then in float32.
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_text() -> Iterator[None]:
+    """The text that the model reads is ours."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(hpsv3, "read_instruction", lambda: TEXT)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,7 @@ def test_the_scores_are_those_of_transformers_with_plain_positions(
     model.bfloat16().float()  # rounds the frequencies
     shown, prompt = picture((96, 60), 1), PROMPTS[1]
     before, after = "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>", "<|im_end|>\n"
-    text = before + instruction().replace("{text_prompt}", prompt) + after
+    text = before + TEXT.replace("{text_prompt}", prompt) + after
     inputs = processor(
         text=[f"{text}<|im_start|>assistant\n"],
         images=[shown.resize((588, 364), Image.Resampling.BICUBIC)],
@@ -97,12 +107,6 @@ def test_the_scores_are_those_of_transformers_with_plain_positions(
         value = value if number == 5 else value.clamp(min=0)
     found = reward.score_pictures([shown], [prompt], CPU)
     assert float(found) == pytest.approx(float(value[0, 0]), abs=1e-4)
-
-
-def test_the_text_is_that_of_the_package() -> None:
-    digest = hashlib.sha256(instruction().encode()).hexdigest()
-    assert digest == "f6ee57479d4e9eee76b49c00dc962e1e696a5a2b3cc32cebd9b1fa76fe27502c"
-    assert instruction().count("{") == instruction().count("<|Reward|>") == 1
 
 
 def test_the_image_s_angles_are_rounded_as_the_published_model_s_are() -> None:
@@ -158,7 +162,7 @@ def test_a_prompt_with_a_special_token_is_refused(reward: HPSv3Reward, mark: str
 
 def test_a_prompt_s_braces_are_text(reward: HPSv3Reward) -> None:
     ids, _, _ = reward._read("a {text_prompt} {0}")
-    assert "Textual prompt - a {text_prompt} {0}\n" in reward.processor.tokenizer.decode(ids)
+    assert "Seen from the hill: a {text_prompt} {0}\n" in reward.processor.tokenizer.decode(ids)
 
 
 def test_half_precision_rounds_the_model_and_not_the_head(folder: Path) -> None:
@@ -209,6 +213,6 @@ def test_a_damaged_checkpoint_is_refused(copied: Path) -> None:
 def test_the_text_is_part_of_the_fingerprint(
     folder: Path, reward: HPSv3Reward, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hpsv3, "instruction", lambda: "rate {text_prompt} <|Reward|>")
+    monkeypatch.setattr(hpsv3, "read_instruction", lambda: "rate {text_prompt} <|Reward|>")
     other = load(device="cpu", dtype="float32", where=str(folder))
     assert other.fingerprint != reward.fingerprint

@@ -39,6 +39,7 @@ from hnbench.weights.checkpoint import read_weights
 from hnbench.weights.pictures import letterboxed
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD
 from tests.rewards import tiny
+from tests.rewards.hpsv3_text import TEXT
 from tests.rewards.samples import PROMPTS, images, picture
 
 CPU = torch.device("cpu")
@@ -71,6 +72,7 @@ def load(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, dtype: str = 
     monkeypatch.setattr(imagereward, "published_vision", lambda: tiny.VISION)
     monkeypatch.setattr(imagereward, "published_text", lambda: tiny.TEXT)
     monkeypatch.setattr(open_clip, "get_model_config", lambda _: tiny.OPEN_CLIP)
+    monkeypatch.setattr(hpsv3, "read_instruction", lambda: TEXT)
     loaders: dict[str, Callable[..., Reward]] = {
         "clip": clip_reward.load,
         "pickscore": clip_reward.load_pickscore,

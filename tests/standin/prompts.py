@@ -8,6 +8,7 @@ from hnbench.suites.geneval.suite import COUNTS
 from hnbench.suites.t2i_compbench.parse import parse_by_rules
 from hnbench.suites.t2i_compbench.parses import PARSED, Parses, key_of
 from hnbench.suites.t2i_compbench.prompts import CATEGORIES, KINDS
+from tests.rewards import hpsv3_text
 from tests.suites import mask2former
 
 _THINGS = ("apple", "bench", "pizza", "banana", "zebra", "train")
@@ -122,4 +123,11 @@ def others() -> dict[str, str]:
 
 def all_files() -> dict[str, str]:
     """All of them, by the names of `hnbench.weights.pinned_files`."""
-    return {**compbench(), **geneval(), **geneval2(), **dpg_vlm(), **others()}
+    return {
+        **compbench(),
+        **geneval(),
+        **geneval2(),
+        **dpg_vlm(),
+        **others(),
+        "hpsv3/data_collator_qwen.py": hpsv3_text.SOURCE,
+    }

@@ -36,13 +36,13 @@ from transformers import (
 )
 
 from hnbench.measures import lpips as lpips_measure
-from hnbench.rewards import imagereward
+from hnbench.rewards import hpsv3_instruction, imagereward
 from hnbench.verification.measures import placed_positions
 from hnbench.weights import hub
 from hnbench.weights.hub import Source
 from tests.measures import test_transformer as features
 from tests.measures.vision_language_models import qwen
-from tests.rewards import tiny
+from tests.rewards import hpsv3_text, tiny
 from tests.rewards.samples import picture
 from tests.tiny import seeded
 
@@ -484,3 +484,6 @@ def small_architectures(world: World, monkeypatch: Any) -> None:
     monkeypatch.setattr(imagereward, "published_text", lambda: tiny.TEXT)
     monkeypatch.setattr(open_clip, "get_model_config", lambda _: tiny.OPEN_CLIP)
     monkeypatch.setattr(lpips_measure, "fetch", lambda *_, **__: world.model("alexnet"))
+    text = world.root / "data_collator_qwen.py"
+    text.write_text(hpsv3_text.SOURCE)
+    monkeypatch.setattr(hpsv3_instruction, "data_file", lambda _: text)
