@@ -80,6 +80,7 @@ def _flops(method: Method, asked: Arrangement) -> int:
     passes, more = method.passes(steps), method.passes(steps + 1)
     if passes is None or more is None:
         raise UnknownOperationsError("it does not announce its passes")
+    _refuse_rewriting(method)
     generator = generator_operations(asked.config, backward=passes.generator_backward > 0)
     image, prediction = _backbones(method, asked, generator)
     decoder = generator["decoder"]
@@ -100,6 +101,15 @@ def _flops(method: Method, asked: Arrangement) -> int:
             total += passes.reward_forward * reward.forward
             total += passes.reward_backward * reward.backward
     return total
+
+
+def _refuse_rewriting(method: Method) -> None:
+    # As in `_backbones`: methods need torch.
+    from hnbench.methods.prompt_search import PromptSearch
+    from hnbench.methods.relabelled import Relabelled
+
+    if isinstance(method.method if isinstance(method, Relabelled) else method, PromptSearch):
+        raise UnknownOperationsError("new prompts are encoded, and a rewriter works")
 
 
 def generator_operations(

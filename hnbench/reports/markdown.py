@@ -13,6 +13,7 @@ from hnbench.reports.headlines import headlines
 from hnbench.reports.notes import left_out
 from hnbench.reports.sections import (
     acceptance,
+    chosen_prompts,
     coverage,
     headroom,
     measures,
@@ -83,6 +84,7 @@ def sections(summary: Summary, *, published: bool = False) -> list[str]:
         rewards.section(summary),
         measures.section(summary),
         acceptance.section(summary),
+        chosen_prompts.section(summary),
         training_cost.section(summary),
         coverage.section(summary),
         protocol.section(summary),

@@ -22,7 +22,7 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
@@ -37,7 +37,7 @@ from hnbench.runs.coverage import cover
 from hnbench.runs.environment import device_name, environment
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.plan import BASE, make_plan
-from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
+from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record, Rewriting
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.sessions import session_of
 from hnbench.runs.store import with_image
@@ -389,6 +389,8 @@ class _Execution:
             acceptance=(
                 None if outcome.acceptance is None else to_digits(outcome.acceptance, RECORD_DIGITS)
             ),
+            chosen_prompt=outcome.chosen_prompt,
+            rewriter=None if outcome.rewriter is None else Rewriting(**asdict(outcome.rewriter)),
             image=result.image,
         )
 

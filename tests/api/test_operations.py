@@ -28,8 +28,10 @@ SHORT = {"best-of-n": "best-of-n:n=2", "reno": "reno:iterations=2"}
 
 
 def test_a_run_counts_what_its_plan_said(tmp_path: Path) -> None:
-    """Every built-in method, adapters included, to the last digit of a record."""
-    names = [entry.name for entry in registry.METHODS.built_in]
+    """Every built-in method, adapters included, to the last digit of a record: all but the one that
+    rewrites prompts.
+    """
+    names = [one.name for one in registry.METHODS.built_in if one.name != "prompt-search"]
     asked: dict[str, Any] = {
         "method": [SHORT.get(name, name) for name in names],
         "limit": 1,
@@ -59,6 +61,13 @@ def arranged(**changed: Any) -> Arrangement:
 
 def reasons(asked: Arrangement, *methods: Method) -> list[str]:
     return list(operations_of_run(asked, methods).unknown.values())
+
+
+def test_those_of_a_rewriter_are_unknown_but_its_passes_are_planned(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"limit": 2, "out": tmp_path / "run", "progress": False}
+    planned = hnbench.plan("geneval-shapes", method="mine=prompt-search", **asked)
+    assert planned.operations.unknown == {"mine": "new prompts are encoded, and a rewriter works"}
+    assert planned.frame()["passes_generator_forward"]["mine"] == 50 * planned.work.methods[1].tasks
 
 
 def test_an_iteration_of_reno_with_human_preference() -> None:

@@ -151,6 +151,8 @@ def _column(
         "reason": _indices(frame["reason"], texts),
         "error": _indices(frame["error"], texts),
     }
+    if frame["chosen_prompt"].notna().any():
+        column["chosen"] = _indices(frame["chosen_prompt"], texts)
     if graded:
         column["score"] = _numbers(frame[SCORE])
     if embedded:
