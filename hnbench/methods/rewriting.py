@@ -31,11 +31,11 @@ class Request:
     prompt: str
     """The original prompt."""
     tried: tuple[Tried, ...]
-    """What was tried and has a score, best first."""
+    """The prompts that were tried and have a score, best first."""
     proposals: int
     """The number of prompts that are asked for."""
     seed: int
-    """That of the rewriter's random numbers; another one for each sample and round."""
+    """The seed of the rewriter's random numbers; another one for each sample and round."""
 
 
 @dataclass(frozen=True)
