@@ -272,7 +272,7 @@ def _all_generated(
     with screen.stages() as display:
         for one in methods:
             display.label(one.name, len(tasks))
-            size = sizes[needs_gradient(one, models.steps)]
+            size = sizes[needs_gradient(one, models.steps.search)]
             for images in _generated(one, models, scorer, tasks, size):
                 found |= images
                 display.advance(len(images) // len(one.labels))

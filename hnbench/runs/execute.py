@@ -40,6 +40,7 @@ from hnbench.runs.plan import BASE, make_plan
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record, Rewriting
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.sessions import session_of
+from hnbench.runs.steps import Steps
 from hnbench.runs.store import with_image
 from hnbench.runs.tally import NO_BASE, Tally, tally_of
 from hnbench.runs.verdicts import verify
@@ -153,6 +154,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
         rewards,
         NoiseSource(config.base_seed, generator.noise_shape, config.noise_policy),
         config.steps,
+        config.render_steps,
     )
     with _session_of(progress, store), ThreadPoolExecutor(max_workers=1) as worker:
         recorder = Recorder(
@@ -170,7 +172,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
                 methods,
                 tasks,
                 kept,
-                steps=config.steps,
+                steps=Steps(config.steps, config.render_steps),
                 batch_size=config.batch_size,
                 gradient_batch_size=config.gradient_batch_size,
             )
@@ -306,7 +308,7 @@ class _Execution:
         """Measure the images of an attempt, and write the missing records of its tasks: at once, or
         after the next proposal.
         """
-        self._progress.proposed(len(attempt.tasks), attempt.usage.seconds)
+        self._progress.proposed(len(attempt.tasks), attempt.seconds)
         self._finish()
         self._begun = self._begin(method, attempt)
         if not self._overlaps:

@@ -62,6 +62,21 @@ class Made(Random):
             yield self.change(outcome)
 
 
+def Costly(cost: Any) -> Made:  # noqa: N802 - as the classes here
+    """The base with this cost of a rewriter."""
+    return Made(lambda outcome: replace(outcome, rewriter=cost))
+
+
+WRONG_COSTS = (
+    7,
+    RewriterCost(calls=1, seconds=-1.0, dropped=0),
+    RewriterCost(calls=1, seconds=math.nan, dropped=0),
+    RewriterCost(calls=1.5, seconds=0.0, dropped=0),  # type: ignore[arg-type]
+    RewriterCost(calls=1, seconds=0.0, dropped=-1),
+    RewriterCost(calls=1, seconds=0.0, dropped=0, tokens=-1),
+)
+
+
 class Reversed(Random):
     def propose(self, *given: Any) -> Iterator[Outcome]:
         yield from list(super().propose(*given))[::-1]
@@ -181,18 +196,11 @@ class Remembering(Method):
         (Made(lambda one: replace(one, share=2.0)), "share of a task's cost"),
         (Made(lambda one: replace(one, acceptance=1.5)), "share of accepted proposals"),
         (Made(lambda one: replace(one, chosen_prompt="two\nlines")), "as the chosen prompt"),
-        (Made(lambda one: replace(one, chosen_prompt=7)), "as the chosen prompt"),
-        *(
-            (Made(lambda one, cost=cost: replace(one, rewriter=cost)), "cost of its rewriter")
-            for cost in (
-                7,
-                RewriterCost(calls=1, seconds=-1.0, dropped=0),
-                RewriterCost(calls=1, seconds=math.nan, dropped=0),
-                RewriterCost(calls=1.5, seconds=0.0, dropped=0),  # type: ignore[arg-type]
-                RewriterCost(calls=1, seconds=0.0, dropped=-1),
-                RewriterCost(calls=1, seconds=0.0, dropped=0, tokens=-1),
-            )
+        (
+            Made(lambda one: replace(one, chosen_prompt=7)),  # type: ignore[arg-type]
+            "as the chosen prompt",
         ),
+        *((Costly(cost), "cost of its rewriter") for cost in WRONG_COSTS),
         (Made(lambda one: replace(one, label="other")), r"each label \(random\) is expected"),
         (Reversed(), "task by task, each with its labels in order"),
         (Forgetful(), "one for each of 3 tasks"),

@@ -119,12 +119,17 @@ def test_a_search_with_a_model_counts_its_tokens_and_repeats_itself(folder: Path
     generator = ToyGenerator()
     method.prepare(generator)
 
-    def found() -> list[object]:
+    def found() -> list[tuple[str | None, tuple[float, ...], int, int]]:
         outcomes = method.propose(
             tasks_of("a cat", "a dog"), generator, BrightnessReward(), noises_for(generator)
         )
         return [
-            (one.chosen_prompt, one.trajectory, one.rewriter.calls, one.rewriter.tokens)
+            (
+                one.chosen_prompt,
+                one.trajectory or (),
+                one.rewriter.calls,
+                one.rewriter.tokens or 0,
+            )
             for one in outcomes
             if one.rewriter is not None
         ]
@@ -132,7 +137,7 @@ def test_a_search_with_a_model_counts_its_tokens_and_repeats_itself(folder: Path
     first = found()
     assert first == found()
     # Random bytes are no list, so nothing but the original was rendered.
-    for (prompt, trajectory, calls, tokens), own in zip(first, ["a cat", "a dog"], strict=True):  # type: ignore[misc]
+    for (prompt, trajectory, calls, tokens), own in zip(first, ["a cat", "a dog"], strict=True):
         assert (prompt, len(trajectory), calls) == (own, 1, 2)
         assert 0 < tokens <= 2 * 128
 
