@@ -152,7 +152,7 @@ class Expectation:
                     if outcome.acceptance is None
                     else self._share("the share of accepted proposals", outcome.acceptance)
                 ),
-                self._prompt(outcome.chosen_prompt),
+                self._prompt(outcome.chosen_prompt, outcome.task.prompt),
                 self._rewriter(outcome.rewriter),
             )
         # A plug-in's values can raise any error when they are used.
@@ -216,8 +216,9 @@ class Expectation:
             )
         return share
 
-    def _prompt(self, given: Any) -> str | None:
-        if given is None or (isinstance(given, str) and given.isprintable()):
+    def _prompt(self, given: Any, original: str) -> str | None:
+        # A suite's own prompt may have any characters.
+        if given is None or given == original or (isinstance(given, str) and given.isprintable()):
             return given
         raise PluginError(
             f"{self.who} gave {shown(given)} as the chosen prompt; one line of printable text, or"

@@ -29,8 +29,8 @@ class Steps:
         return self.search if self.render is None else self.render
 
     def are_apart_for(self, method: Method) -> bool:
-        """Whether a method's images are rendered anew, because it searched with other steps. One
-        that does not announce its passes may use the reward.
+        """Whether a method's images are rendered after its search, because it searched with other
+        steps. One that does not announce its passes may use the reward.
         """
         if self.render is None or self.render == self.search:
             return False

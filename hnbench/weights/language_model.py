@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from hnbench.errors import PluginError, UsageError
 from hnbench.files.escaping import first_line, quoted
-from hnbench.weights.checkpoint import UNREADABLE
 from hnbench.weights.files import MODEL
 from hnbench.weights.fingerprint import fingerprint_of
 from hnbench.weights.hub import Source, download, is_cached
@@ -119,6 +118,8 @@ def _seeded(device: torch.device, seed: int) -> Iterator[None]:
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
+    from hnbench.weights.checkpoint import UNREADABLE
+
     try:
         with quiet_loading():
             tokenizer = AutoTokenizer.from_pretrained(
@@ -169,6 +170,6 @@ def fingerprint_of_language_model(folder: Path) -> str:
 
 
 def language_model_is_cached(name: str) -> bool:
-    """Whether the files of `owner/name[@revision]` are in the cache."""
+    """Whether the files of a model are on this machine."""
     source = source_of_language_model(name)
     return source is None or is_cached(source)

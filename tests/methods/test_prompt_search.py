@@ -19,6 +19,8 @@ from hnbench.methods.base import Outcome
 from hnbench.methods.prompt_search import PromptSearch
 from hnbench.methods.rewriting import Answer, Request, Rewriter, Tried
 from hnbench.rewards.base import Reward
+from hnbench.runs.attempt import Models, Proposer
+from hnbench.runs.outcomes import Checked
 from hnbench.seeds import NoiseSource
 from hnbench.testing.method import check_method
 from hnbench.testing.toys import BrightnessReward, ToyGenerator
@@ -285,3 +287,16 @@ def test_seeds_of_samples_differ() -> None:
     tasks = tasks_of("a cat", "a dog", samples=2)
     found = [NoiseSource(0, (2,)).seeds(tasks, "rewriting", number) for number in (0, 1)]
     assert len({*found[0], *found[1]}) == 8
+
+
+def test_a_suites_own_prompt_may_have_any_characters() -> None:
+    """For example a space that does not break, which is not printable."""
+    prompt = "a\xa0cat"
+    generator, noises = ToyGenerator(), noises_for(ToyGenerator())
+    models = Models(generator, BrightnessReward(), noises, 1)
+    tasks = tasks_of(prompt)
+    proposer = Proposer(Told(rounds=1, function=lambda _: Answer(())), models, 1)
+    (attempt,) = proposer.attempts(tasks, set(tasks))
+    found = attempt.outcomes[tasks[0], "prompt-search"]
+    assert isinstance(found, Checked)
+    assert found.chosen_prompt == prompt
