@@ -134,6 +134,15 @@ def test_a_plan_works_offline_for_every_published_name(
     assert f"{found.image_size}x{found.image_size}" in entry.summary
 
 
+def test_the_language_model_of_a_prompt_search_is_a_download(offline: Path) -> None:
+    (offline / "here").mkdir()
+    listed = ["prompt-search:model=owner/name", "mine=prompt-search:model=here,rounds=2"]
+    found = hnbench.plan("geneval-shapes", method=listed, progress=False)
+    assert [(one.name, one.bytes, one.cached) for one in found.downloads] == [
+        ("owner/name", None, False)
+    ]
+
+
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, no data and no network; the current folder is empty."""
