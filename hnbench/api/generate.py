@@ -71,6 +71,8 @@ class GeneratedImage:
     """Every reward by name, and their weighted total as `"optimised"`."""
     cost: Cost
     """Floating-point operations, passes and seconds of this image."""
+    chosen_prompt: str | None = None
+    """The prompt that it was made from, by a method that looks for another one; otherwise None."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,12 @@ class GeneratedImages:
     def frame(self) -> pd.DataFrame:
         """One row per image: prompt, sample, label, `reward_NAME`, seconds, floating-point
         operations, and the generator's passes as `passes_generator_forward` and
-        `passes_generator_backward`.
+        `passes_generator_backward`; `chosen_prompt` if a method looked for another prompt.
         """
         import pandas as pd
 
-        return pd.DataFrame(
+        chosen = [one.chosen_prompt for one in self.images]
+        found = pd.DataFrame(
             {
                 "prompt": one.prompt,
                 "sample": one.sample,
@@ -116,6 +119,7 @@ class GeneratedImages:
             }
             for one in self.images
         )
+        return found if not any(chosen) else found.assign(chosen_prompt=chosen)
 
 
 def generate(
@@ -333,6 +337,13 @@ def _scored(
             raise SampleFailure(f"{label} failed for {task.prompt!r}: {values.message}")
         cost = attempt.cost(outcome.share)
         found[key] = GeneratedImage(
-            task.prompt, task.sample, label, image, outcome.noise, values, cost
+            task.prompt,
+            task.sample,
+            label,
+            image,
+            outcome.noise,
+            values,
+            cost,
+            outcome.chosen_prompt,
         )
     return found
