@@ -105,7 +105,6 @@ class GeneratedImages:
         """
         import pandas as pd
 
-        chosen = [one.chosen_prompt for one in self.images]
         found = pd.DataFrame(
             {
                 "prompt": one.prompt,
@@ -119,7 +118,9 @@ class GeneratedImages:
             }
             for one in self.images
         )
-        return found if not any(chosen) else found.assign(chosen_prompt=chosen)
+        if any(one.chosen_prompt for one in self.images):
+            found["chosen_prompt"] = [one.chosen_prompt for one in self.images]
+        return found
 
 
 def generate(

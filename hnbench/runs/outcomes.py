@@ -218,7 +218,9 @@ class Expectation:
 
     def _prompt(self, given: Any, original: str) -> str | None:
         # A suite's own prompt may have any characters.
-        if given is None or given == original or (isinstance(given, str) and given.isprintable()):
+        if given is None:
+            return None
+        if isinstance(given, str) and (given == original or given.isprintable()):
             return given
         raise PluginError(
             f"{self.who} gave {shown(given)} as the chosen prompt; one line of printable text, or"

@@ -101,8 +101,11 @@ class LanguageModel:
         return Written(self.tokenizer.decode(new, skip_special_tokens=True), len(new))
 
     def _padding(self) -> int | None:
-        found = self.tokenizer.pad_token_id
-        return self.tokenizer.eos_token_id if found is None else found
+        tokenizer = self.tokenizer
+        found: int | None = tokenizer.pad_token_id
+        if found is None:
+            found = tokenizer.eos_token_id
+        return found
 
 
 @contextmanager

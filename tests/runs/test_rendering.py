@@ -118,6 +118,14 @@ def test_the_base_has_the_steps_of_all_images(tiny: Generator) -> None:
         assert torch.equal(one.pixels, image_of(tiny, one.task, one.task.prompt, one.noise, 3))
 
 
+def test_each_sample_of_a_batch_has_its_own_noise_between_steps(tiny: Generator) -> None:
+    (attempt,) = attempts(BestOfN(n=3), tiny, Redness(), 1, 3, 3)
+    for one in checked([attempt]).values():
+        expected = image_of(tiny, one.task, one.task.prompt, one.noise, 3)
+        # Of a batch, the last digits are others.
+        assert (one.pixels.int() - expected.int()).abs().max() <= 1
+
+
 @pytest.mark.parametrize("batch", [1, 2, 3])
 def test_passes_and_operations_are_counted(batch: int, tmp_path: Path) -> None:
     def costs(method: Method) -> dict[str, tuple[float, float | None]]:
