@@ -136,11 +136,13 @@ def test_a_plan_works_offline_for_every_published_name(
 
 def test_the_language_model_of_a_prompt_search_is_a_download(offline: Path) -> None:
     (offline / "here").mkdir()
-    listed = ["prompt-search:model=owner/name", "mine=prompt-search:model=here,rounds=2"]
-    found = hnbench.plan("geneval-shapes", method=listed, progress=False)
-    assert [(one.name, one.bytes, one.cached) for one in found.downloads] == [
-        ("owner/name", None, False)
-    ]
+    published, local = (
+        hnbench.plan("geneval-shapes", method=f"prompt-search:model={model}", progress=False)
+        for model in ("owner/name", "here")
+    )
+    (needed,) = published.downloads
+    assert (needed.name, needed.bytes, needed.cached) == ("owner/name", None, False)
+    assert local.downloads == ()
 
 
 @pytest.fixture
