@@ -19,6 +19,7 @@ from hnbench.display.screen import Screen
 from hnbench.methods.base import Method, Passes
 from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
+from hnbench.runs.steps import Steps
 from hnbench.runs.workload import workload_of
 from hnbench.tasks import Task
 
@@ -148,7 +149,7 @@ def test_a_sentence_says_what_is_known() -> None:
     tasks = [Task("a", "a dog", sample) for sample in range(1000)]
 
     def said(*methods: Method) -> str:
-        work = workload_of(methods, tasks, (), steps=1, batch_size=4)
+        work = workload_of(methods, tasks, (), steps=Steps(1), batch_size=4)
         return operations_of_run(asked, methods).sentence(work)
 
     assert said(Random()) == "operations: 3.32 PFLOP, counted in advance for these models"
