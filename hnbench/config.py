@@ -92,6 +92,9 @@ class RunConfig:
     base_seed: int = of_kind("identity", default=0)
     noise_policy: str = of_kind("identity", default="per-prompt")
     steps: int = of_kind("identity", default=1)
+    render_steps: int | None = of_kind("identity", default=None, added=True)
+    """The steps of the saved images, if they are others than those of the searches; None: `steps`.
+    """
     dtype: str = of_kind("identity", default="float32")
     image_size: int | None = of_kind("identity", default=None)
     """Width and height in pixels; None: the generator's own."""
@@ -125,6 +128,7 @@ class RunConfig:
             )
         for name, value in (
             ("steps", self.steps),
+            ("render_steps", 1 if self.render_steps is None else self.render_steps),
             ("batch_size", self.batch_size),
             ("gradient_batch_size", self.gradient_batch_size or 1),
             ("limit", 1 if self.limit is None else self.limit),
@@ -132,7 +136,7 @@ class RunConfig:
             if value < 1:
                 raise UsageError(f"`{name}` was {value}; it must be at least 1")
         memory_policies(self.memory)
-        if self.intermediate_timesteps is not None and self.steps != 2:
+        if self.intermediate_timesteps is not None and 2 not in (self.steps, self.render_steps):
             raise UsageError(
                 f"the intermediate timestep lies between two steps, but `steps` was {self.steps};"
                 " set it to 2, or leave out `intermediate_timesteps`"

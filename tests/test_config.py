@@ -24,6 +24,7 @@ OTHER: dict[str, Any] = {
     "base_seed": 1,
     "noise_policy": "shared",
     "steps": 2,
+    "render_steps": 4,
     "dtype": "bfloat16",
     "methods": ("random", "reno"),
     "full": True,
@@ -69,6 +70,7 @@ def test_the_kinds_share_out_all_fields() -> None:
         max_sequence_length=256,
         intermediate_timesteps="even",
         steps=2,
+        render_steps=4,
         gradient_batch_size=3,
     )
     names = [name for kind in ("identity", "plan", "runtime") for name in values_of(given, kind)]
@@ -77,7 +79,7 @@ def test_the_kinds_share_out_all_fields() -> None:
 
 def test_a_field_that_came_later_leaves_identities_as_they_were() -> None:
     assert (
-        not {"suite_version", "max_sequence_length", "intermediate_timesteps"}
+        not {"suite_version", "max_sequence_length", "intermediate_timesteps", "render_steps"}
         & values_of(CONFIG, "identity").keys()
     )
     assert replace(CONFIG, max_sequence_length=256).identity != CONFIG.identity

@@ -240,8 +240,9 @@ def test_scores(made: Path) -> None:
 
 
 def test_records_csv(made: Path) -> None:
-    # The toys have no grades, no GPU and no chain.
-    absent = {"score", "peak_memory_bytes", "acceptance"}
+    # The toys have no grades, no GPU, no chain and no rewriter.
+    absent = {"score", "peak_memory_bytes", "acceptance", "chosen_prompt"}
+    absent |= {f"rewriter_{name}" for name in ("calls", "tokens", "seconds", "dropped")}
     columns = set(rows_of(made / "report" / "records.csv")[0]) | absent
     assert columns == set(read_run(made).frame().columns)
     named = {re.sub(r"^(reward|initial)_.*", r"\1_NAME", name) for name in columns}

@@ -82,6 +82,7 @@ def arrange(
     device: str = "auto",
     dtype: Dtype | None = None,
     steps: int | None = None,
+    render_steps: int | None = None,
     image_size: int | None = None,
     prompt_prefix: bool | None = None,
     max_sequence_length: int | None = None,
@@ -120,6 +121,8 @@ def arrange(
         base_seed=seed,
         noise_policy=noise_policy,
         steps=steps_of(generator, steps),
+        # With the same steps, it is the same run.
+        render_steps=None if render_steps == steps_of(generator, steps) else render_steps,
         dtype=dtype_of(generator, dtype),
         image_size=image_size,
         prompt_prefix=prompt_prefix,

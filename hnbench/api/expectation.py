@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hnbench.runs.finished import is_of
 from hnbench.runs.manifest import read_manifest
 from hnbench.runs.plan import labels_of, make_plan, planned_prompts, tasks_of
+from hnbench.runs.steps import Steps
 from hnbench.runs.store import read_run, with_image
 from hnbench.runs.workload import Workload, workload_of
 
@@ -32,7 +33,7 @@ def expected_work(asked: Arrangement, methods: Sequence[Method], reader: Journal
         methods,
         tasks_of(planned_prompts(config, asked.suite)),
         _done(asked, methods, reader),
-        steps=config.steps,
+        steps=Steps(config.steps, config.render_steps),
         batch_size=config.batch_size,
         gradient_batch_size=config.gradient_batch_size,
     )

@@ -79,6 +79,8 @@ class GeneratedImage:
     """Every reward by name, and their weighted total as `"optimised"`."""
     cost: Cost
     """Floating-point operations, passes and seconds of this image."""
+    chosen_prompt: str | None = None
+    """The prompt that it was made from, by a method that looks for another one; otherwise None."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,11 @@ class GeneratedImages:
     def frame(self) -> pd.DataFrame:
         """One row per image: prompt, sample, label, `reward_NAME`, seconds, floating-point
         operations, and the generator's passes as `passes_generator_forward` and
-        `passes_generator_backward`.
+        `passes_generator_backward`; `chosen_prompt` if a method looked for another prompt.
         """
         import pandas as pd
 
-        return pd.DataFrame(
+        found = pd.DataFrame(
             {
                 "prompt": one.prompt,
                 "sample": one.sample,
@@ -124,6 +126,9 @@ class GeneratedImages:
             }
             for one in self.images
         )
+        if any(one.chosen_prompt for one in self.images):
+            found["chosen_prompt"] = [one.chosen_prompt for one in self.images]
+        return found
 
 
 def generate(
@@ -288,7 +293,7 @@ def _all_generated(
     with screen.stages() as display:
         for one in methods:
             display.label(one.name, len(tasks))
-            size = sizes[needs_gradient(one, models.steps)]
+            size = sizes[needs_gradient(one, models.steps.search)]
             for images in _generated(one, models, scorer, tasks, size):
                 found |= images
                 display.advance(len(images) // len(one.labels))
@@ -355,6 +360,13 @@ def _scored(
             raise SampleFailure(f"{label} failed for {task.prompt!r}: {values.message}")
         cost = attempt.cost(outcome.share)
         found[key] = GeneratedImage(
-            task.prompt, task.sample, label, image, outcome.noise, values, cost
+            task.prompt,
+            task.sample,
+            label,
+            image,
+            outcome.noise,
+            values,
+            cost,
+            outcome.chosen_prompt,
         )
     return found

@@ -92,9 +92,12 @@ def write_folder(
         f"{index // len(labels) + 1:0{digits}d}-{folder_name(one.label)}.png"
         for index, one in enumerate(images)
     ]
+    texts = [name for name in ("prompt", "label", "chosen_prompt") if name in frame]
     table = frame.assign(
-        prompt=[csv_cell(text) for text in frame["prompt"]],
-        label=[csv_cell(text) for text in frame["label"]],
+        **{
+            name: [csv_cell(text) if isinstance(text, str) else "" for text in frame[name]]
+            for name in texts
+        }
     )
     table.insert(3, "image", names)
     grids: list[Path] = []

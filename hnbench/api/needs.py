@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from hnbench.catalogue import registry
 from hnbench.catalogue.downloads import reward_sources
 from hnbench.catalogue.loading import is_place
+from hnbench.catalogue.specifications import parse_method
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.checkpoint import FILES, NEEDS
 from hnbench.verification.sizes import known_size
 from hnbench.weights import hub
+from hnbench.weights.language_model import language_model_is_cached
 from hnbench.weights.pinned_files import is_here
 
 if TYPE_CHECKING:
@@ -52,6 +54,11 @@ def _needed(asked: Arrangement) -> Iterator[NeededDownload]:
     yield from model_downloads(
         config.generator, config.dtype, (*config.optimised, *config.held_out)
     )
+    for text in config.methods:
+        name, typed = parse_method(text)
+        model = typed.get("model", "") if name == "prompt-search" else ""
+        if model and not Path(model).expanduser().is_dir():
+            yield NeededDownload(model, None, language_model_is_cached(model))
     for adapter in asked.adapters.values():
         if isinstance(adapter, str):
             yield NeededDownload(adapter, None, adapter_is_cached(adapter))

@@ -16,6 +16,7 @@ from hnbench.catalogue.loading import is_place
 from hnbench.catalogue.operations import Operations, operations_of
 from hnbench.config import memory_policies
 from hnbench.reports.costs import TFLOPS, with_unit
+from hnbench.runs.steps import Steps
 from hnbench.runs.workload import name_of
 
 if TYPE_CHECKING:
@@ -76,10 +77,12 @@ def operations_of_run(asked: Arrangement, methods: Sequence[Method]) -> KnownOpe
 
 def _flops(method: Method, asked: Arrangement) -> int:
     """The FLOPs of one task."""
-    steps = asked.config.steps
+    run_steps = Steps(asked.config.steps, asked.config.render_steps)
+    steps = run_steps.of_proposals(method)
     passes, more = method.passes(steps), method.passes(steps + 1)
     if passes is None or more is None:
         raise UnknownOperationsError("it does not announce its passes")
+    _refuse_uncounted(method)
     generator = generator_operations(asked.config, backward=passes.generator_backward > 0)
     image, prediction = _backbones(method, asked, generator)
     decoder = generator["decoder"]
@@ -89,8 +92,10 @@ def _flops(method: Method, asked: Arrangement) -> int:
     predictions_back = passes.generator_backward - images_back * steps
     if min(images, images_back, predictions, predictions_back) < 0:
         raise UnknownOperationsError("its passes do not grow evenly with the steps")
+    rendered = len(method.labels) if run_steps.are_apart_for(method) else 0
     total = (
-        images * (steps * image.forward + decoder.forward)
+        rendered * (run_steps.of_image() * image.forward + decoder.forward)
+        + images * (steps * image.forward + decoder.forward)
         + images_back * (steps * image.backward + decoder.backward)
         + predictions * prediction.forward
         + predictions_back * prediction.backward
@@ -100,6 +105,18 @@ def _flops(method: Method, asked: Arrangement) -> int:
             total += passes.reward_forward * reward.forward
             total += passes.reward_backward * reward.backward
     return total
+
+
+def _refuse_uncounted(method: Method) -> None:
+    """Refuse methods that ask other models than the generator and the reward."""
+    if method.sees_judge:
+        raise UnknownOperationsError("nobody counted those of its judge")
+    # As in `_backbones`: methods need torch.
+    from hnbench.methods.prompt_search import PromptSearch
+    from hnbench.methods.relabelled import Relabelled
+
+    if isinstance(method.method if isinstance(method, Relabelled) else method, PromptSearch):
+        raise UnknownOperationsError("new prompts are encoded, and a rewriter works")
 
 
 def generator_operations(

@@ -75,6 +75,7 @@ def run(
     device: str = "auto",
     dtype: Dtype | None = None,
     steps: int | None = None,
+    render_steps: int | None = None,
     image_size: int | None = None,
     prompt_prefix: bool | None = None,
     max_sequence_length: int | None = None,
@@ -120,6 +121,7 @@ def run(
             device=device,
             dtype=dtype,
             steps=steps,
+            render_steps=render_steps,
             image_size=image_size,
             prompt_prefix=prompt_prefix,
             max_sequence_length=max_sequence_length,
@@ -228,10 +230,13 @@ def experiment_of(asked: Arrangement, methods: Sequence[Method], screen: Screen)
     """Load the models of a run, whose device must be chosen already."""
     from hnbench.runs.experiment import Experiment
     from hnbench.runs.preparation import prepare
+    from hnbench.runs.rendering import refuse_equal_steps
+    from hnbench.runs.steps import Steps
 
     config, suite = asked.config, asked.suite
     screen.announce(f"loading {config.generator}")
     generator = load_generator(config.generator, config.device, config.dtype, **options_of(config))
+    refuse_equal_steps(generator, Steps(config.steps, config.render_steps))
     # Before the rewards are loaded and the folder is made: a wrong adapter costs nothing.
     texts = {prompt.id: prompt.text for prompt in suite.prompts()}
     prepared = prepare(methods, generator, texts)

@@ -407,6 +407,12 @@ METHODS: tuple[MethodEntry, ...] = (
         default=False,
     ),
     MethodEntry(
+        "prompt-search",
+        "hnbench.methods.prompt_search:PromptSearch",
+        "MILS: other words for the prompt, by a language model, a program or built-in rules",
+        default=False,
+    ),
+    MethodEntry(
         "gper",
         "hnbench.methods.gper:GPER",
         "ReNO with Adam and gradients made white noise",

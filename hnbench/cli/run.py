@@ -105,6 +105,17 @@ def run(
     device: DeviceName = "auto",
     dtype: DtypeName = None,
     steps: StepsPerImage = None,
+    render_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--render-steps",
+            min=1,
+            help=(
+                "Steps of the saved images, if methods that use the reward search with others"
+                " (--steps). [default: those of --steps]"
+            ),
+        ),
+    ] = None,
     image_size: ImageSize = None,
     prompt_prefix: PromptPrefix = None,
     max_sequence_length: TextLength = None,
@@ -171,6 +182,7 @@ def run(
             device=device,
             dtype=dtype,
             steps=steps,
+            render_steps=render_steps,
             image_size=image_size,
             prompt_prefix=prompt_prefix,
             max_sequence_length=max_sequence_length,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from hnbench.devices.transfers import to_device
 from hnbench.generators.base import Conditioning, Generator
+from hnbench.methods.rewriting import RewriterCost
 from hnbench.methods.training import Training
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource, canonical
@@ -79,6 +80,12 @@ class Outcome:
     """
     acceptance: float | None = None
     """The share of a Markov chain's proposals that were accepted, from 0 to 1; None without one."""
+    chosen_prompt: str | None = None
+    """The prompt that the image was generated from, if the method looks for another one; otherwise
+    None, and it is the task's own.
+    """
+    rewriter: RewriterCost | None = None
+    """The cost of rewriting the task's prompt; None for a method that does not."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,8 @@ class Method(ABC):
         """The passes that `propose` makes for one task, over all labels, when the generator takes
         `steps` steps per image. None if the method cannot know them in advance.
 
-        A plan and the end time of a run are computed from them; the cost of an image is counted.
+        It makes fewer if its rewriter's prompts are dropped. A plan and the end time of a run are
+        computed from them; the cost of an image is counted.
         """
         return None
 

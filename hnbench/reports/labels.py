@@ -72,6 +72,7 @@ _NAMES = {
     "zero-order": ("zero-order search", "zero-order"),
     "spectral": ("spectral evolution search", "SES"),
     "evolution": ("evolutionary search", "evolution"),
+    "prompt-search": ("prompt search", "prompt search"),
     "gper": ("GPER", "GPER"),
     "mpgr": ("MPGR", "MPGR"),
     "dno": ("DNO", "DNO"),
@@ -80,6 +81,7 @@ _NAMES = {
     "pcn-best": ("pCN chain, best state", "pCN best"),
     "langevin": ("Langevin chain, last state", "Langevin"),
     "langevin-best": ("Langevin chain, best state", "Langevin best"),
+    "amortised": ("amortised ReNO (regression)", "amortised"),
     ORACLE: ("oracle (sees the judge)", "oracle (!)"),
 }
 """Label -> the names of the other built-in methods, which have the looks of a plug-in's."""

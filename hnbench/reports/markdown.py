@@ -13,6 +13,7 @@ from hnbench.reports.headlines import headlines
 from hnbench.reports.notes import foreign_checkpoints, left_out
 from hnbench.reports.sections import (
     acceptance,
+    chosen_prompts,
     coverage,
     headroom,
     measures,
@@ -85,6 +86,7 @@ def sections(summary: Summary, *, published: bool = False) -> list[str]:
         rewards.section(summary),
         measures.section(summary),
         acceptance.section(summary),
+        chosen_prompts.section(summary),
         training_cost.section(summary),
         power.section(summary),
         coverage.section(summary),

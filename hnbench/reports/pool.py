@@ -19,7 +19,7 @@ import numpy as np
 from hnbench.errors import StoreError, UsageError
 from hnbench.reports.labels import row_labels
 from hnbench.runs.coverage import cover
-from hnbench.runs.frame import frame_of, on_cpu
+from hnbench.runs.frame import REWRITER, frame_of, on_cpu
 from hnbench.runs.plan import BASE, Plan
 from hnbench.runs.store import Run, damaged_images, read_run
 from hnbench.stats.intervals import ClusterBootstrap
@@ -134,7 +134,7 @@ class Pool:
             # `frame_of` makes columns only of the rewards that some record has.
             return table
         counted = self.frame["status"] == "done"
-        if column == "seconds":
+        if column in ("seconds", f"{REWRITER}seconds"):
             counted &= self.frame["device"] == self.timed_on
         rows, columns, values = (
             self.frame.loc[counted, name].to_numpy() for name in ("row", "column", column)

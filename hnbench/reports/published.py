@@ -60,7 +60,10 @@ def next_to_ours(summary: Summary) -> list[tuple[PublishedScore, str, Interval |
     """
     manifest = summary.pool.manifests[0]
     benchmark = str(manifest["suite"]["name"]).partition(":")[0]
-    model, steps = manifest["generator"]["name"], manifest["config"].get("steps")
+    model, config = manifest["generator"]["name"], manifest["config"]
+    if config.get("render_steps") is not None:
+        return []  # no published search has images of other steps than its own
+    steps = config.get("steps")
     found = [
         one
         for one in load_published()

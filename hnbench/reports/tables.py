@@ -14,7 +14,7 @@ from hnbench.reports.headroom import headroom
 from hnbench.reports.labels import HYPERNOISE, method_of, style_of
 from hnbench.reports.notes import foreign_checkpoints, interval_notes, left_out, timing_notes
 from hnbench.reports.numbers import number
-from hnbench.runs.frame import SCORE
+from hnbench.runs.frame import REWRITER, SCORE
 from hnbench.runs.plan import BASE
 from hnbench.stats.intervals import Interval
 
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 _INTERNAL = ("trajectory", "row", "column", "folder")
 """Columns of a pool's frame that are not written to `records.csv`."""
-_OPTIONAL = (TFLOPS, "peak_memory_bytes", "acceptance")
+_OPTIONAL = (
+    *(TFLOPS, "peak_memory_bytes", "acceptance", "chosen_prompt"),
+    *(f"{REWRITER}{name}" for name in ("calls", "tokens", "seconds", "dropped")),
+)
 """Columns that are written only if some record has them."""
 
 _REPEATED = 4
@@ -99,7 +102,7 @@ def _values_shown(values: Sequence[Any]) -> list[str]:
 
 def records_frame(summary: Summary) -> pd.DataFrame:
     """One row per planned record that exists, without trajectories, and without operations,
-    memory and acceptance if no record has them.
+    memory, acceptance, chosen prompts and costs of a rewriter if no record has them.
     """
     frame = summary.pool.frame
     # If the judge says only right or wrong, the score repeats the column `correct`.

@@ -1,6 +1,7 @@
 """One batch of one method: warmed up, timed, counted, and split when it fails.
 
-Exactly `list(method.propose(...))` is timed. Text is encoded before, because it is cached and every
+Exactly `list(method.propose(...))` is timed and, with other steps for the images
+(`hnbench.runs.steps`), their rendering. Text is encoded before, because it is cached and every
 method needs the same. Floating-point operations are counted before too, once, while the method
 works on one task alone; what it makes then is thrown away.
 
@@ -12,10 +13,11 @@ are split in the same way (`in_chunks`, `attempted`).
 from __future__ import annotations
 
 import gc
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
+from msgspec.structs import replace
 
 from hnbench.devices.compilation import eager, settled
 from hnbench.devices.transfers import to_device
@@ -25,9 +27,12 @@ from hnbench.flops import counted
 from hnbench.guards.answers import as_many, is_usable, shown
 from hnbench.guards.out_of_memory import is_out_of_memory
 from hnbench.metering import Meter, MeteredGenerator, MeteredReward, Usage, measured
+from hnbench.methods.base import Outcome
 from hnbench.runs.failures import RECORDED, failure_of, is_for_user
 from hnbench.runs.outcomes import Expectation
 from hnbench.runs.record import RECORD_DIGITS, Cost, Failure
+from hnbench.runs.rendering import rendered
+from hnbench.runs.steps import Steps
 from hnbench.runs.watched import WatchedMeter
 
 if TYPE_CHECKING:
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hnbench.generators.base import Generator
-    from hnbench.methods.base import Method, Outcome
+    from hnbench.methods.base import Method
     from hnbench.rewards.base import Reward
     from hnbench.runs.outcomes import Checked
     from hnbench.seeds import NoiseSource
@@ -67,17 +72,53 @@ class Attempt:
     """(Task, label) -> outcome, for every task and label."""
     flops: int | None = None
     """Floating-point operations for one task; None if they are not known."""
+    rendering: Rendering | None = None
+    """The work after the search; None if the search itself made the images."""
+
+    @property
+    def seconds(self) -> float:
+        """The wall time of the batch."""
+        return self.usage.seconds + (self.rendering.usage.seconds if self.rendering else 0.0)
 
     def cost(self, share: float = 1.0) -> Cost:
-        """The cost of one image of the batch whose label needed `share` of its task's work."""
+        """The cost of one image of the batch whose label needed `share` of its task's search."""
         each = share / len(self.tasks)
         passes = {name: count * each for name, count in asdict(self.meter).items()}
-        return Cost(
+        searched = Cost(
             **passes,
             seconds=self.usage.seconds * each,
             peak_memory_bytes=self.usage.peak_memory_bytes,
             batch_size=len(self.tasks),
             flops=None if self.flops is None else to_digits(self.flops * share, RECORD_DIGITS),
+        )
+        return self.rendering.added_to(searched) if self.rendering else searched
+
+
+@dataclass
+class Rendering:
+    """The work of rendering the noises that a batch chose, once for each task and label."""
+
+    meter: Meter
+    images: int
+    usage: Usage = field(default_factory=Usage)
+    flops: int | None = None
+    """Floating-point operations for one image; None if they are not known."""
+
+    def added_to(self, searched: Cost) -> Cost:
+        """The cost of a search with that of rendering one image."""
+        peaks = (searched.peak_memory_bytes, self.usage.peak_memory_bytes)
+        known = [peak for peak in peaks if peak is not None]
+        flops = None
+        if searched.flops is not None and self.flops is not None:
+            flops = to_digits(searched.flops + self.flops, RECORD_DIGITS)
+        return replace(
+            searched,
+            generator_forward=(
+                searched.generator_forward + self.meter.generator_forward / self.images
+            ),
+            seconds=searched.seconds + self.usage.seconds / self.images,
+            peak_memory_bytes=max(known) if known else None,
+            flops=flops,
         )
 
 
@@ -87,9 +128,18 @@ class Models:
     """
 
     def __init__(
-        self, generator: Generator, reward: Reward, noises: NoiseSource, steps: int
+        self,
+        generator: Generator,
+        reward: Reward,
+        noises: NoiseSource,
+        steps: int,
+        render_steps: int | None = None,
     ) -> None:
-        self.generator, self.reward, self.noises, self.steps = generator, reward, noises, steps
+        """`steps` are those of the methods' searches, `render_steps` those of the images if they
+        are others.
+        """
+        self.generator, self.reward, self.noises = generator, reward, noises
+        self.steps = Steps(steps, render_steps)
         self._warm: set[str] = set()
         self._blank: Tensor | None = None
 
@@ -122,7 +172,7 @@ class Models:
         if self._blank is None:
             seeded = conditioning.seeded(self.noises.step_seeds(tasks))
             noise = to_device(self.noises.batch(tasks), self.generator.device)
-            images = self.generator.generate(noise, seeded, self.steps)
+            images = self.generator.generate(noise, seeded, self.steps.search)
             self._check(images, len(tasks))
             self.reward.score(images, prompts)
             self._warm.update(prompts)
@@ -167,6 +217,8 @@ class Proposer:
         """The most images that the latest attempt generated at once."""
         self._who = f"the method {method.name}"
         self._flops: int | None = None
+        self._render_flops: int | None = None
+        self._apart = models.steps.are_apart_for(method)
         self._counts_left = COUNTS
 
     def attempts(self, batch: Sequence[Task], wanted: AbstractSet[Task]) -> Iterator[Attempt]:
@@ -215,8 +267,8 @@ class Proposer:
         try:
             self.models.warm_up(tasks)
             flops = self.flops_of(tasks[0])
-            found = self._propose(tasks, starts, meter, usage)
-            return Attempt(tasks, meter, usage, starts, found, flops), True
+            found, rendering = self._propose(tasks, starts, meter, usage)
+            return Attempt(tasks, meter, usage, starts, found, flops, rendering), True
         except RECORDED as error:
             if is_for_user(error):
                 raise
@@ -233,7 +285,7 @@ class Proposer:
 
     def _propose(
         self, tasks: Sequence[Task], starts: Tensor, meter: Meter, usage: Usage
-    ) -> Mapping[tuple[Task, str], Checked | Failure]:
+    ) -> tuple[Mapping[tuple[Task, str], Checked | Failure], Rendering | None]:
         models = self.models
 
         def timed() -> list[Outcome]:
@@ -242,14 +294,35 @@ class Proposer:
             with measured(models.generator.device, usage):
                 return self._listed(tasks, meter, self.images)
 
-        listed = settled(timed)
-        return Expectation(self._who, tasks, self.method.labels, models.image_shape, starts).check(
-            listed
-        )
+        listed, rendering = settled(timed), None
+        # A wrong answer is refused below, and not rendered.
+        if self._apart and listed and all(isinstance(one, Outcome) for one in listed):
+            before = meter.generator_forward + meter.generator_backward
+            told = WatchedMeter(lambda passes: self._told(before + passes))
+            rendering = Rendering(told, len(listed), flops=self._render_flops)
+            listed = self._timed_rendering(listed, rendering, len(tasks))
+        expected = Expectation(self._who, tasks, self.method.labels, models.image_shape, starts)
+        return expected.check(listed), rendering
+
+    def _timed_rendering(
+        self, listed: Sequence[Outcome], rendering: Rendering, at_once: int
+    ) -> list[Outcome]:
+        def timed() -> list[Outcome]:
+            vars(rendering.meter).update(vars(Meter()))
+            with measured(self.models.generator.device, rendering.usage):
+                return self._rendered(listed, rendering.meter, at_once)
+
+        return settled(timed)
+
+    def _rendered(self, listed: Sequence[Outcome], meter: Meter, at_once: int) -> list[Outcome]:
+        models = self.models
+        generator = MeteredGenerator(models.generator, meter, models.steps.of_image())
+        return rendered(listed, generator, models.noises, at_once)
 
     def _listed(self, tasks: Sequence[Task], meter: Meter, at_once: int) -> list[Outcome]:
         models = self.models
-        generator = MeteredGenerator(models.generator, meter, models.steps, images_at_once=at_once)
+        steps = models.steps.of_proposals(self.method)
+        generator = MeteredGenerator(models.generator, meter, steps, images_at_once=at_once)
         reward = MeteredReward(models.reward, meter)
         try:
             return list(self.method.propose(tasks, generator, reward, models.noises))
@@ -277,7 +350,11 @@ class Proposer:
     def _counted(self, task: Task, at_once: int) -> int | None:
         try:
             with counted() as work:
-                self._listed([task], Meter(), at_once)
+                listed = self._listed([task], Meter(), at_once)
+            if self._apart:
+                with counted() as more:
+                    self._rendered(listed[:1], Meter(), 1)
+                self._render_flops = more.flops
         except RECORDED:
             # The batch itself comes next: a fault that is not the counter's shows there.
             return None

@@ -22,7 +22,7 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
@@ -38,9 +38,10 @@ from hnbench.runs.environment import device_name, environment
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.judged_reward import JudgedReward
 from hnbench.runs.plan import BASE, make_plan
-from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record
+from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record, Rewriting
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.sessions import session_of
+from hnbench.runs.steps import Steps
 from hnbench.runs.store import with_image
 from hnbench.runs.tally import NO_BASE, Tally, tally_of
 from hnbench.runs.verdicts import verify
@@ -121,7 +122,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
         raise ValueError(f"the first method of a run must be the one labelled {BASE!r}")
     judge = suite.judge(device=config.device)
     noises = NoiseSource(config.base_seed, generator.noise_shape, config.noise_policy)
-    models = Models(generator, rewards, noises, config.steps)
+    models = Models(generator, rewards, noises, config.steps, config.render_steps)
     graded = _graded(models, methods, suite, judge)
     described = describe(config, suite, judge, generator, rewards=rewards, held_out=held_out)
     plan = make_plan(config, suite, methods, described)
@@ -169,7 +170,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
                 methods,
                 tasks,
                 kept,
-                steps=config.steps,
+                steps=Steps(config.steps, config.render_steps),
                 batch_size=config.batch_size,
                 gradient_batch_size=config.gradient_batch_size,
             )
@@ -199,7 +200,8 @@ def _graded(models: Models, methods: Sequence[Method], suite: Suite, judge: Judg
             " the oracle out"
         )
     reward = JudgedReward(judge, suite.prompts())
-    return Models(models.generator, reward, models.noises, models.steps)
+    steps = models.steps
+    return Models(models.generator, reward, models.noises, steps.search, steps.render)
 
 
 def _prompts_of(tasks: Sequence[Task], plan: Plan, done: Collection[Done]) -> list[str]:
@@ -322,7 +324,7 @@ class _Execution:
         """Measure the images of an attempt, and write the missing records of its tasks: at once, or
         after the next proposal.
         """
-        self._progress.proposed(len(attempt.tasks), attempt.usage.seconds)
+        self._progress.proposed(len(attempt.tasks), attempt.seconds)
         self._finish()
         self._begun = self._begin(method, attempt)
         if not self._overlaps:
@@ -405,6 +407,8 @@ class _Execution:
             acceptance=(
                 None if outcome.acceptance is None else to_digits(outcome.acceptance, RECORD_DIGITS)
             ),
+            chosen_prompt=outcome.chosen_prompt,
+            rewriter=None if outcome.rewriter is None else Rewriting(**asdict(outcome.rewriter)),
             image=result.image,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ REWARD = "reward:"
 OPTIMISED = f"{REWARD}optimised"
 PASSES = "passes_"
 """Prefix of the columns that count passes of one kind, so that every `reward_...` is a reward."""
+REWRITER = "rewriter_"
+"""Prefix of the columns of a rewriter's cost."""
 MEMORY_SINCE = 3
 """The schema since which a record has memory only if it was measured on a GPU."""
 SCORE = "score"
@@ -105,6 +108,11 @@ def _correct(record: Record) -> float:
     )
 
 
+def _of_rewriter(name: str, record: Record) -> float | None:
+    found: float | None = getattr(record.rewriter, name, None)
+    return found
+
+
 _BEFORE_REWARDS: dict[str, Callable[[Record], Any]] = {
     **{
         name: attrgetter(name)
@@ -124,8 +132,13 @@ _NUMBERS: dict[str, Callable[[Record], Any]] = {
     "tflops": lambda record: None if record.cost.flops is None else record.cost.flops / 1e12,
     "seconds": attrgetter("cost.seconds"),
     "acceptance": attrgetter("acceptance"),
+    **{
+        f"{REWRITER}{name}": partial(_of_rewriter, name)
+        for name in ("calls", "tokens", "seconds", "dropped")
+    },
 }
 _AFTER_NUMBERS: dict[str, Callable[[Record], Any]] = {
+    "chosen_prompt": attrgetter("chosen_prompt"),
     "batch_size": attrgetter("cost.batch_size"),
     "device": attrgetter("cost.device"),
     "noise_sha256": attrgetter("noise_sha256"),

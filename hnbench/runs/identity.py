@@ -81,7 +81,7 @@ def describe(
             "sources": {name: reward.source for name, reward in scorers.items() if reward.source},
         },
     }
-    if config.steps > 1:
+    if max(config.steps, config.render_steps or 1) > 1:
         described["noise_between_steps"] = "of the sample"
     return {**described, "identity": digest(shared_identity(described))}
 

@@ -18,6 +18,7 @@ from hnbench.devices.transfers import to_host
 from hnbench.errors import PluginError
 from hnbench.guards.answers import is_usable, real, shown
 from hnbench.methods.base import Outcome
+from hnbench.methods.rewriting import RewriterCost
 from hnbench.runs.failures import failure_of
 from hnbench.runs.pixels import quantise
 from hnbench.runs.record import Failure
@@ -48,9 +49,7 @@ class NotFinite(PluginError):  # noqa: N818
 
 @dataclass(frozen=True)
 class Checked:
-    """A usable outcome, on the CPU. `share`, `trajectory` and `acceptance` are those of the
-    `Outcome`.
-    """
+    """A usable outcome, on the CPU. The fields from `share` on are those of the `Outcome`."""
 
     task: Task
     label: str
@@ -61,6 +60,8 @@ class Checked:
     share: float
     trajectory: tuple[float, ...] | None
     acceptance: float | None
+    chosen_prompt: str | None
+    rewriter: RewriterCost | None
 
 
 class _Queued(NamedTuple):
@@ -151,6 +152,8 @@ class Expectation:
                     if outcome.acceptance is None
                     else self._share("the share of accepted proposals", outcome.acceptance)
                 ),
+                self._prompt(outcome.chosen_prompt, outcome.task.prompt),
+                self._rewriter(outcome.rewriter),
             )
         # A plug-in's values can raise any error when they are used.
         except Exception as error:  # noqa: BLE001
@@ -212,6 +215,34 @@ class Expectation:
                 f"{self.who} gave {shown(given)} as {what}; a number from 0 to 1 is expected"
             )
         return share
+
+    def _prompt(self, given: Any, original: str) -> str | None:
+        # A suite's own prompt may have any characters.
+        if given is None:
+            return None
+        if isinstance(given, str) and (given == original or given.isprintable()):
+            return given
+        raise PluginError(
+            f"{self.who} gave {shown(given)} as the chosen prompt; one line of printable text, or"
+            " None, is expected"
+        )
+
+    def _rewriter(self, given: Any) -> RewriterCost | None:
+        if given is None:
+            return None
+        if isinstance(given, RewriterCost):
+            counts = (given.calls, given.dropped, 0 if given.tokens is None else given.tokens)
+            seconds = real(given.seconds)
+            if (
+                all(type(count) is int and count >= 0 for count in counts)
+                and seconds is not None
+                and 0 <= seconds < math.inf
+            ):
+                return given
+        raise PluginError(
+            f"{self.who} gave {shown(given)} as the cost of its rewriter; a RewriterCost of numbers"
+            " from 0 on, or None, is expected"
+        )
 
     def _trajectory(self, given: Any) -> tuple[float, ...] | None:
         if given is None:

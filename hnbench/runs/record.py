@@ -58,6 +58,17 @@ class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
     """The name of the GPU or processor that the seconds were measured on; empty before schema 3."""
 
 
+class Rewriting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """The cost of a method's rewriter for one image; its seconds are a part of `Cost.seconds`."""
+
+    calls: Count
+    seconds: Amount
+    dropped: Count
+    """The prompts that were asked for and could not be used."""
+    tokens: Count | None = None
+    """The tokens that a language model wrote; None for other rewriters."""
+
+
 class SavedImage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A PNG file of the run folder: its path relative to the folder, and the SHA-256 of the
     file.
@@ -110,6 +121,12 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
     """The optimised reward at each iteration or of each candidate; None where it was not finite."""
     acceptance: Annotated[float, Meta(ge=0, le=1)] | None = None
     """The share of a Markov chain's proposals that were accepted; None for other methods."""
+    chosen_prompt: str | None = None
+    """The prompt that the image was generated from, by a method that looks for another one; None
+    for other methods.
+    """
+    rewriter: Rewriting | None = None
+    """None for a method that rewrites no prompt."""
     image: SavedImage | None = None
     error: Failure | None = None
     written: Amount | None = None
@@ -140,15 +157,18 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=F
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON types. What is not known is left out: a verdict's score and details,
-        the floating-point operations, the memory, the device, the acceptance and the time.
+        the floating-point operations, the memory, the device, the acceptance, another prompt and
+        its rewriter, and the time.
         """
         values: dict[str, Any] = msgspec.to_builtins(self)
         for name in ("flops", "peak_memory_bytes", "device"):
             if values["cost"][name] in (None, ""):
                 del values["cost"][name]
-        for name in ("acceptance", "written"):
+        for name in ("acceptance", "chosen_prompt", "rewriter", "written"):
             if values[name] is None:
                 del values[name]
+        if self.rewriter is not None and self.rewriter.tokens is None:
+            del values["rewriter"]["tokens"]
         if self.verdict is not None and self.verdict.score is None:
             values["verdict"].pop("score", None)
         if self.verdict is not None and not self.verdict.details:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from hnbench.config import RunConfig
     from hnbench.methods.base import Method, Passes
+    from hnbench.runs.steps import Steps
     from hnbench.tasks import Task
 
 Done = tuple[str, str, int]
@@ -89,12 +90,12 @@ def workload_of(
     tasks: Sequence[Task],
     done: Collection[Done],
     *,
-    steps: int,
+    steps: Steps,
     batch_size: int,
     gradient_batch_size: int | None = None,
 ) -> Workload:
     """The work of `methods` on `tasks`, of which the records `done` are done. The generator takes
-    `steps` steps per image, and `batch_size` tasks go together, or `gradient_batch_size` for a
+    these steps, and `batch_size` tasks go together, or `gradient_batch_size` for a
     method that needs the gradient (None: as many).
     """
     return Workload(
@@ -105,7 +106,7 @@ def workload_of(
                 done,
                 steps,
                 (gradient_batch_size or batch_size)
-                if needs_gradient(method, steps)
+                if needs_gradient(method, steps.search)
                 else batch_size,
             )
             for method in methods
@@ -132,7 +133,7 @@ def name_of(method: Method) -> str:
 
 
 def _work_of(
-    method: Method, tasks: Sequence[Task], done: Collection[Done], steps: int, batch_size: int
+    method: Method, tasks: Sequence[Task], done: Collection[Done], steps: Steps, batch_size: int
 ) -> MethodWork:
     left = [
         sum((label, task.prompt_id, task.sample) not in done for label in method.labels)
@@ -142,7 +143,7 @@ def _work_of(
         name_of(method),
         tuple(method.labels),
         len(tasks),
-        method.passes(steps),
+        steps.passes(method),
         sum(
             len(batch)
             for start in range(0, len(left), batch_size)

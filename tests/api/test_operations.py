@@ -19,6 +19,7 @@ from hnbench.display.screen import Screen
 from hnbench.methods.base import Method, Passes
 from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
+from hnbench.runs.steps import Steps
 from hnbench.runs.workload import workload_of
 from hnbench.tasks import Task
 
@@ -28,8 +29,11 @@ SHORT = {"best-of-n": "best-of-n:n=2", "reno": "reno:iterations=2"}
 
 
 def test_a_run_counts_what_its_plan_said(tmp_path: Path) -> None:
-    """Every built-in method, adapters included, to the last digit of a record."""
-    names = [entry.name for entry in registry.METHODS.built_in]
+    """Every built-in method, adapters included, to the last digit of a record: all but the one that
+    rewrites prompts, and the one that asks a judge.
+    """
+    uncounted = ("prompt-search", "oracle")
+    names = [entry.name for entry in registry.METHODS.built_in if entry.name not in uncounted]
     (tmp_path / "prompts.txt").write_text("a red ring\na blue star\n")
     regression = hnbench.train(
         kind="regression",
@@ -72,6 +76,13 @@ def arranged(**changed: Any) -> Arrangement:
 
 def reasons(asked: Arrangement, *methods: Method) -> list[str]:
     return list(operations_of_run(asked, methods).unknown.values())
+
+
+def test_those_of_a_rewriter_are_unknown_but_its_passes_are_planned(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"limit": 2, "out": tmp_path / "run", "progress": False}
+    planned = hnbench.plan("geneval-shapes", method="mine=prompt-search", **asked)
+    assert planned.operations.unknown == {"mine": "new prompts are encoded, and a rewriter works"}
+    assert planned.frame()["passes_generator_forward"]["mine"] == 50 * planned.work.methods[1].tasks
 
 
 def test_an_iteration_of_reno_with_human_preference() -> None:
@@ -158,7 +169,7 @@ def test_a_sentence_says_what_is_known() -> None:
     tasks = [Task("a", "a dog", sample) for sample in range(1000)]
 
     def said(*methods: Method) -> str:
-        work = workload_of(methods, tasks, (), steps=1, batch_size=4)
+        work = workload_of(methods, tasks, (), steps=Steps(1), batch_size=4)
         return operations_of_run(asked, methods).sentence(work)
 
     assert said(Random()) == "operations: 3.32 PFLOP, counted in advance for these models"

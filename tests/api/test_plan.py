@@ -134,6 +134,17 @@ def test_a_plan_works_offline_for_every_published_name(
     assert f"{found.image_size}x{found.image_size}" in entry.summary
 
 
+def test_the_language_model_of_a_prompt_search_is_a_download(offline: Path) -> None:
+    (offline / "here").mkdir()
+    published, local = (
+        hnbench.plan("geneval-shapes", method=f"prompt-search:model={model}", progress=False)
+        for model in ("owner/name", "here")
+    )
+    (needed,) = published.downloads
+    assert (needed.name, needed.bytes, needed.cached) == ("owner/name", None, False)
+    assert local.downloads == ()
+
+
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, no data and no network; the current folder is empty."""

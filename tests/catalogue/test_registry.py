@@ -102,6 +102,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
                 "best-of-n",
                 "reno",
                 *("zero-order", "spectral", "evolution"),
+                "prompt-search",
                 *("gper", "mpgr", "dno", "hybrid", "oracle"),
                 *("pcn", "langevin"),
                 "hypernoise",

@@ -108,6 +108,7 @@ def test_every_help_has_examples(hnbench: Hnbench, command: str) -> None:
                 "best-of-n",
                 "reno",
                 *("zero-order", "spectral", "evolution"),
+                "prompt-search",
                 *("gper", "mpgr", "dno", "hybrid", "oracle"),
                 *("pcn", "langevin"),
                 "hypernoise",

@@ -274,3 +274,18 @@ def test_the_embedded_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         with Image.open(the_folder() / row["image"]) as saved:
             difference = np.asarray(saved, dtype=int) - np.asarray(one.image, dtype=int)
         assert np.abs(difference).max() <= 1
+
+
+def test_a_method_that_rewrites_says_from_which_prompt(tmp_path: Path) -> None:
+    made = hnbench.generate(
+        ["a red ring and a blue star", "a green heart"],
+        method=["random", "prompt-search:proposals=3,rounds=2"],
+        device="cpu",
+        out=tmp_path / "out",
+        progress=False,
+    )
+    rows = table(tmp_path / "out")
+    assert [row["chosen_prompt"] for row in rows if row["label"] == "random"] == ["", ""]
+    chosen = [one.chosen_prompt for one in made.images if one.label == "prompt-search"]
+    assert [row["chosen_prompt"] for row in rows if row["label"] != "random"] == chosen
+    assert all(chosen)

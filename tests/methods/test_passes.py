@@ -21,6 +21,8 @@ PARAMETERS = [
     "reno:iterations=1",
     "reno:iterations=4",
     "reno:iterations=4,starts=3",
+    "prompt-search:proposals=1,rounds=1",
+    "prompt-search:proposals=3,rounds=4",
     "hybrid:iterations=1,neighbours=2",
     "hybrid:iterations=3,neighbours=2,starts=2",
 ]
@@ -46,7 +48,7 @@ def test_a_method_makes_the_passes_that_it_announces(
     generator, meter = ToyGenerator(), Meter()
     method = method_of(specification, tmp_path).among(sorted({task.prompt for task in TASKS}))
     method.prepare(generator)
-    list(
+    made = list(
         method.propose(
             TASKS,
             MeteredGenerator(generator, meter, steps),
@@ -54,6 +56,9 @@ def test_a_method_makes_the_passes_that_it_announces(
             NoiseSource(0, ToyGenerator.noise_shape),
         )
     )
+    dropped = sum(one.rewriter.dropped for one in made if one.rewriter is not None)
+    meter.generator_forward += dropped * steps
+    meter.reward_forward += dropped
     announced = method.passes(steps)
     assert announced is not None
     assert {name: count * len(TASKS) for name, count in asdict(announced).items()} == asdict(meter)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hnbench.files.decoding import MalformedError
-from hnbench.runs.record import Cost, Failure, Record, SavedImage, read_record
+from hnbench.runs.record import Cost, Failure, Record, Rewriting, SavedImage, read_record
 from hnbench.suites.base import Verdict
 
 COST = Cost(
@@ -93,6 +93,17 @@ def test_time_device_and_operations_are_kept() -> None:
         "a GPU",
     )
     assert read_record(written(value)) == record
+
+
+def test_another_prompt_and_its_cost_are_recorded_where_there_are_any() -> None:
+    assert not {"chosen_prompt", "rewriter"} & set(DONE.to_json())
+    cost = Rewriting(calls=10, seconds=1.5, dropped=3, tokens=900)
+    for rewriter in (cost, replace(cost, tokens=None)):
+        record = replace(DONE, chosen_prompt="one cat, one dog", rewriter=rewriter)
+        value = record.to_json()
+        assert value["chosen_prompt"] == "one cat, one dog"
+        assert ("tokens" in value["rewriter"]) == (rewriter.tokens is not None)
+        assert read_record(written(value)) == record
 
 
 def test_what_a_verdict_rests_on_is_recorded_where_there_is_any() -> None:

@@ -11,6 +11,7 @@ from hnbench.methods.base import Passes
 from hnbench.methods.best_of_n import BestOfN
 from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
+from hnbench.runs.steps import Steps
 from hnbench.runs.workload import Workload, workload_of
 from hnbench.tasks import Task
 from tests.runs.world import CONFIG, Best, Climb, Count, run
@@ -20,7 +21,7 @@ TASKS = [Task("a", "a dog", sample) for sample in range(6)]
 
 
 def expected(done: set[tuple[str, str, int]] = frozenset()) -> Workload:  # type: ignore[assignment]
-    return workload_of(METHODS, TASKS, done, steps=2, batch_size=4)
+    return workload_of(METHODS, TASKS, done, steps=Steps(2), batch_size=4)
 
 
 def test_all_of_it_is_left_of_a_new_run() -> None:
@@ -55,7 +56,7 @@ class Unsure(Random):
 
 
 def test_passes_that_are_not_announced_are_named() -> None:
-    work = workload_of([Unsure()], TASKS, set(), steps=1, batch_size=4)
+    work = workload_of([Unsure()], TASKS, set(), steps=Steps(1), batch_size=4)
     assert work.sentence() == (
         "6 images by 1 method, 0 generator passes, not counting unsure; 0 of 6 done"
     )

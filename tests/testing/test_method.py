@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from hnbench.methods.finetune import FineTuned
 from hnbench.methods.hypernoise import HyperNoise
 from hnbench.methods.random import Random
 from hnbench.methods.reno import ReNO
+from hnbench.methods.rewriting import RewriterCost
 from hnbench.methods.training import Training
 from hnbench.rewards.base import Reward
 from hnbench.seeds import NoiseSource
@@ -59,6 +61,21 @@ class Made(Random):
     ) -> Iterator[Outcome]:
         for outcome in super().propose(tasks, generator, reward, noises):
             yield self.change(outcome)
+
+
+def Costly(cost: Any) -> Made:  # noqa: N802 - as the classes here
+    """The base with this cost of a rewriter."""
+    return Made(lambda outcome: replace(outcome, rewriter=cost))
+
+
+WRONG_COSTS = (
+    7,
+    RewriterCost(calls=1, seconds=-1.0, dropped=0),
+    RewriterCost(calls=1, seconds=math.nan, dropped=0),
+    RewriterCost(calls=1.5, seconds=0.0, dropped=0),  # type: ignore[arg-type]
+    RewriterCost(calls=1, seconds=0.0, dropped=-1),
+    RewriterCost(calls=1, seconds=0.0, dropped=0, tokens=-1),
+)
 
 
 class Reversed(Random):
@@ -179,6 +196,12 @@ class Remembering(Method):
         (Made(lambda one: replace(one, share=0.0)), r"share has to be in \(0, 1\]; got 0"),
         (Made(lambda one: replace(one, share=2.0)), "share of a task's cost"),
         (Made(lambda one: replace(one, acceptance=1.5)), "share of accepted proposals"),
+        (Made(lambda one: replace(one, chosen_prompt="two\nlines")), "as the chosen prompt"),
+        (
+            Made(lambda one: replace(one, chosen_prompt=7)),  # type: ignore[arg-type]
+            "as the chosen prompt",
+        ),
+        *((Costly(cost), "cost of its rewriter") for cost in WRONG_COSTS),
         (Made(lambda one: replace(one, label="other")), r"each label \(random\) is expected"),
         (Reversed(), "task by task, each with its labels in order"),
         (Forgetful(), "one for each of 3 tasks"),

@@ -123,6 +123,8 @@ def _column(
         "reason": _indices(frame["reason"], texts),
         "error": _indices(frame["error"], texts),
     }
+    if frame["chosen_prompt"].notna().any():
+        column["chosen"] = _indices(frame["chosen_prompt"], texts)
     if contents.judge == "grade":
         column["score"] = _numbers(frame[SCORE])
     if embedded:

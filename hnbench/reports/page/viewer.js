@@ -87,6 +87,7 @@ class Viewer {
       ["verdict", verdictText(samples, column, row)],
       ["reason", reason],
       ["error", error],
+      ["prompt of the image", samples.text(column, "chosen", row)],
       ...(has ? rewards : []),
       ["generator passes", has ? amount(samples.value(column, "passes", row)) : ""],
       ["seconds", has ? amount(samples.value(column, "seconds", row)) : ""],

@@ -100,8 +100,11 @@ def _draw_panel(
 
 
 def _median_reward(summary: Summary) -> float | None:
-    """The median optimised reward of HyperNoise; None if no sample of it is done."""
-    if summary.hypernoise is None:
+    """The median optimised reward of HyperNoise; None if no sample of it is done, or if its images
+    have other steps than those of a trajectory.
+    """
+    config = summary.pool.manifests[0]["config"]
+    if summary.hypernoise is None or config.get("render_steps") is not None:
         return None
     place = summary.pool.labels.index(summary.hypernoise)
     values = summary.pool.values("reward:optimised")[:, place]

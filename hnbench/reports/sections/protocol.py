@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hnbench.reports.sections.cells import all_escaped, table
 from hnbench.stats.intervals import RESAMPLES
 from hnbench.stats.paired import FLIPS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hnbench.reports.summary import Summary
+
+
+def _steps(config: Mapping[str, Any]) -> str:
+    steps, rendered = config.get("steps", "n/a"), config.get("render_steps")
+    return str(steps) if rendered is None else f"{steps} in searches, {rendered} in all images"
 
 
 def section(summary: Summary) -> str:
@@ -31,7 +38,7 @@ def section(summary: Summary) -> str:
             "generator",
             f"{manifest['generator']['name']} ({manifest['generator']['fingerprint'][:12]})",
         ),
-        ("steps, dtype", f"{config.get('steps', 'n/a')}, {config.get('dtype', 'n/a')}"),
+        ("steps, dtype", f"{_steps(config)}, {config.get('dtype', 'n/a')}"),
         (
             "starting noise",
             (

@@ -19,12 +19,15 @@ def section(summary: Summary) -> str:
     """
     manifest = summary.pool.manifests[0]
     found = next_to_ours(summary)
-    suite, generator, steps = (
+    suite, generator, config = (
         manifest["suite"]["name"],
         manifest["generator"]["name"],
-        manifest["config"].get("steps"),
+        manifest["config"],
     )
-    about = f"{escaped(suite)} with {escaped(generator)} at {escaped(str(steps))} step(s)"
+    steps = escaped(str(config.get("steps")))
+    about = f"{escaped(suite)} with {escaped(generator)} at {steps} step(s)"
+    if config.get("render_steps") is not None:
+        about += f", rendered in {escaped(str(config['render_steps']))}"
     if not found:
         return f"## Published numbers\n\nNo published number is known for {about}."
     header = ["method", "task", "published", "this run [95%]", "published judge", "source"]
