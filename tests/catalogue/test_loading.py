@@ -189,8 +189,8 @@ def test_a_generator_is_a_name_a_folder_or_a_repository(tmp_path: Path) -> None:
 
 def test_a_generator_has_steps_of_its_own() -> None:
     several = {entry.name: entry.steps for entry in registry.GENERATORS.built_in if entry.steps > 1}
-    four = ("sdxl-dmd2-4step", "sdxl-lightning", "sdxl-lcm", "sdxl-tcd")
-    four += ("flux2-klein", "sd3.5-large-turbo")
+    four = [*("sdxl-dmd2-4step", "sdxl-lightning", "sdxl-lcm", "sdxl-tcd")]
+    four += ["flux2-klein", "sd3.5-large-turbo"]
     assert several == {**dict.fromkeys(four, 4), "z-image-turbo": 8}
     assert [steps_of(name, None) for name in ("shapes", "sdxl-lcm", "owner/name")] == [1, 4, 1]
     assert steps_of("sdxl-lcm", 2) == 2
