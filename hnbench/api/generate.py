@@ -227,7 +227,7 @@ def generate(
         )
         scorer = Scorer(rewards, others, model.device)
         sizes = (
-            run_batch_sizes(model, rewards, texts[0], steps=models.steps, memory=memory)
+            run_batch_sizes(model, rewards, texts[0], steps=models.steps.search, memory=memory)
             if size == "auto"
             else (size, size)
         )

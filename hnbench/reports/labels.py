@@ -82,7 +82,7 @@ _NAMES = {
     "langevin": ("Langevin chain, last state", "Langevin"),
     "langevin-best": ("Langevin chain, best state", "Langevin best"),
     "amortised": ("amortised ReNO (regression)", "amortised"),
-    ORACLE: ("oracle (sees the judge)", "oracle (!)"),
+    ORACLE: ("oracle (sees the judge)", "oracle"),
 }
 """Label -> the names of the other built-in methods, which have the looks of a plug-in's."""
 
