@@ -72,7 +72,7 @@ def question(request: Request, keep: int) -> str:
 def listed(text: str) -> Iterator[str]:
     r"""The items of the numbered lists in a text, one a line, without marks around them.
 
-    >>> list(listed('Sure:\\n1. a cat\\n2) "two dogs"\\n**3.** *a bird*\\nDone!'))
+    >>> list(listed('Sure:\n1. a cat\n2) "two dogs"\n**3.** *a bird*\nDone!'))
     ['a cat', 'two dogs', 'a bird']
     """
     for line in text.splitlines():

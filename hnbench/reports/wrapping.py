@@ -4,6 +4,7 @@ than Latin ones, and some scripts write no spaces.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def wrapped(
 
 def _beginning(word: str, width: float, measured: Callable[[str], float]) -> int:
     """The number of a word's characters that fit, at least one."""
-    kept = len(word) - 1
-    while kept > 1 and measured(word[:kept]) > width:
-        kept -= 1
-    return max(kept, 1)
+    # A longer beginning is wider, and measuring a long one takes long.
+    fitting = bisect_right(range(1, len(word)), width, key=lambda kept: measured(word[:kept]))
+    return max(fitting, 1)

@@ -25,7 +25,14 @@ from hnbench.tasks import Task
 
 pytestmark = pytest.mark.usefixtures("few_plots")
 
-SHORT = {"best-of-n": "best-of-n:n=2", "reno": "reno:iterations=2"}
+SHORT = {
+    "best-of-n": "best-of-n:n=2",
+    **{name: f"{name}:iterations=2" for name in ("reno", "gper", "mpgr", "dno", "hybrid")},
+    "zero-order": "zero-order:neighbours=2,rounds=1",
+    "spectral": "spectral:budget=4,population=2,elites=2",
+    "evolution": "evolution:population=2,elites=1,generations=1",
+    **{name: f"{name}:steps=2" for name in ("pcn", "langevin")},
+}
 
 
 def test_a_run_counts_what_its_plan_said(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def test_all_files_are_there_and_small(out: Path) -> None:
         "report.md",
         "records.csv",
         "summary.csv",
+        "pairs.csv",
         "headline.json",
         "grid.png",
     }
