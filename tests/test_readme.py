@@ -185,12 +185,16 @@ LEFT_OUT = {
     "hnbench verify": "it needs published models",
     "hnbench view results/RUN": "it serves until it is stopped",
     "hnbench compare results/A results/B": "it needs runs that differ in more than the base seed",
+    "hnbench run --suite geneval-shapes --method finetune --finetuned mine=./lora"
+    " --finetuned owner/name": "it needs weights of other programs",
 }
 """Commands of the walk that are not run here, each with the reason."""
 SHORTER = {
     "hnbench run": "--limit 1",
     "hnbench run --suite geneval-shapes --full": "--limit 1 --method hypernoise",
+    "hnbench plan": "--limit 1",
     "hnbench train": "--steps 1 --batch-size 2",
+    "hnbench train --kind regression": ("--steps 1 --batch-size 2 --pairs 2 --reno-iterations 2"),
     "hnbench diagnose": "--limit 1 --samples 2",
 }
 """Beginning of a command line -> options that shorten its work; the longest beginning counts."""

@@ -81,7 +81,6 @@ _NAMES = {
     "pcn-best": ("pCN chain, best state", "pCN best"),
     "langevin": ("Langevin chain, last state", "Langevin"),
     "langevin-best": ("Langevin chain, best state", "Langevin best"),
-    "amortised": ("amortised ReNO (regression)", "amortised"),
     ORACLE: ("oracle (sees the judge)", "oracle"),
 }
 """Label -> the names of the other built-in methods, which have the looks of a plug-in's."""
