@@ -67,7 +67,9 @@ def frame_of(records: Sequence[Record], cpu_seeds: Collection[int] = ()) -> pd.D
     )
     columns |= {name: _copied(list(map(of, records))) for name, of in _AFTER_NUMBERS.items()}
     columns["trajectory"] = [
-        None if record.trajectory is None else _numbers(record.trajectory) for record in records
+        # float32 holds the digits that a record has of them.
+        None if record.trajectory is None else np.array(record.trajectory, dtype=np.float32)
+        for record in records
     ]
     # Without another copy of all numbers.
     return pd.DataFrame(columns, copy=False)
