@@ -427,7 +427,8 @@ def test_courses_are_medians_over_the_samples(told: Summary) -> None:
         values = sorted(course[step - 1] for course in reno)
         for share in (0.25, 0.75):
             edge = [step, float(np.quantile(values, share))]
-            assert min(float(np.abs(point - edge).max()) for point in quartiles) < 1e-9
+            # A table has the courses in float32.
+            assert min(float(np.abs(point - edge).max()) for point in quartiles) < 1e-6
 
 
 # noise
