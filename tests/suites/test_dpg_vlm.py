@@ -24,7 +24,7 @@ from hnbench.suites.dpg_vlm import suite as dpg
 from hnbench.suites.dpg_vlm.dependencies import counted
 from hnbench.suites.dpg_vlm.judge import DependentQuestions, dependent_questions
 from hnbench.suites.dpg_vlm.suite import DPGVLMSuite, dpg_vlm, dpg_vlm_protocol, parse
-from hnbench.suites.geneval2 import judge as geneval2
+from hnbench.weights.honest_answers import FALSE, TRUE
 from hnbench.weights.pinned_files import FILES
 from hnbench.weights.vision_language import VisionLanguageModel
 from tests.measures.vision_language_models import qwen
@@ -248,10 +248,10 @@ def test_an_answer_is_the_more_probable_of_yes_and_no(folder: Path) -> None:
 
 
 def test_a_model_that_says_yes_to_a_false_question_is_not_trusted() -> None:
-    answering({geneval2.TRUE: (0.8, 0.1), geneval2.FALSE: (0.1, 0.4)}).verify()
+    answering({TRUE: (0.8, 0.1), FALSE: (0.1, 0.4)}).verify()
     for true, false in (((0.9, 0.1), (0.9, 0.1)), ((0.1, 0.2), (0.1, 0.2))):
         with pytest.raises(UsageError, match="stub cannot be trusted"):
-            answering({geneval2.TRUE: true, geneval2.FALSE: false}).verify()
+            answering({TRUE: true, FALSE: false}).verify()
 
 
 def test_answers_that_begin_alike_cannot_be_told_apart() -> None:

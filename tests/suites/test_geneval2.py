@@ -15,7 +15,6 @@ from scipy.stats import gmean
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from hnbench.errors import UsageError
-from hnbench.suites.geneval2 import judge as judging
 from hnbench.suites.geneval2 import suite as geneval2
 from hnbench.suites.geneval2.judge import (
     NUMBERS,
@@ -27,6 +26,7 @@ from hnbench.suites.geneval2.judge import (
     spellings,
 )
 from hnbench.suites.geneval2.suite import GenEval2Protocol, GenEval2Suite, parse
+from hnbench.weights.honest_answers import FALSE, TRUE
 from hnbench.weights.pinned_files import FILES
 from hnbench.weights.vision_language import VisionLanguageModel
 from tests.measures.vision_language_models import qwen
@@ -207,10 +207,10 @@ def test_answers_that_begin_alike_cannot_be_told_apart() -> None:
 
 
 def test_a_model_that_says_yes_to_a_false_question_is_not_trusted() -> None:
-    answering({judging.TRUE: 0.8, judging.FALSE: 0.1}).verify()
+    answering({TRUE: 0.8, FALSE: 0.1}).verify()
     for true, false in ((1.0, 1.0), (0.2, 0.1), (0.4, 0.9)):
         with pytest.raises(UsageError, match="stub cannot be trusted"):
-            answering({judging.TRUE: true, judging.FALSE: false}).verify()
+            answering({TRUE: true, FALSE: false}).verify()
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from hnbench.errors import UsageError
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge, Verdict
 from hnbench.suites.dpg_vlm.dependencies import counted
-from hnbench.suites.geneval2.judge import FALSE, NO, QWEN3_VL, TRUE, YES
+from hnbench.suites.geneval2.judge import NO, QWEN3_VL, YES
+from hnbench.weights.honest_answers import require_honest
 from hnbench.weights.hub import find
-from hnbench.weights.known_picture import photograph
 from hnbench.weights.vision_language import SUPPORTED, VisionLanguageModel
 
 if TYPE_CHECKING:
@@ -60,13 +60,7 @@ class DependentQuestions(Judge):
         """Ask a true and a false question about a photograph. `UsageError` unless the model says
         yes to the true one, and no to the false one.
         """
-        true, false = (self._yes_to(photograph(), question) for question in (TRUE, FALSE))
-        if not (true > 0.5 > false):
-            raise UsageError(
-                f"{self.source} cannot be trusted: of a photograph of a person it says yes to"
-                f" {TRUE!r} with probability {true:.4g}, and to {FALSE!r} with {false:.4g}; give"
-                " another model, as in dpg-vlm:vlm=OWNER/NAME"
-            )
+        require_honest(self.source, self._yes_to, "dpg-vlm:vlm=OWNER/NAME")
 
     def judge(
         self, images: Sequence[Image], metadata: Sequence[Mapping[str, Any]]

@@ -17,8 +17,8 @@ from hnbench.errors import UsageError
 from hnbench.seeds import digest
 from hnbench.suites.base import Judge, Verdict
 from hnbench.weights.files import MODEL
+from hnbench.weights.honest_answers import require_honest
 from hnbench.weights.hub import Source, find
-from hnbench.weights.known_picture import photograph
 from hnbench.weights.vision_language import SUPPORTED, VisionLanguageModel
 
 if TYPE_CHECKING:
@@ -36,11 +36,6 @@ NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 COUNTING = "How many"
 """The beginning of the questions for a number; all others are to be answered with yes."""
 YES, NO = ("Yes", "yes", " yes", " Yes"), ("No", "no", " no", " No")
-TRUE, FALSE = "Are there any people in the image?", "Are there any bicycles in the image?"
-"""Questions about the photograph that a model is checked on: it must say yes to the first only.
-
-Of the benchmark's own questions none is false, so a model that always says yes would do well.
-"""
 VERSION = 1
 """The version of the computation from the picture to the verdict; part of the fingerprint."""
 DIGITS = 4
@@ -79,13 +74,13 @@ class SoftTIFA(Judge):
         """Ask a true and a false question about a photograph. `UsageError` unless the model says
         yes to the true one, and not to the false one.
         """
-        true, false = (self._atom(photograph(), [text, "Yes"]) for text in (TRUE, FALSE))
-        if not (true > 0.5 > false):
-            raise UsageError(
-                f"{self.source} cannot be trusted: of a photograph of a person it says yes to"
-                f" {TRUE!r} with probability {true:.4g}, and to {FALSE!r} with {false:.4g}; give"
-                " another model, as in geneval2:vlm=OWNER/NAME"
-            )
+        # Of the benchmark's own questions none is false, so a model that always says yes would do
+        # well.
+        require_honest(
+            self.source,
+            lambda picture, question: self._atom(picture, [question, "Yes"]),
+            "geneval2:vlm=OWNER/NAME",
+        )
 
     def judge(
         self, images: Sequence[Image], metadata: Sequence[Mapping[str, Any]]
