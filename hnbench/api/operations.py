@@ -77,6 +77,11 @@ def operations_of_run(asked: Arrangement, methods: Sequence[Method]) -> KnownOpe
 
 def _flops(method: Method, asked: Arrangement) -> int:
     """The FLOPs of one task."""
+    # Adapters and methods need torch, and the command line imports this module when it starts.
+    from hnbench.methods.relabelled import Relabelled
+
+    if isinstance(method, Relabelled):  # other labels, and the same work
+        method = method.method
     run_steps = Steps(asked.config.steps, asked.config.render_steps)
     steps = run_steps.of_proposals(method)
     passes, more = method.passes(steps), method.passes(steps + 1)
@@ -113,9 +118,8 @@ def _refuse_uncounted(method: Method) -> None:
         raise UnknownOperationsError("nobody counted those of its judge")
     # As in `_backbones`: methods need torch.
     from hnbench.methods.prompt_search import PromptSearch
-    from hnbench.methods.relabelled import Relabelled
 
-    if isinstance(method.method if isinstance(method, Relabelled) else method, PromptSearch):
+    if isinstance(method, PromptSearch):
         raise UnknownOperationsError("new prompts are encoded, and a rewriter works")
 
 
@@ -152,11 +156,8 @@ def _backbones(
     from hnbench.hypernetwork.config import OF_NOISE
     from hnbench.hypernetwork.foreign import recognise
     from hnbench.methods.adapted import AdapterMethod
-    from hnbench.methods.relabelled import Relabelled
 
     plain = generator["backbone"]
-    if isinstance(method, Relabelled):
-        method = method.method
     if not isinstance(method, AdapterMethod):
         return plain, plain
     if method.kind == "finetune" and not (checkpoint := recognise(method.adapter)).is_lora:
