@@ -253,11 +253,12 @@ def plan(
         screen.announce("loading torch")
         methods = _methods(wanted)
         work = expected_work(wanted, methods, JournalReader(wanted.folder))
+        prompts = planned_prompts(wanted.config, wanted.suite)
+        # Before the models are loaded: a pilot that cannot be used costs nothing.
+        power = () if detect is None else power_by_pilot(detect, pilot, wanted, prompts)
         trial = _trial(wanted, screen) if measure else None
     if trial:
         work = replace(work, methods=tuple(one for one in work.methods if one.name in trial.costs))
-    prompts = planned_prompts(wanted.config, wanted.suite)
-    power = () if detect is None else power_by_pilot(detect, pilot, wanted, prompts)
     return RunPlan(
         wanted.folder,
         work,
