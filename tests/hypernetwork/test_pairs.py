@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hnbench.errors import StoreError, UsageError
 from hnbench.generators.base import Generator
-from hnbench.guards.interrupts import Terminated, heed_sigterm
+from hnbench.guards.interrupts import Terminated
 from hnbench.hypernetwork.checkpoint import training_cost
 from hnbench.hypernetwork.evaluation import split_prompts
 from hnbench.hypernetwork.expected import expected_passes, held_out_of
@@ -116,18 +116,6 @@ def test_every_epoch_has_every_pair_once_with_its_own_target(tmp_path: Path) -> 
         prompts = [prompt for one in drawn for prompt in one[0]][epoch]
         assert prompts == [pairs.tasks[place].prompt for place in places]
     assert not torch.equal(noise[:10], noise[10:])
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """The handlers of the command line."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    heed_sigterm()
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def kill() -> None:

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hnbench.config import values_of
 from hnbench.errors import StoreError, UsageError
-from hnbench.guards.interrupts import Terminated, heed_sigterm
+from hnbench.guards.interrupts import Terminated
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.hypernetwork.attached import attach
 from hnbench.hypernetwork.checkpoint import describe_adapter, training_cost
@@ -125,18 +125,6 @@ class Signals(Spectator):
         if record["step"] == self.step:
             for _ in range(self.times):
                 os.kill(os.getpid(), self.number)
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """The handlers of the command line."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    heed_sigterm()
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("handlers")
