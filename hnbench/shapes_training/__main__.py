@@ -17,7 +17,7 @@ import torch
 from diffusers import AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
-from hnbench.shapes_training import adapters, autoencoder, cards, contrastive
+from hnbench.shapes_training import adapters, autoencoder, cards, contrastive, matching
 from hnbench.shapes_training.denoiser import SHAPE, Denoiser, save_pipeline
 from hnbench.shapes_training.distillation import distil, follow
 from hnbench.shapes_training.flow import Encoded, encode_data, sample, train_teacher, train_text
@@ -42,16 +42,28 @@ def train_autoencoder(out: Path, device: str) -> dict[str, float]:
 
 
 def train_clip(out: Path, device: str) -> dict[str, float]:
-    """Train the optimised reward."""
+    """Train the first optimised reward."""
     return contrastive.train(
-        "clip", out / "clip", steps=(2000, 1800, 1600, 2400), seed=1, device=device
+        "clip", out / "clip", steps=(2000, 1800, 1600, 2400), attack=2.0, seed=1, device=device
     )
+
+
+def train_vit(out: Path, device: str) -> dict[str, float]:
+    """Train the second optimised reward."""
+    return contrastive.train(
+        "vit", out / "vit", steps=(1200, 900, 900, 1600), attack=3.0, seed=41, device=device
+    )
+
+
+def train_blip(out: Path, device: str) -> dict[str, float]:
+    """Train the third optimised reward."""
+    return matching.train(out / "blip", steps=(1500, 2500), seed=63, device=device)
 
 
 def train_resnet(out: Path, device: str) -> dict[str, float]:
     """Train the held-out reward."""
     return contrastive.train(
-        "resnet", out / "resnet", steps=(800, 500, 500, 0), seed=2, device=device
+        "resnet", out / "resnet", steps=(1200, 900, 900, 1600), attack=3.0, seed=52, device=device
     )
 
 
@@ -140,6 +152,8 @@ def _decoded(model: AutoencoderTiny, latents: Tensor) -> Tensor:
 STAGES: dict[str, Callable[[Path, str], dict[str, float]]] = {
     "autoencoder": train_autoencoder,
     "clip": train_clip,
+    "vit": train_vit,
+    "blip": train_blip,
     "resnet": train_resnet,
     "pretrained": pretrain,
     "teacher": train_flow,

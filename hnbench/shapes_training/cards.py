@@ -16,11 +16,19 @@ WHAT = {
         "The autoencoder (diffusers' AutoencoderTiny): 64x64 RGB to 8x8x16 latents and back."
     ),
     "clip": (
-        "The reward that is optimised (transformers' CLIPModel): a ViT of 4 layers of width 96 "
+        "A part of the optimised reward (transformers' CLIPModel): a ViT of 4 layers of width 96 "
         "and a text transformer of 3 layers of width 64."
     ),
+    "vit": (
+        "A part of the optimised reward (open_clip): a ViT of 4 layers of width 64 on 96x96 images"
+        " and a text transformer of 2 layers of width 64."
+    ),
+    "blip": (
+        "A part of the optimised reward (transformers' BlipForImageTextRetrieval): a ViT of 3"
+        " layers and a text transformer of 2 layers with cross-attention, both of width 64."
+    ),
     "resnet": (
-        "The reward that is held out (open_clip): a ModifiedResNet of width 12 on 128x128 images "
+        "The reward that is held out (open_clip): a ModifiedResNet of width 8 on 128x128 images "
         "and a text transformer of 3 layers of width 64."
     ),
     "pretrained": "Where the teacher begins: its network, first taught to draw.",
@@ -42,6 +50,8 @@ _DUAL = (
 )
 MEANING = {
     "clip": _DUAL,
+    "vit": _DUAL,
+    "blip": _DUAL,
     "resnet": _DUAL,
     "teacher": (
         "Share judged right by the classical detector under GenEval's rules, 8 guided steps."

@@ -21,7 +21,7 @@ from hnbench.shapes_training.examples import Example, Examples, Pixels, to_tenso
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-POOL = 20_000
+POOL = 10_000
 """The number of distinct groups of scenes that a reward is trained on. Without a limit, drawing
 would be a third of the cost of a step.
 """
@@ -64,8 +64,9 @@ class Batch:
 
     `images` are `[B, 3, 64, 64]`, `spoilt` are `[S, 3, 64, 64]`, each made from the image with the
     index in `owners` `[S]`. `captions` are the B own ones, then the hard negatives. `allowed` `[B,
-    captions]` says whether a caption is the image's own or false of it. `dense` are
-    `dense_labels`, and `scenes` the drawn scenes.
+    captions]` says whether a caption is the image's own or false of it. `negative_owners` are the
+    indices of the images that the hard negatives belong to. `dense` are `dense_labels`, and
+    `scenes` the drawn scenes.
     """
 
     images: Tensor
@@ -74,6 +75,7 @@ class Batch:
     allowed: Tensor
     dense: Tensor
     captions: list[Caption]
+    negative_owners: list[int]
     scenes: list[Scene]
 
     def to(self, device: torch.device) -> Batch:
@@ -146,6 +148,7 @@ class Batches:
             allowed,
             dense_labels(drawn),
             captions,
+            [row for row, found in enumerate(negatives) for _ in found],
             [each.scene for each in drawn],
         )
 

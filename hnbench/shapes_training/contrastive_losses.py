@@ -23,6 +23,8 @@ from hnbench.shapes_training.questions import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hnbench.shapes_training.contrastive_batches import Batch, Phase
     from hnbench.shapes_training.encoders import TwoTowers
 
@@ -101,26 +103,35 @@ def match_losses(
 
 
 def attacked(model: TwoTowers, batch: Batch, radius: float) -> Batch:
-    """The batch with every image (also the spoilt ones) changed to confuse the model.
-
-    It is one step up the gradient of the matching loss from a random start, within a ball whose
-    radius is drawn up to `radius` for each image: the projected gradient of Madry et al. (arXiv
-    1706.06083) with the random start of Wong et al. (arXiv 2001.03994).
-    """
-    clean = torch.cat([batch.images, batch.spoilt])
-    reach = radius * torch.rand(len(clean), 1, 1, 1, device=clean.device)
-    change = (
-        reach * torch.rand_like(reach) * _directions(torch.randn_like(clean))
-    ).requires_grad_()
+    """The batch with every image (also the spoilt ones) changed by `push` to confuse the model."""
     with torch.no_grad():
         words = model.text(model.tokens([caption.text for caption in batch.captions]))
-    features, _ = model.image(clean + change)
-    to_text, to_image, _ = match_losses(model, features, words, batch)
-    (gradient,) = torch.autograd.grad(to_text + to_image, change)
+
+    def loss_of(images: Tensor) -> Tensor:
+        features, _ = model.image(images)
+        to_text, to_image, _ = match_losses(model, features, words, batch)
+        return to_text + to_image
+
+    shown = push(torch.cat([batch.images, batch.spoilt]), loss_of, radius)
+    size = len(batch.images)
+    return replace(batch, images=shown[:size], spoilt=shown[size:])
+
+
+def push(images: Tensor, loss_of: Callable[[Tensor], Tensor], radius: float) -> Tensor:
+    """Images `[B, 3, H, W]` in [0, 1], each moved to raise a loss.
+
+    It is one step up the gradient of the loss from a random start, within a ball whose radius is
+    drawn up to `radius` (Euclidean norm, pixels in [0, 1]) for each image: the projected gradient
+    of Madry et al. (arXiv 1706.06083) with the random start of Wong et al. (arXiv 2001.03994).
+    """
+    reach = radius * torch.rand(len(images), 1, 1, 1, device=images.device)
+    change = (
+        reach * torch.rand_like(reach) * _directions(torch.randn_like(images))
+    ).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss_of(images + change), change)
     moved = change.detach() + reach * _directions(gradient)
     moved = moved * (reach / _norms(moved)).clamp(max=1)
-    shown, size = (clean + moved).clamp(0, 1), len(batch.images)
-    return replace(batch, images=shown[:size], spoilt=shown[size:])
+    return (images + moved).clamp(0, 1)
 
 
 def _directions(values: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
-"""The two dual encoders of the rewards: a ViT as transformers' CLIPModel, and open_clip's CLIP with
-a ModifiedResNet.
+"""The dual encoders of the rewards: a ViT as transformers' CLIPModel, and open_clip's CLIP with a
+ViT or a ModifiedResNet.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GRID = 8
 
 
 class TwoTowers(nn.Module):
-    """The interface of the two architectures for training: image and text features, dense features,
+    """The interface of the architectures for training: image and text features, dense features,
     and a logit scale.
     """
 
@@ -62,6 +62,11 @@ class TwoTowers(nn.Module):
     def logit_scale(self) -> Tensor:
         """The logarithm of the learned inverse temperature."""
         raise NotImplementedError
+
+    def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
+        """The cosine `[B]` of images `[B, 3, 64, 64]` in [0, 1] and texts."""
+        features, _ = self.image(images.to(self.device))
+        return functional.cosine_similarity(features, self.text(self.tokens(texts)))
 
     def save(self, folder: Path) -> None:
         """Save in the layout that the reward loads."""
@@ -123,46 +128,70 @@ class VitEncoder(TwoTowers):
         self.tokenizer.save_pretrained(folder)
 
 
+_TEXT: dict[str, Any] = {"context_length": vocabulary.MAX_TOKENS, "width": 64, "heads": 4}
 RESNET: dict[str, Any] = {
     "embed_dim": DIM,
-    "vision_cfg": {"layers": [1, 1, 1, 1], "width": 12, "image_size": 128, "head_width": 32},
-    "text_cfg": {"context_length": vocabulary.MAX_TOKENS, "width": 64, "heads": 4, "layers": 3},
+    "vision_cfg": {"layers": [1, 2, 2, 1], "width": 8, "image_size": 128, "head_width": 32},
+    "text_cfg": {**_TEXT, "layers": 3},
 }
-"""open_clip's model configuration of the held-out reward, without the vocabulary's size."""
+"""open_clip's model configuration of the ModifiedResNet, without the vocabulary's size."""
+VIT: dict[str, Any] = {
+    "embed_dim": DIM,
+    "vision_cfg": {
+        "layers": 4,
+        "width": 64,
+        "head_width": 16,
+        "patch_size": 8,
+        "image_size": 96,
+    },
+    "text_cfg": {**_TEXT, "layers": 2},
+}
+"""open_clip's model configuration of its ViT. On images enlarged to 96 pixels, a patch covers 5.3
+pixels of the original instead of the 8 of `VitEncoder`.
+"""
 
 
-class ResnetEncoder(TwoTowers):
-    """open_clip's CLIP with a ModifiedResNet on images enlarged to 128x128; text of 3 layers of
-    width 64.
-    """
+class OpenClipEncoder(TwoTowers):
+    """open_clip's CLIP with the image tower of `RESNET` or `VIT`, on enlarged images."""
 
-    dense_channels = 12 * 16
-
-    def __init__(self) -> None:
+    def __init__(self, config: dict[str, Any]) -> None:
         from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
         super().__init__()
-        text = CLIPTextCfg(
-            **RESNET["text_cfg"],
-            vocab_size=len(self.tokenizer),
-            eos_id=self.tokenizer.eos_token_id,
-            pool_type="eos",
+        self.config = {
+            **config,
+            "text_cfg": {
+                **config["text_cfg"],
+                "vocab_size": len(self.tokenizer),
+                "eos_id": self.tokenizer.eos_token_id,
+                "pool_type": "eos",
+            },
+        }
+        vision = config["vision_cfg"]
+        self.model = CLIP(
+            DIM,
+            CLIPVisionCfg(**vision),
+            CLIPTextCfg(**self.config["text_cfg"]),
+            init_logit_scale=3.2,
         )
-        self.model = CLIP(DIM, CLIPVisionCfg(**RESNET["vision_cfg"]), text, init_logit_scale=3.2)
         # open_clip returns only pooled features, so a hook keeps the dense ones.
         self._dense: Tensor | None = None
-        self.model.visual.layer3.register_forward_hook(self._keep)
+        convolutional = "patch_size" not in vision
+        self.dense_channels = vision["width"] * (16 if convolutional else 1)
+        kept = self.model.visual.layer3 if convolutional else self.model.visual.transformer
+        kept.register_forward_hook(self._keep)
 
     def _keep(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
         self._dense = output
 
     def image(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        size = self.config["vision_cfg"]["image_size"]
         enlarged = functional.interpolate(
-            images * 2 - 1, size=(128, 128), mode="bilinear", align_corners=False
+            images * 2 - 1, size=(size, size), mode="bilinear", align_corners=False
         )
         features = self.model.encode_image(enlarged)
         assert self._dense is not None  # noqa: S101
-        return features, self._dense
+        return features, _on_grid(self._dense)
 
     def text(self, ids: Tensor) -> Tensor:
         found: Tensor = self.model.encode_text(ids)
@@ -180,16 +209,18 @@ class ResnetEncoder(TwoTowers):
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
         save_file(state, folder / "open_clip_model.safetensors")
-        config = {
-            **RESNET,
-            "text_cfg": {
-                **RESNET["text_cfg"],
-                "vocab_size": len(self.tokenizer),
-                "eos_id": self.tokenizer.eos_token_id,
-                "pool_type": "eos",
-            },
-        }
         (folder / "open_clip_config.json").write_text(
-            json.dumps({"model_cfg": config}, indent=2) + "\n"
+            json.dumps({"model_cfg": self.config}, indent=2) + "\n"
         )
         self.tokenizer.save_pretrained(folder)
+
+
+def _on_grid(dense: Tensor) -> Tensor:
+    """Features of a convolution `[B, C, 8, 8]` as they are; those of a ViT, the class token and
+    patches `[B, 1 + n * n, C]`, averaged to `[B, C, 8, 8]`.
+    """
+    if dense.ndim == 4:
+        return dense
+    side = int((dense.shape[1] - 1) ** 0.5)
+    patches = dense[:, 1:].transpose(1, 2).unflatten(2, (side, side))
+    return functional.adaptive_avg_pool2d(patches, GRID)

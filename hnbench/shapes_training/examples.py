@@ -4,6 +4,7 @@ in one way.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 
 from hnbench.shapes.captions import TAGS, Caption, all_captions
 from hnbench.shapes.drawing import draw
-from hnbench.shapes.world import COLOURS, SHAPES, Item, Scene
+from hnbench.shapes.world import COLOURS, SHAPES, SIZE, Item, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,34 +57,68 @@ class Examples:
     def spoilt(self, example: Example) -> Pixels:
         """A similar image that the example's caption is not wholly true of.
 
-        One object is missing, faded, of another shape, half of another shape, or, if the caption
-        states its colour, of another colour.
+        One object is missing, faded, of another shape, half of another shape, or has a lump on its
+        outline; or, if the caption states its colour, it is of another colour or half of it; or the
+        whole image is warped. These are the faults of generated images.
         """
         items = list(example.scene.items)
         index = self.choices.randrange(len(items))
-        item = items[index]
-        kinds = ["missing", "faded", "shape", "blend"]
-        if any(example.caption.colours) and example.caption.colours[index]:
-            kinds.append("colour")
-        kind = self.choices.choice(kinds)
-        other = self.choices.choice(
-            [shape for shape in SHAPES if all(shape != each.shape for each in items)]
-        )
-        if kind == "missing":
-            del items[index]
-        elif kind == "faded":
-            items[index] = replace(item, opacity=self.choices.uniform(0.15, 0.5))
-        elif kind == "shape":
-            items[index] = replace(item, shape=other)
-        elif kind == "blend":
-            items[index] = replace(item, opacity=0.6)
-            items.insert(index, Item(other, item.colour, item.x, item.y, item.radius, 0.6))
-        else:
-            items[index] = replace(
-                item,
-                colour=self.choices.choice([colour for colour in COLOURS if colour != item.colour]),
-            )
+        stated = any(example.caption.colours) and example.caption.colours[index]
+        kind = self.choices.choice([*_FAULTS, *(_COLOUR_FAULTS if stated else ())])
+        if kind == "warped":
+            return warped(draw(example.scene, self.pixels), self.pixels)
+        items[index : index + 1] = self._changed(kind, items[index], items)
         return draw(Scene(tuple(items)), self.pixels)
+
+    def _changed(self, kind: str, item: Item, items: Sequence[Item]) -> list[Item]:
+        """What stands in the place of one object."""
+        if kind == "missing":
+            return []
+        if kind == "faded":
+            return [replace(item, opacity=self.choices.uniform(0.15, 0.5))]
+        if kind == "lump":
+            return [item, self._lump(item)]
+        if kind in _COLOUR_FAULTS:
+            other = replace(item, colour=self._other(COLOURS, [item.colour]))
+            return [other] if kind == "colour" else [item, replace(other, opacity=0.5)]
+        other = replace(item, shape=self._other(SHAPES, [each.shape for each in items]))
+        if kind == "shape":
+            return [other]
+        return [replace(other, opacity=0.6), replace(item, opacity=0.6)]
+
+    def _lump(self, item: Item) -> Item:
+        """A disc of the object's colour on its edge, a third to two thirds of its size."""
+        angle = self.choices.uniform(0, 2 * math.pi)
+        return Item(
+            "circle",
+            item.colour,
+            item.x + 0.9 * item.radius * math.cos(angle),
+            item.y + 0.9 * item.radius * math.sin(angle),
+            item.radius * self.choices.uniform(0.33, 0.67),
+        )
+
+    def _other(self, known: Sequence[str], without: Sequence[str]) -> str:
+        return self.choices.choice([each for each in known if each not in without])
+
+
+_FAULTS = ("missing", "faded", "shape", "blend", "lump", "warped")
+_COLOUR_FAULTS = ("colour", "tint")
+WARP = (1.2, 2.5)
+"""The range of a warp: the root mean square of its displacement along each axis, in pixels."""
+_WARP_SCALE = 5.0
+"""The sigma of the Gaussian that smooths a warp, in pixels."""
+
+
+def warped(image: Pixels, rng: np.random.Generator) -> Pixels:
+    """The image `[64, 64, 3]` under a smooth random displacement that bends its objects."""
+    fields = ndimage.gaussian_filter(rng.normal(size=(2, SIZE, SIZE)), (0, _WARP_SCALE, _WARP_SCALE))
+    fields *= rng.uniform(*WARP) / fields.std(axis=(1, 2), keepdims=True)
+    grid = np.indices((SIZE, SIZE)) + fields
+    moved = [
+        ndimage.map_coordinates(image[..., channel], grid, order=1, mode="nearest")
+        for channel in range(3)
+    ]
+    return np.stack(moved, axis=-1)
 
 
 def to_tensor(images: Sequence[Pixels]) -> Tensor:
