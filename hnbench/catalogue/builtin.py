@@ -12,6 +12,7 @@ from hnbench.catalogue.entries import (
 )
 from hnbench.measures import sources as measure_sources
 from hnbench.rewards import sources
+from hnbench.shapes.preference import PREFERENCE
 
 _SOURCES = "hnbench.generators.sources"
 _DOWNLOAD = "a download from the Hub; in practice a GPU"
@@ -165,12 +166,28 @@ REWARDS: tuple[RewardEntry, ...] = (
     RewardEntry(
         "shapes-clip",
         "hnbench.shapes.models:load_clip",
-        "CLIP-like score of shapes images; the one that the shapes preset optimises",
+        "how well a shapes image fits its caption, by a small CLIP",
+    ),
+    RewardEntry(
+        "shapes-vit",
+        "hnbench.shapes.models:load_vit",
+        "the same, by open_clip's ViT on larger images",
+    ),
+    RewardEntry(
+        "shapes-blip",
+        "hnbench.shapes.models:load_blip",
+        "the same, by BLIP's matching with cross-attention",
+    ),
+    RewardEntry(
+        "shapes-preference",
+        "hnbench.rewards.base:Mixture",
+        "what the shapes preset optimises: shapes-clip, shapes-vit and shapes-blip",
+        weights=PREFERENCE,
     ),
     RewardEntry(
         "shapes-resnet",
         "hnbench.shapes.models:load_resnet",
-        "the same question asked of another architecture and seed; held out",
+        "the same, by a convolutional network; held out",
     ),
     RewardEntry(
         "redness",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+    from hnbench.rewards.blip import BlipReward
     from hnbench.rewards.clip import ClipReward
     from hnbench.rewards.open_clip import OpenClipReward
 
@@ -35,7 +36,7 @@ def load_generator(
 
 
 def load_clip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> ClipReward:
-    """The optimised reward: a ViT."""
+    """The first optimised reward: a ViT as CLIPModel."""
     from hnbench.rewards.clip import ClipReward
 
     return ClipReward(
@@ -48,13 +49,36 @@ def load_clip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> ClipReward
     )
 
 
-def load_resnet(*, device: str, dtype: str) -> OpenClipReward:
-    """The held-out reward: a convolutional network, trained with another seed."""
+def load_vit(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
+    """The second optimised reward: open_clip's ViT on larger images."""
+    return _open_clip("vit", device, dtype, weights)
+
+
+def load_blip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> BlipReward:
+    """The third optimised reward: BLIP's image-text matching, with cross-attention."""
+    from hnbench.rewards.blip import BlipReward
+
+    return BlipReward(
+        weights / "blip",
+        name="shapes-blip",
+        mean=_HALF,
+        std=_HALF,
+        device=device,
+        dtype=getattr(torch, dtype),
+    )
+
+
+def load_resnet(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
+    """The held-out reward: a convolutional network."""
+    return _open_clip("resnet", device, dtype, weights)
+
+
+def _open_clip(folder: str, device: str, dtype: str, weights: Path) -> OpenClipReward:
     from hnbench.rewards.open_clip import OpenClipReward
 
     return OpenClipReward(
-        WEIGHTS / "resnet",
-        name="shapes-resnet",
+        weights / folder,
+        name=f"shapes-{folder}",
         mean=_HALF,
         std=_HALF,
         device=device,

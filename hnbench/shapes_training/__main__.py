@@ -44,14 +44,19 @@ def train_autoencoder(out: Path, device: str) -> dict[str, float]:
 def train_clip(out: Path, device: str) -> dict[str, float]:
     """Train the first optimised reward."""
     return contrastive.train(
-        "clip", out / "clip", steps=(2000, 1800, 1600, 2400), attack=2.0, seed=1, device=device
+        "clip",
+        out / "clip",
+        steps=(2000, 1800, 1600, 2400, 1200),
+        attacks=(2.0, 3.0),
+        seed=1,
+        device=device,
     )
 
 
 def train_vit(out: Path, device: str) -> dict[str, float]:
     """Train the second optimised reward."""
     return contrastive.train(
-        "vit", out / "vit", steps=(1200, 900, 900, 1600), attack=3.0, seed=41, device=device
+        "vit", out / "vit", steps=(1200, 900, 900, 1600), attacks=(3.0,), seed=41, device=device
     )
 
 
@@ -63,7 +68,12 @@ def train_blip(out: Path, device: str) -> dict[str, float]:
 def train_resnet(out: Path, device: str) -> dict[str, float]:
     """Train the held-out reward."""
     return contrastive.train(
-        "resnet", out / "resnet", steps=(1200, 900, 900, 1600), attack=3.0, seed=52, device=device
+        "resnet",
+        out / "resnet",
+        steps=(1200, 900, 900, 1600),
+        attacks=(3.0,),
+        seed=52,
+        device=device,
     )
 
 

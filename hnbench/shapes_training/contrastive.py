@@ -2,11 +2,11 @@
 
 `clip` (a ViT in transformers' CLIPModel) and `vit` (open_clip's CLIP with a ViT on larger images)
 are optimised; `resnet` (open_clip's CLIP with a ModifiedResNet) is held out. They have different
-seeds. All learn from drawn images alone, with three kinds of negatives: other captions of the batch (masked if they are true of the image), hard-negative
-captions, and spoilt images that the caption is not wholly true of. Side tasks, which are dropped
-afterwards, ask the image tower where each object is, and the text tower what the caption says.
-Without them, colours and shapes are learned soon, but it takes many times longer to learn which
-colour belongs to which shape, and where.
+seeds. All learn from drawn images alone, with three kinds of negatives: other captions of the batch
+(masked if they are true of the image), hard-negative captions, and spoilt images that the caption
+is not wholly true of. Side tasks, which are dropped afterwards, ask the image tower where each
+object is, and the text tower what the caption says. Without them, colours and shapes are learned
+soon, but it takes many times longer to learn which colour belongs to which shape, and where.
 """
 
 from __future__ import annotations
@@ -43,17 +43,20 @@ def train(
     folder: Path,
     *,
     steps: tuple[int, ...],
-    attack: float,
+    attacks: tuple[float, ...],
     batch_size: int = 48,
     seed: int,
     device: str = "cpu",
 ) -> dict[str, float]:
-    """Train one of `ENCODERS`, with `steps` for each of `PHASES` and the last phase under attacks
-    of norm `attack`, and save it in float16. Returns its accuracy on hard negatives, by kind.
+    """Train one of `ENCODERS` and save it in float16. Returns its accuracy on hard negatives, by
+    kind.
+
+    There are `steps` for each of `PHASES`; the last phase is repeated for each of `attacks`, the
+    largest norms of the adversary's changes.
     """
     torch.manual_seed(seed)
     model = ENCODERS[kind]().to(device)
-    phases = (*PHASES[:-1], replace(PHASES[-1], attack=attack))
+    phases = (*PHASES[:-1], *(replace(PHASES[-1], attack=radius) for radius in attacks))
     for index, (phase, count) in enumerate(zip(phases, steps, strict=True)):
         torch.manual_seed(seed + 100 * index)
         fit(model, Batches(batch_size, seed + 100 * index, phase), steps=count)

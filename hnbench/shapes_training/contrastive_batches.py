@@ -47,7 +47,7 @@ PHASES = (
     Phase(1.5e-3, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), grouped=False, place_weight=20.0),
     Phase(1e-3, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), grouped=True, place_weight=20.0),
     Phase(1e-3, (0.5, 1.0, 0.6, 1.0, 3.0, 1.0), grouped=True, place_weight=100.0),
-    Phase(7e-4, (0.7, 1.0, 1.2, 1.0, 2.0, 1.5), grouped=True, place_weight=50.0, attack=2.0),
+    Phase(7e-4, (0.7, 1.0, 1.2, 1.0, 2.0, 1.5), grouped=True, place_weight=50.0, attack=3.0),
 )
 """The phases teach which objects there are, then which colour belongs to which shape, then where
 objects are, then all of this under attack.

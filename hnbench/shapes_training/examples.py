@@ -111,7 +111,9 @@ _WARP_SCALE = 5.0
 
 def warped(image: Pixels, rng: np.random.Generator) -> Pixels:
     """The image `[64, 64, 3]` under a smooth random displacement that bends its objects."""
-    fields = ndimage.gaussian_filter(rng.normal(size=(2, SIZE, SIZE)), (0, _WARP_SCALE, _WARP_SCALE))
+    fields = ndimage.gaussian_filter(
+        rng.normal(size=(2, SIZE, SIZE)), (0, _WARP_SCALE, _WARP_SCALE)
+    )
     fields *= rng.uniform(*WARP) / fields.std(axis=(1, 2), keepdims=True)
     grid = np.indices((SIZE, SIZE)) + fields
     moved = [

@@ -7,7 +7,7 @@ afterwards, ask what is in each patch and in the image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,7 +17,6 @@ from torch.nn import functional
 from hnbench.shapes.world import COLOURS, SHAPES
 from hnbench.shapes_training.contrastive_batches import Batches, Phase
 from hnbench.shapes_training.contrastive_losses import push
-from hnbench.shapes_training.encoders import GRID
 from hnbench.shapes_training.hard_negatives import CHECKED, hard_negative_accuracy
 from hnbench.shapes_training.loop import minimise
 from hnbench.shapes_training.matcher import WIDTH, Matcher
@@ -61,31 +60,24 @@ class Pairs:
 
 def pairs_of(batch: Batch) -> Pairs:
     """Each image with its own caption, with its hard negatives and with one random false caption of
-    another image; each spoilt image with the caption of the image it was made from.
+    another image, if there is one; each spoilt image with the caption of the image it was made
+    from.
     """
     size = len(batch.images)
     own = torch.arange(size)
-    allowed = batch.allowed.cpu()
-    others = allowed[:, :size].float()
-    others[own, own] = 1e-9
-    other = torch.multinomial(others, 1)[:, 0]
-    usable = other != own
-    hard_images, hard_texts = _hard_negatives(batch)
-    columns = torch.cat([own, other[usable], hard_texts, batch.owners.cpu()])
-    images = torch.cat([own, own[usable], hard_images, size + torch.arange(len(batch.owners))])
-    true = torch.zeros(len(images), dtype=torch.bool)
-    true[:size] = True
-    return Pairs(images, [batch.captions[column].text for column in columns.tolist()], true)
-
-
-def _hard_negatives(batch: Batch) -> tuple[Tensor, Tensor]:
-    """The rows and columns of the hard negatives that belong to each image."""
-    rows: list[int] = []
-    columns: list[int] = []
-    for column, owner in enumerate(batch.negative_owners, len(batch.images)):
-        rows.append(owner)
-        columns.append(column)
-    return torch.tensor(rows), torch.tensor(columns)
+    # The image's own caption is drawn only where every other one holds too.
+    chances = batch.allowed[:, :size].float().cpu()
+    chances[own, own] = 1e-9
+    other = torch.multinomial(chances, 1)[:, 0]
+    found = [(row, row) for row in range(size)]
+    found += [(row, column) for row, column in enumerate(other.tolist()) if row != column]
+    found += [(row, column) for column, row in enumerate(batch.negative_owners, size)]
+    found += [(size + row, owner) for row, owner in enumerate(batch.owners.tolist())]
+    return Pairs(
+        torch.tensor([image for image, _ in found]),
+        [batch.captions[column].text for _, column in found],
+        torch.arange(len(found)) < size,
+    )
 
 
 def matching_loss(logits: Tensor, pairs: Pairs, size: int, owners: Tensor) -> Tensor:
@@ -142,7 +134,9 @@ def fit(model: Matcher, batches: Batches, *, steps: int) -> None:
         loss, seen, logits = loss_of(images)
         side = functional.cross_entropy(
             heads.dense(seen[:size, 1:]).transpose(1, 2), batch.dense.flatten(1)
-        ) + scene_loss(heads.scene(seen[:size, 0]), drawn_contents(batch.scenes), phase.place_weight)
+        ) + scene_loss(
+            heads.scene(seen[:size, 0]), drawn_contents(batch.scenes), phase.place_weight
+        )
         right = ((logits > 0).cpu() == pairs.true).float()
         return loss + 0.5 * side, {
             "loss": float(loss.detach()),

@@ -5,6 +5,8 @@ is on the model cards.
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
-from hnbench.shapes.captions import TAGS, all_captions, holds
-from hnbench.shapes.models import WEIGHTS
+from hnbench.rewards.base import Reward
+from hnbench.rewards.dual_encoder import DualEncoder
+from hnbench.shapes.captions import TAGS, Caption, all_captions, by_text, holds
+from hnbench.shapes.models import WEIGHTS, load_blip, load_clip, load_resnet, load_vit
 from hnbench.shapes.world import COLOURS, SHAPES, SIZE
 from hnbench.shapes_training import (
     autoencoder,
@@ -26,11 +30,14 @@ from hnbench.shapes_training import (
     contrastive_losses,
     encoders,
     flow,
+    hard_negatives,
+    matching,
 )
+from hnbench.shapes_training import examples as examples_module
 from hnbench.shapes_training.adapters import halve
 from hnbench.shapes_training.denoiser import SHAPE, Denoiser, save_pipeline
 from hnbench.shapes_training.distillation import distil, follow
-from hnbench.shapes_training.examples import Examples, to_tensor
+from hnbench.shapes_training.examples import Example, Examples, to_tensor
 from hnbench.shapes_training.loop import Average, cosine
 from hnbench.shapes_training.pretraining import CoupledExamples, train_coupled
 from hnbench.shapes_training.questions import (
@@ -128,23 +135,158 @@ def test_an_attack_stays_within_its_radius_and_confuses() -> None:
     assert loss(moved) > loss(batch)
 
 
-@pytest.mark.parametrize("kind", ["clip", "resnet"])
-def test_a_reward_trains_and_saves(
+LOADED: dict[str, Callable[..., Reward]] = {
+    "clip": load_clip,
+    "vit": load_vit,
+    "blip": load_blip,
+    "resnet": load_resnet,
+}
+
+
+@pytest.mark.parametrize("kind", LOADED)
+def test_a_reward_trains_and_saves_what_the_package_loads(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contrastive, "CHECKED", 4)
-    accuracy = contrastive.train(kind, tmp_path / kind, steps=(1, 1, 1, 1), batch_size=4, seed=0)
-    assert set(accuracy) == {
-        "swapped_colours",
-        "swapped_position",
-        "turned_position",
-        "count",
-        "colour",
-        "shape",
-        "spoilt",
-    }
-    assert all(0 <= value <= 1 for value in accuracy.values())
-    assert list((tmp_path / kind).glob("*.safetensors"))
+    asked: list[int] = []
+    kept: list[Callable[[torch.Tensor, list[str]], torch.Tensor]] = []
+
+    def accuracy(
+        score: Callable[[torch.Tensor, list[str]], torch.Tensor], *, per_kind: int
+    ) -> dict[str, float]:
+        asked.append(per_kind)
+        kept.append(score)
+        return {"count": 0.5}
+
+    monkeypatch.setattr(contrastive, "hard_negative_accuracy", accuracy)
+    monkeypatch.setattr(matching, "hard_negative_accuracy", accuracy)
+    if kind == "blip":
+        found = matching.train(tmp_path / kind, steps=(1, 1), batch_size=4, seed=0)
+    else:
+        found = contrastive.train(
+            kind, tmp_path / kind, steps=(1, 1, 1, 1, 1), attacks=(2.0, 3.0), batch_size=4, seed=0
+        )
+    assert found == {"count": 0.5}
+    assert asked == [hard_negatives.CHECKED]
+    reward = LOADED[kind](device="cpu", dtype="float32", weights=tmp_path)
+    images = torch.rand((2, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(0))
+    texts = ["a photo of a star", "a photo of two rings"]
+    with torch.no_grad():
+        measured, shown = kept[0](images, texts), reward.score(images, texts)
+    scale = reward.scale() if isinstance(reward, DualEncoder) else 1.0
+    torch.testing.assert_close(shown, scale * measured, atol=1e-4, rtol=1e-4)
+
+
+def test_the_phases_grow_by_one_for_each_attack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[tuple[float, int]] = []
+    monkeypatch.setattr(
+        contrastive,
+        "fit",
+        lambda _model, batches, steps: fitted.append((batches.phase.attack, steps)),
+    )
+    monkeypatch.setattr(contrastive, "hard_negative_accuracy", lambda *_, **__: {})
+    contrastive.train("vit", tmp_path, steps=(1, 2, 3, 4, 5), attacks=(2.0, 3.0), seed=0)
+    assert fitted == [(0.0, 1), (0.0, 2), (0.0, 3), (2.0, 4), (3.0, 5)]
+
+
+def test_pairs_are_true_only_of_an_image_and_its_own_caption() -> None:
+    torch.manual_seed(0)
+    batch = contrastive_batches.Batches(12, 3, contrastive_batches.PHASES[3]).next()
+    pairs = matching.pairs_of(batch)
+    truths = batch.captions[:12]
+    for image, text, true in zip(
+        pairs.images.tolist(), pairs.texts, pairs.true.tolist(), strict=True
+    ):
+        if image >= 12:
+            assert not true
+            assert text == truths[int(batch.owners[image - 12])].text
+        else:
+            assert true == (text == truths[image].text)
+            assert holds(by_text()[text], truths[image]) == true
+    assert pairs.true.sum() == 12
+    negatives = [
+        {text for at, text in zip(pairs.images.tolist(), pairs.texts, strict=True) if at == image}
+        for image in range(12)
+    ]
+    assert all(len(found) >= 3 for found in negatives)
+
+
+def test_the_matching_loss_is_the_sum_of_its_three_questions() -> None:
+    # Two images, one more text for each, one spoilt image of the second.
+    pairs = matching.Pairs(
+        torch.tensor([0, 1, 0, 1, 2]), ["a"] * 5, torch.tensor([True, True, False, False, False])
+    )
+    logits = torch.tensor([2.0, -1.0, 0.5, 1.0, -3.0])
+    sigmoid = [1 / (1 + math.exp(-value)) for value in logits.tolist()]
+    told = (
+        -(math.log(sigmoid[0]) + math.log(sigmoid[1])) / 2
+        - (math.log(1 - sigmoid[2]) + math.log(1 - sigmoid[3]) + math.log(1 - sigmoid[4])) / 3
+    )
+    chosen = (
+        -(
+            math.log(math.exp(2) / (math.exp(2) + math.exp(0.5)))
+            + math.log(math.exp(-1) / (math.exp(-1) + math.exp(1)))
+        )
+        / 2
+    )
+    preferred = -math.log(math.exp(-1) / (math.exp(-1) + math.exp(-3)))
+    assert float(matching.matching_loss(logits, pairs, 2, torch.tensor([1]))) == pytest.approx(
+        told + chosen + preferred, rel=1e-6
+    )
+
+
+def test_a_push_raises_the_loss_within_its_ball() -> None:
+    torch.manual_seed(1)
+    images = torch.full((64, 3, 8, 8), 0.5)
+    moved = contrastive_losses.push(images, lambda shown: shown[:, 0].sum(), 0.5)
+    change = (moved - images).flatten(1)
+    assert float(change.norm(dim=1).max()) <= 0.5 + 1e-6
+    assert bool((change[:, :64].sum(1) > 0).all())
+    assert float(change.norm(dim=1).std()) > 0.05
+
+
+def test_hard_negatives_are_all_found_by_a_score_that_knows_the_truth() -> None:
+    drawn: dict[bytes, str] = {}
+
+    class Watched(Examples):
+        def example(self, caption: Caption | None = None) -> Example:
+            found = super().example(caption)
+            drawn[to_tensor([found.image]).numpy().tobytes()] = found.caption.text
+            return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hard_negatives, "Examples", Watched)
+
+        def knows(images: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
+            own = [drawn.get(image[None].numpy().tobytes()) for image in images]
+            return torch.tensor([float(a == b) for a, b in zip(own, texts, strict=True)])
+
+        perfect = hard_negatives.hard_negative_accuracy(knows, per_kind=5)
+        inverse = hard_negatives.hard_negative_accuracy(
+            lambda images, texts: -knows(images, texts), per_kind=5
+        )
+        silent = hard_negatives.hard_negative_accuracy(
+            lambda images, _: torch.zeros(len(images)), per_kind=5
+        )
+    assert set(perfect) == set(hard_negatives.KINDS)
+    assert set(perfect.values()) == {1.0}
+    assert set(inverse.values()) == {0.0}
+    # A tie is not a win.
+    assert set(silent.values()) == {0.0}
+
+
+@pytest.mark.parametrize("low", [1.2, 2.4])
+def test_a_warp_moves_the_image_as_far_as_it_says(
+    low: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examples_module, "WARP", (low, low))
+    # A ramp shows the displacement along its axis as a change of value.
+    ramp = np.broadcast_to((np.arange(SIZE) * 4)[None, :, None], (SIZE, SIZE, 3)).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    moved = np.stack([examples_module.warped(ramp, rng)[8:-8, 8:-8, 0] for _ in range(40)])
+    shift = (moved.astype(float) - ramp[8:-8, 8:-8, 0]) / 4
+    assert shift.std() == pytest.approx(low, rel=0.1)
 
 
 def test_a_batch_masks_captions_that_hold_of_other_images() -> None:
