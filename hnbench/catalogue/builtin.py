@@ -169,9 +169,9 @@ REWARDS: tuple[RewardEntry, ...] = (
         "how well a shapes image fits its caption, by a small CLIP",
     ),
     RewardEntry(
-        "shapes-vit",
-        "hnbench.shapes.models:load_vit",
-        "the same, by open_clip's ViT on larger images",
+        "shapes-convnext",
+        "hnbench.shapes.models:load_convnext",
+        "the same, by open_clip's ConvNeXt",
     ),
     RewardEntry(
         "shapes-blip",
@@ -181,7 +181,7 @@ REWARDS: tuple[RewardEntry, ...] = (
     RewardEntry(
         "shapes-preference",
         "hnbench.rewards.base:Mixture",
-        "what the shapes preset optimises: shapes-clip, shapes-vit and shapes-blip",
+        "what the shapes preset optimises: shapes-clip, shapes-convnext and shapes-blip",
         weights=PREFERENCE,
     ),
     RewardEntry(

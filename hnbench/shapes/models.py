@@ -49,9 +49,9 @@ def load_clip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> ClipReward
     )
 
 
-def load_vit(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
-    """The second optimised reward: open_clip's ViT on larger images."""
-    return _open_clip("vit", device, dtype, weights)
+def load_convnext(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
+    """The second optimised reward: open_clip's ConvNeXt."""
+    return _open_clip("convnext", device, dtype, weights)
 
 
 def load_blip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> BlipReward:

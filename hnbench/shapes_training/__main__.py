@@ -46,23 +46,28 @@ def train_clip(out: Path, device: str) -> dict[str, float]:
     return contrastive.train(
         "clip",
         out / "clip",
-        steps=(2000, 1800, 1600, 2400, 1200),
+        steps=(2000, 1800, 1600, 2400, 600),
         attacks=(2.0, 3.0),
         seed=1,
         device=device,
     )
 
 
-def train_vit(out: Path, device: str) -> dict[str, float]:
+def train_convnext(out: Path, device: str) -> dict[str, float]:
     """Train the second optimised reward."""
     return contrastive.train(
-        "vit", out / "vit", steps=(1200, 900, 900, 1600), attacks=(3.0,), seed=41, device=device
+        "convnext",
+        out / "convnext",
+        steps=(1200, 900, 900, 1600),
+        attacks=(3.0,),
+        seed=41,
+        device=device,
     )
 
 
 def train_blip(out: Path, device: str) -> dict[str, float]:
     """Train the third optimised reward."""
-    return matching.train(out / "blip", steps=(1500, 2500), seed=63, device=device)
+    return matching.train(out / "blip", steps=(1500, 2000, 2000), seed=63, device=device)
 
 
 def train_resnet(out: Path, device: str) -> dict[str, float]:
@@ -162,7 +167,7 @@ def _decoded(model: AutoencoderTiny, latents: Tensor) -> Tensor:
 STAGES: dict[str, Callable[[Path, str], dict[str, float]]] = {
     "autoencoder": train_autoencoder,
     "clip": train_clip,
-    "vit": train_vit,
+    "convnext": train_convnext,
     "blip": train_blip,
     "resnet": train_resnet,
     "pretrained": pretrain,

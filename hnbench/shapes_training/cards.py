@@ -19,12 +19,12 @@ WHAT = {
         "A part of the optimised reward (transformers' CLIPModel): a ViT of 4 layers of width 96 "
         "and a text transformer of 3 layers of width 64."
     ),
-    "vit": (
-        "A part of the optimised reward (open_clip): a ViT of 4 layers of width 64 on 96x96 images"
+    "convnext": (
+        "A part of the optimised reward (open_clip): timm's smallest ConvNeXt on 96x96 images"
         " and a text transformer of 2 layers of width 64."
     ),
     "blip": (
-        "A part of the optimised reward (transformers' BlipForImageTextRetrieval): a ViT of 3"
+        "A part of the optimised reward (transformers' BlipForImageTextRetrieval): a ViT of 4"
         " layers and a text transformer of 2 layers with cross-attention, both of width 64."
     ),
     "resnet": (
@@ -50,7 +50,7 @@ _DUAL = (
 )
 MEANING = {
     "clip": _DUAL,
-    "vit": _DUAL,
+    "convnext": _DUAL,
     "blip": _DUAL,
     "resnet": _DUAL,
     "teacher": (

@@ -1,6 +1,6 @@
 """The dual encoders among the rewards, trained contrastively with hard negatives.
 
-`clip` (a ViT in transformers' CLIPModel) and `vit` (open_clip's CLIP with a ViT on larger images)
+`clip` (a ViT in transformers' CLIPModel) and `convnext` (open_clip's CLIP with a ConvNeXt)
 are optimised; `resnet` (open_clip's CLIP with a ModifiedResNet) is held out. They have different
 seeds. All learn from drawn images alone, with three kinds of negatives: other captions of the batch
 (masked if they are true of the image), hard-negative captions, and spoilt images that the caption
@@ -19,7 +19,7 @@ import torch
 
 from hnbench.shapes_training.contrastive_batches import PHASES, Batches
 from hnbench.shapes_training.contrastive_losses import SideTasks, attacked, contrastive_loss
-from hnbench.shapes_training.encoders import RESNET, VIT, OpenClipEncoder, VitEncoder
+from hnbench.shapes_training.encoders import CONVNEXT, RESNET, OpenClipEncoder, VitEncoder
 from hnbench.shapes_training.hard_negatives import CHECKED, hard_negative_accuracy
 from hnbench.shapes_training.loop import minimise
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ENCODERS: dict[str, Callable[[], TwoTowers]] = {
     "clip": VitEncoder,
-    "vit": lambda: OpenClipEncoder(VIT),
+    "convnext": lambda: OpenClipEncoder(CONVNEXT),
     "resnet": lambda: OpenClipEncoder(RESNET),
 }
 

@@ -1,5 +1,5 @@
 """The dual encoders of the rewards: a ViT as transformers' CLIPModel, and open_clip's CLIP with a
-ViT or a ModifiedResNet.
+ConvNeXt or a ModifiedResNet.
 """
 
 from __future__ import annotations
@@ -135,24 +135,23 @@ RESNET: dict[str, Any] = {
     "text_cfg": {**_TEXT, "layers": 3},
 }
 """open_clip's model configuration of the ModifiedResNet, without the vocabulary's size."""
-VIT: dict[str, Any] = {
+CONVNEXT: dict[str, Any] = {
     "embed_dim": DIM,
     "vision_cfg": {
-        "layers": 4,
-        "width": 64,
-        "head_width": 16,
-        "patch_size": 8,
+        "timm_model_name": "test_convnext",
+        "timm_pool": "abs_attn",
+        "timm_proj": "",
         "image_size": 96,
     },
     "text_cfg": {**_TEXT, "layers": 2},
 }
-"""open_clip's model configuration of its ViT. On images enlarged to 96 pixels, a patch covers 5.3
-pixels of the original instead of the 8 of `VitEncoder`.
+"""open_clip's model configuration of timm's smallest ConvNeXt (Liu et al., arXiv 2201.03545) with
+attention pooling.
 """
 
 
 class OpenClipEncoder(TwoTowers):
-    """open_clip's CLIP with the image tower of `RESNET` or `VIT`, on enlarged images."""
+    """open_clip's CLIP with the image tower of `RESNET` or `CONVNEXT`, on enlarged images."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
@@ -167,19 +166,19 @@ class OpenClipEncoder(TwoTowers):
                 "pool_type": "eos",
             },
         }
-        vision = config["vision_cfg"]
         self.model = CLIP(
             DIM,
-            CLIPVisionCfg(**vision),
+            CLIPVisionCfg(**config["vision_cfg"]),
             CLIPTextCfg(**self.config["text_cfg"]),
             init_logit_scale=3.2,
         )
-        # open_clip returns only pooled features, so a hook keeps the dense ones.
+        # open_clip returns only pooled features, so a hook keeps those of the stage with cells of 8
+        # or 16 pixels of the enlarged image.
         self._dense: Tensor | None = None
-        convolutional = "patch_size" not in vision
-        self.dense_channels = vision["width"] * (16 if convolutional else 1)
-        kept = self.model.visual.layer3 if convolutional else self.model.visual.transformer
-        kept.register_forward_hook(self._keep)
+        visual = self.model.visual
+        stage = visual.layer3 if hasattr(visual, "layer3") else visual.trunk.stages[1]
+        self.dense_channels = [each.shape[0] for each in stage.parameters()][-1]
+        stage.register_forward_hook(self._keep)
 
     def _keep(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
         self._dense = output
@@ -191,7 +190,7 @@ class OpenClipEncoder(TwoTowers):
         )
         features = self.model.encode_image(enlarged)
         assert self._dense is not None  # noqa: S101
-        return features, _on_grid(self._dense)
+        return features, functional.adaptive_avg_pool2d(self._dense, GRID)
 
     def text(self, ids: Tensor) -> Tensor:
         found: Tensor = self.model.encode_text(ids)
@@ -213,14 +212,3 @@ class OpenClipEncoder(TwoTowers):
             json.dumps({"model_cfg": self.config}, indent=2) + "\n"
         )
         self.tokenizer.save_pretrained(folder)
-
-
-def _on_grid(dense: Tensor) -> Tensor:
-    """Features of a convolution `[B, C, 8, 8]` as they are; those of a ViT, the class token and
-    patches `[B, 1 + n * n, C]`, averaged to `[B, C, 8, 8]`.
-    """
-    if dense.ndim == 4:
-        return dense
-    side = int((dense.shape[1] - 1) ** 0.5)
-    patches = dense[:, 1:].transpose(1, 2).unflatten(2, (side, side))
-    return functional.adaptive_avg_pool2d(patches, GRID)

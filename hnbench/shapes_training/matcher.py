@@ -27,7 +27,7 @@ _PROJECTED = 8
 
 
 class Matcher(nn.Module):
-    """A ViT of 3 layers and a text transformer of 2 layers with cross-attention to its patches."""
+    """A ViT of 4 layers and a text transformer of 2 layers with cross-attention to its patches."""
 
     def __init__(self) -> None:
         from transformers import BlipConfig, BlipForImageTextRetrieval
@@ -42,7 +42,7 @@ class Matcher(nn.Module):
                     **shared,
                     "image_size": SIZE,
                     "patch_size": SIZE // GRID,
-                    "num_hidden_layers": 3,
+                    "num_hidden_layers": 4,
                     "hidden_act": "gelu",
                 },
                 text_config={

@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from hnbench.shapes_training.contrastive_batches import Batch
 
 PHASES = (
+    Phase(2e-3, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), grouped=True, place_weight=20.0),
     Phase(1e-3, (0.5, 1.0, 1.2, 1.0, 2.0, 2.0), grouped=True, place_weight=20.0),
     Phase(1e-3, (0.7, 1.0, 1.2, 1.0, 2.0, 1.5), grouped=True, place_weight=50.0, attack=3.0),
 )
-"""The phases teach what is in the images, then the same under attack."""
+"""The first phase trains the image tower alone, on the side tasks. The second teaches which
+captions are true, and the third the same under attack.
+"""
 
 
 class SideTasks(nn.Module):
@@ -106,21 +109,34 @@ def train(
     model = Matcher().to(device)
     for index, (phase, count) in enumerate(zip(PHASES, steps, strict=True)):
         torch.manual_seed(seed + 100 * index)
-        fit(model, Batches(batch_size, seed + 100 * index, phase), steps=count)
+        batches = Batches(batch_size, seed + 100 * index, phase)
+        fit(model, batches, steps=count, matched=index > 0)
     # Rounded to float16 and back, so that the saved weights are those that are measured below.
     model.half().save(folder)
     model.float()
     return hard_negative_accuracy(model.score, per_kind=CHECKED)
 
 
-def fit(model: Matcher, batches: Batches, *, steps: int) -> None:
-    """Train the model in place, with new side tasks. Its averaged weights remain."""
+def fit(model: Matcher, batches: Batches, *, steps: int, matched: bool) -> None:
+    """Train the model in place, with new side tasks; without `matched`, on these alone. Its
+    averaged weights remain.
+    """
     model.train()
     heads = SideTasks().to(model.device)
     phase = batches.phase
 
+    def side_loss(seen: Tensor, batch: Batch) -> Tensor:
+        dense = heads.dense(seen[:, 1:]).transpose(1, 2)
+        scene = scene_loss(
+            heads.scene(seen[:, 0]), drawn_contents(batch.scenes), phase.place_weight
+        )
+        return functional.cross_entropy(dense, batch.dense.flatten(1)) + scene
+
     def next_loss() -> tuple[Tensor, dict[str, float]]:
         batch = batches.next().to(model.device)
+        if not matched:
+            side = side_loss(model.seen(batch.images), batch)
+            return side, {"side": float(side.detach())}
         pairs, size = pairs_of(batch), len(batch.images)
 
         def loss_of(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,11 +148,7 @@ def fit(model: Matcher, batches: Batches, *, steps: int) -> None:
         if phase.attack:
             images = push(images, lambda moved: loss_of(moved)[0], phase.attack)
         loss, seen, logits = loss_of(images)
-        side = functional.cross_entropy(
-            heads.dense(seen[:size, 1:]).transpose(1, 2), batch.dense.flatten(1)
-        ) + scene_loss(
-            heads.scene(seen[:size, 0]), drawn_contents(batch.scenes), phase.place_weight
-        )
+        side = side_loss(seen[:size], batch)
         right = ((logits > 0).cpu() == pairs.true).float()
         return loss + 0.5 * side, {
             "loss": float(loss.detach()),

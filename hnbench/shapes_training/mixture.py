@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from hnbench.shapes.captions import training_prompts
-from hnbench.shapes.models import load_blip, load_clip, load_generator, load_vit
+from hnbench.shapes.models import load_blip, load_clip, load_convnext, load_generator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,9 @@ def spread(
 
 def main() -> None:
     """Print each reward's standard deviation and its weight."""
-    rewards = [load(device="cpu", dtype="float32") for load in (load_clip, load_vit, load_blip)]
+    rewards = [
+        load(device="cpu", dtype="float32") for load in (load_clip, load_convnext, load_blip)
+    ]
     deviations = spread(
         load_generator(device="cpu", dtype="float32"), rewards, training_prompts()[:PROMPTS]
     )

@@ -25,7 +25,7 @@ def test_every_built_in_model_was_counted() -> None:
         assert parts <= set(operations_of(name)), name
 
 
-@pytest.mark.parametrize("name", ["shapes", "shapes-clip", "shapes-resnet", "redness", "aesthetic"])
+@pytest.mark.parametrize("name", ["shapes", *OWN_REWARDS, "aesthetic"])
 def test_counted_again_it_is_the_same(name: str) -> None:
     assert rows_of(name) == operations_of(name)
 

@@ -17,7 +17,7 @@ from hnbench.weights.hub import Source
 
 KNOWN = (
     "aesthetic, clip, hpsv2.0, hpsv2.1, hpsv3, human-preference, imagereward, pickscore, redness,"
-    " shapes-clip, shapes-resnet"
+    " shapes-blip, shapes-clip, shapes-convnext, shapes-preference, shapes-resnet"
 )
 
 
@@ -68,6 +68,9 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
             [
                 *(
                     "shapes-clip",
+                    "shapes-convnext",
+                    "shapes-blip",
+                    "shapes-preference",
                     "shapes-resnet",
                     "redness",
                     "hpsv2.1",

@@ -18,7 +18,7 @@ from hnbench.errors import UsageError
 from hnbench.rewards.base import Reward
 from hnbench.rewards.clip import ClipReward, load
 from hnbench.rewards.open_clip import OpenClipReward, build
-from hnbench.shapes_training.encoders import ResnetEncoder, VitEncoder
+from hnbench.shapes_training.encoders import CONVNEXT, RESNET, OpenClipEncoder, VitEncoder
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from tests.rewards import tiny
 
@@ -40,15 +40,24 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, VitEncoder]:
 
 
 @pytest.fixture(scope="module")
-def resnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ResnetEncoder]:
+def resnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OpenClipEncoder]:
     torch.manual_seed(0)
-    model = ResnetEncoder().eval()
+    model = OpenClipEncoder(RESNET).eval()
     folder = tmp_path_factory.mktemp("resnet")
     model.save(folder)
     return folder, model
 
 
-@pytest.fixture(params=["vit", "resnet"])
+@pytest.fixture(scope="module")
+def convnext(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OpenClipEncoder]:
+    torch.manual_seed(0)
+    model = OpenClipEncoder(CONVNEXT).eval()
+    folder = tmp_path_factory.mktemp("convnext")
+    model.save(folder)
+    return folder, model
+
+
+@pytest.fixture(params=["vit", "resnet", "convnext"])
 def reward(request: pytest.FixtureRequest) -> Reward:
     folder, _ = request.getfixturevalue(request.param)
     kind = ClipReward if request.param == "vit" else OpenClipReward
@@ -71,7 +80,7 @@ def test_score_is_transformers_own_logit(vit: tuple[Path, VitEncoder]) -> None:
         )
 
 
-def test_score_is_open_clips_own_similarity(resnet: tuple[Path, ResnetEncoder]) -> None:
+def test_score_is_open_clips_own_similarity(resnet: tuple[Path, OpenClipEncoder]) -> None:
     folder, _ = resnet
     reward = OpenClipReward(folder, name="resnet", mean=HALF, std=HALF)
     ids = reward.tokenizer(
@@ -142,7 +151,7 @@ def test_a_scale_is_the_checkpoint_s_in_every_type(dtype: torch.dtype, tmp_path:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_open_clip_s_scale_too(dtype: torch.dtype, resnet: tuple[Path, ResnetEncoder]) -> None:
+def test_open_clip_s_scale_too(dtype: torch.dtype, resnet: tuple[Path, OpenClipEncoder]) -> None:
     made = OpenClipReward(resnet[0], name="r", mean=HALF, std=HALF, dtype=dtype)
     assert made.scale() == pytest.approx(
         float(load_file(resnet[0] / "open_clip_model.safetensors")["logit_scale"].exp()), rel=1e-6

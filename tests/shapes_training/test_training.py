@@ -20,7 +20,7 @@ from hnbench.generators.stable_diffusion import StableDiffusionGenerator
 from hnbench.rewards.base import Reward
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.shapes.captions import TAGS, Caption, all_captions, by_text, holds
-from hnbench.shapes.models import WEIGHTS, load_blip, load_clip, load_resnet, load_vit
+from hnbench.shapes.models import WEIGHTS, load_blip, load_clip, load_convnext, load_resnet
 from hnbench.shapes.world import COLOURS, SHAPES, SIZE
 from hnbench.shapes_training import (
     autoencoder,
@@ -137,7 +137,7 @@ def test_an_attack_stays_within_its_radius_and_confuses() -> None:
 
 LOADED: dict[str, Callable[..., Reward]] = {
     "clip": load_clip,
-    "vit": load_vit,
+    "convnext": load_convnext,
     "blip": load_blip,
     "resnet": load_resnet,
 }
@@ -160,7 +160,7 @@ def test_a_reward_trains_and_saves_what_the_package_loads(
     monkeypatch.setattr(contrastive, "hard_negative_accuracy", accuracy)
     monkeypatch.setattr(matching, "hard_negative_accuracy", accuracy)
     if kind == "blip":
-        found = matching.train(tmp_path / kind, steps=(1, 1), batch_size=4, seed=0)
+        found = matching.train(tmp_path / kind, steps=(1, 1, 1), batch_size=4, seed=0)
     else:
         found = contrastive.train(
             kind, tmp_path / kind, steps=(1, 1, 1, 1, 1), attacks=(2.0, 3.0), batch_size=4, seed=0
@@ -186,7 +186,7 @@ def test_the_phases_grow_by_one_for_each_attack(
         lambda _model, batches, steps: fitted.append((batches.phase.attack, steps)),
     )
     monkeypatch.setattr(contrastive, "hard_negative_accuracy", lambda *_, **__: {})
-    contrastive.train("vit", tmp_path, steps=(1, 2, 3, 4, 5), attacks=(2.0, 3.0), seed=0)
+    contrastive.train("convnext", tmp_path, steps=(1, 2, 3, 4, 5), attacks=(2.0, 3.0), seed=0)
     assert fitted == [(0.0, 1), (0.0, 2), (0.0, 3), (2.0, 4), (3.0, 5)]
 
 

@@ -10,8 +10,10 @@ from hnbench.catalogue.registry import REWARDS
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.testing import BrightnessReward, ContractError, RedReward, check_reward
 
+OWN = ("shapes-clip", "shapes-convnext", "shapes-blip", "shapes-resnet", "redness")
 
-@pytest.mark.parametrize("name", ["shapes-clip", "shapes-resnet", "redness"])
+
+@pytest.mark.parametrize("name", OWN)
 def test_the_built_in_rewards_keep_the_contract(name: str) -> None:
     check_reward(REWARDS.get(name)(device="cpu", dtype="float32"))
 
