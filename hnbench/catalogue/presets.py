@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hnbench.rewards.sources import HUMAN_PREFERENCE
+from hnbench.shapes.preference import PREFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,7 +148,7 @@ _DISTILLED_SDXL = (
 
 PRESETS: Mapping[str, Preset] = {
     "shapes": Preset(
-        optimised={"shapes-clip": 1.0},
+        optimised=PREFERENCE,
         held_out=("shapes-resnet", "redness"),
         parameters={"reno": {"learning_rate": 2.0}},
         adapters={

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from hnbench.shapes.preference import PREFERENCE
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hnbench.generators.stable_diffusion import StableDiffusionGenerator
+    from hnbench.rewards.base import Mixture, Reward
     from hnbench.rewards.blip import BlipReward
     from hnbench.rewards.clip import ClipReward
     from hnbench.rewards.open_clip import OpenClipReward
@@ -65,6 +68,23 @@ def load_blip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> BlipReward
         std=_HALF,
         device=device,
         dtype=getattr(torch, dtype),
+    )
+
+
+def load_preference(*, device: str, dtype: str, weights: Path = WEIGHTS) -> Mixture:
+    """The mixture `shapes-preference` of the optimised rewards."""
+    from hnbench.rewards.base import Mixture
+
+    loaders: dict[str, Callable[..., Reward]] = {
+        "shapes-clip": load_clip,
+        "shapes-convnext": load_convnext,
+        "shapes-blip": load_blip,
+    }
+    return Mixture(
+        {
+            name: (loaders[name](device=device, dtype=dtype, weights=weights), weight)
+            for name, weight in PREFERENCE.items()
+        }
     )
 
 

@@ -1,9 +1,10 @@
 """Rebuild the embedded world's models: `python -m hnbench.shapes_training all --out FOLDER`.
 
 Each stage reads what the stages before it wrote in the same folder, and can be run by itself:
-autoencoder -> clip -> resnet -> pretrained -> teacher -> generator -> hypernoise -> finetune.
-Deterministic for its seeds on one machine and number of threads. To use the models, copy `clip`,
-`resnet`, `generator`, `hypernoise` and `finetune` into `hnbench/shapes/weights`.
+autoencoder -> clip -> convnext -> blip -> resnet -> pretrained -> teacher -> generator ->
+hypernoise -> finetune. Deterministic for its seeds on one machine and number of threads. To use the
+models, copy `clip`, `convnext`, `blip`, `resnet`, `generator`, `hypernoise` and `finetune` into
+`hnbench/shapes/weights`.
 """
 
 from __future__ import annotations

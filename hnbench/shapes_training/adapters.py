@@ -14,16 +14,15 @@ from hnbench.catalogue.presets import preset_of
 from hnbench.hypernetwork.checkpoint import WEIGHTS, describe_adapter
 from hnbench.hypernetwork.config import TrainingConfig
 from hnbench.hypernetwork.trainer import Trainer
-from hnbench.rewards.base import Mixture
 from hnbench.shapes.captions import training_prompts
-from hnbench.shapes.models import load_clip, load_generator
+from hnbench.shapes.models import load_generator, load_preference
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def train(kind: str, out: Path, device: str) -> dict[str, float]:
-    """Train one adapter (`"hypernoise"` or `"finetune"`) on `out/generator` and `out/clip` with the
+    """Train one adapter (`"hypernoise"` or `"finetune"`) on the models in `out` with the
     preset's configuration.
 
     The training's folder is `out/<kind>-training`; an interrupted training continues there. The
@@ -38,7 +37,7 @@ def train(kind: str, out: Path, device: str) -> dict[str, float]:
         **preset.trainings["shapes"][kind],
     )
     generator = load_generator(device=device, dtype="float32", weights=out)
-    reward = Mixture({"shapes-clip": (load_clip(device=device, dtype="float32", weights=out), 1.0)})
+    reward = load_preference(device=device, dtype="float32", weights=out)
     adapter = Trainer(
         config, generator, reward, training_prompts(), out / f"{kind}-training"
     ).train()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from hnbench.shapes.captions import training_prompts
-from hnbench.shapes.models import load_blip, load_clip, load_convnext, load_generator
+from hnbench.shapes.models import load_generator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
