@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from hnbench.shapes.captions import training_prompts
-from hnbench.shapes.models import load_generator
+from hnbench.shapes.models import load_generator, load_preference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,9 +43,8 @@ def spread(
 
 def main() -> None:
     """Print each reward's standard deviation and its weight."""
-    rewards = [
-        load(device="cpu", dtype="float32") for load in (load_clip, load_convnext, load_blip)
-    ]
+    parts = load_preference(device="cpu", dtype="float32").parts
+    rewards = [reward for reward, _ in parts.values()]
     deviations = spread(
         load_generator(device="cpu", dtype="float32"), rewards, training_prompts()[:PROMPTS]
     )
