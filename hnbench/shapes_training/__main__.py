@@ -66,6 +66,18 @@ def train_convnext(out: Path, device: str) -> dict[str, float]:
     )
 
 
+def train_byobnet(out: Path, device: str) -> dict[str, float]:
+    """Train the third optimised reward."""
+    return contrastive.train(
+        "byobnet",
+        out / "byobnet",
+        steps=(1200, 900, 900, 1600),
+        attacks=(3.0,),
+        seed=74,
+        device=device,
+    )
+
+
 def train_blip(out: Path, device: str) -> dict[str, float]:
     """Train the third optimised reward."""
     return matching.train(out / "blip", steps=(1500, 2000, 2000), seed=63, device=device)
@@ -169,6 +181,7 @@ STAGES: dict[str, Callable[[Path, str], dict[str, float]]] = {
     "autoencoder": train_autoencoder,
     "clip": train_clip,
     "convnext": train_convnext,
+    "byobnet": train_byobnet,
     "blip": train_blip,
     "resnet": train_resnet,
     "pretrained": pretrain,

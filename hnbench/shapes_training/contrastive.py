@@ -19,7 +19,7 @@ import torch
 
 from hnbench.shapes_training.contrastive_batches import PHASES, Batches
 from hnbench.shapes_training.contrastive_losses import SideTasks, attacked, contrastive_loss
-from hnbench.shapes_training.encoders import CONVNEXT, RESNET, OpenClipEncoder, VitEncoder
+from hnbench.shapes_training.encoders import BYOBNET, CONVNEXT, RESNET, OpenClipEncoder, VitEncoder
 from hnbench.shapes_training.hard_negatives import CHECKED, hard_negative_accuracy
 from hnbench.shapes_training.loop import minimise
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ENCODERS: dict[str, Callable[[], TwoTowers]] = {
     "clip": VitEncoder,
     "convnext": lambda: OpenClipEncoder(CONVNEXT),
+    "byobnet": lambda: OpenClipEncoder(BYOBNET),
     "resnet": lambda: OpenClipEncoder(RESNET),
 }
 

@@ -1,5 +1,5 @@
 """The dual encoders of the rewards: a ViT as transformers' CLIPModel, and open_clip's CLIP with a
-ConvNeXt or a ModifiedResNet.
+ConvNeXt, a ByobNet or a ModifiedResNet.
 """
 
 from __future__ import annotations
@@ -148,10 +148,17 @@ CONVNEXT: dict[str, Any] = {
 """open_clip's model configuration of timm's smallest ConvNeXt (Liu et al., arXiv 2201.03545) with
 attention pooling.
 """
+BYOBNET: dict[str, Any] = {
+    **CONVNEXT,
+    "vision_cfg": {**CONVNEXT["vision_cfg"], "timm_model_name": "test_byobnet"},
+}
+"""open_clip's model configuration of timm's smallest ByobNet: batch norm, grouped convolutions and
+squeeze-and-excitation, as in RegNet (Radosavovic et al., arXiv 2003.13678).
+"""
 
 
 class OpenClipEncoder(TwoTowers):
-    """open_clip's CLIP with the image tower of `RESNET` or `CONVNEXT`, on enlarged images."""
+    """open_clip's CLIP with one of these image towers, on enlarged images."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
@@ -174,11 +181,13 @@ class OpenClipEncoder(TwoTowers):
         )
         # open_clip returns only pooled features, so a hook keeps those of the stage with cells of 8
         # or 16 pixels of the enlarged image.
-        self._dense: Tensor | None = None
-        visual = self.model.visual
+        self._dense = torch.empty(0)
+        visual, size = self.model.visual, config["vision_cfg"]["image_size"]
         stage = visual.layer3 if hasattr(visual, "layer3") else visual.trunk.stages[1]
-        self.dense_channels = [each.shape[0] for each in stage.parameters()][-1]
         stage.register_forward_hook(self._keep)
+        with torch.no_grad():
+            visual.eval()(torch.zeros(1, 3, size, size))
+        self.dense_channels = self._dense.shape[1]
 
     def _keep(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
         self._dense = output
@@ -189,7 +198,6 @@ class OpenClipEncoder(TwoTowers):
             images * 2 - 1, size=(size, size), mode="bilinear", align_corners=False
         )
         features = self.model.encode_image(enlarged)
-        assert self._dense is not None  # noqa: S101
         return features, functional.adaptive_avg_pool2d(self._dense, GRID)
 
     def text(self, ids: Tensor) -> Tensor:
