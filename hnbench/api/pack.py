@@ -20,7 +20,7 @@ def pack(runs: Sequence[str | Path], *, undo: bool = False) -> tuple[PackedRun, 
 
     Nothing is lost if the process is killed: the same call completes it. Images are left alone.
 
-    Raises `UsageError` if no folder is given; `StoreError` for a folder that is no run, is damaged,
+    Raises `UsageError` if no folder is given; `StoreError` for a folder that holds none, is damaged,
     is in use or cannot be written to.
     """
     if not runs:

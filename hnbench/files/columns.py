@@ -150,7 +150,7 @@ def _depth(place: Place, key_of: Callable[[Place], Place | None]) -> int:
 
 
 def _keys(key: Place | None, found: dict[_Column, dict[int, Any]], numbers: Iterable[int]) -> Keys:
-    """What the rows of these numbers have in the column of the key, whatever its kind."""
+    """The values of the rows of these numbers in the column of the key, whatever its kind."""
     if key is None:
         return [None for _ in numbers]
     there: dict[int, Any] = {}

@@ -58,7 +58,7 @@ class _Header(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     whole: dict[int, str]
     """Number of a line, from 0 -> the line, for those that are not in the columns."""
     shared: dict[str, Any]
-    """What all ids of the run have in common (`shared_identity`)."""
+    """The part of the identity that all ids of the run share (`shared_identity`)."""
     methods: dict[str, dict[str, Any]]
     """Label -> identity of its method, as in the ids."""
     weights: dict[str, float]
@@ -159,7 +159,7 @@ def packed(lines: Sequence[bytes], manifest: Mapping[str, Any]) -> bytes:
 
 
 def _key_of(place: Place) -> Place | None:
-    """What a field depends on, in most records."""
+    """The field that decides another one, in most records."""
     match place[0]:
         case "label" | "noise_sha256":
             return None
