@@ -20,8 +20,8 @@ def pack(runs: Sequence[str | Path], *, undo: bool = False) -> tuple[PackedRun, 
 
     Nothing is lost if the process is killed: the same call completes it. Images are left alone.
 
-    Raises `UsageError` if no folder is given; `StoreError` for a folder that holds none, is damaged,
-    is in use or cannot be written to.
+    Raises `UsageError` if no folder is given; `StoreError` for a folder that is not a run's, or
+    is damaged, in use or not writable.
     """
     if not runs:
         raise UsageError("there is nothing to pack; give at least one run folder")

@@ -20,7 +20,7 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.reports.labels import row_labels
 from hnbench.runs.coverage import cover
 from hnbench.runs.frame import REWRITER, frame_of, on_cpu
-from hnbench.runs.plan import BASE, Plan
+from hnbench.runs.plan import BASE, Plan, oracles_in
 from hnbench.runs.store import Run, damaged_images, read_run
 from hnbench.stats.intervals import ClusterBootstrap
 
@@ -181,7 +181,8 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     earlier = _earlier(runs, latest)
     plans = [plan.with_rows(earlier) for plan in latest]
     plan = plans[0]
-    labels = row_labels(plan.identities)
+    oracles = {label for run in runs for label in oracles_in(run.manifest)}
+    labels = row_labels(plan.identities, oracles)
     covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
     tags = _tags(plan, runs[0])
     cpu_seeds = [seed for seed, run in zip(seeds, runs, strict=True) if on_cpu(run.manifest)]

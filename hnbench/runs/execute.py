@@ -135,6 +135,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
     manifest = {
         **described,
         "plan": plan.to_json(),
+        "oracles": [label for method in methods if method.sees_judge for label in method.labels],
         "training": experiment.prepared.training,
         "skipped": experiment.prepared.reasons(store),
         "environment": surroundings,

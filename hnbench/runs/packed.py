@@ -53,7 +53,7 @@ class _Header(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     schema: int = SCHEMA
     sha256: Sha256
-    """Of all lines, with their ends."""
+    """The digest of all lines, with their ends."""
     lines: int
     whole: dict[int, str]
     """Number of a line, from 0 -> the line, for those that are not in the columns."""
