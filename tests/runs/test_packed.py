@@ -6,6 +6,8 @@ import json
 import lzma
 import random
 from collections.abc import Callable
+from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +222,106 @@ def test_a_file_that_unpacks_to_far_too_much_is_refused(
     monkeypatch.setattr("hnbench.files.journal.LARGEST_RATIO", 0)
     with pytest.raises(StoreError, match="far more bytes unpacked than a journal would"):
         list(lines_of(path))
+
+
+class ByTheDocument:
+    """The reader that docs/run-format.md describes, without any code of hnbench."""
+
+    def __init__(self, path: Path) -> None:
+        first, _, self.rest = lzma.decompress(path.read_bytes()).partition(b"\n")
+        self.header = json.loads(first)
+
+    def take(self, size: int) -> bytes:
+        part, self.rest = self.rest[:size], self.rest[size:]
+        return part
+
+    @staticmethod
+    def series(part: bytes) -> list[int]:
+        width, planes = part[0], part[1:]
+        count = len(planes) // width
+        folded = [sum(planes[at + i * count] << 8 * i for i in range(width)) for at in range(count)]
+        return [-(one + 1) // 2 if one % 2 else one // 2 for one in folded]
+
+    @staticmethod
+    def number(rank: int, digits: int) -> float:
+        if rank == 0:
+            return 0.0
+        decade, place = divmod(abs(rank) - 1, 9 * 10 ** (digits - 1))
+        text = f"{10 ** (digits - 1) + place}e{decade - 12 - (digits - 1)}"
+        return float(Decimal(text)) * (1 if rank > 0 else -1)
+
+    def rows(self) -> list[dict[str, Any]]:
+        label_of = self.series(self.take(self.header["labels"]))
+        parts = [self.take(size) for size in self.header["sizes"]]
+        assert self.rest == b""
+        shape_of = self.series(parts[0])
+        members: dict[str, list[int]] = {}
+        for row, shape in enumerate(shape_of):
+            for place, kind in self.header["shapes"][shape]:
+                members.setdefault(json.dumps([place, kind]), []).append(row)
+        values: dict[tuple[str, int], Any] = {}
+        for at, (place, kind, key) in enumerate(self.header["columns"]):
+            rows = members[json.dumps([place, kind])]
+            read = self.lists if kind == "numbers" else self.distinct
+            keys = [json.dumps(values.get((json.dumps(key), row))) for row in rows]
+            found = read(kind, parts[1 + 2 * at], parts[2 + 2 * at], keys)
+            values.update(
+                {(json.dumps(place), row): one for row, one in zip(rows, found, strict=True)}
+            )
+        made: list[dict[str, Any]] = []
+        for row, shape in enumerate(shape_of):
+            made.append({})
+            for place, _ in self.header["shapes"][shape]:
+                inside = made[-1] if len(place) == 1 else made[-1].setdefault(place[0], {})
+                inside[place[-1]] = values.get((json.dumps(place), row))
+        # Rows follow label by label, and lines do not.
+        order = sorted(range(len(made)), key=lambda line: label_of[line])
+        return [row for _, row in sorted(zip(order, made, strict=True), key=lambda one: one[0])]
+
+    def distinct(self, kind: str, first: bytes, second: bytes, keys: list[str]) -> list[Any]:
+        new: list[Any]
+        if kind == "sha256":
+            new = [second[at : at + 32].hex() for at in range(0, len(second), 32)]
+        elif kind == "number":
+            new = [self.number(rank, 7) for rank in self.series(second)]
+        else:
+            new = list(map(json.loads, second.decode().split("\n")))
+        known: dict[str, list[Any]] = {}
+        found = []
+        for code, key in zip(self.series(first), keys, strict=True):
+            own = known.setdefault(key, [])
+            value = own[code - 1] if code else new.pop(0)
+            if not code:
+                own.append(value)
+            found.append(value)
+        return found
+
+    def lists(self, _: str, first: bytes, second: bytes, keys: list[str]) -> list[Any]:
+        heads, changes = self.series(first), self.series(second)
+        known: dict[str, list[list[int]]] = {}
+        found = []
+        for at, key in enumerate(keys):
+            length, like, shared = heads[3 * at : 3 * at + 3]
+            own = known.setdefault(key, [])
+            ranks = own[like - 1][:shared] if like else []
+            while len(ranks) < length:
+                ranks = [*ranks, (ranks[-1] if ranks else 0) + changes.pop(0)]
+            own.append(ranks)
+            found.append([self.number(rank, 5) for rank in ranks])
+        return found
+
+
+def test_the_document_describes_the_file(tmp_path: Path) -> None:
+    given = plain(EQUAL, most=300)
+    random.Random(3).shuffle(given)
+    reader = ByTheDocument(write(tmp_path, given, EQUAL))
+    assert reader.header["sha256"] == sha256(b"\n".join([*given, b""])).hexdigest()
+    rows = reader.rows()
+    assert len(rows) == len(given)
+    for row, line in zip(rows, given, strict=True):
+        assert (row.pop("id"), row["image"].pop("path"), row.pop("check")) == (None, None, True)
+        if row["rewards"]["optimised"] is None:
+            row["rewards"]["optimised"] = row["rewards"]["shapes-clip"]
+        expected = json.loads(unsealed(line)[0])
+        del expected["id"], expected["image"]["path"]
+        assert row == expected
