@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,8 +182,9 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     earlier = _earlier(runs, latest)
     plans = [plan.with_rows(earlier) for plan in latest]
     plan = plans[0]
-    oracles = {label for run in runs for label in oracles_in(run.manifest)}
-    labels = row_labels(plan.identities, oracles)
+    manifests = tuple(run.manifest for run in runs)
+    # An older hnbench may have made some of the runs.
+    labels = row_labels(plan.identities, {*chain.from_iterable(map(oracles_in, manifests))})
     covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
     tags = _tags(plan, runs[0])
     cpu_seeds = [seed for seed, run in zip(seeds, runs, strict=True) if on_cpu(run.manifest)]
@@ -195,7 +197,7 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     _require_same_noise(frame)
     return Pool(
         folders=tuple(run.folder for run in runs),
-        manifests=tuple(run.manifest for run in runs),
+        manifests=manifests,
         labels=labels,
         tags=tags,
         prompts=plan.prompts,

@@ -224,6 +224,11 @@ def identities_in(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {**latest, **manifest.get("earlier", {})}
 
 
+def oracles_of(methods: Sequence[Method]) -> list[str]:
+    """The labels of the methods that are given the judge's grade."""
+    return [label for method in methods if method.sees_judge for label in method.labels]
+
+
 def oracles_in(manifest: Mapping[str, Any]) -> list[str]:
     """The labels in a run's folder whose methods are given the judge's grade, those of earlier
     commands included. Runs of an older hnbench do not say it; their only oracle has that name.

@@ -18,11 +18,15 @@ PLAIN = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.floats(-99, 99).map(lambda value: float(f"{value:.7g}"))
     | st.sampled_from([0.0, -0.0, 1, 1.0, True, "1", "a" * 64, "A" * 64, "\n", "ä"])
-    | st.text()
+    | st.text(max_size=5)
 )
-LISTS = st.lists(st.sampled_from([1.5, -2.25, 3.125, 0.0]), max_size=5) | st.lists(PLAIN)
-VALUES = st.recursive(PLAIN | LISTS, lambda one: st.dictionaries(st.text(max_size=3), one))
-ROWS = st.lists(st.dictionaries(st.sampled_from("abcd.") | st.text(max_size=3), VALUES), max_size=8)
+LISTS = st.lists(st.sampled_from([1.5, -2.25, 3.125, 0.0]), max_size=5) | st.lists(
+    PLAIN, max_size=3
+)
+VALUES = PLAIN | LISTS | st.dictionaries(st.text(max_size=3), PLAIN | LISTS, max_size=3)
+ROWS = st.lists(
+    st.dictionaries(st.sampled_from("abcd.") | st.text(max_size=3), VALUES, max_size=5), max_size=6
+)
 
 
 def by_a(place: Place) -> Place | None:
