@@ -1,8 +1,8 @@
 """The floating-point operations of the published models' passes, which `hnbench plan` shows without
 loading a model. Prints or writes `hnbench/catalogue/operations.csv`.
 
-    python benchmarks/published_operations.py --write
-    python benchmarks/published_operations.py --model sd-turbo --model hpsv2.1
+    python -m benchmarks.published_operations --write
+    python -m benchmarks.published_operations --model sd-turbo --model hpsv2.1
 
 Networks of the published sizes are made on torch's meta device, where tensors have shapes and no
 values, so nothing is downloaded and no memory is needed. The embedded world's models are loaded.

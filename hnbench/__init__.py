@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hnbench.api.measure import measure as measure
     from hnbench.api.merge import MergedRun as MergedRun
     from hnbench.api.merge import merge as merge
+    from hnbench.api.pack import pack as pack
     from hnbench.api.plan import RunPlan as RunPlan
     from hnbench.api.plan import plan as plan
     from hnbench.api.push import plan_push as plan_push
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from hnbench.reports.comparison.comparison import Comparison as Comparison
     from hnbench.rewards.base import Mixture as Mixture
     from hnbench.rewards.base import Reward as Reward
+    from hnbench.runs.packing import PackedRun as PackedRun
     from hnbench.runs.record import Record as Record
     from hnbench.runs.store import Run as Run
     from hnbench.seeds import NoiseSource as NoiseSource
@@ -91,6 +93,7 @@ _HOMES = {
     "api.load_hypernetwork": ("load_hypernetwork",),
     "api.measure": ("MeasuredImages", "measure"),
     "api.merge": ("MergedRun", "merge"),
+    "api.pack": ("pack",),
     "api.plan": ("RunPlan", "plan"),
     "api.push": ("plan_push", "push"),
     "api.report": ("Report", "report"),
@@ -113,6 +116,7 @@ _HOMES = {
     "methods.base": ("Method", "Outcome", "Passes"),
     "reports.comparison.comparison": ("Comparison",),
     "rewards.base": ("Mixture", "Reward"),
+    "runs.packing": ("PackedRun",),
     "runs.record": ("Record",),
     "runs.store": ("Run",),
     "seeds": ("NoiseSource",),
@@ -142,6 +146,7 @@ __all__ = [
     "Mixture",
     "NoiseSource",
     "Outcome",
+    "PackedRun",
     "Passes",
     "PeerError",
     "PluginError",
@@ -173,6 +178,7 @@ __all__ = [
     "load_run",
     "measure",
     "merge",
+    "pack",
     "plan",
     "plan_push",
     "plan_training",

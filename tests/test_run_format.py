@@ -35,6 +35,7 @@ from hnbench.reports.summary import summarise_runs
 from hnbench.reports.training.log import Step
 from hnbench.reports.write import FILES, write_report
 from hnbench.runs.manifest import _Manifest
+from hnbench.runs.packed import _Header
 from hnbench.runs.record import Record
 from hnbench.runs.store import read_run
 from tests.hypernetwork.test_trainer import Spectator
@@ -166,6 +167,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_header_of_a_packed_journal() -> None:
+    assert documented("Packed journals") == {one.name for one in msgspec.structs.fields(_Header)}
+
+
 def test_files(made: Path) -> None:
     there = {
         re.sub(r"images/../[0-9a-f]{64}", "images/XX/ID", path.relative_to(made).as_posix())
@@ -174,7 +179,9 @@ def test_files(made: Path) -> None:
     }
     there = {path.replace("journal-0000", "journal-NNNN") for path in there}
     ours = {path for path in there if not path.startswith("report/")}
-    assert documented("Files") == ours | {"journal-NNNN.jsonl.xz", "report/"}
+    assert documented("Files") == ours | {
+        *("journal-NNNN.jsonl.xz", "journal-NNNN.columns.xz", "report/")
+    }
     reports = {path.removeprefix("report/") for path in there - ours}
     # Few samples give fewer plots.
     assert {"report.md", "records.csv", ".hnbench-report.lock"} < reports

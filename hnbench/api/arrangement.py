@@ -12,14 +12,13 @@ from hnbench.api.arguments import (
     RESULTS,
     Several,
     Weights,
-    adapters_of,
     check_names,
     held_out_of,
     several,
     weights_of,
 )
 from hnbench.api.batch_sizes import BatchSize, parse_batch_size
-from hnbench.api.finetuned import Finetuned, adapter_in, finetuned_sources, rows_of
+from hnbench.api.finetuned import Finetuned, adapters_with, finetuned_sources, rows_of
 from hnbench.catalogue import registry, specifications
 from hnbench.catalogue.loading import (
     Dtype,
@@ -100,9 +99,7 @@ def arrange(
     size = parse_batch_size(batch_size)
     preset = preset_of(generator)
     sources = finetuned_sources(finetuned)
-    adapters = adapters_of(preset, hypernoise=hypernetwork, regression=amortised) | adapter_in(
-        sources
-    )
+    adapters = adapters_with(preset, sources, hypernetwork=hypernetwork, amortised=amortised)
     weights = weights_of(optimise, preset, generator)
     held_out = held_out_of(hold_out, preset, weights)
     methods = _with_base(rows_of(several(method) or _runnable(adapters, screen), sources))

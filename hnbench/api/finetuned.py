@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hnbench.api.arguments import adapters_of
 from hnbench.catalogue.loading import find_adapter
+from hnbench.catalogue.presets import Preset
 from hnbench.catalogue.specifications import given_label
 from hnbench.errors import UsageError
 
@@ -50,9 +52,18 @@ def named_sources(given: Finetuned) -> str | list[str] | None:
     return [str(one) for one in given]
 
 
-def adapter_in(sources: Sequence[FinetunedSource]) -> dict[str, str | Path]:
-    """Kind of training -> the first of the sources; empty without one."""
-    return {METHOD: sources[0].place} if sources else {}
+def adapters_with(
+    preset: Preset,
+    sources: Sequence[FinetunedSource],
+    *,
+    hypernetwork: str | Path | None,
+    amortised: str | Path | None,
+) -> dict[str, str | Path]:
+    """Kind of training -> its adapter: the given ones and the first of the sources, and the
+    preset's for other kinds.
+    """
+    found = adapters_of(preset, hypernoise=hypernetwork, regression=amortised)
+    return found | ({METHOD: sources[0].place} if sources else {})
 
 
 def rows_of(methods: Sequence[str], sources: Sequence[FinetunedSource]) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from hnbench.api.arguments import (
     Several,
     Weights,
-    adapters_of,
     check_names,
     device_of,
     held_out_of,
@@ -19,7 +18,7 @@ from hnbench.api.arguments import (
 from hnbench.api.batch_sizes import BatchSize, parse_batch_size
 from hnbench.api.finetuned import (
     Finetuned,
-    adapter_in,
+    adapters_with,
     finetuned_sources,
     named_sources,
     rows_of,
@@ -173,9 +172,7 @@ def generate(
             raise UsageError(f"`samples` was {samples}; it must be at least 1")
         preset = preset_of(generator)
         sources = finetuned_sources(finetuned)
-        adapters = adapters_of(preset, hypernoise=hypernetwork, regression=amortised) | adapter_in(
-            sources
-        )
+        adapters = adapters_with(preset, sources, hypernetwork=hypernetwork, amortised=amortised)
         weights = weights_of(optimise, preset, generator)
         held_out = held_out_of(hold_out, preset, weights)
         default = (BASE, "hypernoise") if "hypernoise" in adapters else (BASE,)

@@ -248,6 +248,11 @@ def plan(
     """
     if processes < 1:
         raise UsageError(f"`processes` was {processes}; it must be at least 1")
+    if pilot is not None and detect is None:
+        raise UsageError(
+            f"the pilot {pilot} is only read for `detect`, which was not given; add the difference"
+            " to detect, for example `detect` 0.02, or leave `pilot` out"
+        )
     with Screen(shown=progress) as screen:
         wanted = as_begun(arrange(screen, suite, **asked, texts=measure), WHOLE)
         screen.announce("loading torch")

@@ -19,6 +19,7 @@ SUMMARIES = {
     "generate": "Make images of prompts by several methods.",
     "train": "Train a noise hypernetwork, or fine-tune the generator.",
     "merge": "Merge the folders of one run from several machines.",
+    "pack": "Make the records of finished runs small.",
     "report": "Write and print the report of a run.",
     "compare": "Compare runs of one suite that differ in anything.",
     "view": "Show the report of a run in a browser.",

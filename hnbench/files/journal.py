@@ -39,7 +39,11 @@ APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY
 SMALL = 64_000_000
 """The largest unpacked size in bytes that every compressed journal may have."""
 LARGEST_RATIO = 100
-"""The largest ratio of sizes beyond that: journals shrink by about 10, a zip bomb by thousands."""
+"""The largest ratio of sizes beyond that: journals shrink by about 10, packed ones by about 25, and
+a zip bomb by thousands.
+"""
+TOO_LARGE = "it has far more bytes unpacked than a journal would"
+"""Why a compressed journal beyond that is refused."""
 
 
 def read_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
@@ -64,16 +68,18 @@ def _lines_of(path: Path, parse: Callable[[Any], T]) -> list[T]:
 
 
 def _parsed(path: Path, parse: Callable[[Any], T]) -> Iterator[T]:
-    return parsed_lines(path, lambda line: parse(decode(unsealed(line)[0], dict)))
+    return parsed_lines(
+        path, whole_lines(path), lambda line: parse(decode(unsealed(line)[0], dict))
+    )
 
 
-def parsed_lines(path: Path, parse: Callable[[bytes], T]) -> Iterator[T]:
-    """Each of `whole_lines`, parsed, in order.
+def parsed_lines(path: Path, lines: Iterable[bytes], parse: Callable[[bytes], T]) -> Iterator[T]:
+    """Each of the lines of a file, parsed, in order.
 
     `parse` raises a `ValueError`, `KeyError` or `TypeError` for a wrong line; it becomes a
     `StoreError` with file and line. A line of a newer schema is a `StoreError` too.
     """
-    for number, line in enumerate(whole_lines(path), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             value = parse(line)
         except NewerSchemaError as error:
@@ -129,11 +135,10 @@ def whole_lines(path: Path) -> Iterator[bytes]:
             if path.suffix != ".xz":
                 yield from _without_ends(file)
                 return
-            limit = max(SMALL, LARGEST_RATIO * path.stat().st_size)
             with lzma.LZMAFile(file) as unpacked:
-                yield from _without_ends(_limited(path, unpacked, limit))
+                yield from _without_ends(_limited(path, unpacked))
     except (lzma.LZMAError, EOFError) as error:
-        raise StoreError(_damaged(path, str(error))) from error
+        raise damaged(path, str(error)) from error
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -142,16 +147,23 @@ def _without_ends(lines: Iterable[bytes]) -> Iterator[bytes]:
     return (line[:-1] for line in lines if line.endswith(b"\n"))
 
 
-def _limited(path: Path, file: lzma.LZMAFile, limit: int) -> Iterator[bytes]:
+def _limited(path: Path, file: lzma.LZMAFile) -> Iterator[bytes]:
+    limit = unpacked_limit(path)
     while line := file.readline(limit + 1):
         limit -= len(line)
         if limit < 0:
-            raise StoreError(_damaged(path, "it has far more bytes unpacked than a journal would"))
+            raise damaged(path, TOO_LARGE)
         yield line
 
 
-def _damaged(path: Path, why: str) -> str:
-    return (
+def unpacked_limit(path: Path) -> int:
+    """The most bytes that a compressed journal may have unpacked."""
+    return max(SMALL, LARGEST_RATIO * path.stat().st_size)
+
+
+def damaged(path: Path, why: str) -> StoreError:
+    """The error that says that a compressed journal is damaged."""
+    return StoreError(
         f"{path} is damaged: {why}. Put a whole copy back, or remove it, and what it held is"
         " computed again."
     )

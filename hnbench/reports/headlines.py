@@ -24,7 +24,7 @@ from hnbench.reports.labels import (
     style_of,
 )
 from hnbench.reports.numbers import amount, candidates, candidates_between, probability, spanned
-from hnbench.runs.plan import BASE
+from hnbench.runs.plan import BASE, ORACLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -414,9 +414,11 @@ def _oracle(summary: Summary) -> Iterator[Headline]:
     """The score that an oracle reaches."""
     for label in filter(is_oracle, summary.rows):
         row = summary.rows[label]
+        built_in = method_of(label) == ORACLE
+        subject = "Ascent by the judge's own grades" if built_in else style_of(label).name
         yield Headline(
             f"oracle/{label}",
-            f"Ascent by the judge's own grades reaches {spanned(row.overall)} overall,"
+            f"{subject} reaches {spanned(row.overall)} overall,"
             f" {spanned(row.gain, sign=True)} against random noise: it is no method's score, but a"
             " choice of the noise can reach it.",
             {"overall": row.overall, "gain": row.gain},

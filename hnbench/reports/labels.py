@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from hnbench.files.escaping import printable
 from hnbench.reports.colours import Marker, colour_of, marker_of, readable, shaded
-from hnbench.runs.plan import BASE
+from hnbench.runs.plan import BASE, ORACLE
 
 HYPERNOISE = "hypernoise"
 RENO = "reno"
@@ -26,7 +26,6 @@ RANDOM_DIRECTION = "hypernoise-random-direction"
 OTHER_NOISE = "hypernoise-other-noise"
 OTHER_PROMPT = "hypernoise-other-prompt"
 STATIC = "hypernoise-static"
-ORACLE = "oracle"
 RIVAL = "best-of-2"
 """The search with HyperNoise's number of generator passes, which is two: one for the hypernetwork
 and one for the image.
@@ -98,7 +97,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Label(str):
     """The label of a row, which knows its method."""
 
-    __slots__ = ("detail", "identity", "method", "setting")
+    __slots__ = ("detail", "identity", "method", "oracle", "setting")
 
     identity: Mapping[str, Any]
     """The identity of its method."""
@@ -107,20 +106,32 @@ class Label(str):
     """Its number among the settings of its method, from 0."""
     detail: str
     """The parameters in which it differs from them; empty if it is the only one."""
+    oracle: bool
+    """Whether its method is given the judge's grade."""
 
     def __new__(
-        cls, text: str, identity: Mapping[str, Any], *, setting: int = 0, detail: str = ""
+        cls,
+        text: str,
+        identity: Mapping[str, Any],
+        *,
+        setting: int = 0,
+        detail: str = "",
+        oracle: bool = False,
     ) -> Self:
         """`text` is the label itself; see the attributes for the others."""
         made = super().__new__(cls, text)
         made.identity = identity
         made.method = text if text in _STYLES else str(identity.get("name", text))
-        made.setting, made.detail = setting, detail
+        made.setting, made.detail, made.oracle = setting, detail, oracle
         return made
 
 
-def row_labels(rows: Mapping[str, Mapping[str, Any]]) -> tuple[Label, ...]:
-    """The labels of a report's rows, from label -> identity of its method."""
+def row_labels(
+    rows: Mapping[str, Mapping[str, Any]], oracles: Collection[str] = ()
+) -> tuple[Label, ...]:
+    """The labels of a report's rows, from label -> identity of its method. `oracles` are those
+    whose methods are given the judge's grade.
+    """
     settings: dict[str, list[Mapping[str, Any]]] = {}
     for identity in rows.values():
         known = settings.setdefault(json.dumps(identity.get("name")), [])
@@ -131,7 +142,8 @@ def row_labels(rows: Mapping[str, Mapping[str, Any]]) -> tuple[Label, ...]:
         known = settings[json.dumps(identity.get("name"))]
         own = method_of(label)
         detail = label.removeprefix(f"{own}:") if own != label else _difference(identity, known)
-        found.append(Label(label, identity, setting=known.index(identity), detail=detail))
+        setting, oracle = known.index(identity), label in oracles
+        found.append(Label(label, identity, setting=setting, detail=detail, oracle=oracle))
     return tuple(found)
 
 
@@ -188,7 +200,7 @@ def compared_with(trained: str, labels: Sequence[str]) -> list[str]:
 
 def is_oracle(label: str) -> bool:
     """Whether a row is an oracle's, which is no method's: it optimises what is reported."""
-    return method_of(label) == ORACLE
+    return label.oracle if isinstance(label, Label) else method_of(label) == ORACLE
 
 
 def is_control(label: str) -> bool:
@@ -203,8 +215,16 @@ def adapter_of(label: str) -> str | None:
 
 def style_of(label: str) -> Style:
     """The style of any label. All best-of-N share one. A method of another package has a colour and
-    a marker that no built-in one has. A further setting of a method has another shade and marker.
+    a marker that no built-in one has, and its name says if it is an oracle. A further setting of a
+    method has another shade and marker.
     """
+    style = _style_of_method(label)
+    if is_oracle(label) and method_of(label) != ORACLE:
+        return replace(style, name=f"{style.name} (sees the judge)")
+    return style
+
+
+def _style_of_method(label: str) -> Style:
     if candidates_of(label):
         return Style(label, label, "#0072B2", "s")
     method, row = method_of(label), label.partition(":")[0]

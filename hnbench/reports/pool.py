@@ -11,6 +11,7 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from hnbench.errors import StoreError, UsageError
 from hnbench.reports.labels import row_labels
 from hnbench.runs.coverage import cover
 from hnbench.runs.frame import REWRITER, frame_of, on_cpu
-from hnbench.runs.plan import BASE, Plan
+from hnbench.runs.plan import BASE, Plan, oracles_in
 from hnbench.runs.store import Run, damaged_images, read_run
 from hnbench.stats.intervals import ClusterBootstrap
 
@@ -181,7 +182,9 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     earlier = _earlier(runs, latest)
     plans = [plan.with_rows(earlier) for plan in latest]
     plan = plans[0]
-    labels = row_labels(plan.identities)
+    manifests = tuple(run.manifest for run in runs)
+    # An older hnbench may have made some of the runs.
+    labels = row_labels(plan.identities, {*chain.from_iterable(map(oracles_in, manifests))})
     covered = [cover(own, run.records, run.folder) for own, run in zip(plans, runs, strict=True)]
     tags = _tags(plan, runs[0])
     cpu_seeds = [seed for seed, run in zip(seeds, runs, strict=True) if on_cpu(run.manifest)]
@@ -194,7 +197,7 @@ def pool_runs(given: Sequence[Run | Path], *, check: bool = False) -> Pool:
     _require_same_noise(frame)
     return Pool(
         folders=tuple(run.folder for run in runs),
-        manifests=tuple(run.manifest for run in runs),
+        manifests=manifests,
         labels=labels,
         tags=tags,
         prompts=plan.prompts,

@@ -37,7 +37,7 @@ from hnbench.runs.coverage import cover
 from hnbench.runs.environment import device_name, environment
 from hnbench.runs.identity import describe, models_of
 from hnbench.runs.judged_reward import JudgedReward
-from hnbench.runs.plan import BASE, make_plan
+from hnbench.runs.plan import BASE, make_plan, oracles_of
 from hnbench.runs.record import RECORD_DIGITS, TRAJECTORY_DIGITS, Failure, Record, Rewriting
 from hnbench.runs.recorder import Chosen, Recorder
 from hnbench.runs.sessions import session_of
@@ -135,6 +135,7 @@ def execute(experiment: Experiment, store: RunStore, progress: RunProgress) -> T
     manifest = {
         **described,
         "plan": plan.to_json(),
+        "oracles": oracles_of(methods),
         "training": experiment.prepared.training,
         "skipped": experiment.prepared.reasons(store),
         "environment": surroundings,

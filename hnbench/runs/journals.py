@@ -22,14 +22,16 @@ from hnbench.files.journal import parsed_lines, unsealed, whole_lines
 from hnbench.runs.record import Record, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from hnbench.suites.base import Verdict
 
     _Stamp = tuple[str, tuple[int, ...] | None]
 
-_JOURNAL = re.compile(r"journal-(\d{1,9})\.jsonl(\.xz)?")
+PACKED = ".columns.xz"
+"""How the name of a packed journal ends (`hnbench.runs.packed`)."""
+_JOURNAL = re.compile(rf"journal-(\d{{1,9}})(\.jsonl(\.xz)?|{re.escape(PACKED)})")
 _SHARED = tuple(
     (name, attrgetter(name))
     for name in ("prompt_id", "prompt", "tag", "noise_sha256", "initial_rewards")
@@ -66,6 +68,17 @@ def next_number(folder: Path) -> int:
     return max(map(number_of, journals_of(folder)), default=-1) + 1
 
 
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a journal, plain, compressed or packed, without their ends. `StoreError` if it
+    is damaged.
+    """
+    if not path.name.endswith(PACKED):
+        return whole_lines(path)
+    from hnbench.runs.packed import packed_lines
+
+    return packed_lines(path)
+
+
 class Union:
     """The record that counts for every id in some journals, in the order in which the ids first
     appeared, and the number of lines without a check value.
@@ -81,7 +94,7 @@ class Union:
         self._amounts: dict[str, dict[Any, Any]] = {name: {} for name, _ in _AMOUNTS}
         with without_collection():
             for path in journals:
-                for record, checked in parsed_lines(path, read_line):
+                for record, checked in parsed_lines(path, lines_of(path), read_line):
                     self._keep(record)
                     self.unchecked += not checked
 
@@ -171,7 +184,7 @@ def place_of(folder: Path, record_id: str) -> str:
     """
     place, counts = str(folder), None
     for path in journals_of(folder):
-        for number, line in enumerate(whole_lines(path), start=1):
+        for number, line in enumerate(lines_of(path), start=1):
             if f'"id":"{record_id}"'.encode() in line:
                 record, _ = read_line(line)
                 if preferred(counts, record) is record:

@@ -132,6 +132,7 @@ class _Manifest(Struct):
     plan: _Plan
     noise_between_steps: str | UnsetType = UNSET
     earlier: dict[str, dict[str, Any]] = {}
+    oracles: list[str] = []
     training: dict[str, _Training] = {}
     skipped: dict[str, str] = {}
     environment: _Environment = field(default_factory=_Environment)

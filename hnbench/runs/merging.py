@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hnbench.errors import StoreError, UsageError
 from hnbench.files.escaping import quoted
 from hnbench.files.hashing import sha256_of
-from hnbench.files.journal import whole_lines
 from hnbench.files.sharing import gate, part_locked
 from hnbench.files.writing import write_whole, writing
 from hnbench.runs.identity import differences
-from hnbench.runs.journals import Union, journals_of, next_number, number_of, read_line
+from hnbench.runs.journals import Union, journals_of, lines_of, next_number, number_of, read_line
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.plan import identities_in
 from hnbench.runs.sessions import joined
@@ -158,7 +157,7 @@ class _Journal:
     @staticmethod
     def at(path: Path) -> _Journal:
         sha256 = sha256_of(path.read_bytes())
-        first = next(whole_lines(path), None)
+        first = next(lines_of(path), None)
         written = None if first is None else read_line(first)[0].written
         number = number_of(path) if written is None else 0
         return _Journal(path, sha256, first is None, (written or 0.0, number, sha256))
@@ -172,11 +171,13 @@ def _joined(
     manifests: Mapping[Path, Mapping[str, Any]], names: Mapping[Path, str]
 ) -> dict[str, Any]:
     """The `run.json` of all: that of the latest session, with the sessions of all."""
+    # By number: a session's journal has another name since it was compressed or packed.
+    numbered = {(path.parent, number_of(path)): name for path, name in names.items()}
     sessions: dict[str, dict[str, Any]] = {}
     for folder, manifest in manifests.items():
         for session in manifest.get("sessions", []):
             own = {name: value for name, value in session.items() if name != "journal"}
-            journal = names.get(folder / session.get("journal", ""))
+            journal = numbered.get((folder, number_of(Path(session.get("journal", "")))))
             # A session that was merged before is the same, and its journal has one name.
             known = sessions.setdefault(canonical(own), own)
             if journal:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 BASE = "random"
 """The label that every other one is compared with: the starting noise itself."""
+ORACLE = "oracle"
+"""The name of the built-in method that is given the judge's grade."""
 OPTIMISED = "optimised"
 """The name under which a record has the weighted total of its optimised rewards."""
 
@@ -220,6 +222,21 @@ def identities_in(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     plan = manifest["plan"]
     latest = {label: plan["methods"][plan["method_of"][label]] for label in plan["labels"]}
     return {**latest, **manifest.get("earlier", {})}
+
+
+def oracles_of(methods: Sequence[Method]) -> list[str]:
+    """The labels of the methods that are given the judge's grade."""
+    return [label for method in methods if method.sees_judge for label in method.labels]
+
+
+def oracles_in(manifest: Mapping[str, Any]) -> list[str]:
+    """The labels in a run's folder whose methods are given the judge's grade, those of earlier
+    commands included. Runs of an older hnbench do not say it; their only oracle has that name.
+    """
+    known = identities_in(manifest)
+    if "oracles" in manifest:
+        return [label for label in manifest["oracles"] if label in known]
+    return [label for label, identity in known.items() if identity.get("name") == ORACLE]
 
 
 def planned_prompts(config: RunConfig, suite: Suite) -> tuple[PlannedPrompt, ...]:

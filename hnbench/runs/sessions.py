@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hnbench.runs.plan import identities_in
+from hnbench.runs.plan import identities_in, oracles_in
 from hnbench.seeds import digest, digest_of_text
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def joined(
     methods that were left out and the outcomes of checks are kept too.
     """
     alike = [earlier, manifest] if earlier.get("plan") == manifest.get("plan") else [manifest]
+    oracles = [*oracles_in(manifest), *(oracles_in(earlier) if earlier else [])]
     known = {**manifest.get("earlier", {}), **(identities_in(earlier) if earlier else {})}
     return {
         **manifest,
@@ -66,6 +67,11 @@ def joined(
             for label, identity in known.items()
             if label not in manifest["plan"]["method_of"]
         },
+        "oracles": [
+            label
+            for label in dict.fromkeys(oracles)
+            if label not in manifest["plan"]["method_of"] or label in oracles_in(manifest)
+        ],
         "training": {**earlier.get("training", {}), **manifest.get("training", {})},
         "skipped": {name: why for one in alike for name, why in one.get("skipped", {}).items()},
         "verified": _joined_checks(one.get("verified", {}) for one in alike),

@@ -3,8 +3,9 @@ these.
 
     run.json              what is measured, the plan of the latest command, the environment, one
                           entry per session
-    journal-0000.jsonl    one record per line; each session writes its own journal. A journal
-                          compressed by `xz` (.jsonl.xz) is read too (`hnbench.runs.journals`)
+    journal-0000.jsonl    one record per line; each session writes its own journal. One that is
+                          compressed by `xz` (.jsonl.xz) or packed (.columns.xz) is read too
+                          (`hnbench.runs.journals`, `hnbench.runs.packed`)
     images/ab/<id>.png    the image of the record with that id, which begins with `ab`
 
 The process may be killed at any moment, thanks to the order of writing: an image is complete on the

@@ -26,6 +26,7 @@ FUNCTIONS = [
     "score",
     "measure",
     "merge",
+    "pack",
     "export",
     "diagnose",
     "push",

@@ -14,8 +14,10 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 
 import hnbench
-from hnbench.api.finetuned import finetuned_sources, rows_of
+from hnbench.api.finetuned import adapters_with, finetuned_sources, rows_of
 from hnbench.api.operations import operations_of_run
+from hnbench.catalogue.loading import find_adapter
+from hnbench.catalogue.presets import PRESETS
 from hnbench.errors import UsageError
 from hnbench.hypernetwork.foreign import recognise
 from hnbench.methods.finetune import FineTuned
@@ -80,6 +82,20 @@ def run(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> hnbench.Finish
         device="cpu",
         progress=False,
     )
+
+
+def test_adapters_are_those_given_and_else_the_presets(saved: Path) -> None:
+    preset = PRESETS["shapes"]
+    own = str(preset.adapters["hypernoise"])
+    found = adapters_with(
+        preset, finetuned_sources(sources(saved)), hypernetwork=own, amortised=None
+    )
+    assert found == {
+        **preset.adapters,
+        "hypernoise": find_adapter(own, "hypernoise"),
+        "finetune": saved / "one-lora",
+    }
+    assert adapters_with(preset, (), hypernetwork=None, amortised=None) == preset.adapters
 
 
 def test_every_checkpoint_is_a_row(run: hnbench.FinishedRun, saved: Path) -> None:

@@ -79,6 +79,17 @@ def test_a_run_of_another_suite_is_no_pilot(tmp_path: Path) -> None:
         planned(detect=0.1, pilot="run")
 
 
+def test_a_pilot_without_a_difference_to_detect_is_refused() -> None:
+    toy_run("run", method=METHODS)
+    with pytest.raises(UsageError, match="the pilot run is only read for `detect`"):
+        planned(pilot="run")
+    options = ["--generator", "toy", "--optimise", "brightness=1", "--method", METHODS[0]]
+    asked = ["plan", "--suite", "toy-suite", *options, "--pilot", "run"]
+    refused = CliRunner().invoke(app, asked)
+    assert refused.exit_code == 2
+    assert "only read for --detect, which was not given" in " ".join(refused.output.split())
+
+
 def test_the_command_prints_them() -> None:
     toy_run("run", method=METHODS)
     options = ["--generator", "toy", "--optimise", "brightness=1", "--method", METHODS[0]]

@@ -14,7 +14,9 @@ import pytest
 
 from hnbench.errors import UsageError
 from hnbench.reports.comparison.comparison import Comparison, compared
+from hnbench.reports.comparison.rows import ComparedRow
 from hnbench.reports.comparison.write import write_comparison
+from hnbench.reports.page.compared_images import matched_rows
 from tests.hostile import TEXTS
 from tests.journals import journal_rows, write_journal
 from tests.reports.compared_runs import LABELS, manifest_of, other_noises, with_method, write
@@ -60,6 +62,21 @@ def link(out: Path, data: dict[str, Any], column: int, row: int) -> Path:
     name = b64decode(own["ids"])[32 * row :][:32].hex()
     address = urljoin((out / "index.html").as_uri(), f"{folder}/images/{name[:2]}/{name}.png")
     return Path(url2pathname(address.removeprefix("file://")))
+
+
+def test_rows_are_matched_once_for_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row is looked for among all pairs, of which there are many."""
+    calls: list[Comparison] = []
+
+    def counted(comparison: Comparison) -> list[ComparedRow]:
+        calls.append(comparison)
+        return matched_rows(comparison)
+
+    for module in ("comparison", "compared_images"):
+        monkeypatch.setattr(f"hnbench.reports.page.{module}.matched_rows", counted)
+    comparison = of(write(tmp_path / "a"), trained(tmp_path / "b"))
+    page_of(comparison, tmp_path / "out")
+    assert calls == [comparison]
 
 
 def test_the_images_of_both_runs_are_side_by_side_and_linked_where_they_are(

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import hnbench
 from hnbench.errors import UsageError
 from hnbench.methods.hybrid import Hybrid
 from hnbench.methods.oracle import Oracle
+from hnbench.reports.headlines import headlines
+from hnbench.reports.labels import has_point, is_oracle, style_of
+from hnbench.reports.summary import summarise_runs
 from hnbench.runs.judged_reward import JudgedReward
+from hnbench.runs.plan import oracles_in
+from hnbench.runs.shards import Shard
 from hnbench.runs.store import read_run
 from hnbench.suites.base import Prompt, Verdict
 from hnbench.testing.toys import BrightnessReward
@@ -105,3 +113,50 @@ def test_only_an_oracle_sees_the_judge() -> None:
     assert Oracle().sees_judge
     assert not Hybrid().sees_judge
     assert not isinstance(BrightnessReward(), JudgedReward)
+
+
+class Seer(Hybrid):
+    """An oracle of another package, with a name that says nothing."""
+
+    name = "seer"
+    sees_judge = True
+
+
+def test_a_report_marks_an_oracle_of_another_package(tmp_path: Path) -> None:
+    methods = [Base(), Hybrid(**SETTINGS), Seer(**SETTINGS)]
+    run(tmp_path, methods, suite=GradedSuite())
+    assert oracles_in(read_run(tmp_path).manifest) == ["seer"]
+    for _ in range(2):
+        summary = summarise_runs([tmp_path])
+        assert [label for label in summary.rows if is_oracle(label)] == ["seer"]
+        assert np.isnan(summary.rows["seer"].p_holm)
+        assert not np.isnan(summary.rows["hybrid"].p_holm)
+        (seer,) = [label for label in summary.rows if label == "seer"]
+        assert style_of(seer).name == "seer (sees the judge)"
+        assert not has_point(seer)
+        (found,) = [one for one in headlines(summary) if one.key.startswith("oracle/")]
+        assert found.sentence.startswith("seer (sees the judge) reaches 0.")
+        assert "it is no method's score" in found.sentence
+        # Once more without asking for it: its row is an earlier command's.
+        run(tmp_path, methods[:2], suite=GradedSuite())
+        assert list(read_run(tmp_path).manifest["earlier"]) == ["seer"]
+    run(tmp_path, [*methods, Oracle(**SETTINGS)], suite=GradedSuite())
+    assert sorted(oracles_in(read_run(tmp_path).manifest)) == ["oracle", "seer"]
+
+
+def test_a_run_of_an_older_version_has_its_oracle_by_name(tmp_path: Path) -> None:
+    run(tmp_path, [Base(), Oracle(**SETTINGS), Seer(**SETTINGS)], suite=GradedSuite())
+    path = tmp_path / "run.json"
+    manifest = json.loads(path.read_text())
+    assert manifest.pop("oracles") == ["oracle", "seer"]
+    path.write_text(json.dumps(manifest))
+    assert oracles_in(read_run(tmp_path).manifest) == ["oracle"]
+    assert [label for label in summarise_runs([tmp_path]).rows if is_oracle(label)] == ["oracle"]
+
+
+def test_a_merged_run_has_the_oracles_of_its_parts(tmp_path: Path) -> None:
+    for number in (1, 2):
+        folder = tmp_path / f"part{number}"
+        run(folder, [Base(), Seer(**SETTINGS)], suite=GradedSuite(), shard=Shard(number, 2))
+    hnbench.merge([tmp_path / "part1", tmp_path / "part2"], out=tmp_path / "run", progress=False)
+    assert read_run(tmp_path / "run").manifest["oracles"] == ["seer"]

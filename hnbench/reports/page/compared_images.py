@@ -24,14 +24,12 @@ if TYPE_CHECKING:
     from hnbench.runs.plan import PlannedPrompt
 
 
-def of_comparison(comparison: Comparison) -> GalleryContents | None:
-    """The images of a comparison: the samples that all shown rows have, of the rows that started
-    from the same noises as the first one. None if no other run's row did, or there is no such
-    sample.
+def of_comparison(comparison: Comparison, rows: Sequence[ComparedRow]) -> GalleryContents | None:
+    """The images of a comparison: the samples that all of its `matched_rows` have. None if these
+    are of one run, or there is no such sample.
 
     The first view is the first of the comparison's contrasts, what was gained before what was lost.
     """
-    rows = matched_rows(comparison)
     if len(comparison.groups) > 1 and len({row.group.name for row in rows}) == 1:
         return None
     pool = _joined(rows)

@@ -38,8 +38,8 @@ def comparison_page(
     most that number of prompts instead, and no links.
     """
     main, *others = map(page_section, sections(comparison))
-    contents = of_comparison(comparison)
-    shown = {row.name for row in matched_rows(comparison)}
+    rows = matched_rows(comparison)
+    contents, shown = of_comparison(comparison, rows), {row.name for row in rows}
     return document(
         "comparison.html.jinja",
         images := None if contents is None else gallery(contents, place, embed),
