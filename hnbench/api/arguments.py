@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 """The default folder for runs, trainings and other results."""
 
-DIVISION = ("shard", "gpus")
+DIVISION = ("shard", "gpus", "processes")
 """The parameters of `hnbench.run` that `plan` does not have: they divide a run among processes, and
 `plan` tells of the whole run.
 """
@@ -99,12 +99,18 @@ def device_of(name: str, screen: Screen, local_rank: int | None = None) -> str:
     return choose_device(name, local_rank)
 
 
-def devices_of(gpus: str | None, device: str, screen: Screen, place: Place) -> list[str]:
-    """The devices of a run: that of this process or, if `gpus` was given, one for each process that
-    it starts.
+def devices_of(
+    gpus: str | None, processes: int | None, device: str, screen: Screen, place: Place
+) -> list[str]:
+    """The device of each process that a run starts: those of `gpus`, or `processes` times the
+    device of this process.
     """
     if gpus is None:
-        return [device_of(device, screen, place.local_rank)]
+        if processes is None or processes < 1:
+            raise UsageError(f"`processes` was {processes}; it must be at least 1")
+        return [device_of(device, screen, place.local_rank)] * processes
+    if processes is not None:
+        raise UsageError("`gpus` starts one process for each GPU; leave out `processes`")
     if device != "auto":
         raise UsageError("`gpus` names the devices; leave out `device`")
     screen.announce("loading torch")

@@ -229,8 +229,8 @@ def plan(
     """Tell what a run will take: images, passes, operations, downloads and disk, by method and in
     all.
 
-    The parameters are those of `hnbench.run`, without `shard` and `gpus`. Nothing is loaded or
-    downloaded, except for an adapter or the prompts of a suite; if these prompts cannot be
+    The parameters are those of `hnbench.run`, without `shard`, `gpus` and `processes`. Nothing is
+    loaded or downloaded, except for an adapter or the prompts of a suite; if these prompts cannot be
     downloaded, their published numbers are used. What the run's folder already has is counted as
     done.
 

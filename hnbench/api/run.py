@@ -86,6 +86,7 @@ def run(
     out: str | Path | None = None,
     shard: str | None = None,
     gpus: str | None = None,
+    processes: int | None = None,
     progress: bool = True,
 ) -> FinishedRun:
     """Run methods on a suite, from the same prompts and the same starting noises.
@@ -96,7 +97,8 @@ def run(
 
     `shard` is a part of the prompts, such as `"2/3"`: several processes work on one folder (see
     docs/scale.md). Without it, the environment of torchrun, accelerate and SLURM decides. `gpus`,
-    `"all"` or for example `"0,1"`, starts a process for each of these GPUs.
+    `"all"` or for example `"0,1"`, starts a process for each of these GPUs. `processes` starts so
+    many on one device; on a CPU, they divide its cores.
 
     Raises `UsageError` for arguments that cannot be used, before any work; `StoreError` for a
     folder of another run, or one that cannot be written.
@@ -137,8 +139,8 @@ def run(
         if found := already_finished(asked, reader):
             return _nothing_to_do(found, place.shard)
         store = RunStore(asked.folder, place.shard, reader)
-        if gpus is not None:
-            devices = devices_of(gpus, device, screen, place)
+        if gpus is not None or processes is not None:
+            devices = devices_of(gpus, processes, device, screen, place)
             return _on_devices(call, devices, store, screen)
         return _execute(asked, store, place, reader, screen)
 
@@ -168,7 +170,9 @@ def _on_devices(
     from hnbench.runs.launching import launch
     from hnbench.runs.tally import tally_of
 
-    own = {name: value for name, value in call.items() if name not in ("gpus", "progress")}
+    own = {
+        name: value for name, value in call.items() if name not in ("gpus", "processes", "progress")
+    }
     commands = []
     for device, shard in zip(devices, store.shard.split(len(devices)), strict=True):
         changed = {"out": store.folder, "shard": str(shard), "device": device, "report": False}

@@ -152,6 +152,13 @@ def run(
             help="Start one process for each of these GPUs of this machine, as in 0,1.",
         ),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            "--processes",
+            help="Start so many processes on this device; on a CPU, they divide its cores.",
+        ),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write and print the report at the end.")
     ] = True,
@@ -193,6 +200,7 @@ def run(
             out=folder,
             shard=shard,
             gpus=gpus,
+            processes=processes,
         )
         try:
             _tell(found, report=report)

@@ -37,6 +37,12 @@ VARIABLES_OF_RUN = "HNBENCH_RUN_"
 """The beginning of the environment variables that are options of `hnbench run`."""
 
 
+THREADS = "OMP_NUM_THREADS"
+"""The variable that decides the number of threads of a process on the CPU. Without it, each process
+would use all cores, and they would wait for each other.
+"""
+
+
 @dataclass(frozen=True)
 class Ended:
     """A process that has ended."""
@@ -79,7 +85,7 @@ def launch(
     followed = _Followed(folder, shard, progress, f"{len(commands)} processes")
     # The arguments are those of the whole call, its variables included. What they leave out has its
     # default.
-    environment = {
+    environment = {THREADS: str(_cores_for_each(len(commands)))} | {
         name: value for name, value in os.environ.items() if not name.startswith(VARIABLES_OF_RUN)
     }
     outputs = [tempfile.TemporaryFile() for _ in commands]  # noqa: SIM115
@@ -108,6 +114,10 @@ def launch(
         for (name, _), process, output in zip(commands, processes, outputs, strict=True)
     )
     return Launched(ended, interrupt, followed.written)
+
+
+def _cores_for_each(processes: int) -> int:
+    return max(1, len(os.sched_getaffinity(0)) // processes)
 
 
 def _wait(

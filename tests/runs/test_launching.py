@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -150,3 +151,41 @@ def test_the_local_rank_chooses_the_gpu(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
     assert choose_device("auto", rank) == chosen
     assert choose_device("cpu", rank) == "cpu"
+
+
+def test_processes_on_one_device_give_the_run_of_one_and_divide_its_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)))
+    given: list[dict[str, str]] = []
+    popen = subprocess.Popen
+
+    def watched(*arguments: Any, env: dict[str, str], **named: Any) -> subprocess.Popen[bytes]:
+        given.append(dict(env))
+        # Equal to rounding only if the threads are; this machine may have fewer cores.
+        return popen(*arguments, env={**env, "OMP_NUM_THREADS": "1"}, **named)
+
+    monkeypatch.setattr(subprocess, "Popen", watched)
+    call = {**CALL, "limit": 3, "device": "cpu"}
+    hnbench.run(**call, out=tmp_path / "one", progress=False)
+    found = hnbench.run(**call, out=tmp_path / "three", processes=3, progress=False)
+    assert (found.expected, found.done, found.new) == (24, 24, 24)
+    assert content(tmp_path / "three") == content(tmp_path / "one")
+    sessions = read_run(tmp_path / "three").manifest["sessions"]
+    assert sorted(session["shard"] for session in sessions) == ["1/3", "2/3", "3/3"]
+    assert [env["OMP_NUM_THREADS"] for env in given] == ["2", "2", "2"]
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    hnbench.run(**call, out=tmp_path / "two", processes=2, progress=False)
+    assert [env["OMP_NUM_THREADS"] for env in given[3:]] == ["5", "5"]
+
+
+def test_processes_that_cannot_be_started_are_refused(tmp_path: Path) -> None:
+    for call, message in (
+        ({"processes": 0}, "`processes` was 0; it must be at least 1"),
+        ({"processes": 2, "gpus": "all"}, "leave out `processes`"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            hnbench.run("geneval-shapes", out=tmp_path / "run", progress=False, **call)
+        assert not (tmp_path / "run").exists()
