@@ -230,8 +230,8 @@ def plan(
     all.
 
     The parameters are those of `hnbench.run`, without `shard`, `gpus` and `processes`. Nothing is
-    loaded or downloaded, except for an adapter or the prompts of a suite; if these prompts cannot be
-    downloaded, their published numbers are used. What the run's folder already has is counted as
+    loaded or downloaded, except for an adapter or the prompts of a suite; if these prompts cannot
+    be downloaded, their published numbers are used. What the run's folder already has is counted as
     done.
 
     With `measure`, the models are loaded, every method makes two batches in a temporary folder, and
