@@ -1,0 +1,85 @@
+"""Makes the results of the embedded world that the repository keeps, with all cores.
+
+    python -m benchmarks.reference_run --out results --processes 2
+
+It prints and runs the commands of `commands`, one after the other. Each is one of hnbench's own and
+continues what it began, so the same command continues an interrupted one, and nothing is made
+twice. `geneval-shapes` is the full protocol with the methods that the project is about; in
+`equal-budget` every method has the same number of images, under the quick protocol.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+SEEDS = (0, 1, 2)
+MAIN = (
+    "best-of-n",
+    "reno",
+    "hypernoise",
+    "amortised",
+    "finetune",
+    "hypernoise-random-direction",
+    "hypernoise-other-noise",
+    "hypernoise-other-prompt",
+    "hypernoise-static",
+)
+"""The methods of the full protocol, beside random noise."""
+OTHERS = (
+    "zero-order",
+    "spectral",
+    "evolution",
+    "prompt-search",
+    "pcn",
+    "langevin",
+    "gper",
+    "mpgr:iterations=50",
+    "dno:iterations=50",
+    "hybrid:iterations=10",
+    "oracle:iterations=10",
+)
+"""The methods that are run under the quick protocol only, in settings of 50 images each."""
+
+
+def commands(out: Path, processes: int) -> list[list[str]]:
+    """The commands of hnbench, without its name."""
+    amortised = ["--amortised", str(out / "amortised" / "adapter")]
+    made = [["train", "--kind", "regression", "--out", str(out / "amortised")]]
+    protocols = {
+        "geneval-shapes": (["--full"], MAIN),
+        "equal-budget": ([], (*MAIN, *OTHERS)),
+    }
+    for name, (protocol, methods) in protocols.items():
+        runs = [str(out / name / f"seed{seed}") for seed in SEEDS]
+        chosen = [part for method in methods for part in ("--method", method)]
+        for seed, run in zip(SEEDS, runs, strict=True):
+            made.append(
+                ["run", "--suite", "geneval-shapes", *protocol, "--seed", str(seed)]
+                + [*chosen, *amortised, "--processes", str(processes), "--no-report", "--out", run]
+            )
+            made.append(["measure", run])
+        made.append(["report", *runs, "--out", str(out / name / "report")])
+        made.append(["pack", *runs])
+    made.append(["diagnose", "--out", str(out / "geneval-shapes" / "diagnosis.json")])
+    return made
+
+
+def main() -> None:
+    """Run all commands; the first that fails ends the program with its exit code."""
+    parser = argparse.ArgumentParser(description="Make the results of the embedded world.")
+    parser.add_argument("--out", type=Path, default=Path("results"))
+    parser.add_argument("--processes", type=int, default=2)
+    chosen = parser.parse_args()
+    for arguments in commands(chosen.out, chosen.processes):
+        print("hnbench", shlex.join(arguments), flush=True)
+        done = subprocess.run([sys.executable, "-m", "hnbench", *arguments], check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()
