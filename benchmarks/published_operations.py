@@ -208,7 +208,7 @@ REWARDS: dict[str, Callable[[], Scored]] = {
 }
 TEXT_OF_HPSV3 = 600
 """About the number of tokens of HPSv3's text with a short prompt."""
-OWN_REWARDS = ("shapes-clip", "shapes-convnext", "shapes-blip", "shapes-resnet", "redness")
+OWN_REWARDS = ("shapes-clip", "shapes-resnet", "shapes-byobnet", "shapes-efficientnet", "redness")
 """The rewards that come with hnbench, with their weights."""
 GENERATORS = ("shapes", *MODELS)
 

@@ -56,11 +56,10 @@ def commands(out: Path, processes: int) -> list[list[str]]:
     for name, (protocol, methods) in protocols.items():
         runs = [str(out / name / f"seed{seed}") for seed in SEEDS]
         chosen = [part for method in methods for part in ("--method", method)]
+        shared = [*protocol, *chosen, *amortised, "--processes", str(processes), "--no-report"]
         for seed, run in zip(SEEDS, runs, strict=True):
-            made.append(
-                ["run", "--suite", "geneval-shapes", *protocol, "--seed", str(seed)]
-                + [*chosen, *amortised, "--processes", str(processes), "--no-report", "--out", run]
-            )
+            place = ["--seed", str(seed), "--out", run]
+            made.append(["run", "--suite", "geneval-shapes", *shared, *place])
             made.append(["measure", run])
         made.append(["report", *runs, "--out", str(out / name / "report")])
         made.append(["pack", *runs])

@@ -149,7 +149,7 @@ _DISTILLED_SDXL = (
 PRESETS: Mapping[str, Preset] = {
     "shapes": Preset(
         optimised=PREFERENCE,
-        held_out=("shapes-resnet", "redness"),
+        held_out=("shapes-efficientnet", "redness"),
         parameters={"reno": {"learning_rate": 2.0}},
         adapters={
             "hypernoise": _SHAPES_WEIGHTS / "hypernoise",

@@ -1,5 +1,5 @@
 """The measures of the embedded world: the published formulas, applied to the image features of its
-held-out reward, shapes-resnet.
+held-out reward, shapes-efficientnet.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hnbench.measures.diversity import Similarity, Vendi
 from hnbench.measures.features import Features
 from hnbench.measures.fidelity import FrechetDistance, MeanDiscrepancy
 from hnbench.seeds import digest
-from hnbench.shapes.models import load_resnet
+from hnbench.shapes.models import load_efficientnet
 from hnbench.weights.pictures import to_bytes
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class ShapesFeatures(Features):
-    """The image features of shapes-resnet, divided by their norm."""
+    """The image features of shapes-efficientnet, divided by their norm."""
 
-    about = "the unit image features of shapes-resnet"
+    about = "the unit image features of shapes-efficientnet"
 
     def __init__(self, device: str) -> None:
-        self._reward, self._device = load_resnet(device=device, dtype="float32"), device
+        self._reward, self._device = load_efficientnet(device=device, dtype="float32"), device
 
     @property
     def fingerprint(self) -> str:

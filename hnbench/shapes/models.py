@@ -11,11 +11,10 @@ import torch
 from hnbench.shapes.preference import PREFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hnbench.generators.stable_diffusion import StableDiffusionGenerator
     from hnbench.rewards.base import Mixture, Reward
-    from hnbench.rewards.blip import BlipReward
     from hnbench.rewards.clip import ClipReward
     from hnbench.rewards.open_clip import OpenClipReward
 
@@ -52,33 +51,24 @@ def load_clip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> ClipReward
     )
 
 
-def load_convnext(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
-    """The second optimised reward: open_clip's ConvNeXt."""
-    return _open_clip("convnext", device, dtype, weights)
+def load_resnet(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
+    """The second optimised reward: open_clip's ModifiedResNet."""
+    return _open_clip("resnet", device, dtype, weights)
 
 
-def load_blip(*, device: str, dtype: str, weights: Path = WEIGHTS) -> BlipReward:
-    """The third optimised reward: BLIP's image-text matching, with cross-attention."""
-    from hnbench.rewards.blip import BlipReward
-
-    return BlipReward(
-        weights / "blip",
-        name="shapes-blip",
-        mean=_HALF,
-        std=_HALF,
-        device=device,
-        dtype=getattr(torch, dtype),
-    )
+def load_byobnet(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
+    """The third optimised reward: a ByobNet."""
+    return _open_clip("byobnet", device, dtype, weights)
 
 
 def load_preference(*, device: str, dtype: str, weights: Path = WEIGHTS) -> Mixture:
     """The mixture `shapes-preference` of the optimised rewards."""
     from hnbench.rewards.base import Mixture
 
-    loaders: dict[str, Callable[..., Reward]] = {
+    loaders: Mapping[str, Callable[..., Reward]] = {
         "shapes-clip": load_clip,
-        "shapes-convnext": load_convnext,
-        "shapes-blip": load_blip,
+        "shapes-resnet": load_resnet,
+        "shapes-byobnet": load_byobnet,
     }
     return Mixture(
         {
@@ -88,9 +78,9 @@ def load_preference(*, device: str, dtype: str, weights: Path = WEIGHTS) -> Mixt
     )
 
 
-def load_resnet(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
-    """The held-out reward: a convolutional network."""
-    return _open_clip("resnet", device, dtype, weights)
+def load_efficientnet(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
+    """The held-out reward: an EfficientNet."""
+    return _open_clip("efficientnet", device, dtype, weights)
 
 
 def _open_clip(folder: str, device: str, dtype: str, weights: Path) -> OpenClipReward:

@@ -19,17 +19,17 @@ WHAT = {
         "A part of the optimised reward (transformers' CLIPModel): a ViT of 4 layers of width 96 "
         "and a text transformer of 3 layers of width 64."
     ),
-    "convnext": (
-        "A part of the optimised reward (open_clip): timm's smallest ConvNeXt on 96x96 images"
-        " and a text transformer of 2 layers of width 64."
-    ),
-    "blip": (
-        "A part of the optimised reward (transformers' BlipForImageTextRetrieval): a ViT of 4"
-        " layers and a text transformer of 2 layers with cross-attention, both of width 64."
-    ),
     "resnet": (
-        "The reward that is held out (open_clip): a ModifiedResNet of width 8 on 128x128 images "
-        "and a text transformer of 3 layers of width 64."
+        "A part of the optimised reward (open_clip): a ModifiedResNet of width 8 on 128x128 images"
+        " and a text transformer of 3 layers of width 64."
+    ),
+    "byobnet": (
+        "A part of the optimised reward (open_clip): timm's smallest ByobNet on 96x96 images and a"
+        " text transformer of 2 layers of width 64."
+    ),
+    "efficientnet": (
+        "The reward that is held out (open_clip): timm's smallest EfficientNet on 96x96 images and"
+        " a text transformer of 2 layers of width 64."
     ),
     "pretrained": "Where the teacher begins: its network, first taught to draw.",
     "teacher": (
@@ -50,9 +50,9 @@ _DUAL = (
 )
 MEANING = {
     "clip": _DUAL,
-    "convnext": _DUAL,
-    "blip": _DUAL,
     "resnet": _DUAL,
+    "byobnet": _DUAL,
+    "efficientnet": _DUAL,
     "teacher": (
         "Share judged right by the classical detector under GenEval's rules, 8 guided steps."
     ),

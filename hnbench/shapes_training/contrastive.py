@@ -1,7 +1,7 @@
 """The dual encoders among the rewards, trained contrastively with hard negatives.
 
-`clip` (a ViT in transformers' CLIPModel) and `convnext` (open_clip's CLIP with a ConvNeXt)
-are optimised; `resnet` (open_clip's CLIP with a ModifiedResNet) is held out. They have different
+`clip` (a ViT in transformers' CLIPModel), `resnet` (open_clip's CLIP with a ModifiedResNet) and
+`byobnet` (the same with a ByobNet) are optimised; `efficientnet` is held out. They have different
 seeds. All learn from drawn images alone, with three kinds of negatives: other captions of the batch
 (masked if they are true of the image), hard-negative captions, and spoilt images that the caption
 is not wholly true of. Side tasks, which are dropped afterwards, ask the image tower where each
@@ -19,7 +19,13 @@ import torch
 
 from hnbench.shapes_training.contrastive_batches import PHASES, Batches
 from hnbench.shapes_training.contrastive_losses import SideTasks, attacked, contrastive_loss
-from hnbench.shapes_training.encoders import BYOBNET, CONVNEXT, RESNET, OpenClipEncoder, VitEncoder
+from hnbench.shapes_training.encoders import (
+    BYOBNET,
+    EFFICIENTNET,
+    RESNET,
+    OpenClipEncoder,
+    VitEncoder,
+)
 from hnbench.shapes_training.hard_negatives import CHECKED, hard_negative_accuracy
 from hnbench.shapes_training.loop import minimise
 
@@ -33,8 +39,8 @@ if TYPE_CHECKING:
 
 ENCODERS: dict[str, Callable[[], TwoTowers]] = {
     "clip": VitEncoder,
-    "convnext": lambda: OpenClipEncoder(CONVNEXT),
     "byobnet": lambda: OpenClipEncoder(BYOBNET),
+    "efficientnet": lambda: OpenClipEncoder(EFFICIENTNET),
     "resnet": lambda: OpenClipEncoder(RESNET),
 }
 

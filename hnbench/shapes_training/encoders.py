@@ -1,5 +1,5 @@
 """The dual encoders of the rewards: a ViT as transformers' CLIPModel, and open_clip's CLIP with a
-ConvNeXt, a ByobNet or a ModifiedResNet.
+ModifiedResNet, a ByobNet or an EfficientNet.
 """
 
 from __future__ import annotations
@@ -135,25 +135,29 @@ RESNET: dict[str, Any] = {
     "text_cfg": {**_TEXT, "layers": 3},
 }
 """open_clip's model configuration of the ModifiedResNet, without the vocabulary's size."""
-CONVNEXT: dict[str, Any] = {
-    "embed_dim": DIM,
-    "vision_cfg": {
-        "timm_model_name": "test_convnext",
+
+
+def _timm(name: str) -> dict[str, Any]:
+    """open_clip's model configuration of a tower of timm with attention pooling."""
+    vision = {
+        "timm_model_name": name,
         "timm_pool": "abs_attn",
         "timm_proj": "",
         "image_size": 96,
-    },
-    "text_cfg": {**_TEXT, "layers": 2},
-}
-"""open_clip's model configuration of timm's smallest ConvNeXt (Liu et al., arXiv 2201.03545) with
-attention pooling.
+    }
+    return {"embed_dim": DIM, "vision_cfg": vision, "text_cfg": {**_TEXT, "layers": 2}}
+
+
+BYOBNET = _timm("test_byobnet")
+"""timm's smallest ByobNet: grouped convolutions, batch norm and squeeze-and-excitation, as in
+RegNet (Radosavovic et al., arXiv 2003.13678).
 """
-BYOBNET: dict[str, Any] = {
-    **CONVNEXT,
-    "vision_cfg": {**CONVNEXT["vision_cfg"], "timm_model_name": "test_byobnet"},
-}
-"""open_clip's model configuration of timm's smallest ByobNet: batch norm, grouped convolutions and
-squeeze-and-excitation, as in RegNet (Radosavovic et al., arXiv 2003.13678).
+EFFICIENTNET = _timm("test_efficientnet")
+"""timm's smallest EfficientNet: depthwise convolutions in inverted bottlenecks (Tan and Le, arXiv
+1905.11946).
+"""
+_DENSE = {None: "layer3", "test_byobnet": "trunk.stages.1", "test_efficientnet": "trunk.blocks.2"}
+"""timm's name -> the layer of dense features, whose cells are 8 or 16 pixels of the enlarged image.
 """
 
 
@@ -179,12 +183,11 @@ class OpenClipEncoder(TwoTowers):
             CLIPTextCfg(**self.config["text_cfg"]),
             init_logit_scale=3.2,
         )
-        # open_clip returns only pooled features, so a hook keeps those of the stage with cells of 8
-        # or 16 pixels of the enlarged image.
+        # open_clip returns only pooled features, so a hook keeps the dense ones.
         self._dense = torch.empty(0)
         visual, size = self.model.visual, config["vision_cfg"]["image_size"]
-        stage = visual.layer3 if hasattr(visual, "layer3") else visual.trunk.stages[1]
-        stage.register_forward_hook(self._keep)
+        layer = _DENSE[config["vision_cfg"].get("timm_model_name")]
+        visual.get_submodule(layer).register_forward_hook(self._keep)
         with torch.no_grad():
             visual.eval()(torch.zeros(1, 3, size, size))
         self.dense_channels = self._dense.shape[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hnbench.catalogue.registry import METHODS
 
 
 def methods_of(command: list[str]) -> set[str]:
-    named = zip(command, command[1:], strict=False)
+    named = pairwise(command)
     return {value.partition(":")[0] for flag, value in named if flag == "--method"}
 
 

@@ -17,7 +17,7 @@ from hnbench.weights.hub import Source
 
 KNOWN = (
     "aesthetic, clip, hpsv2.0, hpsv2.1, hpsv3, human-preference, imagereward, pickscore, redness,"
-    " shapes-blip, shapes-clip, shapes-convnext, shapes-preference, shapes-resnet"
+    " shapes-byobnet, shapes-clip, shapes-efficientnet, shapes-preference, shapes-resnet"
 )
 
 
@@ -68,10 +68,10 @@ def third_party(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str, str]) 
             [
                 *(
                     "shapes-clip",
-                    "shapes-convnext",
-                    "shapes-blip",
-                    "shapes-preference",
                     "shapes-resnet",
+                    "shapes-byobnet",
+                    "shapes-preference",
+                    "shapes-efficientnet",
                     "redness",
                     "hpsv2.1",
                     "hpsv2.0",

@@ -18,7 +18,7 @@ from hnbench.errors import UsageError
 from hnbench.rewards.base import Reward
 from hnbench.rewards.clip import ClipReward, load
 from hnbench.rewards.open_clip import OpenClipReward, build
-from hnbench.shapes_training.encoders import CONVNEXT, RESNET, OpenClipEncoder, VitEncoder
+from hnbench.shapes_training.encoders import EFFICIENTNET, RESNET, OpenClipEncoder, VitEncoder
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from tests.rewards import tiny
 
@@ -49,15 +49,15 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OpenClipEnco
 
 
 @pytest.fixture(scope="module")
-def convnext(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OpenClipEncoder]:
+def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OpenClipEncoder]:
     torch.manual_seed(0)
-    model = OpenClipEncoder(CONVNEXT).eval()
-    folder = tmp_path_factory.mktemp("convnext")
+    model = OpenClipEncoder(EFFICIENTNET).eval()
+    folder = tmp_path_factory.mktemp("efficientnet")
     model.save(folder)
     return folder, model
 
 
-@pytest.fixture(params=["vit", "resnet", "convnext"])
+@pytest.fixture(params=["vit", "resnet", "efficientnet"])
 def reward(request: pytest.FixtureRequest) -> Reward:
     folder, _ = request.getfixturevalue(request.param)
     kind = ClipReward if request.param == "vit" else OpenClipReward

@@ -10,7 +10,7 @@ from hnbench.catalogue.registry import REWARDS
 from hnbench.rewards.base import Mixture, Reward
 from hnbench.testing import BrightnessReward, ContractError, RedReward, check_reward
 
-OWN = ("shapes-clip", "shapes-convnext", "shapes-blip", "shapes-resnet", "redness")
+OWN = ("shapes-clip", "shapes-resnet", "shapes-byobnet", "shapes-efficientnet", "redness")
 
 
 @pytest.mark.parametrize("name", OWN)
