@@ -1,139 +1,214 @@
 """Finds shapes, their colours and their places in an image, by classical computer vision.
-
-Nothing here is learned or shared with the rewards. Foreground is found by brightness, objects are
-connected components of one palette colour, and a shape is found by its overlap with the seven
-silhouettes. `THRESHOLD` was fixed on drawn images (`python -m hnbench.shapes_training.calibration`)
-before any generator was scored.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from hnbench.detections import Detection
-from hnbench.shapes.drawing import stamp
-from hnbench.shapes.world import COLOURS, PALETTE, SHAPES
+from hnbench.shapes.pieces import SMALLEST, Piece, pieces_of
+from hnbench.shapes.silhouettes import Fit, distances, fit, forgiving, moments, overlap, points, starts
+from hnbench.shapes.world import SHAPES
 
 if TYPE_CHECKING:
     from hnbench.shapes.drawing import Image
 
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
 
 THRESHOLD = 0.75
-"""The smallest overlap (intersection over union) with a silhouette at which a blob counts as an
-object.
-"""
-FOREGROUND = 132
-"""A pixel whose darkest channel is below this belongs to an object. It is half-way between the
-backgrounds (200 and more) and the colours (60 and less).
-"""
-SMALLEST = 32
-"""Blobs with fewer pixels are ignored as specks. The thinnest drawn object, a star of radius 7, has
-about 70 pixels if it is sharp, and 40 if it is blurred.
-"""
-MINORITY = 0.2
-"""A blob whose second colour covers more than this share is split by colour."""
-TEMPLATE = 32
-"""The side of a silhouette in pixels."""
-RADII = (7.5, 9.0, 11.0)
-BLURS = (0.0, 0.9)
-"""Radii and blurs, in pixels, of the silhouettes that blobs are compared with. Several are needed,
-because the pixel grid changes shapes of this size.
-"""
-_CONNECTED = np.ones((3, 3), np.int8)
-"""Pixels that touch at a corner are connected too."""
+PLAIN = .93
+GAIN = 0.04
+MOST = 4
+ANGLES = 12
+CUTS = 6
+MOVES = ((0.0, 0.0), (-0.2, 0.0), (0.2, 0.0), (0.0, -0.2), (0.0, 0.2))
+REACH = 0.2
+SPLIT = 0.8
+_ALL = np.arange(len(SHAPES))
 
 
-@cache
-def silhouettes() -> npt.NDArray[np.bool_]:
-    """The silhouettes of each shape, bool `[7, 6, 32, 32]`: small to large, sharp and blurred, each
-    stretched to fill its square.
-    """
-    return np.stack(
-        [
-            np.stack([_silhouette(shape, radius, blur) for radius in RADII for blur in BLURS])
-            for shape in SHAPES
-        ]
-    )
+class Part(NamedTuple):
+    score: float
+    shape: int
+    mask: Bools
 
 
-def _silhouette(shape: str, radius: float, blur: float) -> Bools:
-    coverage = np.pad(stamp(shape, radius, 0.0, 0.0), 3)
-    return _stretched((ndimage.gaussian_filter(coverage, blur) if blur else coverage) >= 0.5)
+def fit_each(seen: Floats, size, steps: int = 6) -> list[Fit]:
+    """The fits of the seven shapes to each target of `seen` `[b, p]`."""
+    batch = len(seen)
+    shapes = np.tile(_ALL, batch)[:, None]
+    found = fit(np.repeat(seen, 7, 0) if batch > 1 else seen, size, shapes, starts(seen, size).reshape(-1, 1, 3), steps)
+    return [found.take(np.arange(7 * i, 7 * i + 7)) for i in range(batch)]
 
 
-def _stretched(mask: Bools) -> Bools:
-    """The mask's bounding box, resampled bilinearly to 32x32 and cut off at one half."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    patch = np.pad(
-        mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32),
-        1,
-        mode="edge",
-    )
-    height, width = patch.shape[0] - 2, patch.shape[1] - 2
-    down, across = (
-        (np.arange(TEMPLATE) + 0.5) / TEMPLATE * length + 0.5 for length in (height, width)
-    )
-    grid = np.meshgrid(down, across, indexing="ij")
-    return np.asarray(ndimage.map_coordinates(patch, grid, order=1) >= 0.5)
+def best_of(found: Fit) -> Fit:
+    return found.take([int(found.scores.argmax())])
 
 
-def shape_of(mask: Bools) -> tuple[str, float]:
-    """The best shape of one blob, and its overlap in [0, 1]. A blob whose longer side is more than
-    1.5 times the shorter is not a shape, and has overlap 0.
-    """
-    height, width = (int(np.ptp(np.flatnonzero(mask.any(axis)))) + 1 for axis in (1, 0))
-    if max(height, width) > 1.5 * min(height, width):
-        return SHAPES[0], 0.0
-    own = _stretched(mask)
-    known = silhouettes()
-    overlap = ((own & known).sum((2, 3)) / (own | known).sum((2, 3))).max(1)
-    best = int(overlap.argmax())
-    return SHAPES[best], float(overlap[best])
+def thorough(seen, size, found: Fit) -> Fit:
+    good = np.flatnonzero(found.scores > found.scores.max() - REACH)
+    more = np.repeat(found.places[good], len(MOVES), 0)
+    more[:, 0, :2] += np.tile(np.asarray(MOVES, np.float32), (len(good), 1)) * more[:, 0, 2:]
+    more[:, 0, 2] *= 1.08
+    again = fit(seen, size, np.repeat(found.shapes[good], len(MOVES), 0), more, 5)
+    every = Fit(*(np.concatenate(pair) for pair in zip(found, again, strict=True)))
+    return best_of(every._replace(scores=forgiving(seen, size, every)))
 
 
-def _labels(image: Image) -> npt.NDArray[np.int8]:
-    """The index of the nearest palette colour for each foreground pixel, -1 elsewhere. The colour
-    of a pixel on an edge is mixed with the background.
-    """
-    pixels = image.astype(np.float32)
-    palette = np.asarray([PALETTE[colour] for colour in COLOURS], np.float32)
-    foreground = pixels.min(-1) < FOREGROUND
-    distance = ((pixels[:, :, None, :] - palette) ** 2).sum(-1)
-    return np.where(foreground, distance.argmin(-1), -1).astype(np.int8)
+def cuts_of(mask: Bools, xy: Floats) -> list[Bools]:
+    """Masks [p] of one side of the best straight cuts."""
+    inside = np.flatnonzero(mask)
+    total = len(inside)
+    options = []
+    for angle in np.arange(ANGLES) * np.pi / ANGLES:
+        along = xy @ np.asarray([np.cos(angle), np.sin(angle)], np.float32)
+        mine = along[inside]
+        low = mine.min()
+        counts = np.bincount((mine - low).astype(int))
+        before = np.cumsum(counts) - counts / 2
+        smaller = np.minimum(before, total - before)
+        cost = counts / np.sqrt(np.maximum(smaller, 1))
+        cost[smaller < max(SMALLEST, 0.08 * total)] = np.inf
+        inner = np.pad(cost, 1, constant_values=np.inf)
+        for i in np.flatnonzero((cost <= inner[:-2]) & (cost <= inner[2:]) & np.isfinite(cost)):
+            options.append((cost[i], angle, low + i + 0.5, along))
+    options.sort(key=lambda o: o[0])
+    sides = []
+    for _, _, at, along in options:
+        side = along < at
+        own = side[inside]
+        if all(min((own != other[inside]).sum(), (own == other[inside]).sum()) > 0.08 * total for other in sides):
+            sides.append(side)
+        if len(sides) == CUTS:
+            break
+    return sides
 
 
-def _blobs(labels: npt.NDArray[np.int8]) -> list[tuple[Bools, int]]:
-    """The mask and the palette index of each object. An object is a connected piece of foreground;
-    a piece of several colours is split.
-    """
-    found: list[tuple[Bools, int]] = []
-    pieces, count = ndimage.label(labels >= 0, _CONNECTED)
-    for piece in range(1, count + 1):
-        mask = pieces == piece
-        shares = np.bincount(labels[mask], minlength=len(COLOURS)) / mask.sum()
-        if np.sort(shares)[-2] <= MINORITY:
-            found.append((mask, int(shares.argmax())))
-            continue
-        for colour in np.flatnonzero(shares > 0):
-            parts, number = ndimage.label(mask & (labels == colour), _CONNECTED)
-            found.extend((parts == part, int(colour)) for part in range(1, number + 1))
-    return [(mask, colour) for mask, colour in found if mask.sum() >= SMALLEST]
+def halves(seen: Floats, size, keep: int) -> list[list]:
+    """The best `keep` cuts of seen [1,p], as two (target, Fit) each."""
+    sides = cuts_of(seen[0] > 0.5, points(size))
+    if not sides:
+        return []
+    targets = np.concatenate([np.stack([seen[0] * side, seen[0] * ~side]) for side in sides])
+    fits = [best_of(each) for each in fit_each(targets, size, 3)]
+    weights = targets.sum(1)
+    scores = np.asarray([f.scores[0] for f in fits])
+    value = (scores * weights).reshape(-1, 2).sum(1)
+    return [[(targets[k : k + 1], fits[k]) for k in (2 * cut, 2 * cut + 1)] for cut in np.argsort(-value)[:keep]]
+
+
+def split(seen: Floats, size, one: float):
+    """Best explanation of seen [1,p] as 2..MOST shapes, or None."""
+    best = None
+    for parts in halves(seen, size, 2):
+        while len(parts) < MOST:
+            worst = min(range(len(parts)), key=lambda i: parts[i][1].scores[0])
+            if parts[worst][1].scores[0] >= 0.8:
+                break
+            more = halves(parts[worst][0], size, 1)
+            if not more:
+                break
+            was = parts[worst]
+            value = sum(t.sum() * f.scores[0] for t, f in more[0]) / was[0].sum()
+            if value < was[1].scores[0] + GAIN:
+                break
+            parts = parts[:worst] + parts[worst + 1 :] + more[0]
+        joined = refine(seen, size, np.concatenate([f.shapes for _, f in parts], 1), np.concatenate([f.places for _, f in parts], 1))
+        if best is None or joined.scores[0] > best.scores[0] + GAIN * (joined.shapes.shape[1] - best.shapes.shape[1]):
+            best = joined
+        if joined.scores[0] > PLAIN:
+            break
+    if best is None or best.scores[0] < one + GAIN * (best.shapes.shape[1] - 1):
+        return None
+    return best
+
+
+def refine(seen: Floats, size, shapes, places) -> Fit:
+    joined = fit(seen, size, shapes, places, 3)
+    number = shapes.shape[1]
+    area, ox, oy = moments().T
+    for _ in range(2):
+        if joined.scores[0] > 0.94:
+            break
+        # every shape for each object in turn
+        shapes = np.repeat(joined.shapes, 7 * number, 0)
+        places = np.repeat(joined.places, 7 * number, 0)
+        for i in range(number):
+            old = int(joined.shapes[0, i])
+            x, y, r = joined.places[0, i]
+            radius = r * np.sqrt(area[old] / area)
+            rows = slice(7 * i, 7 * i + 7)
+            shapes[rows, i] = _ALL
+            places[rows, i] = np.stack([x + r * ox[old] - radius * ox, y + r * oy[old] - radius * oy, radius], -1)
+        options = fit(seen, size, shapes, places, 4)
+        best = options.scores.reshape(number, 7).argmax(1)
+        rows = np.arange(number) * 7 + best
+        picked = options.take(rows)
+        each = np.arange(number)
+        both = fit(seen, size, picked.shapes[each, each][None], picked.places[each, each][None], 4)
+        top = best_of(Fit(*(np.concatenate(p) for p in zip(joined, options, both, strict=True))))
+        same = (top.shapes == joined.shapes).all()
+        joined = top
+        if same:
+            break
+    return joined
+
+
+def parts_of(found: Fit, seen: Floats, size) -> list[Part]:
+    away = distances(found.shapes, found.places, size)[0]
+    nearest = away.argmin(0)
+    out = []
+    for i in range(len(away)):
+        own = nearest == i
+        score = overlap(np.where(own, seen[0], 0), np.where(own, found.drawn[0], 0))
+        out.append(Part(float(score), int(found.shapes[0, i]), (own & (seen[0] > 0.5)).reshape(size)))
+    return out
+
+
+def explain(piece: Piece) -> list[Part]:
+    seen = piece.coverage.reshape(1, -1)
+    size = piece.coverage.shape
+    found = fit_each(seen, size)[0]
+    one = best_of(found)
+    if one.scores[0] >= PLAIN:
+        return parts_of(one, seen, size)
+    one = thorough(seen, size, found)
+    value = float(one.scores[0])
+    best = [Part(value, int(one.shapes[0, 0]), (seen[0] > 0.5).reshape(size))]
+    if value >= PLAIN:
+        return best
+    colours = piece.parts_by_colour()
+    if len(colours) > 1:
+        from scipy import ndimage
+        targets = np.stack([
+            np.where((ndimage.binary_dilation(mask) & (piece.labels < 0)) | mask, piece.coverage, 0).ravel() for mask in colours
+        ])
+        fits = [best_of(f) for f in fit_each(targets, size)]
+        parts = [Part(float(f.scores[0]), int(f.shapes[0, 0]), mask) for f, mask in zip(fits, colours)]
+        weakest = min(p.score for p in parts)
+        if weakest > value + (GAIN if value >= THRESHOLD else 0):
+            best, value = parts, weakest
+    if value < SPLIT:
+        several = split(seen, size, float(one.scores[0]))
+        if several is not None:
+            parts = parts_of(several, seen, size)
+            weakest = min(p.score for p in parts)
+            if weakest > value + (GAIN if value >= THRESHOLD else 0):
+                best = parts
+    return best
 
 
 def detect(image: Image) -> dict[str, list[Detection]]:
-    """Shape -> detections, for an RGB image, uint8 `[64, 64, 3]`. Each blob counts for the shape
-    that it resembles most; its score is the overlap with the silhouette, in [0, 1].
-    """
     found: dict[str, list[Detection]] = {}
-    for mask, colour in _blobs(_labels(image)):
-        shape, overlap = shape_of(mask)
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-        found.setdefault(shape, []).append(Detection(box, overlap, COLOURS[colour]))
+    for piece in pieces_of(image):
+        for part in explain(piece):
+            if not part.mask.any():
+                continue
+            rows, columns = np.flatnonzero(part.mask.any(1)), np.flatnonzero(part.mask.any(0))
+            box = (float(columns[0] + piece.left), float(rows[0] + piece.top), float(columns[-1] + 1 + piece.left), float(rows[-1] + 1 + piece.top))
+            found.setdefault(SHAPES[part.shape], []).append(Detection(box, part.score, piece.colour(part.mask)))
     return found
