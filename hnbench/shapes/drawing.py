@@ -128,9 +128,7 @@ def coverage_of(item: Item) -> Mask:
     return canvas[..., 0]
 
 
-def blend(
-    canvas: npt.NDArray[np.float32], mask: Mask, colours: npt.NDArray[np.float32]
-) -> None:
+def blend(canvas: npt.NDArray[np.float32], mask: Mask, colours: npt.NDArray[np.float32]) -> None:
     """Blend colours, `[3]` or one for each pixel, into the canvas where the mask covers it."""
     canvas += mask[..., None] * (colours - canvas)
 

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from hnbench.shapes.world import COLOURS, PALETTE, SIZE
+from hnbench.shapes.world import COLOURS, PALETTE
 
 if TYPE_CHECKING:
+    from hnbench.detections import Box
     from hnbench.shapes.drawing import Image
 
 Bools = npt.NDArray[np.bool_]
@@ -45,6 +46,7 @@ class Piece:
 
     left: int
     top: int
+    """Where the window begins in the image, in pixels; it may begin before the image does."""
     coverage: Floats
     """How much of each pixel is covered, in [0, 1], `[height, width]`; 0 where another piece is."""
     labels: npt.NDArray[np.int8]
@@ -52,17 +54,40 @@ class Piece:
     piece, `[height, width]`.
     """
 
+    @property
+    def foreground(self) -> Bools:
+        """The foreground of the piece, `[height, width]`."""
+        return self.labels >= 0
+
+    def box(self, mask: Bools) -> Box:
+        """The box around the masked pixels, in pixels of the image."""
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+        return (
+            float(self.left + left),
+            float(self.top + top),
+            float(self.left + right),
+            float(self.top + bottom),
+        )
+
+    def coverage_of(self, mask: Bools) -> Floats:
+        """The coverage by a part of the foreground: its own pixels and the soft edge beside them,
+        `[height, width]`.
+        """
+        edge = ndimage.binary_dilation(mask) & ~self.foreground
+        return np.where(edge | mask, self.coverage, 0)
+
     def parts_by_colour(self) -> list[Bools]:
         """The masks of its connected parts of one colour that are not specks."""
         found: list[Bools] = []
-        for colour in np.unique(self.labels[self.labels >= 0]):
+        for colour in np.unique(self.labels[self.foreground]):
             parts, count = ndimage.label(self.labels == colour, _CONNECTED)
             found.extend(parts == part for part in range(1, count + 1))
         return [mask for mask in found if mask.sum() >= SMALLEST]
 
     def colour(self, mask: Bools) -> str:
-        """The majority colour of the masked foreground, or `MIXED`."""
-        labels = self.labels[mask & (self.labels >= 0)]
+        """The majority colour of a part of the foreground, or `MIXED`."""
+        labels = self.labels[mask]
         shares = np.bincount(labels, minlength=len(COLOURS)) / max(labels.size, 1)
         best = int(shares.argmax())
         return COLOURS[best] if shares[best] >= LEAST_SHARE else MIXED
@@ -82,24 +107,20 @@ def pieces_of(image: Image) -> list[Piece]:
     labels = np.full(foreground.shape, -1, np.int8)
     labels[foreground] = _nearest(pixels[foreground], covered[foreground, None], paper)
     covered[covered < FAINTEST] = 0
-    numbered, count = ndimage.label(foreground, _CONNECTED)
+    # What is outside the image is not seen: an object that the border cuts is a cut object.
+    covered = np.pad(covered, MARGIN)
+    labels = np.pad(labels, MARGIN, constant_values=-1)
+    numbered, _ = ndimage.label(labels >= 0, _CONNECTED)
     # Soft edges belong to the nearest piece, if it is at most two pixels away.
-    near = ndimage.grey_dilation(numbered, size=(5, 5))
-    owner = np.where(numbered > 0, numbered, near)
+    owner = np.where(numbered > 0, numbered, ndimage.grey_dilation(numbered, size=(5, 5)))
     found: list[Piece] = []
-    for number, (rows, columns) in enumerate(ndimage.find_objects(numbered), 1):
-        core = numbered[rows, columns] == number
-        if core.sum() < SMALLEST:
-            continue
-        window = (_wider(rows), _wider(columns))
-        found.append(
-            Piece(
-                window[1].start,
-                window[0].start,
-                _scaled(np.where(owner[window] == number, covered[window], 0)),
-                np.where(numbered[window] == number, labels[window], -1).astype(np.int8),
-            )
-        )
+    for number, spans in enumerate(ndimage.find_objects(numbered), 1):
+        rows, columns = (slice(span.start - MARGIN, span.stop + MARGIN) for span in spans)
+        mine = numbered[rows, columns] == number
+        if mine.sum() >= SMALLEST:
+            coverage = np.where(owner[rows, columns] == number, covered[rows, columns], 0)
+            own = np.where(mine, labels[rows, columns], -1).astype(np.int8)
+            found.append(Piece(columns.start - MARGIN, rows.start - MARGIN, _scaled(coverage), own))
     return found
 
 
@@ -110,10 +131,6 @@ def _nearest(pixels: Floats, covered: Floats, paper: Floats) -> npt.NDArray[np.i
     own = paper + (pixels - paper) / covered
     palette = np.asarray([PALETTE[colour] for colour in COLOURS], np.float32)
     return ((own[:, None] - palette) ** 2).sum(-1).argmin(-1)
-
-
-def _wider(span: slice) -> slice:
-    return slice(max(span.start - MARGIN, 0), min(span.stop + MARGIN, SIZE))
 
 
 def _scaled(coverage: Floats) -> Floats:

@@ -17,7 +17,16 @@ from scipy import ndimage
 
 from hnbench.detections import Detection
 from hnbench.shapes.captions import TAGS, all_captions, holds
-from hnbench.shapes.drawing import any_background, blend, coverage_of, draw, finish, inside, spread, tone
+from hnbench.shapes.drawing import (
+    any_background,
+    blend,
+    coverage_of,
+    draw,
+    finish,
+    inside,
+    spread,
+    tone,
+)
 from hnbench.shapes.world import COLOURS, GAP, SIZE, Item, Scene
 from hnbench.suites.geneval.rules import evaluate
 
@@ -38,7 +47,7 @@ SECOND = (0.2, 0.35)
 """The share of an object's area in its second colour, in the kind `two_coloured`."""
 SMALL = 4.0
 """The radius of all objects in the kind `small`, in pixels."""
-WOBBLE = 0.12
+WOBBLE = 0.08
 """The standard deviation of the outline's displacement along each axis, in radii, in the kind
 `wobbly`.
 """
@@ -50,7 +59,7 @@ DEEP = 0.2
 """
 DEPTHS = {"touching": 0.0, "overlapping": DEEP}
 """The kinds whose first two objects are together: kind -> the share that they have in common."""
-_FINER = 4
+_FINER = 2
 """Points per pixel and axis of an outline that is not a stamp."""
 _TOGETHER = ("two_object", "counting", "position")
 """The tasks of the kind `touching`: those whose captions allow two objects of one colour."""
@@ -220,7 +229,7 @@ def is_true(caption: Caption, scene: Scene) -> bool:
     found: dict[str, list[Detection]] = {}
     for item in scene.items:
         found.setdefault(item.shape, []).append(Detection(box_of(item), 1.0, item.colour))
-    return evaluate(found, caption.metadata()).correct
+    return bool(evaluate(found, caption.metadata()).correct)
 
 
 def box_of(item: Item) -> tuple[float, float, float, float]:
@@ -234,5 +243,5 @@ def _side(mask: Mask, share: float, rng: np.random.Generator) -> Bools:
     """The pixels beyond a line in a random direction that leaves this share of the mask beyond."""
     angle = rng.uniform(0, 2 * math.pi)
     rows, columns = np.indices(mask.shape)
-    along = columns * math.cos(angle) + rows * math.sin(angle)
+    along = np.asarray(columns * math.cos(angle) + rows * math.sin(angle))
     return np.asarray(along > np.quantile(along[mask > 0.5], 1 - share))
