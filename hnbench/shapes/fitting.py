@@ -143,14 +143,16 @@ def _move(
     level, right, down = tables()[:, where.ravel()[edge]]
     x, y, wide, high = places.reshape(-1, 4)[shape].T
     middle = np.sqrt(wide * high)
-    right, down = right * middle / wide, down * middle / high
+    right, down = right * (middle / wide), down * (middle / high)
+    level = level * middle / 2
+    row, column = np.divmod(pixel.astype(np.float32), np.float32(size[1]))
     # How coverage changes with the centre and the radii.
     change = np.stack(
         [
             right,
             down,
-            (right * (pixel % size[1] + 0.5 - x) - level * middle / 2) / wide,
-            (down * (pixel // size[1] + 0.5 - y) - level * middle / 2) / high,
+            (right * (column + np.float32(0.5) - x) - level) / wide,
+            (down * (row + np.float32(0.5) - y) - level) / high,
         ]
     ) / np.float32(width)
     if not stretch:
