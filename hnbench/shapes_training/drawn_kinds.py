@@ -51,6 +51,8 @@ WOBBLE = 0.08
 """The standard deviation of the outline's displacement along each axis, in radii, in the kind
 `wobbly`.
 """
+BEND = 0.35
+"""The sigma, in radii, of the Gaussian that smooths these displacements."""
 STRETCH = 1.25
 """How much longer one axis of all objects is than the other, in the kind `stretched`."""
 DEEP = 0.2
@@ -62,7 +64,7 @@ DEPTHS = {"touching": 0.0, "overlapping": DEEP}
 _FINER = 2
 """Points per pixel and axis of an outline that is not a stamp."""
 _TOGETHER = ("two_object", "counting", "position")
-"""The tasks of the kind `touching`: those whose captions allow two objects of one colour."""
+"""The tasks of those kinds: their captions allow two objects of one colour."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,11 @@ def two_coloured_by(scene: Scene, rng: np.random.Generator, share: float) -> Ima
 
 
 def wobbly(scene: Scene, rng: np.random.Generator) -> Image:
-    """The scene with the outlines of all objects displaced smoothly, as generators draw them."""
+    """The scene with the outlines of all objects displaced smoothly."""
 
     def warp(x: Floats, y: Floats) -> tuple[Floats, Floats]:
         shifts = rng.normal(0, 1, (2, *x.shape))
-        # Half a radius is about the length over which a generator's outlines bend.
-        smooth = ndimage.gaussian_filter(shifts, (0, *[0.35 / (x[0, 1] - x[0, 0])] * 2))
+        smooth = ndimage.gaussian_filter(shifts, (0, *[BEND / (x[0, 1] - x[0, 0])] * 2))
         smooth *= WOBBLE / smooth.std()
         return x + smooth[0], y + smooth[1]
 
