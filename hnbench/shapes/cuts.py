@@ -45,7 +45,7 @@ def _necks(
     """The cost of each cut that is shorter than the parallel ones next to it, the points'
     coordinates across it, and its own.
     """
-    found = []
+    found: list[tuple[float, npt.NDArray[np.float32], float]] = []
     for angle in np.arange(ANGLES) * np.pi / ANGLES:
         along = points @ np.asarray([np.cos(angle), np.sin(angle)], np.float32)
         low = along[inner].min()

@@ -68,7 +68,7 @@ class Fit(NamedTuple):
 
     def take(self, rows: Sequence[int] | Ints) -> Fit:
         """The hypotheses with these indices."""
-        return Fit(*(part[rows] for part in self))
+        return Fit(self.shapes[rows], self.places[rows], self.drawn[rows], self.scores[rows])
 
     def best(self) -> Fit:
         """The hypothesis with the highest score, as a batch of one."""
@@ -147,13 +147,14 @@ def _move(
     level = level * middle / 2
     row, column = np.divmod(pixel.astype(np.float32), np.float32(size[1]))
     # How coverage changes with the centre and the radii.
-    change = np.stack(
+    change = np.asarray(
         [
             right,
             down,
             (right * (column + np.float32(0.5) - x) - level) / wide,
             (down * (row + np.float32(0.5) - y) - level) / high,
-        ]
+        ],
+        np.float32,
     ) / np.float32(width)
     if not stretch:
         change = np.stack([change[0], change[1], change[2] + change[3]])
@@ -185,14 +186,15 @@ def _kernel(length: int, sigma: float) -> Floats:
     weights = np.exp(-((away / sigma) ** 2) / 2)
     weights /= weights.sum()
     rows = np.arange(length)
-    return weights[rows[:, None] - rows + length - 1].astype(np.float32)
+    return np.asarray(weights[rows[:, None] - rows + length - 1], np.float32)
 
 
 def _blurred(drawn: Floats, size: tuple[int, int], sigma: float) -> Floats:
     if not sigma:
         return drawn
     down, across = (_kernel(length, sigma) for length in size)
-    return (down @ drawn.reshape(-1, *size) @ across).reshape(drawn.shape)
+    blurred = down @ drawn.reshape(-1, *size) @ across
+    return np.asarray(blurred.reshape(drawn.shape), np.float32)
 
 
 def fit_each(seen: Floats, size: tuple[int, int], *, steps: int) -> list[Fit]:
@@ -230,4 +232,4 @@ def forgiving(seen: Floats, size: tuple[int, int], found: Fit) -> Floats:
     either = (drawn + there - both).sum(1, keepdims=True) - np.cumsum(drawn - both, 1)
     scores = left / np.maximum(either, 1e-6) - CUT_COST * share
     scores[share > LARGEST_CUT] = 0
-    return np.maximum(found.scores, scores.max(1))
+    return np.asarray(np.maximum(found.scores, scores.max(1)))

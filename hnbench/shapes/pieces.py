@@ -130,9 +130,10 @@ def _nearest(pixels: Floats, covered: Floats, paper: Floats) -> npt.NDArray[np.i
     """
     own = paper + (pixels - paper) / covered
     palette = np.asarray([PALETTE[colour] for colour in COLOURS], np.float32)
-    return ((own[:, None] - palette) ** 2).sum(-1).argmin(-1)
+    return np.asarray(((own[:, None] - palette) ** 2).sum(-1).argmin(-1))
 
 
 def _scaled(coverage: Floats) -> Floats:
     """The coverage, so that the inside of a pale object is wholly covered too."""
-    return np.clip(coverage / np.quantile(coverage[coverage > 0.5], 0.9), 0, 1).astype(np.float32)
+    whole = np.quantile(coverage[coverage > 0.5], 0.9)
+    return np.asarray(np.clip(coverage / whole, 0, 1), np.float32)

@@ -86,14 +86,14 @@ def cells(shapes: Ints, places: Floats, size: tuple[int, int], finer: int = 1) -
 
 def scale(places: Floats) -> Floats:
     """The geometric mean of each shape's radii in pixels, `[batch, n, 1]`."""
-    return np.sqrt(places[:, :, 2:3] * places[:, :, 3:4])
+    return np.asarray(np.sqrt(places[:, :, 2:3] * places[:, :, 3:4]))
 
 
 def distances(shapes: Ints, places: Floats, size: tuple[int, int]) -> Floats:
     """The signed distance in pixels from each pixel's centre to each shape's outline (negative
     inside), `[batch, n, h * w]`. It is exact for equal radii.
     """
-    return tables()[0].take(cells(shapes, places, size)) * scale(places)
+    return np.asarray(tables()[0].take(cells(shapes, places, size)) * scale(places))
 
 
 def coverage(distance: Floats, width: float) -> Floats:
@@ -110,8 +110,8 @@ def render(shapes: Ints, places: Floats, size: tuple[int, int]) -> Floats:
         *shapes.shape, size[0] * POINTS, size[1] * POINTS
     )
     # Sums of slices take a third of the time of a mean over two axes.
-    rows = sum(drawn[..., start::POINTS, :] for start in range(POINTS))
-    both = sum(rows[..., start::POINTS] for start in range(POINTS))
+    rows = np.add.reduce([drawn[..., start::POINTS, :] for start in range(POINTS)])
+    both = np.add.reduce([rows[..., start::POINTS] for start in range(POINTS)])
     return np.asarray(both / POINTS**2).reshape(*shapes.shape, -1)
 
 

@@ -3,9 +3,9 @@
 The threshold is the largest of 0.66, 0.69, ..., 0.87 at which every kind of drawn image with a goal
 reaches it (`GOALS`). It is the kind `wobbly` that decides: its goal and its displacement say what
 still passes for a shape, and were chosen by looking at the drawn images and at the shares that are
-judged right. Without it the rule would give 0.84. The other constants of the judge were set by hand on drawn images, none on
-generated ones, and `LEAST_SHARE` is a choice: what is less than 60% red is not red. Run as
-`python -m hnbench.shapes_training.calibration`.
+judged right. Without it the rule would give 0.84. The other constants of the judge were set by hand
+on drawn images, none on generated ones, and `LEAST_SHARE` is a choice: what is less than 60% red is
+not red. Run as `python -m hnbench.shapes_training.calibration`.
 """
 
 from __future__ import annotations

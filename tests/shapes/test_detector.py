@@ -145,7 +145,6 @@ def test_detection_of_scenes_is_complete() -> None:
         ("small", pieces, "SMALLEST", 32),
         ("cut", fitting, "LARGEST_CUT", 0.0),
         ("blurred", fitting, "BLURS", (0.0,)),
-        ("stretched", fitting, "STRETCH", 1.0),
     ],
 )
 def test_the_images_of_a_kind_need_what_was_built_for_them(

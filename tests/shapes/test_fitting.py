@@ -17,7 +17,7 @@ SQUARE = (SIZE, SIZE)
 
 def seen(*items: Item) -> np.ndarray:
     """The coverage by the objects together, `[1, 64 * 64]`."""
-    return np.max([coverage_of(item) for item in items], axis=0).reshape(1, -1)
+    return np.asarray(np.max([coverage_of(item) for item in items], axis=0)).reshape(1, -1)
 
 
 def test_distances_and_moments_are_those_of_a_circle_and_a_square() -> None:

@@ -11,6 +11,7 @@ import pytest
 from scipy import ndimage
 
 from hnbench.shapes.captions import by_text, holds
+from hnbench.shapes.detector import THRESHOLD
 from hnbench.shapes.drawing import coverage_of, draw
 from hnbench.shapes.world import PALETTE, Item, Scene
 from hnbench.shapes_training import calibration, drawn_kinds
@@ -103,7 +104,7 @@ def test_the_calibration_prints_its_rule_and_what_it_gives(
     monkeypatch.setattr(calibration, "GOALS", {"clean": 1.0, "small": 1.0})
     calibration.main(number=6)
     printed = json.loads(capsys.readouterr().out)
-    assert printed["in use"] == calibration.THRESHOLD
+    assert printed["in use"] == THRESHOLD
     reached = [
         float(threshold)
         for threshold in printed["right"]["clean"]
