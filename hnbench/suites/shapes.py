@@ -51,7 +51,9 @@ class ShapesJudge(Judge):
             module.__name__: {
                 name: value
                 for name, value in vars(module).items()
-                if name.isupper() and isinstance(value, int | float | str | tuple | dict)
+                if name.isupper()
+                and name != "TYPE_CHECKING"
+                and isinstance(value, int | float | str | tuple | dict)
             }
             for module in modules
         }
