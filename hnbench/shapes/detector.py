@@ -1,139 +1,140 @@
 """Finds shapes, their colours and their places in an image, by classical computer vision.
 
-Nothing here is learned or shared with the rewards. Foreground is found by brightness, objects are
-connected components of one palette colour, and a shape is found by its overlap with the seven
-silhouettes. `THRESHOLD` was fixed on drawn images (`python -m hnbench.shapes_training.calibration`)
-before any generator was scored.
+Nothing here is learned or shared with the rewards. Shape comes first: a connected piece of
+foreground is one shape, or its parts of one colour are shapes, or several shapes that touch or
+overlap, whichever explains its outline best. Colour comes second: an object has the colour that
+most of its pixels have. All constants were fixed on drawn images
+(`python -m hnbench.shapes_training.calibration`), never on generated ones.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
 from hnbench.detections import Detection
-from hnbench.shapes.drawing import stamp
-from hnbench.shapes.world import COLOURS, PALETTE, SHAPES
+from hnbench.shapes.fitting import Fit, fit, fit_each, forgiving, overlap
+from hnbench.shapes.pieces import Bools, Floats, Piece, pieces_of
+from hnbench.shapes.several import GAIN, several
+from hnbench.shapes.silhouettes import distances
+from hnbench.shapes.world import SHAPES
 
 if TYPE_CHECKING:
     from hnbench.shapes.drawing import Image
 
-Bools = npt.NDArray[np.bool_]
-
 THRESHOLD = 0.75
-"""The smallest overlap (intersection over union) with a silhouette at which a blob counts as an
+"""The score (soft intersection over union with a silhouette) above which a shape counts as an
 object.
 """
-FOREGROUND = 132
-"""A pixel whose darkest channel is below this belongs to an object. It is half-way between the
-backgrounds (200 and more) and the colours (60 and less).
-"""
-SMALLEST = 32
-"""Blobs with fewer pixels are ignored as specks. The thinnest drawn object, a star of radius 7, has
-about 70 pixels if it is sharp, and 40 if it is blurred.
-"""
-MINORITY = 0.2
-"""A blob whose second colour covers more than this share is split by colour."""
-TEMPLATE = 32
-"""The side of a silhouette in pixels."""
-RADII = (7.5, 9.0, 11.0)
-BLURS = (0.0, 0.9)
-"""Radii and blurs, in pixels, of the silhouettes that blobs are compared with. Several are needed,
-because the pixel grid changes shapes of this size.
-"""
-_CONNECTED = np.ones((3, 3), np.int8)
-"""Pixels that touch at a corner are connected too."""
+CLEAR = 0.93
+"""A first fit with this score is not improved."""
+PLAIN = 0.88
+"""A piece that is one shape with this score is not explained by several."""
+RIVALS = 0.12
+"""Shapes whose first score is this much below the best one are not tried again."""
+MOVES = ((0.0, 0.0), (-0.2, 0.0), (0.2, 0.0), (0.0, -0.2), (0.0, 0.2))
+"""Where second fits begin, in radii from the first place: a cut object's centre is elsewhere."""
+LARGER = 1.08
+"""How much larger second fits begin: a cut object is larger than what is left of it."""
 
 
-@cache
-def silhouettes() -> npt.NDArray[np.bool_]:
-    """The silhouettes of each shape, bool `[7, 6, 32, 32]`: small to large, sharp and blurred, each
-    stretched to fill its square.
+class Part(NamedTuple):
+    """One object of a piece: its score in [0, 1], its shape's index and its foreground,
+    `[height, width]`.
     """
-    return np.stack(
-        [
-            np.stack([_silhouette(shape, radius, blur) for radius in RADII for blur in BLURS])
-            for shape in SHAPES
-        ]
-    )
+
+    score: float
+    shape: int
+    mask: Bools
 
 
-def _silhouette(shape: str, radius: float, blur: float) -> Bools:
-    coverage = np.pad(stamp(shape, radius, 0.0, 0.0), 3)
-    return _stretched((ndimage.gaussian_filter(coverage, blur) if blur else coverage) >= 0.5)
+class _Explanation(NamedTuple):
+    """The objects that a piece consists of, and how well they explain it, in [0, 1]."""
 
+    score: float
+    parts: list[Part]
 
-def _stretched(mask: Bools) -> Bools:
-    """The mask's bounding box, resampled bilinearly to 32x32 and cut off at one half."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    patch = np.pad(
-        mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32),
-        1,
-        mode="edge",
-    )
-    height, width = patch.shape[0] - 2, patch.shape[1] - 2
-    down, across = (
-        (np.arange(TEMPLATE) + 0.5) / TEMPLATE * length + 0.5 for length in (height, width)
-    )
-    grid = np.meshgrid(down, across, indexing="ij")
-    return np.asarray(ndimage.map_coordinates(patch, grid, order=1) >= 0.5)
-
-
-def shape_of(mask: Bools) -> tuple[str, float]:
-    """The best shape of one blob, and its overlap in [0, 1]. A blob whose longer side is more than
-    1.5 times the shorter is not a shape, and has overlap 0.
-    """
-    height, width = (int(np.ptp(np.flatnonzero(mask.any(axis)))) + 1 for axis in (1, 0))
-    if max(height, width) > 1.5 * min(height, width):
-        return SHAPES[0], 0.0
-    own = _stretched(mask)
-    known = silhouettes()
-    overlap = ((own & known).sum((2, 3)) / (own | known).sum((2, 3))).max(1)
-    best = int(overlap.argmax())
-    return SHAPES[best], float(overlap[best])
-
-
-def _labels(image: Image) -> npt.NDArray[np.int8]:
-    """The index of the nearest palette colour for each foreground pixel, -1 elsewhere. The colour
-    of a pixel on an edge is mixed with the background.
-    """
-    pixels = image.astype(np.float32)
-    palette = np.asarray([PALETTE[colour] for colour in COLOURS], np.float32)
-    foreground = pixels.min(-1) < FOREGROUND
-    distance = ((pixels[:, :, None, :] - palette) ** 2).sum(-1)
-    return np.where(foreground, distance.argmin(-1), -1).astype(np.int8)
-
-
-def _blobs(labels: npt.NDArray[np.int8]) -> list[tuple[Bools, int]]:
-    """The mask and the palette index of each object. An object is a connected piece of foreground;
-    a piece of several colours is split.
-    """
-    found: list[tuple[Bools, int]] = []
-    pieces, count = ndimage.label(labels >= 0, _CONNECTED)
-    for piece in range(1, count + 1):
-        mask = pieces == piece
-        shares = np.bincount(labels[mask], minlength=len(COLOURS)) / mask.sum()
-        if np.sort(shares)[-2] <= MINORITY:
-            found.append((mask, int(shares.argmax())))
-            continue
-        for colour in np.flatnonzero(shares > 0):
-            parts, number = ndimage.label(mask & (labels == colour), _CONNECTED)
-            found.extend((parts == part, int(colour)) for part in range(1, number + 1))
-    return [(mask, colour) for mask, colour in found if mask.sum() >= SMALLEST]
+    @property
+    def value(self) -> float:
+        """The score, less what further objects must gain."""
+        return self.score - GAIN * (len(self.parts) - 1)
 
 
 def detect(image: Image) -> dict[str, list[Detection]]:
-    """Shape -> detections, for an RGB image, uint8 `[64, 64, 3]`. Each blob counts for the shape
-    that it resembles most; its score is the overlap with the silhouette, in [0, 1].
+    """Shape -> detections, for an RGB image, uint8 `[64, 64, 3]`. A detection's score is in [0, 1];
+    its colour is a palette colour, or "mixed" if no colour has enough of it.
     """
     found: dict[str, list[Detection]] = {}
-    for mask, colour in _blobs(_labels(image)):
-        shape, overlap = shape_of(mask)
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-        found.setdefault(shape, []).append(Detection(box, overlap, COLOURS[colour]))
+    for piece in pieces_of(image):
+        for part in explain(piece):
+            found.setdefault(SHAPES[part.shape], []).append(
+                Detection(piece.box(part.mask), part.score, piece.colour(part.mask))
+            )
     return found
+
+
+def explain(piece: Piece) -> list[Part]:
+    """The objects of a piece. Those with a low score are no shapes."""
+    seen = piece.coverage.reshape(1, -1)
+    one = _one(seen, piece)
+    if one.score >= PLAIN:
+        return one.parts
+    options = [one, _by_colour(piece), _together(seen, piece)]
+    best = max((each for each in options if each), key=lambda each: each.value)
+    return [part for part in best.parts if part.mask.any()]
+
+
+def _one(seen: Floats, piece: Piece) -> _Explanation:
+    """The piece as one shape."""
+    size = piece.coverage.shape
+    found = fit_each(seen, size, steps=6)[0]
+    best = found.best()
+    if best.scores[0] < CLEAR:
+        best = _again(seen, size, found)
+    score = float(best.scores[0])
+    return _Explanation(score, [Part(score, int(best.shapes[0, 0]), piece.foreground)])
+
+
+def _again(seen: Floats, size: tuple[int, int], found: Fit) -> Fit:
+    """The best shape, if its place, its sides' ratio and a cut are tried too."""
+    rivals = found.take(np.flatnonzero(found.scores > found.scores.max() - RIVALS))
+    shapes, places = (
+        np.repeat(rivals.shapes, len(MOVES), 0),
+        np.repeat(rivals.places, len(MOVES), 0),
+    )
+    moves = np.tile(np.asarray(MOVES, np.float32), (len(rivals.shapes), 1))
+    places[:, 0, :2] += moves * places[:, 0, 2:]
+    places[:, 0, 2:] *= LARGER
+    every = found.beside(fit(seen, size, shapes, places, steps=5, stretch=True))
+    return every._replace(scores=forgiving(seen, size, every)).best()
+
+
+def _by_colour(piece: Piece) -> _Explanation | None:
+    """Each part of one colour as one shape; None for a piece of one colour."""
+    masks = piece.parts_by_colour()
+    if len(masks) < 2:
+        return None
+    targets = np.stack([piece.coverage_of(mask).ravel() for mask in masks])
+    fits = [found.best() for found in fit_each(targets, piece.coverage.shape, steps=6)]
+    parts = [
+        Part(float(found.scores[0]), int(found.shapes[0, 0]), mask)
+        for found, mask in zip(fits, masks, strict=True)
+    ]
+    explained = sum(part.score * part.mask.sum() for part in parts)
+    return _Explanation(float(explained / piece.foreground.sum()), parts)
+
+
+def _together(seen: Floats, piece: Piece) -> _Explanation | None:
+    """The piece as several shapes; None if it is too small."""
+    size = piece.coverage.shape
+    found = several(seen, size)
+    if found is None:
+        return None
+    nearest = distances(found.shapes, found.places, size)[0].argmin(0)
+    parts = []
+    for index, shape in enumerate(found.shapes[0]):
+        own = nearest == index
+        score = overlap(np.where(own, seen[0], 0), np.where(own, found.drawn[0], 0))
+        parts.append(Part(float(score), int(shape), piece.foreground & own.reshape(size)))
+    return _Explanation(float(found.scores[0]), parts)

@@ -109,19 +109,39 @@ def any_background(rng: np.random.Generator) -> Background:
     return rng.uniform(218, 244, 3), rng.uniform(-8, 8, (2, 3))
 
 
-def _spread(background: Background) -> npt.NDArray[np.float32]:
+def spread(background: Background) -> npt.NDArray[np.float32]:
+    """The background as an empty canvas, float32 `[64, 64, 3]` in 0..255."""
     base, slopes = (part.astype(np.float32) for part in background)
     axis = np.linspace(-1, 1, SIZE, dtype=np.float32)
     return np.asarray(base + axis[None, :, None] * slopes[0] + axis[:, None, None] * slopes[1])
 
 
+def tone(colour: str, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """A random tone of a palette colour: each channel, in 0..255, differs by at most 10, `[3]`."""
+    return np.asarray(PALETTE[colour], np.float32) + rng.uniform(-10, 10, 3).astype(np.float32)
+
+
+def coverage_of(item: Item) -> Mask:
+    """The coverage, in [0, 1], of each pixel of an image by one object, `[64, 64]`."""
+    canvas = np.zeros((SIZE, SIZE, 1), np.float32)
+    _paste(canvas, item, np.ones(1, np.float32))
+    return canvas[..., 0]
+
+
+def blend(canvas: npt.NDArray[np.float32], mask: Mask, colours: npt.NDArray[np.float32]) -> None:
+    """Blend colours, `[3]` or one for each pixel, into the canvas where the mask covers it."""
+    canvas += mask[..., None] * (colours - canvas)
+
+
+def finish(canvas: npt.NDArray[np.float32], rng: np.random.Generator) -> Image:
+    """The canvas with pixel noise, as an RGB image, uint8 `[64, 64, 3]`."""
+    noisy = canvas + rng.normal(0, NOISE_SIGMA, canvas.shape).astype(np.float32)
+    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+
+
 def draw(scene: Scene, rng: np.random.Generator, background: Background | None = None) -> Image:
     """The scene as an RGB image, uint8 `[64, 64, 3]`, on the given background or a random one."""
-    canvas = _spread(background or any_background(rng))
+    canvas = spread(background or any_background(rng))
     for item in scene.items:
-        colour = np.asarray(PALETTE[item.colour], np.float32) + rng.uniform(-10, 10, 3).astype(
-            np.float32
-        )
-        _paste(canvas, item, colour)
-    canvas += rng.normal(0, NOISE_SIGMA, canvas.shape).astype(np.float32)
-    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+        _paste(canvas, item, tone(item.colour, rng))
+    return finish(canvas, rng)

@@ -44,10 +44,20 @@ class ShapesJudge(Judge):
 
     @property
     def fingerprint(self) -> str:
-        from hnbench.shapes import detector
+        from hnbench.shapes import cuts, detector, fitting, pieces, several, silhouettes
 
-        names = ("THRESHOLD", "FOREGROUND", "SMALLEST", "MINORITY", "TEMPLATE", "RADII", "BLURS")
-        return digest([self.name, 1, {name: getattr(detector, name) for name in names}])
+        modules = (pieces, silhouettes, fitting, cuts, several, detector)
+        constants = {
+            module.__name__: {
+                name: value
+                for name, value in vars(module).items()
+                if name.isupper()
+                and name != "TYPE_CHECKING"
+                and isinstance(value, int | float | str | tuple | dict)
+            }
+            for module in modules
+        }
+        return digest([self.name, 2, constants])
 
     def verify(self) -> None:
         """Find one drawn object of each shape, and its colour. The judge has no network; this tests

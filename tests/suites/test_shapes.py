@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from hnbench.errors import UsageError
-from hnbench.shapes import detector
+from hnbench.shapes import pieces
 from hnbench.shapes.captions import SHARED, TAGS, by_text, training_prompts
 from hnbench.shapes.drawing import draw
+from hnbench.shapes.world import PALETTE, Item, Scene
 from hnbench.suites.shapes import ShapesSuite
 from tests.suites.protocols import tasks_of
 
@@ -54,7 +55,7 @@ def test_the_judge_accepts_drawn_scenes_and_gives_reasons_otherwise() -> None:
 def test_a_judge_that_finds_what_is_drawn_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = ShapesSuite().judge()
     judge.verify()
-    monkeypatch.setattr(detector, "FOREGROUND", 0)
+    monkeypatch.setattr(pieces, "FOREGROUND", 0)
     with pytest.raises(
         UsageError,
         match=(
@@ -65,7 +66,34 @@ def test_a_judge_that_finds_what_is_drawn_is_believed(monkeypatch: pytest.Monkey
         judge.verify()
 
 
-def test_a_moved_threshold_is_another_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        ("detector", "THRESHOLD", 0.5),
+        ("pieces", "LEAST_SHARE", 0.5),
+        ("silhouettes", "SHARP", 1.0),
+        ("fitting", "BLURS", (0.0,)),
+        ("cuts", "ANGLES", 8),
+        ("several", "GAIN", 0.1),
+    ],
+)
+def test_another_constant_is_another_judge(
+    module: str, name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = ShapesSuite().judge().fingerprint
-    monkeypatch.setattr(detector, "THRESHOLD", 0.5)
+    assert ShapesSuite().judge().fingerprint == before
+    monkeypatch.setattr(f"hnbench.shapes.{module}.{name}", value)
     assert ShapesSuite().judge().fingerprint != before
+
+
+def test_an_object_of_no_palette_colour_is_its_shape_but_not_the_asked_colour() -> None:
+    image = draw(Scene((Item("square", "red", 32, 32, 10),)), np.random.default_rng(0))
+    image[23:41, 32:41] = PALETTE["blue"]
+    shape, colour = by_text()["a photo of a square"], by_text()["a photo of a red square"]
+    alone, coloured = (
+        ShapesSuite()
+        .judge()
+        .judge([Image.fromarray(image)] * 2, [shape.metadata(), colour.metadata()])
+    )
+    assert alone.correct
+    assert coloured.reason == "expected red square>=1, found 0 red; and 1 mixed"
