@@ -43,14 +43,14 @@ class Preset:
 _SHAPES_WEIGHTS = Path(str(files("hnbench"))) / "shapes" / "weights"
 
 _SHAPES_TRAINING = {
-    "steps": 1000,
+    "steps": 1500,
     "batch_size": 32,
     "optimizer": "adamw",
     "learning_rate": 1e-3,
     "warmup_steps": 50,
     "schedule": "cosine",
-    "rank": 8,
-    "lora_alpha": 8.0,
+    "rank": 5,
+    "lora_alpha": 5.0,
 }
 
 _PUBLISHED: Mapping[str, Any] = {
@@ -160,11 +160,11 @@ PRESETS: Mapping[str, Preset] = {
                 "hypernoise": {
                     **_SHAPES_TRAINING,
                     "regulariser_reduction": "sum",
-                    "regulariser_weight": 0.05,
+                    "regulariser_weight": 0.02,
                 },
                 "finetune": {
                     **_SHAPES_TRAINING,
-                    "steps": 1600,
+                    "steps": 1200,
                     "learning_rate": 3e-4,
                     "image_penalty": 10.0,
                 },

@@ -49,8 +49,8 @@ def train_clip(out: Path, device: str) -> dict[str, float]:
     return contrastive.train(
         "clip",
         out / "clip",
-        steps=(2000, 1800, 1600, 2400, 600),
-        attacks=(2.0, 3.0),
+        steps=(2000, 1800, 1600, 2400, 900),
+        attacks=(2.0, 1.0),
         seed=1,
         device=device,
     )
