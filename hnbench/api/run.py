@@ -97,8 +97,8 @@ def run(
 
     `shard` is a part of the prompts, such as `"2/3"`: several processes work on one folder (see
     docs/scale.md). Without it, the environment of torchrun, accelerate and SLURM decides. `gpus`,
-    `"all"` or for example `"0,1"`, starts a process for each of these GPUs. `processes` starts so
-    many on one device; on a CPU, they divide its cores.
+    `"all"` or for example `"0,1"`, starts a process for each of these GPUs. `processes` starts this
+    number of them on one device; on a CPU, they divide its cores.
 
     Raises `UsageError` for arguments that cannot be used, before any work; `StoreError` for a
     folder of another run, or one that cannot be written.

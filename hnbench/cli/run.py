@@ -156,7 +156,7 @@ def run(
         int | None,
         typer.Option(
             "--processes",
-            help="Start so many processes on this device; on a CPU, they divide its cores.",
+            help="Start this number of processes on one device; on a CPU, they divide its cores.",
         ),
     ] = None,
     report: Annotated[
