@@ -89,7 +89,7 @@ class Commands(TyperGroup):
         try:
             with _explained_usage():
                 return super().invoke(ctx)
-        except (HnbenchError, RuntimeError, MemoryError, ImportError) as error:
+        except (HnbenchError, RuntimeError, MemoryError, ImportError, SystemError) as error:
             # Lack of memory can hide in any of these, even in a failed import.
             if is_out_of_memory(error):
                 echo(

@@ -21,6 +21,11 @@ _OF_THE_SYSTEM = ("cannot allocate memory", "failed to map segment")
 imported.
 """
 
+_OF_PYTHON = "error return without exception set"
+"""The text of a `SystemError` if Python finds no memory for a frame, and then none for an exception
+that says so.
+"""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means lack of memory, or came from one that does."""
@@ -32,6 +37,8 @@ def _says_so(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (
         torch is not None and isinstance(error, torch.OutOfMemoryError)
     ):
+        return True
+    if isinstance(error, SystemError) and _OF_PYTHON in str(error):
         return True
     texts = _OF_THE_SYSTEM + (_TEXTS if isinstance(error, RuntimeError) else ())
     return any(text in text_of(error).lower() for text in texts)

@@ -380,7 +380,7 @@ def in_chunks(
         chunk = items[len(results) : len(results) + size]
         try:
             results.extend(as_many(who, function(chunk), len(chunk)))
-        except (RuntimeError, MemoryError) as error:
+        except (RuntimeError, MemoryError, SystemError) as error:
             if len(chunk) == 1 or not is_out_of_memory(error):
                 raise
             size = len(chunk) // 2

@@ -146,7 +146,7 @@ def largest_fitting(work: Callable[[int], object], memory: DeviceMemory) -> int:
     try:
         work(1)  # The first pass also takes what is kept afterwards, such as the text of a reward.
         one, two = (memory.peak_of(lambda count=count: work(count)) for count in (1, 2))  # type: ignore[misc]
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, SystemError) as error:
         if not is_out_of_memory(error):
             raise
         return 1

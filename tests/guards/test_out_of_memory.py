@@ -25,8 +25,14 @@ ERRORS = [
         " tried to allocate 9 bytes."
     ),
     MemoryError(),
+    SystemError("error return without exception set"),
 ]
-OTHERS = [RuntimeError("shapes differ"), ValueError("out of memory"), KeyboardInterrupt()]
+OTHERS = [
+    SystemError("unknown opcode"),
+    RuntimeError("shapes differ"),
+    ValueError("out of memory"),
+    KeyboardInterrupt(),
+]
 TRAIN = [
     "train",
     "--prompts",
