@@ -99,18 +99,25 @@ def device_of(name: str, screen: Screen, local_rank: int | None = None) -> str:
     return choose_device(name, local_rank)
 
 
+def require_processes(processes: int) -> None:
+    """Raise a `UsageError` for a number of processes that cannot be started."""
+    if processes < 1:
+        raise UsageError(f"`processes` was {processes}; it must be at least 1")
+
+
 def devices_of(
     gpus: str | None, processes: int | None, device: str, screen: Screen, place: Place
 ) -> list[str]:
     """The device of each process that a run starts: those of `gpus`, or `processes` times the
-    device of this process.
+    device of this process. Empty if it starts none.
     """
-    if gpus is None:
-        if processes is None or processes < 1:
-            raise UsageError(f"`processes` was {processes}; it must be at least 1")
-        return [device_of(device, screen, place.local_rank)] * processes
     if processes is not None:
-        raise UsageError("`gpus` starts one process for each GPU; leave out `processes`")
+        if gpus is not None:
+            raise UsageError("`gpus` starts one process for each GPU; leave out `processes`")
+        require_processes(processes)
+        return [device_of(device, screen, place.local_rank)] * processes
+    if gpus is None:
+        return []
     if device != "auto":
         raise UsageError("`gpus` names the devices; leave out `device`")
     screen.announce("loading torch")

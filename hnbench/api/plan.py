@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import filesize
 
-from hnbench.api.arguments import DIVISION, device_of
+from hnbench.api.arguments import DIVISION, device_of, require_processes
 from hnbench.api.arrangement import arrange, methods_of
 from hnbench.api.batch_sizes import as_begun
 from hnbench.api.expectation import expected_work
@@ -246,8 +246,7 @@ def plan(
     Raises `UsageError` for arguments that cannot be used, `StoreError` for a damaged folder, and
     `SampleFailure` if a sample of the trial fails.
     """
-    if processes < 1:
-        raise UsageError(f"`processes` was {processes}; it must be at least 1")
+    require_processes(processes)
     if pilot is not None and detect is None:
         raise UsageError(
             f"the pilot {pilot} is only read for `detect`, which was not given; add the difference"

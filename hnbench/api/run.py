@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hnbench.api.arguments import Several, Weights, device_of, devices_of, options_of
+from hnbench.api.arguments import DIVISION, Several, Weights, device_of, devices_of, options_of
 from hnbench.api.arrangement import Arrangement, arrange, methods_of
 from hnbench.api.batch_sizes import BatchSize, as_begun, fitted
 from hnbench.api.command import command_of
@@ -139,8 +139,7 @@ def run(
         if found := already_finished(asked, reader):
             return _nothing_to_do(found, place.shard)
         store = RunStore(asked.folder, place.shard, reader)
-        if gpus is not None or processes is not None:
-            devices = devices_of(gpus, processes, device, screen, place)
+        if devices := devices_of(gpus, processes, device, screen, place):
             return _on_devices(call, devices, store, screen)
         return _execute(asked, store, place, reader, screen)
 
@@ -167,18 +166,17 @@ def _on_devices(
 ) -> FinishedRun:
     """Make the call in one process for each device, each with a part of the store's shard."""
     from hnbench.runs.execute import Interrupted
-    from hnbench.runs.launching import launch
+    from hnbench.runs.launching import cores_for_each, launch
     from hnbench.runs.tally import tally_of
 
-    own = {
-        name: value for name, value in call.items() if name not in ("gpus", "processes", "progress")
-    }
+    own = {name: value for name, value in call.items() if name not in (*DIVISION, "progress")}
     commands = []
     for device, shard in zip(devices, store.shard.split(len(devices)), strict=True):
         changed = {"out": store.folder, "shard": str(shard), "device": device, "report": False}
         commands.append((f"{shard.name} on {device}", command_of({**own, **changed})))
     screen.announce(f"starting {len(devices)} processes: {', '.join(name for name, _ in commands)}")
-    launched = launch(commands, store.shard, store.folder, screen.run())
+    threads = cores_for_each(len(devices)) if set(devices) == {"cpu"} else None
+    launched = launch(commands, store.shard, store.folder, screen.run(), threads=threads)
     if launched.interrupt:
         raise Interrupted(
             f"interrupted; what was computed is kept in {store.folder}. Continue with the same"

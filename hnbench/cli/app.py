@@ -29,7 +29,7 @@ from hnbench.errors import HnbenchError, StoreError, UsageError
 from hnbench.files.escaping import first_line
 from hnbench.files.writing import ADVICE
 from hnbench.guards.interrupts import exit_code_of, heed_sigterm
-from hnbench.guards.out_of_memory import hide_in_finalizers, is_out_of_memory
+from hnbench.guards.out_of_memory import KINDS, hide_in_finalizers, is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ class Commands(TyperGroup):
         try:
             with _explained_usage():
                 return super().invoke(ctx)
-        except (HnbenchError, RuntimeError, MemoryError, ImportError, SystemError) as error:
+        except (HnbenchError, ImportError, *KINDS) as error:
             # Lack of memory can hide in any of these, even in a failed import.
             if is_out_of_memory(error):
                 echo(

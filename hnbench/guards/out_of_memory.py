@@ -20,11 +20,12 @@ _OF_THE_SYSTEM = ("cannot allocate memory", "failed to map segment")
 """Texts of the system, which may end up in any error: while weights are loaded, or a module is
 imported.
 """
-
 _OF_PYTHON = "error return without exception set"
 """The text of a `SystemError` if Python finds no memory for a frame, and then none for an exception
 that says so.
 """
+KINDS = (RuntimeError, MemoryError, SystemError)
+"""The exceptions that lack of memory can be, to be told apart by `is_out_of_memory`."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

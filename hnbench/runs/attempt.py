@@ -25,7 +25,7 @@ from hnbench.errors import PluginError
 from hnbench.files.digits import to_digits
 from hnbench.flops import counted
 from hnbench.guards.answers import as_many, is_usable, shown
-from hnbench.guards.out_of_memory import is_out_of_memory
+from hnbench.guards.out_of_memory import KINDS, is_out_of_memory
 from hnbench.metering import Meter, MeteredGenerator, MeteredReward, Usage, measured
 from hnbench.methods.base import Outcome
 from hnbench.runs.failures import RECORDED, failure_of, is_for_user
@@ -380,7 +380,7 @@ def in_chunks(
         chunk = items[len(results) : len(results) + size]
         try:
             results.extend(as_many(who, function(chunk), len(chunk)))
-        except (RuntimeError, MemoryError, SystemError) as error:
+        except KINDS as error:
             if len(chunk) == 1 or not is_out_of_memory(error):
                 raise
             size = len(chunk) // 2

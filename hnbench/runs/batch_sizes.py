@@ -19,7 +19,7 @@ import torch
 from hnbench.devices.transfers import has_queue, to_device
 from hnbench.errors import UsageError
 from hnbench.files.decoding import MalformedError, decode
-from hnbench.guards.out_of_memory import is_out_of_memory
+from hnbench.guards.out_of_memory import KINDS, is_out_of_memory
 from hnbench.runs.attempt import release_memory
 from hnbench.runs.environment import device_name
 from hnbench.runs.failures import RECORDED, is_for_user
@@ -146,7 +146,7 @@ def largest_fitting(work: Callable[[int], object], memory: DeviceMemory) -> int:
     try:
         work(1)  # The first pass also takes what is kept afterwards, such as the text of a reward.
         one, two = (memory.peak_of(lambda count=count: work(count)) for count in (1, 2))  # type: ignore[misc]
-    except (RuntimeError, MemoryError, SystemError) as error:
+    except KINDS as error:
         if not is_out_of_memory(error):
             raise
         return 1

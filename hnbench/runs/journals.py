@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     _Stamp = tuple[str, tuple[int, ...] | None]
 
+PLAIN = ".jsonl"
+"""How the name of a journal ends that is being written."""
 PACKED = ".columns.xz"
 """How the name of a packed journal ends (`hnbench.runs.packed`)."""
 _JOURNAL = re.compile(rf"journal-(\d{{1,9}})(\.jsonl(\.xz)?|{re.escape(PACKED)})")
@@ -61,6 +63,11 @@ def number_of(path: Path) -> int:
     """The number in a journal's name; -1 if the file is not a journal."""
     found = _JOURNAL.fullmatch(path.name)
     return int(found[1]) if found else -1
+
+
+def journal_name(number: int, ending: str = PLAIN) -> str:
+    """The name of the journal with that number. The ending is that of its kind."""
+    return f"journal-{number:04d}{ending}"
 
 
 def next_number(folder: Path) -> int:

@@ -70,14 +70,25 @@ class Launched:
         return max(self.ended, key=lambda one: (one.code not in (0, 3), one.code))
 
 
+def cores_for_each(processes: int) -> int:
+    """The number of this machine's cores for each of some processes, at least 1."""
+    # macOS and Windows cannot say which cores a process may use.
+    own = getattr(os, "sched_getaffinity", None)
+    cores = len(own(0)) if own else os.cpu_count() or 1
+    return max(1, cores // processes)
+
+
 def launch(
     commands: Sequence[tuple[str, Sequence[str]]],
     shard: Shard,
     folder: Path,
     progress: RunProgress,
+    *,
+    threads: int | None = None,
 ) -> Launched:
     """Start a process for each (name, arguments of `hnbench`), and wait until all have ended.
-    Together they compute `shard` of the run in `folder`.
+    Together they compute `shard` of the run in `folder`. `threads` is the number for each on the
+    CPU, unless the environment says it.
 
     Ctrl-C and SIGTERM are passed on to the processes, which end in order; a second one is passed on
     too. If one process fails, the others go on, because their records are needed in any case.
@@ -85,9 +96,11 @@ def launch(
     followed = _Followed(folder, shard, progress, f"{len(commands)} processes")
     # The arguments are those of the whole call, its variables included. What they leave out has its
     # default.
-    environment = {THREADS: str(_cores_for_each(len(commands)))} | {
+    environment = {
         name: value for name, value in os.environ.items() if not name.startswith(VARIABLES_OF_RUN)
     }
+    if threads is not None:
+        environment.setdefault(THREADS, str(threads))
     outputs = [tempfile.TemporaryFile() for _ in commands]  # noqa: SIM115
     processes = [
         # A group of its own: a terminal sends Ctrl-C to all processes of a group, and two of them
@@ -114,10 +127,6 @@ def launch(
         for (name, _), process, output in zip(commands, processes, outputs, strict=True)
     )
     return Launched(ended, interrupt, followed.written)
-
-
-def _cores_for_each(processes: int) -> int:
-    return max(1, len(os.sched_getaffinity(0)) // processes)
 
 
 def _wait(

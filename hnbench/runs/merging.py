@@ -19,7 +19,15 @@ from hnbench.files.hashing import sha256_of
 from hnbench.files.sharing import gate, part_locked
 from hnbench.files.writing import write_whole, writing
 from hnbench.runs.identity import differences
-from hnbench.runs.journals import Union, journals_of, lines_of, next_number, number_of, read_line
+from hnbench.runs.journals import (
+    Union,
+    journal_name,
+    journals_of,
+    lines_of,
+    next_number,
+    number_of,
+    read_line,
+)
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.plan import identities_in
 from hnbench.runs.sessions import joined
@@ -139,7 +147,7 @@ def _names(out: Path, folders: Iterable[Path]) -> dict[Path, str]:
     number = next_number(out)
     for journal in sorted(found, key=lambda one: one.place):
         if journal.sha256 not in known and not journal.empty:
-            known[journal.sha256] = f"journal-{number:04d}{''.join(journal.path.suffixes)}"
+            known[journal.sha256] = journal_name(number, "".join(journal.path.suffixes))
             number += 1
     return {one.path: known[one.sha256] for one in found if one.sha256 in known}
 

@@ -15,7 +15,15 @@ from hnbench.errors import StoreError
 from hnbench.files.journal import parsed_lines
 from hnbench.files.sharing import part_locked
 from hnbench.files.writing import write_whole, writing
-from hnbench.runs.journals import PACKED, journals_of, lines_of, number_of, read_line
+from hnbench.runs.journals import (
+    PACKED,
+    PLAIN,
+    journal_name,
+    journals_of,
+    lines_of,
+    number_of,
+    read_line,
+)
 from hnbench.runs.packed import packed
 from hnbench.runs.store import manifest_of
 
@@ -49,7 +57,7 @@ def pack(folder: Path, *, undo: bool = False) -> PackedRun:
             if path.name.endswith(PACKED) != undo:
                 continue
             lines = list(parsed_lines(path, lines_of(path), _checked))
-            target = path.with_name(f"journal-{number_of(path):04d}{'.jsonl' if undo else PACKED}")
+            target = folder / journal_name(number_of(path), PLAIN if undo else PACKED)
             if not target.exists():
                 plain = b"".join(line + b"\n" for line in lines)
                 write_whole(target, plain if undo else packed(lines, manifest))

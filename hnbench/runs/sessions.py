@@ -58,20 +58,13 @@ def joined(
     methods that were left out and the outcomes of checks are kept too.
     """
     alike = [earlier, manifest] if earlier.get("plan") == manifest.get("plan") else [manifest]
-    oracles = [*oracles_in(manifest), *(oracles_in(earlier) if earlier else [])]
+    planned, oracles = manifest["plan"]["method_of"], oracles_in(manifest)
+    before = oracles_in(earlier) if earlier else []
     known = {**manifest.get("earlier", {}), **(identities_in(earlier) if earlier else {})}
     return {
         **manifest,
-        "earlier": {
-            label: identity
-            for label, identity in known.items()
-            if label not in manifest["plan"]["method_of"]
-        },
-        "oracles": [
-            label
-            for label in dict.fromkeys(oracles)
-            if label not in manifest["plan"]["method_of"] or label in oracles_in(manifest)
-        ],
+        "earlier": {label: identity for label, identity in known.items() if label not in planned},
+        "oracles": list(dict.fromkeys([*oracles, *(one for one in before if one not in planned)])),
         "training": {**earlier.get("training", {}), **manifest.get("training", {})},
         "skipped": {name: why for one in alike for name, why in one.get("skipped", {}).items()},
         "verified": _joined_checks(one.get("verified", {}) for one in alike),

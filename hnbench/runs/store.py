@@ -35,7 +35,7 @@ from hnbench.files.journal import APPENDING, sealed, unsealed
 from hnbench.files.sharing import gate, part_locked
 from hnbench.files.writing import append_whole, write_whole, writing
 from hnbench.runs.identity import differences
-from hnbench.runs.journals import JournalReader, next_number, preferred
+from hnbench.runs.journals import JournalReader, journal_name, next_number, preferred
 from hnbench.runs.manifest import MANIFEST, read_manifest
 from hnbench.runs.record import Record, SavedImage, image_path, read_record
 from hnbench.runs.sessions import joined, with_journal
@@ -260,7 +260,7 @@ class RunStore:
 
     def _new_journal(self) -> int:
         for number in count(next_number(self.folder)):
-            path = self.folder / f"journal-{number:04d}.jsonl"
+            path = self.folder / journal_name(number)
             try:
                 # O_EXCL fails if the file exists: a session never writes into the journal of
                 # another one.

@@ -16,7 +16,7 @@ import torch
 import hnbench
 from hnbench.catalogue.loading import choose_device, choose_gpus
 from hnbench.errors import ProcessFailure, UsageError
-from hnbench.runs.launching import Ended, Launched
+from hnbench.runs.launching import Ended, Launched, cores_for_each
 from hnbench.runs.shards import Shard
 from hnbench.runs.store import RunStore, read_run
 from tests.runs.test_kill import lines
@@ -157,7 +157,7 @@ def test_processes_on_one_device_give_the_run_of_one_and_divide_its_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)), raising=False)
     given: list[dict[str, str]] = []
     popen = subprocess.Popen
 
@@ -183,6 +183,18 @@ def test_processes_on_one_device_give_the_run_of_one_and_divide_its_cores(
     assert [env["OMP_NUM_THREADS"] for env in given[3:]] == ["5", "5"]
 
 
+def test_cores_are_counted_where_the_system_does_not_say_which_ones_may_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5, 6, 7}, raising=False)
+    assert [cores_for_each(count) for count in (1, 2, 5, 9)] == [5, 2, 1, 1]
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert [cores_for_each(count) for count in (1, 3)] == [8, 2]
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores_for_each(2) == 1
+
+
 def test_processes_that_cannot_be_started_are_refused(tmp_path: Path) -> None:
     for call, message in (
         ({"processes": 0}, "`processes` was 0; it must be at least 1"),
@@ -191,3 +203,18 @@ def test_processes_that_cannot_be_started_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=message):
             hnbench.run("geneval-shapes", out=tmp_path / "run", progress=False, **call)
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cuda:0", None), ("cpu", 3)])
+def test_only_processes_on_a_cpu_divide_its_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, expected: int | None
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)), raising=False)
+    monkeypatch.setattr("hnbench.api.arguments.choose_gpus", lambda _: [device, device])
+
+    def launch(*_: Any, threads: int | None) -> Launched:
+        raise RuntimeError(f"threads: {threads}")
+
+    monkeypatch.setattr("hnbench.runs.launching.launch", launch)
+    with pytest.raises(RuntimeError, match=f"threads: {expected}$"):
+        hnbench.run(**CALL, out=tmp_path, gpus="all", progress=False)
