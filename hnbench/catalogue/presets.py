@@ -150,7 +150,7 @@ PRESETS: Mapping[str, Preset] = {
     "shapes": Preset(
         optimised=PREFERENCE,
         held_out=("shapes-efficientnet", "redness"),
-        parameters={"reno": {"learning_rate": 2.0}},
+        parameters={"reno": {"learning_rate": 16.0}},
         adapters={
             "hypernoise": _SHAPES_WEIGHTS / "hypernoise",
             "finetune": _SHAPES_WEIGHTS / "finetune",
