@@ -56,7 +56,7 @@ ALLOWED = {
         | {"catalogue", "hypernetwork", "images", "measures", "methods", "runs", "shapes", "suites"}
     ),
     "shapes_training": GROUND | MODELS | {"shapes", "suites", "hypernetwork", "catalogue"},
-    "display": {"files", "runs", "verification"},
+    "display": {"files", "guards", "runs", "verification"},
     "api": (
         GROUND
         | {"catalogue", "display", "generators", "hypernetwork", "images", "measures", "methods"}

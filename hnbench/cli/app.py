@@ -29,7 +29,13 @@ from hnbench.errors import HnbenchError, StoreError, UsageError
 from hnbench.files.escaping import first_line
 from hnbench.files.writing import ADVICE
 from hnbench.guards.interrupts import exit_code_of, heed_sigterm
-from hnbench.guards.out_of_memory import KINDS, hide_in_finalizers, is_out_of_memory
+from hnbench.guards.out_of_memory import (
+    KINDS,
+    free_memory,
+    hide_in_finalizers,
+    is_out_of_memory,
+    keep_reserve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +97,7 @@ class Commands(TyperGroup):
                 return super().invoke(ctx)
         except (HnbenchError, ImportError, *KINDS) as error:
             # Lack of memory can hide in any of these, even in a failed import.
+            free_memory(error)
             if is_out_of_memory(error):
                 echo(
                     f"hnbench: out of memory ({first_line(error)});"
@@ -152,6 +159,7 @@ app = typer.Typer(
 def main() -> None:
     """The console script."""
     prepare()
+    keep_reserve()
     hide_in_finalizers()
     heed_sigterm()
     try:

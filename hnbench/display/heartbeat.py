@@ -7,6 +7,8 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self
 
+from hnbench.guards.out_of_memory import require_memory
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,6 +41,9 @@ class Heartbeat:
         )
         if self._handles and _SIGNAL is not None:
             signal.signal(_SIGNAL, lambda *_: self._asked.put(True))
+        # Without memory for its first steps, a thread ends before it says that it runs, and `start`
+        # would wait for it forever.
+        require_memory()
         self._thread.start()
         return self
 

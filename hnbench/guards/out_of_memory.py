@@ -1,10 +1,12 @@
-"""Recognises errors that mean lack of memory: torch has an error of its own for GPUs, but raises a
-plain `RuntimeError` for CPUs.
+"""Recognises errors that mean lack of memory, and keeps enough of it to say so: torch has an error
+of its own for GPUs, but raises a plain `RuntimeError` for CPUs.
 """
 
 from __future__ import annotations
 
 import sys
+import traceback
+from mmap import mmap
 
 from hnbench.errors import origins
 from hnbench.files.escaping import text_of
@@ -26,6 +28,9 @@ that says so.
 """
 KINDS = (RuntimeError, MemoryError, SystemError)
 """The exceptions that lack of memory can be, to be told apart by `is_out_of_memory`."""
+_RESERVE = 4_000_000
+"""Bytes: enough to print a message. Nothing writes to them, so most systems only count them."""
+_reserved: list[bytearray] = []
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -43,6 +48,29 @@ def _says_so(error: BaseException) -> bool:
         return True
     texts = _OF_THE_SYSTEM + (_TEXTS if isinstance(error, RuntimeError) else ())
     return any(text in text_of(error).lower() for text in texts)
+
+
+def require_memory() -> None:
+    """Raise a `MemoryError` unless the system gives as much as the reserve, which is given back."""
+    try:
+        mmap(-1, _RESERVE).close()
+    except OSError as error:
+        raise MemoryError from error
+
+
+def keep_reserve() -> None:
+    """Set memory aside until `free_memory`, once: a message about lack of memory needs some."""
+    if not _reserved:
+        _reserved.append(bytearray(_RESERVE))
+
+
+def free_memory(error: BaseException) -> None:
+    """Free the reserve and all that an error keeps: the variables of the functions that it ended.
+    Its traceback can still be printed.
+    """
+    _reserved.clear()
+    for one in origins(error):
+        traceback.clear_frames(one.__traceback__)
 
 
 def hide_in_finalizers() -> None:

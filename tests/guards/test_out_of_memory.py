@@ -5,6 +5,8 @@ helps.
 from __future__ import annotations
 
 import sys
+import traceback
+import weakref
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,13 @@ import torch
 from typer.testing import CliRunner, Result
 
 from hnbench.cli.app import app
-from hnbench.guards.out_of_memory import hide_in_finalizers, is_out_of_memory
+from hnbench.guards.out_of_memory import (
+    free_memory,
+    hide_in_finalizers,
+    is_out_of_memory,
+    keep_reserve,
+    require_memory,
+)
 from hnbench.hypernetwork.trainer import Trainer
 from hnbench.runs.attempt import in_chunks
 
@@ -221,3 +229,47 @@ def test_only_a_lack_of_memory_is_hidden_in_finalizers(monkeypatch: pytest.Monke
         made = Ending(error)
         del made
     assert seen == [ValueError]
+
+
+class Records(list[int]):
+    """Something that a failed function keeps."""
+
+
+def test_an_error_keeps_nothing_once_memory_is_freed() -> None:
+    kept = []
+
+    def read() -> None:
+        records = Records([1])
+        kept.append(weakref.ref(records))
+        raise MemoryError
+
+    def report() -> None:
+        try:
+            read()
+        except MemoryError as error:
+            raise RuntimeError("no report") from error
+
+    with pytest.raises(RuntimeError) as caught:
+        report()
+    assert kept[0]() is not None, "Python freed it by itself, so the test shows nothing"
+    free_memory(caught.value)
+    assert kept[0]() is None
+    assert "raise MemoryError" in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_reserve_is_set_aside_once_and_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    monkeypatch.setattr("hnbench.guards.out_of_memory._reserved", made)
+    keep_reserve()
+    first = made[0]
+    keep_reserve()
+    assert made == [first]
+    free_memory(MemoryError())
+    assert made == []
+
+
+def test_memory_that_the_system_does_not_give_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_memory()
+    monkeypatch.setattr("hnbench.guards.out_of_memory._RESERVE", 1 << 60)
+    with pytest.raises(MemoryError):
+        require_memory()

@@ -89,7 +89,7 @@ def test_report(tmp_path: Path) -> None:
     before = read_run(tmp_path / "run").records
     found = [
         is_advice(*limited(tmp_path, megabytes, ["report", "small"], ["report", "run"]))
-        for megabytes in (1, 5, 20)
+        for megabytes in (0, 1, 5, 20)
     ]
     assert any(found), "no limit was low enough"
     assert read_run(tmp_path / "run").records == before
