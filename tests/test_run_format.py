@@ -34,6 +34,8 @@ from hnbench.methods.training import AMOUNTS
 from hnbench.reports.summary import summarise_runs
 from hnbench.reports.training.log import Step
 from hnbench.reports.write import FILES, write_report
+from hnbench.runs.journals import journals_of
+from hnbench.runs.journals import lines_of as journal_lines
 from hnbench.runs.manifest import _Manifest
 from hnbench.runs.packed import _Header
 from hnbench.runs.record import Record
@@ -217,8 +219,8 @@ def test_records(made: Path) -> None:
 
 
 def test_older_records() -> None:
-    with lzma.open(REFERENCE / "seed0" / "journal-0000.jsonl.xz") as file:
-        lines = [json.loads(line) for line in islice(file, 100)]
+    journal, *_ = journals_of(REFERENCE / "seed0")
+    lines = [json.loads(line) for line in islice(journal_lines(journal), 100)]
     rows = tables("journal-NNNN.jsonl")
     first = {name for row in rows for name in names(row[0]) if row[3] == "1"}
     for record in [*lines_of(FIRST / "journal-0000.jsonl"), *lines]:

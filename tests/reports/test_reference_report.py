@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import lzma
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,11 +17,13 @@ import pytest
 
 from hnbench.reports.summary import summarise_runs
 from hnbench.reports.write import write_report
+from hnbench.runs.journals import journals_of, lines_of
 
 REFERENCE = Path(__file__).parents[2] / "results" / "geneval-shapes"
 RUNS = [REFERENCE / f"seed{seed}" for seed in range(3)]
 KEPT = REFERENCE / "report"
 EQUAL = REFERENCE.with_name("equal-budget")
+EQUAL_RUNS = [EQUAL / f"seed{seed}" for seed in range(3)]
 PLOTS = (
     "best_of_n",
     "noise",
@@ -31,6 +32,8 @@ PLOTS = (
     "task_gains",
     "trajectories",
 )
+LABELS = 15
+"""The rows of the table."""
 GRID = "![The same prompts and starting noises by method](grid.png)"
 NO_GRID = "_The grid of images is not drawn: the images of these runs are not on this disk._"
 
@@ -83,10 +86,10 @@ def test_all_plots_are_drawn_as_png_and_there_is_nothing_else(made: Path) -> Non
 def test_the_table_of_records_says_what_the_journals_say(made: Path) -> None:
     with (made / "records.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
-    assert len(rows) == 3 * 12 * 2016
-    with lzma.open(RUNS[1] / "journal-0000.jsonl.xz", "rb") as lines:
-        records = [json.loads(line) for at, line in enumerate(lines) if at % 97 == 0]
-    assert len({record["label"] for record in records}) == 12
+    assert len(rows) == 3 * LABELS * 2016
+    lines = [line for path in journals_of(RUNS[1]) for line in lines_of(path)]
+    records = [json.loads(line) for line in lines[::97]]
+    assert len({record["label"] for record in records}) == LABELS
     for record in records:
         row, cost = rows[record["id"]], record["cost"]
         for name in ("label", "prompt_id", "prompt", "tag", "status", "noise_sha256"):
@@ -106,7 +109,7 @@ def test_the_table_of_records_says_what_the_journals_say(made: Path) -> None:
 def equal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of all methods at equal budget, made again."""
     out = tmp_path_factory.mktemp("equal") / "report"
-    return write_report(summarise_runs([EQUAL]), out).parent
+    return write_report(summarise_runs(EQUAL_RUNS), out).parent
 
 
 @pytest.mark.parametrize("name", ["summary.csv", "headline.json"])

@@ -16,14 +16,14 @@ import pytest
 
 from hnbench.errors import StoreError
 from hnbench.files.journal import sealed, unsealed
-from hnbench.runs.journals import Union, lines_of, read_line
+from hnbench.runs.journals import Union, journals_of, lines_of, read_line
 from hnbench.runs.packed import packed
 from tests.runs.test_old_runs import FOLDER as OLD
 from tests.runs.test_record import FAILED, GRADED, UNJUDGED
 
 REFERENCE = Path(__file__).parents[2] / "results" / "geneval-shapes" / "seed0"
 NAMED = r"journal-0000\.columns\.xz"
-EQUAL = Path(__file__).parents[2] / "results" / "equal-budget"
+EQUAL = Path(__file__).parents[2] / "results" / "equal-budget" / "seed0"
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
@@ -31,9 +31,9 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-def plain(folder: Path, name: str = "journal-0000.jsonl.xz", most: int = 10**9) -> list[bytes]:
-    with lzma.open(folder / name) as file:
-        return [line[:-1] for _, line in zip(range(most), file, strict=False)]
+def plain(folder: Path) -> list[bytes]:
+    """The lines of all journals of a run."""
+    return [line for path in journals_of(folder) for line in lines_of(path)]
 
 
 def write(path: Path, lines: list[bytes], folder: Path = REFERENCE) -> Path:
@@ -50,15 +50,19 @@ def header_of(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def lines() -> list[bytes]:
-    """Two samples of all labels, half of them with check values, as a run of today has them."""
-    found = plain(REFERENCE, most=24)
-    today = [sealed(dict(json.loads(line), schema=3, written=1.5))[:-1] for line in found[:12]]
-    return today + found[12:]
+    """Two samples of 12 labels, those of one without check values, as older runs have them."""
+    rows = [(json.loads(line), line) for line in plain(REFERENCE)]
+    first = rows[0][0]
+    found: list[list[bytes]] = [[], []]
+    for row, line in rows:
+        if row["prompt_id"] == first["prompt_id"] and row["sample"] < 2:
+            found[row["sample"]].append(line)
+    today, older = found
+    return today[:12] + [unsealed(line)[0] for line in older[:12]]
 
 
 def test_the_lines_of_a_reference_run_come_back_in_half_of_the_bytes(tmp_path: Path) -> None:
-    lines = plain(REFERENCE, most=12 * 200)
-    random.Random(0).shuffle(lines)
+    lines = random.Random(0).sample(plain(REFERENCE), 2400)
     path = write(tmp_path, lines)
     assert list(lines_of(path)) == lines
     assert header_of(path)["whole"] == {}
@@ -67,12 +71,11 @@ def test_the_lines_of_a_reference_run_come_back_in_half_of_the_bytes(tmp_path: P
 
 
 def test_so_do_those_of_all_methods(tmp_path: Path) -> None:
-    for name in ("journal-0000.jsonl.xz", "journal-0001.jsonl.xz"):
-        lines = plain(EQUAL, name)
-        path = write(tmp_path, lines, EQUAL)
-        assert list(lines_of(path)) == lines
-        assert header_of(path)["whole"] == {}
-        assert path.stat().st_size < 75 * len(lines)
+    lines = plain(EQUAL)
+    path = write(tmp_path, lines, EQUAL)
+    assert list(lines_of(path)) == lines
+    assert header_of(path)["whole"] == {}
+    assert path.stat().st_size < 75 * len(lines)
 
 
 def test_ids_are_computed_and_not_stored(tmp_path: Path, lines: list[bytes]) -> None:

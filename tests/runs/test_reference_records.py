@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import lzma
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from hnbench.runs.journals import journals_of, lines_of
 from hnbench.runs.plan import Plan
 from hnbench.seeds import NoiseSource
 from hnbench.tasks import Task
@@ -28,9 +28,12 @@ LABELS = (
     *(f"best-of-{n}" for n in (2, 4, 8, 16, 32, 50)),
     "reno",
     "hypernoise",
+    "amortised",
     "finetune",
     "hypernoise-random-direction",
     "hypernoise-other-noise",
+    "hypernoise-other-prompt",
+    "hypernoise-static",
 )
 DIRECTION = 1_000_001
 """The candidate whose noise gives the random direction."""
@@ -50,8 +53,8 @@ def records() -> dict[tuple[int, str], list[dict[str, Any]]]:
     """All records by seed and label, in the order of prompts and samples."""
     found: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
     for seed in SEEDS:
-        with lzma.open(REFERENCE / f"seed{seed}" / "journal-0000.jsonl.xz", "rb") as lines:
-            for record in map(json.loads, lines):
+        for journal in journals_of(REFERENCE / f"seed{seed}"):
+            for record in map(json.loads, lines_of(journal)):
                 found[seed, record["label"]].append(record)
     for one in found.values():
         one.sort(key=lambda record: (record["prompt_id"], record["sample"]))
