@@ -19,6 +19,7 @@ from msgspec.structs import force_setattr
 from hnbench.files.collection import without_collection
 from hnbench.files.decoding import MalformedError
 from hnbench.files.journal import parsed_lines, unsealed, whole_lines
+from hnbench.guards.out_of_memory import require_memory
 from hnbench.runs.record import Record, read_record
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ PLAIN = ".jsonl"
 """How the name of a journal ends that is being written."""
 PACKED = ".columns.xz"
 """How the name of a packed journal ends (`hnbench.runs.packed`)."""
+_RECORDS_A_CHECK = 256
+"""Records that are read from one check that memory is left to the next."""
 _JOURNAL = re.compile(rf"journal-(\d{{1,9}})(\.jsonl(\.xz)?|{re.escape(PACKED)})")
 _SHARED = tuple(
     (name, attrgetter(name))
@@ -102,6 +105,10 @@ class Union:
         with without_collection():
             for path in journals:
                 for record, checked in parsed_lines(path, lines_of(path), read_line):
+                    # Once nothing is left, not even for a number, Python can crash or run in
+                    # circles where it unwinds an error. So records end before that.
+                    if len(self.records) % _RECORDS_A_CHECK == 0:
+                        require_memory()
                     self._keep(record)
                     self.unchecked += not checked
 
