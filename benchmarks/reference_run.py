@@ -4,13 +4,16 @@
 
 It prints and runs the commands of `commands`, one after the other. Each is one of hnbench's own and
 continues what it began, so the same command continues an interrupted one, and nothing is made
-twice. `geneval-shapes` is the full protocol with the methods that the project is about; in
+twice. Then the values of the measures are compressed, as the records are by `hnbench pack`.
+
+`geneval-shapes` is the full protocol with the methods that the project is about; in
 `equal-budget` every method has the same number of images, under the quick protocol.
 """
 
 from __future__ import annotations
 
 import argparse
+import lzma
 import shlex
 import subprocess
 import sys
@@ -67,6 +70,14 @@ def commands(out: Path, processes: int) -> list[list[str]]:
     return made
 
 
+def compress(journal: Path) -> None:
+    """Move a journal's lines to the end of `<journal>.xz`, which hnbench reads before them."""
+    packed = journal.with_name(journal.name + ".xz")
+    before = lzma.decompress(packed.read_bytes()) if packed.exists() else b""
+    packed.write_bytes(lzma.compress(before + journal.read_bytes()))
+    journal.unlink()
+
+
 def main() -> None:
     """Run all commands; the first that fails ends the program with its exit code."""
     parser = argparse.ArgumentParser(description="Make the results of the embedded world.")
@@ -78,6 +89,8 @@ def main() -> None:
         done = subprocess.run([sys.executable, "-m", "hnbench", *arguments], check=False)
         if done.returncode:
             sys.exit(done.returncode)
+    for journal in chosen.out.glob("*/seed*/measures/journal.jsonl"):
+        compress(journal)
 
 
 if __name__ == "__main__":

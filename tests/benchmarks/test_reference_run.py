@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import reference_run
 from hnbench.catalogue.registry import METHODS
+from hnbench.files.journal import read_lines
 
 
 def methods_of(command: list[str]) -> set[str]:
@@ -44,3 +45,12 @@ def test_a_command_that_fails_ends_the_others(
     shown = capfd.readouterr()
     assert "hnbench env --nonsense" in shown.out
     assert "best-of-n" not in shown.out
+
+
+def test_a_journal_of_measures_is_compressed_after_what_is_there(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    for line in (b'{"one":1}\n', b'{"two":2}\n'):
+        journal.write_bytes(line)
+        reference_run.compress(journal)
+    assert [path.name for path in tmp_path.iterdir()] == ["journal.jsonl.xz"]
+    assert read_lines(journal, dict) == [{"one": 1}, {"two": 2}]
