@@ -71,7 +71,7 @@ class Examples:
         return draw(Scene(tuple(items)), self.pixels)
 
     def _changed(self, kind: str, item: Item, items: Sequence[Item]) -> list[Item]:
-        """What stands in the place of one object."""
+        """The objects in the place of one."""
         if kind == "missing":
             return []
         if kind == "faded":

@@ -9,18 +9,18 @@ from torch.nn import functional
 from torchvision.transforms.functional import pil_to_tensor
 
 from hnbench.measures.shapes import ShapesFeatures, frechet, mmd, similarity, vendi
-from hnbench.shapes.models import load_resnet
+from hnbench.shapes.models import load_efficientnet
 from tests.measures.pictures import pictures
 
 
 @torch.no_grad()
 def test_the_features_are_open_clip_s_own() -> None:
-    network = load_resnet(device="cpu", dtype="float32").model
+    network = load_efficientnet(device="cpu", dtype="float32").model
     assert isinstance(network, CLIP)
     shown = pictures(4)
     pixels = torch.stack([pil_to_tensor(picture) for picture in shown]).float() / 255
     pixels = functional.interpolate(
-        (pixels - 0.5) / 0.5, size=2 * [network.visual.image_size], mode="bilinear"
+        (pixels - 0.5) / 0.5, size=network.visual.image_size, mode="bilinear"
     )
     expected = network.encode_image(pixels, normalize=True)
     torch.testing.assert_close(ShapesFeatures("cpu").of(shown), expected, rtol=1e-4, atol=1e-5)
@@ -41,7 +41,7 @@ def test_all_four_measures_share_them() -> None:
     shown = pictures(4)
     same, different = similarity("cpu").values([shown[:1] * 4, shown])
     assert same == pytest.approx(1)
-    assert -1 <= different < 0.99
+    assert -1 <= different < 0.999
     assert vendi("cpu").values([shown[:1] * 4])[0] == pytest.approx(1)
     for measure in (mmd("cpu"), frechet("cpu")):
         features = measure.features(shown)
