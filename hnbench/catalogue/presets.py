@@ -159,6 +159,7 @@ PRESETS: Mapping[str, Preset] = {
             "shapes": {
                 "hypernoise": {
                     **_SHAPES_TRAINING,
+                    "steps": 5000,
                     "regulariser_reduction": "sum",
                     "regulariser_weight": 0.02,
                 },
