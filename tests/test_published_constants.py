@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.reference_run import SEEDS
 from hnbench.catalogue.loading import steps_of
 from hnbench.catalogue.presets import PRESETS, preset_of
 from hnbench.catalogue.registry import GENERATORS, REWARDS
@@ -288,7 +289,7 @@ def test_the_preset_of_shapes_is_what_the_committed_adapters_were_trained_with(k
 
 def test_reno_of_the_shapes_preset_is_what_the_reference_runs_used() -> None:
     root = Path(__file__).parents[1] / "results" / "geneval-shapes"
-    for seed in range(3):
+    for seed in SEEDS:
         manifest = json.loads((root / f"seed{seed}" / "run.json").read_text())
         methods = {method["name"]: method for method in manifest["plan"]["methods"]}
         assert ReNO(**preset_of("shapes").parameters["reno"]).identity() == methods["reno"]

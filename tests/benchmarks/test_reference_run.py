@@ -12,6 +12,8 @@ from benchmarks import reference_run
 from hnbench.catalogue.registry import METHODS
 from hnbench.files.journal import read_lines
 
+SEEDS = len(reference_run.SEEDS)
+
 
 def methods_of(command: list[str]) -> set[str]:
     named = pairwise(command)
@@ -25,11 +27,11 @@ def test_every_built_in_method_is_run_and_every_seed_is_reported(tmp_path: Path)
         entry.name for entry in METHODS.built_in
     }
     folders = [command[command.index("--out") + 1] for command in runs]
-    assert len(set(folders)) == len(runs) == 6
+    assert len(set(folders)) == len(runs) == 2 * SEEDS
     reports = [command for command in made if command[0] == "report"]
-    assert [folder for command in reports for folder in command[1:4]] == folders
+    assert [folder for command in reports for folder in command[1 : 1 + SEEDS]] == folders
     assert all(command[command.index("--processes") + 1] == "2" for command in runs)
-    assert all("--full" in command for command in runs[:3])
+    assert all("--full" in command for command in runs[:SEEDS])
 
 
 def test_a_command_that_fails_ends_the_others(

@@ -15,15 +15,16 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
+from benchmarks.reference_run import SEEDS
 from hnbench.reports.summary import summarise_runs
 from hnbench.reports.write import write_report
 from hnbench.runs.journals import journals_of, lines_of
 
 REFERENCE = Path(__file__).parents[2] / "results" / "geneval-shapes"
-RUNS = [REFERENCE / f"seed{seed}" for seed in range(3)]
+RUNS = [REFERENCE / f"seed{seed}" for seed in SEEDS]
 KEPT = REFERENCE / "report"
 EQUAL = REFERENCE.with_name("equal-budget")
-EQUAL_RUNS = [EQUAL / f"seed{seed}" for seed in range(3)]
+EQUAL_RUNS = [EQUAL / f"seed{seed}" for seed in SEEDS]
 PLOTS = (
     "best_of_n",
     "noise",
@@ -86,15 +87,15 @@ def test_all_plots_are_drawn_as_png_and_there_is_nothing_else(made: Path) -> Non
 def test_the_table_of_records_says_what_the_journals_say(made: Path) -> None:
     with (made / "records.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
-    assert len(rows) == 3 * LABELS * 2016
-    lines = [line for path in journals_of(RUNS[1]) for line in lines_of(path)]
+    assert len(rows) == len(SEEDS) * LABELS * 2016
+    lines = [line for path in journals_of(RUNS[-1]) for line in lines_of(path)]
     records = [json.loads(line) for line in lines[::97]]
     assert len({record["label"] for record in records}) == LABELS
     for record in records:
         row, cost = rows[record["id"]], record["cost"]
         for name in ("label", "prompt_id", "prompt", "tag", "status", "noise_sha256"):
             assert row[name] == record[name]
-        assert (row["base_seed"], row["sample"]) == ("1", str(record["sample"]))
+        assert (row["base_seed"], row["sample"]) == (str(SEEDS[-1]), str(record["sample"]))
         assert float(row["correct"]) == record["verdict"]["correct"]
         for name, value in record["rewards"].items():
             assert float(row[f"reward_{name}"]) == value
