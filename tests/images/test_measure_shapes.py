@@ -14,7 +14,7 @@ from hnbench.cli.app import app
 from hnbench.measures.diversity import mean_similarity
 from hnbench.measures.fidelity import mean_discrepancy
 from hnbench.runs.store import read_run
-from hnbench.shapes.models import load_resnet
+from hnbench.shapes.models import load_efficientnet
 from hnbench.weights.pictures import to_bytes
 
 pytestmark = pytest.mark.usefixtures("few_plots")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("few_plots")
 @torch.no_grad()
 def features(folder: Path, label: str) -> dict[str, torch.Tensor]:
     """By prompt, from the run's own image files."""
-    reward = load_resnet(device="cpu", dtype="float32")
+    reward = load_efficientnet(device="cpu", dtype="float32")
     pictures: dict[str, list[Image.Image]] = {}
     for record in read_run(folder).records:
         if record.label == label and record.image:
