@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hnbench.catalogue import registry
+from hnbench.catalogue.entries import Entry
 from hnbench.errors import UsageError
 from hnbench.verification.reference import (
     FOLDER,
@@ -97,7 +98,7 @@ def published() -> list[str]:
     return [entry.name for entry in entries if is_published(entry)] + ["lpips"]
 
 
-def is_published(entry: registry.Entry) -> bool:
+def is_published(entry: Entry) -> bool:
     parts = [registry.REWARDS.entries[name] for name in entry.components()]
     return bool(entry.sources) or any(map(is_published, parts))
 
