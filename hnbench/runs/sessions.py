@@ -27,7 +27,7 @@ def session_of(config: RunConfig, surroundings: Mapping[str, Any], shard: Shard)
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "argv": [_as_text(part) for part in (Path(sys.argv[0]).name, *sys.argv[1:])],
+        "argv": [_as_text(part) for part in (_program(), *sys.argv[1:])],
         "device": config.device,
         "device_name": surroundings["device"],
         "host": digest_of_text(platform.node())[:8],
@@ -40,6 +40,12 @@ def session_of(config: RunConfig, surroundings: Mapping[str, Any], shard: Shard)
         ),
         "environment": digest(surroundings),
     }
+
+
+def _program() -> str:
+    """The name that a command line begins with: that of the package for `python -m PACKAGE`."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name
 
 
 def _as_text(argument: str) -> str:
