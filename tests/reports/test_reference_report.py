@@ -101,9 +101,20 @@ def test_the_table_of_records_says_what_the_journals_say(made: Path) -> None:
             assert float(row[f"reward_{name}"]) == value
         passes = cost["generator_forward"] + cost["generator_backward"]
         assert float(row["generator_passes"]) == passes
-        assert not {"tflops", "peak_memory_bytes"} & row.keys()
+        assert float(row["tflops"]) == pytest.approx(cost["flops"] / 1e12, rel=1e-8)
+        assert "peak_memory_bytes" not in row
         assert float(row["seconds"]) == pytest.approx(cost["seconds"], rel=1e-8)
         assert row["image_sha256"] == record["image"]["sha256"]
+
+
+def test_the_readme_has_the_table_and_the_findings_of_the_report() -> None:
+    report = (KEPT / "report.md").read_text(encoding="utf-8")
+    readme = (REFERENCE.parents[1] / "README.md").read_text(encoding="utf-8")
+    table = report[report.index("| method | overall") :].split("\n\n", 1)[0]
+    assert len(table.splitlines()) == 2 + LABELS
+    findings = report.split("## Findings\n\n", 1)[1].split("\n\n", 1)[0]
+    assert len(findings.splitlines()) > 5
+    assert f"{table}\n\n{findings}\n" in readme
 
 
 @pytest.fixture(scope="module")
