@@ -19,6 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from hnbench.files.writing import write_whole
+
 SEEDS = (0,)
 """The base seeds that the repository has the results of."""
 MAIN = (
@@ -75,7 +77,7 @@ def compress(journal: Path) -> None:
     """Move a journal's lines to the end of `<journal>.xz`, which hnbench reads before them."""
     packed = journal.with_name(journal.name + ".xz")
     before = lzma.decompress(packed.read_bytes()) if packed.exists() else b""
-    packed.write_bytes(lzma.compress(before + journal.read_bytes()))
+    write_whole(packed, lzma.compress(before + journal.read_bytes()))
     journal.unlink()
 
 

@@ -284,7 +284,8 @@ def test_the_preset_of_shapes_is_what_the_committed_adapters_were_trained_with(k
     assert {name: getattr(config, name) for name in same} == {
         name: made_with[name] for name in same
     }
-    assert dict(preset.optimised) == made_with["rewards"]
+    mixture = {"shapes-clip": 0.24, "shapes-resnet": 0.22, "shapes-byobnet": 0.29}
+    assert dict(preset.optimised) == made_with["rewards"] == mixture
 
 
 def test_reno_of_the_shapes_preset_is_what_the_reference_runs_used() -> None:

@@ -104,10 +104,11 @@ class Union:
         self._amounts: dict[str, dict[Any, Any]] = {name: {} for name, _ in _AMOUNTS}
         with without_collection():
             for path in journals:
-                for record, checked in parsed_lines(path, lines_of(path), read_line):
+                lines = parsed_lines(path, lines_of(path), read_line)
+                for number, (record, checked) in enumerate(lines):
                     # Once nothing is left, not even for a number, Python can crash or run in
                     # circles where it unwinds an error. So records end before that.
-                    if len(self.records) % _RECORDS_A_CHECK == 0:
+                    if number % _RECORDS_A_CHECK == 0:
                         require_memory()
                     self._keep(record)
                     self.unchecked += not checked

@@ -10,9 +10,8 @@ import numpy.typing as npt
 from hnbench.shapes.pieces import SMALLEST
 
 if TYPE_CHECKING:
+    from hnbench.shapes.pieces import Bools
     from hnbench.shapes.silhouettes import Floats
-
-Bools = npt.NDArray[np.bool_]
 
 ANGLES = 12
 """Directions of cuts, evenly spread over half a turn."""

@@ -15,13 +15,14 @@ import numpy as np
 
 from hnbench.detections import Detection
 from hnbench.shapes.fitting import Fit, fit, fit_each, forgiving, overlap
-from hnbench.shapes.pieces import Bools, Floats, Piece, pieces_of
+from hnbench.shapes.pieces import Bools, Piece, pieces_of
 from hnbench.shapes.several import GAIN, several
 from hnbench.shapes.silhouettes import distances
 from hnbench.shapes.world import SHAPES
 
 if TYPE_CHECKING:
     from hnbench.shapes.drawing import Image
+    from hnbench.shapes.silhouettes import Floats
 
 THRESHOLD = 0.75
 """The score (soft intersection over union with a silhouette) above which a shape counts as an

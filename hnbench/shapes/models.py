@@ -61,26 +61,29 @@ def load_byobnet(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenCli
     return _open_clip("byobnet", device, dtype, weights)
 
 
+def load_efficientnet(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
+    """The held-out reward: an EfficientNet."""
+    return _open_clip("efficientnet", device, dtype, weights)
+
+
+REWARDS: Mapping[str, Callable[..., Reward]] = {
+    "clip": load_clip,
+    "resnet": load_resnet,
+    "byobnet": load_byobnet,
+    "efficientnet": load_efficientnet,
+}
+"""Folder of weights -> what loads the reward in it, which is named `shapes-<folder>`."""
+
+
 def load_preference(*, device: str, dtype: str, weights: Path = WEIGHTS) -> Mixture:
     """The mixture `shapes-preference` of the optimised rewards."""
     from hnbench.rewards.base import Mixture
 
-    loaders: Mapping[str, Callable[..., Reward]] = {
-        "shapes-clip": load_clip,
-        "shapes-resnet": load_resnet,
-        "shapes-byobnet": load_byobnet,
-    }
-    return Mixture(
-        {
-            name: (loaders[name](device=device, dtype=dtype, weights=weights), weight)
-            for name, weight in PREFERENCE.items()
-        }
-    )
-
-
-def load_efficientnet(*, device: str, dtype: str, weights: Path = WEIGHTS) -> OpenClipReward:
-    """The held-out reward: an EfficientNet."""
-    return _open_clip("efficientnet", device, dtype, weights)
+    parts = {}
+    for name, weight in PREFERENCE.items():
+        load = REWARDS[name.removeprefix("shapes-")]
+        parts[name] = load(device=device, dtype=dtype, weights=weights), weight
+    return Mixture(parts)
 
 
 def _open_clip(folder: str, device: str, dtype: str, weights: Path) -> OpenClipReward:

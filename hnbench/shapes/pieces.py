@@ -14,9 +14,9 @@ from hnbench.shapes.world import COLOURS, PALETTE
 if TYPE_CHECKING:
     from hnbench.detections import Box
     from hnbench.shapes.drawing import Image
+    from hnbench.shapes.silhouettes import Floats
 
 Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float32]
 
 FOREGROUND = 132
 """A pixel whose darkest channel is below this belongs to an object. It is half-way between the
@@ -61,14 +61,8 @@ class Piece:
 
     def box(self, mask: Bools) -> Box:
         """The box around the masked pixels, in pixels of the image."""
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-        return (
-            float(self.left + left),
-            float(self.top + top),
-            float(self.left + right),
-            float(self.top + bottom),
-        )
+        left, top, right, bottom = box_around(mask)
+        return self.left + left, self.top + top, self.left + right, self.top + bottom
 
     def coverage_of(self, mask: Bools) -> Floats:
         """The coverage by a part of the foreground: its own pixels and the soft edge beside them,
@@ -91,6 +85,12 @@ class Piece:
         shares = np.bincount(labels, minlength=len(COLOURS)) / max(labels.size, 1)
         best = int(shares.argmax())
         return COLOURS[best] if shares[best] >= LEAST_SHARE else MIXED
+
+
+def box_around(mask: Bools) -> Box:
+    """The box around the masked pixels of a window, in its pixels."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
 def pieces_of(image: Image) -> list[Piece]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,14 @@ if TYPE_CHECKING:
 
 THREADS = 1
 """It is faster here to train one model on each core than one model on all cores."""
-SHORTER: dict[str, Any] = {"steps": (1200, 900, 900, 1600), "attacks": (3.0,)}
-"""The trainings of the convolutional rewards, which learn in fewer steps than a ViT."""
+_SHORTER = {"steps": (1200, 900, 900, 1600), "attacks": (3.0,)}
+REWARDS: dict[str, dict[str, Any]] = {
+    "clip": {"steps": (2000, 1800, 1600, 2400, 900), "attacks": (2.0, 1.0), "seed": 1},
+    "resnet": {**_SHORTER, "seed": 52},
+    "byobnet": {**_SHORTER, "seed": 74},
+    "efficientnet": {"steps": (1200, 900, 900, 1600, 900), "attacks": (3.0, 1.0), "seed": 85},
+}
+"""Reward -> how it is trained. Convolutions learn in fewer steps than a ViT."""
 DATA = "data.safetensors"
 """The drawn images for both stages of flow matching."""
 
@@ -44,38 +51,9 @@ def train_autoencoder(out: Path, device: str) -> dict[str, float]:
     return {}
 
 
-def train_clip(out: Path, device: str) -> dict[str, float]:
-    """Train the first optimised reward."""
-    return contrastive.train(
-        "clip",
-        out / "clip",
-        steps=(2000, 1800, 1600, 2400, 900),
-        attacks=(2.0, 1.0),
-        seed=1,
-        device=device,
-    )
-
-
-def train_resnet(out: Path, device: str) -> dict[str, float]:
-    """Train the second optimised reward."""
-    return contrastive.train("resnet", out / "resnet", **SHORTER, seed=52, device=device)
-
-
-def train_byobnet(out: Path, device: str) -> dict[str, float]:
-    """Train the third optimised reward."""
-    return contrastive.train("byobnet", out / "byobnet", **SHORTER, seed=74, device=device)
-
-
-def train_efficientnet(out: Path, device: str) -> dict[str, float]:
-    """Train the held-out reward."""
-    return contrastive.train(
-        "efficientnet",
-        out / "efficientnet",
-        steps=(1200, 900, 900, 1600, 900),
-        attacks=(3.0, 1.0),
-        seed=85,
-        device=device,
-    )
+def train_reward(name: str, out: Path, device: str) -> dict[str, float]:
+    """Train one of `REWARDS`."""
+    return contrastive.train(name, out / name, **REWARDS[name], device=device)
 
 
 def pretrain(out: Path, device: str) -> dict[str, float]:
@@ -162,10 +140,7 @@ def _decoded(model: AutoencoderTiny, latents: Tensor) -> Tensor:
 
 STAGES: dict[str, Callable[[Path, str], dict[str, float]]] = {
     "autoencoder": train_autoencoder,
-    "clip": train_clip,
-    "resnet": train_resnet,
-    "byobnet": train_byobnet,
-    "efficientnet": train_efficientnet,
+    **{name: partial(train_reward, name) for name in REWARDS},
     "pretrained": pretrain,
     "teacher": train_flow,
     "generator": train_generator,

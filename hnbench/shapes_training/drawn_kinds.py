@@ -27,16 +27,18 @@ from hnbench.shapes.drawing import (
     spread,
     tone,
 )
+from hnbench.shapes.pieces import box_around
 from hnbench.shapes.world import COLOURS, GAP, SIZE, Item, Scene
 from hnbench.suites.geneval.rules import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hnbench.detections import Box
     from hnbench.shapes.captions import Caption
     from hnbench.shapes.drawing import Image, Mask
+    from hnbench.shapes.pieces import Bools
 
-Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 BLUR = 1.2
@@ -233,11 +235,9 @@ def is_true(caption: Caption, scene: Scene) -> bool:
     return bool(evaluate(found, caption.metadata()).correct)
 
 
-def box_of(item: Item) -> tuple[float, float, float, float]:
+def box_of(item: Item) -> Box:
     """The box around the half-covered pixels of an object."""
-    mask = coverage_of(item) >= 0.5
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    return box_around(coverage_of(item) >= 0.5)
 
 
 def _side(mask: Mask, share: float, rng: np.random.Generator) -> Bools:

@@ -5,8 +5,9 @@ classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -18,43 +19,46 @@ from hnbench.errors import UsageError
 from hnbench.rewards.base import Reward
 from hnbench.rewards.clip import ClipReward, load
 from hnbench.rewards.open_clip import OpenClipReward, build
-from hnbench.shapes_training.encoders import EFFICIENTNET, RESNET, OpenClipEncoder, VitEncoder
+from hnbench.shapes_training.encoders import (
+    EFFICIENTNET,
+    RESNET,
+    OpenClipEncoder,
+    TwoTowers,
+    VitEncoder,
+)
 from hnbench.weights.pixels import OPENAI_MEAN, OPENAI_STD, Pixels
 from tests.rewards import tiny
 
 PROMPTS = ["a photo of a red circle", "a photo of two stars", "a photo of a heart above a ring"]
 HALF = (0.5, 0.5, 0.5)
+Model = TypeVar("Model", bound=TwoTowers)
 
 
 def images() -> Tensor:
     return torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.fixture(scope="module")
-def vit(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, VitEncoder]:
+def saved(make: Callable[[], Model], folder: Path) -> tuple[Path, Model]:
+    """A model with random weights, and the folder that it is saved in."""
     torch.manual_seed(0)
-    model = VitEncoder().eval()
-    folder = tmp_path_factory.mktemp("vit")
+    model = make().eval()
     model.save(folder)
     return folder, model
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, VitEncoder]:
+    return saved(VitEncoder, tmp_path_factory.mktemp("vit"))
 
 
 @pytest.fixture(scope="module")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OpenClipEncoder]:
-    torch.manual_seed(0)
-    model = OpenClipEncoder(RESNET).eval()
-    folder = tmp_path_factory.mktemp("resnet")
-    model.save(folder)
-    return folder, model
+    return saved(lambda: OpenClipEncoder(RESNET), tmp_path_factory.mktemp("resnet"))
 
 
 @pytest.fixture(scope="module")
 def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OpenClipEncoder]:
-    torch.manual_seed(0)
-    model = OpenClipEncoder(EFFICIENTNET).eval()
-    folder = tmp_path_factory.mktemp("efficientnet")
-    model.save(folder)
-    return folder, model
+    return saved(lambda: OpenClipEncoder(EFFICIENTNET), tmp_path_factory.mktemp("efficientnet"))
 
 
 @pytest.fixture(params=["vit", "resnet", "efficientnet"])

@@ -15,17 +15,8 @@ from torch import Tensor
 
 from hnbench.hypernetwork.adapter import Hypernetwork
 from hnbench.hypernetwork.attached import attach
-from hnbench.rewards.base import Reward
 from hnbench.shapes.captions import TAGS, all_captions, by_text, evaluation_captions
-from hnbench.shapes.models import (
-    WEIGHTS,
-    load_byobnet,
-    load_clip,
-    load_efficientnet,
-    load_generator,
-    load_preference,
-    load_resnet,
-)
+from hnbench.shapes.models import REWARDS, WEIGHTS, load_generator, load_preference
 from hnbench.shapes.preference import PREFERENCE
 from hnbench.shapes_training.hard_negatives import KINDS, hard_negative_accuracy
 from hnbench.shapes_training.scores import judge_scores, to_pictures
@@ -85,14 +76,6 @@ def test_the_generator_is_above_chance_in_every_task(tag: str) -> None:
         for group in (captions, others)
     )
     assert own > chance + 2
-
-
-REWARDS: dict[str, Callable[..., Reward]] = {
-    "clip": load_clip,
-    "resnet": load_resnet,
-    "byobnet": load_byobnet,
-    "efficientnet": load_efficientnet,
-}
 
 
 @pytest.mark.parametrize("folder", REWARDS)

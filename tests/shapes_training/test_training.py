@@ -16,10 +16,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from hnbench.generators.stable_diffusion import StableDiffusionGenerator
-from hnbench.rewards.base import Reward
 from hnbench.rewards.dual_encoder import DualEncoder
 from hnbench.shapes.captions import TAGS, Caption, all_captions, holds
-from hnbench.shapes.models import WEIGHTS, load_byobnet, load_clip, load_efficientnet, load_resnet
+from hnbench.shapes.models import REWARDS, WEIGHTS
 from hnbench.shapes.world import COLOURS, SHAPES, SIZE
 from hnbench.shapes_training import (
     autoencoder,
@@ -133,15 +132,7 @@ def test_an_attack_stays_within_its_radius_and_confuses() -> None:
     assert loss(moved) > loss(batch)
 
 
-LOADED: dict[str, Callable[..., Reward]] = {
-    "clip": load_clip,
-    "resnet": load_resnet,
-    "byobnet": load_byobnet,
-    "efficientnet": load_efficientnet,
-}
-
-
-@pytest.mark.parametrize("kind", LOADED)
+@pytest.mark.parametrize("kind", REWARDS)
 def test_a_reward_trains_and_saves_what_the_package_loads(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +152,7 @@ def test_a_reward_trains_and_saves_what_the_package_loads(
     )
     assert found == {"count": 0.5}
     assert asked == [hard_negatives.CHECKED]
-    reward = LOADED[kind](device="cpu", dtype="float32", weights=tmp_path)
+    reward = REWARDS[kind](device="cpu", dtype="float32", weights=tmp_path)
     images = torch.rand((2, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(0))
     texts = ["a photo of a star", "a photo of two rings"]
     with torch.no_grad():
