@@ -28,8 +28,8 @@ from hnbench.catalogue.loading import (
     Dtype,
     dtype_of,
     load_generator,
+    load_held_out,
     load_mixture,
-    load_reward,
     make_methods,
     parse_angle,
     steps_of,
@@ -216,7 +216,7 @@ def generate(
         model = load_generator(generator, chosen, precision, memory=memory, **options)
         methods = _ready(make_methods(specifications, preset, adapters), model)
         rewards = load_mixture(weights, chosen, precision)
-        others = [load_reward(name, chosen, precision) for name in held_out]
+        others = load_held_out(held_out, rewards, chosen, precision)
         # A text serves as its prompt's id: the noise depends on the text alone.
         tasks = [Task(text, text, sample) for text in texts for sample in range(samples)]
         models = Models(

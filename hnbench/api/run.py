@@ -19,8 +19,8 @@ from hnbench.catalogue.loading import (
     Dtype,
     compile_models,
     load_generator,
+    load_held_out,
     load_mixture,
-    load_reward,
 )
 from hnbench.display.screen import Screen
 from hnbench.errors import ProcessFailure
@@ -244,7 +244,7 @@ def experiment_of(asked: Arrangement, methods: Sequence[Method], screen: Screen)
     prepared = prepare(methods, generator, texts)
     screen.announce(f"loading {', '.join([*config.optimised, *config.held_out])}")
     rewards = load_mixture(config.optimised, config.device, config.dtype)
-    held_out = [load_reward(name, config.device, config.dtype) for name in config.held_out]
+    held_out = load_held_out(config.held_out, rewards, config.device, config.dtype)
     if config.compile:
         compile_models(generator, rewards, screen.note)
     experiment = Experiment(config, suite, generator, rewards, held_out, prepared)

@@ -15,6 +15,7 @@ from hnbench.catalogue.loading import (
     dtype_of,
     find_adapter,
     load_generator,
+    load_held_out,
     load_mixture,
     load_reward,
     make_methods,
@@ -95,6 +96,31 @@ def test_a_mixtures_name_loads_a_mixture(monkeypatch: pytest.MonkeyPatch) -> Non
         made.score(images, ["a", "b"]),
         2 * load_reward("redness", "cpu", "float32").score(images, ["a", "b"]),
     )
+
+
+@pytest.mark.parametrize("name", ["redness", "same", "both"])
+def test_an_optimised_reward_is_not_held_out_under_another_name(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    entries = [
+        RewardEntry("redness", "hnbench.rewards.redness:load", ""),
+        RewardEntry("same", "hnbench.rewards.redness:load", ""),
+        RewardEntry("brightness", "tests.toy_plugins:load_reward", ""),
+        RewardEntry(
+            "both",
+            "hnbench.rewards.base:Mixture",
+            "",
+            weights={"brightness": 1.0, "same": 2.0},
+        ),
+    ]
+    monkeypatch.setattr(
+        registry, "REWARDS", Registry("reward", "hnbench.none", RewardEntry, *entries)
+    )
+    optimised = load_mixture({"redness": 1.0}, "cpu", "float32")
+    (other,) = load_held_out(["brightness"], optimised, "cpu", "float32")
+    assert other.name == "brightness"
+    with pytest.raises(UsageError, match=f"{name} scores with the model that redness is"):
+        load_held_out(["brightness", name], optimised, "cpu", "float32")
 
 
 def test_auto_takes_cuda_where_there_is_any(monkeypatch: pytest.MonkeyPatch) -> None:
