@@ -21,8 +21,10 @@ from pathlib import Path
 
 from hnbench.files.writing import write_whole
 
-SEEDS = (0,)
-"""The base seeds that the repository has the results of."""
+SEEDS = (0, 1, 2)
+"""The base seeds of the full protocol."""
+EQUAL_SEEDS = (0,)
+"""The base seed of the quick protocol: it has many methods, and is for an overview."""
 MAIN = (
     "best-of-n",
     "reno",
@@ -56,14 +58,14 @@ def commands(out: Path, processes: int) -> list[list[str]]:
     amortised = ["--amortised", str(out / "amortised" / "adapter")]
     made = [["train", "--kind", "regression", "--out", str(out / "amortised")]]
     protocols = {
-        "geneval-shapes": (["--full"], MAIN),
-        "equal-budget": ([], (*MAIN, *OTHERS)),
+        "geneval-shapes": (["--full"], MAIN, SEEDS),
+        "equal-budget": ([], (*MAIN, *OTHERS), EQUAL_SEEDS),
     }
-    for name, (protocol, methods) in protocols.items():
-        runs = [str(out / name / f"seed{seed}") for seed in SEEDS]
+    for name, (protocol, methods, seeds) in protocols.items():
+        runs = [str(out / name / f"seed{seed}") for seed in seeds]
         chosen = [part for method in methods for part in ("--method", method)]
         shared = [*protocol, *chosen, *amortised, "--processes", str(processes), "--no-report"]
-        for seed, run in zip(SEEDS, runs, strict=True):
+        for seed, run in zip(seeds, runs, strict=True):
             place = ["--seed", str(seed), "--out", run]
             made.append(["run", "--suite", "geneval-shapes", *shared, *place])
             made.append(["measure", run])

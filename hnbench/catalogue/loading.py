@@ -260,9 +260,7 @@ def load_mixture(
     )
 
 
-def load_held_out(
-    names: Sequence[str], rewards: Mixture, device: str, dtype: str
-) -> list[Reward]:
+def load_held_out(names: Sequence[str], rewards: Mixture, device: str, dtype: str) -> list[Reward]:
     """Load the rewards that are reported and not optimised. One that is, or that contains, a part
     of `rewards` under another name is a `UsageError`: it would look like independent evidence.
     """

@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
-from benchmarks.reference_run import SEEDS
+from benchmarks.reference_run import EQUAL_SEEDS, SEEDS
 from hnbench.reports.summary import summarise_runs
 from hnbench.reports.write import write_report
 from hnbench.runs.journals import journals_of, lines_of
@@ -24,7 +24,7 @@ REFERENCE = Path(__file__).parents[2] / "results" / "geneval-shapes"
 RUNS = [REFERENCE / f"seed{seed}" for seed in SEEDS]
 KEPT = REFERENCE / "report"
 EQUAL = REFERENCE.with_name("equal-budget")
-EQUAL_RUNS = [EQUAL / f"seed{seed}" for seed in SEEDS]
+EQUAL_RUNS = [EQUAL / f"seed{seed}" for seed in EQUAL_SEEDS]
 PLOTS = (
     "best_of_n",
     "noise",
