@@ -110,6 +110,7 @@ GOALS = (
         START_UP,
         ("finished run",),
     ),
+    Goal("the same, packed", "", START_UP, ("packed run",)),
     Goal(
         "ReNO, images/s over the published loop, SD-Turbo on an H100",
         "15",

@@ -5,7 +5,8 @@
 Each line is started in a new process, in alternating order: `python` alone, `import hnbench`,
 `hnbench --help`, `hnbench list methods`, and `hnbench run` on a folder in which everything is done
 already. That folder is made from the records of `results/geneval-shapes/seed0` (24,192 images; of
-the images only the names are there, because nothing opens them), with the adapters of the package.
+the images only the names are there, because nothing opens them), with the adapters of the package:
+as the run left it, and packed, which takes longer to read.
 The result is in seconds, the median with the smallest and the largest.
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pairs import alternating, machine, options, spread
+from hnbench import pack
 from hnbench.runs.store import read_run
 
 ROOT = Path(__file__).parents[1]
@@ -33,15 +35,15 @@ COMMANDS = {
 }
 
 
-def finished(folder: Path) -> Path:
-    """A copy of the reference run with a file for each image."""
-    run = shutil.copytree(ROOT / "results" / "geneval-shapes" / "seed0", folder / "run")
+def finished(run: Path) -> str:
+    """Copy the reference run, which is packed, with a file for each image. Returns the place."""
+    shutil.copytree(ROOT / "results" / "geneval-shapes" / "seed0", run)
     for record in read_run(run).records:
         if record.image is not None:
             path = run / record.image.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-    return run
+    return str(run)
 
 
 def seconds(arguments: tuple[str, ...]) -> float:
@@ -58,8 +60,10 @@ def measure(repeats: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         commands = {
             **COMMANDS,
-            "finished run": ("-m", "hnbench", *RUN, str(finished(Path(scratch)))),
+            "finished run": ("-m", "hnbench", *RUN, finished(Path(scratch) / "plain")),
+            "packed run": ("-m", "hnbench", *RUN, finished(Path(scratch) / "packed")),
         }
+        pack([Path(scratch) / "plain"], undo=True)
         for arguments in commands.values():
             seconds(arguments)
         works = {
