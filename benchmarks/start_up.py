@@ -35,15 +35,15 @@ COMMANDS = {
 }
 
 
-def finished(run: Path) -> str:
-    """Copy the reference run, which is packed, with a file for each image. Returns the place."""
+def finished(run: Path) -> Path:
+    """A copy of the reference run, which is packed, with a file for each image."""
     shutil.copytree(ROOT / "results" / "geneval-shapes" / "seed0", run)
     for record in read_run(run).records:
         if record.image is not None:
             path = run / record.image.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-    return str(run)
+    return run
 
 
 def seconds(arguments: tuple[str, ...]) -> float:
@@ -58,12 +58,14 @@ def seconds(arguments: tuple[str, ...]) -> float:
 def measure(repeats: int) -> dict[str, Any]:
     """Command -> its seconds."""
     with tempfile.TemporaryDirectory() as scratch:
+        packed = finished(Path(scratch) / "packed")
+        plain = shutil.copytree(packed, Path(scratch) / "plain")
+        pack([plain], undo=True)
         commands = {
             **COMMANDS,
-            "finished run": ("-m", "hnbench", *RUN, finished(Path(scratch) / "plain")),
-            "packed run": ("-m", "hnbench", *RUN, finished(Path(scratch) / "packed")),
+            "finished run": ("-m", "hnbench", *RUN, str(plain)),
+            "packed run": ("-m", "hnbench", *RUN, str(packed)),
         }
-        pack([Path(scratch) / "plain"], undo=True)
         for arguments in commands.values():
             seconds(arguments)
         works = {

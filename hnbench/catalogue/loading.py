@@ -261,21 +261,17 @@ def load_mixture(
 
 
 def load_held_out(names: Sequence[str], rewards: Mixture, device: str, dtype: str) -> list[Reward]:
-    """Load the rewards that are reported and not optimised. One that is, or that contains, a part
-    of `rewards` under another name is a `UsageError`: it would look like independent evidence.
+    """Load the rewards that are reported and not optimised, none of them a mixture. One that is a
+    part of `rewards` under another name is a `UsageError`: it would look like independent evidence.
     """
-    from hnbench.rewards.base import Mixture
-
     optimised = {reward.fingerprint: name for name, (reward, _) in rewards.parts.items()}
     loaded = [load_reward(name, device, dtype) for name in names]
     for name, reward in zip(names, loaded, strict=True):
-        parts = [part for part, _ in reward.parts.values()] if isinstance(reward, Mixture) else []
-        for part in (reward, *parts):
-            if same := optimised.get(part.fingerprint):
-                raise UsageError(
-                    f"{name} scores with the model that {same} is, so it cannot be held out while"
-                    f" {same} is optimised; leave one of them out of `optimise` or of `hold_out`"
-                )
+        if same := optimised.get(reward.fingerprint):
+            raise UsageError(
+                f"{name} scores with the model that {same} is, so it cannot be held out while"
+                f" {same} is optimised; leave one of them out of `optimise` or of `hold_out`"
+            )
     return loaded
 
 

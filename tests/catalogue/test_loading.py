@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hnbench.api.arguments import held_out_of
 from hnbench.catalogue import registry
 from hnbench.catalogue.entries import RewardEntry
 from hnbench.catalogue.loading import (
@@ -117,10 +118,11 @@ def test_an_optimised_reward_is_not_held_out_under_another_name(
         registry, "REWARDS", Registry("reward", "hnbench.none", RewardEntry, *entries)
     )
     optimised = load_mixture({"redness": 1.0}, "cpu", "float32")
+    names = held_out_of(name, Preset(), {"redness": 1.0})
     (other,) = load_held_out(["brightness"], optimised, "cpu", "float32")
     assert other.name == "brightness"
-    with pytest.raises(UsageError, match=f"{name} scores with the model that redness is"):
-        load_held_out(["brightness", name], optimised, "cpu", "float32")
+    with pytest.raises(UsageError, match=f"{names[-1]} scores with the model that redness is"):
+        load_held_out(["brightness", *names], optimised, "cpu", "float32")
 
 
 def test_auto_takes_cuda_where_there_is_any(monkeypatch: pytest.MonkeyPatch) -> None:
