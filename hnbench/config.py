@@ -15,6 +15,8 @@ from hnbench.files.names import OF_MODELS, plain_name
 from hnbench.seeds import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from _typeshed import DataclassInstance
 
 Kind = Literal["identity", "plan", "runtime"]
@@ -72,6 +74,17 @@ def memory_policies(text: str) -> tuple[str, ...]:
                 f" {', '.join(MEMORY)}, separated by commas"
             )
     return policies
+
+
+def check_held_out(held_out: Iterable[str], optimised: Iterable[str]) -> None:
+    """Raise a `UsageError` if a reward is both optimised and held out: it would look like
+    independent evidence.
+    """
+    if both := set(optimised) & set(held_out):
+        raise UsageError(
+            f"{', '.join(sorted(both))} cannot be optimised and held out in one run; leave"
+            " it out of `optimise` or of `hold_out`"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +154,7 @@ class RunConfig:
                 f"the intermediate timestep lies between two steps, but `steps` was {self.steps};"
                 " set it to 2, or leave out `intermediate_timesteps`"
             )
-        both = set(self.optimised) & set(self.held_out)
-        if both:
-            raise UsageError(
-                f"{', '.join(sorted(both))} cannot be optimised and held out in one run; leave"
-                " it out of `optimise` or of `hold_out`"
-            )
+        check_held_out(self.held_out, self.optimised)
 
     @property
     def identity(self) -> str:

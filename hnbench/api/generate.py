@@ -36,6 +36,7 @@ from hnbench.catalogue.loading import (
 )
 from hnbench.catalogue.presets import preset_of
 from hnbench.catalogue.vocabulary import unknown_words
+from hnbench.config import check_held_out
 from hnbench.display.screen import Screen
 from hnbench.errors import SampleFailure, UsageError
 from hnbench.files.escaping import quoted
@@ -178,6 +179,7 @@ def generate(
         default = (BASE, "hypernoise") if "hypernoise" in adapters else (BASE,)
         specifications = rows_of(several(method) or default, sources)
         check_names(generator, held_out, specifications)
+        check_held_out(held_out, weights)
         options = {
             "image_size": image_size,
             "prompt_prefix": prompt_prefix,

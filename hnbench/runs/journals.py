@@ -9,6 +9,7 @@ among each other the order of the journals and lines decides.
 
 from __future__ import annotations
 
+import os
 import re
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import force_setattr
 
+from hnbench.errors import StoreError
 from hnbench.files.collection import without_collection
 from hnbench.files.decoding import MalformedError
 from hnbench.files.journal import parsed_lines, unsealed, whole_lines
@@ -153,7 +155,13 @@ class JournalReader:
         # Taken before reading: what is appended meanwhile is noticed the next time.
         stamps = list(map(_stamp_of, journals))
         if self._read is None or self._read[0] != stamps:
-            self._read = stamps, Union(journals)
+            try:
+                self._read = stamps, Union(journals)
+            except StoreError:
+                if all(map(os.path.lexists, journals)):
+                    raise
+                # Another process packed them meanwhile, and others stand in their place.
+                return self.union()
         return self._read[1]
 
 

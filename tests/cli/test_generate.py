@@ -238,6 +238,7 @@ def test_a_label_does_not_become_a_path(generate: Generate, label: str, tmp_path
         (["a", "--method", "reeno"], "did you mean 'reno'?"),
         (["a", "--out", "file.txt"], "--out was 'file.txt', which is a file; give a folder"),
         (["a", "--batch-size", "0"], "--batch-size"),
+        (["a", "--hold-out", "brightness"], "brightness cannot be optimised and held out"),
     ],
 )
 def test_wrong_usage_is_told_before_any_work(

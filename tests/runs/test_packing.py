@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from hnbench.display.screen import Screen
 from hnbench.errors import StoreError
-from hnbench.runs import packing
+from hnbench.runs import journals, packing
 from hnbench.runs.journals import journals_of, place_of
 from hnbench.runs.merging import merge
 from hnbench.runs.packing import pack
@@ -50,6 +50,24 @@ def content(found: Run) -> Any:
 
 
 PACKED = ["journal-0000.columns.xz", "journal-0001.columns.xz"]
+
+
+def test_a_run_can_be_read_while_it_is_packed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(read_run(folder))
+    listed: list[list[str]] = []
+
+    def listed_and_packed(folder: Path) -> list[Path]:
+        found = journals_of(folder)
+        listed.append([path.name for path in found])
+        if len(listed) == 1:
+            pack(folder)
+        return found
+
+    monkeypatch.setattr(journals, "journals_of", listed_and_packed)
+    assert content(read_run(folder)) == before
+    assert listed == [["journal-0000.jsonl", "journal-0001.jsonl"], PACKED]
 
 
 def test_a_packed_run_is_read_as_before(folder: Path) -> None:
