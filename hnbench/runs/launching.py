@@ -19,7 +19,7 @@ from hnbench.guards.interrupts import Terminated
 from hnbench.runs.journals import journals_of
 from hnbench.runs.manifest import read_manifest
 from hnbench.runs.plan import Plan
-from hnbench.runs.store import read_run
+from hnbench.runs.store import read_run, with_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +169,8 @@ class _Followed:
         self._done = (
             set()
             if there is None
-            else {one.id for one in read_run(folder).records if one.status == "done"}
+            # A record whose image was lost is made again, with its image.
+            else with_image(folder, read_run(folder).records)
         )
         self._started = False
         self._sizes: dict[str, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -54,6 +55,12 @@ def test_two_devices_give_the_run_of_one(
     assert "all methods: 48/48, now 2 processes" in said
     again = hnbench.run(**CALL, out=tmp_path / "two", gpus="all", progress=False)
     assert (again.new, again.done) == (0, 48)
+    for image in sorted((tmp_path / "two" / "images").rglob("*.png"))[:7]:
+        image.unlink()
+    mended = hnbench.run(**CALL, out=tmp_path / "two", gpus="all")
+    assert (mended.new, mended.done) == (7, 48)
+    assert " 41/48" in (said := capsys.readouterr().err)
+    assert {int(found[1]) for found in re.finditer(r"methods: (\d+)/48", said)} <= {*range(49)}
     # A machine of several: its part of the run on its own devices.
     third = hnbench.run(**CALL, out=tmp_path / "x", gpus="all", shard="2/3", progress=False)
     assert (third.expected, third.run_expected, third.complete) == (16, 48, False)
