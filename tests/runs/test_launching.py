@@ -59,7 +59,8 @@ def test_two_devices_give_the_run_of_one(
         image.unlink()
     mended = hnbench.run(**CALL, out=tmp_path / "two", gpus="all")
     assert (mended.new, mended.done) == (7, 48)
-    assert " 41/48" in (said := capsys.readouterr().err)
+    said = capsys.readouterr().err
+    assert " 41/48" in said
     assert {int(found[1]) for found in re.finditer(r"methods: (\d+)/48", said)} <= {*range(49)}
     # A machine of several: its part of the run on its own devices.
     third = hnbench.run(**CALL, out=tmp_path / "x", gpus="all", shard="2/3", progress=False)
