@@ -54,3 +54,15 @@ def _done(asked: Arrangement, methods: Sequence[Method], reader: JournalReader) 
         for item in plan.expected()
         if item.id in found
     }
+
+
+def lost_images(asked: Arrangement, reader: JournalReader) -> int:
+    """The number of finished samples in the run's folder whose image is no longer there, which the
+    run makes again; 0 in a folder of another run.
+    """
+    manifest = read_manifest(asked.folder)
+    if manifest is None or not is_of(manifest, asked.config, asked.suite):
+        return 0
+    records = read_run(asked.folder, reader).records
+    finished = [record for record in records if record.image]
+    return len(finished) - len(with_image(asked.folder, finished))

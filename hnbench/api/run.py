@@ -11,7 +11,7 @@ from hnbench.api.arguments import DIVISION, Several, Weights, device_of, devices
 from hnbench.api.arrangement import Arrangement, arrange, methods_of
 from hnbench.api.batch_sizes import BatchSize, as_begun, fitted
 from hnbench.api.command import command_of
-from hnbench.api.expectation import expected_work
+from hnbench.api.expectation import expected_work, lost_images
 from hnbench.api.finetuned import Finetuned
 from hnbench.api.finished import already_finished
 from hnbench.api.operations import operations_of_run
@@ -138,6 +138,11 @@ def run(
         reader = JournalReader(asked.folder)
         if found := already_finished(asked, reader):
             return _nothing_to_do(found, place.shard)
+        if lost := lost_images(asked, reader):
+            screen.note(
+                f"{asked.folder} has no images of {lost:,} of its records; the run makes again"
+                " what it needs of them. A report needs the records only"
+            )
         store = RunStore(asked.folder, place.shard, reader)
         if devices := devices_of(gpus, processes, device, screen, place):
             return _on_devices(call, devices, store, screen)
