@@ -159,7 +159,9 @@ PRESETS: Mapping[str, Preset] = {
             "shapes": {
                 "hypernoise": {
                     **_SHAPES_TRAINING,
-                    "steps": 5000,
+                    "steps": 12000,
+                    "batch_size": 16,
+                    "learning_rate": 7e-4,
                     "regulariser_reduction": "sum",
                     "regulariser_weight": 0.02,
                 },

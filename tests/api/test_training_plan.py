@@ -115,9 +115,10 @@ def test_a_dry_run_writes_nothing(empty: Path) -> None:
     assert not list(empty.iterdir())
     assert found["training"] == "hypernoise of shapes (float32, auto)"
     assert (
-        found["preset"] == "shapes; learning_rate 0.01 instead of 0.001; steps 30 instead of 5000"
+        found["preset"]
+        == "shapes; learning_rate 0.01 instead of 0.0007; steps 30 instead of 12000"
     )
-    assert found["images"] == "32 a step = 32 x 1 (batch x accumulation); 960 in all"
+    assert found["images"] == "16 a step = 16 x 1 (batch x accumulation); 480 in all"
     assert found["prompts"] == "shapes: 221 to train on, 24 held out"
     assert found["evaluation"] == "2 times, every 100 steps, on 24 prompts x 4 noises"
     assert found["operations"] == "1.67 TFLOP, counted in advance for these models"
