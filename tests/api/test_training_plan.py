@@ -121,7 +121,7 @@ def test_a_dry_run_writes_nothing(empty: Path) -> None:
     assert found["images"] == "16 a step = 16 x 1 (batch x accumulation); 480 in all"
     assert found["prompts"] == "shapes: 221 to train on, 24 held out"
     assert found["evaluation"] == "2 times, every 100 steps, on 24 prompts x 4 noises"
-    assert found["operations"] == "1.67 TFLOP, counted in advance for these models"
+    assert found["operations"] == "934 GFLOP, counted in advance for these models"
     assert found["folder"] == "there"
     assert found["downloads"] == "nothing"
     assert max(map(len, found)) <= 12
