@@ -115,8 +115,7 @@ def test_a_dry_run_writes_nothing(empty: Path) -> None:
     assert not list(empty.iterdir())
     assert found["training"] == "hypernoise of shapes (float32, auto)"
     assert (
-        found["preset"]
-        == "shapes; learning_rate 0.01 instead of 0.0007; steps 30 instead of 12000"
+        found["preset"] == "shapes; learning_rate 0.01 instead of 0.0007; steps 30 instead of 12000"
     )
     assert found["images"] == "16 a step = 16 x 1 (batch x accumulation); 480 in all"
     assert found["prompts"] == "shapes: 221 to train on, 24 held out"
