@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hnbench.api.arrangement import Arrangement
     from hnbench.methods.base import Method
     from hnbench.runs.journals import JournalReader
+    from hnbench.runs.store import Run
     from hnbench.runs.workload import Done
 
 
@@ -39,16 +40,25 @@ def expected_work(asked: Arrangement, methods: Sequence[Method], reader: Journal
     )
 
 
-def _done(asked: Arrangement, methods: Sequence[Method], reader: JournalReader) -> set[Done]:
-    """The planned records that the folder has, with their images. Nothing is done in a folder of
-    another run, which the run itself refuses. Without the prompts' texts, none can be recognised.
+def lost_images(asked: Arrangement, reader: JournalReader) -> int:
+    """The number of finished samples in the run's folder whose image is no longer there; 0 in a
+    folder of another run.
     """
-    manifest = None if asked.missing else read_manifest(asked.folder)
-    if manifest is None or not is_of(manifest, asked.config, asked.suite):
+    there = _there(asked, reader)
+    finished = [record for record in there.records if record.image] if there else []
+    return len(finished) - len(with_image(asked.folder, finished))
+
+
+def _done(asked: Arrangement, methods: Sequence[Method], reader: JournalReader) -> set[Done]:
+    """The planned records that the folder has, with their images. Without the prompts' texts, none
+    can be recognised.
+    """
+    there = None if asked.missing else _there(asked, reader)
+    if there is None:
         return set()
     # What is not in the configuration, the fingerprints of the models, is taken from run.json.
-    plan = make_plan(asked.config, asked.suite, methods, manifest)
-    found = with_image(asked.folder, read_run(asked.folder, reader).records)
+    plan = make_plan(asked.config, asked.suite, methods, there.manifest)
+    found = with_image(asked.folder, there.records)
     return {
         (item.label, item.task.prompt_id, item.task.sample)
         for item in plan.expected()
@@ -56,13 +66,11 @@ def _done(asked: Arrangement, methods: Sequence[Method], reader: JournalReader) 
     }
 
 
-def lost_images(asked: Arrangement, reader: JournalReader) -> int:
-    """The number of finished samples in the run's folder whose image is no longer there, which the
-    run makes again; 0 in a folder of another run.
+def _there(asked: Arrangement, reader: JournalReader) -> Run | None:
+    """The run in the folder, if it is the one that was asked for. The run itself refuses the folder
+    of another one.
     """
     manifest = read_manifest(asked.folder)
     if manifest is None or not is_of(manifest, asked.config, asked.suite):
-        return 0
-    records = read_run(asked.folder, reader).records
-    finished = [record for record in records if record.image]
-    return len(finished) - len(with_image(asked.folder, finished))
+        return None
+    return read_run(asked.folder, reader)

@@ -105,30 +105,6 @@ def lose_an_image(folder: Path) -> None:
     next((folder / "run" / "images").rglob("*.png")).unlink()
 
 
-@pytest.mark.usefixtures("no_models")
-@pytest.mark.parametrize("lost", [0, 2])
-def test_missing_images_are_told_before_the_work(
-    finished: Path, lost: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for _ in range(lost):
-        lose_an_image(finished)
-    with pytest.raises(LoadsModels):
-        again(finished, limit=3, progress=True)
-    told = "".join(capsys.readouterr().err.split())
-    assert (f"noimagesof{lost}ofitsrecords" in told) == bool(lost)
-    assert ("ofitsrecords" in told) == bool(lost)
-
-
-@pytest.mark.usefixtures("no_models")
-def test_images_of_another_run_are_not_told(
-    finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lose_an_image(finished)
-    with pytest.raises(LoadsModels):
-        again(finished, seed=1, progress=True)
-    assert "of its records" not in " ".join(capsys.readouterr().err.split())
-
-
 def lose_a_record(folder: Path) -> None:
     journal = folder / "run" / "journal-0000.jsonl"
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
@@ -268,3 +244,27 @@ def test_an_older_report_is_none(finished: Path) -> None:
     later = found[0].stat().st_mtime + 10
     os.utime(values, (later, later))
     assert existing_report(run) is None
+
+
+@pytest.mark.usefixtures("no_models")
+@pytest.mark.parametrize("lost", [0, 2])
+def test_missing_images_are_told_before_the_work(
+    finished: Path, lost: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(lost):
+        lose_an_image(finished)
+    with pytest.raises(LoadsModels):
+        again(finished, limit=3, progress=True)
+    told = "".join(capsys.readouterr().err.split())
+    assert (f"noimagesof{lost}ofitsrecords" in told) == bool(lost)
+    assert ("ofitsrecords" in told) == bool(lost)
+
+
+@pytest.mark.usefixtures("no_models")
+def test_images_of_another_run_are_not_told(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lose_an_image(finished)
+    with pytest.raises(LoadsModels):
+        again(finished, seed=1, progress=True)
+    assert "of its records" not in " ".join(capsys.readouterr().err.split())
